@@ -1,0 +1,97 @@
+"""chainrule: write NumPy; it is recorded as a graph, differentiated by the chain rule, and run.
+
+import numpy as np, chainrule as cr
+
+def J(x): return np.cos(np.sin(x**2) + 3 * x**2)
+
+cr.grad(J)(1.0)         # 4.560791790679...
+print(cr.trace(J)(1.0)) # the graph
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from chainrule.version import __version__
+
+if TYPE_CHECKING:
+    from chainrule import errors, io, nn, optim, tabular, train
+    from chainrule.api import (
+        custom_gradient,
+        grad,
+        hessian,
+        hvp,
+        jacobian,
+        jit,
+        jvp,
+        stop_gradient,
+        trace,
+        value_and_grad,
+        vjp,
+    )
+    from chainrule.core import ArrayType, Graph, scope
+    from chainrule.errors import ChainruleError
+
+_HOMES = {
+    **dict.fromkeys(
+        (
+            "custom_gradient",
+            "grad",
+            "hessian",
+            "hvp",
+            "jacobian",
+            "jit",
+            "jvp",
+            "stop_gradient",
+            "trace",
+            "value_and_grad",
+            "vjp",
+        ),
+        "chainrule.api",
+    ),
+    **dict.fromkeys(("ArrayType", "Graph", "scope"), "chainrule.core"),
+    "ChainruleError": "chainrule.errors",
+}
+_MODULES = ("errors", "io", "nn", "optim", "tabular", "train")
+
+__all__ = [
+    "ArrayType",
+    "ChainruleError",
+    "Graph",
+    "__version__",
+    "custom_gradient",
+    "errors",
+    "grad",
+    "hessian",
+    "hvp",
+    "io",
+    "jacobian",
+    "jit",
+    "jvp",
+    "nn",
+    "optim",
+    "scope",
+    "stop_gradient",
+    "tabular",
+    "trace",
+    "train",
+    "value_and_grad",
+    "vjp",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Find a public name where it lives, on first use, so that importing costs little."""
+    if name in _MODULES:
+        return importlib.import_module(f"chainrule.{name}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

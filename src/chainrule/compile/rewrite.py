@@ -1,0 +1,48 @@
+"""Rebuilding a graph node by node: what every pass has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
+from chainrule.core.recording import Recording
+from chainrule.core.traced import Traced
+
+Rewrite = Callable[[Node, list[Traced]], Traced | None]
+
+
+def rebuild(graph: Graph, rewrite: Rewrite) -> Graph:
+    """The graph with each node replaced by what ``rewrite(node, new_inputs)`` returns.
+
+    None keeps the node, applied to its new inputs. Equal nodes become one on the way, and
+    what no output needs is not rebuilt.
+    """
+    recording = Recording(eager=False)
+    new: dict[Node, Traced] = {}
+    for node in graph.inputs:
+        new[node] = recording.input(node.type, name=graph.names.get(node, ""))
+    origins = {}
+    for node in graph.nodes:
+        if node.primitive is INPUT:
+            continue
+        inputs = [new[x] for x in node.inputs]
+        made = rewrite(node, inputs)
+        if made is None:
+            made = _keep(node, inputs, recording)
+        new[node] = made
+        if node in graph.origins:
+            origins[made.node] = graph.origins[node]
+    return Graph(
+        inputs=tuple(new[x].node for x in graph.inputs),
+        outputs=tuple(new[y].node for y in graph.outputs),
+        captures=graph.captures,
+        name=graph.name,
+        names=recording.names,
+        origins=origins,
+    )
+
+
+def _keep(node: Node, inputs: list[Traced], recording: Recording) -> Traced:
+    if node.primitive is CONSTANT:
+        return recording.literal(node)
+    return recording.emit(node.primitive, inputs, dict(node.attrs))

@@ -1,0 +1,20 @@
+"""The language: types, graphs, recording, traced values, trees. Knows no derivative."""
+
+from chainrule.core.graph import PRIMITIVES, Graph, Node, Origin, Primitive, Sample, verify
+from chainrule.core.recording import Recording, scope
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType
+
+__all__ = [
+    "PRIMITIVES",
+    "ArrayType",
+    "Graph",
+    "Node",
+    "Origin",
+    "Primitive",
+    "Recording",
+    "Sample",
+    "Traced",
+    "scope",
+    "verify",
+]

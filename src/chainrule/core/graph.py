@@ -1,0 +1,254 @@
+"""The language: immutable typed graphs of primitives.
+
+A ``Node`` applies a primitive to other nodes. A ``Graph`` names the nodes that are its
+inputs and outputs; its text form is Python and parses back (``core/text.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.types import ArrayType
+from chainrule.errors import GraphError
+
+Attrs = Mapping[str, Any]
+NO_ATTRS: Attrs = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Sample:
+    """One set of arguments on which the test battery tries a primitive.
+
+    ``smooth`` is false where the function has a kink or a jump, so that a numeric
+    derivative means nothing there; the convention table says what holds instead.
+    ``symmetric`` samples are matrices of a function that reads one triangle of them.
+    """
+
+    inputs: tuple[np.ndarray, ...]
+    attrs: Attrs = field(default_factory=lambda: NO_ATTRS)
+    smooth: bool = True
+    symmetric: bool = False
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Primitive:
+    """All that is known about one operation.
+
+    Args:
+        name: how the text form writes it; unique.
+        forward: ``(*values, **attrs) -> ndarray``, pure, on NumPy arrays; accepts complex
+            values where the function is analytic, so that a checker can take complex steps.
+        infer: ``(*types, **attrs) -> ArrayType``; raises ShapeError or DtypeError.
+        rule: the derivative, one of the kinds in ``core/rules.py``; None where no argument
+            has one (comparisons, integers).
+        text, latex: notation with ``{}`` or ``{0}`` for arguments and ``{name}`` for attrs.
+        teaches: one sentence that a learner should remember about its derivative.
+        samples: arguments for the battery, made when asked.
+        merge: joins deferred applications into one (see ``Deferred``).
+        scale: ``(product, factor)`` multiplies an output of this primitive by a factor of the
+            same shape where that can be done inside it (a masked cotangent stays masked).
+    """
+
+    name: str
+    forward: Callable[..., Any]
+    infer: Callable[..., ArrayType]
+    rule: Any = None
+    text: str = ""
+    latex: str = ""
+    teaches: str = ""
+    samples: Callable[[], Sequence[Sample]] = tuple
+    merge: Callable[..., Any] | None = None
+    scale: Callable[..., Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name in PRIMITIVES:
+            raise GraphError(f"primitive {self.name!r} is registered twice")
+        PRIMITIVES[self.name] = self
+
+    def __call__(self, *inputs: Any, **attrs: Any) -> Any:
+        """Record this primitive on traced values of the exact types that it takes."""
+        return inputs[0].recording.emit(self, inputs, attrs)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+class Node:
+    """One application of a primitive. Compared by identity; never changed once made.
+
+    ``serial`` grows in the order of recording, so sorting by it is a topological order.
+    ``is_constant`` is true of what depends on constants and captured arrays only.
+    """
+
+    __slots__ = ("attrs", "inputs", "is_constant", "primitive", "serial", "type")
+
+    primitive: Primitive
+    inputs: tuple[Node, ...]
+    attrs: Attrs
+    type: ArrayType
+    serial: int
+    is_constant: bool
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        inputs: tuple[Node, ...],
+        attrs: Attrs,
+        type: ArrayType,
+        serial: int,
+        is_constant: bool = False,
+    ) -> None:
+        write = object.__setattr__
+        write(self, "primitive", primitive)
+        write(self, "inputs", inputs)
+        write(self, "attrs", attrs)
+        write(self, "type", type)
+        write(self, "serial", serial)
+        write(self, "is_constant", is_constant)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise GraphError(f"a node is immutable; {name} cannot be set")
+
+    def __repr__(self) -> str:
+        return f"<node {self.serial}: {self.primitive.name} -> {self.type}>"
+
+
+def _input_forward(**attrs: Any) -> Any:
+    raise GraphError("the value of an input is given by the caller, not computed")
+
+
+def _input_infer(**attrs: Any) -> ArrayType:
+    raise GraphError("the type of an input is given by the caller, not inferred")
+
+
+def _constant_forward(*, value: bytes, dtype: str) -> np.ndarray:
+    return np.frombuffer(value, dtype).reshape(())
+
+
+def _constant_infer(*, value: bytes, dtype: str) -> ArrayType:
+    return ArrayType((), np.dtype(dtype))
+
+
+INPUT = Primitive(
+    "input",
+    forward=_input_forward,
+    infer=_input_infer,
+    teaches="An input is where gradients arrive.",
+)
+CONSTANT = Primitive(
+    "constant",
+    forward=_constant_forward,
+    infer=_constant_infer,
+    teaches="A constant does not move, so its derivative is zero.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where the user's code made a node: a file, a line, and the scope path around it."""
+
+    file: str
+    line: int
+    function: str
+    scope: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line} in {self.function}"
+        return f"{place} ({self.scope})" if self.scope else place
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """A typed, acyclic graph: a function from ``inputs`` to ``outputs``.
+
+    ``captures`` are arrays that the recorded function closed over: they stand for the last
+    ``len(captures)`` inputs, which callers do not pass; None where only their type is known,
+    in a graph that was parsed from text. ``names`` labels nodes for printing
+    and ``origins`` says where nodes came from; neither is part of what the graph means.
+    """
+
+    inputs: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    captures: tuple[np.ndarray | None, ...] = ()
+    name: str = "f"
+    names: Mapping[Node, str] = field(default_factory=dict, repr=False)
+    origins: Mapping[Node, Sequence[Origin]] = field(default_factory=dict, repr=False)
+    nodes: tuple[Node, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "nodes", tuple(ancestors(self.outputs, self.inputs)))
+        verify(self)
+
+    @property
+    def free_inputs(self) -> tuple[Node, ...]:
+        """The inputs that a caller passes: all but the captured arrays."""
+        return self.inputs[: len(self.inputs) - len(self.captures)]
+
+    def __str__(self) -> str:
+        from chainrule.core.text import print_graph
+
+        return print_graph(self)
+
+    @staticmethod
+    def parse(text: str, captures: Sequence[np.ndarray] = ()) -> Graph:
+        """The graph that ``text`` describes, the inverse of ``str(graph)``; ``captures`` are the
+        values of the inputs after ``*``, without which the graph prints but does not run."""
+        from chainrule.core.text import parse_graph
+
+        return parse_graph(text, captures)
+
+
+def ancestors(outputs: Iterable[Node], inputs: Iterable[Node] = ()) -> list[Node]:
+    """All nodes that the outputs depend on, inputs included, in topological order."""
+    found = dict.fromkeys(inputs)
+    stack = [node for node in outputs if node not in found]
+    while stack:
+        node = stack.pop()
+        if node in found:
+            continue
+        found[node] = None
+        stack.extend(node.inputs)
+    return sorted(found, key=lambda node: node.serial)
+
+
+def verify(graph: Graph) -> None:
+    """Check that a graph is well formed and that every node has the type its rule infers.
+
+    Raises:
+        GraphError: naming the node and what is wrong with it.
+    """
+    if len(set(graph.inputs)) != len(graph.inputs):
+        raise GraphError(f"graph {graph.name}: the same node is listed as an input twice")
+    if len(graph.captures) > len(graph.inputs):
+        raise GraphError(f"graph {graph.name}: more captured arrays than inputs")
+    hidden = graph.inputs[len(graph.inputs) - len(graph.captures) :]
+    for node, value in zip(hidden, graph.captures, strict=True):
+        if value is not None and (value.shape, value.dtype) != (node.type.shape, node.type.dtype):
+            raise GraphError(
+                f"graph {graph.name}: captured array of type {value.dtype}{value.shape} "
+                f"stands for an input of type {node.type}"
+            )
+    known = set(graph.inputs)
+    position = {node: index for index, node in enumerate(graph.nodes)}
+    for node in graph.nodes:
+        if node.primitive is INPUT and node not in known:
+            raise GraphError(
+                f"graph {graph.name}: {node} is an input that the graph does not list; "
+                "it belongs to another recording"
+            )
+        if any(position[x] >= position[node] for x in node.inputs):
+            raise GraphError(f"graph {graph.name}: {node} comes before one of its inputs")
+        if node.primitive is not INPUT:
+            inferred = node.primitive.infer(*(x.type for x in node.inputs), **node.attrs)
+            if inferred != node.type:
+                raise GraphError(
+                    f"graph {graph.name}: {node} should have type {inferred} by its shape rule"
+                )

@@ -1,0 +1,98 @@
+"""Abstract recording of a whole function: from a callable and types to a graph."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Graph
+from chainrule.core.recording import Recording, fresh_recording
+from chainrule.core.traced import Traced
+from chainrule.core.tree import TreeDef, flatten, paths
+from chainrule.core.types import ArrayType, check_dtype, type_of
+from chainrule.errors import DtypeError
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A graph with the shapes of the trees that go in and come out."""
+
+    graph: Graph
+    in_tree: TreeDef
+    out_tree: TreeDef
+
+
+def leaf_type(x: Any, what: str = "argument") -> ArrayType:
+    """The type of a leaf: an array, a number, or an ``ArrayType`` itself."""
+    if isinstance(x, ArrayType):
+        return x
+    if isinstance(x, Traced):
+        return x.type
+    if not isinstance(x, (np.ndarray, np.generic, bool, int, float)):
+        raise DtypeError(
+            f"{what} is a {type(x).__name__}; pass arrays, numbers, or trees of them "
+            "(tuples, lists, dicts)"
+        )
+    array = np.asarray(x)
+    check_dtype(array.dtype)
+    return type_of(array)
+
+
+def function_name(f: Callable[..., Any]) -> str:
+    name = getattr(f, "__name__", type(f).__name__)
+    return name if name.isidentifier() else "f"
+
+
+def argument_paths(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
+    """A name for each leaf of the arguments: the parameter's, with the path inside its tree."""
+    try:
+        parameters = [
+            p.name
+            for p in inspect.signature(f).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
+    except (TypeError, ValueError):
+        parameters = []
+    labels = []
+    for position, arg in enumerate(args):
+        name = parameters[position] if position < len(parameters) else f"x{position}"
+        labels += paths(arg, name)
+    return labels
+
+
+def record(f: Callable[..., Any], *args: Any) -> Recorded:
+    """Record ``f`` for all values of arguments of these types.
+
+    Args:
+        f: a function written with NumPy. args: trees of arrays, numbers or ``ArrayType``.
+
+    Raises:
+        UnknownValueError: ``f`` branches on a value that depends on its arguments.
+    """
+    leaves, in_tree = flatten(args)
+    labels = argument_paths(f, args)
+    with fresh_recording(eager=False) as recording:
+        inputs = [
+            recording.input(leaf_type(leaf, label), name=label)
+            for leaf, label in zip(leaves, labels, strict=True)
+        ]
+        result = f(*in_tree.unflatten(inputs))
+        found, out_tree = flatten(result)
+        outputs = [lift_output(y, recording) for y in found]
+        graph = recording.graph(inputs, outputs, function_name(f))
+    return Recorded(graph, in_tree, out_tree)
+
+
+def lift_output(y: Any, recording: Recording) -> Traced:
+    """A result of the recorded function as a traced value; numbers become constants."""
+    if isinstance(y, Traced):
+        return y
+    if not isinstance(y, (np.ndarray, np.generic, bool, int, float)):
+        raise DtypeError(
+            f"the function returned a {type(y).__name__}; return arrays, numbers, or trees of them"
+        )
+    return recording.capture(np.asarray(y))

@@ -1,0 +1,348 @@
+"""Recording: turning the operations that a function performs into nodes.
+
+One recording serves a whole nest of transformations: an inner ``grad`` opens fresh inputs in
+the recording that is already active, so outer values are constants to it without anything
+having to be tagged. The recording knows nothing of derivatives.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import CodeType, MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import (
+    CONSTANT,
+    INPUT,
+    NO_ATTRS,
+    PRIMITIVES,
+    Graph,
+    Node,
+    Origin,
+    Primitive,
+    ancestors,
+)
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType, array_type, check_dtype, type_of
+from chainrule.errors import EscapedTracerError, UnknownValueError
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_internal: dict[str, bool] = {}
+_active: ContextVar[Recording | None] = ContextVar("chainrule_recording", default=None)
+_scope: ContextVar[str] = ContextVar("chainrule_scope", default="")
+
+Place = tuple[CodeType, int, str]
+
+
+class Recording:
+    """The nodes made while a function runs.
+
+    Args:
+        eager: values flow along, so Python may branch on them. Otherwise only types are
+            known and a branch on an input raises ``UnknownValueError``.
+    """
+
+    def __init__(self, *, eager: bool) -> None:
+        self.eager = eager
+        self.closed = False
+        self.values: dict[Node, np.ndarray] = {}
+        self.captures: dict[Node, np.ndarray] = {}
+        self.names: dict[Node, str] = {}
+        self.places: dict[Node, list[Place]] = {}
+        self._known: dict[Any, Node] = {}
+        self._captured: dict[int, tuple[np.ndarray, Node]] = {}
+        self._serial = 0
+        self._provenance = True
+
+    def _node(
+        self, primitive: Primitive, inputs: Any, attrs: Any, type: ArrayType, constant: bool
+    ) -> Node:
+        self._serial += 1
+        return Node(primitive, inputs, attrs, type, self._serial, constant)
+
+    def new_node(self, primitive: Primitive, inputs: tuple[Traced, ...], type: ArrayType) -> Traced:
+        """A node that is shared with no other, even of the same inputs."""
+        nodes = tuple(x.node for x in inputs)
+        constant = all(x.is_constant for x in nodes)
+        node = self._node(primitive, nodes, NO_ATTRS, type, constant)
+        if self.eager:
+            self.values[node] = primitive.forward(*[self.values[x] for x in nodes])
+        return Traced(node, self)
+
+    def input(self, type: ArrayType, value: np.ndarray | None = None, name: str = "") -> Traced:
+        """A fresh input. Two inputs are never the same node, whatever their values."""
+        node = self._node(INPUT, (), NO_ATTRS, type, False)
+        if value is not None:
+            self.values[node] = value
+        if name:
+            self.names[node] = name
+        return Traced(node, self)
+
+    def fresh(self, x: Traced) -> Traced:
+        """A new name for ``x``: the input of an inner transformation, never shared."""
+        return self.new_node(PRIMITIVES["identity"], (x,), x.type)
+
+    def zeros(self, type: ArrayType) -> Traced:
+        """Zeros of this type, as one constant seen through a broadcast."""
+        zero = self.constant(0, type.dtype)
+        if not type.shape:
+            return zero
+        return self.emit(PRIMITIVES["broadcast"], (zero,), {"shape": type.shape, "axes": ()})
+
+    def constant(self, value: Any, dtype: np.dtype[Any]) -> Traced:
+        """A scalar constant, keyed by dtype and bytes: 1, 1.0, True and -0.0 stay apart."""
+        array = np.asarray(value, dtype)
+        key = (CONSTANT, array.dtype, array.tobytes())
+        node = self._known.get(key)
+        if node is None:
+            attrs = MappingProxyType({"value": array.tobytes(), "dtype": array.dtype.name})
+            type = array_type((), array.dtype)
+            node = self._known[key] = self._node(CONSTANT, (), attrs, type, True)
+            self.values[node] = array
+        return Traced(node, self)
+
+    def literal(self, node: Node) -> Traced:
+        """The constant that a node of another recording holds."""
+        value = np.frombuffer(node.attrs["value"], node.attrs["dtype"]).reshape(())
+        return self.constant(value, node.type.dtype)
+
+    def capture(self, array: np.ndarray) -> Traced:
+        """An array from outside: a hidden input, copied unless nothing can write to it.
+
+        The same array met again is the same node while its content has not changed.
+        """
+        check_dtype(array.dtype)
+        if array.ndim == 0:
+            return self.constant(array, array.dtype)
+        seen = self._captured.get(id(array))
+        if seen is not None and seen[0] is array:
+            node = seen[1]
+            if _same_bits(self.captures[node], array):
+                return Traced(node, self)
+        frozen = array if _is_frozen(array) else array.copy()
+        frozen.flags.writeable = False
+        node = self._node(INPUT, (), NO_ATTRS, type_of(frozen), True)
+        self.values[node] = self.captures[node] = frozen
+        self._captured[id(array)] = (array, node)
+        return Traced(node, self)
+
+    def emit(self, primitive: Primitive, inputs: Sequence[Traced], attrs: dict[str, Any]) -> Traced:
+        """Record one operation, or find the node that already stands for it."""
+        if self.closed:
+            raise escaped()
+        nodes = []
+        for x in inputs:
+            if x.recording is not self:
+                raise escaped()
+            nodes.append(x.node)
+        inputs_key = tuple(nodes)
+        key = (primitive, inputs_key, tuple(attrs.items())) if attrs else (primitive, inputs_key)
+        node = self._known.get(key)
+        if node is None:
+            type = primitive.infer(*[x.type for x in nodes], **attrs)
+            frozen = MappingProxyType(attrs) if attrs else NO_ATTRS
+            constant = all(x.is_constant for x in nodes)
+            node = self._known[key] = self._node(primitive, inputs_key, frozen, type, constant)
+            if self.eager:
+                values = self.values
+                values[node] = primitive.forward(*[values[x] for x in nodes], **attrs)
+        if self._provenance:
+            self._note_origin(node)
+        return Traced(node, self)
+
+    def _note_origin(self, node: Node) -> None:
+        frame = sys._getframe(2)
+        while frame is not None and is_internal(frame.f_code.co_filename):
+            frame = frame.f_back
+        if frame is None:
+            return
+        place = (frame.f_code, frame.f_lineno, _scope.get())
+        places = self.places.setdefault(node, [])
+        if not places or place not in places:
+            places.append(place)
+
+    def value(self, node: Node) -> np.ndarray | None:
+        """The value of a node, where it is known: always in an eager recording, and in an
+        abstract one for what depends on constants and captured arrays only."""
+        found = self.values.get(node)
+        if found is not None or not node.is_constant:
+            return found
+        for x in ancestors([node]):
+            if x not in self.values:
+                arguments = [self.values[i] for i in x.inputs]
+                self.values[x] = x.primitive.forward(*arguments, **x.attrs)
+        return self.values[node]
+
+    def origins(self, node: Node) -> list[Origin]:
+        return [
+            Origin(code.co_filename, line, code.co_name, scope)
+            for code, line, scope in self.places.get(node, ())
+        ]
+
+    def graph(self, inputs: Sequence[Traced], outputs: Sequence[Traced], name: str) -> Graph:
+        """The graph from ``inputs`` to ``outputs``, captured arrays as hidden inputs."""
+        roots = [y.node for y in outputs]
+        used = [n for n in ancestors(roots) if n in self.captures]
+        free = tuple(x.node for x in inputs)
+        nodes = ancestors(roots)
+        return Graph(
+            inputs=free + tuple(used),
+            outputs=tuple(roots),
+            captures=tuple(self.captures[n] for n in used),
+            name=name,
+            names={n: self.names[n] for n in free if n in self.names},
+            origins={n: self.origins(n) for n in nodes if n in self.places},
+        )
+
+    def forget_after(self, serial: int) -> None:
+        """Drop all nodes recorded after this serial number."""
+        for table in (self.values, self.captures, self.places):
+            for node in [n for n in table if n.serial > serial]:
+                del table[node]  # type: ignore[attr-defined]
+        self._known = {k: n for k, n in self._known.items() if n.serial <= serial}
+        self._captured = {k: v for k, v in self._captured.items() if v[1].serial <= serial}
+
+    @property
+    def serial(self) -> int:
+        """The serial number of the newest node."""
+        return self._serial
+
+    def close(self) -> None:
+        """End the recording: a traced value that escaped can't be used any more."""
+        self.closed = True
+        self.values = {}
+        self._known.clear()
+        self._captured.clear()
+
+
+def is_internal(file: str) -> bool:
+    found = _internal.get(file)
+    if found is None:
+        found = _internal[file] = file.startswith((_PACKAGE, "<frozen"))
+    return found
+
+
+def _is_frozen(array: np.ndarray) -> bool:
+    """No one can write to this memory: not through the array nor through what it views."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return False
+        base = base.base
+    return base is None or isinstance(base, bytes)
+
+
+def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+
+
+def escaped() -> EscapedTracerError:
+    return EscapedTracerError(
+        "a traced value was used after the function that made it had returned: it stands for "
+        "a step of that recording and holds no number of its own. Return it from the function "
+        "(use has_aux=True for extra results) instead of storing it outside"
+    )
+
+
+def active() -> Recording | None:
+    """The recording in progress in this thread or task, if any."""
+    return _active.get()
+
+
+@contextmanager
+def recording(*, eager: bool) -> Iterator[tuple[Recording, bool]]:
+    """Join the active recording, or open one; yields it and whether it is new."""
+    current = _active.get()
+    if current is not None:
+        yield current, False
+        return
+    opened = Recording(eager=eager)
+    token = _active.set(opened)
+    try:
+        yield opened, True
+    finally:
+        _active.reset(token)
+        opened.close()
+
+
+@contextmanager
+def fresh_recording(*, eager: bool) -> Iterator[Recording]:
+    """Open a recording of its own, even inside another one."""
+    opened = Recording(eager=eager)
+    try:
+        with resumed(opened):
+            yield opened
+    finally:
+        opened.close()
+
+
+@contextmanager
+def resumed(paused: Recording) -> Iterator[None]:
+    """Go on with a recording that was kept open."""
+    token = _active.set(paused)
+    try:
+        yield
+    finally:
+        _active.reset(token)
+
+
+def quiet() -> Any:
+    """Silence floating-point warnings: an infinite local derivative is a value, not a fault."""
+    return np.errstate(all="ignore")
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Name the nodes recorded inside: ``scope("mlp")`` around ``scope("1")`` is ``mlp/1``."""
+    outer = _scope.get()
+    token = _scope.set(f"{outer}/{name}" if outer else name)
+    try:
+        yield
+    finally:
+        _scope.reset(token)
+
+
+def known_value(x: Traced, wanted: str) -> np.ndarray:
+    """The number behind a traced value, or an error that teaches why there is none."""
+    if x.recording.closed:
+        raise escaped()
+    value = x.recording.value(x.node)
+    if value is None:
+        raise UnknownValueError(
+            f"{wanted} needs the value of a traced {x.node.type}, but this function is being "
+            f"recorded for all values at once (jit, trace and fit do that); made at "
+            f"{where(x)}. {_REMEDY}"
+        )
+    return value
+
+
+_REMEDY = (
+    "Write np.where(condition, a, b) instead of a Python branch, or a fixed number of steps "
+    "instead of a loop on values; cr.grad without jit follows Python branches"
+)
+
+
+def where(x: Traced) -> str:
+    """The user's line that made a traced value, for messages."""
+    origins = x.recording.origins(x.node)
+    if origins:
+        return f"{origins[-1].file}:{origins[-1].line}"
+    name = x.recording.names.get(x.node)
+    return f"input {name!r}" if name else "an input of the function"
+
+
+def users_line() -> str:
+    """``file:line`` of the innermost frame that is not chainrule's own."""
+    frame = sys._getframe(1)
+    while frame is not None and is_internal(frame.f_code.co_filename):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
+
+
+__all__ = ["PRIMITIVES", "Recording", "active", "recording", "scope"]

@@ -1,0 +1,182 @@
+"""The text form of a graph: a Python function of one call a line, and its parser.
+
+    def J(x: float64):
+        a: float64 = power_constant(x, exponent=2)
+        b: float64 = sin(a)
+        return b
+
+Captured arrays stand after ``*``; their values are not part of the text.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Graph, Node
+from chainrule.core.types import DTYPES, ArrayType
+from chainrule.errors import GraphError
+
+_DTYPE_NAMES = {dtype.name: dtype for dtype in DTYPES}
+
+
+def print_graph(graph: Graph) -> str:
+    names = _name_nodes(graph)
+
+    def operand(node: Node) -> str:
+        return _constant(node) if node.primitive is CONSTANT else names[node]
+
+    free = [f"{names[x]}: {x.type}" for x in graph.free_inputs]
+    hidden = [f"{names[x]}: {x.type}" for x in graph.inputs[len(free) :]]
+    parameters = free + (["*", *hidden] if hidden else [])
+    lines = [f"def {graph.name}({', '.join(parameters)}):"]
+    for node in graph.nodes:
+        if node.primitive in (INPUT, CONSTANT):
+            continue
+        arguments = [operand(x) for x in node.inputs]
+        arguments += [f"{name}={_attr(value)}" for name, value in node.attrs.items()]
+        call = f"{node.primitive.name}({', '.join(arguments)})"
+        lines.append(f"    {names[node]}: {node.type} = {call}")
+    results = ", ".join(operand(y) for y in graph.outputs)
+    lines.append(f"    return {results}{',' if len(graph.outputs) == 1 else ''}")
+    return "\n".join(lines)
+
+
+def _attr(value: Any) -> str:
+    return str.__repr__(value) if isinstance(value, str) else repr(value)
+
+
+def _name_nodes(graph: Graph) -> dict[Node, str]:
+    taken = {*_DTYPE_NAMES, *PRIMITIVES}
+    names: dict[Node, str] = {}
+    counts = {"c": itertools.count(), "t": itertools.count()}
+    hidden = set(graph.inputs[len(graph.free_inputs) :])
+    for node in (*graph.inputs, *graph.nodes):
+        if node in names or node.primitive is CONSTANT:
+            continue
+        wanted = graph.names.get(node, "").replace("/", "_")
+        if not wanted.isidentifier() or wanted in taken:
+            prefix = "c" if node in hidden else "t"
+            while (wanted := f"{prefix}{next(counts[prefix])}") in taken:
+                pass
+        taken.add(wanted)
+        names[node] = wanted
+    return names
+
+
+def _constant(node: Node) -> str:
+    value = np.frombuffer(node.attrs["value"], node.attrs["dtype"])[0]
+    if node.type.dtype.kind == "f":
+        number = float(value)
+        shown = repr(number) if np.isfinite(number) else repr(str(number))
+        if node.type.dtype == np.float32 and np.isfinite(number):
+            shown = str(value)
+    else:
+        shown = repr(value.item())
+    return f"{node.type.dtype.name}({shown})"
+
+
+def parse_graph(text: str, captures: Sequence[np.ndarray] = ()) -> Graph:
+    """The graph that ``text`` describes.
+
+    Args:
+        text: as ``str(graph)`` prints it.
+        captures: values of the inputs after ``*``, in order, or none of them.
+
+    Raises:
+        GraphError: with the line that is not of this form.
+    """
+    try:
+        module = ast.parse(text)
+    except SyntaxError as error:
+        raise GraphError(f"line {error.lineno} of the graph's text: {error.msg}") from None
+    if len(module.body) != 1 or not isinstance(module.body[0], ast.FunctionDef):
+        raise GraphError("the text of a graph is one function definition")
+    return _Parser(captures).function(module.body[0])
+
+
+class _Parser:
+    def __init__(self, captures: Sequence[np.ndarray]) -> None:
+        self.captures = tuple(captures)
+        self.nodes: dict[str, Node] = {}
+        self.constants: dict[Any, Node] = {}
+        self.serial = 0
+
+    def node(self, primitive: Any, inputs: Any, attrs: Any, type: ArrayType) -> Node:
+        self.serial += 1
+        return Node(primitive, inputs, attrs, type, self.serial)
+
+    def function(self, f: ast.FunctionDef) -> Graph:
+        inputs = []
+        for argument in (*f.args.args, *f.args.kwonlyargs):
+            type = self.type(argument.annotation)
+            inputs.append(self.node(INPUT, (), {}, type))
+            self.nodes[argument.arg] = inputs[-1]
+        *steps, last = f.body
+        for step in steps:
+            if not isinstance(step, ast.AnnAssign) or not isinstance(step.target, ast.Name):
+                self.fail(step, "a step is written  name: type = primitive(arguments)")
+            self.step(step)
+        if not isinstance(last, ast.Return) or not isinstance(last.value, ast.Tuple):
+            self.fail(last, "a graph ends with  return a, b, ...")
+        captures = self.captures or (None,) * len(f.args.kwonlyargs)
+        if len(captures) != len(f.args.kwonlyargs):
+            self.fail(f, f"{len(f.args.kwonlyargs)} captured arrays, {len(captures)} given")
+        outputs = tuple(self.operand(item) for item in last.value.elts)
+        names = {node: name for name, node in self.nodes.items() if node in inputs}
+        return Graph(tuple(inputs), outputs, captures, name=f.name, names=names)
+
+    def step(self, step: ast.AnnAssign) -> None:
+        call = step.value
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            self.fail(step, "a step applies a primitive")
+        primitive = PRIMITIVES.get(call.func.id)
+        if primitive is None:
+            self.fail(step, f"no primitive is called {call.func.id}")
+        inputs = tuple(self.operand(argument) for argument in call.args)
+        attrs = {}
+        for keyword in call.keywords:
+            if keyword.arg is None:
+                self.fail(step, "attributes are written name=value")
+            attrs[keyword.arg] = ast.literal_eval(keyword.value)
+        node = self.node(primitive, inputs, attrs, self.type(step.annotation))
+        assert isinstance(step.target, ast.Name)
+        self.nodes[step.target.id] = node
+
+    def operand(self, item: ast.expr) -> Node:
+        if isinstance(item, ast.Name):
+            if item.id not in self.nodes:
+                self.fail(item, f"{item.id} is used before it is defined")
+            return self.nodes[item.id]
+        if (
+            isinstance(item, ast.Call)
+            and isinstance(item.func, ast.Name)
+            and item.func.id in _DTYPE_NAMES
+            and len(item.args) == 1
+        ):
+            dtype = _DTYPE_NAMES[item.func.id]
+            value = np.asarray(ast.literal_eval(item.args[0])).astype(dtype)
+            key = (dtype, value.tobytes())
+            if key not in self.constants:
+                attrs = {"value": value.tobytes(), "dtype": dtype.name}
+                self.constants[key] = self.node(CONSTANT, (), attrs, ArrayType((), dtype))
+            return self.constants[key]
+        return self.fail(item, "an argument is a name or a constant such as float64(2.0)")
+
+    def type(self, annotation: ast.expr | None) -> ArrayType:
+        shape: tuple[int, ...] = ()
+        name = annotation
+        if isinstance(annotation, ast.Subscript):
+            name, found = annotation.value, ast.literal_eval(annotation.slice)
+            shape = found if isinstance(found, tuple) else (found,)
+        if not isinstance(name, ast.Name) or name.id not in _DTYPE_NAMES:
+            self.fail(annotation, "a type is written  float64[2, 3]")
+        return ArrayType(shape, _DTYPE_NAMES[name.id])
+
+    @staticmethod
+    def fail(place: Any, why: str) -> Any:
+        raise GraphError(f"line {getattr(place, 'lineno', '?')} of the graph's text: {why}")

@@ -1,0 +1,138 @@
+"""Trees of arrays: nested tuples, lists, dicts, named tuples, frozen dataclasses and None.
+
+Everything else is a leaf. Dicts are visited in sorted order of their keys, so that two dicts
+with the same keys are the same tree however they were built.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.types import ArrayType
+from chainrule.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class TreeDef:
+    """The shape of a tree without its leaves."""
+
+    kind: Any  # "leaf", "none" or the container's class
+    keys: tuple[Any, ...] = ()
+    children: tuple[TreeDef, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many leaves the tree has."""
+        return 1 if self.kind == "leaf" else sum(child.count for child in self.children)
+
+    def unflatten(self, leaves: Iterable[Any]) -> Any:
+        """The tree of this shape with these leaves, in the order of ``flatten``."""
+        rest = iter(leaves)
+        tree = self._build(rest)
+        if next(rest, rest) is not rest:
+            raise UsageError(f"more leaves than the {self.count} that the tree has places for")
+        return tree
+
+    def _build(self, leaves: Any) -> Any:
+        if self.kind == "leaf":
+            try:
+                return next(leaves)
+            except StopIteration:
+                raise UsageError("fewer leaves than the tree has places for") from None
+        if self.kind == "none":
+            return None
+        parts = [child._build(leaves) for child in self.children]
+        if self.kind is dict:
+            return dict(zip(self.keys, parts, strict=True))
+        if self.kind in (list, tuple):
+            return self.kind(parts)
+        if self.keys and dataclasses.is_dataclass(self.kind):
+            return self.kind(**dict(zip(self.keys, parts, strict=True)))
+        return self.kind(*parts)
+
+    def __str__(self) -> str:
+        if self.kind in ("leaf", "none"):
+            return "*" if self.kind == "leaf" else "None"
+        parts = [str(child) for child in self.children]
+        if self.kind in (list, tuple):
+            left, right = "[]" if self.kind is list else "()"
+            return left + ", ".join(parts) + right
+        named = ", ".join(f"{k}: {p}" for k, p in zip(self.keys, parts, strict=True))
+        return f"{{{named}}}" if self.kind is dict else f"{self.kind.__name__}({named})"
+
+
+LEAF = TreeDef("leaf")
+NONE = TreeDef("none")
+
+
+def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
+    kind = type(tree)
+    if kind is tuple or kind is list:
+        return kind, tuple(range(len(tree))), tree
+    if kind is dict:
+        keys = tuple(sorted(tree, key=lambda key: (type(key).__name__, key)))
+        return dict, keys, [tree[key] for key in keys]
+    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+        return kind, tuple(tree._fields), tree
+    if dataclasses.is_dataclass(tree) and not isinstance(tree, (type, ArrayType)):
+        params = kind.__dataclass_params__  # type: ignore[attr-defined]
+        if params.frozen:
+            fields = [f.name for f in dataclasses.fields(tree) if f.init]
+            return kind, tuple(fields), [getattr(tree, name) for name in fields]
+    return None
+
+
+def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
+    """The leaves of a tree, left to right, and its shape."""
+    leaves: list[Any] = []
+    return leaves, _flatten(tree, leaves)
+
+
+def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
+    if tree is None:
+        return NONE
+    found = _children(tree)
+    if found is None:
+        leaves.append(tree)
+        return LEAF
+    kind, keys, parts = found
+    children = tuple(_flatten(part, leaves) for part in parts)
+    return TreeDef(kind, () if kind in (list, tuple) else keys, children)
+
+
+def flatten_with_paths(tree: Any) -> tuple[list[tuple[str, Any]], TreeDef]:
+    """Like ``flatten``, each leaf with its path: ``layers/0/weights``; a lone leaf has ``""``."""
+    leaves, treedef = flatten(tree)
+    return list(zip(paths(tree), leaves, strict=True)), treedef
+
+
+def paths(tree: Any, prefix: str = "") -> list[str]:
+    if tree is None:
+        return []
+    found = _children(tree)
+    if found is None:
+        return [prefix]
+    _, keys, parts = found
+    result = []
+    for key, part in zip(keys, parts, strict=True):
+        result += paths(part, f"{prefix}/{key}" if prefix else str(key))
+    return result
+
+
+def map_tree(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
+    """The tree of ``f(leaf, *leaves at the same place in the other trees)``.
+
+    Raises:
+        UsageError: the trees do not have the same shape.
+    """
+    leaves, treedef = flatten(tree)
+    columns = [leaves]
+    for other in rest:
+        more, otherdef = flatten(other)
+        if otherdef != treedef:
+            raise UsageError(f"trees of different shape: {treedef} and {otherdef}")
+        columns.append(more)
+    return treedef.unflatten(f(*row) for row in zip(*columns, strict=True))

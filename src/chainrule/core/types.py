@@ -1,0 +1,138 @@
+"""Array types: what is known of a value before it is computed, its shape and its dtype.
+
+Promotion follows NumPy 2: Python numbers are weak (they take the dtype of the array beside
+them), NumPy scalars are not. Broadcasting is a pure function of shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import DtypeError, ShapeError
+
+Shape = tuple[int, ...]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+DTYPES = (
+    *FLOATS,
+    *(np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
+    np.dtype(np.bool_),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayType:
+    """The type of an array: ``shape`` (a tuple of lengths) and ``dtype``.
+
+    Supported dtypes are float32, float64, the signed and unsigned integers, and bool.
+    """
+
+    shape: Shape
+    dtype: np.dtype[Any]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        check_dtype(self.dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return size_of(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    @property
+    def is_float(self) -> bool:
+        return self.dtype.kind == "f"
+
+    def __str__(self) -> str:
+        if not self.shape:
+            return self.dtype.name
+        return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+
+@lru_cache(maxsize=4096)
+def array_type(shape: Shape, dtype: np.dtype[Any]) -> ArrayType:
+    """The interned ``ArrayType``: the same object for the same shape and dtype."""
+    return ArrayType(shape, dtype)
+
+
+def type_of(value: np.ndarray) -> ArrayType:
+    return array_type(value.shape, value.dtype)
+
+
+def check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype in DTYPES:
+        return
+    hint = {
+        "c": "chainrule differentiates real numbers; split a complex value into its real and "
+        "imaginary part",
+        "f": "use float32 or float64, for example x.astype(np.float64)",
+        "O": "an array of Python objects; build it with np.stack from arrays of numbers",
+        "U": "text; turn it into numbers first",
+        "S": "text; turn it into numbers first",
+    }.get(dtype.kind, "use float32, float64, an integer dtype or bool")
+    raise DtypeError(f"dtype {dtype} is not supported: {hint}")
+
+
+def size_of(shape: Shape) -> int:
+    size = 1
+    for n in shape:
+        size *= n
+    return size
+
+
+def broadcast_shapes(*shapes: Shape) -> Shape:
+    """The common shape under NumPy's broadcasting.
+
+    Raises:
+        ShapeError: two lengths differ and neither is 1; the message shows all shapes.
+    """
+    first = shapes[0]
+    if all(shape == first for shape in shapes):
+        return first
+    ndim = max(map(len, shapes))
+    result = []
+    for axis in range(-ndim, 0):
+        lengths = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        if len(lengths) > 1:
+            listed = " and ".join(map(str, shapes))
+            raise ShapeError(
+                f"shapes {listed} do not broadcast: along axis {axis} the lengths are "
+                f"{sorted(lengths)}; they must be equal or 1"
+            )
+        result.append(lengths.pop() if lengths else 1)
+    return tuple(result)
+
+
+def normalize_axis(axis: Any, ndim: int, what: str = "axis") -> int:
+    """A non-negative axis; raises ShapeError when it is outside ``-ndim .. ndim-1``."""
+    try:
+        index = axis.__index__()
+    except AttributeError:
+        raise ShapeError(f"{what} must be an integer, not {type(axis).__name__}") from None
+    if not -ndim <= index < ndim:
+        raise ShapeError(f"{what} {index} is out of bounds for an array of {ndim} dimensions")
+    return index % ndim
+
+
+def normalize_axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """All axes for None, else the given ones, non-negative, in order and without repeats."""
+    if axis is None:
+        return tuple(range(ndim))
+    given: Sequence[Any] = axis if isinstance(axis, (tuple, list)) else (axis,)
+    axes = tuple(sorted(normalize_axis(a, ndim) for a in given))
+    if len(set(axes)) != len(axes):
+        raise ShapeError(f"axis {axis} names the same axis twice")
+    return axes

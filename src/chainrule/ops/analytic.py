@@ -1,0 +1,256 @@
+"""Element-wise primitives of analysis: exponentials, logarithms, roots, trigonometry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Elementwise
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType
+from chainrule.errors import DtypeError
+from chainrule.ops.coerce import for_scipy
+from chainrule.ops.elementwise import elementwise, zero_where
+from chainrule.ops.samples import both, case, points
+
+LN2 = float(np.log(2.0))
+LN10 = float(np.log(10.0))
+WIDE = points(-20.0, -1.0, 0.0, 0.5, 1.0, 20.0)
+SMALL = points(-2.0, -0.5, 0.0, 0.7, 1.3)
+UNIT = points(-0.9, -0.3, 0.0, 0.5, 0.8)
+POSITIVE = points(1e-3, 0.5, 1.0, 2.0, 50.0)
+
+exp = elementwise(
+    "exp", np.exp, lambda y, x: y,
+    text="exp({})", latex="e^{{{}}}", samples=points(-20.0, -1.0, 0.0, 2.5), ufunc=np.exp,
+    teaches="The slope of exp is exp itself, so the output is all that is needed.",
+)  # fmt: skip
+exp2 = elementwise(
+    "exp2", np.exp2, lambda y, x: y * LN2,
+    text="2^{}", latex="2^{{{}}}", samples=SMALL, ufunc=np.exp2,
+    teaches="2^x grows by its value times log 2.",
+)  # fmt: skip
+expm1 = elementwise(
+    "expm1", np.expm1, lambda y, x: np.exp(x),
+    text="exp({}) − 1", latex="e^{{{}}} - 1", samples=SMALL, ufunc=np.expm1,
+    teaches="Subtracting 1 does not change a slope: it is exp(x).",
+)  # fmt: skip
+log = elementwise(
+    "log", np.log, lambda y, x: 1 / x,
+    text="log {}", latex=r"\log {}", samples=POSITIVE, ufunc=np.log,
+    teaches="The slope of log is 1/x: steep near 0, flat far out.",
+)  # fmt: skip
+log2 = elementwise(
+    "log2", np.log2, lambda y, x: 1 / (x * LN2),
+    text="log₂ {}", latex=r"\log_{{2}} {}", samples=POSITIVE, ufunc=np.log2,
+    teaches="log₂ is log over log 2, and so is its slope.",
+)  # fmt: skip
+log10 = elementwise(
+    "log10", np.log10, lambda y, x: 1 / (x * LN10),
+    text="log₁₀ {}", latex=r"\log_{{10}} {}", samples=POSITIVE, ufunc=np.log10,
+    teaches="log₁₀ is log over log 10, and so is its slope.",
+)  # fmt: skip
+log1p = elementwise(
+    "log1p", np.log1p, lambda y, x: 1 / (1 + x),
+    text="log(1 + {})", latex=r"\log\left(1 + {}\right)", ufunc=np.log1p,
+    samples=points(-0.9, -0.3, 0.0, 1e-8, 2.0, 30.0),
+    teaches="The slope of log(1 + x) is 1/(1 + x).",
+)  # fmt: skip
+sqrt = elementwise(
+    "sqrt", np.sqrt, lambda y, x: 0.5 / y,
+    text="√{}", latex=r"\sqrt{{{}}}", ufunc=np.sqrt,
+    samples=points(0.25, 1.0, 2.0, 50.0, kinks=(0.0,)),
+    teaches="The slope of √x is 1/(2√x), infinite at 0.",
+)  # fmt: skip
+
+
+def _cbrt_forward(x: Any) -> Any:
+    if not np.iscomplexobj(x):
+        return np.cbrt(x)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(np.real(x) < 0, -np.power(-x, 1 / 3), np.power(x, 1 / 3))
+
+
+cbrt = elementwise(
+    "cbrt", _cbrt_forward, lambda y, x: 1 / (3 * y * y),
+    text="∛{}", latex=r"\sqrt[3]{{{}}}", ufunc=np.cbrt,
+    samples=points(-8.0, 0.25, 2.0, kinks=(0.0,)),
+    teaches="The slope of ∛x is 1/(3·∛x²), infinite at 0.",
+)  # fmt: skip
+
+# trigonometry -----------------------------------------------------------------------------
+
+sin = elementwise(
+    "sin", np.sin, lambda y, x: np.cos(x),
+    text="sin({})", latex=r"\sin\left({}\right)", samples=WIDE, ufunc=np.sin,
+    teaches="The slope of the sine is the cosine.",
+)  # fmt: skip
+cos = elementwise(
+    "cos", np.cos, lambda y, x: -np.sin(x),
+    text="cos({})", latex=r"\cos\left({}\right)", samples=WIDE, ufunc=np.cos,
+    teaches="The slope of the cosine is minus the sine.",
+)  # fmt: skip
+tan = elementwise(
+    "tan", np.tan, lambda y, x: 1 + y * y,
+    text="tan({})", latex=r"\tan\left({}\right)", samples=SMALL, ufunc=np.tan,
+    teaches="The slope of the tangent is one plus its square.",
+)  # fmt: skip
+arcsin = elementwise(
+    "arcsin", np.arcsin, lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
+    text="arcsin({})", latex=r"\arcsin\left({}\right)", samples=UNIT, ufunc=np.arcsin,
+    teaches="The slope of arcsin is 1/√(1 − x²).",
+)  # fmt: skip
+arccos = elementwise(
+    "arccos", np.arccos, lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
+    text="arccos({})", latex=r"\arccos\left({}\right)", samples=UNIT, ufunc=np.arccos,
+    teaches="The slope of arccos is −1/√(1 − x²).",
+)  # fmt: skip
+arctan = elementwise(
+    "arctan", np.arctan, lambda y, x: 1 / (1 + x * x),
+    text="arctan({})", latex=r"\arctan\left({}\right)", samples=WIDE, ufunc=np.arctan,
+    teaches="The slope of arctan is 1/(1 + x²).",
+)  # fmt: skip
+sinh = elementwise(
+    "sinh", np.sinh, lambda y, x: np.cosh(x),
+    text="sinh({})", latex=r"\sinh\left({}\right)", samples=SMALL, ufunc=np.sinh,
+    teaches="The slope of sinh is cosh.",
+)  # fmt: skip
+cosh = elementwise(
+    "cosh", np.cosh, lambda y, x: np.sinh(x),
+    text="cosh({})", latex=r"\cosh\left({}\right)", samples=SMALL, ufunc=np.cosh,
+    teaches="The slope of cosh is sinh.",
+)  # fmt: skip
+tanh = elementwise(
+    "tanh", np.tanh, lambda y, x: 1 - y * y,
+    text="tanh({})", latex=r"\tanh\left({}\right)", samples=WIDE, ufunc=np.tanh,
+    teaches="The slope of tanh is one minus its value squared, so only the output is needed.",
+)  # fmt: skip
+arcsinh = elementwise(
+    "arcsinh", np.arcsinh, lambda y, x: 1 / np.hypot(x, 1),
+    text="arcsinh({})", latex=r"\operatorname{{arsinh}}\left({}\right)", samples=WIDE,
+    ufunc=np.arcsinh, teaches="The slope of arcsinh is 1/√(x² + 1).",
+)  # fmt: skip
+arccosh = elementwise(
+    "arccosh", np.arccosh, lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+    text="arccosh({})", latex=r"\operatorname{{arcosh}}\left({}\right)",
+    samples=points(1.1, 2.0, 30.0), ufunc=np.arccosh,
+    teaches="The slope of arccosh is 1/√(x² − 1).",
+)  # fmt: skip
+arctanh = elementwise(
+    "arctanh", np.arctanh, lambda y, x: 1 / ((1 - x) * (1 + x)),
+    text="arctanh({})", latex=r"\operatorname{{artanh}}\left({}\right)", samples=UNIT,
+    ufunc=np.arctanh, teaches="The slope of arctanh is 1/(1 − x²).",
+)  # fmt: skip
+
+
+def _arctan2_forward(x: Any, z: Any) -> Any:
+    if np.iscomplexobj(x) or np.iscomplexobj(z):  # first order is all a complex step needs
+        a, b = np.real(x), np.real(z)
+        slope = (b * np.imag(x) - a * np.imag(z)) / (a * a + b * b)
+        return np.arctan2(a, b) + 1j * slope
+    return np.arctan2(x, z)
+
+
+def _over_square(numerator: Traced, x: Traced, z: Traced) -> Traced:
+    """numerator / (x² + z²), dividing twice by the hypotenuse so that nothing overflows."""
+    r = np.hypot(x, z)
+    return numerator / r / r
+
+
+arctan2 = elementwise(
+    "arctan2", _arctan2_forward,
+    lambda y, x, z: _over_square(z, x, z), lambda y, x, z: _over_square(-x, x, z),
+    text="arctan2({}, {})", latex=r"\operatorname{{atan2}}\left({}, {}\right)",
+    samples=points((1.0, 2.0), (-1.5, 0.5), (2.0, -1.0)), ufunc=np.arctan2,
+    teaches="An angle turns with the perpendicular part of a move, over the distance.",
+)  # fmt: skip
+
+
+def _hypot_forward(x: Any, z: Any) -> Any:
+    if np.iscomplexobj(x) or np.iscomplexobj(z):
+        return np.sqrt(x * x + z * z)
+    return np.hypot(x, z)
+
+
+def _cosine(y: Traced, x: Traced) -> Traced:
+    return zero_where(y == 0, x / y)
+
+
+hypot = elementwise(
+    "hypot", _hypot_forward, lambda y, x, z: _cosine(y, x), lambda y, x, z: _cosine(y, z),
+    text="√({}² + {}²)", latex=r"\sqrt{{{}^{{2}} + {}^{{2}}}}", ufunc=np.hypot,
+    samples=points((3.0, 4.0), (-1.0, 0.5), (0.3, 2.0), kinks=((0.0, 0.0),)),
+    teaches="A side changes the hypotenuse by its share of it, the cosine of the angle.",
+)  # fmt: skip
+
+
+def _logaddexp_forward(x: Any, z: Any) -> Any:
+    if np.iscomplexobj(x) or np.iscomplexobj(z):
+        top = np.maximum(np.real(x), np.real(z))
+        return top + np.log(np.exp(x - top) + np.exp(z - top))
+    return np.logaddexp(x, z)
+
+
+def _softmax_share(y: Traced, x: Traced, z: Traced) -> Traced:
+    from chainrule.ops.special import logistic
+
+    return logistic(zero_where((x == z) & np.isinf(x), x - z))
+
+
+logaddexp = elementwise(
+    "logaddexp", _logaddexp_forward, _softmax_share, lambda y, x, z: _softmax_share(y, z, x),
+    text="log(exp {} + exp {})", latex=r"\log\left(e^{{{}}} + e^{{{}}}\right)",
+    samples=points((1.0, 2.0), (-1.5, 0.5), (30.0, -30.0)), ufunc=np.logaddexp,
+    teaches="A smooth maximum shares the gradient by softmax.",
+)  # fmt: skip
+
+
+# sinc and its derivatives -----------------------------------------------------------------
+
+
+def _sinc_forward(x: Any, *, order: int) -> Any:
+    """The order-th derivative of sin(πx)/(πx): the closed form, or the Taylor series near 0."""
+    if order == 0 and not np.iscomplexobj(x):
+        return np.sinc(x)
+    u = np.pi * np.asarray(x)
+    near = np.abs(u) < 0.5 + order
+    far = np.where(near, 1.0, u)
+    value = np.sin(far) / far
+    for n in range(1, order + 1):
+        value = (np.sin(far + n * np.pi / 2) - n * value) / far
+    series, term = np.zeros_like(far), 1.0
+    small = np.where(near, u, 0.0)
+    powers = np.ones_like(far)
+    for k in range(40 + 4 * order):
+        # d^order of Σ (-1)^j u^(2j) / (2j+1)!, by its terms u^k, k = 2j - order
+        if (k + order) % 2 == 0:
+            j = (k + order) // 2
+            sign_ = -1.0 if j % 2 else 1.0
+            series = series + sign_ * powers / (term * (2 * j + 1))
+        powers = powers * small
+        term *= k + 1
+    result = np.where(near, series, value) * np.pi**order
+    return result if np.iscomplexobj(x) else result.astype(np.asarray(x).dtype)
+
+
+def _float_infer(x: ArrayType, **attrs: Any) -> ArrayType:
+    if not x.is_float:
+        raise DtypeError(f"takes float32 or float64, not {x.dtype}")
+    return x
+
+
+sinc = Primitive(
+    "sinc",
+    forward=_sinc_forward,
+    infer=_float_infer,
+    rule=Elementwise((lambda y, x, order: sinc(x, order=order + 1),)),
+    text="sinc⁽{order}⁾({})",
+    latex=r"\operatorname{{sinc}}^{{({order})}}\left({}\right)",
+    teaches="sinc is smooth at 0 too, where its slope is 0.",
+    samples=both(lambda: [case([-2.3, -1.0, -1e-3, 0.0, 0.2, 1.7], order=n) for n in (0, 1, 2)]),
+)
+
+for _name, _primitive in {"exp2": exp2, "expm1": expm1, "log1p": log1p, "cbrt": cbrt}.items():
+    for_scipy(_name, _primitive)

@@ -1,0 +1,172 @@
+"""From what the user wrote to what a primitive takes: exact dtypes and equal shapes.
+
+Casting and broadcasting are primitives of their own, so no derivative rule promotes or
+un-broadcasts anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS
+from chainrule.core.graph import Primitive
+from chainrule.core.recording import Recording, escaped
+from chainrule.core.traced import Traced
+from chainrule.core.types import broadcast_shapes, check_dtype
+from chainrule.errors import DtypeError, RecordingError, ShapeError
+from chainrule.ops import structure
+
+Weak = (bool, int, float)
+
+
+def recording_of(xs: Sequence[Any]) -> Recording:
+    """The recording of the traced values among ``xs``; raises if they come from two."""
+    found = None
+    for x in xs:
+        if isinstance(x, Traced):
+            if found is None:
+                found = x.recording
+            elif found is not x.recording:
+                raise escaped()
+    if found is None:
+        raise RecordingError("no traced value among the arguments")
+    if found.closed:
+        raise escaped()
+    return found
+
+
+def is_traced(*xs: Any) -> bool:
+    return any(isinstance(x, Traced) for x in xs)
+
+
+def _weak_or_dtype(x: Any) -> Any:
+    if isinstance(x, Traced):
+        return x.node.type.dtype
+    kind = type(x)
+    if kind is float or kind is int:
+        return kind
+    if kind is bool:
+        return np.dtype(bool)
+    if kind is complex:
+        check_dtype(np.dtype(complex))
+    return x.dtype
+
+
+def plain(x: Any) -> Any:
+    """``x`` as a Python number, NumPy value or traced value; sequences become arrays."""
+    if isinstance(x, (Traced, np.ndarray, np.generic, bool, int, float, complex)):
+        return x
+    if isinstance(x, (list, tuple)) and any(isinstance(item, Traced) for item in _deep(x)):
+        return np.stack([plain(item) for item in x])  # type: ignore[arg-type]
+    array = np.asarray(x)
+    if array.dtype.kind == "O":
+        check_dtype(array.dtype)
+    return array
+
+
+def _deep(x: Any) -> Any:
+    for item in x:
+        if isinstance(item, (list, tuple)):
+            yield from _deep(item)
+        else:
+            yield item
+
+
+def lift(x: Any, recording: Recording, dtype: Any = None) -> Traced:
+    """``x`` as a traced value of ``dtype`` (its own where None)."""
+    if isinstance(x, Traced):
+        return x if dtype is None or x.node.type.dtype == dtype else structure.cast(x, dtype)
+    if isinstance(x, (bool, int, float)):
+        return recording.constant(x, np.dtype(dtype if dtype is not None else type(x)))
+    array = np.asarray(plain(x))
+    check_dtype(array.dtype)
+    if dtype is not None and array.dtype != dtype:
+        array = array.astype(dtype)
+    if array.ndim == 0:
+        return recording.constant(array, array.dtype)
+    if array.size > 1 and not any(array.strides):  # one number seen through a broadcast
+        scalar = recording.constant(array.flat[0], array.dtype)
+        return structure.broadcast_to(scalar, array.shape)
+    return recording.capture(array)
+
+
+@lru_cache(maxsize=4096)
+def loop_dtypes(ufunc: Any, keys: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+    """The dtypes in which NumPy would run ``ufunc`` on such arguments; outputs last."""
+    dtypes = ufunc.resolve_dtypes(keys + (None,) * ufunc.nout)
+    for dtype in dtypes:
+        check_dtype(dtype)
+    return dtypes
+
+
+def apply_ufunc(ufunc: Any, primitive: Primitive, *xs: Any) -> Traced:
+    """Record ``primitive`` with the promotion and broadcasting of ``ufunc``."""
+    if len(xs) != ufunc.nin:
+        raise TypeError(f"np.{ufunc.__name__} takes {ufunc.nin} arguments, not {len(xs)}")
+    xs = tuple(plain(x) for x in xs)
+    recording = recording_of(xs)
+    try:
+        dtypes = loop_dtypes(ufunc, tuple(map(_weak_or_dtype, xs)))
+    except TypeError as error:
+        if isinstance(error, DtypeError):
+            raise
+        kinds = ", ".join(str(_weak_or_dtype(x)) for x in xs)
+        raise DtypeError(f"np.{ufunc.__name__} is not defined for {kinds}") from None
+    return recording.emit(primitive, operands(ufunc.__name__, recording, xs, dtypes), {})
+
+
+def operands(name: str, recording: Recording, xs: Sequence[Any], dtypes: Any) -> list[Traced]:
+    """The arguments cast to ``dtypes`` and broadcast to their common shape."""
+    try:
+        shape = broadcast_shapes(*[np.shape(x) for x in xs])
+    except ShapeError as error:
+        from chainrule.core.recording import users_line
+
+        raise ShapeError(f"{name} at {users_line()}: {error}") from None
+    lifted = [lift(x, recording, dtype) for x, dtype in zip(xs, dtypes, strict=False)]
+    return [x if x.node.type.shape == shape else structure.broadcast_to(x, shape) for x in lifted]
+
+
+def apply_float(primitive: Primitive, *xs: Any, name: str = "", **attrs: Any) -> Traced:
+    """Record an element-wise primitive on floating arguments of one dtype."""
+    xs = tuple(plain(x) for x in xs)
+    recording = recording_of(xs)
+    dtype = common_float(*xs)
+    args = operands(name or primitive.name, recording, xs, [dtype] * len(xs))
+    return recording.emit(primitive, args, attrs)
+
+
+def common_dtype(*xs: Any) -> np.dtype[Any]:
+    """NumPy 2's result dtype, Python numbers being weak."""
+    keys = [k() if isinstance(k, type) else k for k in map(_weak_or_dtype, xs)]
+    dtype = np.result_type(*keys)
+    check_dtype(dtype)
+    return dtype
+
+
+def common_float(*xs: Any) -> np.dtype[Any]:
+    dtype = common_dtype(*xs)
+    return dtype if dtype.kind == "f" else np.dtype(np.float64)
+
+
+def float_of(x: Any) -> Any:
+    """``x`` itself where it is floating, else as float64."""
+    return x if x.dtype.kind == "f" else np.astype(x, np.float64)
+
+
+def for_ufunc(ufunc: Any, primitive: Primitive) -> None:
+    UFUNCS[ufunc] = partial(apply_ufunc, ufunc, primitive)
+
+
+def for_scipy(name: str, primitive: Primitive) -> None:
+    SCIPY_UFUNCS[name] = partial(apply_float, primitive, name=f"scipy.special.{name}")
+
+
+def scalar_like(x: Traced, value: Any) -> Traced:
+    """The constant ``value`` with the dtype and shape of ``x``."""
+    constant = x.recording.constant(value, x.dtype)
+    return constant if not x.shape else structure.broadcast_to(constant, x.shape)

@@ -1,0 +1,294 @@
+"""Element-wise primitives of arithmetic: one block each, value, derivative and what it teaches.
+
+In a partial, ``y`` is the output and ``x, z`` the inputs, all of one shape and dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Elementwise
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType, array_type
+from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.ops.coerce import for_ufunc, scalar_like
+from chainrule.ops.samples import Make, both, case, points
+from chainrule.ops.structure import select
+
+BOOL = np.dtype(bool)
+
+
+def _same(name: str, kinds: str, *xs: ArrayType) -> ArrayType:
+    first = xs[0]
+    for x in xs:
+        if x.shape != first.shape:
+            raise ShapeError(f"{name} takes arguments of one shape, not {xs[0]} and {x}")
+        if x.dtype != first.dtype:
+            raise DtypeError(f"{name} takes arguments of one dtype, not {xs[0]} and {x}")
+        if x.dtype.kind not in kinds:
+            raise DtypeError(f"{name} does not take {x.dtype}")
+    return first
+
+
+def elementwise(
+    name: str,
+    forward: Any,
+    *partials: Callable[..., Any] | None,
+    text: str = "",
+    latex: str = "",
+    teaches: str = "",
+    samples: Make = list,
+    kinds: str = "f",
+    to_bool: bool = False,
+    ufunc: Any = None,
+) -> Primitive:
+    """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it."""
+
+    def infer(*xs: ArrayType, **attrs: Any) -> ArrayType:
+        found = _same(name, kinds, *xs)
+        return array_type(found.shape, BOOL) if to_bool else found
+
+    made = Primitive(
+        name,
+        forward=forward,
+        infer=infer,
+        rule=Elementwise(partials) if partials else None,
+        text=text or f"{name}({{}})",
+        latex=latex or rf"\operatorname{{{{{name}}}}}\left({{}}\right)",
+        teaches=teaches,
+        samples=samples,
+    )
+    for one in ufunc if isinstance(ufunc, tuple) else (ufunc,):
+        if one is not None:
+            for_ufunc(one, made)
+    return made
+
+
+def zero_where(condition: Traced, x: Traced) -> Traced:
+    return select(condition, scalar_like(x, 0), x)
+
+
+REAL = "fiu"
+ANY = "fiub"
+QUOTIENTS = points((-2.0, 3.0), (0.5, -1.5), (4.0, 0.3), (1.5, 2.5))
+PAIRS = points((-2.0, 3.0), (0.5, -1.5), (4.0, 0.25), (1.5, 2.5))
+
+# arithmetic -------------------------------------------------------------------------------
+
+add = elementwise(
+    "add", np.add, lambda y, x, z: 1, lambda y, x, z: 1,
+    text="{} + {}", latex="{} + {}", kinds=ANY, samples=PAIRS, ufunc=np.add,
+    teaches="A sum distributes its gradient unchanged to both branches.",
+)  # fmt: skip
+subtract = elementwise(
+    "subtract", np.subtract, lambda y, x, z: 1, lambda y, x, z: -1,
+    text="{} − {}", latex="{} - {}", kinds=REAL, samples=PAIRS, ufunc=np.subtract,
+    teaches="A difference passes its gradient on, with the sign turned for what is subtracted.",
+)  # fmt: skip
+multiply = elementwise(
+    "multiply", np.multiply, lambda y, x, z: z, lambda y, x, z: x,
+    text="{} · {}", latex=r"{} \cdot {}", kinds=ANY, samples=PAIRS, ufunc=np.multiply,
+    teaches="A product switches: each factor's gradient is scaled by the other factor.",
+)  # fmt: skip
+divide = elementwise(
+    "divide", np.true_divide, lambda y, x, z: 1 / z, lambda y, x, z: -y / z,
+    text="{} / {}", latex=r"\frac{{{}}}{{{}}}", samples=PAIRS, ufunc=np.true_divide,
+    teaches="Above the line the slope is 1/z; below it is minus the quotient over z.",
+)  # fmt: skip
+negative = elementwise(
+    "negative", np.negative, lambda y, x: -1,
+    text="−{}", latex="-{}", kinds=REAL, samples=points(-2.0, 0.0, 3.0), ufunc=np.negative,
+    teaches="A change of sign changes the sign of the gradient.",
+)  # fmt: skip
+reciprocal = elementwise(
+    "reciprocal", np.reciprocal, lambda y, x: -(y * y),
+    text="1/{}", latex=r"\frac{{1}}{{{}}}", samples=points(-2.0, 0.5, 3.0),
+    ufunc=np.reciprocal, kinds=REAL,
+    teaches="The slope of 1/x is minus its value squared.",
+)  # fmt: skip
+square = elementwise(
+    "square", np.square, lambda y, x: 2 * x,
+    text="{}²", latex="{}^{{2}}", kinds=REAL, samples=points(-2.0, 0.0, 3.0), ufunc=np.square,
+    teaches="The slope of x² is 2x.",
+)  # fmt: skip
+remainder = elementwise(
+    "remainder", np.remainder, lambda y, x, z: 1, lambda y, x, z: -np.floor(x / z),
+    text="{} mod {}", latex=r"{} \bmod {}", kinds=REAL, samples=QUOTIENTS, ufunc=np.remainder,
+    teaches="Between its jumps the remainder moves with x, and against z by the whole quotient.",
+)  # fmt: skip
+fmod = elementwise(
+    "fmod", np.fmod, lambda y, x, z: 1, lambda y, x, z: -np.trunc(x / z),
+    text="fmod({}, {})", kinds=REAL, samples=QUOTIENTS, ufunc=np.fmod,
+    teaches="Between its jumps the remainder moves with x, and against z by the whole quotient.",
+)  # fmt: skip
+
+
+def _abs_forward(x: Any) -> Any:
+    return np.where(np.real(x) < 0, -x, x) if np.iscomplexobj(x) else np.abs(x)
+
+
+absolute = elementwise(
+    "abs", _abs_forward, lambda y, x: np.sign(x),
+    text="|{}|", latex=r"\left|{}\right|", kinds=ANY, ufunc=(np.absolute, np.fabs),
+    samples=points(-2.0, 3.0, kinks=(0.0,)),
+    teaches="The slope of |x| is the sign of x, taken as 0 at 0.",
+)  # fmt: skip
+
+# steps: zero derivative wherever there is one ---------------------------------------------
+
+
+def _step(name: str, ufunc: Any, text: str, latex: str, kinds: str = "f") -> Primitive:
+    return elementwise(
+        name, ufunc, text=text, latex=latex, kinds=kinds, ufunc=ufunc,
+        samples=points(-1.7, 0.3, 2.6, kinks=(0.0, 1.0)),
+        teaches="Flat between its jumps: the derivative is 0.",
+    )  # fmt: skip
+
+
+sign = _step("sign", np.sign, "sign({})", r"\operatorname{{sign}}\left({}\right)", REAL)
+floor = _step("floor", np.floor, "⌊{}⌋", r"\left\lfloor {} \right\rfloor", ANY)
+ceil = _step("ceil", np.ceil, "⌈{}⌉", r"\left\lceil {} \right\rceil", ANY)
+trunc = _step("trunc", np.trunc, "trunc({})", r"\operatorname{{trunc}}\left({}\right)", ANY)
+rint = _step("round", np.rint, "round({})", r"\operatorname{{round}}\left({}\right)")
+floor_divide = elementwise(
+    "floor_divide", np.floor_divide, text="⌊{} / {}⌋",
+    latex=r"\left\lfloor \frac{{{}}}{{{}}} \right\rfloor", kinds=REAL, samples=QUOTIENTS,
+    ufunc=np.floor_divide, teaches="Flat between its jumps: the derivative is 0.",
+)  # fmt: skip
+
+# powers -----------------------------------------------------------------------------------
+
+
+def _power_base(y: Traced, x: Traced, p: Traced) -> Any:
+    return zero_where((p == 0) & (x == 0), p * x ** (p - 1))
+
+
+def _power_exponent(y: Traced, x: Traced, p: Traced) -> Any:
+    return zero_where((x == 0) & (p >= 0), y * np.log(x))
+
+
+power = elementwise(
+    "power", np.power, _power_base, _power_exponent,
+    text="{}^{}", latex="{}^{{{}}}", kinds=REAL, ufunc=None,
+    samples=points((2.0, 3.0), (0.5, -1.5), (4.0, 0.25), kinks=((0.0, 0.0), (0.0, 2.0))),
+    teaches="In the base the slope is p·x^(p−1), in the exponent x^p·log x.",
+)  # fmt: skip
+
+
+def _integer_power_infer(x: ArrayType, *, exponent: float) -> ArrayType:
+    if not isinstance(exponent, (int, float)) or isinstance(exponent, bool):
+        raise GraphError(f"a constant exponent must be a number, not {exponent!r}")
+    return _same("power", "fiu", x)
+
+
+def _power_constant_partial(y: Traced, x: Traced, *, exponent: float) -> Any:
+    if exponent in (0, 1, 2):
+        return (0, 1, 2 * x)[int(exponent)]
+    return exponent * power_constant(x, exponent=exponent - 1)
+
+
+power_constant = Primitive(
+    "power_constant",
+    forward=lambda x, exponent: x**exponent,
+    infer=_integer_power_infer,
+    rule=Elementwise((_power_constant_partial,)),
+    text="{}^{exponent}",
+    latex="{}^{{{exponent}}}",
+    teaches="The slope of x^n is n·x^(n−1): the exponent comes down and drops by one.",
+    samples=both(
+        lambda: [case([-2.0, 0.0, 3.0], exponent=3), case([0.5, 4.0], exponent=-0.5),
+                 case([0.5, 4.0], exponent=2.5), case(0.0, exponent=2), case(2.0, exponent=0)]
+    ),
+)  # fmt: skip
+
+# comparisons and logic --------------------------------------------------------------------
+
+
+def _compare(name: str, ufunc: Any, text: str, latex: str) -> Primitive:
+    return elementwise(
+        name, ufunc, text=text, latex=latex, kinds=ANY, to_bool=True, ufunc=ufunc,
+        samples=points((1.0, 2.0), (2.0, 1.0), kinks=((1.0, 1.0),)),
+        teaches="A comparison jumps and is flat between: it has no gradient.",
+    )  # fmt: skip
+
+
+equal = _compare("equal", np.equal, "{} == {}", "{} = {}")
+not_equal = _compare("not_equal", np.not_equal, "{} != {}", r"{} \ne {}")
+less = _compare("less", np.less, "{} < {}", "{} < {}")
+less_equal = _compare("less_equal", np.less_equal, "{} <= {}", r"{} \le {}")
+greater = _compare("greater", np.greater, "{} > {}", "{} > {}")
+greater_equal = _compare("greater_equal", np.greater_equal, "{} >= {}", r"{} \ge {}")
+
+
+def _logic(
+    name: str, ufunc: Any, text: str, kinds: str = "iub", to_bool: bool = False
+) -> Primitive:
+    rows = ([True, False, True], [True, True, False])[: ufunc.nin]
+    return elementwise(
+        name, ufunc, text=text, kinds=kinds, to_bool=to_bool, ufunc=ufunc,
+        samples=lambda: [case(*rows)], teaches="Logic carries no gradient.",
+    )  # fmt: skip
+
+
+logical_and = _logic("logical_and", np.logical_and, "{} and {}", ANY, True)
+logical_or = _logic("logical_or", np.logical_or, "{} or {}", ANY, True)
+logical_xor = _logic("logical_xor", np.logical_xor, "{} xor {}", ANY, True)
+logical_not = _logic("logical_not", np.logical_not, "not {}", ANY, True)
+bitwise_and = _logic("bitwise_and", np.bitwise_and, "{} & {}")
+bitwise_or = _logic("bitwise_or", np.bitwise_or, "{} | {}")
+bitwise_xor = _logic("bitwise_xor", np.bitwise_xor, "{} ^ {}")
+invert = _logic("invert", np.invert, "~{}")
+
+
+def _shift(name: str, ufunc: Any, text: str) -> Primitive:
+    return elementwise(
+        name, ufunc, text=text, kinds="iu", ufunc=ufunc,
+        samples=lambda: [case([1, 2, 3], [1, 0, 2])], teaches="Bits carry no gradient.",
+    )  # fmt: skip
+
+
+left_shift = _shift("left_shift", np.left_shift, "{} << {}")
+right_shift = _shift("right_shift", np.right_shift, "{} >> {}")
+
+
+def _test(name: str, ufunc: Any) -> Primitive:
+    return elementwise(
+        name, ufunc, kinds=ANY, to_bool=True, ufunc=ufunc,
+        samples=lambda: [case([1.0, -np.inf, np.nan, -0.0])],
+        teaches="A test of what kind of number it is has no gradient.",
+    )  # fmt: skip
+
+
+isfinite = _test("isfinite", np.isfinite)
+isinf = _test("isinf", np.isinf)
+isnan = _test("isnan", np.isnan)
+signbit = elementwise(
+    "signbit", np.signbit, to_bool=True, ufunc=np.signbit,
+    samples=lambda: [case([1.0, -2.0, -0.0])], teaches="The sign bit has no gradient.",
+)  # fmt: skip
+
+# choosing the larger ----------------------------------------------------------------------
+
+
+def _share(y: Traced, x: Traced, z: Traced) -> Any:
+    """1 where x is chosen, 1/2 at a tie, NaN where either is NaN."""
+    mine = np.astype(x == y, x.dtype)
+    return mine / (mine + np.astype(z == y, x.dtype))
+
+
+maximum = elementwise(
+    "maximum", np.maximum, _share, lambda y, x, z: _share(y, z, x),
+    text="max({}, {})", latex=r"\max\left({}, {}\right)", kinds=ANY, ufunc=np.maximum,
+    samples=points((1.0, 2.0), (2.0, -1.0), kinks=((1.0, 1.0),)),
+    teaches="The maximum routes the gradient to the larger input; a tie shares it.",
+)  # fmt: skip
+minimum = elementwise(
+    "minimum", np.minimum, _share, lambda y, x, z: _share(y, z, x),
+    text="min({}, {})", latex=r"\min\left({}, {}\right)", kinds=ANY, ufunc=np.minimum,
+    samples=points((1.0, 2.0), (2.0, -1.0), kinks=((1.0, 1.0),)),
+    teaches="The minimum routes the gradient to the smaller input; a tie shares it.",
+)  # fmt: skip

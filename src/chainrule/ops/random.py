@@ -1,0 +1,72 @@
+"""Random numbers inside recorded functions: counter-based, so the key decides every bit.
+
+A key is an array of two uint64. The numbers are those of NumPy's Philox4x64-10 with that key
+and counter 0, which any executor can reproduce (Salmon et al., SC 2011).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Primitive
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType, Shape, array_type
+from chainrule.errors import DtypeError, ShapeError
+from chainrule.ops.samples import case
+
+KEY_TYPE = ArrayType((2,), np.dtype(np.uint64))
+
+
+def _check_key(key: Any) -> None:
+    if key.shape != KEY_TYPE.shape:
+        raise ShapeError(f"a key is an array of two uint64, not of shape {key.shape}")
+    if key.dtype != KEY_TYPE.dtype:
+        raise DtypeError(f"a key is an array of two uint64, not {key.dtype}")
+
+
+def _infer(key: ArrayType, *, shape: Shape, dtype: str) -> ArrayType:
+    _check_key(key)
+    return array_type(shape, np.dtype(dtype))
+
+
+def _forward(key: Any, *, shape: Shape, dtype: str) -> Any:
+    generator = np.random.Generator(np.random.Philox(key=key))
+    return np.asarray(generator.random(shape, dtype=np.dtype(dtype).type))  # type: ignore[arg-type]
+
+
+random_uniform = Primitive(
+    "random_uniform",
+    forward=_forward,
+    infer=_infer,
+    text="uniform({})",
+    teaches="A random number depends on its key alone: no gradient.",
+    samples=lambda: [case(np.array([1, 2], np.uint64), shape=(2, 3), dtype="float64"),
+                     case(np.array([1, 2], np.uint64), shape=(5,), dtype="float32")],
+)  # fmt: skip
+
+
+def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
+    """Numbers in [0, 1) of this shape and dtype, decided by ``key`` (uint64, shape (2,))."""
+    _check_key(key)
+    name, shape = np.dtype(dtype).name, tuple(shape)
+    if isinstance(key, Traced):
+        return random_uniform(key, shape=shape, dtype=name)
+    return _forward(np.asarray(key), shape=shape, dtype=name)
+
+
+def key_of(*numbers: int) -> np.ndarray:
+    """The key of a sequence of integers, such as (seed, epoch, step)."""
+    return np.random.SeedSequence([int(n) for n in numbers]).generate_state(2, np.uint64)
+
+
+_STEP = np.array([0x9E3779B97F4A7C15, 0xD1B54A32D192ED03], np.uint64)
+_SPREAD = np.array([0xD6E8FEB86659FD93, 0xA0761D6478BD642F], np.uint64)
+
+
+def fold_in(key: Any, n: int) -> Any:
+    """A key of its own for the n-th use of ``key`` (n >= 0): its streams don't overlap."""
+    _check_key(key)
+    step = np.array([(int(n) + 1) * int(m) % 2**64 for m in _STEP], np.uint64)
+    return key * _SPREAD + step  # not a plain sum: folding in 0 twice is not folding in 1

@@ -1,0 +1,327 @@
+"""Reading by index: basic and advanced indexing, take, selection, search, interpolation."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.dispatch import FUNCTIONS, implements, refuse_keywords, refuse_mutation
+from chainrule.core.recording import known_value
+from chainrule.core.traced import Traced
+from chainrule.core.types import broadcast_shapes, normalize_axis
+from chainrule.errors import IndexingError, ShapeError, UnsupportedError
+from chainrule.ops import reduce as rd
+from chainrule.ops import structure
+from chainrule.ops.coerce import common_dtype, float_of, is_traced, lift, plain, recording_of
+
+
+def getitem(x: Traced, index: Any) -> Any:
+    """``x[index]`` with all of NumPy's indexing: integers, slices, ``...``, ``None``, arrays
+    of integers (traced or not) and masks whose values are known."""
+    entries = _expand(x, index if isinstance(index, tuple) else (index,))
+    if any(kind == "array" for kind, _ in entries):
+        return _advanced(x, entries)
+    region = tuple(e for kind, e in entries if kind != "new")
+    found = x if _is_whole(x, region) else structure.slice_(x, region=region)
+    if all(kind != "new" for kind, _ in entries):
+        return found
+    lengths = iter(found.shape)
+    shape = [1 if kind == "new" else next(lengths) for kind, _ in entries if kind != "int"]
+    return structure.reshape(found, tuple(shape))
+
+
+FUNCTIONS["getitem"] = getitem
+
+
+def _is_whole(x: Traced, region: tuple[Any, ...]) -> bool:
+    return all(e == (0, n, 1) for e, n in zip(region, x.shape, strict=True))
+
+
+def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    """The index as a list of ("int", i), ("slice", (start, length, step)), ("new", None) and
+    ("array", integers), one for each axis and new axis."""
+    items: list[Any] = []
+    for item in index:
+        if isinstance(item, list):
+            item = plain(item) if item else np.zeros(0, int)
+        if isinstance(item, (Traced, np.ndarray)) and item.dtype.kind == "b":
+            items += _mask(item)
+        elif isinstance(item, (bool, np.bool_)):
+            raise UnsupportedError("indexing with a single True or False is not supported")
+        else:
+            items.append(item)
+    used = sum(item is not None and item is not Ellipsis for item in items)
+    dots = [k for k, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexingError("an index can only have a single ellipsis ('...')")
+    if used > x.ndim:
+        raise IndexingError(f"too many indices for {x.type}: it has {x.ndim} axes, {used} indexed")
+    fill = [slice(None)] * (x.ndim - used)
+    place = dots[0] if dots else len(items)
+    items[place : place + len(dots)] = fill
+    entries = []
+    axis = 0
+    for item in items:
+        if item is None:
+            entries.append(("new", None))
+            continue
+        entries.append(_entry(item, x, axis))
+        axis += 1
+    return entries
+
+
+def _mask(mask: Any) -> list[Any]:
+    if isinstance(mask, Traced):
+        mask = known_value(mask, "reading by a mask, x[mask], whose result's length")
+    return list(np.nonzero(mask))
+
+
+def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
+    n = x.shape[axis]
+    if isinstance(item, slice):
+        start, stop, step = item.indices(n)
+        return "slice", (start, len(range(start, stop, step)), step)
+    if isinstance(item, Traced) or (isinstance(item, np.ndarray) and item.ndim):
+        if item.dtype.kind not in "iu":
+            raise IndexingError(f"arrays used as indices must be of integers, not {item.dtype}")
+        if isinstance(item, np.ndarray) and item.size and not -n <= item.min() <= item.max() < n:
+            raise IndexingError(f"index out of bounds for axis {axis} of {x.type}")
+        return "array", item
+    try:
+        i = operator.index(item)
+    except TypeError:
+        raise IndexingError(
+            f"an index must be an integer, slice, '...', None or array, not {item!r}"
+        ) from None
+    if not -n <= i < n:
+        raise IndexingError(f"index {i} is out of bounds for axis {axis} of {x.type}")
+    return "int", i % n
+
+
+def _advanced(x: Traced, entries: list[tuple[str, Any]]) -> Any:
+    arrays = [e for kind, e in entries if kind in ("array", "int")]
+    shape = broadcast_shapes(*[np.shape(e) for e in arrays])
+    indices = [_index(e, x, shape) for e in arrays]
+    axes, region, places = [], [], []
+    axis = 0
+    for position, (kind, e) in enumerate(entries):
+        if kind == "new":
+            continue
+        if kind == "slice":
+            region.append(e)
+        else:
+            axes.append(axis)
+            region.append((0, x.shape[axis], 1))
+            places.append(position)
+        axis += 1
+    if not _is_whole(x, tuple(region)):
+        x = structure.slice_(x, region=tuple(region))
+    found = structure.gather(x, *indices, axes=tuple(axes))
+    together = places == list(range(places[0], places[0] + len(places)))
+    front = sum(kind == "slice" for kind, _ in entries[: places[0]]) if together else 0
+    b = len(shape)
+    order = (*range(b, b + front), *range(b), *range(b + front, found.ndim))
+    found = structure.transpose(found, order)
+    rest = list(found.shape[:front] + found.shape[front + b :])
+    final: list[int] = [] if together else list(shape)
+    for position, (kind, _) in enumerate(entries):
+        if together and position == places[0]:
+            final += shape
+        if kind == "new":
+            final.append(1)
+        elif kind == "slice":
+            final.append(rest.pop(0))
+    return structure.reshape(found, tuple(final))
+
+
+def _index(e: Any, x: Traced, shape: tuple[int, ...]) -> Traced:
+    index = lift(np.asarray(e, np.int64) if not isinstance(e, Traced) else e, x.recording)
+    return structure.broadcast_to(index, shape)
+
+
+@implements(np.take)
+def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
+    if out is not None:
+        refuse_keywords("np.take", {"out": out})
+    a, indices = plain(a), plain(indices)
+    a = lift(a, recording_of((a, indices)))
+    if axis is None:
+        a, axis = np.ravel(a), 0
+    axis = normalize_axis(axis, a.ndim)
+    n = a.shape[axis]
+    if mode == "wrap":
+        indices = np.remainder(indices, n)
+    elif mode == "clip":
+        indices = np.clip(indices, 0, n - 1)
+    return getitem(a, (slice(None),) * axis + (indices,))
+
+
+@implements(np.take_along_axis)
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+    arr, indices = plain(arr), plain(indices)
+    arr = lift(arr, recording_of((arr, indices)))
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = normalize_axis(axis, arr.ndim)
+    if np.ndim(indices) != arr.ndim:
+        raise ShapeError("take_along_axis: indices must have as many dimensions as the array")
+    shape = broadcast_shapes(
+        *[tuple(1 if k == axis else n for k, n in enumerate(s)) for s in (arr.shape, indices.shape)]
+    )
+    full = tuple(indices.shape[axis] if k == axis else n for k, n in enumerate(shape))
+    index: list[Any] = [structure.positions(arr, full, k) for k in range(arr.ndim)]
+    index[axis] = np.broadcast_to(indices, full)
+    base = tuple(arr.shape[axis] if k == axis else n for k, n in enumerate(shape))
+    return getitem(structure.broadcast_to(arr, base), tuple(index))
+
+
+@implements(np.compress)
+def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
+    if out is not None:
+        refuse_keywords("np.compress", {"out": out})
+    return take(a, _mask(np.asarray(condition) != 0)[0], axis)
+
+
+@implements(np.extract)
+def extract(condition: Any, arr: Any) -> Any:
+    return compress(np.ravel(condition), np.ravel(arr))
+
+
+@implements(np.delete)
+def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = normalize_axis(axis, arr.ndim)
+    return take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
+
+
+@implements(np.insert)
+def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
+    arr, values = plain(arr), plain(values)
+    if axis is None:
+        arr, axis = np.ravel(arr), 0
+    axis = normalize_axis(axis, np.ndim(arr))
+    n = np.shape(arr)[axis]
+    places = np.atleast_1d(np.asarray(obj))
+    marked = np.insert(np.arange(n), obj, np.arange(n, n + places.size))
+    each = (*np.shape(arr)[:axis], places.size, *np.shape(arr)[axis + 1 :])
+    joined = np.concatenate([arr, np.broadcast_to(values, each)], axis)
+    return take(joined, marked, axis)
+
+
+# choosing ---------------------------------------------------------------------------------
+
+
+@implements(np.where)
+def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+    if x is None or y is None:
+        return nonzero(condition)
+    condition, x, y = plain(condition), plain(x), plain(y)
+    recording = recording_of((condition, x, y))
+    dtype = common_dtype(x, y)
+    shape = broadcast_shapes(np.shape(condition), np.shape(x), np.shape(y))
+    mask = lift(condition, recording)
+    mask = mask if mask.dtype.kind == "b" else mask != 0
+    parts = [structure.broadcast_to(lift(v, recording, dtype), shape) for v in (x, y)]
+    return structure.select(structure.broadcast_to(mask, shape), *parts)
+
+
+@implements(np.select)
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    if len(condlist) != len(choicelist):
+        raise ShapeError(f"np.select: {len(condlist)} conditions, {len(choicelist)} choices")
+    found = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+        found = np.where(condition, choice, found)
+    return found
+
+
+@implements(np.choose)
+def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
+    if out is not None or mode != "raise":
+        raise UnsupportedError("np.choose is recorded without out= and mode=")
+    found = choices[-1]
+    for k in range(len(choices) - 1, -1, -1):
+        found = np.where(np.equal(a, k), choices[k], found)
+    return found
+
+
+@implements(np.piecewise)
+def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
+    """Every piece is evaluated everywhere; only its own part is kept."""
+    conditions = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
+    pieces = [f(x, *args, **kw) if callable(f) else f for f in funclist]
+    found = pieces.pop() if len(pieces) > len(conditions) else 0
+    for condition, piece in zip(conditions, pieces, strict=True):
+        found = np.where(condition, piece, found)
+    return np.astype(found, x.dtype)
+
+
+# known positions --------------------------------------------------------------------------
+
+
+@implements(np.nonzero)
+def nonzero(a: Any) -> Any:
+    return np.nonzero(known_value(a, "np.nonzero, whose result's length"))
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a: Any) -> Any:
+    return np.flatnonzero(known_value(a, "np.flatnonzero, whose result's length"))
+
+
+@implements(np.argwhere)
+def argwhere(a: Any) -> Any:
+    return np.argwhere(known_value(a, "np.argwhere, whose result's length"))
+
+
+@implements(np.searchsorted)
+def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    if sorter is not None:
+        refuse_keywords("np.searchsorted", {"sorter": sorter})
+    a, v = plain(a), plain(v)
+    recording, dtype = recording_of((a, v)), common_dtype(a, v)
+    return rd.searchsorted(lift(a, recording, dtype), lift(v, recording, dtype), side=side)
+
+
+@implements(np.digitize)
+def digitize(x: Any, bins: Any, right: bool = False) -> Any:
+    return searchsorted(bins, x, "left" if right else "right")
+
+
+@implements(np.interp)
+def interp(
+    x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
+) -> Any:
+    """Piecewise linear; at a knot the slope of the piece to the right of it holds."""
+    if period is not None:
+        refuse_keywords("np.interp", {"period": period})
+    x, xp, fp = (float_of(_array(v)) for v in (x, xp, fp))
+    n = np.shape(xp)[0]
+    if np.ndim(xp) != 1 or np.shape(fp) != np.shape(xp) or n == 0:
+        raise ShapeError("np.interp takes xp and fp as vectors of one length, not empty")
+    if n == 1:
+        inside = fp[0] + np.zeros_like(x)
+    else:
+        k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, n - 2)
+        x0, x1, f0, f1 = (np.take(v, i) for v, i in ((xp, k), (xp, k + 1), (fp, k), (fp, k + 1)))
+        inside = f0 + (f1 - f0) / (x1 - x0) * (x - x0)
+    inside = np.where(x < xp[0], fp[0] if left is None else left, inside)
+    return np.where(x > xp[-1], fp[-1] if right is None else right, inside)
+
+
+def _array(v: Any) -> Any:
+    v = plain(v)
+    return v if hasattr(v, "dtype") else np.asarray(v)
+
+
+def _refusing(name: str) -> Any:
+    return lambda *args, **kwargs: refuse_mutation(f"np.{name}")
+
+
+for _f in (np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis):
+    implements(_f)(_refusing(_f.__name__))
+
+__all__ = ["getitem", "is_traced"]
