@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -165,7 +165,7 @@ class _Parser:
                 attrs = {"value": value.tobytes(), "dtype": dtype.name}
                 self.constants[key] = self.node(CONSTANT, (), attrs, ArrayType((), dtype))
             return self.constants[key]
-        return self.fail(item, "an argument is a name or a constant such as float64(2.0)")
+        self.fail(item, "an argument is a name or a constant such as float64(2.0)")
 
     def type(self, annotation: ast.expr | None) -> ArrayType:
         shape: tuple[int, ...] = ()
@@ -178,5 +178,5 @@ class _Parser:
         return ArrayType(shape, _DTYPE_NAMES[name.id])
 
     @staticmethod
-    def fail(place: Any, why: str) -> Any:
+    def fail(place: Any, why: str) -> NoReturn:
         raise GraphError(f"line {getattr(place, 'lineno', '?')} of the graph's text: {why}")

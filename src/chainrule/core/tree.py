@@ -7,7 +7,7 @@ with the same keys are the same tree however they were built.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class TreeDef:
             raise UsageError(f"more leaves than the {self.count} that the tree has places for")
         return tree
 
-    def _build(self, leaves: Any) -> Any:
+    def _build(self, leaves: Iterator[Any]) -> Any:
         if self.kind == "leaf":
             try:
                 return next(leaves)
@@ -49,9 +49,11 @@ class TreeDef:
             return dict(zip(self.keys, parts, strict=True))
         if self.kind in (list, tuple):
             return self.kind(parts)
-        if self.keys and dataclasses.is_dataclass(self.kind):
-            return self.kind(**dict(zip(self.keys, parts, strict=True)))
-        return self.kind(*parts)
+        kind: Any = self.kind
+        by_name = bool(self.keys) and dataclasses.is_dataclass(kind)
+        if by_name:
+            return kind(**dict(zip(self.keys, parts, strict=True)))
+        return kind(*parts)
 
     def __str__(self) -> str:
         if self.kind in ("leaf", "none"):
@@ -69,16 +71,16 @@ NONE = TreeDef("none")
 
 
 def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
-    kind = type(tree)
+    kind: Any = type(tree)
     if kind is tuple or kind is list:
         return kind, tuple(range(len(tree))), tree
     if kind is dict:
         keys = tuple(sorted(tree, key=lambda key: (type(key).__name__, key)))
         return dict, keys, [tree[key] for key in keys]
-    if isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        return kind, tuple(tree._fields), tree
+    if isinstance(tree, tuple) and hasattr(kind, "_fields"):
+        return kind, tuple(kind._fields), tree
     if dataclasses.is_dataclass(tree) and not isinstance(tree, (type, ArrayType)):
-        params = kind.__dataclass_params__  # type: ignore[attr-defined]
+        params = kind.__dataclass_params__
         if params.frozen:
             fields = [f.name for f in dataclasses.fields(tree) if f.init]
             return kind, tuple(fields), [getattr(tree, name) for name in fields]

@@ -146,7 +146,8 @@ xlogy = _special(
     latex=r"{} \log {}", teaches="x·log z is 0 where x is 0, and there z has no influence.",
 )  # fmt: skip
 xlog1py = _special(
-    "xlog1py", lambda y, x, z: np.log1p(z), lambda y, x, z: zero_where((x == 0) & (z == -1), x / (1 + z)),
+    "xlog1py", lambda y, x, z: np.log1p(z),
+    lambda y, x, z: zero_where((x == 0) & (z == -1), x / (1 + z)),
     complex_form=lambda x, z: x * np.log1p(z), samples=LOG_PAIRS, text="{} · log(1 + {})",
     latex=r"{} \log\left(1 + {}\right)",
     teaches="x·log(1 + z) is 0 where x is 0, and there z has no influence.",
