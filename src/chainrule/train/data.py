@@ -1,0 +1,148 @@
+"""Where minibatches come from: a protocol, and arrays in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from chainrule.errors import DataError, UsageError
+from chainrule.ops.random import key_of
+
+# Which stream of random numbers: no seed's batch order may equal its dropout masks.
+ORDER, MASKS = 1, 2
+
+
+class Batch(NamedTuple):
+    """Rows for one step. ``weights`` is None where all rows weigh 1."""
+
+    x: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None = None
+
+
+class Data(Protocol):
+    """What ``fit`` asks of training data.
+
+    ``take`` must depend on its arguments only, so that an interrupted run can go on later from
+    any step of any epoch and reach the same bits.
+    """
+
+    @property
+    def rows(self) -> int:
+        """Rows in an epoch."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Minibatches in an epoch."""
+        ...
+
+    def take(self, epoch: int, step: int) -> Batch:
+        """Minibatch ``step`` (0 .. steps-1) of ``epoch`` (1, 2, ...)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ArrayData:
+    """Rows in memory, in an order drawn anew for each epoch from (seed, epoch) alone.
+
+    The order is ``Generator(Philox(key=key_of(seed, 1, epoch))).permutation(rows)``; minibatch
+    i holds rows i * size .. (i + 1) * size - 1 of it. The last one has what is left, and its
+    loss is the mean over its own rows. A full batch keeps the order of the rows.
+    """
+
+    x: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    batch_size: int
+    seed: int
+    _orders: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def rows(self) -> int:
+        return len(self.x)
+
+    @property
+    def steps(self) -> int:
+        return -(-len(self.x) // self.batch_size)
+
+    def take(self, epoch: int, step: int) -> Batch:
+        if self.batch_size >= len(self.x):
+            return Batch(self.x, self.targets, self.weights)
+        rows = self._order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        return Batch(
+            np.take(self.x, rows, axis=0),
+            np.take(self.targets, rows, axis=0),
+            None if self.weights is None else np.take(self.weights, rows),
+        )
+
+    def _order(self, epoch: int) -> np.ndarray:
+        order = self._orders.get(epoch)
+        if order is None:
+            rng = np.random.Generator(np.random.Philox(key=key_of(self.seed, ORDER, epoch)))
+            order = rng.permutation(len(self.x))
+            self._orders.clear()  # one epoch is enough: any other can be drawn again
+            self._orders[epoch] = order
+        return order
+
+
+def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:
+    """Rows per minibatch; "full" is all of them, and no more than there are."""
+    if batch_size == "full":
+        return rows
+    if batch_size is None:
+        batch_size = default
+    if isinstance(batch_size, (bool, str)) or not isinstance(batch_size, (int, np.integer)):
+        raise UsageError(f'batch_size is an integer or "full", not {batch_size!r}')
+    if batch_size < 1:
+        raise UsageError(f"batch_size must be at least 1, not {batch_size}")
+    return min(int(batch_size), rows)
+
+
+def check_inputs(x: Any, dtype: Any, name: str = "x") -> np.ndarray:
+    """Inputs as a contiguous array (n, columns) of ``dtype``; not a copy where they are one.
+
+    Raises:
+        DataError: not a table of numbers, no rows, or a number that is not finite in ``dtype``;
+            the message names row and column.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} must be numbers, not {array.dtype}")
+    if array.ndim != 2:
+        hint = "; write x[:, None] for one column" if array.ndim == 1 else ""
+        raise DataError(f"{name} needs shape (rows, columns), not {array.shape}{hint}")
+    if not len(array):
+        raise DataError(f"{name} has no rows")
+    with np.errstate(over="ignore"):
+        cast = np.ascontiguousarray(array, dtype=dtype)
+    good = np.isfinite(cast)
+    if not good.all():
+        row, column = (int(i) for i in np.argwhere(~good)[0])
+        value, more = array[row, column], int((~good).sum()) - 1
+        others = f" ({more} more like it)" if more else ""
+        why = f"which {np.dtype(dtype)} cannot hold" if np.isfinite(value) else "not finite"
+        raise DataError(
+            f"{name}[{row}, {column}] is {value}, {why}{others}; fill or drop such values first"
+        )
+    return cast
+
+
+def check_weights(weights: Any, rows: int, dtype: Any, name: str) -> np.ndarray | None:
+    """Sample weights (n,) of ``dtype``: finite, not negative, not all zero; None stays None."""
+    if weights is None:
+        return None
+    array = np.asarray(weights)
+    if array.dtype.kind not in "fiub" or array.shape != (rows,):
+        raise DataError(
+            f"{name} must be {rows} numbers, one per row, not {array.dtype} {array.shape}"
+        )
+    array = array.astype(dtype)
+    bad = np.flatnonzero(~np.isfinite(array) | (array < 0))
+    if bad.size:
+        raise DataError(f"{name}[{bad[0]}] is {array[bad[0]]}; weights are finite and at least 0")
+    if not array.any():
+        raise DataError(f"{name} are all 0")
+    return array

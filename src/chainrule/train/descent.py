@@ -1,0 +1,160 @@
+"""The two ways to train: minibatch after minibatch, or a search with the whole batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.tree import flatten, flatten_with_paths
+from chainrule.errors import UsageError
+from chainrule.ops.random import key_of
+from chainrule.optim import Lbfgs, Optimizer
+from chainrule.run import compile as compile_
+from chainrule.run import loop
+from chainrule.train.data import MASKS, Batch, Data
+from chainrule.train.evaluation import quiet
+from chainrule.train.steps import Step
+from chainrule.train.watch import Kept, NonFiniteLossError, Watch
+
+
+def descend(
+    step: Step,
+    optimizer: Optimizer,
+    data: Data,
+    kept: Kept,
+    watch: Watch,
+    seed: int,
+    executor: str | None,
+) -> str:
+    """Update after every minibatch; returns why it ended.
+
+    Raises:
+        NonFiniteLossError: a minibatch's loss is not finite.
+    """
+    steps = _Steps(step, optimizer, data, kept, seed, executor)
+    for epoch in range(1, watch.epochs + 1):
+        running = steps.epoch(epoch)
+        rate = float(optimizer.learning_rate(kept.steps - 1))
+        stop = watch.after_epoch(epoch, kept, running, rate)
+        if stop is not None:
+            return stop
+    return "epochs"
+
+
+class _Steps:
+    """The compiled step, one for each shape of minibatch, on flat lists of arrays.
+
+    Flat, because walking trees and checking types would cost a small network as much again.
+    """
+
+    def __init__(
+        self,
+        step: Step,
+        optimizer: Optimizer,
+        data: Data,
+        kept: Kept,
+        seed: int,
+        executor: str | None,
+    ) -> None:
+        self.function = step.whole(optimizer)
+        self.data = data
+        self.kept = kept
+        self.seed = seed
+        self.executor = executor
+        self.keyed = getattr(step.model, "needs_key", True)
+        self.made: dict[Any, Callable[[list[Any]], list[np.ndarray]]] = {}
+
+    def epoch(self, epoch: int) -> float:
+        """All steps of an epoch; returns the mean loss, each minibatch's before its update."""
+        total = weights = 0.0
+
+        def advance(leaves: list[np.ndarray], i: int) -> list[np.ndarray]:
+            nonlocal total, weights
+            batch = Batch(*self.data.take(epoch, i))
+            key = key_of(self.seed, MASKS, epoch, i) if self.keyed else None
+            loss, *leaves = self._run(leaves, batch, key)
+            value = float(loss)
+            if not math.isfinite(value):
+                raise NonFiniteLossError("the loss", value, epoch, i + 1)
+            self.kept.move(leaves)
+            weight = len(batch.x) if batch.weights is None else float(batch.weights.sum())
+            total, weights = total + weight * value, weights + weight
+            return leaves
+
+        with quiet():
+            loop(advance, self.kept.now, range(self.data.steps), executor=self.executor)
+        return total / weights if weights else 0.0
+
+    def _run(self, leaves: list[np.ndarray], batch: Batch, key: Any) -> list[np.ndarray]:
+        """``[mean loss, *leaves of the carry]`` after one step."""
+        count = np.asarray(self.kept.steps)
+        given = [array for array in (*batch, key) if array is not None]
+        signature = tuple([(array.shape, array.dtype) for array in given])
+        run = self.made.get(signature)
+        if run is None:
+            arguments = (self.kept.carry, batch, key, count)
+            compiled = compile_(self.function, *arguments, executor=self.executor)
+            _check_types(self.kept, compiled(*arguments)[1])
+            run = self.made[signature] = compiled.flat
+        return run([*leaves, *given, count])
+
+
+def _check_types(kept: Kept, carry: Any) -> None:
+    """A step must return what it got, or the next one does not fit."""
+    for (path, new), old in zip(flatten_with_paths(carry)[0], kept.now, strict=True):
+        if new.shape != old.shape or new.dtype != old.dtype:
+            _, _, name = path.partition("/")
+            raise UsageError(
+                f"a training step turned {name} from {old.dtype}{list(old.shape)} into "
+                f"{new.dtype}{list(new.shape)}; model and optimiser must keep shapes and dtypes"
+            )
+
+
+def search(
+    step: Step, optimizer: Lbfgs, data: Data, kept: Kept, watch: Watch, executor: str | None
+) -> str:
+    """L-BFGS over the flat vector of all parameters; an epoch is an iteration.
+
+    Raises:
+        NonFiniteLossError: the loss is not finite somewhere the search looked.
+    """
+    batch = Batch(*data.take(1, 0))
+    params, state, _ = kept.carry
+    leaves, treedef = flatten(params)
+    ends = np.cumsum([leaf.size for leaf in leaves])
+    run = compile_(step.objective, params, state, batch, executor=executor)
+    looked: list[tuple[np.ndarray, float, Any]] = []  # the last point: vector, loss, state
+    stopped: list[str] = []
+
+    def unflatten(vector: np.ndarray) -> Any:
+        parts = np.split(vector, ends[:-1])
+        return treedef.unflatten(
+            part.reshape(leaf.shape).astype(leaf.dtype)
+            for part, leaf in zip(parts, leaves, strict=True)
+        )
+
+    def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        with quiet():
+            loss, total, gradients, new = run(unflatten(vector), kept.carry[1], batch)
+        if not math.isfinite(float(total)):
+            raise NonFiniteLossError("the loss", float(total), kept.steps + 1, 1)
+        looked[:] = [(vector.copy(), float(loss), new)]
+        flat = [np.asarray(g, np.float64).ravel() for g in flatten(gradients)[0]]
+        return float(total), np.concatenate(flat)
+
+    def after(vector: np.ndarray) -> bool:
+        if not looked or not np.array_equal(looked[0][0], vector):
+            objective(vector)
+        _, loss, new = looked[0]
+        kept.move(flatten((unflatten(vector), new, {}))[0])
+        stop = watch.after_epoch(kept.steps, kept, loss, None)
+        if stop is not None:
+            stopped.append(stop)
+        return stop is not None
+
+    start = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
+    why = optimizer.minimize(objective, start, watch.epochs, after)
+    return stopped[0] if stopped else why

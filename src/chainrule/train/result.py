@@ -1,0 +1,113 @@
+"""What training returns, and what it tells while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import NonFiniteError
+from chainrule.nn import Loss
+from chainrule.train.evaluation import HeldOut, Metric, Predictor, dtype_of
+
+Tree = Any
+Row = dict[str, float]
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """The event a callback gets after every epoch.
+
+    Attributes:
+        epoch, epochs: this one, counted from 1, and how many there are at most.
+        history_row: this epoch's row of the history.
+        best_epoch: the epoch with the lowest validation loss so far, None without validation.
+        params, state: the network as it is now; not to be written to.
+    """
+
+    epoch: int
+    epochs: int
+    history_row: Row
+    best_epoch: int | None
+    params: Tree = field(repr=False)
+    state: Tree = field(repr=False)
+
+
+Callback = Callable[[EpochEnd], Any]
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A trained network and how it came about.
+
+    Attributes:
+        params, state: the network: after the last finished update, or of the best epoch where
+            early stopping was asked for.
+        history: one row per finished epoch: ``epoch``, ``train_loss``, ``running_loss``,
+            ``validation_loss``, ``test_loss``, the metrics as ``train_NAME``,
+            ``validation_NAME``, ``test_NAME``, ``penalty``, ``learning_rate``, ``seconds``.
+        best_epoch: the epoch with the lowest validation loss; None without validation.
+        stopped: why it ended: "epochs", "early_stopping", "interrupted", "callback",
+            "converged", "stalled" (L-BFGS: a tolerance was met; nothing lower was found) or
+            "non_finite".
+        steps: updates done.
+        slots: what the optimiser remembers after them, for going on later.
+        shards: into how many shards each minibatch was cut; the order of adding them decides
+            the last bits.
+    """
+
+    params: Tree = field(repr=False)
+    state: Tree = field(repr=False)
+    history: tuple[Row, ...] = field(repr=False)
+    best_epoch: int | None
+    stopped: str
+    steps: int
+    slots: Tree = field(repr=False)
+    model: Any
+    loss: Loss
+    predictor: Predictor = field(repr=False, compare=False)
+    shards: int = 1
+
+    def outputs(self, x: Any) -> np.ndarray:
+        """Linear outputs (n, k) of the network for inputs (n, columns)."""
+        return self.predictor.outputs(self.params, self.state, x)
+
+    def predict(self, x: Any) -> np.ndarray:
+        """Predictions (n, k): probabilities, means or scores, as the loss defines.
+
+        Computed in tiles of 256 rows: neither the values of other rows nor their number change
+        a row's prediction.
+        """
+        return self.predictor.predict(self.params, self.state, x)
+
+    def evaluate(
+        self,
+        x: Any,
+        targets: Any,
+        weights: Any = None,
+        metrics: Mapping[str, Metric] | None = None,
+    ) -> dict[str, float]:
+        """``{"loss": ..., NAME: ...}``: the mean loss, and the metrics, over these rows."""
+        outputs = self.outputs(np.asarray(x)[:1]).shape[1]
+        rows = HeldOut.of(
+            "evaluate", x, targets, weights, self.loss, outputs, dtype_of(self.params)
+        )
+        scores = rows.score(self.predictor, self.params, self.state, metrics or {})
+        return {name.removeprefix("evaluate_"): value for name, value in scores.items()}
+
+
+class DivergedError(NonFiniteError):
+    """Training met a loss that is not finite.
+
+    Attributes:
+        epoch, step: where, counted from 1; step is None for a loss evaluated after the epoch.
+        result: the last finite network that was kept, with the history up to there.
+    """
+
+    def __init__(self, message: str, epoch: int, step: int | None, result: FitResult) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.step = step
+        self.result = result
