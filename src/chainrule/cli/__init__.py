@@ -1,0 +1,1 @@
+"""The command line: parse, call, render. Nothing is computed here."""

@@ -1,0 +1,111 @@
+"""``chainrule predict``."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import shared
+
+if TYPE_CHECKING:
+    from chainrule.tabular import Prediction
+
+__all__ = ["command"]
+
+EXAMPLES = """\b
+Examples:
+  chainrule predict penguins.safetensors new.csv
+  chainrule predict penguins.safetensors new.csv --proba --out predicted.csv
+  chainrule predict houses.safetensors new.parquet --json
+"""
+
+
+@click.command("predict", epilog=EXAMPLES)
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--proba", is_flag=True, help="Also the probability of each class.")
+@click.option("--out", metavar="FILE", help="Write CSV to a file (default: standard output).")
+@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@shared.header_option
+@shared.reading_options
+@click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV.")
+@click.option("--quiet", is_flag=True, help="No notes.")
+@shared.debug_option
+def command(
+    model: Path,
+    data: Path,
+    proba: bool,
+    out: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    delimiter: str | None,
+    encoding: str | None,
+    header: bool | None,
+    missing: tuple[str, ...],
+) -> None:
+    """Predict the target for every row of DATA, in its order.
+
+    Columns are found by name, in any order; others are ignored. The output has a column
+    `prediction`, and with --proba one `probability CLASS` for each class. A row's prediction
+    does not depend on the other rows.
+    """
+    from chainrule.errors import UsageError
+    from chainrule.io import atomic_write
+    from chainrule.tabular import TabularModel, read_table
+
+    path = None if out in (None, "-") else Path(str(out))
+    if path is not None:
+        shared.check_output(path, "--out", [model, data], force=force)
+    loaded = TabularModel.load(model)
+    if proba and not loaded.target.classes:
+        raise UsageError("--proba: the model predicts numbers, which have no probabilities")
+    format = shared.model_format(loaded, delimiter, encoding, header, missing)
+    predicted = loaded.predict(read_table(data, format))
+    if as_json:
+        text = _json(predicted, proba, str(model), str(data), loaded.target.name)
+    else:
+        text = _csv(predicted, proba)
+        shared.print_notes(predicted.notes, quiet=quiet)
+    if path is None:
+        shared.write_bytes(text.encode())
+    else:
+        atomic_write(path, text.encode(), replace=force)
+
+
+def _csv(predicted: Prediction, proba: bool) -> str:
+    """One line per row; numbers with ten significant digits."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    numbers = predicted.probabilities
+    if numbers is None:
+        writer.writerow(["prediction"])
+        writer.writerows([f"{value:.10g}"] for value in predicted.values)
+    elif not proba:
+        writer.writerow(["prediction"])
+        writer.writerows([name] for name in predicted.values)
+    else:
+        writer.writerow(["prediction", *(f"probability {name}" for name in predicted.classes)])
+        for name, row in zip(predicted.values, numbers, strict=True):
+            writer.writerow([name, *(f"{value:.10g}" for value in row)])
+    return lines.getvalue()
+
+
+def _json(predicted: Prediction, proba: bool, model: str, data: str, target: str) -> str:
+    import json
+
+    result: dict[str, Any] = {
+        "model": model,
+        "data": data,
+        "target": target,
+        "predictions": predicted.values.tolist(),
+    }
+    if proba and predicted.probabilities is not None:
+        columns = predicted.probabilities.T.tolist()
+        result["probabilities"] = dict(zip(predicted.classes, columns, strict=True))
+    result["notes"] = list(predicted.notes)
+    return json.dumps(result, allow_nan=False, ensure_ascii=False, indent=2) + "\n"

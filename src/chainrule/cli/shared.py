@@ -1,0 +1,145 @@
+"""What several commands share: options, notes, output."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli.text import clean
+from chainrule.errors import UsageError
+
+if TYPE_CHECKING:
+    from chainrule.tabular import Format, TabularModel
+
+__all__ = [
+    "check_output",
+    "debug_option",
+    "header_option",
+    "model_format",
+    "print_json",
+    "print_lines",
+    "print_notes",
+    "reading_options",
+]
+
+
+def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and ctx.obj is not None:
+        ctx.obj["debug"] = True
+
+
+def debug_option(command: Any) -> Any:
+    """Adds ``--debug``, which shows the traceback of an error."""
+    return click.option(
+        "--debug",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=_set_debug,
+        help="Show the traceback of an error.",
+    )(command)
+
+
+def reading_options(command: Any) -> Any:
+    """Adds the options that say how to read a CSV file, besides whether it has a header."""
+    for option in (
+        click.option(
+            "--missing",
+            multiple=True,
+            metavar="WORD",
+            help="A further word for a missing cell, besides an empty one, ?, NA, N/A, NaN and "
+            "null. Repeatable.",
+        ),
+        click.option(
+            "--encoding", metavar="NAME", help="The file's character encoding (default: utf-8)."
+        ),
+        click.option(
+            "--delimiter",
+            metavar="CHAR",
+            help="What separates cells: by default found out among , ; tab and |.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+header_option = click.option(
+    "--header/--no-header",
+    default=None,
+    help="Whether the first line is names; by default as in training.",
+)
+
+
+def delimiter(value: str | None) -> str | None:
+    """The separator meant by an option's value: ``tab`` and ``\\t`` are a tab."""
+    return "\t" if value in ("tab", r"\t") else value
+
+
+def model_format(
+    model: TabularModel,
+    delimiter_: str | None,
+    encoding: str | None,
+    header: bool | None,
+    missing: tuple[str, ...],
+) -> Format:
+    """How to read data for a model: as its training data, unless told otherwise."""
+    from chainrule.tabular import Format
+
+    return Format(
+        header=model.header if header is None else header,
+        delimiter=delimiter(delimiter_),
+        encoding=encoding,
+        missing=(*model.missing, *missing),
+    )
+
+
+def check_output(path: Path, option: str, inputs: Iterable[Path], *, force: bool) -> None:
+    """Refuse an output file that cannot or must not be written, before any work is done."""
+    if path.is_dir():
+        raise UsageError(f"{option} {path}: is a folder; give a file name")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{option} {path}: is not an ordinary file; give another name")
+    if not path.parent.is_dir():
+        raise UsageError(f"{option} {path}: there is no folder {path.parent}; make it first")
+    if any(os.path.realpath(path) == os.path.realpath(other) for other in inputs):
+        raise UsageError(f"{option} {path}: is the input itself; choose another name")
+    if path.exists() and not force:
+        raise UsageError(f"{option} {path}: exists already; add --force to replace it")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageError(f"{option} {path}: the folder {path.parent} cannot be written to")
+
+
+def print_notes(notes: Iterable[str], *, quiet: bool) -> None:
+    """Notes on the data, on standard error."""
+    if not quiet:
+        for note in notes:
+            print(f"note: {clean(note)}", file=sys.stderr)
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines of a result, on standard output."""
+    for line in lines:
+        print(line)
+    sys.stdout.flush()
+
+
+def print_json(value: Any) -> None:
+    """A result as JSON, in UTF-8 whatever the terminal's encoding."""
+    write_bytes((json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2) + "\n").encode())
+
+
+def write_bytes(data: bytes) -> None:
+    """Bytes on standard output, after what was printed before."""
+    sys.stdout.flush()
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        sys.stdout.write(data.decode())
+    else:
+        buffer.write(data)
+        buffer.flush()

@@ -1,0 +1,290 @@
+"""``chainrule train``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from chainrule.cli import shared
+from chainrule.cli.config import config_option
+from chainrule.errors import UsageError
+
+if TYPE_CHECKING:
+    from chainrule.tabular import Format, Plan, Table, TabularModel
+
+__all__ = ["command"]
+
+EXAMPLES = """\b
+Examples:
+  chainrule train penguins.csv --target species
+  chainrule train wine.csv --target quality --task multiclass --class-weight balanced
+  chainrule train adult.csv --no-header --target -1 --test adult-test.csv
+  chainrule train houses.parquet --target price --hidden 128,64 --schedule cosine --l2 1e-4
+  chainrule train houses.csv --target price --drop id --config settings.toml --out m.safetensors
+"""
+
+
+class Hidden(click.ParamType):
+    """``64,32``; nothing at all for no hidden layer."""
+
+    name = "64,32"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(int(part) for part in str(value).split(",") if str(value).strip())
+        except ValueError:
+            self.fail(f"{value!r} is not numbers of units such as 64,32", param, ctx)
+
+
+class BatchSize(click.ParamType):
+    """A number of rows, or ``full``."""
+
+    name = "N|full"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int:
+        if value == "full":
+            return 0
+        try:
+            size = int(value)
+        except ValueError:
+            size = 0
+        if size < 1:
+            self.fail(f"{value!r} is not a number of rows from 1 up, or full", param, ctx)
+        return size
+
+
+METAVARS = {"--hidden": "UNITS", "--batch-size": "N|full", "--weight": "COLUMN"}
+
+
+def _options(command: Any) -> Any:
+    """The settings that are passed on to ``tabular.Options``, by the same names."""
+    options = (
+        ("--task", str, None, "regression, binary or multiclass; inferred from the target."),
+        ("--hidden", Hidden(), "64,32", 'Units per hidden layer; "" for none.'),
+        (
+            "--activation",
+            str,
+            "relu",
+            "Of hidden layers: identity, logistic, tanh, relu, leaky_relu, elu, selu, gelu, "
+            "silu, mish or softplus.",
+        ),
+        (
+            "--optimizer",
+            str,
+            "adam",
+            "adam, adamw, rmsprop, sgd, momentum, nesterov or lbfgs.",
+        ),
+        ("--learning-rate", float, None, "By default the optimizer's own: 0.001 for adam."),
+        (
+            "--schedule",
+            str,
+            "constant",
+            "Of the learning rate: constant, step, inverse-scaling, exponential, cosine, "
+            "one-cycle or warm-up.",
+        ),
+        ("--epochs", int, 200, "Most passes over the training rows."),
+        (
+            "--batch-size",
+            BatchSize(),
+            None,
+            "Rows per step; by default 32 to 256 by their count.",
+        ),
+        ("--l1", float, 0.0, "Strength of the penalty on the weights' absolute values."),
+        ("--l2", float, 0.0, "Strength of the penalty on half the weights' squares."),
+        ("--dropout", float, 0.0, "Share of hidden units left out at each step."),
+        ("--init", str, "auto", "Initial weights: auto, or as he_normal, glorot_uniform, zeros."),
+        ("--seed", int, 0, "Fixes split, initial weights and the order of rows."),
+        ("--early-stopping", int, 20, "Epochs without a better validation loss; 0 for never."),
+        ("--class-weight", str, None, "balanced: every class weighs the same in sum."),
+        ("--weight", str, None, "The column with the weight of each row."),
+    )
+    for name, kind, default, text in reversed(options):
+        command = click.option(
+            name,
+            type=kind,
+            metavar=METAVARS.get(name, {int: "N", float: "NUMBER"}.get(kind, "NAME")),
+            default=default,
+            help=text,
+            show_default=default not in (None, 0.0),
+        )(command)
+    return command
+
+
+@click.command("train", epilog=EXAMPLES)
+@click.argument("data", type=click.Path(path_type=Path))
+@click.option("--target", required=True, metavar="COLUMN", help="What to predict: name or place.")
+@_options
+@click.option("--batch-norm", is_flag=True, help="Normalise each hidden layer over the batch.")
+@click.option(
+    "--validation",
+    default="0.2",
+    show_default=True,
+    metavar="FILE|SHARE",
+    help="Rows that choose the epoch: a file, or a share of DATA (0 for none).",
+)
+@click.option(
+    "--test",
+    default="0.2",
+    show_default=True,
+    metavar="FILE|SHARE",
+    help="Rows for the final judgement: a file, or a share of DATA (0 for none).",
+)
+@click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out. Repeatable.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="COLUMN",
+    help="Use a column that looks like an identifier or free text. Repeatable.",
+)
+@click.option("--no-header", is_flag=True, help="The first line is data, not names.")
+@shared.reading_options
+@click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
+@click.option("--force", is_flag=True, help="Replace --out even if chainrule did not write it.")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="Print errors only.")
+@shared.debug_option
+def command(
+    data: Path,
+    target: str,
+    validation: str,
+    test: str,
+    out: str | None,
+    force: bool,
+    as_json: bool,
+    quiet: bool,
+    delimiter: str | None,
+    encoding: str | None,
+    no_header: bool,
+    missing: tuple[str, ...],
+    **settings: Any,
+) -> int:
+    """Train a network on the table DATA (CSV or Parquet) and save it.
+
+    The task is inferred from the target unless --task says it: text, two different values, or
+    whole numbers from 0 or 1 up without a gap are classes, other numbers regression. Columns
+    are numbers, categories, true/false or dates by looking at all rows; identifiers, free text,
+    constant and duplicate columns are left out with a note. Columns may be given by place: 1 is
+    the first, -1 the last. An existing model that chainrule wrote is replaced.
+
+    The scores stand beside those of always giving the most frequent class, or the mean, of the
+    training rows: on the test rows, or else the validation or training rows. Ctrl-C ends
+    training early and keeps what was learned so far.
+    """
+    from chainrule.tabular import Format, Options, prepare, read_table
+
+    format = Format(not no_header, shared.delimiter(delimiter), encoding, missing)
+    files, shares = _held_out(validation=validation, test=test)
+    options = Options(**settings, **shares)
+    if out is None and data.exists() and not (data.is_file() or data.is_dir()):
+        raise UsageError(f"--out: name the model file, as {data} is not an ordinary file")
+    path = data.with_suffix(".safetensors") if out is None else Path(out)
+    replaced = _check_out(path, [data, *files.values()], force=force)
+    tables = {name: _read_like(file, format) for name, file in files.items()}
+    plan = prepare(read_table(data, format), target, options, **tables)
+
+    talk = not (quiet or as_json)
+    if talk:
+        _print_plan(plan)
+    shared.print_notes(plan.notes, quiet=quiet or as_json)
+    started = time.perf_counter()
+    model = _fit(plan, quiet=quiet or as_json)
+    seconds = time.perf_counter() - started
+    model.save(path)
+    if as_json:
+        shared.print_json(_result(model, plan, path, seconds))
+    elif talk:
+        _print_result(model, path, replaced)
+    return 130 if model.stopped == "interrupted" else 0
+
+
+def _held_out(**given: str) -> tuple[dict[str, Path], dict[str, Any]]:
+    """Which of validation and test are files, and which are shares."""
+    files: dict[str, Path] = {}
+    shares: dict[str, Any] = {}
+    for name, value in given.items():
+        try:
+            shares[name] = float(value)
+        except ValueError:
+            files[name] = Path(value)
+            if not files[name].exists():
+                raise UsageError(
+                    f"--{name} {value}: is neither a file nor a share of the rows such as 0.2"
+                ) from None
+    return files, shares
+
+
+def _read_like(path: Path, format: Format) -> Table:
+    from chainrule.tabular import read_table
+
+    return read_table(path, format)
+
+
+def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
+    """Whether a model that chainrule wrote will be replaced; any other file needs --force."""
+    from chainrule import io
+
+    ours = path.is_file() and io.is_ours(path)
+    shared.check_output(path, "--out", inputs, force=force or ours)
+    return ours
+
+
+def _fit(plan: Plan, *, quiet: bool) -> TabularModel:
+    from chainrule.cli.progress import Progress, wanted
+
+    with Progress(plan.options.epochs, wanted(quiet)) as progress:
+        return plan.fit(progress)
+
+
+def _print_plan(plan: Plan) -> None:
+    from chainrule.cli.render import plan_lines
+
+    shared.print_lines(plan_lines(plan))
+
+
+def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
+    from chainrule.cli.render import outcome, scores_lines
+    from chainrule.cli.text import clean
+
+    did = "replaced" if replaced else "saved"
+    shared.print_lines(
+        [
+            outcome(model),
+            "",
+            *scores_lines(model.scores),
+            "",
+            clean(f"{did} {path}   ·   predict:  chainrule predict {_shell(path)} new.csv"),
+        ]
+    )
+
+
+def _shell(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
+
+
+def _result(model: TabularModel, plan: Plan, path: Path, seconds: float) -> dict[str, Any]:
+    from chainrule.cli.render import scores_json
+
+    return {
+        "model": str(path),
+        "task": model.target.task,
+        "target": model.target.name,
+        "classes": list(model.target.classes),
+        "rows": model.rows,
+        "inputs": model.coding.inputs(),
+        "network": model.network.to_json(),
+        "options": model.options.to_json(),
+        "epochs": len(model.history),
+        "kept_epoch": model.kept_epoch,
+        "stopped": model.stopped,
+        "seconds": round(seconds, 3),
+        **scores_json(model.scores),
+        "notes": list(plan.notes),
+    }

@@ -1,0 +1,101 @@
+"""All columns' rules together: a table in, network inputs out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError
+from chainrule.tabular.columns import Decision
+from chainrule.tabular.rules import KINDS, Dropped, Rows, Rule
+from chainrule.tabular.table import Column, Table
+from chainrule.tabular.words import quoted, several
+
+__all__ = ["Coding", "learn_coding"]
+
+
+@dataclass(frozen=True)
+class Coding:
+    """The rules of all columns, in the order of the training table."""
+
+    rules: tuple[Rule, ...]
+
+    def inputs(self) -> list[str]:
+        """The network's inputs by name."""
+        return [name for rule in self.rules for name in rule.inputs()]
+
+    def encode(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
+        """The inputs of every row, shape (rows, inputs), and notes for the user.
+
+        Columns are matched by name; others than the rules' are ignored. Raises DataError for
+        missing columns, a column whose type changed, and non-finite numbers.
+        """
+        used = [rule for rule in self.rules if not isinstance(rule, Dropped)]
+        lacking = [rule.name for rule in used if rule.name not in table]
+        if lacking:
+            raise DataError(
+                f"{table.source}: lacks {quoted(lacking)}, which the model was trained on; its "
+                f"columns are {quoted(table.names())}"
+            )
+        blocks, notes = [np.empty((table.rows, 0))], []
+        for rule in used:
+            column = table[rule.name]
+            if column.unsupported:
+                raise DataError(
+                    f"{table.source}: column {rule.name!r} has {column.unsupported}, which is "
+                    f"not supported; store numbers, text or dates"
+                )
+            block, said = rule.encode(table, column)
+            _refuse_far(table, column, block)
+            blocks.append(block)
+            notes += said
+        filled = sum(int(table[rule.name].missing.sum()) for rule in used)
+        if filled:
+            notes.append(
+                f"{table.source}: missing: {several(filled, 'cell')}, filled by the model's rules "
+                f"(`chainrule inspect` shows them)"
+            )
+        return np.ascontiguousarray(np.hstack(blocks)), notes
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """The rules as JSON records; ``from_json`` is the inverse."""
+        return [{"kind": rule.kind, **_listed(asdict(rule))} for rule in self.rules]
+
+    @classmethod
+    def from_json(cls, records: Sequence[dict[str, Any]]) -> Coding:
+        rules = []
+        for record in records:
+            kind = KINDS[record["kind"]]
+            values = {field.name: record[field.name] for field in fields(kind)}
+            tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+            rules.append(kind(**tupled))
+        return cls(tuple(rules))
+
+
+def _listed(record: dict[str, Any]) -> dict[str, Any]:
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in record.items()}
+
+
+def _refuse_far(table: Table, column: Column, block: NDArray[np.float64]) -> None:
+    """Numbers so far from the training rows' that standardising them overflows."""
+    far = ~np.all(np.isfinite(block), axis=1)
+    if far.any():
+        row = int(np.argmax(far))
+        raise DataError(
+            f"{table.where(row, column.name)}: {column.text(row)!r} is too large to compute with"
+        )
+
+
+def learn_coding(table: Table, decisions: Sequence[Decision], rows: Rows) -> Coding:
+    """The rules for columns of decided kinds, learned from the given (training) rows."""
+    rules: list[Rule] = []
+    for decision in decisions:
+        if decision.kind == "dropped":
+            rules.append(Dropped(decision.name, decision.why))
+        else:
+            rules.append(KINDS[decision.kind].learn(table[decision.name], rows))
+    return Coding(tuple(rules))

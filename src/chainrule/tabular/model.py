@@ -1,0 +1,325 @@
+"""A trained model of a table: everything needed to predict, evaluate and inspect."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import io
+from chainrule.core import tree
+from chainrule.errors import DataError, UsageError
+from chainrule.tabular.coding import Coding
+from chainrule.tabular.network import LOSSES, Network, exact_outputs
+from chainrule.tabular.options import Options
+from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
+from chainrule.tabular.scoring import Judged, Scores, score_table
+from chainrule.tabular.table import Fingerprint, Table
+from chainrule.tabular.target import Target
+from chainrule.version import __version__
+
+__all__ = ["File", "Prediction", "TabularModel"]
+
+
+@dataclass(frozen=True)
+class File:
+    """A data file that took part in training: its name without folders, and its fingerprint."""
+
+    name: str
+    fingerprint: Fingerprint
+
+    @classmethod
+    def of(cls, table: Table) -> File:
+        return cls(Path(table.source).name, table.fingerprint)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, **vars(self.fingerprint)}
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> File:
+        return cls(record["name"], Fingerprint(record["sha256"], record["rows"], record["columns"]))
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predictions, one per row of a table, in its order.
+
+    ``values``: numbers in the target's units (float64), or class names (object).
+    ``probabilities``: shape (rows, classes) in the order of ``classes``; None for regression.
+    ``notes``: what the user should know about the data.
+    """
+
+    values: NDArray[Any]
+    classes: tuple[str, ...]
+    probabilities: NDArray[np.float64] | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class TabularModel:
+    """What ``train`` learned, and where it comes from.
+
+    ``names`` are the training table's columns in its order, ``missing`` the words added to the
+    missing ones, ``header`` whether it had one. ``history`` has one row per epoch, its losses
+    those that were minimised: for regression, of the standardised target. ``kept_epoch`` is the
+    one whose weights these are, ``stopped`` why training ended. ``rows`` counts the
+    training, validation and test rows, and those left out for want of a target.
+    """
+
+    target: Target
+    coding: Coding
+    network: Network
+    params: Any
+    state: Any
+    options: Options
+    names: tuple[str, ...]
+    header: bool
+    missing: tuple[str, ...]
+    history: tuple[dict[str, Any], ...]
+    kept_epoch: int
+    stopped: str
+    scores: Scores
+    files: dict[str, File | None]
+    rows: dict[str, int]
+    version: str = __version__
+
+    def predict(self, table: Table) -> Prediction:
+        """Predictions for every row. Columns are found by name; a target is not needed.
+
+        A row's prediction depends on that row only, to the last bit. Raises DataError for
+        columns that are missing or changed their type, and for non-finite numbers.
+        """
+        x, notes = self.inputs(table)
+        outputs, predicted = self.compute(x)
+        if self.target.task == "regression":
+            values = predicted[:, 0] * self.target.scale + self.target.center
+            _refuse_infinite(table, values)
+            return Prediction(values, (), None, tuple(notes))
+        names = np.array(self.target.classes, dtype=object)
+        if self.target.task == "binary":
+            probabilities = np.column_stack([1 - predicted[:, 0], predicted[:, 0]])
+        else:
+            probabilities = predicted
+        values = names[self._chosen(outputs)]
+        return Prediction(values, self.target.classes, probabilities, tuple(notes))
+
+    def evaluate(self, table: Table) -> tuple[Scores, list[str]]:
+        """The task's scores on a table with the target, beside the baseline's; and notes.
+
+        Rows without a target are left out, with a note. Raises DataError as ``predict``, and
+        for classes that the model does not know.
+        """
+        x, notes = self.inputs(table)
+        if self.target.name not in table:
+            raise DataError(
+                f"{table.source}: has no column {self.target.name!r}, the target, which "
+                f"evaluating needs; to predict without it, use `chainrule predict`"
+            )
+        rows = self.target.rows(table)
+        notes += self.target.left_out(table, rows)
+        weights = None
+        if self.options.weight is not None:
+            if self.options.weight in table:
+                weights = row_weights(table, self.options.weight)[rows]
+            else:
+                notes.append(
+                    f"{table.source}: has no weight column {self.options.weight!r}; every row "
+                    f"counts the same"
+                )
+        judged = self.judge(x[rows], self.target.numbers(table, rows), weights)
+        return score_table(self.target, {"data": judged}), notes
+
+    def inputs(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
+        """The network's inputs for every row of a table, shape (rows, inputs), and notes."""
+        self._check_places(table)
+        x, notes = self.coding.encode(table)
+        notes = [*table.notes, *notes]
+        extra = [name for name in table.names() if name not in self.names]
+        if extra:
+            notes.insert(0, f"{table.source}: columns not known to the model, ignored: {extra}")
+        return x, notes
+
+    def _check_places(self, table: Table) -> None:
+        """Without a header columns are known by place only, so their number must be right."""
+        if self.header or table.header:
+            return
+        width, found = len(self.names), len(table.columns)
+        without_target = width - 1 if self.names[-1] == self.target.name else width
+        if found not in (width, without_target):
+            also = f" or {without_target} (without the target)" if without_target < width else ""
+            raise DataError(
+                f"{table.source}: has {found} columns, and the model was trained on {width}{also} "
+                f"without a header, where only their places tell which is which; give the file "
+                f"the same columns in the same order"
+            )
+
+    def compute(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Linear outputs and predictions of the output unit, each (rows, outputs)."""
+        model, loss = self.network.build(), LOSSES[self.target.task]
+        return exact_outputs(model, self.params, self.state, x, loss.predict)
+
+    def _chosen(self, outputs: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The index of the most probable class; the first of equals."""
+        if self.target.task == "binary":
+            return (outputs[:, 0] > 0).astype(np.intp)
+        return np.argmax(outputs, axis=1)
+
+    def judge(
+        self,
+        x: NDArray[np.float64],
+        truth: NDArray[Any],
+        weights: NDArray[np.float64] | None = None,
+    ) -> Judged:
+        """The model's answers for inputs whose target is known, ready to be scored."""
+        outputs, predicted = self.compute(x)
+        if self.target.task == "regression":
+            return Judged(
+                truth, predicted[:, 0] * self.target.scale + self.target.center, weights=weights
+            )
+        loss = LOSSES[self.target.task]
+        prepared = loss.prepare(truth, outputs.shape[1], np.float64)
+        probabilities = predicted[:, 0] if self.target.task == "binary" else predicted
+        losses = np.asarray(loss(outputs, prepared))
+        return Judged(truth, self._chosen(outputs), probabilities, losses, weights)
+
+    def parameters(self) -> int:
+        """How many numbers were trained."""
+        return sum(np.size(leaf) for leaf in tree.flatten(self.params)[0])
+
+    def save(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
+        """Write the model to one safetensors file, atomically.
+
+        The file holds no time and no path: the same data, settings, version and machine give
+        the same bytes.
+        """
+        io.save(path, dict(_named(self.params, self.state)), self.metadata(), replace=replace)
+
+    def metadata(self) -> dict[str, Any]:
+        """All but the arrays, as the JSON document of ``schema.SCHEMA``."""
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "chainrule": self.version,
+            "reading": {
+                "header": self.header,
+                "missing": list(self.missing),
+                "names": list(self.names),
+            },
+            "target": self.target.to_json(),
+            "columns": self.coding.to_json(),
+            "network": self.network.to_json(),
+            "options": self.options.to_json(),
+            "history": list(self.history),
+            "kept_epoch": self.kept_epoch,
+            "stopped": self.stopped,
+            "scores": self.scores.to_json(),
+            "data": {k: None if f is None else f.to_json() for k, f in self.files.items()},
+            "rows": dict(self.rows),
+        }
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TabularModel:
+        """Read a saved model. Runs no code from the file; everything in it is checked.
+
+        Raises DataError for a file that is not a whole, sound model of a known version.
+        """
+        arrays, metadata = io.load(path)
+        check_metadata(metadata, str(path))
+        coding = Coding.from_json(metadata["columns"])
+        network = Network.from_json(metadata["network"])
+        inputs = len(coding.inputs())
+        if network.sizes[0] != inputs:
+            raise _unsound(path, f"{network.sizes[0]} inputs do not fit the columns' {inputs}")
+        params, state = _restored(path, network, arrays)
+        reading, files = metadata["reading"], metadata["data"]
+        return cls(
+            target=Target.from_json(metadata["target"]),
+            coding=coding,
+            network=network,
+            params=params,
+            state=state,
+            options=Options.from_json(metadata["options"]),
+            names=tuple(reading["names"]),
+            header=reading["header"],
+            missing=tuple(reading["missing"]),
+            history=tuple(metadata["history"]),
+            kept_epoch=metadata["kept_epoch"],
+            stopped=metadata["stopped"],
+            scores=Scores.from_json(metadata["scores"]),
+            files={k: None if f is None else File.from_json(f) for k, f in files.items()},
+            rows=metadata["rows"],
+            version=metadata["chainrule"],
+        )
+
+
+def row_weights(table: Table, name: str) -> NDArray[np.float64]:
+    """The weight of each row: finite, not negative, none missing. DataError names the cell."""
+    column = table[name]
+    if column.numbers is None:
+        row, wrong = column.obstacle[0] if column.obstacle else 0, "is not a number"
+    else:
+        bad = ~(np.isfinite(column.numbers) & (column.numbers >= 0))
+        if not bad.any():
+            if not column.numbers.any():
+                raise DataError(f"{table.source}: every weight in {name!r} is 0")
+            return column.numbers
+        row, wrong = int(np.argmax(bad)), "is not a finite number from 0 up"
+    raise DataError(
+        f"{table.where(row, name)}: the weight {column.text(row)!r} {wrong}; every row needs one"
+    )
+
+
+def _refuse_infinite(table: Table, values: NDArray[np.float64]) -> None:
+    if not np.all(np.isfinite(values)):
+        row = int(np.argmin(np.isfinite(values)))
+        raise DataError(
+            f"{table.where(row, 'prediction')}: is not finite; the row's numbers are too large"
+        )
+
+
+def _named(params: Any, state: Any) -> list[tuple[str, NDArray[Any]]]:
+    pairs = []
+    for part, values in (("params", params), ("state", state)):
+        named, _ = tree.flatten_with_paths(values)
+        pairs += [(f"{part}/{path}", np.asarray(leaf)) for path, leaf in named]
+    return pairs
+
+
+def _restored(path: object, network: Network, arrays: dict[str, NDArray[Any]]) -> tuple[Any, Any]:
+    """Parameters and state as trees, if the arrays are exactly those of the network."""
+    stored = sum(array.size for array in arrays.values())
+    if sum(a * b for a, b in zip(network.sizes, network.sizes[1:], strict=False)) > stored:
+        # Checked before the template is built, which a forged size could make huge.
+        raise _unsound(path, f"the arrays are too small for a network {network.sizes}")
+    try:
+        params, state = network.build().init(0)
+    except UsageError as error:  # names that nn does not know
+        raise _unsound(path, str(error)) from None
+    expected = dict(_named(params, state))
+    if set(expected) != set(arrays):
+        odd = sorted(set(expected) ^ set(arrays))
+        raise _unsound(path, f"arrays missing or unknown: {', '.join(odd[:5])}")
+    for name, array in arrays.items():
+        if array.shape != expected[name].shape:
+            shape = expected[name].shape
+            raise _unsound(path, f"array {name!r} has shape {array.shape}, expected {shape}")
+        if array.dtype not in (np.float32, np.float64):
+            raise _unsound(path, f"array {name!r} has dtype {array.dtype}, expected floats")
+        if name.endswith("/variance") and np.any(array < 0):
+            raise _unsound(path, f"array {name!r} holds a negative variance")
+
+    def rebuilt(part: str, template: Any) -> Any:
+        named, treedef = tree.flatten_with_paths(template)
+        return treedef.unflatten([arrays[f"{part}/{name}"] for name, _ in named])
+
+    return rebuilt("params", params), rebuilt("state", state)
+
+
+def _unsound(path: object, fault: str) -> DataError:
+    return DataError(
+        f"{path}: is not a sound model: {fault}. The file was changed or damaged; train again"
+    )

@@ -1,0 +1,325 @@
+"""How the cells of each column become the inputs of a network; learned from training rows.
+
+A rule is a frozen record of what was learned. ``inputs`` names the network inputs it makes,
+``encode`` turns a column into that many numbers per row. A category, or "missing", gets an input
+of its own only if enough training rows have it (``enough``): a weight that hardly any row trains
+would be learned by heart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.errors import DataError
+from chainrule.tabular.columns import boolean_words, refuse_infinite
+from chainrule.tabular.dates import EPOCH, FEATURES, date_features, parse_moments
+from chainrule.tabular.table import Column, Table
+from chainrule.tabular.words import number_text, quoted, several
+
+__all__ = ["KINDS", "MOST", "Boolean", "Category", "Date", "Dropped", "Number", "Rule", "enough"]
+
+
+def enough(rows: int) -> int:
+    """The fewest of so many training rows that give a category an input of its own: 5, or in
+    small tables one row in forty."""
+    return min(5, max(1, rows // 40))
+
+
+MOST = 100
+"""The most inputs one column's categories get; the rarest of the rest share one."""
+
+Rows = NDArray[np.intp]
+
+
+def moments_of(x: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and standard deviation (over n), without overflow on the way."""
+    most = float(np.max(np.abs(x), initial=0.0))
+    if most == 0 or np.all(x == x[0]):
+        return (float(x[0]) if len(x) else 0.0), 0.0
+    z = x / most
+    mean = z.mean()
+    return float(most * mean), float(most * np.sqrt(np.mean((z - mean) ** 2)))
+
+
+def _with_indicator(
+    columns: NDArray[np.float64], missing: NDArray[np.bool_], indicator: bool
+) -> NDArray[np.float64]:
+    return np.column_stack([columns, missing.astype(np.float64)]) if indicator else columns
+
+
+@dataclass(frozen=True)
+class Number:
+    """(cell - center) / scale; missing cells are ``fill``, flagged if ``indicator``.
+
+    ``scale`` 0 means one value in all training rows: then there is no input but the flag.
+    """
+
+    kind: ClassVar[str] = "number"
+    name: str
+    center: float
+    scale: float
+    fill: float
+    low: float
+    high: float
+    indicator: bool
+
+    @classmethod
+    def learn(cls, column: Column, rows: Rows) -> Number | Dropped:
+        assert column.numbers is not None
+        x = column.numbers[rows]
+        x, gone = x[~np.isnan(x)], int(np.isnan(x).sum())
+        if len(x) == 0:
+            return Dropped(column.name, "every cell of the training rows is missing")
+        center, scale = moments_of(x)
+        if scale == 0 and gone < enough(len(rows)):
+            return Dropped(column.name, f"every training row has {number_text(float(x[0]))}")
+        low, high = float(x.min()), float(x.max())
+        fill = float(np.median(x))
+        return cls(column.name, center, scale, fill, low, high, gone >= enough(len(rows)))
+
+    def inputs(self) -> list[str]:
+        return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
+
+    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+        if column.numbers is None:
+            row = column.obstacle[0] if column.obstacle else 0
+            raise type_changed(table, column, row, "is not a number", "as numbers")
+        refuse_infinite(table, column)
+        filled = np.where(column.missing, self.fill, column.numbers)
+        if self.scale > 0:
+            with np.errstate(over="ignore"):  # reported by Coding.encode, with its place
+                z = ((filled - self.center) / self.scale)[:, None]
+        else:
+            z = np.empty((table.rows, 0))
+        return _with_indicator(z, column.missing, self.indicator), []
+
+    def statistics(self) -> str:
+        mean, deviation, fill = (f"{v:.6g}" for v in (self.center, self.scale, self.fill))
+        return f"mean {mean}, deviation {deviation}, median {fill}"
+
+
+@dataclass(frozen=True)
+class Boolean:
+    """1 for the word ``true``, 0 for ``false``, standardised; missing cells are the mean."""
+
+    kind: ClassVar[str] = "boolean"
+    name: str
+    false: str
+    true: str
+    center: float
+    scale: float
+    indicator: bool
+
+    @classmethod
+    def learn(cls, column: Column, rows: Rows) -> Boolean | Dropped:
+        codes, words = column.codes
+        pair = boolean_words(words)
+        assert pair is not None
+        x, gone = cls._bits(codes[rows], words, pair[1])
+        if np.all(x == x[0]) and gone < enough(len(rows)):
+            return Dropped(column.name, "every training row is the same")
+        center, scale = moments_of(x[~np.isnan(x)])
+        return cls(column.name, *pair, center, scale, gone >= enough(len(rows)))
+
+    @staticmethod
+    def _bits(
+        codes: NDArray[np.int32], words: tuple[str, ...], true: str
+    ) -> tuple[NDArray[np.float64], int]:
+        values = np.array([*(float(word.lower() == true) for word in words), np.nan])
+        x = values[codes]  # -1, missing, takes the last
+        return x, int(np.isnan(x).sum())
+
+    def inputs(self) -> list[str]:
+        return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
+
+    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+        codes, words = column.codes
+        for index, word in enumerate(words):
+            if word.lower() not in (self.false, self.true):
+                row = int(np.argmax(codes == index))
+                wrong = f"is neither {self.true!r} nor {self.false!r}"
+                raise type_changed(table, column, row, wrong, "as true or false")
+        x, _ = self._bits(codes, words, self.true)
+        if self.scale == 0:
+            z = np.empty((table.rows, 0))
+        else:
+            z = (np.where(np.isnan(x), self.center, x) - self.center)[:, None] / self.scale
+        return _with_indicator(z, column.missing, self.indicator), []
+
+    def statistics(self) -> str:
+        return f"{self.true} in {self.center:.1%} of rows"
+
+
+@dataclass(frozen=True)
+class Category:
+    """One input per category, 1 where the cell is it. ``counts`` are of training rows.
+
+    ``other`` is an input for categories too rare or too many for their own, and for unseen
+    ones; without it an unseen category has all inputs 0. ``missing`` is an input for missing
+    cells; without it they are treated as unseen.
+    """
+
+    kind: ClassVar[str] = "category"
+    name: str
+    categories: tuple[str, ...]
+    counts: tuple[int, ...]
+    rare: tuple[str, ...]
+    other: bool
+    missing: bool
+
+    @classmethod
+    def learn(cls, column: Column, rows: Rows) -> Category | Dropped:
+        codes, words = column.codes
+        tally = np.bincount(codes[rows] + 1, minlength=len(words) + 1)
+        gone, counts = int(tally[0]), tally[1:]
+        if np.count_nonzero(tally) <= 1:
+            return Dropped(column.name, "every training row has the same")
+        least = enough(len(rows))
+        # The most frequent first decides who is kept; then in sorted order.
+        ranked = sorted(range(len(words)), key=lambda i: (-counts[i], words[i]))
+        kept = sorted((i for i in ranked[:MOST] if counts[i] >= least), key=lambda i: words[i])
+        rest = sorted(words[i] for i in ranked if counts[i] > 0 and i not in set(kept))
+        if not kept and gone < least:
+            return Dropped(column.name, "no category is in enough training rows")
+        return cls(
+            column.name,
+            tuple(words[i] for i in kept),
+            tuple(int(counts[i]) for i in kept),
+            tuple(rest),
+            other=bool(rest) or 0 < gone < least,
+            missing=gone >= least,
+        )
+
+    def inputs(self) -> list[str]:
+        extra = ["other"] * self.other + ["missing"] * self.missing
+        return [f"{self.name} = {value}" for value in self.categories] + [
+            f"{self.name} {value}" for value in extra
+        ]
+
+    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+        codes, words = column.codes
+        place = {word: i for i, word in enumerate(self.categories)}
+        width = len(self.inputs())
+        rest = len(place) if self.other else width  # width: a spare column, cut off at the end
+        gone = width - 1 if self.missing else rest
+        target = np.array([*(place.get(word, rest) for word in words), gone], dtype=np.intp)
+        hot = np.zeros((table.rows, width + 1))
+        hot[np.arange(table.rows), target[codes]] = 1
+        return hot[:, :width], self._unseen(table, column)
+
+    def _unseen(self, table: Table, column: Column) -> list[str]:
+        """A note on categories that training never saw; an error if the type changed."""
+        codes, words = column.codes
+        known = {*self.categories, *self.rare}
+        unseen = np.array([*(word not in known for word in words), False])[codes]
+        if not unseen.any():
+            return []
+        row = int(np.argmax(unseen))
+        changed = np.all(unseen | column.missing)
+        if column.numbers is not None and changed:
+            known_words = quoted(self.categories, 3)
+            wrong = "is a number, as is every cell of the column"
+            raise type_changed(table, column, row, wrong, f"as categories such as {known_words}")
+        treated = 'as "other"' if self.other else "as none of the known ones"
+        return [
+            f"{table.where(row, column.name)}: category {column.text(row)!r} was not seen in "
+            f"training ({several(int(unseen.sum()), 'row')} with such); coded {treated}"
+        ]
+
+    def statistics(self) -> str:
+        pairs = sorted(zip(self.categories, self.counts, strict=True), key=lambda p: -p[1])
+        parts = [", ".join(f"{word} {count}" for word, count in pairs[:6])]
+        parts[0] += f" and {len(pairs) - 6} more" if len(pairs) > 6 else ""
+        if self.other:
+            parts.append(f"other: {len(self.rare)} rare" if self.rare else "other")
+        if self.missing:
+            parts.append("an input flags missing cells")
+        return "; ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Date:
+    """The named features of ``dates.FEATURES``, standardised; missing cells are their means."""
+
+    kind: ClassVar[str] = "date"
+    name: str
+    features: tuple[str, ...]
+    centers: tuple[float, ...]
+    scales: tuple[float, ...]
+    low: str
+    high: str
+    indicator: bool
+
+    @classmethod
+    def learn(cls, column: Column, rows: Rows) -> Date | Dropped:
+        x = cls._moments(column)[rows]
+        gone = np.isnan(x[:, 0])
+        x = x[~gone]
+        if len(x) == 0:
+            return Dropped(column.name, "every cell of the training rows is missing")
+        learned = [(f, *moments_of(x[:, i])) for i, f in enumerate(FEATURES)]
+        kept = [item for item in learned if item[2] > 0]
+        indicator = int(gone.sum()) >= enough(len(rows))
+        if not kept and not indicator:
+            return Dropped(column.name, "every training row has the same date")
+        low, high = (EPOCH + timedelta(days=float(v)) for v in (x[:, 0].min(), x[:, 0].max()))
+        names, centers, scales = zip(*kept, strict=True) if kept else ((), (), ())
+        ends = low.isoformat(" ", "seconds"), high.isoformat(" ", "seconds")
+        return cls(column.name, names, centers, scales, *ends, indicator)
+
+    @staticmethod
+    def _moments(column: Column) -> NDArray[np.float64]:
+        codes, words = column.codes
+        moments = parse_moments(words)
+        assert isinstance(moments, list)
+        return np.vstack([date_features(moments), np.full(len(FEATURES), np.nan)])[codes]
+
+    def inputs(self) -> list[str]:
+        return [f"{self.name} {f}" for f in self.features] + [
+            f"{self.name} missing"
+        ] * self.indicator
+
+    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+        codes, words = column.codes
+        moments = parse_moments(words)
+        if isinstance(moments, int):
+            row = int(np.argmax(codes == moments))
+            wrong = "is not a date (expected YYYY-MM-DD, with or without a time)"
+            raise type_changed(table, column, row, wrong, "as dates")
+        chosen = [FEATURES.index(f) for f in self.features]
+        z = (self._moments(column)[:, chosen] - np.array(self.centers)) / np.array(self.scales)
+        return _with_indicator(np.nan_to_num(z, nan=0.0), column.missing, self.indicator), []
+
+    def statistics(self) -> str:
+        return f"from {self.low} to {self.high}"
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A column that is not used, and why."""
+
+    kind: ClassVar[str] = "dropped"
+    name: str
+    why: str
+
+    def inputs(self) -> list[str]:
+        return []
+
+    def statistics(self) -> str:
+        return self.why
+
+
+Rule = Number | Boolean | Category | Date | Dropped
+KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Number, Boolean, Category, Date, Dropped)}
+
+
+def type_changed(table: Table, column: Column, row: int, wrong: str, learned: str) -> DataError:
+    return DataError(
+        f"{table.where(row, column.name)}: {column.text(row)!r} {wrong}; the model learned this "
+        f"column {learned}. Mend the cell, or leave it empty if the value is not known"
+    )

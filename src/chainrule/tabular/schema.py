@@ -1,0 +1,234 @@
+"""The metadata of a saved tabular model: version 1 of a closed schema.
+
+Any change to what is stored raises ``VERSION``; a reader refuses versions it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.errors import DataError
+from chainrule.io import (
+    Boolean,
+    Constant,
+    Integer,
+    ListOf,
+    Nullable,
+    Number,
+    OneOf,
+    Record,
+    Tagged,
+    Text,
+    check,
+)
+from chainrule.tabular.options import LEARNING_RATES, SCHEDULES
+from chainrule.tabular.target import TASKS
+
+__all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
+
+FORMAT = "chainrule.tabular"
+VERSION = 1
+
+STOPPED = ("epochs", "early_stopping", "interrupted", "callback", "converged")
+"""Why a training run ended."""
+
+COUNT = Integer(minimum=0)
+NUMBER = Number()
+WORDS = ListOf(Text())
+
+COLUMN = Tagged(
+    "kind",
+    {
+        "number": Record(
+            {
+                "name": Text(),
+                "center": NUMBER,
+                "scale": Number(minimum=0),
+                "fill": NUMBER,
+                "low": NUMBER,
+                "high": NUMBER,
+                "indicator": Boolean(),
+            }
+        ),
+        "boolean": Record(
+            {
+                "name": Text(),
+                "false": Text(),
+                "true": Text(),
+                "center": NUMBER,
+                "scale": Number(minimum=0),
+                "indicator": Boolean(),
+            }
+        ),
+        "category": Record(
+            {
+                "name": Text(),
+                "categories": WORDS,
+                "counts": ListOf(COUNT),
+                "rare": WORDS,
+                "other": Boolean(),
+                "missing": Boolean(),
+            }
+        ),
+        "date": Record(
+            {
+                "name": Text(),
+                "features": WORDS,
+                "centers": ListOf(NUMBER),
+                "scales": ListOf(Number(minimum=0)),
+                "low": Text(),
+                "high": Text(),
+                "indicator": Boolean(),
+            }
+        ),
+        "dropped": Record({"name": Text(), "why": Text()}),
+    },
+)
+
+OPTIONS = Record(
+    {
+        "task": Nullable(OneOf(TASKS)),
+        "hidden": ListOf(Integer(minimum=1)),
+        "activation": Text(),
+        "optimizer": OneOf(tuple(LEARNING_RATES)),
+        "learning_rate": Nullable(Number(minimum=0)),
+        "schedule": OneOf(tuple(SCHEDULES)),
+        "epochs": Integer(minimum=1),
+        "batch_size": COUNT,
+        "l1": Number(minimum=0),
+        "l2": Number(minimum=0),
+        "dropout": Number(minimum=0),
+        "batch_norm": Boolean(),
+        "init": Text(),
+        "seed": COUNT,
+        "validation": Number(minimum=0),
+        "test": Number(minimum=0),
+        "early_stopping": COUNT,
+        "class_weight": Nullable(OneOf(("balanced",))),
+        "weight": Nullable(Text()),
+        "drop": WORDS,
+        "keep": WORDS,
+    }
+)
+
+EPOCH = Record(
+    {
+        "epoch": Integer(minimum=1),
+        "train_loss": NUMBER,
+        "validation_loss": Nullable(NUMBER),
+        "learning_rate": Nullable(NUMBER),
+    }
+)
+
+SCORES = Record(
+    {
+        "sets": ListOf(Text(), minimum=2),
+        "baseline_on": Text(),
+        "rows": ListOf(Record({"score": Text(), "values": ListOf(Nullable(NUMBER))})),
+    }
+)
+
+FILE = Record({"name": Text(), "sha256": Text(), "rows": COUNT, "columns": COUNT})
+
+SCHEMA = Record(
+    {
+        "format": Constant(FORMAT),
+        "version": Constant(VERSION),
+        "chainrule": Text(),
+        "reading": Record({"header": Boolean(), "missing": WORDS, "names": WORDS}),
+        "target": Record(
+            {
+                "name": Text(),
+                "task": OneOf(TASKS),
+                "classes": WORDS,
+                "shares": ListOf(Number(minimum=0)),
+                "center": NUMBER,
+                "scale": Number(minimum=0),
+            }
+        ),
+        "columns": ListOf(COLUMN),
+        "network": Record(
+            {
+                "sizes": ListOf(Integer(minimum=1, maximum=10**6), minimum=2),
+                "activation": Text(),
+                "dropout": Number(minimum=0),
+                "batch_norm": Boolean(),
+                "initializer": Text(),
+            }
+        ),
+        "options": OPTIONS,
+        "history": ListOf(EPOCH),
+        "kept_epoch": COUNT,
+        "stopped": OneOf(STOPPED),
+        "scores": SCORES,
+        "data": Record({"train": FILE, "validation": Nullable(FILE), "test": Nullable(FILE)}),
+        "rows": Record({"train": COUNT, "validation": COUNT, "test": COUNT, "no_target": COUNT}),
+    }
+)
+
+
+def check_metadata(metadata: dict[str, Any], source: str) -> None:
+    """Raise DataError, naming ``source``, unless the metadata is of this schema and sound."""
+    if metadata.get("format") != FORMAT:
+        raise DataError(
+            f"{source}: chainrule wrote it, but it is no tabular model (format "
+            f"{metadata.get('format')!r}); give a model saved by `chainrule train`"
+        )
+    version = metadata.get("version")
+    if version != VERSION:
+        raise DataError(
+            f"{source}: is a model of format version {version!r}, and this chainrule reads "
+            f"version {VERSION}; install the chainrule that wrote it, or train again"
+        )
+    try:
+        check(metadata, SCHEMA)
+        for fault in _faults(metadata):
+            raise DataError(fault)
+    except DataError as error:
+        raise DataError(
+            f"{source}: its metadata is not that of a model: {error}. The file was changed or "
+            f"damaged; train again"
+        ) from None
+
+
+def _faults(metadata: dict[str, Any]) -> list[str]:
+    """What the schema cannot say: entries that must agree with one another."""
+    faults = []
+    target, sizes = metadata["target"], metadata["network"]["sizes"]
+    classes = len(target["classes"])
+    expected = {"regression": classes == 0, "binary": classes == 2, "multiclass": classes >= 2}
+    if not expected[target["task"]] or len(set(target["classes"])) != classes:
+        faults.append(f"target.classes: {classes} classes do not fit the task {target['task']}")
+    if len(target["shares"]) != classes:
+        faults.append(f"target.shares: has {len(target['shares'])} entries for {classes} classes")
+    if target["task"] == "regression" and not target["scale"] > 0:
+        faults.append("target.scale: must be above 0")
+    outputs = classes if target["task"] == "multiclass" else 1
+    if sizes[-1] != outputs:
+        faults.append(f"network.sizes: {sizes[-1]} outputs do not fit the target's {outputs}")
+    if len(metadata["scores"]["sets"]) > 4 or any(
+        len(row["values"]) != len(metadata["scores"]["sets"]) for row in metadata["scores"]["rows"]
+    ):
+        faults.append("scores: rows and sets are not of one length")
+    names = [column["name"] for column in metadata["columns"]]
+    if len(set(names)) != len(names):
+        faults.append("columns: two have the same name")
+    for i, column in enumerate(metadata["columns"]):
+        faults += [f"columns[{i}].{fault}" for fault in _column_faults(column)]
+    return faults
+
+
+def _column_faults(column: dict[str, Any]) -> list[str]:
+    from chainrule.tabular.dates import FEATURES
+
+    if column["kind"] == "category" and len(column["counts"]) != len(column["categories"]):
+        return ["counts: not one per category"]
+    if column["kind"] == "category" and len({*column["categories"]}) != len(column["categories"]):
+        return ["categories: one occurs twice"]
+    if column["kind"] == "date":
+        lengths = {len(column[key]) for key in ("features", "centers", "scales")}
+        if len(lengths) != 1 or not set(column["features"]) <= set(FEATURES):
+            return ["features: unknown, or not one center and scale each"]
+        if any(not scale > 0 for scale in column["scales"]):
+            return ["scales: must be above 0"]
+    return []

@@ -1,0 +1,184 @@
+"""A table as it stands in a file: named columns of cells, before any rule is applied.
+
+Nothing here knows pyarrow: ``reading`` makes tables from files, ``table_of`` from arrays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chainrule.errors import DataError, ShapeError, UsageError
+from chainrule.tabular.words import number_text, quoted
+
+__all__ = ["MISSING", "Codes", "Column", "Fingerprint", "Table", "table_of"]
+
+MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
+"""Cells that stand for "no value", after spaces around them are stripped."""
+
+Codes = tuple[NDArray[np.int32], tuple[str, ...]]
+"""Words of a column in order of first appearance, and each row's index (-1 where missing)."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What data a model was trained on: the file's SHA-256 and its size in cells."""
+
+    sha256: str
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column: which cells are missing, its numbers if all others are numbers, its words.
+
+    ``numbers`` has shape (rows,), nan where missing, and may hold infinities (the rules refuse
+    them where they matter); None if some present cell is not a number, and then ``obstacle``
+    is the first such row and how many there are. ``unsupported`` says why a column has neither
+    numbers nor words.
+    """
+
+    name: str
+    missing: NDArray[np.bool_]
+    numbers: NDArray[np.float64] | None
+    encode: Callable[[], Codes] = field(repr=False)
+    obstacle: tuple[int, int] | None = None
+    unsupported: str = ""
+
+    @cached_property
+    def codes(self) -> Codes:
+        """The column as words: see ``Codes``."""
+        return self.encode()
+
+    def text(self, row: int) -> str:
+        """The cell of a row as it stands, spaces stripped; "" if missing."""
+        codes, words = self.codes
+        return "" if codes[row] < 0 else words[codes[row]]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length and where they came from.
+
+    ``lines`` maps a row to the line of its file (rows and lines differ by the header, blank
+    lines and line breaks within quotes); None where rows have no lines. ``missing`` are the words
+    that were added to ``MISSING`` in reading it.
+    """
+
+    source: str
+    rows: int
+    columns: tuple[Column, ...]
+    fingerprint: Fingerprint
+    header: bool = True
+    lines: Callable[[int], int] | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def names(self) -> list[str]:
+        """The column names, in the file's order."""
+        return [column.name for column in self.columns]
+
+    def __contains__(self, name: str) -> bool:
+        return any(column.name == name for column in self.columns)
+
+    def __getitem__(self, name: str) -> Column:
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise DataError(
+            f"{self.source}: has no column {name!r}; its columns are {quoted(self.names())}"
+        )
+
+    def where(self, row: int, name: str) -> str:
+        """``file:line:column``, or with ``row N`` (counted from 1) where there are no lines."""
+        place = f"row {row + 1}" if self.lines is None else str(self.lines(row))
+        return f"{self.source}:{place}:{name}"
+
+    def choose(self, name: str, option: str) -> str:
+        """The column a user means by a name, or by its place: 1 is the first, -1 the last.
+
+        A column whose name is that number goes first. Raises UsageError naming ``option``.
+        """
+        if name in self:
+            return name
+        try:
+            place = int(name)
+        except ValueError:
+            place = 0
+        if 1 <= place <= len(self.columns) or -len(self.columns) <= place <= -1:
+            return self.columns[place - 1 if place > 0 else place].name
+        hint = "" if not self.header else "; if its first line is data, add --no-header"
+        raise UsageError(
+            f"{option} {name}: {self.source} has no such column; "
+            f"its columns are {quoted(self.names())}{hint}"
+        )
+
+
+def table_of(columns: Mapping[str, ArrayLike], source: str = "table") -> Table:
+    """A table from arrays of equal length, one per column.
+
+    Numbers and booleans are taken as such (nan is missing); ``datetime64`` becomes ISO text
+    (NaT is missing); anything else is text, where None, nan and the words in ``MISSING`` are
+    missing. Text is not read as numbers. Raises ShapeError for unequal lengths.
+    """
+    made = [_column_of(str(name), np.asarray(values)) for name, values in columns.items()]
+    lengths = {column.name: len(column.missing) for column in made}
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(f"columns of different lengths: {lengths}")
+    rows = next(iter(lengths.values()), 0)
+    digest = hashlib.sha256()
+    for column in made:
+        codes, words = column.codes
+        digest.update(json.dumps([column.name, *words]).encode())
+        digest.update(codes.tobytes())
+    return Table(source, rows, tuple(made), Fingerprint(digest.hexdigest(), rows, len(made)))
+
+
+def _column_of(name: str, values: NDArray) -> Column:
+    if values.ndim != 1:
+        raise ShapeError(f"column {name!r} has shape {values.shape}; expected one dimension")
+    if values.dtype.kind in "iuf":
+        numbers = values.astype(np.float64)
+        missing = np.isnan(numbers)
+        return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
+    if values.dtype.kind == "b":
+        cells = ["true" if value else "false" for value in values]
+    elif values.dtype.kind == "M":
+        cells = ["" if np.isnat(value) else str(value) for value in values]
+    else:
+        cells = ["" if v is None or v != v else str(v).strip() for v in values.tolist()]
+    missing = np.array([cell in MISSING for cell in cells], dtype=bool)
+    present = np.flatnonzero(~missing)
+    obstacle = (int(present[0]), len(present)) if len(present) else None
+    numbers = None if len(present) else np.full(len(cells), np.nan)
+    return Column(name, missing, numbers, lambda: encode_texts(cells, missing), obstacle)
+
+
+def encode_texts(cells: list[str], missing: NDArray[np.bool_]) -> Codes:
+    """Words by first appearance, and the rows' indices."""
+    places: dict[str, int] = {}
+    codes = [
+        -1 if gone else places.setdefault(cell, len(places))
+        for cell, gone in zip(cells, missing, strict=True)
+    ]
+    return np.array(codes, dtype=np.int32), tuple(places)
+
+
+def encode_numbers(numbers: NDArray[np.float64], missing: NDArray[np.bool_]) -> Codes:
+    """The same for numbers, whose words are ``number_text``'s."""
+    present = numbers[~missing]
+    values, first, inverse = np.unique(present, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # np.unique sorts; words go by first appearance
+    rank = np.empty(len(order), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    codes = np.full(len(numbers), -1, dtype=np.int32)
+    codes[~missing] = rank[inverse.reshape(-1)]
+    finite = [number_text(v) if np.isfinite(v) else str(v) for v in values[order].tolist()]
+    return codes, tuple(finite)

@@ -1,0 +1,337 @@
+"""From a table to a trained model: prepare (typing, splitting, coding), then fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule import nn
+from chainrule import train as training
+from chainrule.errors import DataError, UsageError
+from chainrule.tabular.coding import Coding, learn_coding
+from chainrule.tabular.columns import Decision, decide, same_cells
+from chainrule.tabular.model import File, TabularModel, row_weights
+from chainrule.tabular.network import LOSSES, Network
+from chainrule.tabular.options import Options
+from chainrule.tabular.rules import Dropped
+from chainrule.tabular.scoring import Judged, Scores, score_table
+from chainrule.tabular.table import Table
+from chainrule.tabular.target import Target, learn_target, with_statistics
+from chainrule.tabular.words import quoted
+from chainrule.train.splits import split
+
+__all__ = ["Part", "Plan", "prepare", "train"]
+
+OnEpoch = Callable[[training.EpochEnd], Any]
+
+
+def _dtype(optimizer: str) -> type[np.floating[Any]]:
+    """Single precision is faster, and far finer than the data; a line search needs double."""
+    return np.float64 if optimizer == "lbfgs" else np.float32
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows ready for the network: inputs (n, inputs), targets in their own units, weights."""
+
+    x: NDArray[np.float64]
+    truth: NDArray[Any]
+    weights: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Everything that training needs and does not change; ``fit`` does the rest.
+
+    ``parts`` are the rows by use, "train" and, where there are rows, "validation" and "test".
+    ``notes`` are what the user should know about the data. ``missing_cells`` counts the empty
+    cells of all columns but the target, ``no_target`` the rows left out for want of one.
+    """
+
+    table: Table
+    target: Target
+    coding: Coding
+    network: Network
+    options: Options
+    parts: dict[str, Part]
+    files: dict[str, File | None]
+    notes: tuple[str, ...]
+    missing_cells: int
+    no_target: int
+
+    def fit(self, on_epoch: OnEpoch | None = None) -> TabularModel:
+        """Train, and judge the result on every part.
+
+        ``on_epoch`` is called after every epoch. Ctrl-C ends training early; the model then
+        says so (``stopped``). Raises NonFiniteError if training diverges, and passes
+        KeyboardInterrupt on if not even one epoch is finished.
+        """
+        result = self._run(on_epoch)
+        if not result.history:
+            raise KeyboardInterrupt
+        best = result.best_epoch if self._patience() is not None else None
+        keys = ("epoch", "train_loss", "validation_loss", "learning_rate")
+        rows = {name: len(part.truth) for name, part in self.parts.items()}
+        model = TabularModel(
+            target=self.target,
+            coding=self.coding,
+            network=self.network,
+            params=result.params,
+            state=result.state,
+            options=self.options,
+            names=tuple(self.table.names()),
+            header=self.table.header,
+            missing=self.table.missing,
+            history=tuple({key: row.get(key) for key in keys} for row in result.history),
+            kept_epoch=len(result.history) if best is None else best,
+            stopped=result.stopped,
+            scores=_no_scores(),
+            files=self.files,
+            rows={name: rows.get(name, 0) for name in ("train", "validation", "test")}
+            | {"no_target": self.no_target},
+        )
+        return dataclasses.replace(model, scores=score_table(self.target, self.judged(model)))
+
+    def judged(self, model: TabularModel) -> dict[str, Judged]:
+        """The model's answers on every part; weights of classes do not count here."""
+        return {
+            name: model.judge(part.x, part.truth, part.weights) for name, part in self.parts.items()
+        }
+
+    def _patience(self) -> int | None:
+        wanted = self.options.early_stopping
+        return wanted if wanted and "validation" in self.parts else None
+
+    def _run(self, on_epoch: OnEpoch | None) -> training.FitResult:
+        options, parts = self.options, self.parts
+        start = parts["train"]
+        factors = self._class_factors()
+        dtype = _dtype(options.optimizer)
+        x = start.x.astype(dtype)
+        held = None
+        if "validation" in parts:
+            part = parts["validation"]
+            held = (part.x.astype(dtype), self._coded(part), _weighted(part, factors))
+        return training.fit(
+            self.network.build(),
+            (x, self._coded(start)),
+            loss=LOSSES[self.target.task],
+            optimizer=options.build_optimizer(len(x)),
+            validation=held,
+            epochs=options.epochs,
+            batch_size=options.batch_size or "full",
+            seed=options.seed,
+            sample_weight=_weighted(start, factors),
+            l1=options.l1,
+            l2=options.l2,
+            early_stopping=self._patience(),
+            callbacks=() if on_epoch is None else (on_epoch,),
+            dtype=dtype,
+        )
+
+    def _coded(self, part: Part) -> NDArray[Any]:
+        """Targets as the loss takes them: class indices, or standardised numbers."""
+        if self.target.task == "regression":
+            return (part.truth - self.target.center) / self.target.scale
+        return part.truth
+
+    def _class_factors(self) -> NDArray[np.float64] | None:
+        """With balanced classes: n / (k n_c), so that every class weighs the same in sum."""
+        if self.options.class_weight is None:
+            return None
+        part, k = self.parts["train"], len(self.target.classes)
+        counts = np.bincount(part.truth, part.weights, minlength=k)
+        if np.any(counts == 0):
+            raise DataError("--class-weight balanced: a class has no weight in the training rows")
+        return counts.sum() / (k * counts)
+
+
+def train(
+    table: Table,
+    target: str,
+    options: Options | None = None,
+    *,
+    validation: Table | None = None,
+    test: Table | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> TabularModel:
+    """Train a network that predicts the column ``target``: ``prepare`` and ``fit`` in one."""
+    plan = prepare(table, target, options, validation=validation, test=test)
+    return plan.fit(on_epoch)
+
+
+def prepare(
+    table: Table,
+    target: str,
+    options: Options | None = None,
+    *,
+    validation: Table | None = None,
+    test: Table | None = None,
+) -> Plan:
+    """Type the columns, divide the rows and learn the coding from the training rows.
+
+    Tables given for validation and test take the place of shares of ``table``.
+    Raises DataError and UsageError naming file, line and column, or the option.
+    """
+    options = options or Options()
+    target = table.choose(target, "--target")
+    options = _with_names(table, target, options)
+    _check_names(options)
+    given = {name: other for name, other in (("validation", validation), ("test", test)) if other}
+    options = dataclasses.replace(options, **dict.fromkeys(given, 0.0))
+    learned, inferred = learn_target(table, target, options.task)
+    if options.class_weight and learned.task == "regression":
+        raise UsageError("--class-weight balanced: is for classes, and the task is regression")
+    rows = learned.rows(table)
+    truth = learned.numbers(table, rows)
+    weights = None if options.weight is None else row_weights(table, options.weight)[rows]
+    chosen = _divided(learned, truth, options)
+    first = chosen["train"]
+    coding, typing_notes = _learn_columns(table, target, options, rows[first])
+    x, _ = coding.encode(table)
+    parts = {
+        name: Part(x[rows[at]], truth[at], None if weights is None else weights[at])
+        for name, at in chosen.items()
+    }
+    notes = [*table.notes, inferred, *typing_notes, *learned.left_out(table, rows)]
+    for name, other in given.items():
+        parts[name], said = _part_of(other, learned, coding, options)
+        notes += [*other.notes, *said]
+    if options.early_stopping and "validation" not in parts:
+        notes.append("no validation rows, so there is no early stopping: every epoch is run")
+    _check_weights(parts)
+    learned = with_statistics(learned, parts["train"].truth, parts["train"].weights)
+    return Plan(
+        table=table,
+        target=learned,
+        coding=coding,
+        network=_network(options, coding, learned),
+        options=options.resolved(len(first)),
+        parts={name: parts[name] for name in ("train", "validation", "test") if name in parts},
+        files={
+            "train": File.of(table),
+            "validation": File.of(validation) if validation else None,
+            "test": File.of(test) if test else None,
+        },
+        notes=tuple(note for note in notes if note),
+        missing_cells=_missing_cells(table, (target, options.weight, *options.drop)),
+        no_target=table.rows - len(rows),
+    )
+
+
+def _divided(target: Target, truth: NDArray[Any], options: Options) -> dict[str, NDArray[np.intp]]:
+    """Which of the rows with a target train, validate and test; none of these is empty."""
+    parts = split(
+        len(truth),
+        validation=options.validation,
+        test=options.test,
+        seed=options.seed,
+        strata=None if target.task == "regression" else truth,
+    )
+    named = zip(("train", "validation", "test"), parts, strict=True)
+    return {name: rows for name, rows in named if len(rows)}
+
+
+def _network(options: Options, coding: Coding, target: Target) -> Network:
+    return Network(
+        sizes=(len(coding.inputs()), *options.hidden, target.outputs),
+        activation=options.activation,
+        dropout=options.dropout,
+        batch_norm=options.batch_norm,
+        initializer=options.init,
+    )
+
+
+def _missing_cells(table: Table, besides: tuple[str | None, ...]) -> int:
+    columns = (column for column in table.columns if column.name not in besides)
+    return sum(int(column.missing.sum()) for column in columns)
+
+
+def _check_weights(parts: dict[str, Part]) -> None:
+    for name, part in parts.items():
+        if part.weights is not None and not part.weights.any():
+            raise DataError(f"--weight: every weight of the {name} rows is 0, so none counts")
+
+
+def _check_names(options: Options) -> None:
+    """Names that only ``nn`` knows, checked before any work is done."""
+    try:
+        nn.activation(options.activation)
+    except UsageError as error:
+        raise UsageError(f"--activation {options.activation}: {error}") from None
+    try:
+        if options.init != "auto":
+            nn.initializer(options.init)
+    except UsageError as error:
+        raise UsageError(f"--init {options.init}: {error}") from None
+
+
+def _with_names(table: Table, target: str, options: Options) -> Options:
+    """The options with columns by name, where the user may have given places."""
+    weight = None if options.weight is None else table.choose(options.weight, "--weight")
+    drop = tuple(table.choose(name, "--drop") for name in options.drop)
+    keep = tuple(table.choose(name, "--keep") for name in options.keep)
+    for option, name in (("--weight", weight), *(("--drop", name) for name in drop)):
+        if name == target:
+            raise UsageError(f"{option} {name}: is the target; choose another column")
+    return dataclasses.replace(options, weight=weight, drop=drop, keep=keep)
+
+
+def _learn_columns(
+    table: Table, target: str, options: Options, rows: NDArray[np.intp]
+) -> tuple[Coding, list[str]]:
+    """The coding of all columns but target and weight, and what to tell about it."""
+    features = [name for name in table.names() if name not in (target, options.weight)]
+    used = [name for name in features if name not in options.drop]
+    decided = {d.name: d for d in decide(table, used, options.keep)}
+    left_out = {name: Decision(name, "dropped", "left out with --drop") for name in options.drop}
+    decisions = [(decided | left_out)[name] for name in features]
+    coding = learn_coding(table, decisions, rows)
+    dropped = [
+        f"{quoted((rule.name,))} ({rule.why})"
+        for rule in coding.rules
+        if isinstance(rule, Dropped) and rule.name not in options.drop
+    ]
+    if not coding.inputs():
+        why = ": " + ", ".join(dropped) if dropped else ""
+        raise DataError(
+            f"{table.source}: no column is left to predict {target!r} from{why}; bring other "
+            f"columns, or keep one with --keep"
+        )
+    notes = [decision.note for decision in decisions]
+    if dropped:
+        notes.append(f"columns not used: {', '.join(dropped)}")
+    notes += [
+        f"column {quoted((name,))} equals the target in every row; add --drop {name} if it is "
+        f"not known when predicting"
+        for name in used
+        if decided[name].kind != "dropped" and same_cells(table[name], table[target])
+    ]
+    return coding, notes
+
+
+def _part_of(
+    table: Table, target: Target, coding: Coding, options: Options
+) -> tuple[Part, list[str]]:
+    """The rows of a validation or test file."""
+    x, notes = coding.encode(table)
+    rows = target.rows(table)
+    notes += target.left_out(table, rows)
+    weights = None if options.weight is None else row_weights(table, options.weight)[rows]
+    return Part(x[rows], target.numbers(table, rows), weights), notes
+
+
+def _weighted(part: Part, factors: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    if factors is None:
+        return part.weights
+    of_class = factors[part.truth]
+    return of_class if part.weights is None else of_class * part.weights
+
+
+def _no_scores() -> Scores:
+    return Scores((), "", ())
