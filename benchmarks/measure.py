@@ -1,0 +1,106 @@
+"""What the benchmarks share: interleaved rounds, medians, a table, a JSON file of results."""
+
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def interleave(
+    contestants: Mapping[str, Callable[[], Any]], rounds: int, inner: int = 1
+) -> dict[str, list[float]]:
+    """Seconds per call of each contestant, in each round.
+
+    A round calls every contestant ``inner`` times, and each round starts with another one, so
+    that whatever else the machine does hits all of them alike. One call before is not counted.
+    """
+    names = list(contestants)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        contestants[name]()
+    for round_ in range(rounds):
+        start = round_ % len(names)
+        for name in names[start:] + names[:start]:
+            run = contestants[name]
+            begin = time.perf_counter()
+            for _ in range(inner):
+                run()
+            times[name].append((time.perf_counter() - begin) / inner)
+    return times
+
+
+def calls_for(run: Callable[[], Any], seconds: float = 0.05) -> int:
+    """How many calls take about this long."""
+    run()
+    begin = time.perf_counter()
+    run()
+    once = time.perf_counter() - begin
+    return max(1, int(seconds / max(once, 1e-7)))
+
+
+def median(values: Sequence[float]) -> float:
+    return statistics.median(values)
+
+
+def ratio(times: Mapping[str, Sequence[float]], slow: str, fast: str) -> float:
+    """Median over rounds of time of ``slow`` over time of ``fast``: above 1, ``fast`` is faster."""
+    return median([a / b for a, b in zip(times[slow], times[fast], strict=True)])
+
+
+def spread(values: Sequence[float]) -> float:
+    """Half the range between the quartiles, relative to the median."""
+    low, _, high = statistics.quantiles(values, n=4)
+    return (high - low) / 2 / median(values)
+
+
+def installed(package: str) -> str | None:
+    """The version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def duration(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("us", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in [header, ["-" * w for w in widths], *rows]:
+        cells = [
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ]
+        print("  ".join(cells))
+
+
+def machine() -> dict[str, Any]:
+    """What a reader needs to know to compare numbers."""
+    packages = ("chainrule", "numpy", "scipy", "autograd")
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS"),
+        "packages": {name: found for name in packages if (found := installed(name))},
+    }
+
+
+def save(name: str, results: Any) -> None:
+    """Write ``benchmarks/results/NAME.json``."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
+    print(f"\nwritten: {path.relative_to(Path(__file__).parents[1])}")
