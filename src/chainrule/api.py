@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from chainrule.autodiff import pullback, pushforward
 from chainrule.core.graph import Graph
 from chainrule.core.record import argument_paths, leaf_type, lift_output, record
 from chainrule.core.recording import Recording, active, recording, resumed
-from chainrule.core.traced import Traced
+from chainrule.core.traced import Traced, is_weak
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.core.types import ArrayType
 from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
@@ -34,10 +35,7 @@ Argnums = int | Sequence[int]
 
 
 class _Inputs:
-    """The arguments to differentiate, as fresh inputs of a recording.
-
-    ``nested`` is true where traced values came in: the results are then traced too.
-    """
+    """The arguments to differentiate, as fresh inputs of a recording."""
 
     def __init__(
         self, f: Function, args: tuple[Any, ...], argnums: Argnums, rec: Recording, outermost: bool
@@ -51,7 +49,6 @@ class _Inputs:
         self.labels = _labels_of(labels, args, self.positions)
         for leaf, label in zip(self.leaves, self.labels, strict=True):
             _check_differentiable(leaf, label, f)
-        self.nested = not outermost and any(isinstance(x, Traced) for x in flatten(args)[0])
         self.traced = [
             _fresh(leaf, label, rec, outermost)
             for leaf, label in zip(self.leaves, self.labels, strict=True)
@@ -110,11 +107,11 @@ def _check_differentiable(leaf: Any, label: str, f: Function) -> None:
 
 
 def _fresh(leaf: Any, label: str, rec: Recording, outermost: bool) -> Traced:
-    if outermost:
+    if outermost and not isinstance(leaf, Traced):
         value = np.array(leaf)
         value.flags.writeable = False
-        return rec.input(leaf_type(value), value, label)
-    return rec.fresh(lift(leaf, rec))
+        return rec.input(leaf_type(value), value, label).like(leaf)
+    return rec.fresh(lift(leaf, rec)).like(leaf)
 
 
 def _scalar(y: Any, f: Function, rec: Recording) -> Traced:
@@ -159,10 +156,10 @@ def _out(x: Any, keep: bool, like: Any = None) -> Any:
     """A result as the caller sees it: traced while nested, else an array or a number."""
     if not isinstance(x, Traced):
         return x
-    if keep and not (x.node.is_constant):
-        return x
+    if keep and not x.node.is_constant:
+        return x.like(like)
     value = _value(x)
-    if type(like) is float:
+    if is_weak(like):
         return float(value)
     if isinstance(like, np.ndarray):
         return value
@@ -170,7 +167,7 @@ def _out(x: Any, keep: bool, like: Any = None) -> Any:
 
 
 def _is_plain(leaves: Sequence[Any]) -> bool:
-    return bool(leaves) and all(type(x) is float for x in leaves)
+    return bool(leaves) and all(map(is_weak, leaves))
 
 
 def _out_tree(tree: Any, keep: bool, plain: bool) -> Any:
@@ -285,14 +282,17 @@ def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
     shown = treedef.unflatten(_out_tree(outputs, False, _is_plain(inputs.leaves)))
     saved = inputs.tree.unflatten([rec.values[x.node] for x in inputs.traced])
 
+    mark, lock = rec.serial, Lock()  # several threads may pull through one recording
+
     def pull(g: Any) -> Any:
         if active() is not None:  # differentiated itself: record it in the recording around
             return vjp(f, *saved)[1](g)
-        mark = rec.serial
-        with resumed(rec):
-            found = _pull(treedef.unflatten(outputs), g, inputs, rec, f)
-            results = [_out(x, False, like) for x, like in zip(found, inputs.leaves, strict=True)]
-        rec.forget_after(mark)
+        with lock, resumed(rec):
+            try:
+                found = _pull(treedef.unflatten(outputs), g, inputs, rec, f)
+                results = [_out(x, False, z) for x, z in zip(found, inputs.leaves, strict=True)]
+            finally:
+                rec.forget_after(mark)
         return inputs.result(results)
 
     return shown, pull
@@ -375,7 +375,7 @@ def jacobian(f: Function, argnums: Argnums = 0) -> Function:
             return treedef.unflatten(
                 inputs.result(
                     [
-                        _out(b, keep, like if type(like) is float and plain and not b.shape else 0)
+                        _out(b, keep, like if plain and not b.shape else None)
                         for b, like in zip(row, inputs.leaves, strict=True)
                     ]
                 )
@@ -443,7 +443,7 @@ def hvp(f: Function, argnums: int = 0) -> Function:
     """
 
     @functools.wraps(f)
-    def wrapped(*args: Any) -> Any:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
         if len(args) < 2:
             raise UsageError("hvp(f) takes the arguments of f and then the vector")
         *primals, v = args
@@ -451,7 +451,7 @@ def hvp(f: Function, argnums: int = 0) -> Function:
 
         def gradient(x: Any) -> Any:
             filled = (*primals[:position], x, *primals[position + 1 :])
-            return grad(f, position)(*filled)
+            return grad(f, position)(*filled, **kwargs)
 
         return jvp(gradient, (primals[position],), (v,))[1]
 
@@ -464,7 +464,7 @@ def hvp(f: Function, argnums: int = 0) -> Function:
 def stop_gradient(x: Any) -> Any:
     """``x`` as a constant: the same values, through which no gradient flows. Takes trees."""
     leaves, treedef = flatten(x)
-    return treedef.unflatten(_stop(leaf) if isinstance(leaf, Traced) else leaf for leaf in leaves)
+    return treedef.unflatten(_stop(x).like(x) if isinstance(x, Traced) else x for x in leaves)
 
 
 def custom_gradient(f: Function) -> Function:
@@ -559,22 +559,21 @@ def jit(f: Function, executor: str | None = None) -> Function:
     Inside another transformation it is recorded along with it. Arguments are arrays, numbers
     and trees of them; a branch on their values raises ``UnknownValueError``.
     """
-    known: dict[Any, Function] = {}
+    known: dict[Any, run.Compiled] = {}
 
     @functools.wraps(f)
     def wrapped(*args: Any) -> Any:
         leaves, treedef = flatten(args)
-        if active() is not None and any(isinstance(x, Traced) for x in leaves):
+        if active() is not None:  # f may also close over traced values of that recording
             return f(*args)
         types = tuple(leaf_type(x, f"an argument of {_name(f)}") for x in leaves)
-        key = (treedef, types)
+        key = (treedef, types, tuple(map(is_weak, leaves)))
         compiled = known.get(key)
         if compiled is None:
-            compiled = known[key] = run.compile(f, *treedef.unflatten(types), executor=executor)
-        arrays = [np.asarray(x) for x in leaves]
+            compiled = known[key] = run.compile(f, *args, executor=executor)
         plain = _is_plain(leaves)
-        results, out_tree = flatten(compiled(*treedef.unflatten(arrays)))
-        return out_tree.unflatten(_number(y, plain) for y in results)
+        results = compiled.flat([np.asarray(x) for x in leaves])
+        return compiled.out_tree.unflatten([_number(y, plain) for y in results])
 
     return wrapped
 

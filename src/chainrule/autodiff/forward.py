@@ -8,7 +8,6 @@ from typing import Any
 from chainrule.autodiff.local import active_nodes, add, multiply
 from chainrule.autodiff.reverse import pullback
 from chainrule.core.graph import Node
-from chainrule.core.recording import quiet
 from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
 from chainrule.core.traced import Traced
 
@@ -17,12 +16,14 @@ def pushforward(
     outputs: Sequence[Traced], wrt: Sequence[Traced], tangents: Sequence[Traced]
 ) -> list[Traced | None]:
     """The tangents of ``outputs``, given those of ``wrt``; None where nothing flows."""
+    if not wrt:
+        return [None] * len(outputs)
     order, _ = active_nodes(outputs, wrt)
     found: dict[Node, Traced] = {
         x.node: t for x, t in zip(wrt, tangents, strict=True) if t is not None
     }
     starts = {x.node for x in wrt}
-    with quiet():
+    with wrt[0].recording.deriving():
         for node in order:
             if node in starts:
                 continue

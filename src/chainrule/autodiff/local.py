@@ -47,7 +47,7 @@ def multiply(g: Traced, factor: Any) -> Any:
         if factor == 1:
             return g
     inside = g.node.primitive.scale
-    kept = inside(lambda x: _times(x, factor), g) if inside is not None else None
+    kept = inside(lambda x: multiply(x, factor), g) if inside is not None else None
     return _times(g, factor) if kept is None else kept
 
 
@@ -58,7 +58,7 @@ def _times(g: Traced, factor: Any) -> Traced:
 def add(a: Traced, b: Traced) -> Traced:
     inside = a.node.primitive.scale
     if inside is not None and b.node.primitive is a.node.primitive:
-        kept = inside(lambda x, z: x + z, a, b)
+        kept = inside(add, a, b)
         if kept is not None:
             return kept
     return a + b

@@ -7,7 +7,6 @@ from typing import Any
 
 from chainrule.autodiff.local import active_nodes, multiply, total
 from chainrule.core.graph import Node
-from chainrule.core.recording import quiet
 from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
 from chainrule.core.traced import Traced
 
@@ -21,6 +20,8 @@ def pullback(
     differentiated again. Every node is visited once: the cost is linear in the graph,
     however many paths there are (L2.1).
     """
+    if not outputs:
+        return [None] * len(wrt)
     order, active = active_nodes(outputs, wrt)
     pending: dict[Node, list[Any]] = {}
     for y, g in zip(outputs, cotangents, strict=True):
@@ -28,7 +29,7 @@ def pullback(
             pending.setdefault(y.node, []).append(g)
     starts = {x.node for x in wrt}
     found: dict[Node, Traced] = {}
-    with quiet():
+    with outputs[0].recording.deriving():
         for node in reversed(order):
             if node not in pending:
                 continue

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainrule.compile.rewrite import rebuild
-from chainrule.core.graph import CONSTANT, Graph, Node, verify
+from chainrule.core.graph import CONSTANT, Graph, Node
 from chainrule.core.recording import quiet
 from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType
+from chainrule.errors import ChainruleError, GraphError
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,24 @@ PASSES = (
 )
 
 
-def optimise(graph: Graph, *, check: bool = False) -> Graph:
-    """Run all passes; with ``check`` verify the graph after each (the tests do)."""
-    for one in PASSES:
-        graph = one.run(graph)
-        if check:
-            verify(graph)
+def optimise(graph: Graph, passes: Sequence[Pass] = PASSES) -> Graph:
+    """Run the passes in order. A graph verifies itself when it is made, so a faulty pass is
+    caught where it errs.
+
+    Raises:
+        GraphError: a pass made a graph that is not well formed, or whose inputs or outputs
+            have other types than before; it names the pass.
+    """
+    for one in passes:
+        try:
+            result = one.run(graph)
+        except ChainruleError as error:
+            raise GraphError(f"the pass {one.name!r} made a faulty graph: {error}") from error
+        if _signature(result) != _signature(graph):
+            raise GraphError(f"the pass {one.name!r} changed the type of an input or output")
+        graph = result
     return graph
+
+
+def _signature(graph: Graph) -> tuple[list[ArrayType], list[ArrayType]]:
+    return [x.type for x in graph.inputs], [y.type for y in graph.outputs]

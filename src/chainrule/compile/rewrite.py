@@ -22,16 +22,17 @@ def rebuild(graph: Graph, rewrite: Rewrite) -> Graph:
     for node in graph.inputs:
         new[node] = recording.input(node.type, name=graph.names.get(node, ""))
     origins = {}
-    for node in graph.nodes:
-        if node.primitive is INPUT:
-            continue
-        inputs = [new[x] for x in node.inputs]
-        made = rewrite(node, inputs)
-        if made is None:
-            made = _keep(node, inputs, recording)
-        new[node] = made
-        if node in graph.origins:
-            origins[made.node] = graph.origins[node]
+    with recording.unattributed():  # the origins are those of the old nodes
+        for node in graph.nodes:
+            if node.primitive is INPUT:
+                continue
+            inputs = [new[x] for x in node.inputs]
+            made = rewrite(node, inputs)
+            if made is None:
+                made = _keep(node, inputs, recording)
+            new[node] = made
+            if node in graph.origins:
+                origins[made.node] = graph.origins[node]
     return Graph(
         inputs=tuple(new[x].node for x in graph.inputs),
         outputs=tuple(new[y].node for y in graph.outputs),

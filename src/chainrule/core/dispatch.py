@@ -1,7 +1,8 @@
 """What happens when NumPy meets a traced value: the tables from NumPy's functions to ours.
 
 ``ops/`` fills the tables; the protocol methods of ``Traced`` read them. A function that is
-in no table is refused by name, never run on an object array.
+in no table is refused by name, never run on an object array. Errors leave here with the
+name of what the user called, the types of its arguments and the user's line.
 """
 
 from __future__ import annotations
@@ -12,14 +13,24 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.errors import MutationError, UnsupportedError
+from chainrule.core.hints import HINTS
+from chainrule.errors import (
+    ChainruleError,
+    DtypeError,
+    EscapedTracerError,
+    MutationError,
+    RecordingError,
+    UnsupportedError,
+)
 
 UFUNCS: dict[Any, Callable[..., Any]] = {}
 SCIPY_UFUNCS: dict[str, Callable[..., Any]] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-REDUCTIONS: dict[Any, Callable[..., Any]] = {}
-ACCUMULATIONS: dict[Any, Callable[..., Any]] = {}
-HINTS: dict[str, str] = {}
+IN_PLACE: set[Any] = {
+    np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis
+}  # fmt: skip
+METHODS: dict[str, Callable[..., Any]] = {}
+"""How ``ufunc.reduce``, ``accumulate``, ``reduceat`` and ``outer`` work, by their names."""
 
 _UFUNC_DEFAULTS = {"where": True, "casting": "same_kind", "order": "K", "subok": True}
 
@@ -39,55 +50,84 @@ def call_ufunc(ufunc: Any, *inputs: Any) -> Any:
     handler = UFUNCS.get(ufunc)
     if handler is None:
         handler = _scipy_handler(ufunc)
-    return handler(*inputs)
+    try:
+        return handler(*inputs)
+    except ChainruleError as error:
+        located(error, _ufunc_name(ufunc), inputs)
 
 
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The body of ``Traced.__array_ufunc__``."""
-    if kwargs:
-        if any(x is not None for x in kwargs.pop("out", ())):
-            refuse_mutation(f"writing the result of np.{ufunc.__name__} into an array")
-        dtype = kwargs.pop("dtype", None)
-        if method == "__call__" and dtype is not None:
-            inputs = tuple(np.astype(x, dtype) if hasattr(x, "dtype") else x for x in inputs)
-        elif dtype is not None:
-            kwargs["dtype"] = dtype
-        for name, default in _UFUNC_DEFAULTS.items():
-            if name in kwargs and method == "__call__" and kwargs[name] is default:
-                del kwargs[name]
-    if method == "__call__":
-        refuse_keywords(f"np.{ufunc.__name__}", kwargs)
+    if not kwargs and method == "__call__":
         return call_ufunc(ufunc, *inputs)
-    table = {"reduce": REDUCTIONS, "accumulate": ACCUMULATIONS}.get(method)
-    if table is not None and ufunc in table:
-        x, *rest = inputs
-        if rest:
-            raise UnsupportedError(f"pass axis= by name to np.{ufunc.__name__}.{method}")
-        if "axis" not in kwargs:
-            kwargs["axis"] = 0
-        return table[ufunc](x, **kwargs)
-    if method == "outer":
-        refuse_keywords(f"np.{ufunc.__name__}.outer", kwargs)
-        a, b = inputs
-        return call_ufunc(ufunc, np.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+    name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
     if method == "at":
-        refuse_mutation(f"np.{ufunc.__name__}.at")
-    unsupported(f"np.{ufunc.__name__}.{method}")
-    return None
+        refuse_mutation(name)
+    if any(x is not None for x in kwargs.pop("out", ())):
+        refuse_mutation(f"writing the result of {name} into an array")
+    if method == "__call__":
+        return _call_with(ufunc, name, inputs, kwargs)
+    try:
+        return METHODS[method](ufunc, *inputs, **kwargs)
+    except ChainruleError as error:
+        located(error, name, inputs)
+
+
+def _call_with(ufunc: Any, name: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A call with keywords: ``dtype=`` is done by casting, what changes nothing is dropped."""
+    for keyword, default in _UFUNC_DEFAULTS.items():
+        if keyword in kwargs and kwargs[keyword] is default:
+            del kwargs[keyword]
+    dtype = kwargs.pop("dtype", None)
+    refuse_keywords(name, kwargs)
+    if dtype is None:
+        return call_ufunc(ufunc, *inputs)
+    dtype = np.dtype(dtype)
+    arrays = [x for x in inputs if hasattr(x, "dtype")]
+    if not all(np.can_cast(x.dtype, dtype, "same_kind") for x in arrays):
+        raise _refused_dtype(name, dtype, arrays)
+    found = call_ufunc(ufunc, *(np.astype(x, dtype) if hasattr(x, "dtype") else x for x in inputs))
+    if getattr(found, "dtype", dtype) != dtype:
+        raise _refused_dtype(name, dtype, arrays)
+    return found
+
+
+def _refused_dtype(name: str, dtype: Any, arrays: list[Any]) -> DtypeError:
+    return DtypeError(
+        f"{name}(dtype={dtype}) of {_described(arrays)} ({_line()}): no loop of that dtype; cast "
+        "the argument with x.astype(...) first"
+    )
 
 
 def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The body of ``Traced.__array_function__``."""
     ours = FUNCTIONS.get(function)
     if ours is None:
-        module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-        unsupported(f"{module}.{getattr(function, '__name__', function)}")
-    return ours(*args, **kwargs)
+        if function in IN_PLACE:
+            refuse_mutation(public_name(function))
+        unsupported(public_name(function))
+    try:
+        return ours(*args, **kwargs)
+    except ChainruleError as error:
+        located(error, public_name(function), args)
+
+
+def public_name(function: Any) -> str:
+    """``np.linalg.eig`` for NumPy's function of that name."""
+    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
+    return f"{module}.{getattr(function, '__name__', function)}"
+
+
+def _ufunc_name(ufunc: Any) -> str:
+    name = ufunc.__name__
+    return f"np.{name}" if getattr(np, name, None) is ufunc else f"scipy.special.{name}"
 
 
 def _scipy_handler(ufunc: Any) -> Callable[..., Any]:
     """The handler of a ufunc of ``scipy.special``, found by name once SciPy is loaded."""
     name = ufunc.__name__
+    if getattr(np, name, None) is ufunc:
+        unsupported(f"np.{name}")
     special = sys.modules.get("scipy.special")
     ours = SCIPY_UFUNCS.get(name)
     if special is not None:
@@ -97,8 +137,37 @@ def _scipy_handler(ufunc: Any) -> Callable[..., Any]:
                 UFUNCS[ufunc] = ours
                 return ours
             unsupported(f"scipy.special.{name}")
-    unsupported(f"the ufunc {name}")
-    return None
+    return unsupported(f"the ufunc {name}")
+
+
+# Errors -----------------------------------------------------------------------------------
+
+
+def located(error: ChainruleError, name: str, arguments: Any) -> NoReturn:
+    """Raise ``error`` again with what was called, on what, and where in the user's code.
+
+    Functions are made of others; the outermost, which the user wrote, has the last word.
+    """
+    line = _line()
+    found_at, message = getattr(error, "located", (line, str(error)))
+    if found_at == line and line not in message and not isinstance(error, EscapedTracerError):
+        error.located = line, message  # type: ignore[attr-defined]
+        types = _described(arguments)
+        error.args = (f"{name}{' of ' if types else ''}{types} ({line}): {message}",)
+    raise error
+
+
+def _described(arguments: Any) -> str:
+    """The types of the arrays among the arguments, in the order given."""
+    found: list[str] = []
+    for x in arguments:
+        if isinstance(x, (list, tuple)):
+            found += [_described([item]) for item in x[:4]]
+        elif hasattr(x, "type"):
+            found.append(str(x.type))
+        elif isinstance(x, (np.ndarray, np.generic)):
+            found.append(f"{x.dtype}[{', '.join(map(str, x.shape))}]" if x.ndim else str(x.dtype))
+    return ", ".join(filter(None, found))
 
 
 def refuse_keywords(function: str, keywords: dict[str, Any]) -> None:
@@ -115,18 +184,37 @@ def refuse_mutation(what: str) -> NoReturn:
     raise MutationError(
         f"{what} changes an array in place ({_line()}), which cannot be recorded: the old value "
         "is still needed on the backward pass. Build a new value instead: y = x + v, "
-        "np.where(mask, a, b), or np.concatenate / np.stack of the parts"
+        "np.where(mask, a, b), np.concatenate / np.stack of the parts, or np.broadcast_to(x, "
+        "shape) for np.full"
+    )
+
+
+def refuse_conversion(x: Any) -> NoReturn:
+    """Raise for what would turn a traced value into an array, with what to write instead."""
+    from chainrule.core.recording import library_calls
+
+    called = next((name for name in library_calls() if name in HINTS), "")
+    if called:
+        raise UnsupportedError(
+            f"{called} of a traced {x.type} ({_line()}) would turn it into a NumPy array, which "
+            f"carries no derivative. {HINTS[called]}"
+        )
+    raise RecordingError(
+        f"a traced {x.type} cannot become a NumPy array ({_line()}): its value is still being "
+        "recorded. To build an array from parts use np.stack([x, y]) or np.concatenate, not "
+        "np.array([x, y]) or array[i] = x; to read an ordinary array at a traced place use "
+        "np.take_along_axis; draw random numbers first and scale them, mean + scale * noise; "
+        "where a library converts its arguments, write the function with np.* instead"
     )
 
 
 def unsupported(function: str) -> NoReturn:
-    hint = HINTS.get(function.rsplit(".", 1)[-1], "")
     raise UnsupportedError(
         f"{function} is not recorded by chainrule ({_line()}). "
-        + (
-            hint
-            or "Write it with functions that are (docs/supported.md lists them), or give its "
-            "derivative yourself with cr.custom_gradient"
+        + HINTS.get(
+            function,
+            "Write it with functions that are (docs/supported.md lists them), or give its "
+            "derivative yourself with cr.custom_gradient",
         )
     )
 

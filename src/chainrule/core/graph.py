@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.types import ArrayType
-from chainrule.errors import GraphError
+from chainrule.errors import ChainruleError, GraphError
 
 Attrs = Mapping[str, Any]
 NO_ATTRS: Attrs = MappingProxyType({})
@@ -247,7 +247,10 @@ def verify(graph: Graph) -> None:
         if any(position[x] >= position[node] for x in node.inputs):
             raise GraphError(f"graph {graph.name}: {node} comes before one of its inputs")
         if node.primitive is not INPUT:
-            inferred = node.primitive.infer(*(x.type for x in node.inputs), **node.attrs)
+            try:
+                inferred = node.primitive.infer(*(x.type for x in node.inputs), **node.attrs)
+            except (ChainruleError, TypeError) as error:
+                raise GraphError(f"graph {graph.name}: {node}: {error}") from error
             if inferred != node.type:
                 raise GraphError(
                     f"graph {graph.name}: {node} should have type {inferred} by its shape rule"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.graph import Graph
-from chainrule.core.recording import Recording, fresh_recording
+from chainrule.core.recording import Recording, Rewriter, escaped, fresh_recording
 from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten, paths
 from chainrule.core.types import ArrayType, check_dtype, type_of
@@ -36,6 +36,11 @@ def leaf_type(x: Any, what: str = "argument") -> ArrayType:
         raise DtypeError(
             f"{what} is a {type(x).__name__}; pass arrays, numbers, or trees of them "
             "(tuples, lists, dicts)"
+        )
+    if isinstance(x, np.ndarray) and type(x) not in (np.ndarray, np.memmap):
+        raise DtypeError(
+            f"{what} is a {type(x).__name__}, whose operators mean something else than an "
+            "array's; pass np.asarray(x), or a masked array's x.filled(0)"
         )
     array = np.asarray(x)
     check_dtype(array.dtype)
@@ -64,20 +69,21 @@ def argument_paths(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
     return labels
 
 
-def record(f: Callable[..., Any], *args: Any) -> Recorded:
+def record(f: Callable[..., Any], *args: Any, rewrite: Rewriter | None = None) -> Recorded:
     """Record ``f`` for all values of arguments of these types.
 
     Args:
         f: a function written with NumPy. args: trees of arrays, numbers or ``ArrayType``.
+        rewrite: see ``Recording``.
 
     Raises:
         UnknownValueError: ``f`` branches on a value that depends on its arguments.
     """
     leaves, in_tree = flatten(args)
     labels = argument_paths(f, args)
-    with fresh_recording(eager=False) as recording:
+    with fresh_recording(eager=False, rewrite=rewrite) as recording:
         inputs = [
-            recording.input(leaf_type(leaf, label), name=label)
+            recording.input(leaf_type(leaf, label), name=label).like(leaf)
             for leaf, label in zip(leaves, labels, strict=True)
         ]
         result = f(*in_tree.unflatten(inputs))
@@ -90,6 +96,8 @@ def record(f: Callable[..., Any], *args: Any) -> Recorded:
 def lift_output(y: Any, recording: Recording) -> Traced:
     """A result of the recorded function as a traced value; numbers become constants."""
     if isinstance(y, Traced):
+        if y.recording is not recording:
+            raise escaped()
         return y
     if not isinstance(y, (np.ndarray, np.generic, bool, int, float)):
         raise DtypeError(

@@ -8,11 +8,11 @@ having to be tagged. The recording knows nothing of derivatives.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from types import CodeType, MappingProxyType
+from types import CodeType, FrameType, MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,16 @@ from chainrule.core.graph import (
 )
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type, check_dtype, type_of
-from chainrule.errors import EscapedTracerError, UnknownValueError
+from chainrule.errors import ChainruleError, EscapedTracerError, UnknownValueError
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = Path(np.__file__).resolve().parent.parent
+_NOT_THE_USERS = (_PACKAGE, str(_LIBRARIES / "numpy"), str(_LIBRARIES / "scipy"), "<frozen")
 _internal: dict[str, bool] = {}
 _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", default=None)
 _scope: ContextVar[str] = ContextVar("chainrule_scope", default="")
 
+Rewriter = Callable[[Primitive, tuple[Traced, ...], Any], Traced | None]
 Place = tuple[CodeType, int, str]
 
 
@@ -46,16 +49,19 @@ class Recording:
     Args:
         eager: values flow along, so Python may branch on them. Otherwise only types are
             known and a branch on an input raises ``UnknownValueError``.
+        rewrite: what to record instead of an operation, or None to record it as it is.
     """
 
-    def __init__(self, *, eager: bool) -> None:
+    def __init__(self, *, eager: bool, rewrite: Rewriter | None = None) -> None:
         self.eager = eager
+        self.rewrite = rewrite
         self.closed = False
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
         self.names: dict[Node, str] = {}
         self.places: dict[Node, list[Place]] = {}
         self._known: dict[Any, Node] = {}
+        self._numbers: dict[Any, Node] = {}  # the nodes of Python floats, found sooner
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self._serial = 0
         self._provenance = True
@@ -97,6 +103,9 @@ class Recording:
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> Traced:
         """A scalar constant, keyed by dtype and bytes: 1, 1.0, True and -0.0 stay apart."""
+        met = (value, dtype) if value and value.__class__ is float else None
+        if met is not None and met in self._numbers:
+            return Traced(self._numbers[met], self)
         array = np.asarray(value, dtype)
         key = (CONSTANT, array.dtype, array.tobytes())
         node = self._known.get(key)
@@ -105,6 +114,8 @@ class Recording:
             type = array_type((), array.dtype)
             node = self._known[key] = self._node(CONSTANT, (), attrs, type, True)
             self.values[node] = array
+        if met is not None:
+            self._numbers[met] = node
         return Traced(node, self)
 
     def literal(self, node: Node) -> Traced:
@@ -141,13 +152,17 @@ class Recording:
             if x.recording is not self:
                 raise escaped()
             nodes.append(x.node)
+        if self.rewrite is not None:
+            instead = self.rewrite(primitive, tuple(inputs), attrs)
+            if instead is not None:
+                return instead
         inputs_key = tuple(nodes)
         key = (primitive, inputs_key, tuple(attrs.items())) if attrs else (primitive, inputs_key)
         node = self._known.get(key)
         if node is None:
             type = primitive.infer(*[x.type for x in nodes], **attrs)
             frozen = MappingProxyType(attrs) if attrs else NO_ATTRS
-            constant = all(x.is_constant for x in nodes)
+            constant = False not in [x.is_constant for x in nodes]
             node = self._known[key] = self._node(primitive, inputs_key, frozen, type, constant)
             if self.eager:
                 values = self.values
@@ -157,15 +172,31 @@ class Recording:
         return Traced(node, self)
 
     def _note_origin(self, node: Node) -> None:
-        frame = sys._getframe(2)
-        while frame is not None and is_internal(frame.f_code.co_filename):
-            frame = frame.f_back
+        frame = users_frame()
         if frame is None:
             return
         place = (frame.f_code, frame.f_lineno, _scope.get())
-        places = self.places.setdefault(node, [])
-        if not places or place not in places:
+        places = self.places.get(node)
+        if places is None:
+            self.places[node] = [place]
+        elif place not in places:
             places.append(place)
+
+    @contextmanager
+    def deriving(self) -> Iterator[None]:
+        """Record derivatives: they have no line of the user's, and an infinite local
+        derivative is a value, not a fault to warn of."""
+        with self.unattributed(), quiet():
+            yield
+
+    @contextmanager
+    def unattributed(self) -> Iterator[None]:
+        """Record without looking for the user's line."""
+        outer, self._provenance = self._provenance, False
+        try:
+            yield
+        finally:
+            self._provenance = outer
 
     def value(self, node: Node) -> np.ndarray | None:
         """The value of a node, where it is known: always in an eager recording, and in an
@@ -206,6 +237,7 @@ class Recording:
             for node in [n for n in table if n.serial > serial]:
                 del table[node]  # type: ignore[attr-defined]
         self._known = {k: n for k, n in self._known.items() if n.serial <= serial}
+        self._numbers = {k: n for k, n in self._numbers.items() if n.serial <= serial}
         self._captured = {k: v for k, v in self._captured.items() if v[1].serial <= serial}
 
     @property
@@ -221,10 +253,25 @@ class Recording:
         self._captured.clear()
 
 
+def users_frame() -> FrameType | None:
+    """The innermost frame that is not chainrule's own."""
+    known = _internal
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        internal = known.get(file)
+        if internal is None:
+            internal = is_internal(file)
+        if not internal:
+            return frame
+        frame = frame.f_back
+    return None
+
+
 def is_internal(file: str) -> bool:
     found = _internal.get(file)
     if found is None:
-        found = _internal[file] = file.startswith((_PACKAGE, "<frozen"))
+        found = _internal[file] = file.startswith(_NOT_THE_USERS)
     return found
 
 
@@ -262,19 +309,14 @@ def recording(*, eager: bool) -> Iterator[tuple[Recording, bool]]:
     if current is not None:
         yield current, False
         return
-    opened = Recording(eager=eager)
-    token = _active.set(opened)
-    try:
+    with fresh_recording(eager=eager) as opened:
         yield opened, True
-    finally:
-        _active.reset(token)
-        opened.close()
 
 
 @contextmanager
-def fresh_recording(*, eager: bool) -> Iterator[Recording]:
+def fresh_recording(*, eager: bool, rewrite: Rewriter | None = None) -> Iterator[Recording]:
     """Open a recording of its own, even inside another one."""
-    opened = Recording(eager=eager)
+    opened = Recording(eager=eager, rewrite=rewrite)
     try:
         with resumed(opened):
             yield opened
@@ -288,6 +330,11 @@ def resumed(paused: Recording) -> Iterator[None]:
     token = _active.set(paused)
     try:
         yield
+    except ValueError as error:
+        # NumPy puts an error of its own before the one that array[i] = x got from float(x)
+        if isinstance(error.__cause__, ChainruleError):
+            raise error.__cause__ from None
+        raise
     finally:
         _active.reset(token)
 
@@ -315,9 +362,9 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
     value = x.recording.value(x.node)
     if value is None:
         raise UnknownValueError(
-            f"{wanted} needs the value of a traced {x.node.type}, but this function is being "
-            f"recorded for all values at once (jit, trace and fit do that); made at "
-            f"{where(x)}. {_REMEDY}"
+            f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but this "
+            f"function is being recorded for all values at once (jit, trace and fit do that); "
+            f"it was made at {where(x)}. {_REMEDY}"
         )
     return value
 
@@ -338,11 +385,19 @@ def where(x: Traced) -> str:
 
 
 def users_line() -> str:
-    """``file:line`` of the innermost frame that is not chainrule's own."""
+    """``file:line`` of the innermost frame that is not chainrule's, NumPy's or SciPy's."""
+    frame = users_frame()
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
+
+
+def library_calls() -> Iterator[str]:
+    """Public names of the functions of NumPy and SciPy between here and the user's line."""
     frame = sys._getframe(1)
     while frame is not None and is_internal(frame.f_code.co_filename):
+        module = frame.f_globals.get("__name__", "").split(".")
+        shown = ["np"] if module[0] == "numpy" else [m for m in module if not m.startswith("_")]
+        yield ".".join([*shown, frame.f_code.co_qualname.split(".")[0]])
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
 
 
 __all__ = ["PRIMITIVES", "Recording", "active", "recording", "scope"]

@@ -70,13 +70,7 @@ def _name_nodes(graph: Graph) -> dict[Node, str]:
 
 def _constant(node: Node) -> str:
     value = np.frombuffer(node.attrs["value"], node.attrs["dtype"])[0]
-    if node.type.dtype.kind == "f":
-        number = float(value)
-        shown = repr(number) if np.isfinite(number) else repr(str(number))
-        if node.type.dtype == np.float32 and np.isfinite(number):
-            shown = str(value)
-    else:
-        shown = repr(value.item())
+    shown = str(value) if value.dtype == np.float32 else repr(value.item())
     return f"{node.type.dtype.name}({shown})"
 
 
@@ -113,6 +107,8 @@ class _Parser:
     def function(self, f: ast.FunctionDef) -> Graph:
         inputs = []
         for argument in (*f.args.args, *f.args.kwonlyargs):
+            if argument.arg in self.nodes:
+                self.fail(argument, f"two inputs are called {argument.arg}")
             type = self.type(argument.annotation)
             inputs.append(self.node(INPUT, (), {}, type))
             self.nodes[argument.arg] = inputs[-1]
@@ -142,10 +138,16 @@ class _Parser:
         for keyword in call.keywords:
             if keyword.arg is None:
                 self.fail(step, "attributes are written name=value")
-            attrs[keyword.arg] = ast.literal_eval(keyword.value)
-        node = self.node(primitive, inputs, attrs, self.type(step.annotation))
+            attrs[keyword.arg] = self.literal(keyword.value)
+        type = self.type(step.annotation)
+        try:
+            inferred = primitive.infer(*(x.type for x in inputs), **attrs)
+        except Exception as error:  # whatever a shape rule meets in attributes not its own
+            self.fail(step, f"{primitive.name} does not take these arguments: {error}")
+        if inferred != type:
+            self.fail(step, f"{primitive.name} gives {inferred} here, not {type}")
         assert isinstance(step.target, ast.Name)
-        self.nodes[step.target.id] = node
+        self.nodes[step.target.id] = self.node(primitive, inputs, attrs, type)
 
     def operand(self, item: ast.expr) -> Node:
         if isinstance(item, ast.Name):
@@ -153,30 +155,53 @@ class _Parser:
                 self.fail(item, f"{item.id} is used before it is defined")
             return self.nodes[item.id]
         if (
-            isinstance(item, ast.Call)
-            and isinstance(item.func, ast.Name)
-            and item.func.id in _DTYPE_NAMES
-            and len(item.args) == 1
+            not isinstance(item, ast.Call)
+            or not isinstance(item.func, ast.Name)
+            or item.func.id not in _DTYPE_NAMES
+            or len(item.args) != 1
         ):
-            dtype = _DTYPE_NAMES[item.func.id]
-            value = np.asarray(ast.literal_eval(item.args[0])).astype(dtype)
-            key = (dtype, value.tobytes())
-            if key not in self.constants:
-                attrs = {"value": value.tobytes(), "dtype": dtype.name}
-                self.constants[key] = self.node(CONSTANT, (), attrs, ArrayType((), dtype))
-            return self.constants[key]
-        self.fail(item, "an argument is a name or a constant such as float64(2.0)")
+            self.fail(item, "an argument is a name or a constant such as float64(2.0)")
+        dtype = _DTYPE_NAMES[item.func.id]
+        value = self.number(item, dtype)
+        key = (dtype, value.tobytes())
+        if key not in self.constants:
+            attrs = {"value": value.tobytes(), "dtype": dtype.name}
+            self.constants[key] = self.node(CONSTANT, (), attrs, ArrayType((), dtype))
+        return self.constants[key]
 
     def type(self, annotation: ast.expr | None) -> ArrayType:
         shape: tuple[int, ...] = ()
         name = annotation
         if isinstance(annotation, ast.Subscript):
-            name, found = annotation.value, ast.literal_eval(annotation.slice)
+            name, found = annotation.value, self.literal(annotation.slice)
             shape = found if isinstance(found, tuple) else (found,)
-        if not isinstance(name, ast.Name) or name.id not in _DTYPE_NAMES:
+        if (
+            not isinstance(name, ast.Name)
+            or name.id not in _DTYPE_NAMES
+            or not all(type(n) is int and n >= 0 for n in shape)
+        ):
             self.fail(annotation, "a type is written  float64[2, 3]")
         return ArrayType(shape, _DTYPE_NAMES[name.id])
+
+    def literal(self, item: ast.expr) -> Any:
+        try:
+            return ast.literal_eval(_NonFinite().visit(item))
+        except ValueError:
+            return self.fail(item, f"{ast.unparse(item)} is not a literal value")
+
+    def number(self, item: ast.Call, dtype: np.dtype[Any]) -> np.ndarray:
+        value = self.literal(item.args[0])
+        if not isinstance(value, (bool, int, float)):
+            self.fail(item, f"{value!r} is not a number")
+        return np.asarray(value).astype(dtype)
 
     @staticmethod
     def fail(place: Any, why: str) -> NoReturn:
         raise GraphError(f"line {getattr(place, 'lineno', '?')} of the graph's text: {why}")
+
+
+class _NonFinite(ast.NodeTransformer):
+    """The floats that Python prints as names: inf and nan."""
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.Constant(float(node.id)) if node.id in ("inf", "nan") else node

@@ -5,6 +5,7 @@ A traced value answers NumPy's own protocols, so user code calls the real NumPy 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -13,7 +14,7 @@ import numpy as np
 from chainrule.core import dispatch
 from chainrule.core.dispatch import FUNCTIONS, call_ufunc
 from chainrule.core.types import ArrayType, Shape
-from chainrule.errors import RecordingError, ShapeError
+from chainrule.errors import ChainruleError, RecordingError, ShapeError
 
 if TYPE_CHECKING:
     from chainrule.core.graph import Node
@@ -24,14 +25,21 @@ class Traced:
     """A node of a recording, with its value where that is known.
 
     It has the attributes, operators and methods of an array; none of them changes it.
+    ``weak`` is true of what would be a Python number without recording: it takes the dtype of
+    the array beside it (NumPy 2's promotion).
     """
 
-    __slots__ = ("node", "recording")
+    __slots__ = ("node", "recording", "weak")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, node: Node, recording: Recording) -> None:
+    def __init__(self, node: Node, recording: Recording, weak: bool = False) -> None:
         self.node = node
         self.recording = recording
+        self.weak = weak
+
+    def like(self, x: Any) -> Traced:
+        """This value, weak if ``x`` is."""
+        return Traced(self.node, self.recording, is_weak(x))
 
     if TYPE_CHECKING:  # set below the class, from tables
 
@@ -97,19 +105,12 @@ class Traced:
         return dispatch.array_function(function, args, kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
-        from chainrule.core import namespace
+        from chainrule.core.namespace import namespace_for
 
-        return namespace
+        return namespace_for(sys._getframe(1).f_globals.get("__name__", ""))
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise RecordingError(
-            f"a traced {self.type} cannot become a NumPy array ({dispatch._line()}): its values "
-            "are still being recorded. Use np.stack([...]) or np.concatenate([...]) instead of "
-            "np.array([...]); keep np.* functions on traced values; instead of "
-            "scipy.special.softmax, log_softmax and logsumexp call cr.nn.softmax, "
-            "cr.nn.log_softmax and cr.nn.logsumexp; an assignment array[i] = x into an ordinary "
-            "array cannot be recorded"
-        )
+        dispatch.refuse_conversion(self)
 
     # Values ------------------------------------------------------------------------------
     def __bool__(self) -> bool:
@@ -123,30 +124,37 @@ class Traced:
             )
         return bool(value.reshape(()))
 
-    def _no_number(self, wanted: str) -> NoReturn:
+    def _refuse(self, wanted: str, instead: str) -> NoReturn:
         raise RecordingError(
             f"{wanted} of a traced {self.type} ({dispatch._line()}): a Python number would carry "
-            "no derivative. Keep the value as it is and use np.sin instead of math.sin, "
-            "np.astype(x, int) instead of int(x); to look at it, print it"
+            f"no derivative. {instead}"
         )
 
     def __float__(self) -> NoReturn:
-        self._no_number("float()")
+        self._refuse(
+            "float()",
+            "Keep the value as it is: np.sin(x) instead of math.sin(x), and np.stack of the parts "
+            "instead of array[i] = x; to look at it, print it",
+        )
 
     def __int__(self) -> NoReturn:
-        self._no_number("int()")
+        self._refuse("int()", "Keep it an array of integers with np.astype(x, int)")
 
     def __complex__(self) -> NoReturn:
-        self._no_number("complex()")
+        self._refuse("complex()", "Keep the real and the imaginary part apart")
 
     def __index__(self) -> NoReturn:
-        self._no_number("an index or count made")
+        self._refuse(
+            "an index or count made",
+            "Lengths and counts must be plain numbers (x.shape, len(x), a constant); to read an "
+            "array at a traced place use np.take_along_axis, or make the array an argument",
+        )
 
     def item(self, *args: Any) -> NoReturn:
-        self._no_number(".item()")
+        self._refuse(".item()", "Keep the value as it is; x[i] reads one entry")
 
     def tolist(self) -> NoReturn:
-        self._no_number(".tolist()")
+        self._refuse(".tolist()", "Keep the value as it is; list(x) lists its parts")
 
     def __repr__(self) -> str:
         value = None if self.recording.closed else self.recording.values.get(self.node)
@@ -166,29 +174,36 @@ class Traced:
         return self
 
     def __reduce__(self) -> NoReturn:
-        self._no_number("pickling")
+        self._refuse("pickling", "Return the value from the function and store it outside")
 
     # Indexing ------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> Any:
-        return FUNCTIONS["getitem"](self, index)
+        try:
+            return FUNCTIONS["getitem"](self, index)
+        except ChainruleError as error:
+            dispatch.located(error, "x[...]", (self,))
 
     def __setitem__(self, index: Any, value: Any) -> NoReturn:
         dispatch.refuse_mutation("assignment x[...] = value")
+
+    def __delitem__(self, index: Any) -> NoReturn:
+        dispatch.refuse_mutation("del x[...]")
 
     def __contains__(self, item: Any) -> bool:
         return bool(np.any(self == item))
 
     # Operators -------------------------------------------------------------------------------
     def __divmod__(self, other: Any) -> Any:
-        return call_ufunc(np.floor_divide, self, other), call_ufunc(np.remainder, self, other)
+        return self // other, self % other
 
     def __rdivmod__(self, other: Any) -> Any:
-        return call_ufunc(np.floor_divide, other, self), call_ufunc(np.remainder, other, self)
+        return other // self, other % self
 
     def __pow__(self, other: Any, modulo: None = None) -> Any:
         if modulo is not None:
             raise RecordingError("pow() with three arguments is not defined for arrays")
-        return call_ufunc(np.power, self, other)
+        y = call_ufunc(np.power, self, other)
+        return y.like(other) if self.weak else y
 
     def __round__(self, ndigits: int = 0) -> Any:
         return np.round(self, ndigits)  # type: ignore[call-overload]
@@ -197,10 +212,13 @@ class Traced:
     def astype(
         self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True
     ) -> Any:
-        return FUNCTIONS[np.astype](self, dtype)
+        return dispatch.array_function(np.astype, (self, dtype), {})
 
     def copy(self, order: str = "C") -> Traced:
         return self
+
+    def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
+        return np.compress(condition, self, axis, out)  # type: ignore[call-overload]
 
     def flatten(self, order: str = "C") -> Any:
         return np.ravel(self, order=order)  # type: ignore[call-overload]
@@ -208,7 +226,7 @@ class Traced:
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
         if len(shape) == 1 and not isinstance(shape[0], int):
             (shape,) = shape
-        return FUNCTIONS[np.reshape](self, shape, **keywords)
+        return dispatch.array_function(np.reshape, (self, shape), keywords)
 
     def transpose(self, *axes: Any) -> Any:
         if len(axes) == 1 and not isinstance(axes[0], int):
@@ -271,10 +289,10 @@ _METHODS = {
         "any",
         "argmax",
         "argmin",
+        "argpartition",
         "argsort",
         "choose",
         "clip",
-        "compress",
         "cumprod",
         "cumsum",
         "diagonal",
@@ -297,19 +315,37 @@ _METHODS = {
         "var",
     ]
 }
+_MEMORY = ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device")
 _IN_PLACE = ("sort", "partition", "fill", "put", "resize", "itemset", "setfield", "byteswap")
 
 
+def is_weak(x: Any) -> bool:
+    """Whether ``x`` is, or stands for, a Python number."""
+    return x.weak if isinstance(x, Traced) else type(x) in (float, int)
+
+
 def _binary(ufunc: Any) -> Any:
-    return lambda self, other: call_ufunc(ufunc, self, other)
+    def operator(self: Traced, other: Any) -> Any:
+        y = call_ufunc(ufunc, self, other)
+        return y.like(other) if self.weak else y
+
+    return operator
 
 
 def _reflected(ufunc: Any) -> Any:
-    return lambda self, other: call_ufunc(ufunc, other, self)
+    def operator(self: Traced, other: Any) -> Any:
+        y = call_ufunc(ufunc, other, self)
+        return y.like(other) if self.weak else y
+
+    return operator
+
+
+def _comparison(ufunc: Any) -> Any:
+    return lambda self, other: call_ufunc(ufunc, self, other)
 
 
 def _unary(ufunc: Any) -> Any:
-    return lambda self: call_ufunc(ufunc, self)
+    return lambda self: call_ufunc(ufunc, self).like(self)
 
 
 def _method(function: Any) -> Any:
@@ -320,16 +356,22 @@ def _in_place(name: str) -> Any:
     return lambda self, *args, **kwargs: dispatch.refuse_mutation(f"x.{name}(...)")
 
 
+def _memory(name: str) -> Any:
+    return lambda self, *args, **kwargs: dispatch.unsupported(f"x.{name}")
+
+
 for _name, _ufunc in _BINARY.items():
     setattr(Traced, f"__{_name}__", _binary(_ufunc))
     setattr(Traced, f"__r{_name}__", _reflected(_ufunc))
 for _name, _ufunc in _COMPARISONS.items():
-    setattr(Traced, f"__{_name}__", _binary(_ufunc))
+    setattr(Traced, f"__{_name}__", _comparison(_ufunc))
 for _name, _ufunc in _UNARY.items():
     setattr(Traced, f"__{_name}__", _unary(_ufunc))
 for _name, _function in _METHODS.items():
     setattr(Traced, _name, _method(_function))
 for _name in _IN_PLACE:
     setattr(Traced, _name, _in_place(_name))
+for _name in _MEMORY:
+    setattr(Traced, _name, _memory(_name))
 Traced.__rpow__ = _reflected(np.power)  # type: ignore[attr-defined]
 Traced.__hash__ = None  # type: ignore[assignment]

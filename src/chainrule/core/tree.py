@@ -50,10 +50,9 @@ class TreeDef:
         if self.kind in (list, tuple):
             return self.kind(parts)
         kind: Any = self.kind
-        by_name = bool(self.keys) and dataclasses.is_dataclass(kind)
-        if by_name:
-            return kind(**dict(zip(self.keys, parts, strict=True)))
-        return kind(*parts)
+        if issubclass(kind, tuple):
+            return kind(*parts)
+        return kind(**dict(zip(self.keys, parts, strict=True)))
 
     def __str__(self) -> str:
         if self.kind in ("leaf", "none"):

@@ -107,13 +107,25 @@ def broadcast_shapes(*shapes: Shape) -> Shape:
     for axis in range(-ndim, 0):
         lengths = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
         if len(lengths) > 1:
-            listed = " and ".join(map(str, shapes))
+            listed = " and ".join(map(str, dict.fromkeys(shapes)))
             raise ShapeError(
                 f"shapes {listed} do not broadcast: along axis {axis} the lengths are "
-                f"{sorted(lengths)}; they must be equal or 1"
+                f"{sorted(lengths)}; they must be equal or 1{_broadcast_hint(shapes)}"
             )
         result.append(lengths.pop() if lengths else 1)
     return tuple(result)
+
+
+def _broadcast_hint(shapes: tuple[Shape, ...]) -> str:
+    """What would make two shapes fit: a transpose, or an axis of length 1 in the other place."""
+    if len(shapes) != 2:
+        return ""
+    a, b = sorted(shapes, key=len)
+    if len(a) == len(b) == 2 and a == b[::-1]:
+        return "; the transpose of one, x.T, would fit"
+    if len(a) == 1 and len(b) >= 2 and a[0] == b[-2]:
+        return f"; x[:, None], of shape ({a[0]}, 1), would fit instead of x"
+    return ""
 
 
 def normalize_axis(axis: Any, ndim: int, what: str = "axis") -> int:

@@ -10,21 +10,40 @@ from chainrule.ops import (
     special,
     structure,
 )
-from chainrule.ops.surface import algebra, arithmetic, indexing, products, reductions, shaping
+from chainrule.ops.surface import (
+    algebra,
+    arithmetic,
+    differences,
+    grids,
+    indexing,
+    joining,
+    products,
+    reductions,
+    repeating,
+    shaping,
+    statistics,
+    ufunc_methods,
+)
 
 __all__ = [
     "algebra",
     "analytic",
     "arithmetic",
     "contract",
+    "differences",
     "elementwise",
+    "grids",
     "indexing",
+    "joining",
     "linalg",
     "products",
     "random",
     "reduce",
     "reductions",
+    "repeating",
     "shaping",
     "special",
+    "statistics",
     "structure",
+    "ufunc_methods",
 ]

@@ -214,7 +214,7 @@ def _sinc_forward(x: Any, *, order: int) -> Any:
     """The order-th derivative of sin(πx)/(πx): the closed form, or the Taylor series near 0."""
     if order == 0 and not np.iscomplexobj(x):
         return np.sinc(x)
-    u = np.pi * np.asarray(x)
+    u = np.pi * np.asarray(x, np.result_type(x, np.float64))
     near = np.abs(u) < 0.5 + order
     far = np.where(near, 1.0, u)
     value = np.sin(far) / far

@@ -16,8 +16,8 @@ from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS
 from chainrule.core.graph import Primitive
 from chainrule.core.recording import Recording, escaped
 from chainrule.core.traced import Traced
-from chainrule.core.types import broadcast_shapes, check_dtype
-from chainrule.errors import DtypeError, RecordingError, ShapeError
+from chainrule.core.types import Shape, broadcast_shapes, check_dtype
+from chainrule.errors import DtypeError, RecordingError
 from chainrule.ops import structure
 
 Weak = (bool, int, float)
@@ -45,7 +45,8 @@ def is_traced(*xs: Any) -> bool:
 
 def _weak_or_dtype(x: Any) -> Any:
     if isinstance(x, Traced):
-        return x.node.type.dtype
+        type_ = x.node.type
+        return (float if type_.is_float else int) if x.weak else type_.dtype
     kind = type(x)
     if kind is float or kind is int:
         return kind
@@ -64,6 +65,8 @@ def plain(x: Any) -> Any:
         return np.stack([plain(item) for item in x])  # type: ignore[arg-type]
     array = np.asarray(x)
     if array.dtype.kind == "O":
+        if not array.ndim:
+            raise DtypeError(f"a {type(x).__name__} is neither a number nor an array of numbers")
         check_dtype(array.dtype)
     return array
 
@@ -79,6 +82,8 @@ def _deep(x: Any) -> Any:
 def lift(x: Any, recording: Recording, dtype: Any = None) -> Traced:
     """``x`` as a traced value of ``dtype`` (its own where None)."""
     if isinstance(x, Traced):
+        if x.recording is not recording:
+            raise escaped()
         return x if dtype is None or x.node.type.dtype == dtype else structure.cast(x, dtype)
     if isinstance(x, (bool, int, float)):
         return recording.constant(x, np.dtype(dtype if dtype is not None else type(x)))
@@ -107,6 +112,11 @@ def apply_ufunc(ufunc: Any, primitive: Primitive, *xs: Any) -> Traced:
     """Record ``primitive`` with the promotion and broadcasting of ``ufunc``."""
     if len(xs) != ufunc.nin:
         raise TypeError(f"np.{ufunc.__name__} takes {ufunc.nin} arguments, not {len(xs)}")
+    first, last = xs[0], xs[-1]
+    if type(first) is Traced and type(last) is Traced:
+        type_ = first.node.type
+        if type_.is_float and last.node.type is type_:  # nothing to promote or to broadcast
+            return first.recording.emit(primitive, xs, {})
     xs = tuple(plain(x) for x in xs)
     recording = recording_of(xs)
     try:
@@ -119,14 +129,13 @@ def apply_ufunc(ufunc: Any, primitive: Primitive, *xs: Any) -> Traced:
     return recording.emit(primitive, operands(ufunc.__name__, recording, xs, dtypes), {})
 
 
+def shape_of(x: Any) -> Shape:
+    return x.node.type.shape if isinstance(x, Traced) else np.shape(x)
+
+
 def operands(name: str, recording: Recording, xs: Sequence[Any], dtypes: Any) -> list[Traced]:
     """The arguments cast to ``dtypes`` and broadcast to their common shape."""
-    try:
-        shape = broadcast_shapes(*[np.shape(x) for x in xs])
-    except ShapeError as error:
-        from chainrule.core.recording import users_line
-
-        raise ShapeError(f"{name} at {users_line()}: {error}") from None
+    shape = broadcast_shapes(*map(shape_of, xs))
     lifted = [lift(x, recording, dtype) for x, dtype in zip(xs, dtypes, strict=False)]
     return [x if x.node.type.shape == shape else structure.broadcast_to(x, shape) for x in lifted]
 
@@ -156,6 +165,13 @@ def common_float(*xs: Any) -> np.dtype[Any]:
 def float_of(x: Any) -> Any:
     """``x`` itself where it is floating, else as float64."""
     return x if x.dtype.kind == "f" else np.astype(x, np.float64)
+
+
+def refuse_complex(name: str, x: Any) -> None:
+    """For forwards whose NumPy function takes complex numbers without being analytic in them
+    (it conjugates, or loses a tiny imaginary part): a complex step would give nonsense."""
+    if np.iscomplexobj(x):
+        raise DtypeError(f"{name} is not analytic as computed here; it takes no complex step")
 
 
 def for_ufunc(ufunc: Any, primitive: Primitive) -> None:

@@ -48,7 +48,11 @@ def elementwise(
 ) -> Primitive:
     """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it."""
 
-    def infer(*xs: ArrayType, **attrs: Any) -> ArrayType:
+    arity = len(partials) or ufunc.nin
+
+    def infer(*xs: ArrayType) -> ArrayType:
+        if len(xs) != arity:
+            raise GraphError(f"{name} takes {arity} arguments, not {len(xs)}")
         found = _same(name, kinds, *xs)
         return array_type(found.shape, BOOL) if to_bool else found
 

@@ -15,7 +15,7 @@ from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.ops.coerce import scalar_like
+from chainrule.ops.coerce import refuse_complex, scalar_like
 from chainrule.ops.samples import Make, arrays, both, case
 from chainrule.ops.structure import positions, select
 
@@ -130,6 +130,7 @@ def _others_product(s: Any) -> Any:
 
 def _cofactor_forward(a: Any) -> Any:
     """det(A)·A⁻ᵀ, exact where A is singular: from the singular values and their products."""
+    refuse_complex("cofactor", a)
     u, s, vh = np.linalg.svd(a)
     sign = np.linalg.det(u) * np.linalg.det(vh)
     return (sign[..., None, None] * ((u * _others_product(s)[..., None, :]) @ vh)).astype(a.dtype)
@@ -283,6 +284,7 @@ cholesky = Primitive(
 
 
 def _eigh_forward(a: Any) -> Any:
+    refuse_complex("eigh", a)
     w, v = np.linalg.eigh(a)
     return np.concatenate([w[..., None, :], v], axis=-2)
 
@@ -317,6 +319,7 @@ eigh = Primitive(
 
 def _svd_forward(a: Any) -> Any:
     """U, S and Vᵀᵀ in one array: rows 0..m-1 are U, row m is S, the rest V."""
+    refuse_complex("svd", a)
     u, s, vh = np.linalg.svd(a, full_matrices=False)
     return np.concatenate([u, s[..., None, :], mt(vh)], axis=-2)
 
@@ -365,10 +368,48 @@ svd = Primitive(
     samples=both(lambda: [case(*arrays((3, 3))), case(*arrays((4, 2))), case(*arrays((2, 4)))]),
 )
 
+
+# QR ---------------------------------------------------------------------------------------
+
+
+def _qr_forward(a: Any) -> Any:
+    """Q with R below it."""
+    refuse_complex("qr", a)
+    return np.concatenate(np.linalg.qr(a), axis=-2)
+
+
+def _qr_infer(a: ArrayType) -> ArrayType:
+    *batch, m, n = _matrix("qr", a, square=False).shape
+    if m < n:
+        raise ShapeError(f"qr takes matrices with at least as many rows as columns, not {a}")
+    return array_type((*batch, m + n, n), a.dtype)
+
+
+def _qr_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
+    m = a.shape[-2]
+    q, r = y[..., :m, :], y[..., m:, :]
+    gq, gr = g[..., :m, :], triangle(g[..., m:, :], lower=False)
+    inner = r @ mt(gr) - mt(gq) @ q
+    mirrored = triangle(inner) + mt(triangle(inner, -1))
+    return [mt(solve(r, mt(gq + q @ mirrored)))]
+
+
+qr = Primitive(
+    "qr",
+    forward=_qr_forward,
+    infer=_qr_infer,
+    rule=Custom(_qr_vjp, why="a factorisation: Seeger et al. (2017), independent columns"),
+    text="qr {}",
+    latex=r"\operatorname{{qr}}\left({}\right)",
+    teaches="Turning the columns orthogonal runs backwards through one triangular solve.",
+    samples=both(lambda: [case(_shifted(3, 3)), case(*arrays((4, 2))), case(_shifted(2, 2, 2))]),
+)
+
 # pseudo-inverse ---------------------------------------------------------------------------
 
 
 def _pinv_forward(a: Any, *, rcond: float) -> Any:
+    refuse_complex("pinv", a)
     return np.linalg.pinv(a, rcond=rcond)
 
 

@@ -21,7 +21,7 @@ def points(*rows: Any, kinks: tuple[Any, ...] = ()) -> Make:
 
     def make() -> list[Sample]:
         columns = [np.array(c, float) for c in zip(*map(_row, rows), strict=True)]
-        found = [Sample(tuple(columns)), Sample(tuple(c[0].reshape(()) for c in columns))]
+        found = [Sample(tuple(columns)), Sample(tuple(c[0, ...] for c in columns))]
         matrix = tuple(np.resize(c, (2, 3)) for c in columns)
         found.append(Sample(matrix))
         found.append(Sample(tuple(m.T for m in matrix)))

@@ -16,7 +16,14 @@ from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType
 from chainrule.errors import DtypeError
-from chainrule.ops.coerce import apply_float, common_float, for_scipy, is_traced, plain
+from chainrule.ops.coerce import (
+    apply_float,
+    common_float,
+    for_scipy,
+    is_traced,
+    plain,
+    refuse_complex,
+)
 from chainrule.ops.elementwise import elementwise, zero_where
 from chainrule.ops.samples import Make, both, case, points
 
@@ -162,19 +169,17 @@ exp10 = _special(
 )  # fmt: skip
 j0 = _special(
     "j0", lambda y, x: -j1(x), samples=SMALL, teaches="The slope of J₀ is −J₁.",
-    complex_form=lambda x: _scipy("jv")(0, x),
 )  # fmt: skip
 j1 = _special(
     "j1", lambda y, x: 0.5 * (j0(x) - jv(2, x)), samples=SMALL,
-    teaches="The slope of J₁ is (J₀ − J₂)/2.", complex_form=lambda x: _scipy("jv")(1, x),
+    teaches="The slope of J₁ is (J₀ − J₂)/2.",
 )  # fmt: skip
 i0 = _special(
     "i0", lambda y, x: i1(x), samples=SMALL, teaches="The slope of I₀ is I₁.",
-    complex_form=lambda x: _scipy("iv")(0, x),
 )  # fmt: skip
 i1 = _special(
     "i1", lambda y, x: 0.5 * (i0(x) + iv(2, x)), samples=SMALL,
-    teaches="The slope of I₁ is (I₀ + I₂)/2.", complex_form=lambda x: _scipy("iv")(1, x),
+    teaches="The slope of I₁ is (I₀ + I₂)/2.",
 )  # fmt: skip
 
 
@@ -206,6 +211,7 @@ def _bessel(name: str, sign: float) -> Callable[[int, Any], Any]:
     """The Bessel function of integer order: its slope is half of (order−1) ± (order+1)."""
 
     def forward(x: Any, *, order: int) -> Any:
+        refuse_complex(name, x)
         return np.asarray(_scipy(name)(order, x)).astype(x.dtype)
 
     primitive = Primitive(

@@ -218,7 +218,8 @@ def region_index(region: Region) -> tuple[Any, ...]:
         else:
             start, length, step = entry
             stop = start + length * step
-            index.append(slice(start, stop if stop >= 0 else None, step))
+            chosen = slice(start, stop if stop >= 0 else None, step)
+            index.append(chosen if length else slice(0, 0))
     return tuple(index)
 
 

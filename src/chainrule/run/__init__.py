@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.compile import optimise
+from chainrule.compile import optimise, stability
 from chainrule.core.graph import Graph
 from chainrule.core.record import leaf_type, record
-from chainrule.core.tree import flatten
+from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import ShapeError, UsageError
 from chainrule.run import interpreter
 
-EXECUTORS = {"numpy": interpreter}
+EXECUTORS = {"numpy": "chainrule.run.interpreter", "native": "chainrule.run.native"}
+"""Modules with ``compile`` and ``loop``; imported when first asked for."""
 
 
 def executor_named(name: str | None) -> Any:
@@ -26,7 +29,7 @@ def executor_named(name: str | None) -> Any:
     found = EXECUTORS.get(name or "numpy")
     if found is None:
         raise UsageError(f"no executor is called {name!r}; there are: {', '.join(EXECUTORS)}")
-    return found
+    return importlib.import_module(found)
 
 
 def compile_graph(graph: Graph, executor: str | None = None) -> interpreter.Flat:
@@ -34,47 +37,47 @@ def compile_graph(graph: Graph, executor: str | None = None) -> interpreter.Flat
     return executor_named(executor).compile(optimise(graph))
 
 
-def compile(f: Callable[..., Any], *args: Any, executor: str | None = None) -> Callable[..., Any]:
-    """Record ``f`` for arguments of these types and return it compiled.
+@dataclass(frozen=True, eq=False, slots=True)
+class Compiled:
+    """A function recorded for arguments of certain types, ready to run.
+
+    Called with trees of the same shape and types as it was recorded for, it returns fresh
+    arrays in the tree that the function returned. ``flat`` does the same from the list of
+    leaves to the list of leaves, without looking at them; ``graph`` is the graph as recorded.
+    """
+
+    graph: Graph
+    flat: interpreter.Flat
+    in_tree: TreeDef
+    out_tree: TreeDef
+
+    def __call__(self, *arguments: Any) -> Any:
+        leaves, tree = flatten(arguments)
+        if tree != self.in_tree:
+            raise UsageError(
+                f"{self.graph.name} was compiled for arguments {self.in_tree}, called with {tree}"
+            )
+        arrays = [np.asarray(leaf) for leaf in leaves]
+        for i, (array, x) in enumerate(zip(arrays, self.graph.free_inputs, strict=True)):
+            if array.shape != x.type.shape or array.dtype != x.type.dtype:
+                raise ShapeError(
+                    f"{self.graph.name} was compiled for {x.type} at argument leaf {i}, called "
+                    f"with {leaf_type(array)}"
+                )
+        return self.out_tree.unflatten(self.flat(arrays))
+
+
+def compile(f: Callable[..., Any], *args: Any, executor: str | None = None) -> Compiled:
+    """Record ``f`` for arguments of these types and compile it.
 
     Args:
         f: a function written with NumPy, over trees of arrays.
         args: arrays, numbers or ``ArrayType``: only their types matter.
         executor: ``"numpy"`` (the interpreter), or None for the default.
-
-    Returns:
-        A callable that takes trees of the same shape and types and returns fresh arrays; its
-        ``graph`` attribute is the graph as recorded. ``flat`` runs on a list of leaves.
     """
-    recorded = record(f, *args)
+    recorded = record(f, *args, rewrite=stability.rewrite)
     run = compile_graph(recorded.graph, executor)
-    types = [x.type for x in recorded.graph.free_inputs]
-
-    def compiled(*arguments: Any) -> Any:
-        leaves, tree = flatten(arguments)
-        if tree != recorded.in_tree:
-            raise UsageError(
-                f"{recorded.graph.name} was compiled for arguments {recorded.in_tree}, "
-                f"called with {tree}"
-            )
-        return recorded.out_tree.unflatten(run(_checked(leaves, types, recorded.graph.name)))
-
-    compiled.graph = recorded.graph  # type: ignore[attr-defined]
-    compiled.flat = run  # type: ignore[attr-defined]
-    return compiled
-
-
-def _checked(leaves: Sequence[Any], types: Sequence[Any], name: str) -> list[np.ndarray]:
-    arrays = []
-    for position, (leaf, type) in enumerate(zip(leaves, types, strict=True)):
-        array = np.asarray(leaf)
-        if array.shape != type.shape or array.dtype != type.dtype:
-            raise ShapeError(
-                f"{name} was compiled for {type} at argument leaf {position}, "
-                f"called with {leaf_type(array)}"
-            )
-        arrays.append(array)
-    return arrays
+    return Compiled(recorded.graph, run, recorded.in_tree, recorded.out_tree)
 
 
 def loop(

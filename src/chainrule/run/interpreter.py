@@ -1,7 +1,8 @@
 """The interpreter: NumPy, one node after another. It is the definition of what a graph means.
 
 Values are dropped after their last use. Fresh arrays come out: no result shares memory with
-an argument, a captured array or another result.
+an argument, a captured array or another result. Floating-point warnings are silent, as they
+are in machine code: an infinite local derivative is a value, not a fault.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
+from chainrule.core.graph import INPUT, Graph, Node
+from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
 
 Flat = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
@@ -22,12 +24,12 @@ def compile(graph: Graph) -> Flat:
     slots = {node: i for i, node in enumerate(graph.nodes)}
     last_use = _last_uses(graph)
     steps = []
-    start: list[Any] = [None] * len(slots)
+    constants = _constants(graph)
+    start = [constants.get(node) for node in graph.nodes]
     for index, node in enumerate(graph.nodes):
-        if node.primitive is CONSTANT:
-            start[slots[node]] = node.primitive.forward(**node.attrs)
-        elif node.primitive is not INPUT:
-            drop = tuple(slots[x] for x in set(node.inputs) if last_use[x] == index)
+        if node.primitive is not INPUT and node not in constants:
+            dead = [x for x in set(node.inputs) if last_use[x] == index and x not in constants]
+            drop = tuple(slots[x] for x in dead)
             arguments = tuple(slots[x] for x in node.inputs)
             steps.append((node.primitive.forward, arguments, dict(node.attrs), index, drop))
     free = [slots[x] for x in graph.free_inputs]
@@ -39,26 +41,38 @@ def compile(graph: Graph) -> Flat:
             )
         start[slots[node]] = value
     outputs = [slots[y] for y in graph.outputs]
-    borrowed = {slots[y] for y in graph.outputs if y.primitive in (INPUT, CONSTANT)}
+    held = {id(value) for value in start if value is not None}
 
     def run(arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
         values = start.copy()
         for slot, value in zip(free, arguments, strict=True):
             values[slot] = value
-        for forward, inputs, attrs, slot, drop in steps:
-            values[slot] = forward(*[values[i] for i in inputs], **attrs)
-            for i in drop:
-                values[i] = None
-        seen: set[int] = set()
+        with quiet():
+            for forward, inputs, attrs, slot, drop in steps:
+                values[slot] = forward(*[values[i] for i in inputs], **attrs)
+                for i in drop:
+                    values[i] = None
+        owned = held.union(map(id, arguments))  # by callers, or by an earlier result
         results = []
         for slot in outputs:
-            value = values[slot]
-            shared = slot in borrowed or slot in seen or value.base is not None
-            seen.add(slot)
+            value: Any = values[slot]
+            shared = id(value) in owned or value.base is not None
+            owned.add(id(value))
             results.append(value.copy() if shared else value)
         return results
 
     return run
+
+
+def _constants(graph: Graph) -> dict[Node, Any]:
+    """The values that need computing only once: constants, and what is made of them alone."""
+    found: dict[Node, Any] = {}
+    for node in graph.nodes:
+        if node.primitive is not INPUT and all(x in found for x in node.inputs):
+            with quiet():
+                arguments = [found[x] for x in node.inputs]
+                found[node] = node.primitive.forward(*arguments, **node.attrs)
+    return found
 
 
 def _last_uses(graph: Graph) -> dict[Node, int]:
@@ -67,10 +81,7 @@ def _last_uses(graph: Graph) -> dict[Node, int]:
     for index, node in enumerate(graph.nodes):
         for x in node.inputs:
             found[x] = index
-    for node in (*graph.outputs, *(n for n in graph.nodes if n.primitive is CONSTANT)):
-        found[node] = -1
-    for node in graph.inputs[len(graph.free_inputs) :]:
-        found[node] = -1
+    found.update(dict.fromkeys((*graph.outputs, *graph.inputs[len(graph.free_inputs) :]), -1))
     return found
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import implements
-from chainrule.core.types import broadcast_shapes, normalize_axes
+from chainrule.core.recording import known_value
+from chainrule.core.types import broadcast_shapes, normalize_axes, size_of
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import linalg as la
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_float, float_of, lift, plain, recording_of
+from chainrule.ops.surface.arguments import refuse
 from chainrule.ops.surface.reductions import safe_sqrt
 
 results = np.linalg._linalg  # type: ignore[attr-defined]
@@ -139,13 +141,15 @@ def slogdet(a: Any) -> Any:
 
 @implements(np.linalg.cholesky)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
-    lower = la.cholesky(_symmetric(a, "L"))
+    lower = la.cholesky(_symmetric(a, "U" if upper else "L"))
     return la.mt(lower) if upper else lower
 
 
 def _symmetric(a: Any, UPLO: str) -> Any:
     """The matrix that LAPACK reads: one triangle, mirrored."""
     a = float_of(a)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ShapeError(f"it takes square matrices in the last two axes, not {a.type}")
     half = la.triangle(a, 0, lower=UPLO.upper() == "L")
     strict = la.triangle(a, -1 if UPLO.upper() == "L" else 1, lower=UPLO.upper() == "L")
     return half + la.mt(strict)
@@ -183,6 +187,78 @@ def svdvals(x: Any, /) -> Any:
     return svd(x, compute_uv=False)
 
 
+@implements(np.linalg.qr)
+def qr(a: Any, mode: str = "reduced") -> Any:
+    a = float_of(a)
+    if a.ndim < 2 or a.shape[-2] < a.shape[-1]:
+        raise UnsupportedError(
+            f"np.linalg.qr of {a.type} is recorded for matrices with at least as many rows as "
+            "columns"
+        )
+    m, n = a.shape[-2:]
+    if mode not in ("reduced", "r") and not (mode == "complete" and m == n):
+        raise UnsupportedError(f"np.linalg.qr(mode={mode!r}): use mode='reduced' or 'r'")
+    packed = la.qr(a)
+    if mode == "r":
+        return packed[..., m:, :]
+    return results.QRResult(packed[..., :m, :], packed[..., m:, :])
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
+    """By the pseudo-inverse. How many residuals there are depends on the rank, so on values."""
+    a, b = plain(a), plain(b)
+    recording, dtype = recording_of((a, b)), common_float(a, b)
+    a, b = lift(a, recording, dtype), lift(b, recording, dtype)
+    if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
+        raise ShapeError(f"a matrix {a.type} and right-hand sides {b.type} do not fit")
+    m, n = a.shape
+    eps = float(np.finfo(dtype).eps)
+    cut = eps * max(m, n) if rcond is None else eps if rcond < 0 else float(rcond)
+    s = svdvals(a)
+    needed = "np.linalg.lstsq, whose number of residuals depends on the rank (use np.linalg.pinv),"
+    rank = np.int32(np.sum(known_value(s > cut * s[0], needed)))
+    x = la.pinv(a, rcond=cut) @ b
+    if rank < n or m <= n:
+        return x, np.zeros(0, dtype), rank, s
+    residuals = np.sum((b - a @ x) ** 2, axis=0)
+    return x, np.reshape(residuals, (residuals.size,)), rank, s
+
+
+@implements(np.linalg.matrix_rank)
+def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
+    if hermitian:
+        raise UnsupportedError("hermitian=True: leave it out, the result is the same")
+    if A.ndim < 2:
+        return np.astype(np.any(A != 0), np.int64)
+    s = svdvals(A)
+    if tol is None:
+        share = rtol if rtol is not None else max(A.shape[-2:]) * float(np.finfo(s.dtype).eps)
+        tol = np.max(s, axis=-1, keepdims=True) * share
+    else:
+        tol = np.expand_dims(tol, -1)
+    return np.sum(s > tol, axis=-1)
+
+
+@implements(np.linalg.tensorinv)
+def tensorinv(a: Any, ind: int = 2) -> Any:
+    if ind <= 0:
+        raise ShapeError(f"ind must be positive, not {ind}")
+    flat = np.reshape(a, (size_of(a.shape[ind:]), -1))
+    return np.reshape(inv(flat), a.shape[ind:] + a.shape[:ind])
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
+    a, b = plain(a), plain(b)
+    if axes is not None:
+        last = [k % np.ndim(a) for k in axes]
+        a = np.transpose(a, [k for k in range(np.ndim(a)) if k not in last] + last)
+    unknowns = np.shape(a)[np.ndim(b) :]
+    flat = np.reshape(a, (-1, size_of(unknowns)))
+    return np.reshape(np.linalg.solve(flat, np.ravel(b)), unknowns)
+
+
 @implements(np.linalg.cond)
 def cond(x: Any, p: Any = None) -> Any:
     if p in (None, 2):
@@ -209,6 +285,7 @@ def matrix_power(a: Any, n: int) -> Any:
 
 @implements(np.linalg.multi_dot)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
+    refuse("np.linalg.multi_dot", out=out)
     found = arrays[0]
     for a in arrays[1:]:
         found = np.dot(found, a)

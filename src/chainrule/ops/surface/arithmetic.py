@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.dispatch import UFUNCS, implements
+from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS, implements, refuse_mutation
 from chainrule.core.traced import Traced
-from chainrule.core.types import check_dtype
+from chainrule.core.types import broadcast_shapes, check_dtype
+from chainrule.errors import DtypeError, ShapeError
 from chainrule.ops import elementwise as ew
-from chainrule.ops.coerce import _weak_or_dtype, apply_ufunc, lift, loop_dtypes, plain, recording_of
+from chainrule.ops.coerce import (
+    _weak_or_dtype,
+    apply_ufunc,
+    common_dtype,
+    float_of,
+    lift,
+    loop_dtypes,
+    plain,
+    recording_of,
+)
 from chainrule.ops.structure import cast
 
 LN2 = float(np.log(2.0))
@@ -56,15 +65,22 @@ def _logaddexp2(x: Any, z: Any) -> Any:
 
 
 def _copysign(x: Any, z: Any) -> Any:
-    return np.abs(x) * np.where(np.signbit(z), -1.0, 1.0)
+    dtype = loop_dtypes(np.copysign, (_weak_or_dtype(x), _weak_or_dtype(z)))[0]
+    sign = np.astype(np.where(np.signbit(z), -1, 1), dtype)
+    return np.multiply(np.astype(np.abs(plain(x)), dtype) if hasattr(x, "dtype") else abs(x), sign)
 
 
 def _heaviside(x: Any, h: Any) -> Any:
-    return np.where(x < 0, 0.0, np.where(x > 0, 1.0, np.where(np.isnan(x), np.nan, h)))
+    dtype = loop_dtypes(np.heaviside, (_weak_or_dtype(x), _weak_or_dtype(h)))[0]
+    h = np.astype(h, dtype) if hasattr(h, "dtype") else dtype.type(h)
+    zero, one, nan = dtype.type(0), dtype.type(1), dtype.type(np.nan)
+    found = np.where(np.greater(x, 0), one, np.where(np.isnan(x), nan, h))
+    return np.where(np.less(x, 0), zero, found)
 
 
 def _ignoring_nan(choose: Any) -> Any:
     def function(x: Any, z: Any) -> Any:
+        x, z = plain(x), plain(z)
         return np.where(np.isnan(x), z, np.where(np.isnan(z), x, choose(x, z)))
 
     return function
@@ -83,6 +99,29 @@ def _modf(x: Any) -> tuple[Any, Any]:
     return x - whole, whole
 
 
+def _ldexp(x: Any, n: Any) -> Any:
+    n = plain(n)
+    if common_dtype(n).kind not in "iu":
+        raise DtypeError("the exponent of np.ldexp must be of integers")
+    x = float_of(lift(x, recording_of((x, n))))
+    return x * np.exp2(np.astype(lift(n, x.recording), x.dtype))
+
+
+def _rel_entr(x: Any, z: Any) -> Any:
+    """x·log(x/z): 0 where x is 0, infinite outside the quadrant."""
+    x, z = plain(x), plain(z)
+    inside = np.greater(x, 0) & np.greater(z, 0)
+    found = x * np.log(np.where(inside, x / np.where(inside, z, 1), 1))
+    return np.where(inside | (np.equal(x, 0) & np.greater_equal(z, 0)), found, np.inf)
+
+
+def _kl_div(x: Any, z: Any) -> Any:
+    return _rel_entr(x, z) - x + z
+
+
+SCIPY_UFUNCS.update(rel_entr=_rel_entr, kl_div=_kl_div)
+
+
 def _divmod(x: Any, z: Any) -> tuple[Any, Any]:
     return np.floor_divide(x, z), np.remainder(x, z)
 
@@ -99,6 +138,7 @@ UFUNCS[np.deg2rad] = UFUNCS[np.radians] = _scaled(float(np.pi / 180))
 UFUNCS[np.rad2deg] = UFUNCS[np.degrees] = _scaled(float(180 / np.pi))
 UFUNCS[np.modf] = _modf
 UFUNCS[np.divmod] = _divmod
+UFUNCS[np.ldexp] = _ldexp
 
 
 @implements(np.round, np.around)
@@ -109,6 +149,8 @@ def round_(a: Any, decimals: int = 0, out: None = None) -> Any:
     if decimals == 0:
         return np.rint(a)
     factor = 10.0 ** abs(decimals)
+    if a.dtype.kind != "f":
+        return np.astype(np.rint(a / factor) * factor, a.dtype)
     return np.rint(a * factor) / factor if decimals > 0 else np.rint(a / factor) * factor
 
 
@@ -143,6 +185,10 @@ def clip(
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
+    if not copy:
+        refuse_mutation("np.nan_to_num(copy=False)")
+    if x.dtype.kind != "f":
+        return x
     limits = np.finfo(x.dtype)
     high = limits.max if posinf is None else posinf
     low = limits.min if neginf is None else neginf
@@ -168,9 +214,25 @@ def imag(val: Any) -> Any:
     return np.zeros_like(val)
 
 
+@implements(np.angle)
+def angle(z: Any, deg: bool = False) -> Any:
+    """0 for positive numbers, half a turn for negative ones."""
+    z = float_of(z)
+    return np.where(z < 0, np.asarray(180 if deg else np.pi, z.dtype), np.zeros((), z.dtype))
+
+
+@implements(np.i0)
+def i0(x: Any) -> Any:
+    from chainrule.ops.special import i0
+
+    return i0(x)
+
+
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
-    close = np.less_equal(np.abs(np.subtract(a, b)), atol + rtol * np.abs(b)) | np.equal(a, b)
+    a, b = plain(a), plain(b)
+    near = np.less_equal(np.abs(np.subtract(a, b)), atol + rtol * np.abs(b)) & np.isfinite(b)
+    close = near | np.equal(a, b)
     return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close
 
 
@@ -183,7 +245,47 @@ def allclose(
 
 @implements(np.array_equal)
 def array_equal(a1: Any, a2: Any, equal_nan: bool = False) -> bool:
-    return np.shape(a1) == np.shape(a2) and bool(np.all(np.equal(a1, a2)))
+    a1, a2 = plain(a1), plain(a2)
+    if np.shape(a1) != np.shape(a2):
+        return False
+    same = np.equal(a1, a2)
+    return bool(np.all(same | (np.isnan(a1) & np.isnan(a2)) if equal_nan else same))
+
+
+@implements(np.array_equiv)
+def array_equiv(a1: Any, a2: Any) -> bool:
+    a1, a2 = plain(a1), plain(a2)
+    try:
+        broadcast_shapes(np.shape(a1), np.shape(a2))
+    except ShapeError:
+        return False
+    return bool(np.all(np.equal(a1, a2)))
+
+
+@implements(np.isin)
+def isin(
+    element: Any,
+    test_elements: Any,
+    assume_unique: bool = False,
+    invert: bool = False,
+    *,
+    kind: Any = None,
+) -> Any:
+    element, test_elements = plain(element), np.ravel(plain(test_elements))
+    found = np.any(np.equal(np.expand_dims(element, -1), test_elements), axis=-1)
+    return np.logical_not(found) if invert else found
+
+
+def _infinite(sign: Any) -> Any:
+    def function(x: Any, out: Any = None) -> Any:
+        _no_out(out)
+        return np.equal(x, sign)
+
+    return function
+
+
+isposinf = implements(np.isposinf)(_infinite(np.inf))
+isneginf = implements(np.isneginf)(_infinite(-np.inf))
 
 
 @implements(np.isrealobj)
@@ -207,8 +309,13 @@ def isreal(x: Any) -> Any:
 
 
 @implements(np.result_type)
-def result_type(*xs: Any) -> Any:
-    return np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in xs])
+def result_type(*arrays_and_dtypes: Any) -> Any:
+    return np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in arrays_and_dtypes])
+
+
+@implements(np.common_type)
+def common_type(*arrays: Any) -> Any:
+    return np.common_type(*[np.empty(0, x.dtype) for x in arrays])
 
 
 @implements(np.can_cast)
@@ -225,9 +332,4 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: None = None) -> 
 
 def _no_out(out: Any) -> None:
     if out is not None:
-        from chainrule.core.dispatch import refuse_mutation
-
         refuse_mutation("out=")
-
-
-__all__ = ["partial", "power"]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.dispatch import FUNCTIONS, implements, refuse_keywords, refuse_mutation
+from chainrule.core.dispatch import FUNCTIONS, implements, refuse_keywords
 from chainrule.core.recording import known_value
 from chainrule.core.traced import Traced
 from chainrule.core.types import broadcast_shapes, normalize_axis
 from chainrule.errors import IndexingError, ShapeError, UnsupportedError
 from chainrule.ops import reduce as rd
 from chainrule.ops import structure
-from chainrule.ops.coerce import common_dtype, float_of, is_traced, lift, plain, recording_of
+from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
+from chainrule.ops.surface.arguments import constant
 
 
 def getitem(x: Traced, index: Any) -> Any:
@@ -44,12 +45,15 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
     ("array", integers), one for each axis and new axis."""
     items: list[Any] = []
     for item in index:
-        if isinstance(item, list):
+        if isinstance(item, (list, tuple)):
             item = plain(item) if item else np.zeros(0, int)
-        if isinstance(item, (Traced, np.ndarray)) and item.dtype.kind == "b":
+        if isinstance(item, (bool, np.bool_)) or (_is_mask(item) and item.ndim == 0):
+            raise UnsupportedError(
+                "indexing with a single True or False is not recorded: use np.where, or "
+                "np.expand_dims for its new axis"
+            )
+        if _is_mask(item):
             items += _mask(item)
-        elif isinstance(item, (bool, np.bool_)):
-            raise UnsupportedError("indexing with a single True or False is not supported")
         else:
             items.append(item)
     used = sum(item is not None and item is not Ellipsis for item in items)
@@ -72,17 +76,34 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
     return entries
 
 
-def _mask(mask: Any) -> list[Any]:
-    if isinstance(mask, Traced):
-        mask = known_value(mask, "reading by a mask, x[mask], whose result's length")
-    return list(np.nonzero(mask))
+class _Chosen(NamedTuple):
+    """The places that a mask chooses along one axis, and the length that the axis must have."""
+
+    places: np.ndarray
+    length: int
+
+
+def _is_mask(item: Any) -> bool:
+    return isinstance(item, (Traced, np.ndarray)) and item.dtype.kind == "b"
+
+
+def _mask(mask: Any) -> list[_Chosen]:
+    mask = constant(mask, "reading by a mask, x[mask], whose result's length")
+    return [_Chosen(*pair) for pair in zip(np.nonzero(mask), mask.shape, strict=True)]
 
 
 def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
     n = x.shape[axis]
+    if isinstance(item, _Chosen):
+        if item.length != n:
+            raise IndexingError(
+                f"a mask of length {item.length} does not fit axis {axis} of {x.type}"
+            )
+        return "array", item.places
     if isinstance(item, slice):
         start, stop, step = item.indices(n)
-        return "slice", (start, len(range(start, stop, step)), step)
+        length = len(range(start, stop, step))
+        return "slice", (start, length, step) if length else (0, 0, 1)
     if isinstance(item, Traced) or (isinstance(item, np.ndarray) and item.ndim):
         if item.dtype.kind not in "iu":
             raise IndexingError(f"arrays used as indices must be of integers, not {item.dtype}")
@@ -181,7 +202,8 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 def compress(condition: Any, a: Any, axis: Any = None, out: Any = None) -> Any:
     if out is not None:
         refuse_keywords("np.compress", {"out": out})
-    return take(a, _mask(np.asarray(condition) != 0)[0], axis)
+    condition = constant(condition, "np.compress by a mask, which decides about the shape,")
+    return take(a, np.flatnonzero(np.asarray(condition)), axis)
 
 
 @implements(np.extract)
@@ -191,9 +213,11 @@ def extract(condition: Any, arr: Any) -> Any:
 
 @implements(np.delete)
 def delete(arr: Any, obj: Any, axis: Any = None) -> Any:
+    arr = plain(arr)
     if axis is None:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis(axis, arr.ndim)
+    obj = constant(obj, "np.delete at a traced place, which decides about the shape,")
     return take(arr, np.delete(np.arange(arr.shape[axis]), obj), axis)
 
 
@@ -204,10 +228,18 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
         arr, axis = np.ravel(arr), 0
     axis = normalize_axis(axis, np.ndim(arr))
     n = np.shape(arr)[axis]
-    places = np.atleast_1d(np.asarray(obj))
-    marked = np.insert(np.arange(n), obj, np.arange(n, n + places.size))
-    each = (*np.shape(arr)[:axis], places.size, *np.shape(arr)[axis + 1 :])
-    joined = np.concatenate([arr, np.broadcast_to(values, each)], axis)
+    obj = constant(obj, "np.insert at a traced place, which decides about the order,")
+    obj = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    count = obj.size
+    if count == 1:  # all the values go to this one place
+        missing = max(np.ndim(arr) - np.ndim(values), 0)
+        values = np.reshape(values, (1,) * missing + np.shape(values))
+        values = values if obj.ndim else np.moveaxis(values, 0, axis)
+        count = np.shape(values)[axis]
+    marked = np.insert(np.arange(n), obj, np.arange(n, n + count))
+    each = (*np.shape(arr)[:axis], count, *np.shape(arr)[axis + 1 :])
+    values = np.astype(np.broadcast_to(values, each), arr.dtype)
+    joined = np.concatenate([arr, values], axis)
     return take(joined, marked, axis)
 
 
@@ -232,8 +264,10 @@ def where(condition: Any, x: Any = None, y: Any = None) -> Any:
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
     if len(condlist) != len(choicelist):
         raise ShapeError(f"np.select: {len(condlist)} conditions, {len(choicelist)} choices")
-    found = default
-    for condition, choice in zip(reversed(condlist), reversed(choicelist), strict=True):
+    choices = [plain(choice) for choice in (*choicelist, default)]
+    dtype = common_dtype(*choices)
+    *choices, found = (np.astype(_array(choice), dtype) for choice in choices)
+    for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
         found = np.where(condition, choice, found)
     return found
 
@@ -298,7 +332,8 @@ def interp(
     """Piecewise linear; at a knot the slope of the piece to the right of it holds."""
     if period is not None:
         refuse_keywords("np.interp", {"period": period})
-    x, xp, fp = (float_of(_array(v)) for v in (x, xp, fp))
+    given = [plain(v) for v in (x, xp, fp)]
+    x, xp, fp = (lift(v, recording_of(given), np.float64) for v in given)
     n = np.shape(xp)[0]
     if np.ndim(xp) != 1 or np.shape(fp) != np.shape(xp) or n == 0:
         raise ShapeError("np.interp takes xp and fp as vectors of one length, not empty")
@@ -315,13 +350,3 @@ def interp(
 def _array(v: Any) -> Any:
     v = plain(v)
     return v if hasattr(v, "dtype") else np.asarray(v)
-
-
-def _refusing(name: str) -> Any:
-    return lambda *args, **kwargs: refuse_mutation(f"np.{name}")
-
-
-for _f in (np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis):
-    implements(_f)(_refusing(_f.__name__))
-
-__all__ = ["getitem", "is_traced"]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import operator
-from string import ascii_letters
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.dispatch import UFUNCS, implements, refuse_keywords
-from chainrule.core.recording import users_line
 from chainrule.core.types import broadcast_shapes, normalize_axis
 from chainrule.errors import ShapeError
 from chainrule.ops import reduce as rd
@@ -17,37 +16,24 @@ from chainrule.ops import structure
 from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
 from chainrule.ops.contract import contract
 
+LABELS = ascii_uppercase + ascii_lowercase  # what einsum's numbers stand for
+
 
 def _pair(a: Any, b: Any) -> tuple[Any, Any]:
-    a, b = plain(a), plain(b)
+    """Both as traced values of their common dtype; a Python number counts as an array here."""
+    a, b = (x if hasattr(x, "dtype") else np.asarray(x) for x in (plain(a), plain(b)))
     recording, dtype = recording_of((a, b)), common_dtype(a, b)
     return lift(a, recording, dtype), lift(b, recording, dtype)
-
-
-def _mismatch(name: str, a: Any, b: Any, why: str) -> ShapeError:
-    return ShapeError(f"{name} of {a.type} and {b.type} at {users_line()}: {why}")
 
 
 def matmul(a: Any, b: Any) -> Any:
     """``a @ b``: the last axis of a with the second-last of b, leading axes broadcast."""
     a, b = _pair(a, b)
     if a.ndim == 0 or b.ndim == 0:
-        raise _mismatch("matmul", a, b, "it takes no numbers; use * instead")
+        raise ShapeError("a matrix product takes no single numbers; use * instead")
     n, m = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
     if n != m:
-        why = f"the inner lengths {n} and {m} differ"
-        if a.ndim == b.ndim == 2:
-            fits = [
-                text
-                for text, ok in (
-                    ("a.T @ b", a.shape[0] == b.shape[0]),
-                    ("a @ b.T", a.shape[1] == b.shape[1]),
-                    ("a.T @ b.T", a.shape[0] == b.shape[1]),
-                )
-                if ok
-            ]
-            why += f"; {' or '.join(fits)} would fit" if fits else ""
-        raise _mismatch("matmul", a, b, why)
+        raise _inner_lengths(a, b, n, m)
     left = "j" if a.ndim == 1 else "ij"
     right = "j" if b.ndim == 1 else "jk"
     batch_a, batch_b = a.shape[: a.ndim - len(left)], b.shape[: b.ndim - len(right)]
@@ -58,6 +44,24 @@ def matmul(a: Any, b: Any) -> Any:
     out = letters + left[:-1] + right[1:]
     found = contract(a, b, spec=f"{la}{left},{lb}{right}->{_present(out, la, lb, left, right)}")
     return structure.reshape(found, batch + _tail(a, b, left, right))
+
+
+def _inner_lengths(a: Any, b: Any, n: int, m: int) -> ShapeError:
+    """The error for a product whose inner lengths differ, with the transposes that would fit."""
+    fits = []
+    if a.ndim == b.ndim == 2:
+        rows, columns = a.shape, b.shape
+        fits += ["a.T @ b"] if rows[0] == columns[0] else []
+        fits += ["a @ b.T"] if rows[1] == columns[1] else []
+        fits += ["a.T @ b.T"] if rows[0] == columns[1] else []
+    elif a.ndim == 2 and b.ndim == 1 and a.shape[0] == m:
+        fits = ["a.T @ b"]
+    elif a.ndim == 1 and b.ndim == 2 and b.shape[1] == n:
+        fits = ["a @ b.T"]
+    hint = f"; {' or '.join(fits)} would fit" if fits else ""
+    return ShapeError(
+        f"cannot multiply {a.type} and {b.type}: the inner lengths {n} and {m} differ{hint}"
+    )
 
 
 def _batched(x: Any, mine: Any, other: Any, letters: str) -> tuple[Any, str]:
@@ -81,8 +85,11 @@ def _tail(a: Any, b: Any, left: str, right: str) -> tuple[int, ...]:
 UFUNCS[np.matmul] = matmul
 
 
-def _vecdot(a: Any, b: Any) -> Any:
-    return np.sum(np.multiply(a, b), axis=-1)
+def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    a, b = _pair(a, b)
+    if a.ndim == 0 or b.ndim == 0 or a.shape[axis] != b.shape[axis]:
+        raise ShapeError(f"{a.type} and {b.type} must have the same length along axis {axis}")
+    return np.sum(a * b, axis=axis)
 
 
 UFUNCS[np.vecdot] = _vecdot
@@ -101,7 +108,7 @@ def linalg_matmul(x1: Any, x2: Any, /) -> Any:
 
 @implements(np.linalg.vecdot)
 def linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
-    return np.sum(np.multiply(x1, x2), axis=axis)
+    return _vecdot(x1, x2, axis)
 
 
 @implements(np.dot)
@@ -113,7 +120,7 @@ def dot(a: Any, b: Any, out: Any = None) -> Any:
         return a * b
     n, m = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
     if n != m:
-        raise _mismatch("dot", a, b, f"the inner lengths {n} and {m} differ")
+        raise _inner_lengths(a, b, n, m)
     return tensordot(a, b, ((a.ndim - 1,), (max(b.ndim - 2, 0),)))
 
 
@@ -129,7 +136,7 @@ def inner(a: Any, b: Any) -> Any:
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     if a.shape[-1] != b.shape[-1]:
-        raise _mismatch("inner", a, b, "the last lengths differ")
+        raise ShapeError(f"the last lengths of {a.type} and {b.type} differ")
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
 
 
@@ -158,7 +165,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     one = [normalize_axis(k, a.ndim) for k in (one if hasattr(one, "__iter__") else (one,))]
     two = [normalize_axis(k, b.ndim) for k in (two if hasattr(two, "__iter__") else (two,))]
     if len(one) != len(two) or any(a.shape[i] != b.shape[j] for i, j in zip(one, two, strict=True)):
-        raise _mismatch("tensordot", a, b, f"axes {one} and {two} don't pair up")
+        raise ShapeError(f"axes {one} of {a.type} and {two} of {b.type} don't pair up")
     left = list(ascii_letters[: a.ndim])
     right = list(ascii_letters[a.ndim : a.ndim + b.ndim])
     for i, j in zip(one, two, strict=True):
@@ -207,7 +214,7 @@ def einsum(*operands: Any, **keywords: Any) -> Any:
 
 def _interleaved(operands: tuple[Any, ...]) -> tuple[str, list[Any]]:
     def text(label: Any) -> str:
-        return "".join("..." if c is Ellipsis else ascii_letters[c] for c in label)
+        return "".join("..." if c is Ellipsis else LABELS[c] for c in label)
 
     pairs = len(operands) // 2
     arrays = [operands[2 * k] for k in range(pairs)]
@@ -260,7 +267,7 @@ def _lengths(spec: str, terms: list[tuple[Any, str]]) -> dict[str, int]:
             elif n not in (1, known):
                 raise ShapeError(
                     f"einsum {spec!r}: label {c!r} has length {known} in one operand and {n} in "
-                    f"another ({users_line()})"
+                    "another"
                 )
     return lengths
 
@@ -320,7 +327,10 @@ def cross(
         axisa = axisb = axisc = axis
     a, b = np.moveaxis(plain(a), axisa, -1), np.moveaxis(plain(b), axisb, -1)
     if np.shape(a)[-1] != 3 or np.shape(b)[-1] != 3:
-        raise ShapeError("np.cross is recorded for vectors of length 3")
+        raise ShapeError(
+            "np.cross is recorded for vectors of length 3; in the plane write "
+            "a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]"
+        )
     (a0, a1, a2), (b0, b1, b2) = ([v[..., k] for k in range(3)] for v in (a, b))
     found = np.stack([a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0], axis=-1)
     return np.moveaxis(found, -1, axisc)
@@ -362,68 +372,8 @@ def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
 
 @implements(np.polyval)
 def polyval(p: Any, x: Any) -> Any:
-    p = plain(p)
+    p, x = plain(p), plain(x)
     found = np.zeros_like(x) + p[0]
     for k in range(1, np.shape(p)[0]):
         found = found * x + p[k]
     return found
-
-
-@implements(np.diff)
-def diff(a: Any, n: int = 1, axis: Any = -1, prepend: Any = None, append: Any = None) -> Any:
-    if n < 0:
-        raise ShapeError(f"np.diff: order {n} is negative")
-    not_given = (None, np._NoValue)  # type: ignore[attr-defined]
-    a = plain(a)
-    axis = normalize_axis(axis, np.ndim(a))
-    ends = [None if any(e is x for x in not_given) else e for e in (prepend, append)]
-    parts = [_edge(ends[0], a, axis), a, _edge(ends[1], a, axis)]
-    if any(end is not None for end in ends):
-        a = np.concatenate([p for p in parts if p is not None], axis)
-    head = (slice(None),) * axis
-    for _ in range(n):
-        step = np.not_equal if a.dtype.kind == "b" else np.subtract
-        a = step(a[(*head, slice(1, None))], a[(*head, slice(None, -1))])
-    return a
-
-
-def _edge(value: Any, a: Any, axis: int) -> Any:
-    if value is None or np.ndim(value):
-        return value
-    return np.broadcast_to(value, tuple(1 if k == axis else n for k, n in enumerate(a.shape)))
-
-
-@implements(np.ediff1d)
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    parts = [diff(np.ravel(ary))]
-    if to_begin is not None:
-        parts.insert(0, np.ravel(to_begin))
-    if to_end is not None:
-        parts.append(np.ravel(to_end))
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
-
-
-@implements(np.trapezoid)
-def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
-    y = np.moveaxis(plain(y), axis, -1)
-    if x is None:
-        step: Any = dx
-    else:
-        step = np.diff(x) if np.ndim(x) == 1 else np.moveaxis(np.diff(x, axis=axis), axis, -1)
-    return np.sum(step * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
-
-
-@implements(np.gradient)
-def gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
-    """Second-order central differences inside; one-sided of ``edge_order`` at the edges."""
-    from chainrule.ops.surface.differences import along_axis
-
-    axes = range(f.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
-    axes = [normalize_axis(k, f.ndim) for k in axes]
-    spacing = list(varargs) or [1.0]
-    if len(spacing) == 1:
-        spacing *= len(axes)
-    if len(spacing) != len(axes):
-        raise ShapeError(f"np.gradient: {len(varargs)} spacings for {len(axes)} axes")
-    found = [along_axis(f, h, k, edge_order) for h, k in zip(spacing, axes, strict=True)]
-    return found[0] if len(found) == 1 else tuple(found)

@@ -6,41 +6,50 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.dispatch import ACCUMULATIONS, REDUCTIONS, implements, refuse_keywords
+from chainrule.core.dispatch import implements
 from chainrule.core.traced import Traced
-from chainrule.core.types import normalize_axes, normalize_axis
-from chainrule.errors import ShapeError, UnsupportedError
+from chainrule.core.types import normalize_axes, normalize_axis, size_of
+from chainrule.errors import ShapeError
 from chainrule.ops import reduce as rd
-from chainrule.ops.coerce import float_of
-from chainrule.ops.structure import reshape
+from chainrule.ops.coerce import common_dtype, float_of, lift, recording_of
+from chainrule.ops.structure import concatenate
+from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, selects
 
-NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
-
-
-def _check(name: str, **keywords: Any) -> None:
-    """Refuse the keywords of NumPy's signature that are given and that we don't support."""
-    harmless = {"where": True}
-    given = {
-        k: v
-        for k, v in keywords.items()
-        if v is not None and v is not NOT_GIVEN and v is not harmless.get(k, NOT_GIVEN)
-    }
-    refuse_keywords(f"np.{name}", given)
+Axes = tuple[int, ...]
 
 
-def _keep(y: Any, x: Traced, axes: tuple[int, ...], keepdims: Any) -> Any:
+def keep(y: Any, shape: tuple[int, ...], axes: Axes, keepdims: Any) -> Any:
+    """``y``, reduced from ``shape`` along ``axes``, with these axes of length 1 if wanted."""
     if keepdims is NOT_GIVEN or not keepdims:
         return y
-    return reshape(y, tuple(1 if a in axes else n for a, n in enumerate(x.shape)))
+    return np.reshape(y, tuple(1 if a in axes else n for a, n in enumerate(shape)))
 
 
-def _accumulator(x: Traced, dtype: Any) -> Traced:
+def _accumulator(x: Any, dtype: Any) -> Any:
     """NumPy sums and multiplies small integers and bools in 64 bits."""
     if dtype is not None:
         return x.astype(dtype)
     if x.dtype.kind in "bi":
         return x.astype(np.int64)
     return x.astype(np.uint64) if x.dtype.kind == "u" else x
+
+
+def masked(a: Any, where: Any, neutral: Any) -> Any:
+    """``a`` with what ``where`` leaves out replaced by a value that changes no result."""
+    if not selects(where):
+        return a
+    return np.where(where, a, np.asarray(neutral, a.dtype))
+
+
+def _fold(
+    a: Any, axis: Any, keepdims: Any, where: Any, initial: Any, neutral: Any, reduce: Any, join: Any
+) -> Any:
+    """``reduce`` over ``axis`` of the entries that count, and ``join`` with what it starts from."""
+    a = masked(a, where, neutral)
+    a = lift(a, recording_of((a, where, initial)))
+    axes = normalize_axes(axis, a.ndim)
+    found = keep(reduce(a, axes=axes) if axes else a, a.shape, axes, keepdims)
+    return join(found, initial) if given(initial) else found
 
 
 @implements(np.sum)
@@ -53,10 +62,9 @@ def sum_(
     initial: Any = NOT_GIVEN,
     where: Any = NOT_GIVEN,
 ) -> Any:
-    _check("sum", out=out, initial=initial, where=where)
-    axes = normalize_axes(axis, a.ndim)
+    refuse("np.sum", out=out)
     a = _accumulator(a, dtype)
-    return _keep(rd.reduce_sum(a, axes=axes) if axes else a, a, axes, keepdims)
+    return _fold(a, axis, keepdims, where, initial, 0, rd.reduce_sum, np.add)
 
 
 @implements(np.prod)
@@ -69,22 +77,30 @@ def prod(
     initial: Any = NOT_GIVEN,
     where: Any = NOT_GIVEN,
 ) -> Any:
-    _check("prod", out=out, initial=initial, where=where)
-    axes = normalize_axes(axis, a.ndim)
+    refuse("np.prod", out=out)
     a = _accumulator(a, dtype)
-    if not axes:
-        return a
+    return _fold(a, axis, keepdims, where, initial, 1, _product, np.multiply)
+
+
+def together(a: Any, axes: Axes) -> Any:
+    """``a`` with ``axes`` moved to the end and flattened into one."""
     rest = tuple(k for k in range(a.ndim) if k not in axes)
     moved = np.transpose(a, rest + axes)
-    flat = reshape(moved, (*moved.shape[: len(rest)], _size(moved.shape[len(rest) :])))
-    return _keep(rd.reduce_prod(flat, axis=len(rest)), a, axes, keepdims)
+    head = len(rest)
+    return np.reshape(moved, (*moved.shape[:head], size_of(moved.shape[head:])))
 
 
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for n in shape:
-        size *= n
-    return size
+def _product(a: Any, *, axes: Axes) -> Any:
+    flat = together(a, axes)
+    return rd.reduce_prod(flat, axis=flat.ndim - 1)
+
+
+def _count(a: Any, axes: Axes, where: Any, keepdims: Any) -> Any:
+    """How many entries there are along ``axes``, or how many of them count."""
+    if not selects(where):
+        return size_of(tuple(a.shape[k] for k in axes))
+    full = np.broadcast_to(np.asarray(where) if not isinstance(where, Traced) else where, a.shape)
+    return np.sum(full, axis=axes, keepdims=bool(given(keepdims) and keepdims)).astype(a.dtype)
 
 
 @implements(np.mean)
@@ -97,32 +113,10 @@ def mean(
     *,
     where: Any = NOT_GIVEN,
 ) -> Any:
-    _check("mean", out=out, where=where)
+    refuse("np.mean", out=out)
     a = a.astype(dtype) if dtype is not None else float_of(a)
     axes = normalize_axes(axis, a.ndim)
-    return sum_(a, axes, keepdims=keepdims) / _size(tuple(a.shape[k] for k in axes))
-
-
-@implements(np.average)
-def average(
-    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
-) -> Any:
-    if returned:
-        raise UnsupportedError("np.average(returned=True): sum the weights yourself")
-    if weights is None:
-        return np.mean(a, axis=axis, keepdims=bool(keepdims))
-    if np.shape(weights) != np.shape(a):
-        if not isinstance(axis, int) or np.ndim(weights) != 1:
-            raise ShapeError("np.average: weights must have the shape of a, or of its axis")
-        shape = [1] * np.ndim(a)
-        shape[axis] = -1
-        weights = np.broadcast_to(np.reshape(weights, shape), np.shape(a))
-    total = np.sum(np.multiply(a, weights), axis=axis, keepdims=bool(keepdims))
-    return total / np.sum(weights, axis=axis, keepdims=bool(keepdims))
-
-
-def _ddof(ddof: Any, correction: Any) -> Any:
-    return ddof if correction is NOT_GIVEN or correction is None else correction
+    return sum_(a, axes, keepdims=keepdims, where=where) / _count(a, axes, where, keepdims)
 
 
 @implements(np.var)
@@ -138,12 +132,13 @@ def var(
     mean: Any = NOT_GIVEN,
     correction: Any = NOT_GIVEN,
 ) -> Any:
-    _check("var", out=out, where=where, mean=mean)
+    refuse("np.var", out=out)
     a = a.astype(dtype) if dtype is not None else float_of(a)
     axes = normalize_axes(axis, a.ndim)
-    d = a - np.mean(a, axis=axes, keepdims=True)
-    count = _size(tuple(a.shape[k] for k in axes)) - _ddof(ddof, correction)
-    return sum_(d * d, axes, keepdims=keepdims) / max(count, 0)
+    d = a - (mean if given(mean) else np.mean(a, axis=axes, keepdims=True, where=where))
+    count = _count(a, axes, where, keepdims) - (correction if given(correction) else ddof)
+    count = np.maximum(count, 0) if selects(where) else max(count, 0)
+    return sum_(d * d, axes, keepdims=keepdims, where=where) / count
 
 
 def safe_sqrt(x: Any) -> Any:
@@ -165,11 +160,12 @@ def std(
     mean: Any = NOT_GIVEN,
     correction: Any = NOT_GIVEN,
 ) -> Any:
-    _check("std", out=out, where=where, mean=mean)
-    return safe_sqrt(var(a, axis, dtype, None, ddof, keepdims, correction=correction))
+    refuse("np.std", out=out)
+    found = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
+    return safe_sqrt(found)
 
 
-def _extremum(name: str, primitive: Any) -> Any:
+def _extremum(name: str, primitive: Any, join: Any, sign: int) -> Any:
     def function(
         a: Any,
         axis: Any = None,
@@ -178,18 +174,41 @@ def _extremum(name: str, primitive: Any) -> Any:
         initial: Any = NOT_GIVEN,
         where: Any = NOT_GIVEN,
     ) -> Any:
-        _check(name, out=out, initial=initial, where=where)
-        axes = normalize_axes(axis, a.ndim)
-        return _keep(primitive(a, axes=axes) if axes else a, a, axes, keepdims)
+        refuse(f"np.{name}", out=out)
+        if selects(where) and not given(initial):
+            raise ShapeError("where= may leave no entry: give initial= too")
+        if given(initial):
+            a = a.astype(common_dtype(a, initial))
+        reduce = _no_entries(primitive, initial) if given(initial) else primitive
+        lowest = -sign * np.inf if a.dtype.kind == "f" else _extreme_integer(a.dtype, -sign)
+        return _fold(a, axis, keepdims, where, initial, lowest, reduce, join)
 
     return function
 
 
-max_ = implements(np.max, np.amax)(_extremum("max", rd.reduce_max))
-min_ = implements(np.min, np.amin)(_extremum("min", rd.reduce_min))
+def _extreme_integer(dtype: Any, sign: int) -> Any:
+    if dtype.kind == "b":
+        return sign > 0
+    return np.iinfo(dtype).max if sign > 0 else np.iinfo(dtype).min
 
 
-def _logical(name: str, primitive: Any) -> Any:
+def _no_entries(primitive: Any, initial: Any) -> Any:
+    """With something to start from, the extremum of no entries is that."""
+
+    def reduce(a: Any, *, axes: Axes) -> Any:
+        if all(a.shape[k] for k in axes):
+            return primitive(a, axes=axes)
+        shape = tuple(n for k, n in enumerate(a.shape) if k not in axes)
+        return np.broadcast_to(lift(initial, a.recording, a.dtype), shape)
+
+    return reduce
+
+
+max_ = implements(np.max, np.amax)(_extremum("max", rd.reduce_max, np.maximum, 1))
+min_ = implements(np.min, np.amin)(_extremum("min", rd.reduce_min, np.minimum, -1))
+
+
+def _logical(name: str, primitive: Any, neutral: bool) -> Any:
     def function(
         a: Any,
         axis: Any = None,
@@ -198,16 +217,15 @@ def _logical(name: str, primitive: Any) -> Any:
         *,
         where: Any = NOT_GIVEN,
     ) -> Any:
-        _check(name, out=out, where=where)
-        axes = normalize_axes(axis, a.ndim)
+        refuse(f"np.{name}", out=out)
         a = a if a.dtype.kind == "b" else a != 0
-        return _keep(primitive(a, axes=axes) if axes else a, a, axes, keepdims)
+        return _fold(a, axis, keepdims, where, None, neutral, primitive, None)
 
     return function
 
 
-any_ = implements(np.any)(_logical("any", rd.reduce_any))
-all_ = implements(np.all)(_logical("all", rd.reduce_all))
+any_ = implements(np.any)(_logical("any", rd.reduce_any, False))
+all_ = implements(np.all)(_logical("all", rd.reduce_all, True))
 
 
 @implements(np.count_nonzero)
@@ -217,19 +235,19 @@ def count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
 
 @implements(np.ptp)
 def ptp(a: Any, axis: Any = None, out: Any = None, keepdims: Any = False) -> Any:
-    _check("ptp", out=out)
-    keep = bool(keepdims) if keepdims is not NOT_GIVEN else False
-    return np.max(a, axis=axis, keepdims=keep) - np.min(a, axis=axis, keepdims=keep)
+    refuse("np.ptp", out=out)
+    wanted = bool(given(keepdims) and keepdims)
+    return np.max(a, axis=axis, keepdims=wanted) - np.min(a, axis=axis, keepdims=wanted)
 
 
 def _position(name: str, primitive: Any) -> Any:
     def function(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NOT_GIVEN) -> Any:
-        _check(name, out=out)
+        refuse(f"np.{name}", out=out)
         if axis is None:
             found = primitive(np.ravel(a), axis=0)
-            return _keep(found, a, tuple(range(a.ndim)), keepdims)
+            return keep(found, a.shape, tuple(range(a.ndim)), keepdims)
         axis = normalize_axis(axis, a.ndim)
-        return _keep(primitive(a, axis=axis), a, (axis,), keepdims)
+        return keep(primitive(a, axis=axis), a.shape, (axis,), keepdims)
 
     return function
 
@@ -238,22 +256,63 @@ argmax = implements(np.argmax)(_position("argmax", rd.argmax))
 argmin = implements(np.argmin)(_position("argmin", rd.argmin))
 
 
-def _ordered(name: str, primitive: Any) -> Any:
-    def function(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **keywords: Any
-    ) -> Any:
-        _check(name, out=out)
-        refuse_keywords(f"np.{name}", keywords)
+def _nan_position(find: Any, empty: float) -> Any:
+    def function(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NOT_GIVEN) -> Any:
+        filled = np.where(np.isnan(a), np.asarray(empty, a.dtype), a)
+        return find(filled, axis, out, keepdims=keepdims)
+
+    return function
+
+
+nanargmax = implements(np.nanargmax)(_nan_position(argmax, -np.inf))
+nanargmin = implements(np.nanargmin)(_nan_position(argmin, np.inf))
+
+# running totals ---------------------------------------------------------------------------
+
+
+def _running(name: str, primitive: Any) -> Any:
+    def function(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        refuse(f"np.{name}", out=out)
         a = _accumulator(a, dtype)
         if axis is None:
             a, axis = np.ravel(a), 0
+        elif a.ndim == 0:
+            a = np.reshape(a, (1,))
         return primitive(a, axis=normalize_axis(axis, a.ndim))
 
     return function
 
 
-cumsum = implements(np.cumsum)(_ordered("cumsum", rd.cumsum))
-cumprod = implements(np.cumprod)(_ordered("cumprod", rd.cumprod))
+cumsum = implements(np.cumsum)(_running("cumsum", rd.cumsum))
+cumprod = implements(np.cumprod)(_running("cumprod", rd.cumprod))
+
+
+def _array_api_running(name: str, run: Any, start: int) -> Any:
+    def function(
+        x: Any,
+        /,
+        *,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        include_initial: bool = False,
+    ) -> Any:
+        refuse(f"np.{name}", out=out)
+        if axis is None and x.ndim > 1:
+            raise ShapeError(f"np.{name} of {x.type}: give the axis")
+        axis = 0 if axis is None else normalize_axis(axis, x.ndim)
+        found = run(x, axis, dtype)
+        if not include_initial:
+            return found
+        edge = tuple(1 if k == axis else n for k, n in enumerate(found.shape))
+        first = np.full(edge, start, found.dtype)
+        return concatenate(lift(first, found.recording), found, axis=axis)
+
+    return function
+
+
+implements(np.cumulative_sum)(_array_api_running("cumulative_sum", cumsum, 0))
+implements(np.cumulative_prod)(_array_api_running("cumulative_prod", cumprod, 1))
 
 # ordering ---------------------------------------------------------------------------------
 
@@ -262,7 +321,7 @@ cumprod = implements(np.cumprod)(_ordered("cumprod", rd.cumprod))
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> Any:
-    _check("argsort", order=order)
+    refuse("np.argsort", order=order)
     if axis is None:
         a, axis = np.ravel(a), 0
     return rd.argsort(a, axis=normalize_axis(axis, a.ndim))
@@ -270,7 +329,7 @@ def argsort(
 
 @implements(np.sort)
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
-    _check("sort", order=order)
+    refuse("np.sort", order=order)
     if axis is None:
         a, axis = np.ravel(a), 0
     return np.take_along_axis(a, argsort(a, axis), axis)
@@ -281,105 +340,13 @@ def partition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
     """A full sort is a valid partition."""
-    _check("partition", order=order)
+    refuse("np.partition", order=order)
     return sort(a, axis)
 
 
-@implements(np.median)
-def median(
-    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+@implements(np.argpartition)
+def argpartition(
+    a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
-    _check("median", out=out)
-    return quantile(a, 0.5, axis, keepdims=keepdims)
-
-
-@implements(np.quantile)
-def quantile(
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: str = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Any = None,
-    interpolation: Any = None,
-) -> Any:
-    _check("quantile", out=out, weights=weights, interpolation=interpolation)
-    if method != "linear" or isinstance(q, Traced):
-        raise UnsupportedError("np.quantile is recorded for a constant q and method='linear'")
-    a = float_of(a)
-    axes = normalize_axes(axis, a.ndim)
-    rest = tuple(k for k in range(a.ndim) if k not in axes)
-    moved = np.transpose(a, (*axes, *rest))
-    n = _size(moved.shape[: len(axes)])
-    if n == 0:
-        raise ShapeError(f"a quantile of no elements: {a.type}")
-    ordered = sort(reshape(moved, (n, *moved.shape[len(axes) :])), 0)
-    place = np.asarray(q, np.float64) * (n - 1)
-    if place.size and not (place.min() >= 0 and place.max() <= n - 1):
-        raise ShapeError("quantiles must be in the range [0, 1]")
-    low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, n - 1)
-    share = (place - low).reshape(place.shape + (1,) * len(rest)).astype(a.dtype)
-    below, above = ordered[low], ordered[high]
-    found = np.where(share == 0, below, below + (above - below) * share)
-    found = np.where(np.isnan(ordered[-1]), ordered[-1], found)
-    if keepdims:
-        kept = tuple(1 if k in axes else m for k, m in enumerate(a.shape))
-        found = reshape(found, (*place.shape, *kept))
-    return found
-
-
-@implements(np.percentile)
-def percentile(a: Any, q: Any, axis: Any = None, *args: Any, **keywords: Any) -> Any:
-    return quantile(a, np.true_divide(q, 100), axis, *args, **keywords)
-
-
-# NaN-aware --------------------------------------------------------------------------------
-
-
-@implements(np.nansum)
-def nansum(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **keywords: Any) -> Any:
-    _check("nansum", out=out)
-    return sum_(np.where(np.isnan(a), np.zeros((), a.dtype), a), axis, dtype, **keywords)
-
-
-@implements(np.nanmean)
-def nanmean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **keywords: Any) -> Any:
-    _check("nanmean", out=out)
-    count = np.sum(np.logical_not(np.isnan(a)), axis=axis, **keywords)
-    return nansum(a, axis, dtype, **keywords) / count.astype(a.dtype)
-
-
-@implements(np.nanmax)
-def nanmax(a: Any, axis: Any = None, out: Any = None, **keywords: Any) -> Any:
-    _check("nanmax", out=out)
-    return max_(np.where(np.isnan(a), np.asarray(-np.inf, a.dtype), a), axis, **keywords)
-
-
-@implements(np.nanmin)
-def nanmin(a: Any, axis: Any = None, out: Any = None, **keywords: Any) -> Any:
-    _check("nanmin", out=out)
-    return min_(np.where(np.isnan(a), np.asarray(np.inf, a.dtype), a), axis, **keywords)
-
-
-def _logaddexp_reduce(a: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    from chainrule.ops.special import logsumexp
-
-    return logsumexp(a, axis=axis, keepdims=keepdims)
-
-
-REDUCTIONS.update(
-    {
-        np.add: sum_,
-        np.multiply: prod,
-        np.maximum: max_,
-        np.minimum: min_,
-        np.logical_and: all_,
-        np.logical_or: any_,
-        np.logaddexp: _logaddexp_reduce,
-    }
-)
-ACCUMULATIONS.update({np.add: cumsum, np.multiply: cumprod})
+    refuse("np.argpartition", order=order)
+    return argsort(a, axis)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import operator
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,13 +10,10 @@ import numpy as np
 from chainrule.core.dispatch import implements, refuse_keywords
 from chainrule.core.traced import Traced
 from chainrule.core.types import broadcast_shapes, normalize_axes, normalize_axis, size_of
-from chainrule.errors import ShapeError
+from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import structure
-from chainrule.ops.coerce import common_dtype, is_traced, lift, plain, recording_of, scalar_like
+from chainrule.ops.coerce import is_traced, lift, plain
 from chainrule.ops.linalg import diagonal_matrix, triangle
-from chainrule.ops.reduce import flip as flip_axis
-
-NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
 
 
 @implements(np.shape)
@@ -43,7 +38,7 @@ def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return a
 
 
-def _shape_of(shape: Any) -> tuple[int, ...]:
+def shape_of(shape: Any) -> tuple[int, ...]:
     if isinstance(shape, Traced):
         raise ShapeError("a shape must be made of Python integers, not of traced values")
     try:
@@ -56,22 +51,25 @@ def _shape_of(shape: Any) -> tuple[int, ...]:
 def reshape(
     a: Any, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None
 ) -> Any:
-    wanted = _shape_of(newshape if shape is None else shape)
+    wanted = shape_of(newshape if shape is None else shape)
     if -1 in wanted:
         rest = -size_of(wanted)
         if wanted.count(-1) > 1 or rest == 0 or a.size % rest:
             raise ShapeError(f"cannot reshape {a.type} ({a.size} elements) to shape {wanted}")
         wanted = tuple(a.size // rest if n == -1 else n for n in wanted)
+    if order not in ("C", "F"):
+        raise UnsupportedError(
+            f"order={order!r} asks how the numbers lie in memory, which a traced value does not "
+            "know; use 'C' (the last index runs fastest) or 'F' (the first)"
+        )
     if order == "F":
         return np.transpose(structure.reshape(np.transpose(a), wanted[::-1]))
-    if order not in ("C", "A"):
-        raise ShapeError(f"reshape order {order!r} is not supported; use 'C' or 'F'")
     return structure.reshape(a, wanted)
 
 
 @implements(np.ravel)
 def ravel(a: Any, order: Any = "C") -> Any:
-    return reshape(a, (-1,) if a.size else (0,), order="C" if order == "K" else order)
+    return reshape(a, (-1,) if a.size else (0,), order)
 
 
 @implements(np.transpose)
@@ -139,7 +137,7 @@ def squeeze(a: Any, axis: Any = None) -> Any:
 
 @implements(np.broadcast_to)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return structure.broadcast_to(array, _shape_of(shape))
+    return structure.broadcast_to(array, shape_of(shape))
 
 
 @implements(np.broadcast_arrays)
@@ -169,276 +167,6 @@ def atleast_3d(*arys: Any) -> Any:
 
     found = [grow(x) for x in arys]
     return found[0] if len(found) == 1 else tuple(found)
-
-
-# joining ----------------------------------------------------------------------------------
-
-
-def _joined(arrays: Any, dtype: Any) -> list[Any]:
-    if isinstance(arrays, Traced):
-        arrays = list(arrays)
-    found = [plain(x) for x in arrays]
-    recording = recording_of(found)
-    common = np.dtype(dtype) if dtype is not None else common_dtype(*map(_strong, found))
-    return [lift(x, recording, common) for x in found]
-
-
-def _strong(x: Any) -> Any:
-    return x if hasattr(x, "dtype") else np.asarray(x)
-
-
-@implements(np.concatenate)
-def concatenate(
-    arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind"
-) -> Any:
-    if out is not None:
-        refuse_keywords("np.concatenate", {"out": out})
-    found = _joined(arrays, dtype)
-    if axis is None:
-        found, axis = [np.ravel(x) for x in found], 0
-    if any(x.ndim == 0 for x in found):
-        raise ShapeError("zero-dimensional arrays cannot be concatenated; use np.stack")
-    axis = normalize_axis(axis, found[0].ndim)
-    if any(x.ndim != found[0].ndim for x in found):
-        listed = ", ".join(str(x.type) for x in found)
-        raise ShapeError(f"cannot concatenate {listed}: different numbers of dimensions")
-    return found[0] if len(found) == 1 else structure.concatenate(*found, axis=axis)
-
-
-@implements(np.stack)
-def stack(
-    arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
-) -> Any:
-    if out is not None:
-        refuse_keywords("np.stack", {"out": out})
-    found = _joined(arrays, dtype)
-    if len({x.shape for x in found}) > 1:
-        listed = ", ".join(str(x.type) for x in found)
-        raise ShapeError(f"np.stack takes arrays of one shape, not {listed}")
-    axis = normalize_axis(axis, found[0].ndim + 1)
-    return concatenate([expand_dims(x, axis) for x in found], axis)
-
-
-@implements(np.vstack)
-def vstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    return concatenate([atleast_2d(x) for x in _joined(tup, dtype)], 0)
-
-
-@implements(np.hstack)
-def hstack(tup: Any, *, dtype: Any = None, casting: str = "same_kind") -> Any:
-    found = [atleast_1d(x) for x in _joined(tup, dtype)]
-    return concatenate(found, 0 if found[0].ndim == 1 else 1)
-
-
-@implements(np.dstack)
-def dstack(tup: Any) -> Any:
-    return concatenate([atleast_3d(x) for x in _joined(tup, None)], 2)
-
-
-@implements(np.column_stack)
-def column_stack(tup: Any) -> Any:
-    found = _joined(tup, None)
-    return concatenate([x if x.ndim >= 2 else np.reshape(x, (-1, 1)) for x in found], 1)
-
-
-@implements(np.block)
-def block(arrays: Any) -> Any:
-    def depth(x: Any) -> int:
-        return 1 + depth(x[0]) if isinstance(x, list) else 0
-
-    def join(x: Any, axis: int) -> Any:
-        if not isinstance(x, list):
-            missing = total - np.ndim(x)
-            return np.reshape(x, (1,) * missing + np.shape(x)) if missing > 0 else x
-        return np.concatenate([join(item, axis + 1) for item in x], axis)
-
-    total = depth(arrays)
-    return join(arrays, -total)
-
-
-@implements(np.append)
-def append(arr: Any, values: Any, axis: Any = None) -> Any:
-    return concatenate([plain(arr), plain(values)], axis)
-
-
-@implements(np.meshgrid)
-def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = "xy") -> Any:
-    order = list(range(len(xi)))
-    if indexing == "xy" and len(xi) > 1:
-        order[0], order[1] = 1, 0
-    shape_ = [1] * len(xi)
-    for i, x in enumerate(xi):
-        shape_[order[i]] = np.size(x)
-    found = []
-    for i, x in enumerate(xi):
-        along = [1] * len(xi)
-        along[order[i]] = np.size(x)
-        found.append(np.reshape(x, along))
-    return tuple(found) if sparse else tuple(np.broadcast_to(x, tuple(shape_)) for x in found)
-
-
-# splitting --------------------------------------------------------------------------------
-
-
-def _part(a: Traced, axis: int, start: int, stop: int) -> Any:
-    return a[(slice(None),) * axis + (slice(start, stop),)]
-
-
-@implements(np.array_split)
-def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Any]:
-    axis = normalize_axis(axis, ary.ndim)
-    n = ary.shape[axis]
-    try:
-        count = operator.index(indices_or_sections)
-    except TypeError:
-        places = [operator.index(i) for i in indices_or_sections]
-        bounds = [0, *places, n]
-    else:
-        each, more = divmod(n, count)
-        bounds = [i * each + min(i, more) for i in range(count + 1)]
-    return [_part(ary, axis, a, b) for a, b in itertools.pairwise(bounds)]
-
-
-@implements(np.split)
-def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> list[Any]:
-    if isinstance(indices_or_sections, (int, np.integer)) and ary.shape[axis] % int(
-        indices_or_sections
-    ):
-        raise ShapeError(
-            f"cannot split axis {axis} of {ary.type} into {indices_or_sections} equal parts; "
-            "np.array_split allows unequal ones"
-        )
-    return array_split(ary, indices_or_sections, axis)
-
-
-@implements(np.hsplit)
-def hsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    return split(ary, indices_or_sections, 0 if ary.ndim == 1 else 1)
-
-
-@implements(np.vsplit)
-def vsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    return split(ary, indices_or_sections, 0)
-
-
-@implements(np.dsplit)
-def dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
-    return split(ary, indices_or_sections, 2)
-
-
-@implements(np.unstack)
-def unstack(x: Any, /, *, axis: int = 0) -> Any:
-    return tuple(np.moveaxis(x, axis, 0))
-
-
-# repeating and rolling --------------------------------------------------------------------
-
-
-@implements(np.tile)
-def tile(A: Any, reps: Any) -> Any:
-    reps = _shape_of(reps)
-    ndim_ = max(A.ndim, len(reps))
-    lengths = (1,) * (ndim_ - A.ndim) + A.shape
-    times = (1,) * (ndim_ - len(reps)) + reps
-    apart = tuple(n for pair in zip([1] * ndim_, lengths, strict=True) for n in pair)
-    wide = tuple(n for pair in zip(times, lengths, strict=True) for n in pair)
-    grown = structure.broadcast_to(structure.reshape(A, apart), wide)
-    return structure.reshape(grown, tuple(t * n for t, n in zip(times, lengths, strict=True)))
-
-
-@implements(np.repeat)
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
-    if axis is None:
-        a, axis = ravel(a), 0
-    axis = normalize_axis(axis, a.ndim)
-    index = np.repeat(np.arange(a.shape[axis]), repeats)
-    return np.take(a, index, axis)
-
-
-@implements(np.flip)
-def flip(m: Any, axis: Any = None) -> Any:
-    for k in normalize_axes(axis, m.ndim):
-        m = flip_axis(m, k)
-    return m
-
-
-@implements(np.fliplr)
-def fliplr(m: Any) -> Any:
-    return flip(m, 1)
-
-
-@implements(np.flipud)
-def flipud(m: Any) -> Any:
-    return flip(m, 0)
-
-
-@implements(np.rot90)
-def rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
-    a, b = (normalize_axis(x, m.ndim) for x in axes)
-    turns = k % 4
-    if turns == 0:
-        return m
-    if turns == 2:
-        return flip(flip(m, a), b)
-    return swapaxes(flip(m, b), a, b) if turns == 1 else flip(swapaxes(m, a, b), b)
-
-
-@implements(np.roll)
-def roll(a: Any, shift: Any, axis: Any = None) -> Any:
-    if axis is None:
-        return structure.reshape(roll(ravel(a), shift, 0), a.shape)
-    shifts = shift if isinstance(shift, (tuple, list)) else (shift,)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    if len(shifts) == 1:
-        shifts = tuple(shifts) * len(axes)
-    for s, k in zip(shifts, axes, strict=True):
-        k = normalize_axis(k, a.ndim)
-        n = a.shape[k]
-        s = operator.index(s) % n if n else 0
-        if s:
-            a = concatenate([_part(a, k, n - s, n), _part(a, k, 0, n - s)], k)
-    return a
-
-
-# padding ----------------------------------------------------------------------------------
-
-
-@implements(np.pad)
-def pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
-    """All modes that move entries (constant, edge, reflect, symmetric, wrap)."""
-    if isinstance(pad_width, dict):
-        pad_width = [pad_width.get(k, pad_width.get(k - array.ndim, 0)) for k in range(array.ndim)]
-        pad_width = [(w, w) if isinstance(w, int) else w for w in pad_width]
-    widths = np.broadcast_to(np.asarray(pad_width, int), (array.ndim, 2)).tolist()
-    values = keywords.pop("constant_values", 0) if mode == "constant" else 0
-    if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
-        from chainrule.core.dispatch import unsupported
-
-        unsupported(f"np.pad(mode={mode!r})")
-    refuse_keywords("np.pad", keywords)
-    if mode == "constant" and not isinstance(values, Traced):
-        values = np.broadcast_to(np.asarray(values, array.dtype), (array.ndim, 2))
-    for k, (before, after) in enumerate(widths):
-        if before < 0 or after < 0:
-            raise ShapeError("pad widths cannot be negative")
-        if not before and not after:
-            continue
-        if mode == "constant":
-            array = _pad_constant(array, k, (before, after), values)
-        else:
-            index = np.pad(np.arange(array.shape[k]), (before, after), mode)
-            array = np.take(array, index, k)
-    return array
-
-
-def _pad_constant(array: Any, k: int, widths: Sequence[int], values: Any) -> Any:
-    parts = [array]
-    for side, width in enumerate(widths):
-        edge = tuple(width if a == k else n for a, n in enumerate(array.shape))
-        value = values if isinstance(values, Traced) else values[k, side]
-        strip = structure.broadcast_to(lift(value, array.recording, array.dtype), edge)
-        parts.insert(0, strip) if side == 0 else parts.append(strip)
-    return concatenate([p for p in parts if p.shape[k]], k)
 
 
 # diagonals and triangles ------------------------------------------------------------------
@@ -482,7 +210,7 @@ def diag(v: Any, k: int = 0) -> Any:
     if v.ndim != 1:
         raise ShapeError(f"np.diag takes a vector or a matrix, not {v.type}")
     square = diagonal_matrix(v)
-    return pad(square, ((max(-k, 0), max(k, 0)), (max(k, 0), max(-k, 0)))) if k else square
+    return np.pad(square, ((max(-k, 0), max(k, 0)), (max(k, 0), max(-k, 0)))) if k else square
 
 
 @implements(np.diagflat)
@@ -517,7 +245,7 @@ def _like(value: Any) -> Any:
         *,
         device: Any = None,
     ) -> Any:
-        return np.full(a.shape if shape is None else _shape_of(shape), value, dtype or a.dtype)
+        return np.full(a.shape if shape is None else shape_of(shape), value, dtype or a.dtype)
 
     return function
 
@@ -537,11 +265,8 @@ def full_like(
     *,
     device: Any = None,
 ) -> Any:
-    wanted = np.shape(a) if shape is None else _shape_of(shape)
+    wanted = np.shape(a) if shape is None else shape_of(shape)
     dtype = np.dtype(dtype if dtype is not None else a.dtype)
     if not is_traced(fill_value):
         return np.full(wanted, fill_value, dtype)
     return structure.broadcast_to(lift(fill_value, fill_value.recording, dtype), wanted)
-
-
-__all__ = ["scalar_like"]

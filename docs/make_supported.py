@@ -1,0 +1,134 @@
+"""Writes docs/supported.md from the tables that dispatch NumPy's functions to ours.
+
+python docs/make_supported.py
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+import chainrule.ops  # noqa: F401  (fills the tables)
+from chainrule.core import traced
+from chainrule.core.dispatch import (
+    FUNCTIONS,
+    IN_PLACE,
+    METHODS,
+    SCIPY_UFUNCS,
+    UFUNCS,
+    public_name,
+)
+from chainrule.core.hints import HINTS
+
+PAGE = Path(__file__).with_name("supported.md")
+GROUPS = {
+    "ufuncs": "Element by element (ufuncs)",
+    "arithmetic": "Rounding, comparing, kinds of numbers",
+    "reductions": "Along axes: sums, extrema, orderings, running totals",
+    "statistics": "Averages, quantiles, covariance, leaving NaN out",
+    "indexing": "Choosing and reading",
+    "shaping": "Shapes, axes, diagonals, triangles, constants of the same shape",
+    "joining": "Joining and splitting",
+    "repeating": "Repeating, turning, rolling, padding",
+    "products": "Products and convolutions",
+    "differences": "Finite differences",
+    "algebra": "Linear algebra",
+    "grids": "Ranges, grids, windows, polynomials, functions by axis",
+}
+NAMESPACES = {"np": np, "np.linalg": np.linalg, "np.lib.stride_tricks": np.lib.stride_tricks}
+REFUSED_METHODS = {*traced._IN_PLACE, *traced._MEMORY, "item", "tolist"}
+INTRO = """\
+# What is supported
+
+Functions are written with the real NumPy and SciPy; these are recorded on traced values, with
+derivatives of every order where there are any. Everything else raises an error that names the
+function, your line and what to write instead; a keyword that is not supported raises too, and none
+is ever ignored. This page is written by `docs/make_supported.py` from the tables that do the work,
+and a test compares them.
+
+Not supported anywhere: `out=` and `where=` of ufuncs (use `np.where`), `order=` of sorts, complex
+numbers, float16 and long doubles, writing into arrays. What the derivative is where calculus leaves
+a choice is in [conventions.md](conventions.md).
+"""
+
+
+def public_names() -> Iterator[tuple[str, str]]:
+    """Every name under which NumPy offers a function that is recorded, and its group."""
+    for prefix, namespace in NAMESPACES.items():
+        for name in dir(namespace):
+            function = getattr(namespace, name)
+            if name.startswith("_") or not callable(function):
+                continue
+            if function in UFUNCS:
+                yield f"{prefix}.{name}", "ufuncs"
+            elif function in FUNCTIONS:
+                yield f"{prefix}.{name}", FUNCTIONS[function].__module__.rpartition(".")[2]
+
+
+def methods() -> list[str]:
+    """The attributes and methods of an array that a traced value has."""
+    wanted = [n for n in dir(np.ndarray) if not n.startswith("_") and n not in REFUSED_METHODS]
+    return [name for name in wanted if hasattr(traced.Traced, name)]
+
+
+def special_names() -> list[str]:
+    names = [n for n in dir(scipy.special) if not n.startswith("_")]
+    return [n for n in names if getattr(getattr(scipy.special, n), "__name__", "") in SCIPY_UFUNCS]
+
+
+def refused() -> Iterator[str]:
+    """A table row for each remedy, with all the functions that it serves."""
+    served: dict[str, list[str]] = {}
+    for name, hint in sorted(HINTS.items()):
+        served.setdefault(hint, []).append(name)
+    served["Build a new value: `np.where`, `np.concatenate`, `np.stack`"] = sorted(
+        [public_name(f) for f in IN_PLACE] + [f"x.{name}" for name in traced._IN_PLACE]
+    )
+    for hint, names in served.items():
+        yield f"| {_listed(names)} | {hint} |"
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def render() -> str:
+    names = list(public_names())
+    parts = [INTRO]
+    for group, title in GROUPS.items():
+        parts.append(f"## {title}\n\n{_listed(n for n, g in names if g == group)}\n")
+    parts.append(
+        "## Methods of ufuncs\n\n"
+        f"{_listed(METHODS)}: `np.add.reduce`, `np.multiply.outer`, ...; `at` writes in place and "
+        "is refused. add, multiply, maximum, minimum, the logical ones and logaddexp reduce in one "
+        "step; any other ufunc of two arguments is folded along the axis, one step an entry.\n"
+    )
+    parts.append(
+        f"## Attributes and methods of arrays\n\n{_listed(methods())}\n\n"
+        "All operators (`+ - * / // % ** @ & | ^ ~ << >>`, comparisons, `abs`, `divmod`, `round`, "
+        "`in`, `len`, iteration). `x += v` makes a new value; `x[i] = v` is refused.\n"
+    )
+    parts.append(
+        "## Indexing\n\nIntegers, slices with any step, `...`, `None`, lists and arrays of "
+        "integers (traced ones too), masks, and all of them mixed as NumPy does. A mask decides "
+        "about the shape, so its values must be known: under `cr.jit` use `np.where` instead.\n"
+    )
+    parts.append(
+        "## `scipy.special`\n\n"
+        f"{_listed(special_names())}, with `SCIPY_ARRAY_API` unset or 1; and as functions of ours "
+        "`cr.nn.logsumexp`, `cr.nn.softmax`, `cr.nn.log_softmax`.\n"
+    )
+    parts.append(
+        "## Refused, and what to write instead\n\n| function | instead |\n|---|---|\n"
+        + "\n".join(refused())
+        + "\n"
+    )
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")

@@ -1,0 +1,76 @@
+"""What to write instead of the functions of NumPy and SciPy that are not recorded."""
+
+from __future__ import annotations
+
+_COMPLEX = "Its result is complex, and chainrule differentiates real numbers. "
+_VALUES = (
+    "The length of its result depends on values; call it on plain arrays before the function "
+    "that is differentiated"
+)
+_COUNTS = "Counts jump and carry no derivative; call it on plain arrays outside the function"
+_FILES = "Return the values from the function and write them outside"
+_BITS = "It looks at the bits of a number, which carry no derivative; call it outside the function"
+_DATES = "Dates carry no derivative; turn them into numbers before the function"
+_MEMORY = "A traced value has no memory of its own"
+_LEAST_SQUARES = (
+    "Build the matrix with np.vander(x, degree + 1) and take np.linalg.lstsq(matrix, y)[0], or "
+    "np.linalg.pinv(matrix) @ y under jit"
+)
+
+HINTS: dict[str, str] = {
+    "np.linalg.eig": _COMPLEX + "For symmetric matrices use np.linalg.eigh; for singular values "
+    "np.linalg.svd",
+    "np.linalg.eigvals": _COMPLEX + "For symmetric matrices use np.linalg.eigvalsh; for singular "
+    "values np.linalg.svd(a, compute_uv=False)",
+    "np.roots": _COMPLEX + "Find the roots outside, and polish them inside with a Newton step, "
+    "which carries the derivative",
+    "np.polyfit": _LEAST_SQUARES,
+    "np.polydiv": "Divide the polynomials outside the function",
+    "np.sort_complex": _COMPLEX + "Use np.sort",
+    "np.einsum_path": "np.einsum itself orders its products; call einsum_path on plain arrays",
+    "np.frexp": _BITS,
+    "np.nextafter": _BITS,
+    "np.spacing": _BITS,
+    "np.bitwise_count": _BITS,
+    "np.packbits": _BITS,
+    "np.unpackbits": _BITS,
+    "np.gcd": "Whole numbers carry no derivative; call it on plain integers",
+    "np.lcm": "Whole numbers carry no derivative; call it on plain integers",
+    "np.lexsort": "Sort by one key with np.argsort, or call it on plain arrays",
+    "np.trim_zeros": _VALUES,
+    "np.min_scalar_type": "Use x.dtype",
+    "np.fft.fftshift": "Use np.roll(x, x.shape[axis] // 2, axis)",
+    "np.fft.ifftshift": "Use np.roll(x, -(x.shape[axis] // 2), axis)",
+    "np.full": "Use np.broadcast_to(x, shape)",
+    "np.vectorize": "np.vectorize calls its function once per number and collects the results in "
+    "an array; call the function on the whole array, as NumPy's functions work element by "
+    "element, or use np.apply_along_axis or np.stack",
+    "scipy.special.logsumexp": "Use cr.nn.logsumexp",
+    "scipy.special.softmax": "Use cr.nn.softmax(x, axis); its axis is the last unless given",
+    "scipy.special.log_softmax": "Use cr.nn.log_softmax(x, axis); its axis is the last unless "
+    "given",
+    "scipy.special.loggamma": "Use scipy.special.gammaln",
+}
+for _name in (
+    "fft", "fft2", "fftn", "ifft", "ifft2", "ifftn", "rfft", "rfft2", "rfftn", "irfft", "irfft2",
+    "irfftn", "hfft", "ihfft",
+):  # fmt: skip
+    HINTS[f"np.fft.{_name}"] = (
+        _COMPLEX + "For a filter use np.convolve; a transform of fixed length is a product with a "
+        "matrix of cosines or sines"
+    )
+for _name in (
+    "unique", "unique_all", "unique_counts", "unique_inverse", "unique_values", "union1d",
+    "intersect1d", "setdiff1d", "setxor1d",
+):  # fmt: skip
+    HINTS[f"np.{_name}"] = _VALUES
+for _name in ("histogram", "histogram2d", "histogramdd", "histogram_bin_edges"):
+    HINTS[f"np.{_name}"] = _COUNTS
+for _name in ("save", "savez", "savez_compressed", "savetxt"):
+    HINTS[f"np.{_name}"] = _FILES
+for _name in ("busday_count", "busday_offset", "is_busday", "datetime_as_string", "isnat"):
+    HINTS[f"np.{_name}"] = _DATES
+for _name in ("may_share_memory", "shares_memory"):
+    HINTS[f"np.{_name}"] = _MEMORY
+for _name in ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device"):
+    HINTS[f"x.{_name}"] = _MEMORY + "; return the array from the function and do that outside"

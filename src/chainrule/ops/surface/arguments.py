@@ -1,0 +1,43 @@
+"""What NumPy's optional arguments mean: given or not, supported or refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.dispatch import refuse_keywords
+from chainrule.core.recording import known_value
+from chainrule.core.traced import Traced
+from chainrule.errors import DtypeError
+
+NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
+
+
+def given(x: Any) -> bool:
+    """Whether an optional argument was given: neither None nor NumPy's marker."""
+    return x is not None and x is not NOT_GIVEN
+
+
+def selects(where: Any) -> bool:
+    """Whether ``where=`` was given and leaves anything out."""
+    return given(where) and where is not True
+
+
+def refuse(function: str, **keywords: Any) -> None:
+    """Raise for keywords of NumPy's signature that are given and that we don't support."""
+    refuse_keywords(function, {k: v for k, v in keywords.items() if given(v)})
+
+
+def constant(x: Any, wanted: str) -> Any:
+    """The array behind an argument that decides about shapes, or an error that teaches."""
+    return known_value(x, wanted) if isinstance(x, Traced) else x
+
+
+def check_cast(found: Any, wanted: Any, casting: str) -> None:
+    """NumPy's rule for ``dtype=``: the cast must be one that ``casting`` allows."""
+    if not np.can_cast(found, wanted, casting):  # type: ignore[arg-type]
+        raise DtypeError(
+            f"dtype={np.dtype(wanted)} would cast {found}, which is not {casting}: cast with "
+            "x.astype(...) first"
+        )

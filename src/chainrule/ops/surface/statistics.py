@@ -1,0 +1,300 @@
+"""Averages, quantiles and covariances, and the functions that leave NaN out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.dispatch import implements
+from chainrule.core.traced import Traced
+from chainrule.core.types import normalize_axes
+from chainrule.errors import ShapeError, UnsupportedError
+from chainrule.ops.coerce import float_of, plain
+from chainrule.ops.surface.arguments import given, refuse
+from chainrule.ops.surface.reductions import (
+    cumprod,
+    cumsum,
+    keep,
+    max_,
+    mean,
+    min_,
+    prod,
+    sort,
+    std,
+    sum_,
+    together,
+    var,
+)
+
+
+@implements(np.average)
+def average(
+    a: Any, axis: Any = None, weights: Any = None, returned: bool = False, *, keepdims: Any = False
+) -> Any:
+    keepdims = bool(given(keepdims) and keepdims)
+    a = plain(a)
+    if weights is None:
+        found = np.mean(a, axis=axis, keepdims=keepdims)
+        count = np.size(a) / max(np.size(found), 1)
+        return (found, np.full(found.shape, count, found.dtype)) if returned else found
+    weights = _weights(plain(weights), np.shape(a), axis)
+    total = np.sum(weights, axis=axis, keepdims=keepdims)
+    found = np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims) / total
+    return (found, np.broadcast_to(total, np.shape(found))) if returned else found
+
+
+def _weights(weights: Any, shape: tuple[int, ...], axis: Any) -> Any:
+    """The weights in the shape of the array; as a rule one for each place along ``axis``."""
+    if np.shape(weights) == shape:
+        return weights
+    axes = normalize_axes(axis, len(shape))
+    if axis is None or np.shape(weights) != tuple(shape[k] for k in axes):
+        raise ShapeError(
+            f"weights of shape {np.shape(weights)} for an array of shape {shape} along axis "
+            f"{axis}: give them the shape of the array, or of its axis"
+        )
+    aligned = tuple(n if k in axes else 1 for k, n in enumerate(shape))
+    return np.broadcast_to(np.reshape(weights, aligned), shape)
+
+
+# quantiles --------------------------------------------------------------------------------
+
+
+def _in_order(a: Any, axes: tuple[int, ...]) -> Any:
+    """The entries along ``axes`` sorted, in a last axis of their own; NaN comes last."""
+    flat = together(a, axes) if axes else np.expand_dims(a, -1)
+    if not flat.shape[-1]:
+        raise ShapeError(f"a quantile of no elements: {a.type}")
+    return sort(flat, -1)
+
+
+@implements(np.median)
+def median(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: bool = False
+) -> Any:
+    refuse("np.median", out=out)
+    a = float_of(a)
+    axes = normalize_axes(axis, a.ndim)
+    ordered = _in_order(a, axes)
+    n = ordered.shape[-1]
+    found = np.mean(ordered[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
+    found = np.where(np.isnan(ordered[..., -1]), ordered[..., -1], found)
+    return keep(found, a.shape, axes, keepdims)
+
+
+_PLACES: dict[str, Callable[[Any], Any]] = {
+    "linear": lambda place: place,
+    "lower": np.floor,
+    "higher": np.ceil,
+    "nearest": np.rint,
+    "midpoint": lambda place: 0.5 * (np.floor(place) + np.ceil(place)),
+}
+
+
+@implements(np.quantile)
+def quantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: bool = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Any:
+    refuse("np.quantile", out=out, weights=weights, interpolation=interpolation)
+    a, q, dtype = _prepared(a, q, method)
+    axes = normalize_axes(axis, a.ndim)
+    ordered = _in_order(a, axes)
+    n = ordered.shape[-1]
+    place = _PLACES[method](q * (n - 1))
+    low = np.floor(place).astype(int)
+    high = np.minimum(low + 1, n - 1)
+    found = _between(lambda k: ordered[..., k], low, high, place, dtype)
+    last = ordered[..., -1]
+    last = np.reshape(last, last.shape + (1,) * q.ndim)
+    return _quantiles_first(np.where(np.isnan(last), last, found), a, axes, q.ndim, keepdims)
+
+
+def _between(read: Any, low: Any, high: Any, place: Any, dtype: Any) -> Any:
+    """The value at ``place`` between the entries ``low`` and ``high``, from the nearer one."""
+    share = np.astype(place - low, dtype)
+    near, rest = np.where(share >= 0.5, high, low), np.where(share >= 0.5, share - 1, share)
+    below = read(low)
+    moved = read(near) + (read(high) - below) * rest
+    return np.where(share == 0, np.astype(below, dtype), moved)
+
+
+def _prepared(a: Any, q: Any, method: str) -> tuple[Any, np.ndarray, Any]:
+    """The array as floats, the quantiles as float64, and the dtype of the result."""
+    if isinstance(q, Traced):
+        raise UnsupportedError("the quantile itself must be a plain number, not a traced value")
+    if method not in _PLACES:
+        raise UnsupportedError(f"method={method!r} is not recorded; use one of {sorted(_PLACES)}")
+    a = float_of(a)
+    dtype = a.dtype if type(q) in (int, float) else np.result_type(a.dtype, np.asarray(q))
+    q = np.asarray(q, np.float64)
+    if q.size and not (q.min() >= 0 and q.max() <= 1):
+        raise ShapeError(f"quantiles must be between 0 and 1, percentiles to 100: {q}")
+    return a, q, dtype
+
+
+def _quantiles_first(found: Any, a: Any, axes: Any, q_ndim: int, keepdims: bool) -> Any:
+    rest = found.ndim - q_ndim
+    found = np.transpose(found, (*range(rest, found.ndim), *range(rest)))
+    if not keepdims:
+        return found
+    kept = tuple(1 if k in axes else n for k, n in enumerate(a.shape))
+    return np.reshape(found, found.shape[:q_ndim] + kept)
+
+
+@implements(np.nanquantile)
+def nanquantile(
+    a: Any,
+    q: Any,
+    axis: Any = None,
+    out: Any = None,
+    overwrite_input: bool = False,
+    method: str = "linear",
+    keepdims: Any = False,
+    *,
+    weights: Any = None,
+    interpolation: Any = None,
+) -> Any:
+    """Each column has as many entries as are not NaN; these sort before the others."""
+    refuse("np.nanquantile", out=out, weights=weights, interpolation=interpolation)
+    a, q, dtype = _prepared(a, q, method)
+    axes = normalize_axes(axis, a.ndim)
+    ordered = _in_order(a, axes)
+    count = np.sum(np.logical_not(np.isnan(ordered)), axis=-1)
+    highest = np.maximum(count - 1, 0)
+    place = _PLACES[method](np.multiply.outer(highest, q))
+    low = np.floor(place).astype(int)
+    high = np.minimum(low + 1, np.reshape(highest, highest.shape + (1,) * q.ndim))
+    flat = (*ordered.shape[:-1], -1)
+
+    def read(k: Any) -> Any:
+        return np.reshape(np.take_along_axis(ordered, np.reshape(k, flat), -1), place.shape)
+
+    found = _between(read, low, high, place, dtype)
+    return _quantiles_first(found, a, axes, q.ndim, bool(given(keepdims) and keepdims))
+
+
+@implements(np.nanmedian)
+def nanmedian(
+    a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
+) -> Any:
+    return nanquantile(a, 0.5, axis, out, keepdims=keepdims)
+
+
+def _percentile(quantile: Any) -> Any:
+    def function(a: Any, q: Any, axis: Any = None, *args: Any, **keywords: Any) -> Any:
+        q = q / 100 if isinstance(q, (int, float)) else np.true_divide(q, 100)
+        return quantile(a, q, axis, *args, **keywords)
+
+    return function
+
+
+percentile = implements(np.percentile)(_percentile(quantile))
+nanpercentile = implements(np.nanpercentile)(_percentile(nanquantile))
+
+
+# Leaving NaN out --------------------------------------------------------------------------
+
+
+def _filled(run: Any, value: float) -> Any:
+    """``run`` on the array with a value in the place of NaN that changes no result."""
+
+    def function(a: Any, *args: Any, **keywords: Any) -> Any:
+        return run(np.where(np.isnan(a), np.asarray(value, a.dtype), a), *args, **keywords)
+
+    return function
+
+
+nansum = implements(np.nansum)(_filled(sum_, 0))
+nanprod = implements(np.nanprod)(_filled(prod, 1))
+nancumsum = implements(np.nancumsum)(_filled(cumsum, 0))
+nancumprod = implements(np.nancumprod)(_filled(cumprod, 1))
+
+
+def _counting(run: Any) -> Any:
+    """``run`` over the entries that are numbers, by its ``where=``."""
+
+    def function(a: Any, *args: Any, **keywords: Any) -> Any:
+        wanted = keywords.pop("where", True)
+        where = np.logical_and(np.logical_not(np.isnan(a)), wanted)
+        clean = np.where(np.isnan(a), np.zeros((), a.dtype), a)
+        return run(clean, *args, where=where, **keywords)
+
+    return function
+
+
+nanmean = implements(np.nanmean)(_counting(mean))
+nanvar = implements(np.nanvar)(_counting(var))
+nanstd = implements(np.nanstd)(_counting(std))
+
+
+def _nan_extremum(run: Any, empty: float) -> Any:
+    filled = _filled(run, empty)
+
+    def function(a: Any, axis: Any = None, out: Any = None, **keywords: Any) -> Any:
+        found = filled(a, axis, out, **keywords)
+        if "initial" in keywords:
+            return found
+        nothing = np.all(np.isnan(a), axis=axis, keepdims=keywords.get("keepdims", False))
+        return np.where(nothing, np.asarray(np.nan, a.dtype), found)
+
+    return function
+
+
+nanmax = implements(np.nanmax)(_nan_extremum(max_, -np.inf))
+nanmin = implements(np.nanmin)(_nan_extremum(min_, np.inf))
+
+
+# Covariance -------------------------------------------------------------------------------
+
+
+@implements(np.cov)
+def cov(
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Any:
+    x = np.atleast_2d(m) if rowvar or np.ndim(m) < 2 else np.transpose(m)
+    if y is not None:
+        y = np.atleast_2d(y) if rowvar or np.ndim(y) < 2 else np.transpose(y)
+        x = np.concatenate([x, y])
+    x = np.astype(x, np.float64 if dtype is None else dtype)
+    freedom = ddof if ddof is not None else 0 if bias else 1
+    if fweights is None and aweights is None:
+        d = x - np.mean(x, axis=1, keepdims=True)
+        return np.squeeze(d @ d.T) / max(x.shape[1] - freedom, 0)
+    aweights = None if aweights is None else np.astype(_array(aweights), np.float64)
+    w = np.multiply(1.0 if fweights is None else fweights, 1.0 if aweights is None else aweights)
+    total = np.sum(w)
+    taken = freedom * (1.0 if aweights is None else np.sum(w * aweights) / total)
+    d = x - np.average(x, axis=1, weights=w)[:, None]
+    return np.squeeze((d * w) @ d.T) / (total - taken)
+
+
+def _array(x: Any) -> Any:
+    return x if isinstance(x, Traced) else np.asarray(plain(x))
+
+
+@implements(np.corrcoef)
+def corrcoef(x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Any:
+    c = cov(x, y, rowvar, dtype=dtype)
+    if np.ndim(c) == 0:
+        return c / c
+    deviation = np.sqrt(np.diagonal(c))
+    return np.clip(c / np.outer(deviation, deviation), -1, 1)

@@ -1,0 +1,27 @@
+"""What every test runs under: reproducible examples, and nothing left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from chainrule.core.recording import active
+
+settings.register_profile("chainrule", derandomize=True, deadline=None, database=None)
+settings.load_profile("chainrule")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    """No recording stays open, whatever a test raised, and nobody touches NumPy's global
+    random state or its error settings."""
+    state = np.random.get_state()  # noqa: NPY002
+    errors = np.geterr()
+    yield
+    assert active() is None, "a recording was left open"
+    assert np.geterr() == errors, "floating-point error settings were left changed"
+    now = np.random.get_state()  # noqa: NPY002
+    assert np.array_equal(state[1], now[1]), "the global random state was used"  # type: ignore[index]

@@ -1,0 +1,154 @@
+"""Run by ``test_scipy.py`` in a process of its own, as SciPy reads SCIPY_ARRAY_API on import.
+
+Checks the ufuncs of ``scipy.special`` on traced values: values against SciPy itself, first and
+second derivatives against mpmath, and the functions that are refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import mpmath as mp
+import numpy as np
+import pytest
+import scipy
+import scipy.special as special
+
+import chainrule as cr
+
+mp.mp.dps = 40
+
+
+def _ndtri(p: Any) -> Any:
+    return mp.sqrt(2) * mp.erfinv(2 * p - 1)
+
+
+def _rel_entr(x: Any, y: Any) -> Any:
+    return x * mp.log(x / y)
+
+
+# name: the same function in mpmath, and the arguments where it is compared
+ONE: dict[str, tuple[Callable[..., Any], list[float]]] = {
+    "expit": (lambda x: 1 / (1 + mp.exp(-x)), [-700.0, -30.0, -1.0, 0.0, 0.5, 20.0]),
+    "log_expit": (lambda x: -mp.log(1 + mp.exp(-x)), [-800.0, -1.0, 0.0, 2.5, 30.0]),
+    "logit": (lambda x: mp.log(x / (1 - x)), [1e-9, 0.2, 0.5, 0.9]),
+    "erf": (mp.erf, [-3.0, -0.5, 0.0, 1e-5, 1.5]),
+    "erfc": (mp.erfc, [-2.0, 0.0, 0.7, 9.0]),
+    "gammaln": (lambda x: mp.log(abs(mp.gamma(x))), [-1.5, 1e-3, 0.5, 1.0, 2.0, 7.3, 1e4]),
+    "digamma": (mp.digamma, [-0.5, 1e-2, 0.5, 1.0, 3.3, 900.0]),
+    "psi": (mp.digamma, [0.5, 4.0]),
+    "entr": (lambda x: -x * mp.log(x), [1e-6, 0.3, 1.0, 4.0]),
+    "erfinv": (mp.erfinv, [-0.9, 0.0, 0.4]),
+    "ndtr": (mp.ncdf, [-9.0, -1.0, 0.0, 2.0]),
+    "log_ndtr": (lambda x: mp.log(mp.ncdf(x)), [-9.0, -1.0, 0.0, 2.0]),
+    "ndtri": (_ndtri, [0.01, 0.5, 0.8]),
+    "gamma": (mp.gamma, [-1.5, 0.5, 1.0, 4.5]),
+    "exp10": (lambda x: mp.mpf(10) ** x, [-2.0, 0.5]),
+    "exp2": (lambda x: mp.mpf(2) ** x, [-2.0, 0.5]),
+    "expm1": (mp.expm1, [-1.0, 1e-9, 2.0]),
+    "log1p": (mp.log1p, [-0.5, 1e-9, 2.0]),
+    "cbrt": (mp.cbrt, [0.3, 8.0]),
+    "j0": (lambda x: mp.besselj(0, x), [0.5, 3.0]),
+    "j1": (lambda x: mp.besselj(1, x), [0.5, 3.0]),
+    "i0": (lambda x: mp.besseli(0, x), [0.5, 3.0]),
+    "i1": (lambda x: mp.besseli(1, x), [0.5, 3.0]),
+}
+TWO: dict[str, tuple[Callable[..., Any], list[tuple[float, float]]]] = {
+    "xlogy": (lambda x, y: x * mp.log(y), [(0.5, 2.0), (-3.0, 0.1), (0.0, 0.7)]),
+    "xlog1py": (lambda x, y: x * mp.log1p(y), [(0.5, 2.0), (-3.0, -0.9), (0.0, 0.7)]),
+    "betaln": (lambda x, y: mp.log(mp.beta(x, y)), [(0.5, 2.0), (1.5, 0.25)]),
+    "beta": (mp.beta, [(0.5, 2.0), (1.5, 0.25)]),
+    "rel_entr": (_rel_entr, [(0.5, 2.0), (1.5, 0.25), (1.0, 1.0)]),
+    "kl_div": (lambda x, y: _rel_entr(x, y) - x + y, [(0.5, 2.0), (1.5, 0.25)]),
+}
+REFUSED: dict[str, str] = {
+    "logsumexp": "cr.nn.logsumexp",
+    "softmax": "cr.nn.softmax",
+    "log_softmax": "cr.nn.log_softmax",
+    "loggamma": "scipy.special.gammaln",
+    "kv": "cr.custom_gradient",
+    "polygamma": "cannot become a NumPy array",
+}
+
+
+def close(got: Any, expected: Any, what: str, single: bool = False) -> None:
+    expected = np.array([float(v) for v in expected])
+    loose = 1e-5 if single else 2e-12
+    np.testing.assert_allclose(got, expected, rtol=loose, atol=1e-14, err_msg=what)
+
+
+def check_one(name: str) -> None:
+    exact, points = ONE[name]
+    f, x = getattr(special, name), np.array(points)
+    value, slope = cr.jvp(f, (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(value, f(x), rtol=1e-15)
+    close(slope, [mp.diff(exact, v) for v in points], f"slope of {name}")
+    bend = cr.grad(lambda x: np.sum(cr.grad(lambda x: np.sum(f(x)))(x)))(x)
+    close(bend, [mp.diff(exact, v, 2) for v in points], f"second derivative of {name}")
+    single = x[np.abs(x) < 20].astype(np.float32)
+    y, slope = cr.jvp(f, (single,), (np.ones_like(single),))
+    assert y.dtype == slope.dtype == np.float32, name
+    assert np.shape(cr.jvp(f, (0.5,), (1.0,))[0]) == ()
+    assert cr.jvp(f, (x[:0],), (x[:0],))[0].shape == (0,)
+
+
+def check_two(name: str) -> None:
+    exact, points = TWO[name]
+    f = getattr(special, name)
+    x, y = np.array(points).T
+    values = [f(x, y), cr.jvp(f, (x, y), (x, y))[0]]
+    # beside plain arrays and numbers, on either side
+    values.append(cr.vjp(lambda x: f(x, y), x)[0])
+    values.append(cr.vjp(lambda y: f(x, y), y)[0])
+    for value in values:
+        np.testing.assert_allclose(value, values[0], rtol=1e-14, atol=1e-15, err_msg=name)
+    assert cr.vjp(lambda x: f(x, 2.0), x)[0].shape == x.shape
+    assert cr.vjp(lambda x: f(0.5, x), y)[0].shape == y.shape
+    dx, dy = cr.grad(lambda x, y: np.sum(f(x, y)), (0, 1))(x, y)
+    close(dx, [mp.diff(exact, p, (1, 0)) for p in points], f"d/dx of {name}")
+    close(dy, [mp.diff(exact, p, (0, 1)) for p in points], f"d/dy of {name}")
+    mixed = cr.grad(lambda y: np.sum(cr.grad(lambda x: np.sum(f(x, y)))(x)))(y)
+    close(mixed, [mp.diff(exact, p, (1, 1)) for p in points], f"mixed derivative of {name}")
+    one = np.ones(2, np.float32)
+    assert cr.vjp(lambda x: f(x, one), one)[0].dtype == np.float32, name
+
+
+def check_refused(name: str, says: str) -> None:
+    f = getattr(special, name)
+    call = partial(f, 1) if name in ("kv", "polygamma") else f
+    for x in (np.array([0.5, 1.5]), 0.5):
+        with pytest.raises(cr.errors.RecordingError) as error:
+            cr.vjp(call, x)
+        assert says in str(error.value), str(error.value)
+        assert __file__ in str(error.value), str(error.value)
+
+
+def check_ours() -> None:
+    """The replacements give what SciPy's give."""
+    x = np.array([[0.5, -1.0, 3.0], [800.0, 2.0, -900.0]])
+    for name in ("logsumexp", "softmax", "log_softmax"):
+        ours, theirs = getattr(cr.nn, name), getattr(special, name)
+        expected = theirs(x, axis=-1)
+        np.testing.assert_allclose(ours(x, axis=-1), expected, rtol=1e-13)
+        traced = cr.vjp(partial(ours, axis=-1), x)[0]
+        np.testing.assert_allclose(traced, expected, rtol=1e-13)
+
+
+def main() -> None:
+    assert bool(scipy._lib._array_api.SCIPY_ARRAY_API) == bool(os.environ.get("SCIPY_ARRAY_API"))
+    for name in ONE:
+        check_one(name)
+    for name in TWO:
+        check_two(name)
+    for name, says in REFUSED.items():
+        check_refused(name, says)
+    check_ours()
+    print(f"{len(ONE) + len(TWO)} functions, SCIPY_ARRAY_API={os.environ.get('SCIPY_ARRAY_API')}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
