@@ -7,11 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from hypothesis import settings
+from threadpoolctl import threadpool_limits
 
 from chainrule.core.recording import active
 
 settings.register_profile("chainrule", derandomize=True, deadline=None, database=None)
 settings.load_profile("chainrule")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_blas_thread() -> Iterator[None]:
+    """The test processes already use all cores; BLAS threads that wait for one another spin."""
+    with threadpool_limits(1):
+        yield
 
 
 @pytest.fixture(autouse=True)
