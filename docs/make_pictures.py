@@ -29,7 +29,9 @@ def svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
     return "\n".join([head, f"<title>{title}</title>", ground, *parts, "</svg>", ""])
 
 
-def text(x: float, y: float, s: str, color: str = INK, size: int = 15, anchor: str = "middle") -> str:
+def text(
+    x: float, y: float, s: str, color: str = INK, size: int = 15, anchor: str = "middle"
+) -> str:
     return (
         f"<text x='{x:g}' y='{y:g}' fill='{color}' font-size='{size}' "
         f"text-anchor='{anchor}'>{s}</text>"
@@ -112,10 +114,12 @@ def chart(
         parts += [text(left - 8, sy(tick) + 5, label, RULE, 12, "end")]
     for k in np.unique(np.linspace(1, count, 5).round().astype(int)):
         parts.append(text(sx(k - 1), height - bottom + 18, f"{k}", RULE, 12))
-    for (name, v), color in zip(curves.items(), SERIES, strict=False):
+    for v, color in zip(curves.values(), SERIES, strict=False):
         points = " ".join(f"{sx(i):.1f},{sy(y):.1f}" for i, y in enumerate(v))
         parts.append(f"<polyline points='{points}' fill='none' stroke='{color}' stroke-width='2'/>")
-    ends = sorted((sy(v[-1]), name, color) for (name, v), color in zip(curves.items(), SERIES, strict=False))
+    ends = sorted(
+        (sy(v[-1]), name, color) for (name, v), color in zip(curves.items(), SERIES, strict=False)
+    )
     last = -100.0
     for y, name, color in ends:
         last = max(y, last + 17)
@@ -141,7 +145,11 @@ def initialisation() -> str:
     """Zero and constant weights don't learn; small random ones do (L0.5, L1.7)."""
     x, t = spirals()
     curves = {}
-    for name, init in (("zeros", "zeros"), ("constant", nn.initializer("constant", value=0.5)), ("random", "glorot_uniform")):
+    for name, init in (
+        ("zeros", "zeros"),
+        ("constant", nn.initializer("constant", value=0.5)),
+        ("random", "glorot_uniform"),
+    ):
         result = train.fit(
             nn.MLP((2, 16, 16, 2), activation="tanh", initializer=init),
             (x, t),
@@ -152,7 +160,9 @@ def initialisation() -> str:
             seed=1,
         )
         curves[name] = [row["train_loss"] for row in result.history]
-    return chart(curves, "Initial weights decide whether a network learns", "epoch", "cross-entropy")
+    return chart(
+        curves, "Initial weights decide whether a network learns", "epoch", "cross-entropy"
+    )
 
 
 def vanishing() -> str:
@@ -173,7 +183,9 @@ def vanishing() -> str:
 
         g = cr.grad(mean_loss)(params)
         curves[name] = [float(np.linalg.norm(layer["weights"])) for layer in g["layers"]]
-    return chart(curves, "Gradients through twelve hidden layers", "layer", "norm of gradient", log=True)
+    return chart(
+        curves, "Gradients through twelve hidden layers", "layer", "norm of gradient", log=True
+    )
 
 
 PICTURES = {"circuit": circuit, "initialisation": initialisation, "vanishing": vanishing}

@@ -92,9 +92,7 @@ def test_softmax_cross_entropy(dtype: Any, scale: float) -> None:
             m + mpmath.log(mpmath.fsum(mpmath.exp(v - m) for v in r))
             for r, m in zip(rows, tops, strict=True)
         ]
-        true = mpmath.fsum(
-            logs[i] - rows[i][j] for i in range(5) for j in range(4) if t[i, j]
-        )
+        true = mpmath.fsum(logs[i] - rows[i][j] for i in range(5) for j in range(4) if t[i, j])
         soft = [[float(mpmath.exp(v - z)) for v in r] for r, z in zip(rows, logs, strict=True)]
     eps = float(np.finfo(dtype).eps)
     assert value == pytest.approx(float(true), rel=16 * eps, abs=16 * eps * scale)
