@@ -40,6 +40,12 @@ AUTOGRAD_DIFFERS: dict[str, str] = {
     "np.linalg.cholesky": "symmetric in both triangles; ours reads one, as NumPy does",
 }
 
+JAX_DIFFERS: dict[str, str] = {
+    "np.linalg.cholesky": "symmetric in both triangles; ours reads one, as NumPy does",
+    "np.linalg.eigh": "symmetric in both triangles; ours reads one, as NumPy does",
+    "np.linalg.eigvalsh": "symmetric in both triangles; ours reads one, as NumPy does",
+}
+
 
 def _weights(y: Any, k: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(k)).uniform(-1, 1, np.shape(y))
@@ -110,7 +116,7 @@ def test_autograd(block: str, enough: int) -> None:
 def test_jax(block: str) -> None:
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
-    assert _compare(block, jax.numpy, jax.grad, {}) >= len(BLOCKS[block]) // 3
+    assert _compare(block, jax.numpy, jax.grad, JAX_DIFFERS) >= len(BLOCKS[block]) // 3
 
 
 # name: in NumPy, and in PyTorch, of arrays that ARRAYS in surface.py names

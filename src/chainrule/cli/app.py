@@ -16,6 +16,8 @@ COMMANDS = {
     "predict": "chainrule.cli.predict",
     "evaluate": "chainrule.cli.evaluate",
     "inspect": "chainrule.cli.inspect",
+    "explain": "chainrule.cli.explain",
+    "quiz": "chainrule.cli.quiz",
 }
 """Each command's module, which holds it under the name ``command``."""
 

@@ -80,6 +80,31 @@ def compile(f: Callable[..., Any], *args: Any, executor: str | None = None) -> C
     return Compiled(recorded.graph, run, recorded.in_tree, recorded.out_tree)
 
 
+def repeat(
+    f: Callable[..., Any], carry: Any, xs: Any, constants: Any, executor: str | None = None
+) -> Any:
+    """A loop of ``(ys, carry) = f(carry, x, constants)`` that the executor runs as one call.
+
+    Args:
+        carry, xs, constants: trees of arrays or types; ``xs`` is what one step takes.
+
+    Returns:
+        A callable on flat lists: ``(carry leaves, xs leaves, constant leaves) -> (ys leaves,
+        carry leaves)``, where each of xs and ys has a first axis of steps; None where the
+        executor has no such loop, or a step does not return its carry as it got it.
+    """
+    module = executor_named(executor)
+    if not hasattr(module, "repeat"):
+        return None
+    recorded = record(f, carry, xs, constants, rewrite=stability.rewrite)
+    graph = optimise(recorded.graph)
+    count = len(flatten(carry)[0])
+    kept = [y.type for y in graph.outputs[len(graph.outputs) - count :]]
+    if kept != [x.type for x in graph.inputs[:count]]:
+        return None
+    return module.repeat(graph, count, len(flatten(xs)[0]))
+
+
 def loop(
     step: Callable[[Any, Any], Any], carry: Any, data: Any, executor: str | None = None
 ) -> Any:

@@ -71,14 +71,14 @@ class ArrayData:
     def take(self, epoch: int, step: int) -> Batch:
         if self.batch_size >= len(self.x):
             return Batch(self.x, self.targets, self.weights)
-        rows = self._order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
+        rows = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
         return Batch(
             np.take(self.x, rows, axis=0),
             np.take(self.targets, rows, axis=0),
             None if self.weights is None else np.take(self.weights, rows),
         )
 
-    def _order(self, epoch: int) -> np.ndarray:
+    def order(self, epoch: int) -> np.ndarray:
         order = self._orders.get(epoch)
         if order is None:
             rng = np.random.Generator(np.random.Philox(key=key_of(self.seed, ORDER, epoch)))

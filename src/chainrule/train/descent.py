@@ -14,6 +14,7 @@ from chainrule.ops.random import key_of
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.run import compile as compile_
 from chainrule.run import loop
+from chainrule.train.chunks import Chunks
 from chainrule.train.data import MASKS, Batch, Data
 from chainrule.train.evaluation import quiet
 from chainrule.train.steps import Step
@@ -66,10 +67,12 @@ class _Steps:
         self.executor = executor
         self.keyed = getattr(step.model, "needs_key", True)
         self.made: dict[Any, Callable[[list[Any]], list[np.ndarray]]] = {}
+        self.chunks = Chunks(self.function, data, kept, seed, self.keyed, executor)
 
     def epoch(self, epoch: int) -> float:
         """All steps of an epoch; returns the mean loss, each minibatch's before its update."""
         total = weights = 0.0
+        begun = 0
 
         def advance(leaves: list[np.ndarray], i: int) -> list[np.ndarray]:
             nonlocal total, weights
@@ -85,7 +88,10 @@ class _Steps:
             return leaves
 
         with quiet():
-            loop(advance, self.kept.now, range(self.data.steps), executor=self.executor)
+            for value, weight in self.chunks.epoch(epoch):
+                total, weights, begun = total + weight * value, weights + weight, begun + 1
+            rest = range(begun, self.data.steps)
+            loop(advance, self.kept.now, rest, executor=self.executor)
         return total / weights if weights else 0.0
 
     def _run(self, leaves: list[np.ndarray], batch: Batch, key: Any) -> list[np.ndarray]:
