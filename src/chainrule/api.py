@@ -212,7 +212,7 @@ def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> 
             if has_aux:
                 result, aux = _with_aux(result, f)
             y = _scalar(result, f, rec)
-            one = rec.constant(1, y.dtype)
+            one = rec.constant(1.0, y.dtype)
             found = _filled(pullback([y], [one], inputs.traced), inputs, rec)
             keep = not outermost
             plain = _is_plain(inputs.leaves)

@@ -46,6 +46,8 @@ def multiply(g: Traced, factor: Any) -> Any:
             return None
         if factor == 1:
             return g
+    elif g.recording.is_one(g):
+        return factor
     inside = g.node.primitive.scale
     kept = inside(lambda x: multiply(x, factor), g) if inside is not None else None
     return _times(g, factor) if kept is None else kept

@@ -29,7 +29,7 @@ from chainrule.core.graph import (
     ancestors,
 )
 from chainrule.core.traced import Traced
-from chainrule.core.types import ArrayType, array_type, check_dtype, type_of
+from chainrule.core.types import DTYPE_NAMES, ArrayType, array_type, check_dtype, type_of
 from chainrule.errors import ChainruleError, EscapedTracerError, UnknownValueError
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
@@ -110,13 +110,17 @@ class Recording:
         key = (CONSTANT, array.dtype, array.tobytes())
         node = self._known.get(key)
         if node is None:
-            attrs = MappingProxyType({"value": array.tobytes(), "dtype": array.dtype.name})
+            attrs = MappingProxyType({"value": array.tobytes(), "dtype": DTYPE_NAMES[array.dtype]})
             type = array_type((), array.dtype)
             node = self._known[key] = self._node(CONSTANT, (), attrs, type, True)
             self.values[node] = array
         if met is not None:
             self._numbers[met] = node
         return Traced(node, self)
+
+    def is_one(self, x: Traced) -> bool:
+        """Whether ``x`` is the scalar constant 1."""
+        return self._numbers.get((1.0, x.node.type.dtype)) is x.node
 
     def literal(self, node: Node) -> Traced:
         """The constant that a node of another recording holds."""

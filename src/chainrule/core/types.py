@@ -23,6 +23,7 @@ DTYPES = (
     *(np.dtype(f"{kind}{bits}") for kind in ("int", "uint") for bits in (8, 16, 32, 64)),
     np.dtype(np.bool_),
 )
+DTYPE_NAMES = {dtype: dtype.name for dtype in DTYPES}  # NumPy makes the name anew each time
 
 
 @dataclass(frozen=True, slots=True)
