@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from chainrule.core import ArrayType, Graph, scope
     from chainrule.errors import ChainruleError
+    from chainrule.explanation import explain
 
 _HOMES = {
     **dict.fromkeys(
@@ -52,6 +53,7 @@ _HOMES = {
     ),
     **dict.fromkeys(("ArrayType", "Graph", "scope"), "chainrule.core"),
     "ChainruleError": "chainrule.errors",
+    "explain": "chainrule.explanation",
 }
 _MODULES = ("errors", "io", "nn", "optim", "tabular", "train")
 
@@ -62,6 +64,7 @@ __all__ = [
     "__version__",
     "custom_gradient",
     "errors",
+    "explain",
     "grad",
     "hessian",
     "hvp",

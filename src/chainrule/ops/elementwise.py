@@ -49,6 +49,8 @@ def elementwise(
     """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it."""
 
     arity = len(partials) or ufunc.nin
+    places = ", ".join(["{}"] * arity)
+    plain_name = name.replace("_", r"\_")
 
     def infer(*xs: ArrayType) -> ArrayType:
         if len(xs) != arity:
@@ -61,8 +63,8 @@ def elementwise(
         forward=forward,
         infer=infer,
         rule=Elementwise(partials) if partials else None,
-        text=text or f"{name}({{}})",
-        latex=latex or rf"\operatorname{{{{{name}}}}}\left({{}}\right)",
+        text=text or f"{name}({places})",
+        latex=latex or rf"\operatorname{{{{{plain_name}}}}}\left({places}\right)",
         teaches=teaches,
         samples=samples,
     )

@@ -1,0 +1,223 @@
+"""``chainrule explain``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chainrule.cli import shared
+from chainrule.errors import UsageError
+
+__all__ = ["command"]
+
+FORMATS = ("text", "markdown", "latex", "mathml", "html", "svg", "png", "dot", "json")
+RENDERERS = {"html": "page"}
+"""What a format is called on an Explanation, where the names differ."""
+
+EXAMPLES = """\b
+Examples:
+  chainrule explain "cos(sin(x**2) + 3*x**2)" x=1
+  chainrule explain "f = (x + y)*z" x=-2 y=5 z=-4
+  chainrule explain "sin(x**2)" x=1 --format html --out page.html
+  chainrule explain "a = w @ x; y = sigma(a); J = -log(y)" w=[1,2] x=[0.5,-1]
+  chainrule explain "sum((W @ x)**2)" W=[[1,2],[3,4]] x=[1,0] --format markdown
+  chainrule explain penguins.safetensors penguins.csv --row 3
+  chainrule explain "tanh(x)**2" --passes
+"""
+
+
+@click.command(
+    "explain",
+    epilog=EXAMPLES,
+    short_help="Show every step of a derivative.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("expression", required=False)
+@click.argument("values", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option(
+    "--names",
+    type=click.Choice(("lecture", "v")),
+    default="lecture",
+    show_default=True,
+    help="Names of intermediate quantities: t, u1, u2, u or v1, v2, ...",
+)
+@click.option("--precision", type=int, default=10, show_default=True, help="Significant digits.")
+@click.option("--wrt", metavar="NAMES", help="Differentiate by these only, as in x,y.")
+@click.option("--row", type=int, help="Explain MODEL on this row of DATA (the first is 1).")
+@click.option(
+    "--convention",
+    type=click.Choice(("inputs_outputs", "outputs_inputs", "torch", "bias_row")),
+    default="inputs_outputs",
+    show_default=True,
+    help="With --row: how weight matrices are laid out (L0.3).",
+)
+@click.option("--passes", is_flag=True, help="Show the compiler's passes and what they leave.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write to a file.")
+@click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@shared.debug_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    expression: str | None,
+    values: tuple[str, ...],
+    form: str,
+    names: str,
+    precision: int,
+    wrt: str | None,
+    row: int | None,
+    convention: str,
+    passes: bool,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Explain the derivative of EXPRESSION at the given values, step by step.
+
+    The expression is written as in NumPy without the np.: + - * / ** @, sin cos exp log sqrt
+    tanh sigma relu max where sum norm ... Earlier parts may assign names: "t = x**2; sin(t)".
+    Nothing of it is evaluated as Python.
+
+    With --row, explain a trained MODEL on one row of DATA, layer by layer.
+    """
+    from chainrule.explanation.parsing import ExpressionError
+
+    _refuse_options((expression or "", *values))
+    if out is not None:
+        shared.check_output(out, "--out", [], force=force)
+    elif form == "png":
+        raise UsageError("--format png writes a picture: add --out picture.png")
+    try:
+        if passes:
+            shown: str | bytes = _passes(expression, values)
+        elif expression is None:
+            raise UsageError('explain needs an expression: chainrule explain "x**2" x=3')
+        elif row is not None:
+            shown = _model(expression, values, row, form, precision, convention)
+        else:
+            shown = _expression(expression, values, form, names, precision, wrt)
+    except ExpressionError as error:
+        # The caret needs its own lines, which the one-line messages of other errors have not.
+        print(f"chainrule: {error}", file=sys.stderr)
+        ctx.exit(2)
+    _write(shown, out, force)
+
+
+def _refuse_options(words: tuple[str, ...]) -> None:
+    for word in words:
+        if word.startswith("--") and word[2:3].isalpha():
+            raise UsageError(
+                f"no such option: {word.partition('=')[0]}. See chainrule explain --help"
+            )
+
+
+def _write(shown: str | bytes, out: Path | None, force: bool) -> None:
+    if isinstance(shown, str):
+        shown = (shown if shown.endswith("\n") else shown + "\n").encode()
+    data = shown
+    if out is None:
+        shared.write_bytes(data)
+    else:
+        from chainrule.io import atomic_write
+
+        atomic_write(out, data, replace=force)
+
+
+def _given(words: tuple[str, ...]) -> dict[str, Any]:
+    from chainrule.explanation.parsing import parse_value
+
+    found: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier():
+            raise UsageError(f"{word!r}: values are given as NAME=VALUE, for example x=1")
+        if name in found:
+            raise UsageError(f"{name} is given twice")
+        found[name] = parse_value(name, text)
+    return found
+
+
+def _expression(
+    text: str,
+    words: tuple[str, ...],
+    form: str,
+    names: str,
+    precision: int,
+    wrt: str | None,
+) -> str | bytes:
+    from chainrule.explanation.explaining import explain
+    from chainrule.explanation.parsing import arguments, parse, places
+
+    given = _given(words)
+    expression = parse(text, given)
+    points = arguments(expression, given)
+    chosen = None if wrt is None else [name.strip() for name in wrt.split(",") if name.strip()]
+    explanation = explain(
+        expression,
+        points,
+        names=names,
+        precision=precision,
+        argnums=places(expression, chosen),
+    )
+    return getattr(explanation, RENDERERS.get(form, form))()
+
+
+def _passes(text: str | None, words: tuple[str, ...]) -> str:
+    """The compiler's passes, with node counts for the gradient of the expression."""
+    from chainrule.explanation.parsing import arguments, parse
+    from chainrule.explanation.passes import passes_text
+
+    if text is None:
+        return passes_text(None, ())
+    given = _given(words)
+    expression = parse(text, given)
+    for name in expression.names:
+        given.setdefault(name, 1.0)
+    return passes_text(expression, arguments(expression, given))
+
+
+def _model(
+    model: str, words: tuple[str, ...], row: int, form: str, precision: int, convention: str
+) -> str | bytes:
+    from chainrule.explanation.network import explain_network
+    from chainrule.tabular import TabularModel, read_table
+    from chainrule.tabular.network import LOSSES
+
+    if len(words) != 1:
+        raise UsageError("--row explains a model on data: chainrule explain MODEL DATA --row 3")
+    loaded = TabularModel.load(model)
+    table = read_table(words[0], shared.model_format(loaded, None, None, None, ()))
+    if not 1 <= row <= table.rows:
+        raise UsageError(f"--row {row}: {words[0]} has rows 1 to {table.rows}")
+    x, _ = loaded.inputs(table)
+    target = loaded.target
+    explanation = explain_network(
+        loaded.network.build(),
+        loaded.params,
+        x[row - 1],
+        _truth(loaded, table, row - 1),
+        state=loaded.state,
+        loss=LOSSES[target.task],
+        convention=convention,
+        precision=precision,
+        inputs=loaded.coding.inputs(),
+        outputs=target.classes if target.task == "multiclass" else (target.name,),
+        title=f"{Path(model).name} on row {row} of {Path(words[0]).name}",
+    )
+    if not hasattr(explanation, RENDERERS.get(form, form)):
+        raise UsageError(f"--format {form}: of a network there is no such rendering")
+    return getattr(explanation, RENDERERS.get(form, form))()
+
+
+def _truth(model: Any, table: Any, row: int) -> Any:
+    """The row's target as the loss takes it; None if the data have no target there."""
+    import numpy as np
+
+    target = model.target
+    if target.name not in table or table[target.name].missing[row]:
+        return None
+    number = target.numbers(table, np.array([row]))[0]
+    return (number - target.center) / target.scale if target.task == "regression" else number

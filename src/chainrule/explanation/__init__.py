@@ -1,0 +1,89 @@
+"""Explanations: every step of the forward and backward pass, as data, and how it is shown.
+
+    print(cr.explain(f)(1.0))
+
+Importing this package loads what recording and differentiating need, and nothing heavier.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chainrule.explanation.explaining import Explanation
+    from chainrule.explanation.steps import Check, Counts, Quantity, Result, Step
+
+__all__ = ["Check", "Counts", "Explanation", "Quantity", "Result", "Step", "explain"]
+
+_HOMES = {
+    "Explanation": "explaining",
+    **dict.fromkeys(("Check", "Counts", "Quantity", "Result", "Step"), "steps"),
+}
+_ATTRIBUTES = {
+    "expression": ("parsing", "explain_expression"),
+    "network": ("network", "explain_network"),
+    "matrix": ("matrix", "matrix"),
+    "derivation": ("derivations", "derivation"),
+    "quiz": ("quiz", "quiz"),
+}
+"""What hangs on ``cr.explain``: attribute -> (module, name in it), loaded when asked for."""
+
+
+class _Explain:
+    """``cr.explain(f)(*args)`` explains ``f`` at a point; further explanations hang on it.
+
+    ``explain.expression("x**2", x=1.0)`` explains a typed expression, ``explain.network`` one
+    example through an MLP, ``explain.matrix`` an expression in matrices.
+    """
+
+    def __call__(
+        self,
+        f: Callable[..., Any],
+        *,
+        names: str = "lecture",
+        precision: int = 10,
+        name: str | None = None,
+        argnums: int | Sequence[int] | None = None,
+    ) -> Callable[..., Explanation]:
+        """The function that explains ``f`` at its arguments.
+
+        Args:
+            f: a function written with NumPy that returns one number. It is differentiated by
+                every floating argument, whole trees included.
+            names: "lecture" (t, u₁, u₂, u; the names of f's own variables where it has them)
+                or "v" (v₁, v₂, ...).
+            precision: significant digits to print, never more than are right.
+            name: of the result; f's own name if not given.
+            argnums: the positional arguments to differentiate by; None takes all floating ones.
+        """
+        from chainrule.explanation.explaining import explain
+
+        @functools.wraps(f)
+        def explained(*args: Any) -> Explanation:
+            return explain(f, args, names=names, precision=precision, name=name, argnums=argnums)
+
+        return explained
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute not in _ATTRIBUTES:
+            raise AttributeError(f"cr.explain has no attribute {attribute!r}")
+        module, name = _ATTRIBUTES[attribute]
+        return getattr(import_module(f"chainrule.explanation.{module}"), name)
+
+    def __dir__(self) -> list[str]:
+        return sorted([*super().__dir__(), *_ATTRIBUTES])
+
+    def __repr__(self) -> str:
+        return "<chainrule.explain: explain(f)(*args), and " + ", ".join(_ATTRIBUTES) + ">"
+
+
+explain = _Explain()
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"chainrule.explanation.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,292 @@
+"""A function recorded at a point, seen as named quantities: what there is to explain."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
+from chainrule.core.record import argument_paths, function_name, leaf_type, lift_output
+from chainrule.core.recording import Recording, quiet
+from chainrule.core.traced import Traced
+from chainrule.core.tree import TreeDef, flatten
+from chainrule.errors import DerivativeError, DtypeError, UsageError
+from chainrule.explanation import names as naming
+from chainrule.explanation.building import Builder, behind, is_transparent
+from chainrule.explanation.symbolic import Expr, Name
+
+MOST_QUANTITIES = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Use:
+    """Argument ``position`` of the operation ``node``, reached from a quantity through ``chain``.
+
+    The chain lists the transparent nodes between them, the one nearest to ``node`` first.
+    """
+
+    node: Node
+    position: int
+    source: Node
+    chain: tuple[Node, ...]
+
+
+@dataclass(eq=False)
+class Recorded:
+    """The recording, which stays open, and the quantities in it.
+
+    ``quantities`` is in topological order, inputs first, then captured arrays; ``moving`` are
+    those that a derivative goes to; ``uses`` lists, for each operation, its arguments that are
+    quantities with a gradient, ``needs`` all quantities that it depends on.
+    """
+
+    recording: Recording
+    graph: Graph
+    output: Node
+    quantities: list[Node]
+    names: Mapping[Node, Name]
+    free: tuple[Node, ...]
+    moving: frozenset[Node]
+    uses: Mapping[Node, Sequence[Use]]
+    needs: Mapping[Node, Sequence[Node]]
+    in_tree: TreeDef
+    arguments: int
+    scopes: Mapping[Node, str] = field(default_factory=dict)
+
+    def value(self, node: Node) -> np.ndarray:
+        return self.recording.values[node]
+
+    @property
+    def is_scalar(self) -> bool:
+        """Whether every quantity is a single number."""
+        return not any(node.type.shape for node in self.quantities)
+
+    @property
+    def output_name(self) -> Name:
+        return self.names[self.output]
+
+    def builder(self, algebra: Any, named: Mapping[Node, Expr] | None = None) -> Builder:
+        return Builder(self.names if named is None else named, self.recording.values.get, algebra)
+
+
+@contextmanager
+def recorded(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    scheme: str,
+    name: str | None,
+    argnums: int | Sequence[int] | None = None,
+) -> Iterator[Recorded]:
+    """Record ``f`` at ``args`` with values, and name what it computes.
+
+    Args:
+        scheme: how to name. name: of the output; None takes the function's. argnums: the
+            arguments to differentiate by; None takes all floating ones.
+
+    Raises:
+        DtypeError: no such argument is floating. DerivativeError: the output is not one number.
+    """
+    naming.check_scheme(scheme)
+    leaves, tree = flatten(args)
+    labels = argument_paths(f, args)
+    rec = Recording(eager=True)
+    from chainrule.core.recording import resumed
+
+    try:
+        with resumed(rec):
+            inputs = [_input(rec, *pair) for pair in zip(leaves, labels, strict=True)]
+            wrt = _wanted(f, args, inputs, argnums)
+            if not wrt:
+                raise DtypeError(
+                    f"{function_name(f)} has no floating argument to differentiate by: integers "
+                    "and bools move in jumps. Pass a float (1.0 instead of 1)"
+                )
+            local: dict[str, Any] = {}
+            with _locals_of(f, local), quiet():
+                result = f(*tree.unflatten(inputs))
+            output = _single(result, f, rec)
+            graph = rec.graph(inputs, [output], function_name(f))
+
+            def name_all(order: Any, given: Any, needs: Any) -> dict[Node, Name]:
+                free = dict(zip(graph.free_inputs, labels, strict=True))
+                shown = name or graph.name
+                return naming.assign(order, free, output.node, shown, given, needs, scheme)
+
+            yield _quantities(rec, graph, wrt, local, name_all, in_tree=tree, arguments=len(args))
+    finally:
+        rec.close()
+
+
+def _wanted(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    inputs: Sequence[Traced],
+    argnums: int | Sequence[int] | None,
+) -> set[Node]:
+    """The inputs to differentiate by."""
+    numbers = range(len(args)) if argnums is None else argnums
+    chosen = (numbers,) if isinstance(numbers, int) else tuple(numbers)
+    counts = [len(flatten(arg)[0]) for arg in args]
+    found: set[Node] = set()
+    for n in chosen:
+        if not -len(args) <= n < len(args):
+            raise UsageError(
+                f"argnums={argnums}: {function_name(f)} was called with {len(args)} arguments"
+            )
+        start = sum(counts[: n % len(args)])
+        found |= {x.node for x in inputs[start : start + counts[n]] if x.type.is_float}
+    return found
+
+
+def _input(rec: Recording, leaf: Any, label: str) -> Traced:
+    value = np.array(leaf)
+    if value.dtype.kind == "c":
+        raise DtypeError(
+            f"argument {label!r} is complex; chainrule differentiates real numbers: pass the real "
+            "and the imaginary part as two arguments"
+        )
+    value.flags.writeable = False
+    return rec.input(leaf_type(value, f"argument {label!r}"), value, label)
+
+
+def _single(result: Any, f: Callable[..., Any], rec: Recording) -> Traced:
+    leaves, _ = flatten(result)
+    if len(leaves) == 1:
+        output = lift_output(leaves[0], rec)
+        if output.shape == () and output.type.is_float:
+            return output
+        found = str(output.type)
+    else:
+        found = f"{len(leaves)} values"
+    raise DerivativeError(
+        f"an explanation follows one number back to the inputs, but {function_name(f)} returned "
+        f"{found}; return the loss alone, or sum or average it"
+    )
+
+
+@contextmanager
+def _locals_of(f: Callable[..., Any], found: dict[str, Any]) -> Iterator[None]:
+    """Collect the local variables of ``f`` as it returns: names that its author chose.
+
+    Python's profiling hook sees the frame; it is left alone where someone else uses it.
+    """
+    while isinstance(f, functools.partial) or hasattr(f, "__wrapped__"):
+        f = f.func if isinstance(f, functools.partial) else f.__wrapped__  # type: ignore
+    code = getattr(f, "__code__", None)
+    provided = getattr(f, "quantities", None)
+    if isinstance(provided, dict):  # a parsed expression keeps its own
+        yield
+        found.update(provided)
+        return
+    if code is None or sys.getprofile() is not None:
+        yield
+        return
+
+    def watch(frame: Any, event: str, arg: Any) -> None:
+        if event == "return" and frame.f_code is code:
+            found.update(frame.f_locals)
+
+    sys.setprofile(watch)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+
+
+def _quantities(
+    rec: Recording,
+    graph: Graph,
+    wrt: set[Node],
+    local: Mapping[str, Any],
+    name_all: Callable[[Sequence[Node], Mapping[Node, str], Mapping[Node, Any]], dict[Node, Name]],
+    **arguments: Any,
+) -> Recorded:
+    """See the graph as quantities. ``name_all`` names them, given the author's own names."""
+    (output,) = graph.outputs
+    free = graph.free_inputs
+    order = [*graph.inputs]
+    order += [n for n in graph.nodes if n.primitive is not INPUT and is_quantity(n, output)]
+    if len(order) > MOST_QUANTITIES:
+        raise UsageError(
+            f"{graph.name} computes {len(order)} quantities; explanations go up to "
+            f"{MOST_QUANTITIES}: explain a smaller part, or write loops as array operations"
+        )
+    known = set(order)
+    needs = {node: _needs(node, known) for node in order}
+    given = _chosen(local, known, set(graph.inputs), rec)
+    captures = order[len(free) : len(graph.inputs)]
+    for k, node in enumerate(captures):
+        given.setdefault(node, f"c{k + 1}" if len(captures) > 1 else "c")
+    moving = set(wrt)
+    for node in order:
+        if node.type.is_float and any(x in moving for x in needs[node]):
+            moving.add(node)
+    return Recorded(
+        recording=rec,
+        graph=graph,
+        output=output,
+        quantities=order,
+        names=name_all(order, given, needs),
+        free=free,
+        moving=frozenset(moving),
+        uses={node: _uses(node, known) for node in order},
+        needs=needs,
+        scopes={n: at[0].scope for n, at in graph.origins.items() if n in known and at},
+        **arguments,
+    )
+
+
+def is_quantity(node: Node, output: Node) -> bool:
+    """Whether a node has a line of its own; the rest stands inside formulas."""
+    if node is output:
+        return True
+    if node.primitive is CONSTANT or is_transparent(node) or not node.type.is_float:
+        return False
+    return not (node.is_constant and not node.type.shape)
+
+
+def _uses(node: Node, known: set[Node]) -> list[Use]:
+    found = []
+    for position, x in enumerate(node.inputs):
+        chain = []
+        while x not in known and is_transparent(x):
+            chain.append(x)
+            x = x.inputs[0]
+        if x in known and x.type.is_float:
+            found.append(Use(node, position, x, tuple(chain)))
+    return found
+
+
+def _needs(node: Node, known: set[Node]) -> list[Node]:
+    """The quantities that a formula mentions, in the order in which it does."""
+    found: dict[Node, None] = {}
+    seen: set[Node] = set()
+    stack = list(reversed(node.inputs))
+    while stack:
+        x = stack.pop()
+        if x in known:
+            found[x] = None
+        elif x not in seen:
+            seen.add(x)
+            stack.extend(reversed(x.inputs))
+    return list(found)
+
+
+def _chosen(
+    local: Mapping[str, Any], known: set[Node], inputs: set[Node], rec: Recording
+) -> dict[Node, str]:
+    """Quantities that are the value of a local variable, by its name."""
+    given: dict[Node, str] = {}
+    for word, value in local.items():
+        if not isinstance(value, Traced) or value.recording is not rec or word.startswith("_"):
+            continue
+        node = value.node if value.node in known else behind(value.node)
+        if node in known and node not in inputs:
+            given.setdefault(node, word)
+    return given

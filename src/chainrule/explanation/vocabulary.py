@@ -1,0 +1,88 @@
+"""The words of typed expressions: functions, constants, operators, and what to say otherwise."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from chainrule.ops import special
+
+_OF_ONE = (
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
+    *("arcsinh", "arccosh", "arctanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p"),
+    *("sqrt", "cbrt", "square", "sign", "floor", "ceil", "abs"),
+    *("sum", "prod", "mean", "trace", "transpose"),
+)
+_OF_TWO = (
+    *("arctan2", "hypot", "logaddexp", "maximum", "minimum", "dot", "outer", "matmul"),
+)  # fmt: skip
+
+FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int]] = {
+    **{name: (getattr(np, name), 1) for name in _OF_ONE},
+    **{name: (getattr(np, name), 2) for name in _OF_TWO},
+    "asin": (np.arcsin, 1),
+    "acos": (np.arccos, 1),
+    "atan": (np.arctan, 1),
+    "atan2": (np.arctan2, 2),
+    "ln": (np.log, 1),
+    "pow": (np.power, 2),
+    "power": (np.power, 2),
+    "max": (np.maximum, 2),
+    "min": (np.minimum, 2),
+    "where": (np.where, 3),
+    "norm": (np.linalg.norm, 1),
+    "det": (np.linalg.det, 1),
+    "inv": (np.linalg.inv, 1),
+    "relu": (special.relu, 1),
+    "softplus": (special.softplus, 1),
+    "softmax": (special.softmax, 1),
+    "logsumexp": (special.logsumexp, 1),
+    "erf": (special.erf, 1),
+    **dict.fromkeys(("sigma", "sigmoid", "logistic", "σ"), (special.logistic, 1)),
+}
+"""Name -> (function, number of arguments)."""
+
+CONSTANTS: Mapping[str, float] = {"pi": float(np.pi), "π": float(np.pi), "e": float(np.e)}
+"""Numbers by name, unless the name is given a value."""
+
+OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
+    ast.Add: np.add,
+    ast.Sub: np.subtract,
+    ast.Mult: np.multiply,
+    ast.Div: np.true_divide,
+    ast.Pow: np.power,
+    ast.Mod: np.remainder,
+    ast.MatMult: np.matmul,
+}
+SIGNS: Mapping[type[ast.unaryop], Callable[..., Any]] = {
+    ast.USub: np.negative,
+    ast.UAdd: np.positive,
+}
+COMPARISONS: Mapping[type[ast.cmpop], Callable[..., Any]] = {
+    ast.Lt: np.less,
+    ast.LtE: np.less_equal,
+    ast.Gt: np.greater,
+    ast.GtE: np.greater_equal,
+    ast.Eq: np.equal,
+    ast.NotEq: np.not_equal,
+}
+HINTS: Mapping[type[ast.AST], str] = {
+    ast.Attribute: "an attribute (a dot after a name) is not part of an expression",
+    ast.ListComp: "a comprehension is not part of an expression",
+    ast.SetComp: "a comprehension is not part of an expression",
+    ast.DictComp: "a comprehension is not part of an expression",
+    ast.GeneratorExp: "a comprehension is not part of an expression",
+    ast.Lambda: "a lambda is not part of an expression",
+    ast.JoinedStr: "a string is not part of an expression",
+    ast.IfExp: "a choice is written where(condition, a, b)",
+    ast.BoolOp: "and, or are not part of an expression; a choice is where(condition, a, b)",
+    ast.NamedExpr: "a name is assigned before the expression: t = x**2; sin(t)",
+    ast.BitXor: "a power is written with **, as in x**2",
+    ast.Starred: "a star before a value is not part of an expression",
+    ast.List: "a list is given as a value, x=[1, 2]",
+    ast.Import: "an import is not part of an expression",
+    ast.ImportFrom: "an import is not part of an expression",
+}
