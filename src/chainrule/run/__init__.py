@@ -29,7 +29,14 @@ def executor_named(name: str | None) -> Any:
     found = EXECUTORS.get(name or "numpy")
     if found is None:
         raise UsageError(f"no executor is called {name!r}; there are: {', '.join(EXECUTORS)}")
-    return importlib.import_module(found)
+    try:
+        return importlib.import_module(found)
+    except ModuleNotFoundError as error:
+        if error.name != "llvmlite":
+            raise
+        raise UsageError(
+            'executor="native" needs llvmlite (pip install llvmlite); executor="numpy" does not'
+        ) from None
 
 
 def compile_graph(graph: Graph, executor: str | None = None) -> interpreter.Flat:

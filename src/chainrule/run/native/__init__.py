@@ -1,0 +1,26 @@
+"""The native executor: graphs as machine code, through LLVM (llvmlite).
+
+The interpreter is the definition; this package must agree with it.
+"""
+
+from __future__ import annotations
+
+from chainrule.core.graph import Graph
+from chainrule.run.interpreter import loop
+from chainrule.run.native import machine
+from chainrule.run.native.program import Loop, Program
+
+__all__ = ["Loop", "Program", "compile", "loop", "machine", "repeat"]
+
+
+def compile(graph: Graph) -> Program:
+    """The graph as a function from the list of its free inputs to the list of its outputs."""
+    return Program(graph)
+
+
+def repeat(graph: Graph, carry: int, xs: int, threads: int | None = None) -> Loop:
+    """The graph as one step of a loop that runs in machine code; see ``Loop``.
+
+    threads: how many may share the work; by default as many as there are processors.
+    """
+    return Loop(graph, carry, xs, threads)

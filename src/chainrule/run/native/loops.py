@@ -1,0 +1,456 @@
+"""Loop nests as instructions: one function for each group of nests that share their loops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import CONSTANT, Node
+from chainrule.core.types import Shape
+from chainrule.run.native.affine import Affine
+from chainrule.run.native.buffers import Buffer
+from chainrule.run.native.elementwise import ELEMENTWISE, select, truth
+from chainrule.run.native.ir import Builder, literal, memory_type, register_type
+from chainrule.run.native.nests import Load, Nest, Site, Sites, Value, gathered_rest
+from chainrule.run.native.reductions import STORES, combined, prefilled, start_of, words
+from chainrule.run.native.threads import share, when
+
+BLOCK = 4096
+"""Longer sums are added up block by block, so that rounding stays small."""
+SHORT = 48
+"""Innermost loops shorter than this are vectorised with masks, or LLVM would not do it at all."""
+_SHARED = ("store", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin")
+
+
+@dataclass(eq=False)
+class Function:
+    """Code of one step: its body, its pointer parameters in order, what it calls, and whether
+    threads share it."""
+
+    body: str
+    buffers: list[Buffer]
+    needs: set[str]
+    shared: bool
+
+
+class _Stage:
+    """The state while one set of nests with shared loops is written."""
+
+    def __init__(self, writer: GroupWriter, nests: Sequence[Nest]) -> None:
+        self.w = writer
+        self.b = writer.b
+        self.nests = nests
+        self.space = nests[0].space
+        self.sites = Sites(writer.memory, len(self.space))
+        self.roots: dict[Nest, list[Site]] = {}
+        for nest in nests:
+            self.roots[nest] = self.sites.add(nest.operands, nest.defines(writer.memory))
+            if nest.mode == "store" and nest.operands:
+                self.sites.own[nest.out] = self.roots[nest][0]
+        self.runs = _collapsed(self.space, [*self.sites.positions(), *(n.target for n in nests)])
+        self.extents = [_product(self.space[a] for a in run) for run in self.runs]
+        self.known: dict[Site, str] = {}
+        self.offsets: dict[Affine, str] = {}
+        self.sums: dict[Nest, list[str]] = {}
+        self.split = self._split() if writer.threads > 1 else None
+
+    def _split(self) -> int | None:
+        """The loop that can be shared out among threads: every buffer's part is one thread's."""
+        for depth, n in enumerate(self.extents[:2]):
+            enough = n >= 4 * self.w.threads
+            if enough and all(self._divides(nest, depth, n) for nest in self.nests):
+                return depth
+        return None
+
+    def _divides(self, nest: Nest, depth: int, n: int) -> bool:
+        factors = self.factors(nest.target)
+        if not factors[depth] or nest.mode not in _SHARED or 0 in nest.space:
+            return False
+        whole = factors[depth] == 1 and nest.out.type.size == n
+        return whole or not prefilled(nest, factors)
+
+    def factors(self, position: Affine) -> list[int]:
+        return [position.factors[run[-1]] for run in self.runs]
+
+    def write(self) -> None:
+        """All loops of this stage."""
+        self.part = ("0", "")
+        if self.split is not None:
+            n = self.extents[self.split]
+            grain = 64 if self.split == len(self.runs) - 1 else 1
+            self.part = share(self.b, n, self.w.threads, grain)
+            with when(self.b, self.b.do(f"icmp ult i64 {self.part[0]}, {self.part[1]}")):
+                self._all()
+        else:
+            self._all()
+
+    def _all(self) -> None:
+        for nest in self.nests:
+            if prefilled(nest, self.factors(nest.target)):
+                self.w.fill(nest, *self.part)
+        if 0 in self.space:
+            return
+        self.w.variables = []
+        self._level(0)
+
+    def _level(self, depth: int) -> None:
+        """Open the loop at this depth, and what is inside; sums begin and end around it."""
+        begun = [n for n in self.nests if self._begins(n) == depth]
+        for nest in begun:
+            self.sums[nest] = self.w.accumulator(nest)
+        if depth == len(self.runs):
+            self._body()
+        else:
+            self._loop(depth)
+        for nest in begun:
+            self._finish(nest)
+
+    def _begins(self, nest: Nest) -> int:
+        """The depth after which a nest's target stays put; beyond all depths for stores."""
+        if nest.mode in STORES:
+            return -1
+        factors = self.factors(nest.target)
+        depth = len(factors)
+        while depth and factors[depth - 1] == 0:
+            depth -= 1
+        return depth
+
+    def _loop(self, depth: int) -> None:
+        n, last = self.extents[depth], depth == len(self.runs) - 1
+        summed = [x for x in self.nests if x.mode == "sum" and x.out.type.is_float and last
+                  and self._begins(x) <= depth]  # fmt: skip
+        if depth == self.split or n < 32 or not summed:
+            start, stop = self.part if depth == self.split else ("0", n)
+            short = last and not summed and 4 <= n < SHORT and depth != self.split
+            with self.b.loop(stop, start, hint=", !llvm.loop !0" if short else "") as i:
+                self._inside(depth, i)
+            return
+        whole, rest = divmod(n, BLOCK)
+        if whole > 1:
+            with self.b.loop(whole) as block:
+                start = self.b.do(f"mul nuw nsw i64 {block}, {BLOCK}")
+                self._lanes(depth, summed, start, BLOCK)
+        elif whole:
+            rest, whole = n, 0
+        if rest:
+            self._lanes(depth, summed, str(whole * BLOCK), rest)
+
+    def _lanes(self, depth: int, summed: Sequence[Nest], start: str, n: int) -> None:
+        """Part of a loop whose sums are kept in lanes that LLVM makes a vector of.
+
+        So the order in which numbers are added is ours, the same on every machine, and LLVM
+        needs no licence to reorder, by which it would also cancel x - x, NaN or not.
+        """
+        b, lanes = self.b, 64 if n >= 256 else 16
+        count, total = n - n % lanes, {nest: self.sums[nest] for nest in summed}
+        if count:
+            places = {nest: self.w.lanes(nest, lanes) for nest in summed}
+            with b.loop(count // lanes) as q:
+                first = b.do(f"mul nuw nsw i64 {q}, {lanes}")
+                first = b.do(f"add nuw nsw i64 {first}, {start}")
+                with b.loop(lanes) as lane:
+                    for nest in summed:
+                        self.sums[nest] = [self.w.lane(nest, places[nest], lane)]
+                    self._inside(depth, b.do(f"add nuw nsw i64 {first}, {lane}"))
+            for nest in summed:
+                self.sums[nest] = total[nest]
+                self.w.combine(nest, total[nest][0], self.w.folded(nest, places[nest], lanes))
+        if n > count:
+            begin = b.do(f"add nuw nsw i64 {start}, {count}")
+            with b.loop(n - count) as i:
+                self._inside(depth, b.do(f"add nuw nsw i64 {begin}, {i}"))
+
+    def _inside(self, depth: int, variable: str) -> None:
+        self.w.variables.append(variable)
+        self._level(depth + 1)
+        self.w.variables.pop()
+
+    def _body(self) -> None:
+        for site in self.sites.order:
+            self.known[site] = self.w.value(self, site)
+        for nest in self.nests:
+            values = [self.known[site] for site in self.roots[nest]]
+            self.w.consume(self, nest, values)
+
+    def _finish(self, nest: Nest) -> None:
+        place = self.w.address(self, nest.out, nest.target)
+        if nest.mode.startswith("arg"):
+            best = self.b.do(f"load i64, ptr {self.sums[nest][1]}")
+            self.b.effect(f"store i64 {best}, ptr {place}, align 8")
+            return
+        value = self.w.read(self.sums[nest][0], nest)
+        dtype = nest.out.type.dtype
+        if prefilled(nest, self.factors(nest.target)):
+            value = combined(self.b, nest, self.b.load(dtype, place), value)
+        self.b.store(dtype, value, place)
+
+
+class GroupWriter:
+    """Writes the function of one group.
+
+    Args:
+        memory: the buffers of nodes. stages: sets of nests; the nests of one share loops.
+        threads: how many share the work, if it can be shared.
+
+    ``shared`` says whether it was; the function then has a parameter ``%thread``.
+    """
+
+    def __init__(
+        self, memory: dict[Node, Buffer], stages: Sequence[Sequence[Nest]], threads: int = 1
+    ) -> None:
+        self.memory = memory
+        self.threads = threads if len(stages) == 1 else 1
+        self.shared = False
+        self.b = Builder()
+        self.pointers: dict[Buffer, str] = {}
+        self.variables: list[str] = []
+        for nests in stages:
+            stage = _Stage(self, nests)
+            self.shared = stage.split is not None
+            stage.write()
+        self.b.effect("ret void")
+
+    def function(self) -> Function:
+        return Function(self.b.text(), list(self.pointers), self.b.needs, self.shared)
+
+    def pointer(self, buffer: Buffer) -> str:
+        return self.pointers.setdefault(buffer.alias or buffer, f"%p{len(self.pointers)}")
+
+    # addresses ----------------------------------------------------------------------------
+
+    def offset(self, stage: _Stage, position: Affine) -> str:
+        """The value of an affine expression of the loops that are open."""
+        terms = []
+        for factor, variable in zip(stage.factors(position), self.variables, strict=False):
+            if factor == 1:
+                terms.append(variable)
+            elif factor:
+                terms.append(self.b.do(f"mul nsw i64 {variable}, {factor}"))
+        if position.constant or not terms:
+            terms.append(str(position.constant))
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.b.do(f"add nsw i64 {total}, {term}")
+        return total
+
+    def address(self, stage: _Stage, buffer: Buffer, position: Affine, add: str = "") -> str:
+        offset = self.offset(stage, position)
+        if add:
+            offset = self.b.do(f"add nsw i64 {offset}, {add}")
+        type = memory_type(buffer.type.dtype)
+        return self.b.do(f"getelementptr inbounds {type}, ptr {self.pointer(buffer)}, i64 {offset}")
+
+    # values -------------------------------------------------------------------------------
+
+    def value(self, stage: _Stage, site: Site) -> str:
+        """Instructions that compute a site, whose children are known."""
+        if isinstance(site, Load):
+            place = self.address(stage, site.buffer, site.position)
+            return self.b.load(site.buffer.type.dtype, place)
+        node = site.node
+        if node.primitive is CONSTANT:
+            return literal(np.frombuffer(node.attrs["value"], node.attrs["dtype"])[0],
+                           node.type.dtype)  # fmt: skip
+        name = node.primitive.name
+        if name == "iota":
+            return self.offset(stage, site.index[node.attrs["axis"]])
+        inputs = [stage.known[child] for child in stage.sites.order[site]]
+        if name == "gather":
+            return self._gather(stage, site, inputs)
+        if name == "contract":
+            name = "multiply"
+        return ELEMENTWISE[name].lower(self.b, node, inputs)
+
+    def _gather(self, stage: _Stage, site: Value, indices: Sequence[str]) -> str:
+        node = site.node
+        x = self.memory[node.inputs[0]]
+        add = self._selected(x.type.shape, node.attrs["axes"], node.inputs[1:], indices)
+        rest = gathered_rest(node, site.index, stage.sites.rank)
+        return self.b.load(x.type.dtype, self.address(stage, x, rest, add))
+
+    def _selected(
+        self, shape: Shape, axes: Sequence[int], nodes: Sequence[Node], indices: Sequence[str]
+    ) -> str:
+        """The offset that index arrays select, negative ones from the end. One that is out of
+        bounds is reported and replaced by 0, so that nothing outside is touched."""
+        b, total = self.b, ""
+        for axis, node, index in zip(axes, nodes, indices, strict=True):
+            dtype, n = node.type.dtype, shape[axis]
+            if dtype.itemsize < 8:
+                word = "sext" if dtype.kind == "i" else "zext"
+                index = b.do(f"{word} {register_type(dtype)} {index} to i64")
+            below = b.do(f"icmp slt i64 {index}, 0")
+            wrapped = select(b, below, "i64", b.do(f"add i64 {index}, {n}"), index)
+            inside = b.do(f"icmp ult i64 {wrapped}, {n}")
+            self.report(b.do(f"xor i1 {inside}, true"))
+            safe = select(b, inside, "i64", wrapped, "0")
+            stride = _product(shape[axis + 1 :])
+            term = safe if stride == 1 else b.do(f"mul nsw i64 {safe}, {stride}")
+            total = term if not total else b.do(f"add nsw i64 {total}, {term}")
+        return total
+
+    def report(self, wrong: str) -> None:
+        """Raise the program's flag for an index out of bounds."""
+        b = self.b
+        old = b.do("load i64, ptr %flag, align 8")
+        new = b.do(f"or i64 {old}, {b.do(f'zext i1 {wrong} to i64')}")
+        b.effect(f"store i64 {new}, ptr %flag, align 8")
+
+    # what becomes of values ---------------------------------------------------------------
+
+    def consume(self, stage: _Stage, nest: Nest, values: list[str]) -> None:
+        """Store the numbers of a nest's body, or add them to what is accumulated."""
+        b, dtype = self.b, nest.out.type.dtype
+        if nest.mode == "store" and nest.out.place == "local":
+            return
+        if nest.mode not in STORES:
+            self._reduce(nest, stage, values)
+            return
+        add = ""
+        if nest.mode == "scatter":
+            node = nest.node
+            assert node is not None
+            nodes = [x for x, _ in nest.operands[1:]]
+            add = self._selected(nest.out.type.shape, node.attrs["axes"], nodes, values[1:])
+        place = self.address(stage, nest.out, nest.target, add)
+        if nest.mode == "store":
+            b.store(dtype, values[0] if values else literal(0, dtype), place)
+            return
+        before = place
+        if nest.step:
+            type = memory_type(dtype)
+            before = b.do(f"getelementptr inbounds {type}, ptr {place}, i64 {-nest.step}")
+        old = b.load(dtype, before)
+        plus, times = words(dtype)
+        if nest.mode == "linear":
+            scaled = b.do(f"{times} {register_type(dtype)} {values[0]}, {old}")
+            new = b.do(f"{plus} {register_type(dtype)} {values[1]}, {scaled}")
+        else:
+            word = times if nest.mode == "multiply" else plus
+            new = b.do(f"{word} {register_type(dtype)} {old}, {values[0]}")
+        b.store(dtype, new, place)
+
+    def _reduce(self, nest: Nest, stage: _Stage, values: list[str]) -> None:
+        value, flags = values[0], ""
+        dtype = nest.operands[0][0].type.dtype
+        if len(values) == 2:
+            _, times = words(dtype)
+            flags = " contract" if dtype.kind == "f" else ""
+            value = self.b.do(f"{times}{flags} {register_type(dtype)} {values[0]}, {values[1]}")
+        if nest.mode in ("any", "all"):
+            value = truth(self.b, dtype, value)
+        if nest.mode.startswith("arg"):
+            self._argument(nest, value, dtype, *stage.sums[nest])
+        else:
+            self.combine(nest, stage.sums[nest][0], value)
+
+    def _argument(
+        self, nest: Nest, value: str, dtype: np.dtype[Any], best: str, place: str
+    ) -> None:
+        """The first of the best, or the first NaN."""
+        b, t = self.b, register_type(dtype)
+        position = self.variables[-1] if _loops(nest) else "0"
+        old = b.load(dtype, best)
+        more = nest.mode == "argmax"
+        if dtype.kind == "f":
+            better = b.do(f"fcmp {'ogt' if more else 'olt'} {t} {value}, {old}")
+            nan = b.do(f"fcmp uno {t} {value}, {value}")
+            fresh = b.do(f"and i1 {nan}, {b.do(f'fcmp ord {t} {old}, {old}')}")
+            better = b.do(f"or i1 {better}, {fresh}")
+        else:
+            order = "s" if dtype.kind == "i" else "u"
+            better = b.do(f"icmp {order}{'gt' if more else 'lt'} {t} {value}, {old}")
+        start = b.do(f"icmp eq i64 {position}, 0")
+        better = b.do(f"or i1 {better}, {start}")
+        b.store(dtype, select(b, better, t, value, old), best)
+        earlier = b.do(f"load i64, ptr {place}")
+        b.effect(f"store i64 {select(b, better, 'i64', position, earlier)}, ptr {place}")
+
+    # reductions ---------------------------------------------------------------------------
+
+    def accumulator(self, nest: Nest) -> list[str]:
+        """A place on the stack that holds the start of a reduction."""
+        dtype = nest.operands[0][0].type.dtype
+        if nest.mode in ("any", "all"):
+            dtype = np.dtype(bool)
+        place = self.b.stack(memory_type(dtype))
+        if nest.mode.startswith("arg"):
+            position = self.b.stack("i64")
+            self.b.store(dtype, literal(0, dtype), place)
+            self.b.effect(f"store i64 0, ptr {position}")
+            return [place, position]
+        self.b.store(dtype, literal(start_of(nest.mode, dtype), dtype), place)
+        return [place]
+
+    def lanes(self, nest: Nest, count: int) -> str:
+        """Places on the stack for the partial sums of so many lanes, each at the start."""
+        dtype = nest.out.type.dtype
+        place = self.b.stack(memory_type(dtype), count)
+        with self.b.loop(count) as lane:
+            start = literal(start_of(nest.mode, dtype), dtype)
+            self.b.store(dtype, start, self.lane(nest, place, lane))
+        return place
+
+    def lane(self, nest: Nest, place: str, lane: str) -> str:
+        type = memory_type(nest.out.type.dtype)
+        return self.b.do(f"getelementptr inbounds {type}, ptr {place}, i64 {lane}")
+
+    def folded(self, nest: Nest, place: str, count: int) -> str:
+        """The sum of all lanes, added up in pairs."""
+        half = count // 2
+        while half:
+            with self.b.loop(half) as lane:
+                upper = self.b.do(f"add nuw nsw i64 {lane}, {half}")
+                part = self.read(self.lane(nest, place, upper), nest)
+                self.combine(nest, self.lane(nest, place, lane), part)
+            half //= 2
+        return self.read(place, nest)
+
+    def read(self, place: str, nest: Nest) -> str:
+        return self.b.load(nest.out.type.dtype, place)
+
+    def combine(self, nest: Nest, place: str, value: str) -> None:
+        dtype = nest.out.type.dtype
+        self.b.store(dtype, combined(self.b, nest, self.b.load(dtype, place), value), place)
+
+    def fill(self, nest: Nest, first: str, stop: str) -> None:
+        """Write the start of a reduction over the whole result, or this thread's part."""
+        dtype, size = nest.out.type.dtype, nest.out.type.size
+        if not size:
+            return
+        start = start_of(nest.mode, dtype) if 0 not in nest.space else (
+            1 if nest.mode in ("prod", "all") else 0)  # fmt: skip
+        with self.b.loop(stop or size, first) as i:
+            type = memory_type(dtype)
+            place = self.b.do(f"getelementptr inbounds {type}, ptr {self.pointer(nest.out)}, "
+                              f"i64 {i}")  # fmt: skip
+            self.b.store(dtype, literal(start, dtype), place)
+
+
+def _loops(nest: Nest) -> bool:
+    """Whether the reduced axis of an argmax has a loop: it has none when its length is 1."""
+    return bool(nest.space) and nest.target.factors[-1] == 0
+
+
+def _collapsed(space: Shape, positions: Sequence[Affine]) -> list[list[int]]:
+    """Runs of adjacent loops that can be one: every position advances evenly over both."""
+    runs: list[list[int]] = []
+    for axis in range(len(space)):
+        joins = runs and all(
+            p.factors[axis - 1] == p.factors[axis] * space[axis] for p in positions
+        )
+        if joins:
+            runs[-1].append(axis)
+        else:
+            runs.append([axis])
+    return runs
+
+
+def _product(numbers: Any) -> int:
+    result = 1
+    for n in numbers:
+        result *= n
+    return result

@@ -1,0 +1,151 @@
+"""LLVM behind one door: text to object code, object code to addresses.
+
+Addresses of BLAS and of C's library are bound when object code is linked, never written into
+it, so that an object from the disk works in any later process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from chainrule.run.native.kernels import LIBM, c_name
+
+_lock = threading.Lock()  # llvmlite guards its calls, but linking takes several
+_count = 0
+
+
+@functools.cache
+def _target() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=2, reloc="pic", codemodel="default"
+    )
+    machine.set_asm_verbosity(False)
+    return machine
+
+
+@functools.cache
+def _features() -> str:
+    # LLVM splits 512-bit vectors on some machines that handle them well.
+    return llvm.get_host_cpu_features().flatten() + ",-prefer-256-bit"
+
+
+@functools.cache
+def vector_bytes() -> int:
+    """The width of the machine's vectors in bytes."""
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+@functools.cache
+def vector_registers() -> int:
+    """How many vectors the machine holds in registers."""
+    return 32 if vector_bytes() == 64 or not is_x86() else 16
+
+
+@functools.cache
+def identity() -> str:
+    """What object code depends on beside its text: machine and versions."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    names = (sys.platform, llvm.get_default_triple(), llvm.get_host_cpu_name(), _features())
+    return "|".join((*names, llvmlite.__version__, version))
+
+
+@functools.cache
+def is_x86() -> bool:
+    return llvm.get_default_triple().startswith("x86_64")
+
+
+def pause() -> str:
+    """The instruction that tells the processor that a loop only waits."""
+    if is_x86():
+        return "call void @llvm.x86.sse2.pause()"
+    if llvm.get_default_triple().startswith(("aarch64", "arm64")):
+        return "call void @llvm.aarch64.hint(i32 1)"
+    return ""
+
+
+@functools.cache
+def _compiler() -> Any:
+    return llvm.create_lljit_compiler(_target(), use_jit_link=True)
+
+
+def assemble(text: str) -> bytes:
+    """Object code of a module's text, optimised for this machine."""
+    machine = _target()
+    head = f'target triple = "{machine.triple}"\ntarget datalayout = "{machine.target_data}"\n'
+    module = llvm.parse_assembly(head + text)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = True
+    tuning.loop_unrolling = tuning.loop_interleaving = True
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+class Library:
+    """Object code in memory, which stays there while this object does."""
+
+    def __init__(self, code: bytes, exports: Iterable[str], imports: Iterable[str]) -> None:
+        global _count
+        with _lock:
+            _count += 1
+            builder = llvm.JITLibraryBuilder()
+            builder.add_object_img(code)
+            for name in exports:
+                builder.export_symbol(name)
+            for name in {*imports, *_RUNTIME}:
+                address = address_of(name)
+                if address:
+                    builder.import_symbol(name, address)
+            self._tracker = builder.link(_compiler(), f"chainrule{_count}")
+
+    def address(self, name: str) -> int:
+        return self._tracker[name]
+
+
+_RUNTIME = ("memset", "memcpy", "memmove", "fma", "fmaf")  # what LLVM itself may call
+
+
+@functools.cache
+def _c_library() -> Any:
+    return ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
+
+
+@functools.cache
+def address_of(name: str) -> int | None:
+    """The address of an external function that generated code may call."""
+    if name == "cr_yield":
+        library = ctypes.windll.kernel32 if sys.platform == "win32" else _c_library()  # type: ignore[attr-defined]
+        function = library.SwitchToThread if sys.platform == "win32" else library.sched_yield
+        return ctypes.cast(function, ctypes.c_void_p).value
+    if name in BLAS:
+        blas = importlib.import_module("scipy.linalg.cython_blas")
+        return _capsule(blas.__pyx_capi__[name])
+    known = name if name in _RUNTIME or name not in _C_SYMBOLS else c_name(name)
+    function = getattr(_c_library(), known, None)
+    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
+
+
+BLAS = ("sgemm", "dgemm")
+_C_SYMBOLS = set(LIBM.values())
+
+
+def _capsule(capsule: Any) -> int:
+    """The pointer in a capsule; its name is its C signature, which differs by version."""
+    name = ctypes.pythonapi.PyCapsule_GetName
+    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return pointer(capsule, name(capsule))

@@ -1,0 +1,269 @@
+"""A program as the text of one LLVM module: its steps as functions, and one that calls them.
+
+Each step is a function of its own because its parameters can then be ``noalias``: inside a
+step no two buffers overlap, across steps they may share memory. Steps that print alike (the
+same loops over other buffers) are one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chainrule.run.native import machine, products
+from chainrule.run.native.buffers import Buffer
+from chainrule.run.native.ir import Builder
+from chainrule.run.native.kernels import KERNELS, LIBM, SHARED
+from chainrule.run.native.loops import GroupWriter
+from chainrule.run.native.machine import BLAS
+from chainrule.run.native.plan import CallOut, Group, Plan, Product, work_of
+from chainrule.run.native.threads import WORTH_SPLITTING, barrier, when
+
+SIGNATURE = (
+    "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
+    "i64 %thread"
+)
+CALL = """define i32 @call(ptr %frame) {
+  %a1 = getelementptr ptr, ptr %frame, i64 1
+  %a2 = getelementptr ptr, ptr %frame, i64 2
+  %a3 = getelementptr ptr, ptr %frame, i64 3
+  %a4 = getelementptr ptr, ptr %frame, i64 4
+  %arena = load ptr, ptr %frame
+  %inputs = load ptr, ptr %a1
+  %outputs = load ptr, ptr %a2
+  %flag = load ptr, ptr %a3
+  %callback = load ptr, ptr %a4
+  %result = call i32 @run(ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback,
+                          i64 0, i64 0, i64 0)
+  ret i32 %result
+}"""
+"""The program behind one argument: ctypes spends as much on eight as a small program takes."""
+FLUSH = 0x8040
+"""MXCSR: flush results to zero, and take denormal operands as zero."""
+ATTRIBUTES = """
+attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
+attributes #1 = { alwaysinline nounwind }
+!0 = distinct !{!0, !1}
+!1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
+"""
+
+
+Call = tuple[str, list[Buffer]]
+
+
+@dataclass(frozen=True)
+class Module:
+    """Text of a module, the external functions it calls, the nodes it calls out for."""
+
+    text: str
+    imports: tuple[str, ...]
+    calls: tuple[CallOut, ...]
+
+
+class _Writer:
+    def __init__(self, plan: Plan, repeats: bool) -> None:
+        self.plan = plan
+        self.repeats = repeats
+        self.iteration = ""
+        self.goal = ""  # where a thread keeps how often it was at a barrier
+        self.mode = ""  # where the processor's rounding mode waits while a loop runs
+        self.functions: dict[str, str] = {}  # text after the name -> name
+        self.needs: set[str] = set()
+        self.calls: list[CallOut] = []
+        self.main = Builder()
+        self.given: dict[Buffer, str] = {}
+
+    def module(self) -> Module:
+        if self.repeats:
+            self._loop()
+        else:
+            self._all()
+            self.main.effect("ret i32 0")
+        kernels, imports = definitions(self.needs)
+        if self.plan.threads > 1:
+            kernels.append(barrier(machine.pause()))
+            imports = (*imports, "cr_yield")
+        parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
+        parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
+        parts.append(CALL)
+        text = "\n\n".join([*kernels, *parts, ATTRIBUTES])
+        return Module(text, imports, tuple(self.calls))
+
+    def _all(self) -> None:
+        """Every step in order. With threads, those that they share, and between them runs of
+        steps that the first thread does alone; a barrier wherever that changes."""
+        alone: list[Call] = []
+        for step in self.plan.steps:
+            if isinstance(step, CallOut):
+                self._call_out(step)
+                continue
+            call, together = self._call(step)
+            if self.plan.threads == 1:
+                self._emit(call)
+            elif together:
+                self._alone(alone)
+                self._emit(call)
+                self.main.effect(self._meet())
+            else:
+                alone.append(call)
+        self._alone(alone)
+
+    def _alone(self, calls: list[Call]) -> None:
+        if calls:
+            with when(self.main, self.main.do("icmp eq i64 %thread, 0")):
+                for call in calls:
+                    self._emit(call)
+            self.main.effect(self._meet())
+            calls.clear()
+
+    def _loop(self) -> None:
+        """All steps again and again, and after each the new carry in place of the old."""
+        b = self.main
+        self.mode = _flush_denormals(b)
+        with b.loop("%stop", "%start") as i:
+            self.iteration = i
+            self._all()
+            copied = [x for x in self.plan.outputs if x.carried and not x.alias and x.type.size]
+            if copied and self.plan.threads > 1:
+                with when(b, b.do("icmp eq i64 %thread, 0")):
+                    self._copy(copied)
+                b.effect(self._meet())
+            else:
+                self._copy(copied)
+        self._leave()
+        b.effect("ret i32 0")
+
+    def _copy(self, buffers: Sequence[Buffer]) -> None:
+        """New values of the carry that could not be written over the old."""
+        for buffer in buffers:
+            assert buffer.carried is not None
+            new, old = self._pointer(buffer), self._pointer(buffer.carried)
+            self.main.effect(f"call void @llvm.memcpy.p0.p0.i64(ptr {old}, ptr {new}, "
+                             f"i64 {buffer.type.nbytes}, i1 false)")  # fmt: skip
+
+    def _leave(self) -> None:
+        if self.mode:
+            self.main.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.mode})")
+
+    def _call(self, step: Group | Product) -> tuple[Call, bool]:
+        """Write a step's function; returns its name and arguments, and whether threads share
+        it."""
+        threads = self.plan.threads if work_of(step) >= WORTH_SPLITTING else 1
+        if isinstance(step, Group):
+            made = GroupWriter(self.plan.memory, step.stages, threads).function()
+        else:
+            made = products.write(step, threads)
+        self.needs |= made.needs
+        parameters = ["ptr noalias nocapture %flag", "i64 %thread"]
+        parameters += [f"ptr noalias nocapture align 8 %p{i}" for i in range(len(made.buffers))]
+        text = f"({', '.join(parameters)}) #0 {{\n{made.body}\n}}"
+        name = self.functions.setdefault(text, f"step{len(self.functions)}")
+        return (name, made.buffers), made.shared
+
+    def _emit(self, call: Call) -> None:
+        name, buffers = call
+        arguments = ["ptr %flag", "i64 %thread", *(f"ptr {self._pointer(b)}" for b in buffers)]
+        self.main.effect(f"call void @{name}({', '.join(arguments)})")
+
+    def _meet(self) -> str:
+        if not self.goal:
+            self.goal = self.main.stack("i64")
+            self.main.entry.append(f"  store i64 0, ptr {self.goal}")
+        arrived = "%arrived"
+        if not self.main.entry or not any(arrived in line for line in self.main.entry):
+            self.main.entry.append(f"  {arrived} = getelementptr i8, ptr %flag, i64 64")
+        return f"call void @barrier(ptr {arrived}, ptr {self.goal}, i64 {self.plan.threads})"
+
+    def _call_out(self, step: CallOut) -> None:
+        """Hand pointers to Python; leave at once if it raised."""
+        b, buffers = self.main, [*step.inputs, step.out]
+        table = b.stack("ptr", len(buffers))
+        for i, buffer in enumerate(buffers):
+            place = b.do(f"getelementptr ptr, ptr {table}, i64 {i}")
+            b.effect(f"store ptr {self._pointer(buffer)}, ptr {place}")
+        number = len(self.calls)
+        self.calls.append(step)
+        failed = b.do(f"call i32 %callback(i64 {number}, ptr {table})")
+        wrong = b.do(f"icmp ne i32 {failed}, 0")
+        b.effect(f"br i1 {wrong}, label %failed{number}, label %after{number}")
+        b.label(f"failed{number}")
+        self._leave()
+        b.effect("ret i32 1")
+        b.label(f"after{number}")
+
+    def _pointer(self, buffer: Buffer) -> str:
+        buffer = buffer.alias or buffer
+        if buffer.place == "arena":
+            return self.main.do(f"getelementptr i8, ptr %arena, i64 {buffer.offset}")
+        found = self.given.get(buffer) or self._loaded(buffer)
+        if not buffer.sliced:
+            return found
+        size = buffer.type.nbytes
+        return self.main.do(f"getelementptr [{size} x i8], ptr {found}, i64 {self.iteration}")
+
+    def _loaded(self, buffer: Buffer) -> str:
+        """The pointer that the caller gave for a buffer."""
+        table = f"%{buffer.place}s"
+        name = f"%{buffer.place}{buffer.number}"
+        # In the entry block, so that every later block may use it.
+        self.main.entry.append(
+            f"  {name}.at = getelementptr ptr, ptr {table}, i64 {buffer.number}\n"
+            f"  {name} = load ptr, ptr {name}.at"
+        )
+        self.given[buffer] = name
+        return name
+
+
+def write(plan: Plan, repeats: bool = False) -> Module:
+    """The module of a plan; one that repeats runs its steps from %start up to %stop."""
+    return _Writer(plan, repeats).module()
+
+
+def _flush_denormals(b: Builder) -> str:
+    """Take numbers too small to be normal as 0, where the processor would slow down many times
+    over; returns where its mode before was stored, "" where it has no such mode."""
+    if not machine.is_x86():
+        return ""
+    old, new = b.stack("i32"), b.stack("i32")
+    b.effect(f"call void @llvm.x86.sse.stmxcsr(ptr {old})")
+    value = b.do(f"load i32, ptr {old}")
+    b.effect(f"store i32 {b.do(f'or i32 {value}, {FLUSH}')}, ptr {new}")
+    b.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {new})")
+    return old
+
+
+def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Kernels, with those that they need themselves, and declarations of what is external."""
+    known = {k.symbol(t): (k.text, t) for k in KERNELS.values() for t in ("float", "double")}
+    known |= {
+        k.symbol(t) + SHARED: (k.shared, t) for k in KERNELS.values() for t in ("float", "double")
+    }
+    texts: dict[str, str] = {}
+    imports: list[str] = []
+    waiting: Sequence[str] = sorted(needs)
+    while waiting:
+        more: set[str] = set()
+        for name in waiting:
+            if name in texts:
+                continue
+            if name in known:
+                write, type = known[name]
+                texts[name], own = write(type)
+                more |= own
+            else:
+                texts[name] = _declaration(name)
+                imports.append(name)
+        waiting = sorted(more)
+    return list(texts.values()), tuple(imports)
+
+
+def _declaration(name: str) -> str:
+    if name in BLAS:
+        return f"declare void @{name}({', '.join(['ptr'] * 13)})"
+    type = "float" if name in _SINGLE else "double"
+    count = 2 if name.removesuffix("f" if type == "float" else "") in _BINARY else 1
+    return f"declare {type} @{name}({', '.join([type] * count)}) nounwind memory(none)"
+
+
+_SINGLE = {symbol for (_, type), symbol in LIBM.items() if type == "float"}
+_BINARY = {"fmod", "pow", "arctan2", "hypot"}

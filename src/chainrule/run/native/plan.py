@@ -1,0 +1,285 @@
+"""The plan of a program: which steps it takes, in which order, in which memory.
+
+A step is a group of loop nests that became one function, a product through BLAS, or a call to
+the interpreter. Nests over the same space join the earliest group that may hold them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from chainrule.core.graph import Graph, Node
+from chainrule.core.types import Shape
+from chainrule.ops.contract import parse_spec
+from chainrule.run.native import arena
+from chainrule.run.native.affine import Affine, is_outer
+from chainrule.run.native.buffers import Buffer, choose, is_called_out, is_short_sum
+from chainrule.run.native.nests import Load, Nest, Sites, copy, nests_of
+from chainrule.run.native.products import Product, product_of
+from chainrule.run.native.threads import WORTH_THREADS
+
+ANYWHERE = Affine(-1, ())
+"""A position that equals no other: what a gather reads is known only when it runs."""
+WIDEST = 24
+"""Buffers that one group writes at most: more streams than that slow a loop down."""
+
+
+@dataclass(eq=False)
+class Group:
+    """Loop nests that run one after another in one function; those of a stage share loops."""
+
+    stages: list[list[Nest]]
+    shared: Shape | None = None
+    written: dict[Buffer, Nest] = field(default_factory=dict)
+    reads: set[Buffer] = field(default_factory=set)
+
+    def add(self, nest: Nest, reads: set[Buffer]) -> None:
+        self.written[nest.out] = nest
+        self.reads |= reads
+
+
+@dataclass(eq=False)
+class CallOut:
+    """One node that the interpreter computes."""
+
+    node: Node
+    inputs: list[Buffer]
+    out: Buffer
+
+
+Step = Group | Product | CallOut
+
+
+@dataclass(eq=False)
+class Plan:
+    """A program before it is written.
+
+    Attributes:
+        memory: buffers of nodes. inputs, outputs: buffers that the caller gives, in order.
+        steps: what to do. arena: bytes of the block that all other buffers share.
+        apart: bytes they would take if each had memory of its own.
+    """
+
+    graph: Graph
+    memory: dict[Node, Buffer]
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    steps: list[Step]
+    threads: int = 1
+    arena: int = 0
+    apart: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How a graph is one step of a loop: inputs are ``carry`` leaves, then ``xs`` leaves of
+    which each step takes the next, then constants; outputs are leaves for which each step has
+    a place of its own, then the ``carry`` leaves."""
+
+    carry: int
+    xs: int
+
+
+def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
+    """The plan of a graph, or of a loop of which it is one step."""
+    if any(is_called_out(node) for node in graph.nodes) or _work(graph) < WORTH_THREADS:
+        threads = 1
+    return _Planner(graph, repeat, threads).plan()
+
+
+def _work(graph: Graph) -> int:
+    """About how many additions a graph takes; a product's multiply-adds are cheap."""
+    total = 0
+    for node in graph.nodes:
+        total += node.type.size
+        if node.primitive.name == "contract":
+            total += _multiplications(node) // 8
+    return total
+
+
+def _multiplications(node: Node) -> int:
+    left, right, _ = parse_spec(node.attrs["spec"])
+    x, y = node.inputs
+    return math.prod(dict(zip(left + right, x.type.shape + y.type.shape, strict=True)).values())
+
+
+def work_of(step: Step) -> int:
+    """About how many additions a step takes."""
+    if isinstance(step, Product):
+        return math.prod(step.size) * math.prod(step.batch) // 8
+    if isinstance(step, Group):
+        return sum(math.prod(nest.space) * 2 for nests in step.stages for nest in nests)
+    return 0
+
+
+class _Planner:
+    def __init__(self, graph: Graph, repeat: Repeat | None, threads: int) -> None:
+        self.graph = graph
+        self.threads = threads
+        self.repeat = repeat
+        self.steps: list[Step] = []
+        self.made_by: dict[Buffer, int] = {}
+        self.by_space: dict[Shape, list[int]] = {}
+        inputs = [Buffer(x.type, "input", i) for i, x in enumerate(graph.inputs)]
+        self.memory: dict[Node, Buffer] = dict(zip(graph.inputs, inputs, strict=True))
+        self.inputs = inputs
+
+    def _outputs(self) -> list[Buffer]:
+        outputs = [Buffer(y.type, "output", i) for i, y in enumerate(self.graph.outputs)]
+        if self.repeat is None:
+            return outputs
+        carry, xs = self.repeat.carry, self.repeat.xs
+        first = len(outputs) - carry
+        for buffer in (*self.inputs[carry : carry + xs], *outputs[:first]):
+            buffer.sliced = True
+        for buffer, old in zip(outputs[first:], self.inputs[:carry], strict=True):
+            buffer.place, buffer.carried = "arena", old
+        return outputs
+
+    def plan(self) -> Plan:
+        graph, memory = self.graph, self.memory
+        given = set(graph.inputs)
+        outputs = self._outputs()
+        direct: dict[Node, Buffer] = {}
+        for y, buffer in zip(graph.outputs, outputs, strict=True):
+            if y not in given:
+                direct.setdefault(y, buffer)
+        chosen = choose(graph)
+        for node in chosen:
+            memory[node] = direct.get(node) or Buffer(node.type, "arena")
+        for node in chosen:
+            self.step(node, memory[node])
+        for y, buffer in zip(graph.outputs, outputs, strict=True):
+            if memory[y] is buffer.carried:
+                buffer.alias = buffer.carried  # what a step does not change
+            elif memory[y] is not buffer and y.type.size:
+                self.join(copy(buffer, y))
+        plan = Plan(graph, memory, self.inputs, outputs, self.steps, self.threads)
+        self._place(plan)
+        return plan
+
+    def step(self, node: Node, out: Buffer) -> None:
+        """Add what computes a node, unless it has no elements."""
+        if not node.type.size:
+            return
+        if is_called_out(node):
+            inputs = [self.memory[x] for x in node.inputs]
+            self._append(CallOut(node, inputs, out), [out])
+            return
+        if node.primitive.name == "contract" and not is_outer(node):
+            product = product_of(node, self.memory, self.threads)
+            if product is not None:
+                self._append(product, [out])
+                return
+        nests = nests_of(node, out)
+        if len(nests) == 1:
+            self.join(nests[0])
+            return
+        group = Group([[nest] for nest in nests])
+        for nest in nests:
+            group.add(nest, {load.buffer for load in self._loads(nest)})
+        self._append(group, [out])
+
+    def join(self, nest: Nest) -> None:
+        """Put a nest into the first group that can hold it, or a new one."""
+        loads = list(self._loads(nest))
+        reads = {load.buffer for load in loads}
+        earliest = 0
+        for load in loads:
+            maker = self.made_by.get(load.buffer)
+            if maker is None:
+                continue
+            beside = self._in_register(self.steps[maker], nest, load)
+            earliest = max(earliest, maker if beside else maker + 1)
+        apart = nest.node is not None and nest.mode == "sum" and is_short_sum(nest.node)
+        for position in () if apart else self.by_space.get(nest.space, ()):
+            group = self.steps[position]
+            if position >= earliest and isinstance(group, Group) and len(group.written) < WIDEST:
+                group.stages[0].append(nest)
+                group.add(nest, reads)
+                self.made_by[nest.out] = position
+                return
+        group = Group([[nest]], nest.space)
+        group.add(nest, reads)
+        if 0 not in nest.space and not apart:
+            self.by_space.setdefault(nest.space, []).append(len(self.steps))
+        self._append(group, [nest.out])
+
+    @staticmethod
+    def _in_register(maker: Step, nest: Nest, load: Load) -> bool:
+        """Whether a load can read what the same loops just computed."""
+        if not isinstance(maker, Group) or maker.shared != nest.space:
+            return False
+        source = maker.written[load.buffer]
+        return source.mode == "store" and source.target == load.position
+
+    def _loads(self, nest: Nest) -> Iterator[Load]:
+        sites = Sites(self.memory, nest.rank)
+        sites.add(nest.operands, nest.defines(self.memory))
+        for site in sites.order:
+            if isinstance(site, Load):
+                yield site
+            elif site.node.primitive.name == "gather":
+                yield Load(self.memory[site.node.inputs[0]], ANYWHERE)
+
+    def _append(self, step: Step, written: Sequence[Buffer]) -> None:
+        for buffer in written:
+            self.made_by[buffer] = len(self.steps)
+        self.steps.append(step)
+
+    def _place(self, plan: Plan) -> None:
+        """Give every buffer of the arena its offset; what one group alone uses, a register."""
+        first: dict[Buffer, int] = {}
+        last: dict[Buffer, int] = {}
+        for i, step in enumerate(plan.steps):
+            for buffer in _touched(step):
+                first.setdefault(buffer, i)
+                last[buffer] = i
+        rooms = []
+        for buffer in plan.outputs:
+            if buffer.carried is not None and buffer.alias is None and buffer in first:
+                self._alias(buffer, first, last)
+                last[buffer] = len(plan.steps)  # where what has no alias is copied
+        for buffer, start in first.items():
+            if buffer.place != "arena" or buffer.alias is not None:
+                continue
+            step = plan.steps[start]
+            if last[buffer] == start and isinstance(step, Group) and step.shared is not None:
+                nest = step.written.get(buffer)  # None where there are no elements to write
+                if nest is not None and nest.mode == "store":
+                    buffer.place = "local"
+                    continue
+            rooms.append(buffer)
+        lives = [arena.Life(b.type.nbytes, first[b], last[b]) for b in rooms]
+        offsets, plan.arena = arena.plan(lives)
+        plan.apart = sum(arena.padded(life.size) for life in lives)
+        for buffer, offset in zip(rooms, offsets, strict=True):
+            buffer.offset = offset
+
+    def _alias(self, buffer: Buffer, first: dict[Buffer, int], last: dict[Buffer, int]) -> None:
+        """Let a carried result overwrite its input, if by then that was read for the last time,
+        or is read in the same loop, at the same place, before the new number is stored."""
+        old, start = buffer.carried, first[buffer]
+        assert old is not None
+        if last.get(old, -1) > start:
+            return
+        if last.get(old, -1) == start:
+            step = self.steps[start]
+            if not isinstance(step, Group) or step.shared is None:
+                return
+            target = step.written[buffer].target
+            loads = [x for nest in step.stages[0] for x in self._loads(nest) if x.buffer is old]
+            stores = step.written[buffer].mode == "store"
+            if not stores or any(x.position != target for x in loads):
+                return
+        buffer.alias = old
+
+
+def _touched(step: Step) -> set[Buffer]:
+    if isinstance(step, Group):
+        return {*step.written, *step.reads}
+    if isinstance(step, Product):
+        return set(step.buffers)
+    return {*step.inputs, step.out}

@@ -1,0 +1,251 @@
+"""Matrix products through BLAS, where a contract's operands lie in memory as BLAS wants them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from chainrule.core.graph import Node
+from chainrule.core.types import array_type
+from chainrule.ops.contract import parse_spec
+from chainrule.run.native import gemm
+from chainrule.run.native.affine import variables
+from chainrule.run.native.buffers import Buffer
+from chainrule.run.native.ir import Builder, memory_type
+from chainrule.run.native.loops import Function
+from chainrule.run.native.nests import Load, Sites
+
+SMALL = 8192
+"""Products of fewer multiplications are plain loops."""
+LARGE = 1500
+"""Products with no side shorter than this need more levels of blocking than we have."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A matrix in memory: element (i, j) of batch entry b lies at
+    ``offset + i * rows + j * columns + sum(b * batch)``."""
+
+    buffer: Buffer
+    offset: int
+    rows: int
+    columns: int
+    batch: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Product:
+    """``out = left @ right`` for every entry of a batch: sizes m, n, k."""
+
+    left: Matrix
+    right: Matrix
+    out: Matrix
+    size: tuple[int, int, int]
+    batch: tuple[int, ...]
+    scratch: Buffer
+
+    @property
+    def buffers(self) -> tuple[Buffer, ...]:
+        return (self.left.buffer, self.right.buffer, self.out.buffer, self.scratch)
+
+
+def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Product | None:
+    """The product that a contract is, or None where it is small or does not fit BLAS."""
+    left, right, result = parse_spec(node.attrs["spec"])
+    x, y = node.inputs
+    lengths = dict(zip(left + right, x.type.shape + y.type.shape, strict=True))
+    if not node.type.is_float or math.prod(lengths.values()) < SMALL:
+        return None
+    batch = [c for c in result if c in left and c in right]
+    summed = [c for c in left if c in right and c not in result]
+    rows = [c for c in result if c in left and c not in right]
+    columns = [c for c in result if c in right and c not in left]
+    made = [
+        _matrix(x, left, rows, summed, batch, lengths, memory),
+        _matrix(y, right, summed, columns, batch, lengths, memory),
+        _matrix(node, result, rows, columns, batch, lengths, memory),
+    ]
+    if any(one is None for one in made):
+        return None
+    m, n, k = (math.prod(lengths[c] for c in part) for part in (rows, columns, summed))
+    a, b, c = made
+    assert a is not None
+    assert b is not None
+    assert c is not None
+    empty = Buffer(array_type((0,), node.type.dtype), "arena")
+    found = Product(a, b, c, (m, n, k), tuple(lengths[label] for label in batch), empty)
+    if not _fits(found):
+        return None
+    found = _turned(found)
+    cut = _cut(found)
+    if cut is None:
+        return found
+    return replace(
+        found, scratch=Buffer(array_type((cut.scratch() * threads,), node.type.dtype), "arena")
+    )
+
+
+def _turned(p: Product) -> Product:
+    """The same product with its result by rows: transposed where it lies by columns."""
+    m, n, k = p.size
+    if p.out.columns == 1 or (n == 1 and p.out.rows >= 1):
+        return p
+    left, right, out = (
+        replace(x, rows=x.columns, columns=x.rows) for x in (p.right, p.left, p.out)
+    )
+    return replace(p, left=left, right=right, out=out, size=(n, m, k))
+
+
+def _cut(p: Product) -> gemm.Shape | None:
+    """How our own kernel cuts a product, None for one that BLAS does better."""
+    type = memory_type(p.out.buffer.type.dtype)
+    if p.size[1] == 1 or p.out.columns != 1 or min(p.size) > LARGE:
+        return None
+    return gemm.shape_of(
+        p.size, type, (p.left.rows, p.left.columns), (p.right.rows, p.right.columns)
+    )
+
+
+def write(p: Product, threads: int) -> Function:
+    """The function that computes a product."""
+    cut = _cut(p)
+    return _write_blas(p) if cut is None else _write_own(p, cut, threads)
+
+
+def _write_own(p: Product, cut: gemm.Shape, threads: int) -> Function:
+    b = Builder()
+    pointers: dict[Buffer, str] = {}
+    for buffer in p.buffers:
+        pointers.setdefault(buffer.alias or buffer, f"%p{len(pointers)}")
+    writer = gemm.Gemm(b, cut, pointers[p.scratch], threads)
+
+    def nested(level: int, entry: list[str]) -> None:
+        if level < len(p.batch):
+            with b.loop(p.batch[level]) as i:
+                nested(level + 1, [*entry, i])
+            return
+        matrices = [
+            gemm.Operand(_address(b, pointers[x.buffer.alias or x.buffer], cut.type, x, entry),
+                         x.rows, x.columns)
+            for x in (p.left, p.right, p.out)
+        ]  # fmt: skip
+        writer.write(*matrices)
+
+    nested(0, [])
+    b.effect("ret void")
+    return Function(b.text(), list(pointers), b.needs, threads > 1)
+
+
+def _matrix(
+    node: Node,
+    labels: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    batch: Sequence[str],
+    lengths: dict[str, int],
+    memory: dict[Node, Buffer],
+) -> Matrix | None:
+    """How an operand lies in memory, with its axes joined to rows and columns."""
+    rank = node.type.ndim
+    site = Sites(memory, rank).resolve(node, variables(rank))
+    if not isinstance(site, Load):
+        return None
+    strides = dict(zip(labels, site.position.factors, strict=True))
+    joined = [_joined(part, strides, lengths) for part in (rows, columns)]
+    if joined[0] is None or joined[1] is None:
+        return None
+    entries = tuple(strides[c] for c in batch)
+    return Matrix(site.buffer, site.position.constant, joined[0], joined[1], entries)
+
+
+def _joined(labels: Sequence[str], strides: dict[str, int], lengths: dict[str, int]) -> int | None:
+    """The stride of several axes as one, None where they do not follow evenly."""
+    wide = [c for c in labels if lengths[c] != 1]
+    for c, after in pairwise(wide):
+        if strides[c] != strides[after] * lengths[after]:
+            return None
+    return strides[wide[-1]] if wide else 1
+
+
+def _fits(p: Product) -> bool:
+    m, n, k = p.size
+    whole = ((p.left, m, k), (p.right, k, n), (p.out, m, n))
+    return all(_leading(x, i, j) is not None for x, i, j in whole)
+
+
+def _leading(x: Matrix, rows: int, columns: int) -> tuple[bool, int] | None:
+    """Whether a matrix lies by rows, and the distance of its rows (or columns); None where
+    neither is contiguous."""
+    if (x.columns == 1 or columns == 1) and (x.rows >= columns or rows == 1):
+        return True, max(x.rows if rows != 1 else columns, columns, 1)
+    if (x.rows == 1 or rows == 1) and (x.columns >= rows or columns == 1):
+        return False, max(x.columns if columns != 1 else rows, rows, 1)
+    return None
+
+
+def _write_blas(p: Product) -> Function:
+    """The same through BLAS.
+
+    BLAS thinks in columns: there our row-major ``C = A B`` reads ``C' = B' A'``.
+    """
+    b = Builder()
+    pointers: dict[Buffer, str] = {}
+    for buffer in p.buffers[:3]:
+        pointers.setdefault(buffer.alias or buffer, f"%p{len(pointers)}")
+    dtype = p.out.buffer.type.dtype
+    type = memory_type(dtype)
+    m, n, k = p.size
+    by_rows, ldc = _leading(p.out, m, n) or (True, n)
+    first, second = (p.right, p.left) if by_rows else (p.left, p.right)
+    one = _ordered(first, (k, n) if by_rows else (m, k), by_rows)
+    two = _ordered(second, (m, k) if by_rows else (k, n), by_rows)
+    width, height = (n, m) if by_rows else (m, n)
+
+    def constant(kind: str, value: object) -> tuple[str, str]:
+        place = b.stack(kind)
+        b.effect(f"store {kind} {value}, ptr {place}")
+        return "ptr", place
+
+    numbers = {v: constant("i32", v) for v in sorted({width, height, k, one[1], two[1], ldc})}
+    letters = {v: constant("i8", ord(v)) for v in sorted({one[0], two[0]})}
+    alpha, beta = constant(type, "1.0"), constant(type, "0.0")
+
+    def call(entry: list[str]) -> None:
+        places = [_address(b, pointers[x.buffer.alias or x.buffer], type, x, entry)
+                  for x in (first, second, p.out)]  # fmt: skip
+        arguments = (
+            letters[one[0]], letters[two[0]], numbers[width], numbers[height], numbers[k],
+            alpha, ("ptr", places[0]), numbers[one[1]], ("ptr", places[1]), numbers[two[1]],
+            beta, ("ptr", places[2]), numbers[ldc],
+        )  # fmt: skip
+        name = "sgemm" if type == "float" else "dgemm"
+        b.needs.add(name)
+        b.effect(f"call void @{name}({', '.join(f'{t} {v}' for t, v in arguments)})")
+
+    def nested(level: int, entry: list[str]) -> None:
+        if level == len(p.batch):
+            call(entry)
+            return
+        with b.loop(p.batch[level]) as i:
+            nested(level + 1, [*entry, i])
+
+    nested(0, [])
+    b.effect("ret void")
+    return Function(b.text(), list(pointers), b.needs, False)
+
+
+def _ordered(x: Matrix, shape: tuple[int, int], by_rows: bool) -> tuple[str, int]:
+    """BLAS's letter and leading dimension for an operand."""
+    found = _leading(x, *shape)
+    assert found is not None
+    return ("N" if found[0] == by_rows else "T"), found[1]
+
+
+def _address(b: Builder, pointer: str, type: str, x: Matrix, entry: Sequence[str]) -> str:
+    offset = str(x.offset)
+    for variable, stride in zip(entry, x.batch, strict=True):
+        term = b.do(f"mul nsw i64 {variable}, {stride}")
+        offset = b.do(f"add nsw i64 {offset}, {term}")
+    return b.do(f"getelementptr inbounds {type}, ptr {pointer}, i64 {offset}")

@@ -1,0 +1,244 @@
+"""A compiled program as something Python can call."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from chainrule.core.graph import Graph
+from chainrule.core.recording import quiet
+from chainrule.errors import GraphError
+from chainrule.run.native import arena, cache, machine, module, plan
+from chainrule.run.native.plan import CallOut, Plan, Repeat
+from chainrule.run.native.threads import available
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
+ENTRY = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+    ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
+)  # fmt: skip
+CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
+STAGED = 4096
+"""Arrays up to this many bytes are copied into the frame: cheaper than asking for an address."""
+
+
+class CallOuts:
+    """The nodes of a program that the interpreter computes, called back from machine code."""
+
+    def __init__(self, calls: Sequence[CallOut]) -> None:
+        self.calls = calls
+        self.errors: list[BaseException] = []
+        self.function = CALLBACK(self._run) if calls else None
+        function = self.function
+        self.pointer = ctypes.cast(function, ctypes.c_void_p).value if function else None
+
+    def _run(self, number: int, table: int) -> int:
+        try:
+            step = self.calls[number]
+            buffers = [*step.inputs, step.out]
+            pointers = (ctypes.c_void_p * len(buffers)).from_address(table)
+            arrays = [_array_at(p, b.type) for p, b in zip(pointers, buffers, strict=True)]
+            for array in arrays[:-1]:
+                array.flags.writeable = False
+            with quiet():
+                arrays[-1][...] = step.node.primitive.forward(*arrays[:-1], **step.node.attrs)
+        except BaseException as error:
+            self.errors.append(error)
+            return 1
+        return 0
+
+
+def _array_at(pointer: int | None, type: Any) -> np.ndarray:
+    """The array of this type at an address."""
+    if not type.size:
+        return np.empty(type.shape, type.dtype)
+    block = (ctypes.c_char * type.nbytes).from_address(pointer)
+    return np.frombuffer(block, type.dtype).reshape(type.shape)
+
+
+class Frame:
+    """Memory of one call: the arena, the tables of pointers, and copies of small arrays.
+
+    A frame serves one call at a time; calls from several threads each have their own.
+    """
+
+    def __init__(self, program: Program) -> None:
+        types = [b.type for b in (*program.plan.inputs, *program.plan.outputs)]
+        starts, at = [], arena.padded(program.plan.arena)
+        for type in types:
+            starts.append(at if type.nbytes <= STAGED else -1)
+            at += arena.padded(type.nbytes) if type.nbytes <= STAGED else 0
+        tables = at
+        self.memory = _aligned(tables + 8 * (len(types) + 6))
+        base = self.memory.ctypes.data
+        self.table = self.memory[tables:].view(np.int64)
+        self.table[:] = 0
+        staged: list[np.ndarray | None] = []
+        for i, (start, type) in enumerate(zip(starts, types, strict=True)):
+            view = None
+            if start >= 0:
+                view = self.memory[start : start + type.nbytes].view(type.dtype)
+                view = view.reshape(type.shape)
+                self.table[i] = base + start
+            staged.append(view)
+        n = len(program.plan.inputs)
+        self.inputs, self.outputs = staged[:n], staged[n:]
+        for i, value in program.captured:
+            self.give(i, value)
+        table = base + tables
+        callback = program.calls.pointer
+        flag = table + 8 * len(types)
+        # The tables, the flag, and the arguments of the entry as it finds them in memory.
+        self.flag = self.table[len(types) : len(types) + 1]
+        self.table[len(types) + 1 :] = (base, table, table + 8 * n, flag, callback or 0)
+        self.place = ctypes.c_void_p(flag + 8)
+        self.arguments = (base, table, table + 8 * n, flag, callback, 0, 0, 0)
+
+    def give(self, i: int, value: np.ndarray) -> np.ndarray | None:
+        """Make ``value`` input i; returns what must stay alive during the call."""
+        view = self.inputs[i]
+        if view is not None:
+            view[...] = value
+            return None
+        if not value.flags.c_contiguous or not value.flags.aligned:
+            value = np.ascontiguousarray(value).copy()
+        self.table[i] = value.ctypes.data
+        return value
+
+
+def _aligned(size: int) -> np.ndarray:
+    """Bytes that start at a multiple of the arena's alignment."""
+    whole = np.empty(size + arena.ALIGNMENT, np.uint8)
+    start = -whole.ctypes.data % arena.ALIGNMENT
+    return whole[start : start + size]
+
+
+class Code:
+    """Machine code of a plan, found in the cache or made: what calls of any kind share."""
+
+    def __init__(self, graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> None:
+        if any(value is None for value in graph.captures):
+            raise GraphError(
+                f"graph {graph.name} was parsed from text, which does not carry its captured "
+                "arrays; pass them: Graph.parse(text, captures=[...])"
+            )
+        self.name = graph.name
+        self.plan: Plan = plan.make(graph, repeat, threads)
+        written = module.write(self.plan, repeat is not None)
+        self.text = written.text
+        code = cache.object_code(written.text)
+        self.library = machine.Library(code, ("run", "call"), written.imports)
+        self.entry = ENTRY(self.library.address("run"))
+        self.calls = CallOuts(written.calls)
+        self.free = len(graph.free_inputs)
+        captures = (np.ascontiguousarray(value) for value in graph.captures)
+        self.captured = [(self.free + i, value) for i, value in enumerate(captures)]
+
+    def fail(self) -> NoReturn:
+        """Raise what went wrong in a call."""
+        if self.calls.errors:
+            raise self.calls.errors.pop()
+        raise IndexError(f"{self.name}: an index array holds an index that is out of bounds")
+
+
+class Program:
+    """Machine code of one graph; calling it maps a list of arrays to a list of fresh arrays."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.code = code = Code(graph)
+        self.plan, self.calls, self.entry = code.plan, code.calls, code.entry
+        self.call = CALL(code.library.address("call"))
+        self.captured = code.captured
+        self.big = [(i, b.type) for i, b in enumerate(self.plan.outputs) if b.type.nbytes > STAGED]
+        self.frames: list[Frame] = []
+
+    def __call__(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
+        frame = self.frames.pop() if self.frames else Frame(self)
+        held: list[Any] = []
+        staged = frame.inputs
+        for i, value in enumerate(arguments):
+            view = staged[i]
+            if view is not None:
+                view[...] = value
+            else:
+                held.append(frame.give(i, value))
+        made = {}
+        offset = len(staged)
+        for i, type in self.big:
+            made[i] = array = np.empty(type.shape, type.dtype)
+            frame.table[offset + i] = array.ctypes.data
+        if self.call(frame.place) or frame.flag[0]:
+            self.code.fail()
+        results = [made[i] if view is None else view.copy() for i, view in enumerate(frame.outputs)]
+        self.frames.append(frame)
+        return results
+
+
+class Loop:
+    """Machine code that runs a graph again and again, the carry being updated in place.
+
+    ``(carry, xs, constants) -> (ys, carry)``, lists of arrays: each step takes the next entry
+    of each of ``xs`` and leaves an entry of each of ``ys``. Nothing that is passed is written
+    to. Denormal numbers count as 0 while it runs.
+    """
+
+    def __init__(self, graph: Graph, carry: int, xs: int, threads: int | None = None) -> None:
+        self.code = Code(graph, Repeat(carry, xs), threads or available())
+        self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - carry]]
+
+    def __call__(
+        self,
+        carry: Sequence[np.ndarray],
+        xs: Sequence[np.ndarray],
+        constants: Sequence[np.ndarray] = (),
+        steps: int | None = None,
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        steps = len(xs[0]) if steps is None else steps
+        code = self.code
+        new = [np.array(value, order="C") for value in carry]
+        fixed = [np.ascontiguousarray(x) for x in (*xs, *constants)]
+        ys = [np.empty((steps, *type.shape), type.dtype) for type in self.ys]
+        if not steps:
+            return ys, new
+        arrays = [*new, *fixed, *(value for _, value in code.captured), *ys]
+        table = np.array([a.ctypes.data for a in arrays], np.int64)
+        control = _aligned(2 * arena.ALIGNMENT)  # the flag, and how many came to barriers
+        control[:] = 0
+        memory = _aligned(code.plan.arena)
+        first = table.ctypes.data
+        outputs = first + 8 * (len(arrays) - len(ys))
+        given = (memory.ctypes.data, first, outputs, control.ctypes.data, code.calls.pointer)
+        failed = _together(code, (arrays, memory, control, table), given, steps)
+        if failed or control[0]:
+            code.fail()
+        return ys, new
+
+
+def _together(code: Code, memory: Any, given: tuple[Any, ...], steps: int) -> int:
+    """Run all threads' shares. ``memory`` is what ``given`` points at: each thread holds on to
+    it. Whatever interrupts us before our own share began, the others must not wait for us."""
+
+    def share(thread: int, held: Any = memory) -> int:
+        return code.entry(*given, 0, steps, thread)
+
+    helpers = [
+        threading.Thread(target=share, args=(i,), daemon=True) for i in range(1, code.plan.threads)
+    ]
+    began = False
+    try:
+        for helper in helpers:
+            helper.start()
+        failed = share(0)
+        began = True
+    finally:
+        if not began:
+            _, _, control, _ = memory
+            control[arena.ALIGNMENT :].view(np.int64)[0] = 2**62  # every barrier is passed
+        for helper in helpers:
+            if helper.ident is not None:
+                helper.join()
+    return failed

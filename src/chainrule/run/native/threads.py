@@ -1,0 +1,85 @@
+"""Several threads on one program: all run the same code, each its share, and meet at barriers.
+
+A step is shared out by rows or columns of what it writes, so every number is computed by one
+thread in the order in which one thread alone would compute it: how many there are does not show
+in the bits. What cannot be shared out so, the first thread does while the others wait.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from chainrule.run.native.ir import Builder
+
+WORTH_SPLITTING = 40_000
+"""Additions, about, from which a step is shared out: a barrier costs as much as some thousand."""
+WORTH_THREADS = 10_000_000
+"""Additions, about, that a step of a loop takes from which it gets threads at all."""
+SPINS = 4000
+"""How often a barrier looks before it lets other programs run."""
+
+
+def available() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def share(b: Builder, n: int, threads: int, grain: int = 1) -> tuple[str, str]:
+    """The part ``start``, ``stop`` of n iterations that thread ``%thread`` takes."""
+    chunk = -(-n // (threads * grain)) * grain
+    start = b.do(f"mul nuw nsw i64 %thread, {chunk}")
+    start = b.do(f"call i64 @llvm.umin.i64(i64 {start}, i64 {n})")
+    stop = b.do(f"add nuw nsw i64 {start}, {chunk}")
+    return start, b.do(f"call i64 @llvm.umin.i64(i64 {stop}, i64 {n})")
+
+
+@contextmanager
+def when(b: Builder, condition: str) -> Iterator[None]:
+    """Instructions that run where a condition holds."""
+    name = b.name()[1:]
+    b.effect(f"br i1 {condition}, label %{name}.then, label %{name}.done")
+    b.label(f"{name}.then")
+    yield
+    b.effect(f"br label %{name}.done")
+    b.label(f"{name}.done")
+
+
+def barrier(pause: str) -> str:
+    """The function that waits until all threads have called it equally often.
+
+    ``%arrived`` counts up for ever, ``%mine`` is how far it must have come; both start at 0.
+    """
+    return f"""
+declare i32 @cr_yield()
+
+define internal void @barrier(ptr %arrived, ptr %mine, i64 %threads) noinline {{
+entry:
+  %old = load i64, ptr %mine
+  %goal = add i64 %old, %threads
+  store i64 %goal, ptr %mine
+  %before = atomicrmw add ptr %arrived, i64 1 seq_cst
+  br label %look
+look:
+  %spin = phi i64 [ 0, %entry ], [ %more, %rest ]
+  %now = load atomic i64, ptr %arrived acquire, align 8
+  %there = icmp uge i64 %now, %goal
+  br i1 %there, label %done, label %wait
+wait:
+  %more = add i64 %spin, 1
+  %long = icmp ugt i64 %spin, {SPINS}
+  br i1 %long, label %yield, label %pause
+yield:
+  %ignored = call i32 @cr_yield()
+  br label %rest
+pause:
+  {pause}
+  br label %rest
+rest:
+  br label %look
+done:
+  ret void
+}}"""

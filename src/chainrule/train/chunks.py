@@ -1,0 +1,139 @@
+"""Many minibatches in one call, where the executor has a loop of its own.
+
+A chunk is short enough for Ctrl-C and progress to be felt. What comes out is what single steps
+give: the same order of rows, the same masks, and after a loss that is not finite the same
+networks are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.tree import flatten
+from chainrule.core.types import ArrayType
+from chainrule.ops.random import key_of
+from chainrule.run import repeat
+from chainrule.train.data import MASKS, ArrayData, Batch
+from chainrule.train.watch import Kept, NonFiniteLossError
+
+Leaves = list[np.ndarray]
+SECONDS = 0.05
+"""About how long a chunk should take."""
+
+
+class Chunks:
+    """The full minibatches of each epoch, chunk by chunk.
+
+    Args:
+        step: ``(carry, batch, key, count) -> (mean loss, carry)``, recorded on first use.
+        keyed: whether the model needs a key for its masks.
+    """
+
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        data: Any,
+        kept: Kept,
+        seed: int,
+        keyed: bool,
+        executor: str | None,
+    ) -> None:
+        self.step, self.data, self.kept = step, data, kept
+        self.seed, self.keyed, self.executor = seed, keyed, executor
+        self.length = 8  # steps in a chunk, adapted as their time becomes known
+        self.run: Any = None
+        self.tried = False
+
+    def epoch(self, epoch: int) -> Iterator[tuple[float, float]]:
+        """``(loss, weight)`` of each minibatch that was done here: all full ones, or none.
+
+        Raises:
+            NonFiniteLossError: a minibatch's loss is not finite.
+        """
+        data = self.data
+        if not isinstance(data, ArrayData) or data.batch_size >= data.rows:
+            return
+        if not self.tried:
+            self.tried, self.run = True, self._compiled()
+        if self.run is None:
+            return
+        full = data.rows // data.batch_size
+        order = data.order(epoch)[: full * data.batch_size].reshape(full, data.batch_size)
+        done = 0
+        while done < full:
+            stop = min(done + self.length, full)
+            started = time.perf_counter()
+            losses = self._chunk(epoch, order, done, stop)
+            self._adapt(time.perf_counter() - started, stop - done)
+            rows = order[done:stop]
+            weights = (
+                np.full(len(rows), float(data.batch_size))
+                if data.weights is None
+                else data.weights[rows].sum(axis=1)
+            )
+            yield from zip(map(float, losses), map(float, weights), strict=True)
+            done = stop
+
+    def _compiled(self) -> Any:
+        data = self.data
+        rows = ArrayType((data.batch_size,), np.dtype(np.int64))
+        key = ArrayType((2,), np.dtype(np.uint64)) if self.keyed else None
+        count = ArrayType((), np.dtype(np.int64))
+
+        def step(carry: Any, x: Any, constants: Any) -> Any:
+            rows, key, count = x
+            inputs, targets, weights = constants
+            batch = Batch(inputs[rows], targets[rows], None if weights is None else weights[rows])
+            return self.step(carry, batch, key, count)
+
+        given = (data.x, data.targets, data.weights)
+        return repeat(step, self.kept.carry, (rows, key, count), given, self.executor)
+
+    def _chunk(self, epoch: int, order: np.ndarray, start: int, stop: int) -> np.ndarray:
+        """Steps ``start`` to ``stop`` of the epoch; returns their losses."""
+        kept, origin = self.kept, self.kept.now
+        before = kept.steps - start  # updates before this epoch
+
+        def steps(first: int, end: int, leaves: Leaves) -> tuple[np.ndarray, Leaves]:
+            return self._steps(epoch, order[first:end], first, before + first, leaves)
+
+        losses, leaves = steps(start, stop - 1, origin)
+        last, after = steps(stop - 1, stop, leaves)
+        losses = np.concatenate([losses, last])
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if not bad.size:
+            kept.now, kept.steps = leaves, kept.steps + (stop - start - 1)
+            kept.move(after)
+            return losses
+        good = int(bad[0])  # so many updates were done before the loss was seen
+        if good:
+            leaves = steps(start, start + good - 1, origin)[1]
+            after = steps(start + good - 1, start + good, leaves)[1]
+            kept.now, kept.steps = leaves, kept.steps + good - 1
+            kept.move(after)
+        raise NonFiniteLossError("the loss", float(losses[good]), epoch, start + good + 1)
+
+    def _steps(
+        self, epoch: int, rows: np.ndarray, first: int, count: int, leaves: Leaves
+    ) -> tuple[np.ndarray, Leaves]:
+        """The losses of the minibatches of these rows, and the carry after them.
+
+        first: which step of the epoch the first one is; count: how many updates came before.
+        """
+        data, n = self.data, len(rows)
+        xs = [rows, np.arange(count, count + n)]
+        if self.keyed:
+            keys = [key_of(self.seed, MASKS, epoch, i) for i in range(first, first + n)]
+            xs.insert(1, np.array(keys, np.uint64).reshape(-1, 2))
+        constants = flatten((data.x, data.targets, data.weights))[0]
+        (losses,), new = self.run(leaves, xs, constants)
+        return losses, new
+
+    def _adapt(self, seconds: float, steps: int) -> None:
+        wanted = math.ceil(SECONDS * steps / max(seconds, 1e-6))
+        self.length = max(2, min(wanted, 4 * self.length, 2**14))

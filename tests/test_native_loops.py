@@ -1,0 +1,228 @@
+"""Loops of steps in machine code: the carry, threads, call-outs, denormals, and ``fit``."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from chainrule import nn, optim, train
+from chainrule.compile import optimise
+from chainrule.core.record import record
+from chainrule.core.tree import flatten
+from chainrule.ops.random import key_of, uniform
+from chainrule.run import interpreter, native
+from chainrule.train import DivergedError
+from chainrule.train.data import Batch
+from chainrule.train.steps import Step
+
+
+def both(f: Any, carry: Any, xs: Any, constants: Any, threads: int = 1) -> Any:
+    """The loop of f on the native executor and on the interpreter: (ys, carry) of each."""
+    first = [x[0] for x in flatten(xs)[0]]
+    graph = optimise(record(f, carry, flatten(xs)[1].unflatten(first), constants).graph)
+    leaves, steps, fixed = (flatten(tree)[0] for tree in (carry, xs, constants))
+    kept = [np.array(x) for x in (*leaves, *steps, *fixed)]
+    run = native.repeat(graph, len(leaves), len(steps), threads)
+    found = run(leaves, steps, fixed)
+    step, now, ys = interpreter.compile(graph), list(leaves), []
+    for i in range(len(steps[0])):
+        out = step([*now, *(np.asarray(x[i]) for x in steps), *fixed])
+        ys.append(out[: len(out) - len(leaves)])
+        now = out[len(out) - len(leaves) :]
+    for x, y in zip((*leaves, *steps, *fixed), kept, strict=True):
+        np.testing.assert_array_equal(x, y)  # nothing passed in was written to
+    return found, ([np.stack(column) for column in zip(*ys, strict=True)], now)
+
+
+def agree(found: Any, wanted: Any, rtol: float = 1e-12) -> None:
+    for a, b in zip((*found[0], *found[1]), (*wanted[0], *wanted[1]), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+
+
+def test_carries_that_swap_shift_stay_and_repeat() -> None:
+    """No new value may overwrite an old one that is still to be read."""
+
+    def f(carry: Any, x: Any, c: Any) -> Any:
+        a, b, d, e, _ = carry
+        return (a + x).sum(), (b, a, d, a[::-1] + b, e[::-1] * 0.5 + c)
+
+    rng = np.random.default_rng(0)
+    carry = tuple(rng.normal(size=5) for _ in range(5))
+    agree(*both(f, carry, rng.normal(size=(7, 5)), rng.normal(size=5)))
+
+
+def test_a_carry_that_a_product_reads_after_its_update() -> None:
+    def f(carry: Any, x: Any, c: Any) -> Any:
+        w, v = carry
+        new = w - 0.1 * np.outer(x, x)
+        return w @ x, (new, np.tanh(new @ v + w.T @ x))
+
+    rng = np.random.default_rng(0)
+    carry = (rng.normal(size=(40, 40)), rng.normal(size=40))
+    agree(*both(f, carry, rng.normal(size=(5, 40)), ()), rtol=1e-10)
+
+
+def test_random_numbers_are_the_interpreters_bits() -> None:
+    def f(carry: Any, key: Any, c: Any) -> Any:
+        drawn = uniform(key, (6,), np.float32)
+        return drawn, carry + drawn
+
+    keys = np.array([key_of(3, i) for i in range(9)])
+    found, wanted = both(f, np.zeros(6, np.float32), keys, ())
+    np.testing.assert_array_equal(found[0][0], wanted[0][0])
+
+
+def network(sizes: tuple[int, ...], batch: int, dtype: Any, activation: str = "tanh") -> Any:
+    """A training step over gathered rows, and its arguments for 6 steps."""
+    rng = np.random.default_rng(0)
+    model = nn.MLP(sizes=sizes, activation=activation)
+    params, state = model.init(0, dtype)
+    optimizer = optim.adam(1e-3)
+    loss = nn.CategoricalCrossEntropy()
+    whole = Step(model, loss, nn.Penalty()).whole(optimizer)
+    x = rng.normal(size=(3 * batch, sizes[0])).astype(dtype)
+    t = loss.prepare(np.arange(len(x)) % sizes[-1], sizes[-1], dtype)
+
+    def f(carry: Any, step: Any, data: Any) -> Any:
+        rows, count = step
+        return whole(carry, Batch(data[0][rows], data[1][rows], None), None, count)
+
+    rows = rng.integers(0, len(x), (6, batch))
+    return f, (params, state, optimizer.init(params)), (rows, np.arange(6)), (x, t)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize(("sizes", "batch"), [((4, 16, 3), 32), ((30, 70, 10), 50)])
+def test_training_steps(sizes: tuple[int, ...], batch: int, dtype: Any) -> None:
+    found, wanted = both(*network(sizes, batch, dtype))
+    agree(found, wanted, 1e-3 if dtype == np.float32 else 1e-9)
+
+
+def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chainrule.run.native import plan
+
+    monkeypatch.setattr(plan, "WORTH_THREADS", 0)
+    f, carry, xs, constants = network((300, 200, 150, 10), 256, np.float32, "relu")
+    graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
+    leaves, fixed = flatten(carry)[0], flatten(constants)[0]
+    results = []
+    for threads in (1, 2, 3):
+        run = native.repeat(graph, len(leaves), 2, threads)
+        assert run.code.plan.threads == threads
+        results.append(run(leaves, list(xs), fixed))
+    for other in results[1:]:
+        for a, b in zip((*results[0][0], *results[0][1]), (*other[0], *other[1]), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_threads_are_used_where_there_is_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same comparison with thresholds at 0, so that every step that can be is shared."""
+    from chainrule.run.native import module, plan
+
+    monkeypatch.setattr(plan, "WORTH_THREADS", 0)
+    monkeypatch.setattr(module, "WORTH_SPLITTING", 0)
+    f, carry, xs, constants = network((30, 70, 10), 64, np.float32, "relu")
+    graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
+    leaves, fixed = flatten(carry)[0], flatten(constants)[0]
+    results = []
+    for threads in (1, 2, 3, 5):
+        run = native.repeat(graph, len(leaves), 2, threads)
+        assert run.code.plan.threads == threads
+        results.append(run(leaves, list(xs), fixed))
+    for other in results[1:]:
+        for a, b in zip((*results[0][0], *results[0][1]), (*other[0], *other[1]), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_loops_in_parallel_python_threads_do_not_disturb_one_another() -> None:
+    f, carry, xs, constants = network((4, 16, 3), 32, np.float64)
+    graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
+    leaves, fixed = flatten(carry)[0], flatten(constants)[0]
+    run = native.repeat(graph, len(leaves), 2)
+    wanted = run(leaves, list(xs), fixed)[1]
+    found: list[Any] = [None] * 6
+
+    def work(i: int) -> None:
+        for _ in range(20):
+            found[i] = run(leaves, list(xs), fixed)[1]
+
+    workers = [threading.Thread(target=work, args=(i,)) for i in range(6)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    for result in found:
+        for a, b in zip(result, wanted, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_denormals_are_flushed_inside_loops_only() -> None:
+    def f(carry: Any, x: Any, c: Any) -> Any:
+        return carry, carry * x
+
+    tiny = np.array([1e-310])
+    graph = record(f, tiny, np.float64(1), ()).graph
+    run = native.repeat(graph, 1, 1)
+    _, (after,) = run([tiny], [np.array([0.5, 0.5])], [])
+    if native.machine.is_x86():
+        assert after[0] == 0
+    assert tiny[0] * 0.5 == 5e-311  # the mode of this thread is as before
+    assert native.compile(graph)([tiny, np.float64(0.5)])[1][0] == 5e-311
+
+
+FITS: dict[str, Any] = {
+    "adam": {},
+    "weights": {"sample_weight": np.random.default_rng(1).uniform(0.5, 2, 210)},
+    "momentum and l2": {"optimizer": optim.sgd(0.05, momentum=0.9), "l2": 1e-3},
+    "clipping": {"optimizer": optim.chain(optim.clip_by_norm(0.1), optim.rmsprop(1e-3))},
+    "dropout": {"model": {"dropout": 0.3}},
+    "batch norm": {"model": {"batch_norm": True}},
+    "early stopping": {"early_stopping": 1},
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fit_agrees_with_the_interpreter(name: str) -> None:
+    """Losses, steps and networks, with a last minibatch that is smaller than the others."""
+    given = dict(FITS[name])
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(210, 6))
+    t = (x[:, 0] + x[:, 1] ** 2 > 0.5).astype(int)
+    model = nn.MLP(sizes=(6, 8, 2), activation="tanh", **given.pop("model", {}))
+    results = {}
+    for executor in ("numpy", "native"):
+        results[executor] = train.fit(
+            model, (x, t), loss=nn.CategoricalCrossEntropy(),
+            **{"optimizer": optim.adam(1e-2), "epochs": 3, "batch_size": 16, "seed": 1,
+               "validation": (x[:50], t[:50]), "executor": executor, **given},
+        )  # fmt: skip
+    a, b = results["numpy"], results["native"]
+    assert (a.stopped, a.best_epoch, len(a.history)) == (b.stopped, b.best_epoch, len(b.history))
+    for p, q in zip(flatten(a.params)[0], flatten(b.params)[0], strict=True):
+        np.testing.assert_allclose(q, p, rtol=1e-8, atol=1e-9)
+    for p, q in zip(a.history, b.history, strict=True):
+        for key in ("train_loss", "running_loss", "validation_loss"):
+            np.testing.assert_allclose(q[key], p[key], rtol=1e-9)
+
+
+def test_a_loss_that_diverges_is_reported_at_the_same_step_with_the_same_network() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(160, 3)) * 100
+    t = x @ np.ones(3)
+    found = []
+    for executor in ("numpy", "native"):
+        with pytest.raises(DivergedError) as error:
+            train.fit(
+                nn.MLP(sizes=(3, 8, 1)), (x, t), loss=nn.SquaredError(),
+                optimizer=optim.sgd(0.5), epochs=9, batch_size=16, executor=executor,
+            )  # fmt: skip
+        found.append(error.value)
+    assert str(found[0]) == str(found[1])
+    for p, q in zip(*(flatten(e.result.params)[0] for e in found), strict=True):
+        np.testing.assert_allclose(q, p, rtol=1e-6)
