@@ -159,14 +159,14 @@ def regression_numbers() -> dict[str, Pair]:
     }
 
 
-def hidden(alpha: Any, beta: Any, x: Any) -> Any:
+def hidden(alpha: Any, beta: Any, x: Any, y_star: Any) -> Any:
     from scipy.special import expit
 
     a = alpha @ x
     z = expit(a)
     b = beta @ z
     y = expit(b)
-    return np.log(y)  # the target is 1, so the other term of the cross-entropy is 0
+    return y_star * np.log(y) + (1 - y_star) * np.log(1 - y)
 
 
 def hidden_numbers() -> dict[str, Pair]:
@@ -174,8 +174,8 @@ def hidden_numbers() -> dict[str, Pair]:
     a = [sum(w * v for w, v in zip(row, x, strict=True)) for row in alpha]
     z = [sigma(v) for v in a]
     b = sum(w * v for w, v in zip(beta, z, strict=True))
-    y = sigma(b)
-    dy = 1 / y
+    y, star = sigma(b), 0.0
+    dy = star / y + (1 - star) / (y - 1)
     db = dy * y * (1 - y)
     dz = [db * w for w in beta]
     da = [d * v * (1 - v) for d, v in zip(dz, z, strict=True)]
@@ -187,7 +187,7 @@ def hidden_numbers() -> dict[str, Pair]:
         "z": (z, dz),
         "b": (b, db),
         "y": (y, dy),
-        "J": (math.log(y), 1),
+        "J": (math.log(1 - y), 1),
     }
 
 
@@ -253,7 +253,7 @@ EXAMPLES: dict[str, Example] = {
     ),
     "l4_4_hidden": Example(
         _named(hidden, "J"),
-        arrays([[0.5, -1.0], [0.25, 0.75], [1.5, 0.1]], [1.0, -2.0, 0.5], [0.6, -0.4]),
+        arrays([[0.5, -1.0], [0.25, 0.75], [1.5, 0.1]], [1.0, -2.0, 0.5], [0.6, -0.4], 0.0),
         hidden_numbers,
     ),
     "l4_6_deep": Example(
