@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import chainrule
+import chainrule.ops  # fills the registry
 from chainrule.core.graph import PRIMITIVES
 
 SOURCE = Path(chainrule.__file__).parent
