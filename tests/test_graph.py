@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from collections import namedtuple
 from typing import Any
 
@@ -545,3 +547,13 @@ def test_trees_with_the_same_keys_are_the_same_tree() -> None:
 def test_types_of_arrays_are_interned() -> None:
     assert type_of(np.ones(3)) is type_of(np.zeros(3))
     assert str(type_of(np.ones((2, 3), np.float32))) == "float32[2, 3]"
+
+
+def test_a_fresh_process_parses_a_graph_at_once() -> None:
+    code = (
+        "import chainrule as cr; "
+        "print(cr.Graph.parse('def f(x: float64):\\n    a: float64 = sin(x)\\n    return a,'))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "sin(x)" in done.stdout

@@ -51,7 +51,8 @@ _HOMES = {
         ),
         "chainrule.api",
     ),
-    **dict.fromkeys(("ArrayType", "Graph", "scope"), "chainrule.core"),
+    **dict.fromkeys(("ArrayType", "scope"), "chainrule.core"),
+    "Graph": "chainrule.api",  # with the primitives, which Graph.parse looks up
     "ChainruleError": "chainrule.errors",
     "explain": "chainrule.explanation",
 }
