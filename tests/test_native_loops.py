@@ -107,7 +107,7 @@ def test_training_steps(sizes: tuple[int, ...], batch: int, dtype: Any) -> None:
 def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     from chainrule.run.native import plan
 
-    monkeypatch.setattr(plan, "WORTH_THREADS", 0)
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 1)
     f, carry, xs, constants = network((300, 200, 150, 10), 256, np.float32, "relu")
     graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
     leaves, fixed = flatten(carry)[0], flatten(constants)[0]
@@ -123,10 +123,9 @@ def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch: pytest.MonkeyP
 
 def test_threads_are_used_where_there_is_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same comparison with thresholds at 0, so that every step that can be is shared."""
-    from chainrule.run.native import module, plan
+    from chainrule.run.native import plan
 
-    monkeypatch.setattr(plan, "WORTH_THREADS", 0)
-    monkeypatch.setattr(module, "WORTH_SPLITTING", 0)
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 1)
     f, carry, xs, constants = network((30, 70, 10), 64, np.float32, "relu")
     graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
     leaves, fixed = flatten(carry)[0], flatten(constants)[0]

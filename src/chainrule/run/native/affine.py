@@ -117,13 +117,16 @@ def viewed(node: Node, index: Index, rank: int) -> Index | None:
     return reshaped(index, node.inputs[0].type.shape, node.type.shape, rank)
 
 
-def by_label(labels: str, index: Sequence[Affine], spec_labels: str) -> Index:
-    """The parts of an index that stand for ``spec_labels``, given one for each of ``labels``."""
+def by_label(labels: str, index: Sequence[Affine], spec_labels: str, rank: int) -> Index:
+    """The parts of an index that stand for ``spec_labels``, given one for each of ``labels``;
+    0 for a label that is not there, whose axis has length 1."""
     place = dict(zip(labels, index, strict=True))
-    return tuple(place[c] for c in spec_labels)
+    return tuple(place.get(c, zero(rank)) for c in spec_labels)
 
 
 def is_outer(node: Node) -> bool:
-    """Whether a contract sums over nothing, so that it is an element-wise product of views."""
+    """Whether a contract sums over one number at most, so that it is an element-wise product
+    of views."""
     left, right, out = parse_spec(node.attrs["spec"])
-    return set(left) | set(right) == set(out)
+    lengths = zip(left + right, (n for x in node.inputs for n in x.type.shape), strict=True)
+    return all(c in out or n == 1 for c, n in lengths)

@@ -89,8 +89,7 @@ def choose(graph: Graph) -> list[Node]:
         cost[node] = own + sum(cost[x] for x in set(node.inputs))
         if not is_view(node) and readers[node] > 1 and cost[node] > RECOMPUTE:
             wanted.add(node)
-        if _repeats(node) and cost[node] > 0:
-            wanted.add(base_of(node))
+        wanted.update(base_of(x) for x in _repeated(node) if cost[x] > 0)
         if is_short_sum(node) and cost[node.inputs[0]] > RECOMPUTE:
             wanted.add(base_of(node.inputs[0]))
         if node in wanted:
@@ -125,9 +124,12 @@ def _forced(node: Node) -> Iterable[Node]:
     return (node,) if name in LOOPS else ()
 
 
-def _repeats(node: Node) -> bool:
-    """A view that shows numbers more than once."""
-    return node.primitive.name == "broadcast" and node.type.size > node.inputs[0].type.size
+def _repeated(node: Node) -> Iterable[Node]:
+    """What a node that is not in memory reads more than once for each number."""
+    name = node.primitive.name
+    if name == "broadcast" or (name == "contract" and is_outer(node)):
+        return (x for x in node.inputs if x.type.size < node.type.size)
+    return ()
 
 
 def _readers(graph: Graph) -> dict[Node, int]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from chainrule.run.native.ir import Builder
 from chainrule.run.native.machine import vector_bytes, vector_registers
-from chainrule.run.native.threads import share, when
+from chainrule.run.native.threads import when
 from chainrule.run.native.transpose import write_transposed
 
 KEPT = 512
@@ -55,11 +55,13 @@ class Shape:
     @property
     def height(self) -> int:
         many = vector_registers() >= 32
-        if self.vectors == 1:
-            return min(self.m, 16 if many else 8)
-        if self.vectors == 2 and many:
-            return min(self.m, 12)
-        return min(self.m, (8 if self.by_columns else 6) if many else (4 if self.by_columns else 6))
+        if self.vectors < 3 and many:
+            most = (16 if self.vectors == 1 else 12) if self.by_columns else 8
+        elif self.vectors == 1:
+            most = 8
+        else:
+            most = (8 if many else 4) if self.by_columns else 6
+        return min(self.m, most)
 
     @property
     def width(self) -> int:
@@ -79,6 +81,12 @@ class Shape:
     def packs(self) -> bool:
         return self.packed or self.n % self.width != 0
 
+    def shared(self, threads: int) -> str:
+        """What threads share out: rows of C, or panels of its columns where there are too few
+        rows for each thread to copy all of B."""
+        few = self.m < (64 if self.packs else 8) * threads
+        return "panels" if few and not self.by_columns and self.panels >= threads else "rows"
+
 
 def shape_of(
     size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[int, int]
@@ -91,21 +99,104 @@ def shape_of(
     return Shape(m, n, k, type, by_columns, packed=b[1] != 1 or conflicts)
 
 
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The kernel: one tile of C in registers, over all of k, as a function that all products of
+    a program share.
+
+    Element (i, k) of A lies at ``i * a_rows + k * columns``; ``rows`` is ``a_rows`` where that
+    is known, else 0. B lies by rows, ``b_rows`` apart, as far as full vectors reach.
+    """
+
+    type: str
+    lanes: int
+    height: int
+    width: int
+    rows: int
+    columns: int
+
+    @property
+    def name(self) -> str:
+        return f"tile_{self.type}_{self.height}x{self.width}_{self.rows}_{self.columns}"
+
+    def text(self) -> str:
+        """The definition."""
+        b, vector = Builder(), f"<{self.lanes} x {self.type}>"
+        align = 4 if self.type == "float" else 8
+        short = "f32" if self.type == "float" else "f64"
+        counts = [self.lanes] * (self.width // self.lanes)
+        if self.width % self.lanes:
+            counts.append(self.width % self.lanes)
+        names = [[f"%c{i}.{v}" for v in range(len(counts))] for i in range(self.height)]
+
+        def at(pointer: str, index: str) -> str:
+            return b.do(f"getelementptr inbounds {self.type}, ptr {pointer}, i64 {index}")
+
+        apart = str(self.rows or "%a_rows")
+        rows = ["%a"]
+        for _ in range(1, self.height):
+            rows.append(at(rows[-1], apart))
+        b.effect("br label %more")
+        b.label("more")
+        b.lines.append("  %i = phi i64 [ 0, %entry ], [ %next, %more ]")
+        for name in (name for row in names for name in row):
+            start = f"[ zeroinitializer, %entry ], [ {name}.n, %more ]"
+            b.lines.append(f"  {name} = phi {vector} {start}")
+        line = at("%b", b.do("mul nuw nsw i64 %i, %b_rows"))
+        parts = [b.do(f"load {vector}, ptr {at(line, str(v * self.lanes))}, align {align}")
+                 for v in range(len(counts))]  # fmt: skip
+        step = b.do(f"mul nuw nsw i64 %i, {self.columns}")
+        for row, row_names in zip(rows, names, strict=True):
+            value = b.do(f"load {self.type}, ptr {at(row, step)}, align {align}")
+            one = b.do(f"insertelement {vector} poison, {self.type} {value}, i64 0")
+            mask = f"<{self.lanes} x i32> zeroinitializer"
+            splat = b.do(f"shufflevector {vector} {one}, {vector} poison, {mask}")
+            for name, part in zip(row_names, parts, strict=True):
+                b.effect(f"{name}.n = call {vector} @llvm.fma.v{self.lanes}{short}({vector} "
+                         f"{splat}, {vector} {part}, {vector} {name})")  # fmt: skip
+        b.effect("%next = add nuw nsw i64 %i, 1")
+        b.effect("%again = icmp ult i64 %next, %k")
+        b.effect("br i1 %again, label %more, label %done, !llvm.loop !2")
+        b.label("done")
+        target = "%c"
+        for i, row_names in enumerate(names):
+            target = at(target, "%c_rows") if i else target
+            for v, (name, count) in enumerate(zip(row_names, counts, strict=True)):
+                place = at(target, str(v * self.lanes))
+                self._store(b, f"{name}.n", place, count)
+        b.effect("ret void")
+        pointers = ", ".join(f"ptr noalias nocapture align {align} %{x}" for x in "abc")
+        numbers = ", ".join(f"i64 %{x}" for x in ("a_rows", "b_rows", "c_rows", "k"))
+        return f"define internal void @{self.name}({pointers}, {numbers}) #0 {{\n{b.text()}\n}}"
+
+    def _store(self, b: Builder, value: str, place: str, count: int) -> None:
+        vector, align = f"<{self.lanes} x {self.type}>", 4 if self.type == "float" else 8
+        if count == self.lanes:
+            b.effect(f"store {vector} {value}, ptr {place}, align {align}")
+            return
+        mask = ", ".join(f"i1 {'true' if j < count else 'false'}" for j in range(self.lanes))
+        short = "f32" if self.type == "float" else "f64"
+        b.effect(
+            f"call void @llvm.masked.store.v{self.lanes}{short}.p0({vector} {value}, "
+            f"ptr align {align} {place}, <{self.lanes} x i1> <{mask}>)"
+        )
+
+
 class Gemm:
     """Writes ``C = A B`` into a builder; ``scratch`` points at memory for copies.
 
-    Several threads share out panels of B, or else tiles of A; each has copies of its own.
+    Threads share out "rows" or "panels", from ``%first`` up to ``%last``; each makes copies of
+    its own.
     """
 
-    def __init__(self, b: Builder, shape: Shape, scratch: str, threads: int = 1) -> None:
+    def __init__(self, b: Builder, shape: Shape, scratch: str, shared: str = "") -> None:
         self.b, self.s = b, shape
-        self.threads = threads
-        self.by_panels = not shape.by_columns and shape.n % (shape.width * threads) == 0
-        if threads > 1:
+        self.shared = shared
+        if shared:
             own = b.do(f"mul nuw nsw i64 %thread, {shape.scratch()}")
             scratch = b.do(f"getelementptr inbounds {shape.type}, ptr {scratch}, i64 {own}")
         self.item = shape.type
-        self.vector = f"<{shape.lanes} x {shape.type}>"
+        self.tiles: dict[str, Tile] = {}
         tile = (shape.k + 2) * max(shape.height, shape.lanes) if shape.by_columns else 0
         self.tile = scratch
         self.panel = self.at(scratch, str(tile)) if tile else scratch
@@ -160,35 +251,46 @@ class Gemm:
     # loops over tiles -----------------------------------------------------------------------
 
     def _columns(self, body: Callable[[str, int], object]) -> None:
-        self._cut(self.s.n, self.s.width, body, self.threads if self.by_panels else 1)
+        whole, rest = divmod(self.s.n, self.s.width)
+        if self.shared == "panels":
+            stop = self.b.do(f"call i64 @llvm.umin.i64(i64 %last, i64 {whole})")
+            self._some("%first", stop, self.s.width, body)
+            if rest:
+                with when(self.b, self.b.do(f"icmp ugt i64 %last, {whole}")):
+                    body(str(whole * self.s.width), rest)
+        else:
+            self._cut(self.s.n, self.s.width, body)
 
     def _rows(self, body: Callable[[str, int], object]) -> None:
-        self._cut(self.s.m, self.s.height, body, 1 if self.by_panels else self.threads)
+        if self.shared != "rows":
+            self._cut(self.s.m, self.s.height, body)
+            return
+        b, first = self.b, "%first"
+        for height in sorted({self.s.height, min(self.s.height, 2), 1}, reverse=True):
+            rows = b.do(f"sub nuw nsw i64 %last, {first}")
+            tiles = b.do(f"udiv i64 {rows}, {height}")
+            self._some("0", tiles, height, body, first)
+            done = b.do(f"mul nuw nsw i64 {tiles}, {height}")
+            first = b.do(f"add nuw nsw i64 {first}, {done}")
 
-    def _cut(self, n: int, part: int, body: Callable[[str, int], object], threads: int) -> None:
+    def _some(
+        self, start: str, stop: str, part: int, body: Callable[[str, int], object], first: str = "0"
+    ) -> None:
+        """Parts number ``start`` up to ``stop``, which may be none, counted from ``first``."""
+        b = self.b
+        with when(b, b.do(f"icmp ult i64 {start}, {stop}")), b.loop(stop, start) as i:
+            place = b.do(f"mul nuw nsw i64 {i}, {part}")
+            body(b.do(f"add nuw nsw i64 {place}, {first}"), part)
+
+    def _cut(self, n: int, part: int, body: Callable[[str, int], object]) -> None:
         whole, rest = divmod(n, part)
-        if threads > 1:
-            self._share(n, part, body, threads)
-        elif whole == 1:
+        if whole == 1:
             body("0", part)
         elif whole:
             with self.b.loop(whole) as i:
                 body(self.b.do(f"mul nuw nsw i64 {i}, {part}"), part)
-        if rest and threads == 1:
-            body(str(whole * part), rest)
-
-    def _share(self, n: int, part: int, body: Callable[[str, int], object], threads: int) -> None:
-        """This thread's tiles; the last thread, which has the fewest, takes the narrow one."""
-        whole, rest = divmod(n, part)
-        start, stop = share(self.b, whole, threads)
-        with (
-            when(self.b, self.b.do(f"icmp ult i64 {start}, {stop}")),
-            self.b.loop(stop, start) as i,
-        ):
-            body(self.b.do(f"mul nuw nsw i64 {i}, {part}"), part)
         if rest:
-            with when(self.b, self.b.do(f"icmp eq i64 %thread, {threads - 1}")):
-                body(str(whole * part), rest)
+            body(str(whole * part), rest)
 
     # copies -------------------------------------------------------------------------------
 
@@ -223,60 +325,13 @@ class Gemm:
                 self.store(self.item, value, self.at(target, i))
         return Operand(self.tile, 1, self.s.height)
 
-    # the kernel ---------------------------------------------------------------------------
-
     def _tile(self, a: Operand, b: Operand, c: Operand, height: int, width: int) -> None:
-        """One tile of C in registers, over all of k."""
-        n = -(-width // self.s.lanes)
-        b_, lanes = self.b, self.s.lanes
-        b_._count += 1
-        tag, before = b_._count, b_.block
-        names = [[f"%c{tag}.{i}.{v}" for v in range(n)] for i in range(height)]
-        b_.effect(f"br label %k{tag}")
-        b_.label(f"k{tag}")
-        zeros = "zeroinitializer"
-        k = f"%k{tag}.i"
-        b_.lines.append(f"  {k} = phi i64 [ 0, %{before} ], [ {k}.next, %k{tag} ]")
-        for row in names:
-            for name in row:
-                b_.lines.append(
-                    f"  {name} = phi {self.vector} [ {zeros}, %{before} ], [ {name}.n, %k{tag} ]"
-                )
-        line = self.at(b.pointer, k, b.rows)
-        parts = [self.load(self.vector, self.at(line, str(v * lanes))) for v in range(n)]
-        column = self.at(a.pointer, k, a.columns)
-        for i, row in enumerate(names):
-            value = self.load(self.item, self.at(column, str(i * a.rows)))
-            one = b_.do(f"insertelement {self.vector} poison, {self.item} {value}, i64 0")
-            mask = f"<{lanes} x i32> zeroinitializer"
-            splat = b_.do(f"shufflevector {self.vector} {one}, {self.vector} poison, {mask}")
-            for name, part in zip(row, parts, strict=True):
-                b_.lines.append(f"  {name}.n = call {self.vector} {self._fma()}"
-                                f"({self.vector} {splat}, {self.vector} {part}, "
-                                f"{self.vector} {name})")  # fmt: skip
-        b_.effect(f"{k}.next = add nuw nsw i64 {k}, 1")
-        b_.effect(f"{k}.more = icmp ult i64 {k}.next, {self.s.k}")
-        b_.effect(f"br i1 {k}.more, label %k{tag}, label %done{tag}")
-        b_.label(f"done{tag}")
-        for i, row in enumerate(names):
-            for v, name in enumerate(row):
-                place = self.at(c.pointer, str(i * c.rows + v * lanes))
-                self._store_vector(f"{name}.n", place, min(lanes, width - v * lanes))
-
-    def _fma(self) -> str:
-        return f"@llvm.fma.v{self.s.lanes}{'f32' if self.item == 'float' else 'f64'}"
-
-    def _store_vector(self, value: str, place: str, count: int) -> None:
-        lanes, item = self.s.lanes, 4 if self.item == "float" else 8
-        if count == lanes:
-            self.b.effect(f"store {self.vector} {value}, ptr {place}, align {item}")
-            return
-        mask = ", ".join(f"i1 {'true' if j < count else 'false'}" for j in range(lanes))
-        short = "f32" if self.item == "float" else "f64"
-        self.b.effect(
-            f"call void @llvm.masked.store.v{lanes}{short}.p0({self.vector} {value}, "
-            f"ptr align {item} {place}, <{lanes} x i1> <{mask}>)"
-        )
+        """One tile of C."""
+        tile = Tile(self.item, self.s.lanes, height, width, a.rows if a.rows == 1 else 0, a.columns)
+        self.tiles[tile.name] = tile
+        numbers = (a.rows, b.rows, c.rows, self.s.k)
+        listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
+        self.b.effect(f"call void @{tile.name}({listed})")
 
     # addresses ----------------------------------------------------------------------------
 

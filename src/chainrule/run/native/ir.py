@@ -51,16 +51,16 @@ class Builder:
         self.block = "entry"
         self.needs: set[str] = set()  # kernels and external functions that are called
         self.loops = 0  # how many are open
+        self.prefix = "v"
         self._count = 0
 
     def name(self) -> str:
         self._count += 1
-        return f"%v{self._count}"
+        return f"%{self.prefix}{self._count}"
 
     def do(self, instruction: str) -> str:
         """Emit an instruction; returns the name of its result."""
-        self._count += 1
-        result = f"%v{self._count}"
+        result = self.name()
         self.lines.append(f"  {result} = {instruction}")
         return result
 

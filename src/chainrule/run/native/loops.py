@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,30 +16,34 @@ from chainrule.run.native.elementwise import ELEMENTWISE, select, truth
 from chainrule.run.native.ir import Builder, literal, memory_type, register_type
 from chainrule.run.native.nests import Load, Nest, Site, Sites, Value, gathered_rest
 from chainrule.run.native.reductions import STORES, combined, prefilled, start_of, words
-from chainrule.run.native.threads import share, when
+from chainrule.run.native.threads import when
 
 BLOCK = 4096
 """Longer sums are added up block by block, so that rounding stays small."""
 SHORT = 48
 """Innermost loops shorter than this are vectorised with masks, or LLVM would not do it at all."""
-_SHARED = ("store", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin")
 
 
 @dataclass(eq=False)
 class Function:
-    """Code of one step: its body, its pointer parameters in order, what it calls, and whether
-    threads share it."""
+    """Code of one step: its body, its pointer parameters in order, what it calls, how many
+    rows threads share out in it, 0 where the first one does it alone, and definitions of its
+    own helpers by name.
+
+    Where they share, parameters ``%first`` and ``%last`` say which rows are this thread's.
+    """
 
     body: str
     buffers: list[Buffer]
     needs: set[str]
-    shared: bool
+    shares: int
+    helpers: dict[str, str] = field(default_factory=dict)
 
 
 class _Stage:
     """The state while one set of nests with shared loops is written."""
 
-    def __init__(self, writer: GroupWriter, nests: Sequence[Nest]) -> None:
+    def __init__(self, writer: GroupWriter, nests: Sequence[Nest], axis: int | None) -> None:
         self.w = writer
         self.b = writer.b
         self.nests = nests
@@ -50,27 +54,17 @@ class _Stage:
             self.roots[nest] = self.sites.add(nest.operands, nest.defines(writer.memory))
             if nest.mode == "store" and nest.operands:
                 self.sites.own[nest.out] = self.roots[nest][0]
-        self.runs = _collapsed(self.space, [*self.sites.positions(), *(n.target for n in nests)])
+        positions = [*self.sites.positions(), *(n.target for n in nests)]
+        self.runs = _collapsed(self.space, positions, axis)
         self.extents = [_product(self.space[a] for a in run) for run in self.runs]
         self.known: dict[Site, str] = {}
         self.offsets: dict[Affine, str] = {}
         self.sums: dict[Nest, list[str]] = {}
-        self.split = self._split() if writer.threads > 1 else None
-
-    def _split(self) -> int | None:
-        """The loop that can be shared out among threads: every buffer's part is one thread's."""
-        for depth, n in enumerate(self.extents[:2]):
-            enough = n >= 4 * self.w.threads
-            if enough and all(self._divides(nest, depth, n) for nest in self.nests):
-                return depth
-        return None
-
-    def _divides(self, nest: Nest, depth: int, n: int) -> bool:
-        factors = self.factors(nest.target)
-        if not factors[depth] or nest.mode not in _SHARED or 0 in nest.space:
-            return False
-        whole = factors[depth] == 1 and nest.out.type.size == n
-        return whole or not prefilled(nest, factors)
+        # The loop that threads share, and its iterations for each row of their share.
+        self.split, self.unit = None, 1
+        if axis is not None:
+            self.split = next(i for i, run in enumerate(self.runs) if run[0] == axis)
+            self.unit = self.extents[self.split] // self.space[axis]
 
     def factors(self, position: Affine) -> list[int]:
         return [position.factors[run[-1]] for run in self.runs]
@@ -78,19 +72,25 @@ class _Stage:
     def write(self) -> None:
         """All loops of this stage."""
         self.part = ("0", "")
-        if self.split is not None:
-            n = self.extents[self.split]
-            grain = 64 if self.split == len(self.runs) - 1 else 1
-            self.part = share(self.b, n, self.w.threads, grain)
-            with when(self.b, self.b.do(f"icmp ult i64 {self.part[0]}, {self.part[1]}")):
-                self._all()
-        else:
+        if self.split is None:
             self._all()
+            return
+        self.part = self._scaled(("%first", "%last"), self.unit)
+        with when(self.b, self.b.do(f"icmp ult i64 {self.part[0]}, {self.part[1]}")):
+            self._all()
+
+    def _scaled(self, part: tuple[str, str], factor: int) -> tuple[str, str]:
+        if factor == 1 or not part[1]:
+            return part
+        first, last = (self.b.do(f"mul nuw nsw i64 {end}, {factor}") for end in part)
+        return first, last
 
     def _all(self) -> None:
         for nest in self.nests:
-            if prefilled(nest, self.factors(nest.target)):
-                self.w.fill(nest, *self.part)
+            factors = self.factors(nest.target)
+            if prefilled(nest, factors):
+                each = 1 if self.split is None else factors[self.split]
+                self.w.fill(nest, *self._scaled(self.part, each))
         if 0 in self.space:
             return
         self.w.variables = []
@@ -193,28 +193,26 @@ class GroupWriter:
 
     Args:
         memory: the buffers of nodes. stages: sets of nests; the nests of one share loops.
-        threads: how many share the work, if it can be shared.
-
-    ``shared`` says whether it was; the function then has a parameter ``%thread``.
+        axis: the axis along which threads share the loops of the only stage.
     """
 
     def __init__(
-        self, memory: dict[Node, Buffer], stages: Sequence[Sequence[Nest]], threads: int = 1
+        self,
+        memory: dict[Node, Buffer],
+        stages: Sequence[Sequence[Nest]],
+        axis: int | None = None,
     ) -> None:
         self.memory = memory
-        self.threads = threads if len(stages) == 1 else 1
-        self.shared = False
+        self.shares = 0 if axis is None else stages[0][0].space[axis]
         self.b = Builder()
         self.pointers: dict[Buffer, str] = {}
         self.variables: list[str] = []
         for nests in stages:
-            stage = _Stage(self, nests)
-            self.shared = stage.split is not None
-            stage.write()
+            _Stage(self, nests, axis).write()
         self.b.effect("ret void")
 
     def function(self) -> Function:
-        return Function(self.b.text(), list(self.pointers), self.b.needs, self.shared)
+        return Function(self.b.text(), list(self.pointers), self.b.needs, self.shares)
 
     def pointer(self, buffer: Buffer) -> str:
         return self.pointers.setdefault(buffer.alias or buffer, f"%p{len(self.pointers)}")
@@ -435,12 +433,15 @@ def _loops(nest: Nest) -> bool:
     return bool(nest.space) and nest.target.factors[-1] == 0
 
 
-def _collapsed(space: Shape, positions: Sequence[Affine]) -> list[list[int]]:
-    """Runs of adjacent loops that can be one: every position advances evenly over both."""
+def _collapsed(space: Shape, positions: Sequence[Affine], own: int | None) -> list[list[int]]:
+    """Runs of adjacent loops that can be one: every position advances evenly over both. The
+    axis ``own`` begins a run."""
     runs: list[list[int]] = []
     for axis in range(len(space)):
-        joins = runs and all(
-            p.factors[axis - 1] == p.factors[axis] * space[axis] for p in positions
+        joins = (
+            runs
+            and axis != own
+            and all(p.factors[axis - 1] == p.factors[axis] * space[axis] for p in positions)
         )
         if joins:
             runs[-1].append(axis)

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
 
 from chainrule.run.native import machine, products
 from chainrule.run.native.buffers import Buffer
@@ -16,12 +19,12 @@ from chainrule.run.native.ir import Builder
 from chainrule.run.native.kernels import KERNELS, LIBM, SHARED
 from chainrule.run.native.loops import GroupWriter
 from chainrule.run.native.machine import BLAS
-from chainrule.run.native.plan import CallOut, Group, Plan, Product, work_of
-from chainrule.run.native.threads import WORTH_SPLITTING, barrier, when
+from chainrule.run.native.plan import CallOut, Group, Plan, Product
+from chainrule.run.native.threads import barrier, share, when
 
 SIGNATURE = (
     "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
-    "i64 %thread"
+    "i64 %thread, i64 %threads"
 )
 CALL = """define i32 @call(ptr %frame) {
   %a1 = getelementptr ptr, ptr %frame, i64 1
@@ -34,21 +37,31 @@ CALL = """define i32 @call(ptr %frame) {
   %flag = load ptr, ptr %a3
   %callback = load ptr, ptr %a4
   %result = call i32 @run(ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback,
-                          i64 0, i64 0, i64 0)
+                          i64 0, i64 0, i64 0, i64 1)
   ret i32 %result
 }"""
 """The program behind one argument: ctypes spends as much on eight as a small program takes."""
 FLUSH = 0x8040
 """MXCSR: flush results to zero, and take denormal operands as zero."""
+LINE = 64
+"""Bytes between what different threads write, so that they do not slow one another down."""
 ATTRIBUTES = """
 attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
 attributes #1 = { alwaysinline nounwind }
 !0 = distinct !{!0, !1}
 !1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
+!2 = distinct !{!2, !3, !4}
+!3 = !{!"llvm.loop.unroll.disable"}
+!4 = !{!"llvm.loop.vectorize.enable", i1 false}
 """
 
 
-Call = tuple[str, list[Buffer]]
+class Call(NamedTuple):
+    """A step's function, the buffers it is given, and the rows that threads share out in it."""
+
+    name: str
+    buffers: list[Buffer]
+    shares: int
 
 
 @dataclass(frozen=True)
@@ -69,9 +82,16 @@ class _Writer:
         self.mode = ""  # where the processor's rounding mode waits while a loop runs
         self.functions: dict[str, str] = {}  # text after the name -> name
         self.needs: set[str] = set()
+        self.helpers: dict[str, str] = {}
         self.calls: list[CallOut] = []
         self.main = Builder()
         self.given: dict[Buffer, str] = {}
+        self.parts: dict[int, tuple[str, str]] = {}
+        # Each thread has a flag of its own for indices out of bounds.
+        self.main.entry += [
+            f"  %own = mul nuw nsw i64 %thread, {LINE}",
+            "  %own.flag = getelementptr i8, ptr %flag, i64 %own",
+        ]
 
     def module(self) -> Module:
         if self.repeats:
@@ -86,35 +106,30 @@ class _Writer:
         parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
         parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
         parts.append(CALL)
-        text = "\n\n".join([*kernels, *parts, ATTRIBUTES])
+        text = "\n\n".join([*kernels, *self.helpers.values(), *parts, ATTRIBUTES])
         return Module(text, imports, tuple(self.calls))
 
     def _all(self) -> None:
-        """Every step in order. With threads, those that they share, and between them runs of
-        steps that the first thread does alone; a barrier wherever that changes."""
-        alone: list[Call] = []
-        for step in self.plan.steps:
-            if isinstance(step, CallOut):
-                self._call_out(step)
-                continue
-            call, together = self._call(step)
-            if self.plan.threads == 1:
-                self._emit(call)
-            elif together:
-                self._alone(alone)
-                self._emit(call)
-                self.main.effect(self._meet())
-            else:
-                alone.append(call)
-        self._alone(alone)
-
-    def _alone(self, calls: list[Call]) -> None:
-        if calls:
-            with when(self.main, self.main.do("icmp eq i64 %thread, 0")):
-                for call in calls:
-                    self._emit(call)
+        """Every step in order. With threads, a barrier after each phase; what they do not
+        share, the first thread does alone."""
+        if self.plan.threads == 1:
+            for step in self.plan.steps:
+                if isinstance(step, CallOut):
+                    self._call_out(step)
+                else:
+                    self._emit(self._call(step))
+            return
+        for _, phase in groupby(zip(self.plan.phases, self.plan.steps, strict=True), itemgetter(0)):
+            calls = [self._call(step) for _, step in phase if not isinstance(step, CallOut)]
+            for alone, some in groupby(calls, lambda call: not call.shares):
+                if alone:
+                    with when(self.main, self.main.do("icmp eq i64 %thread, 0")):
+                        for call in some:
+                            self._emit(call)
+                else:
+                    for call in some:
+                        self._emit(call)
             self.main.effect(self._meet())
-            calls.clear()
 
     def _loop(self) -> None:
         """All steps again and again, and after each the new carry in place of the old."""
@@ -145,34 +160,43 @@ class _Writer:
         if self.mode:
             self.main.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.mode})")
 
-    def _call(self, step: Group | Product) -> tuple[Call, bool]:
-        """Write a step's function; returns its name and arguments, and whether threads share
-        it."""
-        threads = self.plan.threads if work_of(step) >= WORTH_SPLITTING else 1
+    def _call(self, step: Group | Product) -> Call:
+        """Write a step's function, unless one like it is there."""
         if isinstance(step, Group):
-            made = GroupWriter(self.plan.memory, step.stages, threads).function()
+            made = GroupWriter(self.plan.memory, step.stages, step.axis).function()
         else:
-            made = products.write(step, threads)
+            made = products.write(step)
         self.needs |= made.needs
-        parameters = ["ptr noalias nocapture %flag", "i64 %thread"]
+        self.helpers |= made.helpers
+        parameters = ["ptr noalias nocapture %flag", "i64 %thread", "i64 %first", "i64 %last"]
         parameters += [f"ptr noalias nocapture align 8 %p{i}" for i in range(len(made.buffers))]
         text = f"({', '.join(parameters)}) #0 {{\n{made.body}\n}}"
         name = self.functions.setdefault(text, f"step{len(self.functions)}")
-        return (name, made.buffers), made.shared
+        return Call(name, made.buffers, made.shares)
 
     def _emit(self, call: Call) -> None:
-        name, buffers = call
-        arguments = ["ptr %flag", "i64 %thread", *(f"ptr {self._pointer(b)}" for b in buffers)]
-        self.main.effect(f"call void @{name}({', '.join(arguments)})")
+        first, last = self._part(call.shares) if call.shares else ("0", "0")
+        arguments = ["ptr %own.flag", "i64 %thread", f"i64 {first}", f"i64 {last}"]
+        arguments += [f"ptr {self._pointer(b)}" for b in call.buffers]
+        self.main.effect(f"call void @{call.name}({', '.join(arguments)})")
+
+    def _part(self, n: int) -> tuple[str, str]:
+        """The part of n rows that this thread does, found once at the start."""
+        if n not in self.parts:
+            b = Builder()
+            b.prefix = f"rows{n}."
+            self.parts[n] = share(b, n)
+            self.main.entry += b.lines
+        return self.parts[n]
 
     def _meet(self) -> str:
         if not self.goal:
             self.goal = self.main.stack("i64")
-            self.main.entry.append(f"  store i64 0, ptr {self.goal}")
-        arrived = "%arrived"
-        if not self.main.entry or not any(arrived in line for line in self.main.entry):
-            self.main.entry.append(f"  {arrived} = getelementptr i8, ptr %flag, i64 64")
-        return f"call void @barrier(ptr {arrived}, ptr {self.goal}, i64 {self.plan.threads})"
+            self.main.entry += [
+                f"  store i64 0, ptr {self.goal}",
+                f"  %arrived = getelementptr i8, ptr %flag, i64 {LINE * self.plan.threads}",
+            ]
+        return f"call void @barrier(ptr %arrived, ptr {self.goal}, i64 %threads)"
 
     def _call_out(self, step: CallOut) -> None:
         """Hand pointers to Python; leave at once if it raised."""

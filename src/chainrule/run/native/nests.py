@@ -129,8 +129,12 @@ def _product(node: Node, out: Buffer) -> Nest:
     else:
         labels = result + summed.replace(inner, "") + inner
     space, index = squeezed(tuple(lengths[c] for c in labels))
-    operands = ((x, by_label(labels, index, left)), (y, by_label(labels, index, right)))
-    target = linear(by_label(labels, index, result), node.type.shape, len(space))
+    rank = len(space)
+    operands = (
+        (x, by_label(labels, index, left, rank)),
+        (y, by_label(labels, index, right, rank)),
+    )
+    target = linear(by_label(labels, index, result, rank), node.type.shape, rank)
     return Nest(out, node, space, operands, target, "sum")
 
 
@@ -288,7 +292,9 @@ class Sites:
         if name == "contract":
             left, right, out = parse_spec(node.attrs["spec"])
             parts = zip(node.inputs, (left, right), strict=True)
-            return tuple(self.resolve(x, by_label(out, index, labels)) for x, labels in parts)
+            return tuple(
+                self.resolve(x, by_label(out, index, labels, self.rank)) for x, labels in parts
+            )
         return tuple(self.resolve(x, index) for x in node.inputs)
 
     def positions(self) -> Iterator[Affine]:

@@ -17,8 +17,10 @@ from chainrule.run.native import arena
 from chainrule.run.native.affine import Affine, is_outer
 from chainrule.run.native.buffers import Buffer, choose, is_called_out, is_short_sum
 from chainrule.run.native.nests import Load, Nest, Sites, copy, nests_of
+from chainrule.run.native.phases import ALL, FIRST, Access, Footprint, phases, row_of
 from chainrule.run.native.products import Product, product_of
-from chainrule.run.native.threads import WORTH_THREADS
+from chainrule.run.native.reductions import shared_axis
+from chainrule.run.native.threads import WORTH_A_THREAD
 
 ANYWHERE = Affine(-1, ())
 """A position that equals no other: what a gather reads is known only when it runs."""
@@ -28,10 +30,15 @@ WIDEST = 24
 
 @dataclass(eq=False)
 class Group:
-    """Loop nests that run one after another in one function; those of a stage share loops."""
+    """Loop nests that run one after another in one function; those of a stage share loops.
+
+    ``shared`` is the space of those loops if there is one stage, ``axis`` the axis of it along
+    which threads share them.
+    """
 
     stages: list[list[Nest]]
     shared: Shape | None = None
+    axis: int | None = None
     written: dict[Buffer, Nest] = field(default_factory=dict)
     reads: set[Buffer] = field(default_factory=set)
 
@@ -58,8 +65,10 @@ class Plan:
 
     Attributes:
         memory: buffers of nodes. inputs, outputs: buffers that the caller gives, in order.
-        steps: what to do. arena: bytes of the block that all other buffers share.
-        apart: bytes they would take if each had memory of its own.
+        steps: what to do, and phases: after which barrier, in step with it. threads: how many
+            at most can share the work.
+        arena: bytes of the block that all other buffers share. apart: bytes they would take if
+            each had memory of its own.
     """
 
     graph: Graph
@@ -68,6 +77,7 @@ class Plan:
     outputs: list[Buffer]
     steps: list[Step]
     threads: int = 1
+    phases: list[int] = field(default_factory=list)
     arena: int = 0
     apart: int = 0
 
@@ -84,9 +94,10 @@ class Repeat:
 
 def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
     """The plan of a graph, or of a loop of which it is one step."""
-    if any(is_called_out(node) for node in graph.nodes) or _work(graph) < WORTH_THREADS:
-        threads = 1
-    return _Planner(graph, repeat, threads).plan()
+    worth = _work(graph) // WORTH_A_THREAD
+    if any(is_called_out(node) for node in graph.nodes):
+        worth = 1
+    return _Planner(graph, repeat, max(1, min(threads, worth))).plan()
 
 
 def _work(graph: Graph) -> int:
@@ -103,15 +114,6 @@ def _multiplications(node: Node) -> int:
     left, right, _ = parse_spec(node.attrs["spec"])
     x, y = node.inputs
     return math.prod(dict(zip(left + right, x.type.shape + y.type.shape, strict=True)).values())
-
-
-def work_of(step: Step) -> int:
-    """About how many additions a step takes."""
-    if isinstance(step, Product):
-        return math.prod(step.size) * math.prod(step.batch) // 8
-    if isinstance(step, Group):
-        return sum(math.prod(nest.space) * 2 for nests in step.stages for nest in nests)
-    return 0
 
 
 class _Planner:
@@ -194,14 +196,20 @@ class _Planner:
             beside = self._in_register(self.steps[maker], nest, load)
             earliest = max(earliest, maker if beside else maker + 1)
         apart = nest.node is not None and nest.mode == "sum" and is_short_sum(nest.node)
+        axis = shared_axis(nest, self.threads) if self.threads > 1 else None
         for position in () if apart else self.by_space.get(nest.space, ()):
             group = self.steps[position]
-            if position >= earliest and isinstance(group, Group) and len(group.written) < WIDEST:
+            if (
+                position >= earliest
+                and isinstance(group, Group)
+                and group.axis == axis
+                and len(group.written) < WIDEST
+            ):
                 group.stages[0].append(nest)
                 group.add(nest, reads)
                 self.made_by[nest.out] = position
                 return
-        group = Group([[nest]], nest.space)
+        group = Group([[nest]], nest.space, axis)
         group.add(nest, reads)
         if 0 not in nest.space and not apart:
             self.by_space.setdefault(nest.space, []).append(len(self.steps))
@@ -230,33 +238,62 @@ class _Planner:
         self.steps.append(step)
 
     def _place(self, plan: Plan) -> None:
-        """Give every buffer of the arena its offset; what one group alone uses, a register."""
-        first: dict[Buffer, int] = {}
-        last: dict[Buffer, int] = {}
-        for i, step in enumerate(plan.steps):
-            for buffer in _touched(step):
-                first.setdefault(buffer, i)
-                last[buffer] = i
-        rooms = []
+        """Order the steps by phases, and give every buffer of the arena its offset; what one
+        group alone uses, a register.
+
+        With threads, a buffer lives for whole phases: within one they are not in step.
+        """
+        first, last = _lives(plan.steps)
         for buffer in plan.outputs:
             if buffer.carried is not None and buffer.alias is None and buffer in first:
                 self._alias(buffer, first, last)
+        plan.phases = [0] * len(plan.steps)
+        if self.threads > 1:
+            found = phases([self._footprint(step) for step in plan.steps])
+            order = sorted(range(len(found)), key=found.__getitem__)
+            plan.steps = [plan.steps[i] for i in order]
+            plan.phases = sorted(found)
+        first, last = _lives(plan.steps)
+        for buffer in plan.outputs:
+            if buffer.carried is not None and buffer.alias is None and buffer in first:
                 last[buffer] = len(plan.steps)  # where what has no alias is copied
+        rooms = []
         for buffer, start in first.items():
             if buffer.place != "arena" or buffer.alias is not None:
                 continue
-            step = plan.steps[start]
-            if last[buffer] == start and isinstance(step, Group) and step.shared is not None:
-                nest = step.written.get(buffer)  # None where there are no elements to write
-                if nest is not None and nest.mode == "store":
-                    buffer.place = "local"
-                    continue
-            rooms.append(buffer)
-        lives = [arena.Life(b.type.nbytes, first[b], last[b]) for b in rooms]
+            if last[buffer] == start and _stays_inside(plan.steps[start], buffer):
+                buffer.place = "local"
+            else:
+                rooms.append(buffer)
+        times = [*plan.phases, len(plan.steps)] if self.threads > 1 else range(len(plan.steps) + 1)
+        lives = [arena.Life(b.type.nbytes, times[first[b]], times[last[b]]) for b in rooms]
         offsets, plan.arena = arena.plan(lives)
         plan.apart = sum(arena.padded(life.size) for life in lives)
         for buffer, offset in zip(rooms, offsets, strict=True):
             buffer.offset = offset
+
+    def _footprint(self, step: Step) -> Footprint:
+        """How threads touch each buffer in a step."""
+        found: Footprint = {}
+
+        def touch(buffer: Buffer, row: int, rows: int, writes: bool) -> None:
+            found.setdefault(buffer.alias or buffer, []).append(Access(row, rows, writes))
+
+        if isinstance(step, Product) and step.shared:
+            for buffer, row, writes in step.rows_of():
+                touch(buffer, row, step.shares, writes)
+        elif isinstance(step, Group) and step.axis is not None and step.shared is not None:
+            axis, space = step.axis, step.shared
+            for nest in step.stages[0]:
+                touch(nest.out, row_of(nest.target, space, axis), space[axis], True)
+                for load in self._loads(nest):
+                    anywhere = load.position is ANYWHERE
+                    row = ALL if anywhere else row_of(load.position, space, axis)
+                    touch(load.buffer, row, space[axis], False)
+        else:
+            for buffer in _touched(step):
+                touch(buffer, FIRST, 0, True)
+        return found
 
     def _alias(self, buffer: Buffer, first: dict[Buffer, int], last: dict[Buffer, int]) -> None:
         """Let a carried result overwrite its input, if by then that was read for the last time,
@@ -275,6 +312,25 @@ class _Planner:
             if not stores or any(x.position != target for x in loads):
                 return
         buffer.alias = old
+
+
+def _lives(steps: Sequence[Step]) -> tuple[dict[Buffer, int], dict[Buffer, int]]:
+    """The first and the last step that touch each buffer."""
+    first: dict[Buffer, int] = {}
+    last: dict[Buffer, int] = {}
+    for i, step in enumerate(steps):
+        for buffer in _touched(step):
+            first.setdefault(buffer, i)
+            last[buffer] = i
+    return first, last
+
+
+def _stays_inside(step: Step, buffer: Buffer) -> bool:
+    """Whether what a step alone makes and reads can stay in a register."""
+    if not isinstance(step, Group) or step.shared is None:
+        return False
+    nest = step.written.get(buffer)  # None where there are no elements to write
+    return nest is not None and nest.mode == "store"
 
 
 def _touched(step: Step) -> set[Buffer]:

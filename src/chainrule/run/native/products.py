@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -11,11 +11,12 @@ from chainrule.core.graph import Node
 from chainrule.core.types import array_type
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native import gemm
-from chainrule.run.native.affine import variables
+from chainrule.run.native.affine import Affine, variables
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.ir import Builder, memory_type
 from chainrule.run.native.loops import Function
 from chainrule.run.native.nests import Load, Sites
+from chainrule.run.native.phases import ALL, row_of
 
 SMALL = 8192
 """Products of fewer multiplications are plain loops."""
@@ -37,7 +38,10 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Product:
-    """``out = left @ right`` for every entry of a batch: sizes m, n, k."""
+    """``out = left @ right`` for every entry of a batch: sizes m, n, k.
+
+    ``shared`` says what threads share out: rows of the result, panels of its columns, or "".
+    """
 
     left: Matrix
     right: Matrix
@@ -45,14 +49,34 @@ class Product:
     size: tuple[int, int, int]
     batch: tuple[int, ...]
     scratch: Buffer
+    shared: str = ""
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
         return (self.left.buffer, self.right.buffer, self.out.buffer, self.scratch)
 
+    @property
+    def shares(self) -> int:
+        """How many rows, or panels, there are to share out."""
+        cut = _cut(self)
+        assert cut is not None
+        return self.size[0] if self.shared == "rows" else cut.panels
+
+    def rows_of(self) -> Iterator[tuple[Buffer, int, bool]]:
+        """Each operand's buffer, the elements that belong to each row of a share (or ALL), and
+        whether it is written."""
+        m, n, k = self.size
+        for x, columns in ((self.left, k), (self.right, 0), (self.out, n)):
+            row = ALL
+            if self.shared == "rows" and columns:
+                position = Affine(x.offset, (x.rows, x.columns, *x.batch))
+                row = row_of(position, (m, columns, *self.batch), 0)
+            yield x.buffer, row, x is self.out
+
 
 def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Product | None:
-    """The product that a contract is, or None where it is small or does not fit BLAS."""
+    """The product that a contract is, or None where a loop serves: it is small, or has a
+    vector for an operand, or does not lie as a matrix does."""
     left, right, result = parse_spec(node.attrs["spec"])
     x, y = node.inputs
     lengths = dict(zip(left + right, x.type.shape + y.type.shape, strict=True))
@@ -79,12 +103,13 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     if not _fits(found):
         return None
     found = _turned(found)
+    if _is_vector(found):
+        return None
     cut = _cut(found)
     if cut is None:
         return found
-    return replace(
-        found, scratch=Buffer(array_type((cut.scratch() * threads,), node.type.dtype), "arena")
-    )
+    scratch = Buffer(array_type((cut.scratch() * threads,), node.type.dtype), "arena")
+    return replace(found, scratch=scratch, shared=cut.shared(threads) if threads > 1 else "")
 
 
 def _turned(p: Product) -> Product:
@@ -98,28 +123,34 @@ def _turned(p: Product) -> Product:
     return replace(p, left=left, right=right, out=out, size=(n, m, k))
 
 
+def _is_vector(p: Product) -> bool:
+    """Whether a matrix meets a vector in rows of numbers that follow one another: a loop reads
+    them as fast as memory gives them."""
+    return p.size[1] == 1 or (p.size[0] == 1 and p.right.columns != 1)
+
+
 def _cut(p: Product) -> gemm.Shape | None:
     """How our own kernel cuts a product, None for one that BLAS does better."""
     type = memory_type(p.out.buffer.type.dtype)
-    if p.size[1] == 1 or p.out.columns != 1 or min(p.size) > LARGE:
+    if p.out.columns != 1 or min(p.size) > LARGE:
         return None
     return gemm.shape_of(
         p.size, type, (p.left.rows, p.left.columns), (p.right.rows, p.right.columns)
     )
 
 
-def write(p: Product, threads: int) -> Function:
+def write(p: Product) -> Function:
     """The function that computes a product."""
     cut = _cut(p)
-    return _write_blas(p) if cut is None else _write_own(p, cut, threads)
+    return _write_blas(p) if cut is None else _write_own(p, cut)
 
 
-def _write_own(p: Product, cut: gemm.Shape, threads: int) -> Function:
+def _write_own(p: Product, cut: gemm.Shape) -> Function:
     b = Builder()
     pointers: dict[Buffer, str] = {}
     for buffer in p.buffers:
         pointers.setdefault(buffer.alias or buffer, f"%p{len(pointers)}")
-    writer = gemm.Gemm(b, cut, pointers[p.scratch], threads)
+    writer = gemm.Gemm(b, cut, pointers[p.scratch], p.shared)
 
     def nested(level: int, entry: list[str]) -> None:
         if level < len(p.batch):
@@ -135,7 +166,8 @@ def _write_own(p: Product, cut: gemm.Shape, threads: int) -> Function:
 
     nested(0, [])
     b.effect("ret void")
-    return Function(b.text(), list(pointers), b.needs, threads > 1)
+    tiles = {name: tile.text() for name, tile in writer.tiles.items()}
+    return Function(b.text(), list(pointers), b.needs, p.shares if p.shared else 0, tiles)
 
 
 def _matrix(
@@ -233,7 +265,7 @@ def _write_blas(p: Product) -> Function:
 
     nested(0, [])
     b.effect("ret void")
-    return Function(b.text(), list(pointers), b.needs, False)
+    return Function(b.text(), list(pointers), b.needs, 0)
 
 
 def _ordered(x: Matrix, shape: tuple[int, int], by_rows: bool) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from chainrule.run.native.threads import available
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 ENTRY = ctypes.CFUNCTYPE(
     ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-    ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
+    ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
 )  # fmt: skip
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
 STAGED = 4096
@@ -206,14 +206,15 @@ class Loop:
             return ys, new
         arrays = [*new, *fixed, *(value for _, value in code.captured), *ys]
         table = np.array([a.ctypes.data for a in arrays], np.int64)
-        control = _aligned(2 * arena.ALIGNMENT)  # the flag, and how many came to barriers
+        # A flag for each thread, and how many came to barriers.
+        control = _aligned((code.plan.threads + 1) * module.LINE)
         control[:] = 0
         memory = _aligned(code.plan.arena)
         first = table.ctypes.data
         outputs = first + 8 * (len(arrays) - len(ys))
         given = (memory.ctypes.data, first, outputs, control.ctypes.data, code.calls.pointer)
         failed = _together(code, (arrays, memory, control, table), given, steps)
-        if failed or control[0]:
+        if failed or control[: -module.LINE].any():
             code.fail()
         return ys, new
 
@@ -221,13 +222,12 @@ class Loop:
 def _together(code: Code, memory: Any, given: tuple[Any, ...], steps: int) -> int:
     """Run all threads' shares. ``memory`` is what ``given`` points at: each thread holds on to
     it. Whatever interrupts us before our own share began, the others must not wait for us."""
+    threads = code.plan.threads
 
     def share(thread: int, held: Any = memory) -> int:
-        return code.entry(*given, 0, steps, thread)
+        return code.entry(*given, 0, steps, thread, threads)
 
-    helpers = [
-        threading.Thread(target=share, args=(i,), daemon=True) for i in range(1, code.plan.threads)
-    ]
+    helpers = [threading.Thread(target=share, args=(i,), daemon=True) for i in range(1, threads)]
     began = False
     try:
         for helper in helpers:
@@ -237,7 +237,7 @@ def _together(code: Code, memory: Any, given: tuple[Any, ...], steps: int) -> in
     finally:
         if not began:
             _, _, control, _ = memory
-            control[arena.ALIGNMENT :].view(np.int64)[0] = 2**62  # every barrier is passed
+            control[-module.LINE :].view(np.int64)[0] = 2**62  # every barrier is passed
         for helper in helpers:
             if helper.ident is not None:
                 helper.join()

@@ -44,6 +44,26 @@ def prefilled(nest: Nest, factors: Sequence[int]) -> bool:
     return bool(kept) and len(kept) != kept[-1] + 1
 
 
+SHARED = ("store", "sum", "prod", "max", "min", "any", "all", "argmax", "argmin")
+"""Modes that threads can share out by what is written."""
+
+
+def shared_axis(nest: Nest, threads: int) -> int | None:
+    """The axis of a nest's loops along which threads share it: what they write lies apart. The
+    first axis, unless it is shorter than there are threads and the second one is not."""
+    axes = [axis for axis in range(min(nest.rank, 2)) if _divides(nest, axis)]
+    long = [axis for axis in axes if nest.space[axis] >= threads]
+    return next(iter(long or axes), None)
+
+
+def _divides(nest: Nest, axis: int) -> bool:
+    factor = nest.target.factors[axis]
+    if not factor or nest.mode not in SHARED or 0 in nest.space:
+        return False
+    whole = factor * nest.space[axis] == nest.out.type.size  # a thread fills what it adds into
+    return whole or not prefilled(nest, nest.target.factors)
+
+
 def combined(b: Builder, nest: Nest, old: str, value: str) -> str:
     """One step of a reduction."""
     dtype, mode = nest.out.type.dtype, nest.mode

@@ -2,7 +2,8 @@
 
 A step is shared out by rows or columns of what it writes, so every number is computed by one
 thread in the order in which one thread alone would compute it: how many there are does not show
-in the bits. What cannot be shared out so, the first thread does while the others wait.
+in the bits. What cannot be shared out so, the first thread does alone. Steps between two
+barriers are a phase (``phases.py``). How many threads share is known only when a program runs.
 """
 
 from __future__ import annotations
@@ -13,10 +14,9 @@ from contextlib import contextmanager
 
 from chainrule.run.native.ir import Builder
 
-WORTH_SPLITTING = 40_000
-"""Additions, about, from which a step is shared out: a barrier costs as much as some thousand."""
-WORTH_THREADS = 10_000_000
-"""Additions, about, that a step of a loop takes from which it gets threads at all."""
+WORTH_A_THREAD = 500_000
+"""Additions, about, that a step of a loop takes for each thread it gets: with less, it costs as
+much to hand numbers from one processor's cache to the other's as is saved."""
 SPINS = 4000
 """How often a barrier looks before it lets other programs run."""
 
@@ -28,13 +28,18 @@ def available() -> int:
     return os.cpu_count() or 1
 
 
-def share(b: Builder, n: int, threads: int, grain: int = 1) -> tuple[str, str]:
-    """The part ``start``, ``stop`` of n iterations that thread ``%thread`` takes."""
-    chunk = -(-n // (threads * grain)) * grain
-    start = b.do(f"mul nuw nsw i64 %thread, {chunk}")
-    start = b.do(f"call i64 @llvm.umin.i64(i64 {start}, i64 {n})")
-    stop = b.do(f"add nuw nsw i64 {start}, {chunk}")
-    return start, b.do(f"call i64 @llvm.umin.i64(i64 {stop}, i64 {n})")
+def share(b: Builder, n: int) -> tuple[str, str]:
+    """The part ``first``, ``last`` of n rows that thread ``%thread`` of ``%threads`` takes.
+
+    All steps over n rows are cut alike, so that what a thread reads in one is often what it
+    wrote itself in another.
+    """
+    more = b.do(f"add nuw nsw i64 %threads, {n - 1}")
+    rows = b.do(f"udiv i64 {more}, %threads")
+    start = b.do(f"mul nuw nsw i64 %thread, {rows}")
+    first = b.do(f"call i64 @llvm.umin.i64(i64 {start}, i64 {n})")
+    stop = b.do(f"add nuw nsw i64 {first}, {rows}")
+    return first, b.do(f"call i64 @llvm.umin.i64(i64 {stop}, i64 {n})")
 
 
 @contextmanager
