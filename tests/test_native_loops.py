@@ -16,6 +16,7 @@ from chainrule.core.record import record
 from chainrule.core.tree import flatten
 from chainrule.ops.random import key_of, uniform
 from chainrule.run import interpreter, native
+from chainrule.run.native import plan
 from chainrule.train import DivergedError
 from chainrule.train.data import Batch
 from chainrule.train.steps import Step
@@ -76,6 +77,20 @@ def test_random_numbers_are_the_interpreters_bits() -> None:
     keys = np.array([key_of(3, i) for i in range(9)])
     found, wanted = both(f, np.zeros(6, np.float32), keys, ())
     np.testing.assert_array_equal(found[0][0], wanted[0][0])
+
+
+def test_a_call_out_inside_a_loop_keeps_it_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 1)
+
+    def f(carry: Any, x: Any, c: Any) -> Any:
+        inverse = np.linalg.inv(carry + x)
+        return inverse, inverse * 0.5
+
+    xs = np.random.default_rng(0).normal(size=(5, 3, 3)) + 4 * np.eye(3)
+    agree(*both(f, np.eye(3), xs, (), threads=2))
+    made = plan.make(record(f, np.eye(3), xs[0], ()).graph, plan.Repeat(1, 1), threads=2)
+    assert any(isinstance(step, plan.CallOut) for step in made.steps)
+    assert made.threads == 1
 
 
 def network(sizes: tuple[int, ...], batch: int, dtype: Any, activation: str = "tanh") -> Any:

@@ -28,6 +28,8 @@ def _check_key(key: Any) -> None:
 
 def _infer(key: ArrayType, *, shape: Shape, dtype: str) -> ArrayType:
     _check_key(key)
+    if dtype not in ("float32", "float64"):
+        raise DtypeError(f"random numbers are float32 or float64, not {dtype}")
     return array_type(shape, np.dtype(dtype))
 
 

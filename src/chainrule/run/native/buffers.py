@@ -1,8 +1,8 @@
 """Which nodes get memory, and which are computed where they are read.
 
 A node needs a buffer when something reads it that cannot compute it on the way (a product, a
-call-out, a gather), when it is a reduction, or when recomputing it for every reader would cost
-more than a load.
+call-out, a gather, random numbers), when it is a reduction, or when recomputing it for every
+reader would cost more than a load.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chainrule.run.native.elementwise import lowered
 
 LOOPS = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", "reduce_all",
          "argmax", "argmin", "gather", "scatter_add", "concatenate", "place", "contract",
-         "cumsum", "cumprod", "recurrence")  # fmt: skip
+         "cumsum", "cumprod", "recurrence", "random_uniform")  # fmt: skip
 """Primitives with loops of their own, whose results always get a buffer."""
 INLINE = ("select", "cast", "iota", "constant")
 SHORT_AXIS = 32
@@ -113,7 +113,7 @@ def _is_given(node: Node) -> bool:
 def _forced(node: Node) -> Iterable[Node]:
     """What must have a buffer because of this node alone."""
     name = node.primitive.name
-    if is_called_out(node):
+    if is_called_out(node) or name == "random_uniform":
         return (node, *node.inputs)
     if divides(node):
         return (node.inputs[0],)

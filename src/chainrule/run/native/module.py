@@ -13,13 +13,13 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from chainrule.run.native import machine, products
+from chainrule.run.native import machine, philox, products
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.ir import Builder
 from chainrule.run.native.kernels import KERNELS, LIBM, SHARED
 from chainrule.run.native.loops import GroupWriter
 from chainrule.run.native.machine import BLAS
-from chainrule.run.native.plan import CallOut, Group, Plan, Product
+from chainrule.run.native.plan import CallOut, Group, Plan, Product, Uniform
 from chainrule.run.native.threads import barrier, share, when
 
 SIGNATURE = (
@@ -160,10 +160,12 @@ class _Writer:
         if self.mode:
             self.main.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.mode})")
 
-    def _call(self, step: Group | Product) -> Call:
+    def _call(self, step: Group | Product | Uniform) -> Call:
         """Write a step's function, unless one like it is there."""
         if isinstance(step, Group):
             made = GroupWriter(self.plan.memory, step.stages, step.axis).function()
+        elif isinstance(step, Uniform):
+            made = philox.write(step)
         else:
             made = products.write(step)
         self.needs |= made.needs
@@ -262,6 +264,7 @@ def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
     known |= {
         k.symbol(t) + SHARED: (k.shared, t) for k in KERNELS.values() for t in ("float", "double")
     }
+    known |= {philox.symbol(t): (philox.definition, t) for t in ("float", "double")}
     texts: dict[str, str] = {}
     imports: list[str] = []
     waiting: Sequence[str] = sorted(needs)

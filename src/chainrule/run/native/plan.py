@@ -1,7 +1,7 @@
 """The plan of a program: which steps it takes, in which order, in which memory.
 
-A step is a group of loop nests that became one function, a product through BLAS, or a call to
-the interpreter. Nests over the same space join the earliest group that may hold them.
+A step is a group of loop nests that became one function, a product through BLAS, random numbers,
+or a call to the interpreter. Nests over the same space join the earliest group that may hold them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from chainrule.run.native.affine import Affine, is_outer
 from chainrule.run.native.buffers import Buffer, choose, is_called_out, is_short_sum
 from chainrule.run.native.nests import Load, Nest, Sites, copy, nests_of
 from chainrule.run.native.phases import ALL, FIRST, Access, Footprint, phases, row_of
+from chainrule.run.native.philox import COST, Uniform
 from chainrule.run.native.products import Product, product_of
 from chainrule.run.native.reductions import shared_axis
 from chainrule.run.native.threads import WORTH_A_THREAD
@@ -56,7 +57,7 @@ class CallOut:
     out: Buffer
 
 
-Step = Group | Product | CallOut
+Step = Group | Product | Uniform | CallOut
 
 
 @dataclass(eq=False)
@@ -104,7 +105,7 @@ def _work(graph: Graph) -> int:
     """About how many additions a graph takes; a product's multiply-adds are cheap."""
     total = 0
     for node in graph.nodes:
-        total += node.type.size
+        total += node.type.size * (COST if node.primitive.name == "random_uniform" else 1)
         if node.primitive.name == "contract":
             total += _multiplications(node) // 8
     return total
@@ -170,6 +171,10 @@ class _Planner:
             inputs = [self.memory[x] for x in node.inputs]
             self._append(CallOut(node, inputs, out), [out])
             return
+        if node.primitive.name == "random_uniform":
+            (key,) = node.inputs
+            self._append(Uniform(self.memory[key], out, self.threads > 1), [out])
+            return
         if node.primitive.name == "contract" and not is_outer(node):
             product = product_of(node, self.memory, self.threads)
             if product is not None:
@@ -199,12 +204,8 @@ class _Planner:
         axis = shared_axis(nest, self.threads) if self.threads > 1 else None
         for position in () if apart else self.by_space.get(nest.space, ()):
             group = self.steps[position]
-            if (
-                position >= earliest
-                and isinstance(group, Group)
-                and group.axis == axis
-                and len(group.written) < WIDEST
-            ):
+            if position >= earliest and self._may_hold(group, axis, reads):
+                assert isinstance(group, Group)
                 group.stages[0].append(nest)
                 group.add(nest, reads)
                 self.made_by[nest.out] = position
@@ -214,6 +215,13 @@ class _Planner:
         if 0 not in nest.space and not apart:
             self.by_space.setdefault(nest.space, []).append(len(self.steps))
         self._append(group, [nest.out])
+
+    def _may_hold(self, group: Step, axis: int | None, reads: set[Buffer]) -> bool:
+        """Whether a group may take in a nest over its space. With threads, only if they are
+        shared out alike; single numbers stay apart, lest one makes the others wait."""
+        if not isinstance(group, Group) or group.axis != axis or len(group.written) >= WIDEST:
+            return False
+        return self.threads == 1 or axis is not None or not reads.isdisjoint(group.written)
 
     @staticmethod
     def _in_register(maker: Step, nest: Nest, load: Load) -> bool:
@@ -279,7 +287,7 @@ class _Planner:
         def touch(buffer: Buffer, row: int, rows: int, writes: bool) -> None:
             found.setdefault(buffer.alias or buffer, []).append(Access(row, rows, writes))
 
-        if isinstance(step, Product) and step.shared:
+        if isinstance(step, (Product, Uniform)) and step.shared:
             for buffer, row, writes in step.rows_of():
                 touch(buffer, row, step.shares, writes)
         elif isinstance(step, Group) and step.axis is not None and step.shared is not None:
@@ -338,4 +346,6 @@ def _touched(step: Step) -> set[Buffer]:
         return {*step.written, *step.reads}
     if isinstance(step, Product):
         return set(step.buffers)
+    if isinstance(step, Uniform):
+        return {step.key, step.out}
     return {*step.inputs, step.out}
