@@ -14,6 +14,7 @@ from chainrule.run.native.affine import Affine
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.elementwise import ELEMENTWISE, select, truth
 from chainrule.run.native.ir import Builder, literal, memory_type, register_type
+from chainrule.run.native.machine import vector_bytes
 from chainrule.run.native.nests import Load, Nest, Site, Sites, Value, gathered_rest
 from chainrule.run.native.reductions import STORES, combined, prefilled, start_of, words
 from chainrule.run.native.threads import when
@@ -22,6 +23,8 @@ BLOCK = 4096
 """Longer sums are added up block by block, so that rounding stays small."""
 SHORT = 48
 """Innermost loops shorter than this are vectorised with masks, or LLVM would not do it at all."""
+UNROLLED = 128
+"""Loops longer than this LLVM does not unroll whole."""
 
 
 @dataclass(eq=False)
@@ -124,8 +127,8 @@ class _Stage:
                   and self._begins(x) <= depth]  # fmt: skip
         if depth == self.split or n < 32 or not summed:
             start, stop = self.part if depth == self.split else ("0", n)
-            short = last and not summed and 4 <= n < SHORT and depth != self.split
-            with self.b.loop(stop, start, hint=", !llvm.loop !0" if short else "") as i:
+            hint = self._hint(n) if last and not summed and depth != self.split else ""
+            with self.b.loop(stop, start, hint) as i:
                 self._inside(depth, i)
             return
         whole, rest = divmod(n, BLOCK)
@@ -137,6 +140,15 @@ class _Stage:
             rest, whole = n, 0
         if rest:
             self._lanes(depth, summed, str(whole * BLOCK), rest)
+
+    def _hint(self, n: int) -> str:
+        """What LLVM must be told of an innermost loop: to use masks where a short one does not
+        fill whole vectors, and not to unroll a short one before it has looked for vectors."""
+        lanes = vector_bytes() // max(nest.out.type.dtype.itemsize for nest in self.nests)
+        if 4 <= n < SHORT and n % lanes:
+            return ", !llvm.loop !0"
+        stores = all(nest.mode == "store" for nest in self.nests)
+        return ", !llvm.loop !5" if stores and lanes <= n <= UNROLLED else ""
 
     def _lanes(self, depth: int, summed: Sequence[Nest], start: str, n: int) -> None:
         """Part of a loop whose sums are kept in lanes that LLVM makes a vector of.

@@ -53,6 +53,7 @@ attributes #1 = { alwaysinline nounwind }
 !2 = distinct !{!2, !3, !4}
 !3 = !{!"llvm.loop.unroll.disable"}
 !4 = !{!"llvm.loop.vectorize.enable", i1 false}
+!5 = distinct !{!5, !3}
 """
 
 

@@ -139,9 +139,10 @@ def _product(node: Node, out: Buffer) -> Nest:
 
 
 def _innermost(larger: str, result: str, lengths: dict[str, int]) -> str:
-    """The axis for the innermost loop: the last of the larger operand, whose numbers then come
-    one after another, or of the result, unless it is short."""
-    for labels in (larger, result):
+    """The axis for the innermost loop: the last of a matrix that results, else of the larger
+    operand, whose numbers then come one after another, unless it is short."""
+    matrix = sum(lengths[c] != 1 for c in result) > 1
+    for labels in (result, larger) if matrix else (larger, result):
         wide = [c for c in labels if lengths[c] != 1]
         if wide and lengths[wide[-1]] >= NARROW:
             return wide[-1]

@@ -1,4 +1,7 @@
-"""Matrix products through BLAS, where a contract's operands lie in memory as BLAS wants them."""
+"""Matrix products: contracts whose operands lie in memory as matrices do.
+
+Kernels of our own (``gemm.py``) compute them, or BLAS where it measures faster.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,12 @@ from chainrule.run.native.loops import Function
 from chainrule.run.native.nests import Load, Sites
 from chainrule.run.native.phases import ALL, row_of
 
-SMALL = 8192
-"""Products of fewer multiplications are plain loops."""
-LARGE = 1500
-"""Products with no side shorter than this need more levels of blocking than we have."""
+SMALL = 512
+"""A product whose right matrix has no more numbers is a plain loop. How many rows the left one
+has does not count: a row's result must not depend on the rows beside it."""
+COPIED = 16 * 2**20
+"""Bytes of B that may be copied whole: beyond, a product whose A lies by columns needs more levels
+of blocking than ours has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +85,7 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     left, right, result = parse_spec(node.attrs["spec"])
     x, y = node.inputs
     lengths = dict(zip(left + right, x.type.shape + y.type.shape, strict=True))
-    if not node.type.is_float or math.prod(lengths.values()) < SMALL:
+    if not node.type.is_float:
         return None
     batch = [c for c in result if c in left and c in right]
     summed = [c for c in left if c in right and c not in result]
@@ -103,7 +108,7 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     if not _fits(found):
         return None
     found = _turned(found)
-    if _is_vector(found):
+    if found.size[1] * found.size[2] <= SMALL or _is_vector(found):
         return None
     cut = _cut(found)
     if cut is None:
@@ -131,12 +136,13 @@ def _is_vector(p: Product) -> bool:
 
 def _cut(p: Product) -> gemm.Shape | None:
     """How our own kernel cuts a product, None for one that BLAS does better."""
-    type = memory_type(p.out.buffer.type.dtype)
-    if p.out.columns != 1 or min(p.size) > LARGE:
+    if p.out.columns != 1:
         return None
-    return gemm.shape_of(
-        p.size, type, (p.left.rows, p.left.columns), (p.right.rows, p.right.columns)
-    )
+    dtype = p.out.buffer.type.dtype
+    left, right = ((x.rows, x.columns) for x in (p.left, p.right))
+    cut = gemm.shape_of(p.size, memory_type(dtype), left, right)
+    large = p.size[1] * p.size[2] * dtype.itemsize > COPIED
+    return None if cut.by_columns and large else cut
 
 
 def write(p: Product) -> Function:
