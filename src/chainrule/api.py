@@ -553,36 +553,78 @@ def trace(f: Function) -> Callable[..., Graph]:
     return traced
 
 
-def jit(f: Function, executor: str | None = None) -> Function:
+def jit(f: Function, executor: str | None = None, threads: int | None = None) -> Function:
     """``f`` recorded once for each combination of argument types and run as a graph.
 
     Inside another transformation it is recorded along with it. Arguments are arrays, numbers
     and trees of them; a branch on their values raises ``UnknownValueError``.
+
+    Parameters:
+        executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
+        threads: how many may share the work in machine code; None for as many as are worth it.
+            The bits of the result do not depend on it.
     """
-    known: dict[Any, run.Compiled] = {}
+    known: dict[Any, tuple[run.Compiled, bool]] = {}
+    quick: dict[Any, Function] = {}
+    run.check_threads(threads)
 
     @functools.wraps(f)
     def wrapped(*args: Any) -> Any:
-        leaves, treedef = flatten(args)
         if active() is not None:  # f may also close over traced values of that recording
             return f(*args)
+        signature = _signature(args)
+        found = quick.get(signature)
+        if found is not None:
+            return found(args)
+        leaves, treedef = flatten(args)
         types = tuple(leaf_type(x, f"an argument of {_name(f)}") for x in leaves)
         key = (treedef, types, tuple(map(is_weak, leaves)))
-        compiled = known.get(key)
-        if compiled is None:
-            compiled = known[key] = run.compile(f, *args, executor=executor)
-        plain = _is_plain(leaves)
+        made = known.get(key)
+        if made is None:
+            compiled = run.compile(f, *args, executor=executor, threads=threads)
+            made = known[key] = compiled, _is_plain(leaves)
+        compiled, plain = made
+        if None not in signature:
+            quick[signature] = _quick(compiled, plain)
         results = compiled.flat([np.asarray(x) for x in leaves])
         return compiled.out_tree.unflatten([_number(y, plain) for y in results])
 
     return wrapped
 
 
+def _signature(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What decides how ``jit`` runs plain arguments: for floats their type, for arrays shape and
+    dtype; None where it takes a closer look."""
+    return tuple(
+        [
+            (x.shape, x.dtype) if type(x) is np.ndarray else float if type(x) is float else None
+            for x in args
+        ]
+    )
+
+
+def _quick(compiled: run.Compiled, plain: bool) -> Function:
+    """What ``jit`` calls when it has seen such arguments before: checks and trees take longer
+    than a small function itself."""
+    flat, tree = compiled.flat, compiled.out_tree
+    numbers = getattr(flat, "numbers", None) or (lambda args: flat([np.asarray(x) for x in args]))
+    leaf = tree.kind == "leaf"
+    row = tree.kind is tuple and all(child.kind == "leaf" for child in tree.children)
+
+    def call(args: tuple[Any, ...]) -> Any:
+        results = [_number(y, plain) for y in numbers(args)]
+        return results[0] if leaf else tuple(results) if row else tree.unflatten(results)
+
+    return call
+
+
 def _number(y: Any, plain: bool) -> Any:
-    if np.ndim(y):
-        return y
-    y = np.asarray(y)[()]
-    return float(y) if plain and y.dtype == np.float64 else y
+    """An array without axes as a number; Python's, where only such came in."""
+    if type(y) is np.ndarray:
+        if y.ndim:
+            return y
+        y = y[()]
+    return float(y) if plain and type(y) is np.float64 else y
 
 
 __all__ = [

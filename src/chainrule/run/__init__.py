@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +22,20 @@ EXECUTORS = {"numpy": "chainrule.run.interpreter", "native": "chainrule.run.nati
 """Modules with ``compile`` and ``loop``; imported when first asked for."""
 
 
+@functools.cache
+def default_executor() -> str:
+    """The name of the executor that serves where none is named: machine code, where llvmlite
+    is installed."""
+    return "native" if importlib.util.find_spec("llvmlite") else "numpy"
+
+
 def executor_named(name: str | None) -> Any:
     """The executor of this name; None is the default one.
 
     Raises:
         UsageError: listing the executors there are.
     """
-    found = EXECUTORS.get(name or "numpy")
+    found = EXECUTORS.get(name or default_executor())
     if found is None:
         raise UsageError(f"no executor is called {name!r}; there are: {', '.join(EXECUTORS)}")
     try:
@@ -39,9 +48,23 @@ def executor_named(name: str | None) -> Any:
         ) from None
 
 
-def compile_graph(graph: Graph, executor: str | None = None) -> interpreter.Flat:
+def compile_graph(
+    graph: Graph, executor: str | None = None, threads: int | None = None
+) -> interpreter.Flat:
     """The graph, after all passes, as a function from list of arrays to list of arrays."""
-    return executor_named(executor).compile(optimise(graph))
+    return executor_named(executor).compile(optimise(graph), check_threads(threads))
+
+
+def check_threads(threads: Any) -> int | None:
+    """A number of threads, or None for as many as are worth it.
+
+    Raises:
+        UsageError: for what is no such number.
+    """
+    whole = isinstance(threads, (int, np.integer)) and not isinstance(threads, bool)
+    if threads is None or (whole and threads >= 1):
+        return None if threads is None else int(threads)
+    raise UsageError(f"threads is how many may share the work, 1 or more, not {threads!r}")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,26 +97,39 @@ class Compiled:
         return self.out_tree.unflatten(self.flat(arrays))
 
 
-def compile(f: Callable[..., Any], *args: Any, executor: str | None = None) -> Compiled:
+def compile(
+    f: Callable[..., Any], *args: Any, executor: str | None = None, threads: int | None = None
+) -> Compiled:
     """Record ``f`` for arguments of these types and compile it.
 
     Args:
         f: a function written with NumPy, over trees of arrays.
         args: arrays, numbers or ``ArrayType``: only their types matter.
-        executor: ``"numpy"`` (the interpreter), or None for the default.
+        executor: ``"native"`` (machine code), ``"numpy"`` (the interpreter), or None for the
+            first of them that is installed.
+        threads: how many share the work in machine code; None for as many as are worth it. The
+            result's bits do not depend on it.
     """
     recorded = record(f, *args, rewrite=stability.rewrite)
-    run = compile_graph(recorded.graph, executor)
+    run = compile_graph(recorded.graph, executor, threads)
     return Compiled(recorded.graph, run, recorded.in_tree, recorded.out_tree)
 
 
 def repeat(
-    f: Callable[..., Any], carry: Any, xs: Any, constants: Any, executor: str | None = None
+    f: Callable[..., Any],
+    carry: Any,
+    xs: Any,
+    constants: Any,
+    executor: str | None = None,
+    threads: int | None = None,
+    flush: bool = False,
 ) -> Any:
     """A loop of ``(ys, carry) = f(carry, x, constants)`` that the executor runs as one call.
 
     Args:
         carry, xs, constants: trees of arrays or types; ``xs`` is what one step takes.
+        executor, threads: as ``compile`` takes them.
+        flush: count denormal numbers as 0, where the processor is slow with them.
 
     Returns:
         A callable on flat lists: ``(carry leaves, xs leaves, constant leaves) -> (ys leaves,
@@ -109,7 +145,7 @@ def repeat(
     kept = [y.type for y in graph.outputs[len(graph.outputs) - count :]]
     if kept != [x.type for x in graph.inputs[:count]]:
         return None
-    return module.repeat(graph, count, len(flatten(xs)[0]))
+    return module.repeat(graph, count, len(flatten(xs)[0]), check_threads(threads), flush)
 
 
 def loop(
@@ -117,3 +153,29 @@ def loop(
 ) -> Any:
     """Run ``carry = step(carry, item)`` over ``data`` on an executor."""
     return executor_named(executor).loop(step, carry, data)
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """Where functions run: ``executor`` and ``threads``, as ``compile`` takes them."""
+
+    executor: str | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        executor_named(self.executor)
+        check_threads(self.threads)
+
+    def compile(self, f: Callable[..., Any], *args: Any) -> Compiled:
+        """See ``compile``."""
+        return compile(f, *args, executor=self.executor, threads=self.threads)
+
+    def repeat(
+        self, f: Callable[..., Any], carry: Any, xs: Any, constants: Any, flush: bool = False
+    ) -> Any:
+        """See ``repeat``."""
+        return repeat(f, carry, xs, constants, self.executor, self.threads, flush)
+
+    def loop(self, step: Callable[[Any, Any], Any], carry: Any, data: Any) -> Any:
+        """See ``loop``."""
+        return loop(step, carry, data, self.executor)

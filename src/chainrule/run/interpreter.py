@@ -19,8 +19,11 @@ from chainrule.errors import GraphError
 Flat = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
 
-def compile(graph: Graph) -> Flat:
-    """The graph as a function from the list of its free inputs to the list of its outputs."""
+def compile(graph: Graph, threads: int | None = None) -> Flat:
+    """The graph as a function from the list of its free inputs to the list of its outputs.
+
+    ``threads`` changes nothing: NumPy's BLAS decides for itself how many it uses.
+    """
     slots = {node: i for i, node in enumerate(graph.nodes)}
     last_use = _last_uses(graph)
     steps = []

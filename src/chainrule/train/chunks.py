@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.ops.random import key_of
-from chainrule.run import repeat
+from chainrule.run import Runner
 from chainrule.train.data import MASKS, ArrayData, Batch
 from chainrule.train.watch import Kept, NonFiniteLossError
 
@@ -41,10 +41,10 @@ class Chunks:
         kept: Kept,
         seed: int,
         keyed: bool,
-        executor: str | None,
+        runner: Runner,
     ) -> None:
         self.step, self.data, self.kept = step, data, kept
-        self.seed, self.keyed, self.executor = seed, keyed, executor
+        self.seed, self.keyed, self.runner = seed, keyed, runner
         self.length = 8  # steps in a chunk, adapted as their time becomes known
         self.run: Any = None
         self.tried = False
@@ -92,7 +92,7 @@ class Chunks:
             return self.step(carry, batch, key, count)
 
         given = (data.x, data.targets, data.weights)
-        return repeat(step, self.kept.carry, (rows, key, count), given, self.executor)
+        return self.runner.repeat(step, self.kept.carry, (rows, key, count), given, flush=True)
 
     def _chunk(self, epoch: int, order: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Steps ``start`` to ``stop`` of the epoch; returns their losses."""

@@ -12,8 +12,7 @@ from chainrule.core.tree import flatten, flatten_with_paths
 from chainrule.errors import UsageError
 from chainrule.ops.random import key_of
 from chainrule.optim import Lbfgs, Optimizer
-from chainrule.run import compile as compile_
-from chainrule.run import loop
+from chainrule.run import Runner
 from chainrule.train.chunks import Chunks
 from chainrule.train.data import MASKS, Batch, Data
 from chainrule.train.evaluation import quiet
@@ -28,14 +27,14 @@ def descend(
     kept: Kept,
     watch: Watch,
     seed: int,
-    executor: str | None,
+    runner: Runner,
 ) -> str:
     """Update after every minibatch; returns why it ended.
 
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
     """
-    steps = _Steps(step, optimizer, data, kept, seed, executor)
+    steps = _Steps(step, optimizer, data, kept, seed, runner)
     for epoch in range(1, watch.epochs + 1):
         running = steps.epoch(epoch)
         rate = float(optimizer.learning_rate(kept.steps - 1))
@@ -58,16 +57,16 @@ class _Steps:
         data: Data,
         kept: Kept,
         seed: int,
-        executor: str | None,
+        runner: Runner,
     ) -> None:
         self.function = step.whole(optimizer)
         self.data = data
         self.kept = kept
         self.seed = seed
-        self.executor = executor
+        self.runner = runner
         self.keyed = getattr(step.model, "needs_key", True)
         self.made: dict[Any, Callable[[list[Any]], list[np.ndarray]]] = {}
-        self.chunks = Chunks(self.function, data, kept, seed, self.keyed, executor)
+        self.chunks = Chunks(self.function, data, kept, seed, self.keyed, runner)
 
     def epoch(self, epoch: int) -> float:
         """All steps of an epoch; returns the mean loss, each minibatch's before its update."""
@@ -91,7 +90,7 @@ class _Steps:
             for value, weight in self.chunks.epoch(epoch):
                 total, weights, begun = total + weight * value, weights + weight, begun + 1
             rest = range(begun, self.data.steps)
-            loop(advance, self.kept.now, rest, executor=self.executor)
+            self.runner.loop(advance, self.kept.now, rest)
         return total / weights if weights else 0.0
 
     def _run(self, leaves: list[np.ndarray], batch: Batch, key: Any) -> list[np.ndarray]:
@@ -102,7 +101,7 @@ class _Steps:
         run = self.made.get(signature)
         if run is None:
             arguments = (self.kept.carry, batch, key, count)
-            compiled = compile_(self.function, *arguments, executor=self.executor)
+            compiled = self.runner.compile(self.function, *arguments)
             _check_types(self.kept, compiled(*arguments)[1])
             run = self.made[signature] = compiled.flat
         return run([*leaves, *given, count])
@@ -120,7 +119,7 @@ def _check_types(kept: Kept, carry: Any) -> None:
 
 
 def search(
-    step: Step, optimizer: Lbfgs, data: Data, kept: Kept, watch: Watch, executor: str | None
+    step: Step, optimizer: Lbfgs, data: Data, kept: Kept, watch: Watch, runner: Runner
 ) -> str:
     """L-BFGS over the flat vector of all parameters; an epoch is an iteration.
 
@@ -131,7 +130,7 @@ def search(
     params, state, _ = kept.carry
     leaves, treedef = flatten(params)
     ends = np.cumsum([leaf.size for leaf in leaves])
-    run = compile_(step.objective, params, state, batch, executor=executor)
+    run = runner.compile(step.objective, params, state, batch)
     looked: list[tuple[np.ndarray, float, Any]] = []  # the last point: vector, loss, state
     stopped: list[str] = []
 

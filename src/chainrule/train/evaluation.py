@@ -1,14 +1,15 @@
 """Evaluation in tiles of a fixed number of rows.
 
 Every product then has the same shape whatever the number of rows, and the last tile is filled
-up: a row's prediction depends on neither the values of the rows beside it nor their number. Its
-place in the tile may still show in the last bit, because NumPy's BLAS need not round all rows
-of a product alike (OpenBLAS in float32 does not).
+up: a row's prediction depends on neither the values of the rows beside it nor their number. In
+machine code it does not depend on its place in the tile either, nor on the size of the tile, so
+that a few rows need no large one. NumPy's BLAS need not round all rows of a product alike
+(OpenBLAS in float32 does not).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,33 +17,72 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.tree import flatten
+from chainrule.core.types import ArrayType
 from chainrule.errors import DataError
 from chainrule.nn import Loss
-from chainrule.run import compile as compile_
+from chainrule.run import Runner
 from chainrule.train.data import check_inputs, check_weights
 
 Tree = Any
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 TILE = 256
+FEW = 8
+"""Rows of the small tile, in machine code."""
 
 
-class Compiled:
-    """Recorded functions compiled once per signature of their arguments.
+class Tiles:
+    """``function(constants, *rows) -> rows``, compiled for tiles of a fixed number of rows.
 
-    The executor's ``compile`` fixes shapes and dtypes; this keeps one result for each.
+    Called with a tree of arrays and with arrays of n rows each, it returns an array of n rows.
     """
 
-    def __init__(self, function: Callable[..., Any], executor: str | None) -> None:
+    def __init__(self, function: Callable[..., Any], runner: Runner) -> None:
         self.function = function
-        self.executor = executor
-        self.made: dict[Any, Callable[..., Any]] = {}
+        self.runner = runner
+        self.made: dict[Any, Any] = {}
 
-    def at(self, signature: Any, *args: Any) -> Callable[..., Any]:
-        """The compiled function for arguments like these, known by ``signature``."""
-        found = self.made.get(signature)
-        if found is None:
-            found = self.made[signature] = compile_(self.function, *args, executor=self.executor)
-        return found
+    def __call__(self, constants: Tree, *arrays: np.ndarray) -> np.ndarray:
+        rows = len(arrays[0])
+        whole = rows - rows % TILE
+        parts = [self._run(TILE, constants, [x[:whole] for x in arrays])] if whole else []
+        if whole < rows or not rows:
+            rest = [x[whole:] for x in arrays]
+            few = rows - whole <= FEW and self._loop(FEW, constants, arrays) is not None
+            tile = FEW if few else TILE
+            parts.append(self._run(tile, constants, [_filled(x, tile) for x in rest]))
+        return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
+
+    def _run(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """All tiles of arrays that are whole ones."""
+        tiles = [x.reshape(-1, tile, *x.shape[1:]) for x in arrays]
+        loop = self._loop(tile, constants, arrays)
+        if loop is not None:
+            ((found,), _) = loop([], tiles, flatten(constants)[0])
+        else:
+            run = self._compiled(constants, [x[0] for x in tiles])
+            found = np.array([run(constants, *rows) for rows in zip(*tiles, strict=True)])
+        return found.reshape(-1, *found.shape[2:])
+
+    def _loop(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> Any:
+        """The executor's own loop over tiles, if it has one."""
+
+        def step(carry: Any, rows: Any, constants: Tree) -> Any:
+            return self.function(constants, *rows), carry
+
+        def make() -> Any:
+            rows = tuple(ArrayType((tile, *x.shape[1:]), x.dtype) for x in arrays)
+            return self.runner.repeat(step, (), rows, constants)
+
+        return self._known((tile, "loop", *((x.shape[1:], x.dtype) for x in arrays)), make)
+
+    def _compiled(self, constants: Tree, tile: Sequence[np.ndarray]) -> Any:
+        signature = tuple((x.shape, x.dtype) for x in tile)
+        return self._known(signature, lambda: self.runner.compile(self.function, constants, *tile))
+
+    def _known(self, signature: Any, make: Callable[[], Any]) -> Any:
+        if signature not in self.made:
+            self.made[signature] = make()
+        return self.made[signature]
 
 
 @dataclass(frozen=True)
@@ -51,39 +91,32 @@ class Predictor:
 
     Attributes:
         model, loss: as given to ``fit``.
-        executor: where to run, as ``chainrule.run.compile`` takes it.
+        runner: where to run.
     """
 
     model: Any
     loss: Loss
-    executor: str | None = None
+    runner: Runner
 
     @cached_property
-    def _outputs(self) -> Compiled:
-        def outputs(params: Tree, state: Tree, x: Any) -> Any:
+    def _outputs(self) -> Tiles:
+        def outputs(network: Tree, x: Any) -> Any:
+            params, state = network
             return self.model(params, state, x, train=False)[0]
 
-        return Compiled(outputs, self.executor)
+        return Tiles(outputs, self.runner)
 
     @cached_property
-    def _unit(self) -> Compiled:
-        return Compiled(self.loss.predict, self.executor)
+    def _unit(self) -> Tiles:
+        return Tiles(lambda _, outputs: self.loss.predict(outputs), self.runner)
 
     @cached_property
-    def _losses(self) -> Compiled:
-        return Compiled(self.loss, self.executor)
+    def _losses(self) -> Tiles:
+        return Tiles(lambda _, outputs, targets: self.loss(outputs, targets), self.runner)
 
     def outputs(self, params: Tree, state: Tree, x: Any) -> np.ndarray:
         """Linear outputs (n, k) for inputs (n, columns)."""
-        x = check_inputs(x, dtype_of(params))
-        run: Any = None
-        tiles = []
-        for start in range(0, len(x), TILE):
-            rows = _filled(x[start : start + TILE])
-            if run is None:
-                run = self._outputs.at((x.shape[1], x.dtype), params, state, rows)
-            tiles.append(run(params, state, rows))
-        return np.concatenate(tiles)[: len(x)]
+        return self._outputs((params, state), check_inputs(x, dtype_of(params)))
 
     def predict(self, params: Tree, state: Tree, x: Any) -> np.ndarray:
         """Predictions (n, k): the loss's output unit over the linear outputs."""
@@ -91,21 +124,11 @@ class Predictor:
 
     def unit(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions from linear outputs."""
-        tiles = []
-        for start in range(0, len(outputs), TILE):
-            rows = _filled(outputs[start : start + TILE])
-            tiles.append(self._unit.at((rows.shape, rows.dtype), rows)(rows))
-        return np.concatenate(tiles)[: len(outputs)]
+        return self._unit((), outputs)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of each row; ``targets`` as the loss's ``prepare`` returns them."""
-        tiles = []
-        for start in range(0, len(outputs), TILE):
-            rows = _filled(outputs[start : start + TILE])
-            wanted = _filled(targets[start : start + TILE])
-            signature = (rows.shape, rows.dtype, wanted.shape, wanted.dtype)
-            tiles.append(self._losses.at(signature, rows, wanted)(rows, wanted))
-        return np.concatenate(tiles)[: len(outputs)]
+        return self._losses((), outputs, targets)
 
 
 @dataclass(frozen=True)
@@ -168,9 +191,10 @@ def dtype_of(params: Tree) -> np.dtype[Any]:
     return np.asarray(flatten(params)[0][0]).dtype
 
 
-def _filled(rows: np.ndarray) -> np.ndarray:
-    """A tile of exactly TILE rows; the last row is repeated to fill it."""
-    missing = TILE - len(rows)
+def _filled(rows: np.ndarray, tile: int) -> np.ndarray:
+    """A tile of exactly ``tile`` rows; the last row is repeated to fill it."""
+    missing = tile - len(rows)
     if not missing:
-        return np.ascontiguousarray(rows)
-    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)])
+        return rows
+    last = rows[-1:] if len(rows) else np.zeros((1, *rows.shape[1:]), rows.dtype)
+    return np.concatenate([rows, np.repeat(last, missing, axis=0)])

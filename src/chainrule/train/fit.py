@@ -14,6 +14,7 @@ from chainrule.nn import loss as loss_of
 from chainrule.nn.initializers import generator
 from chainrule.nn.penalties import Strength
 from chainrule.optim import Lbfgs, Optimizer
+from chainrule.run import Runner
 from chainrule.train.data import ArrayData, Data, batch_rows, check_inputs
 from chainrule.train.descent import descend, search
 from chainrule.train.evaluation import HeldOut, Metric, Predictor, dtype_of, quiet
@@ -46,6 +47,7 @@ def fit(
     dtype: Any = None,
     evaluate_train: bool = True,
     executor: str | None = None,
+    threads: int | None = None,
 ) -> FitResult:
     """Train ``model`` and return the network with its history.
 
@@ -76,7 +78,9 @@ def fit(
             costs a forward pass but compares with the validation loss (L4.5). Otherwise, or
             when data come from an object, ``train_loss`` is the running mean over the epoch's
             minibatches, which is always there as ``running_loss``.
-        executor: where to run, as ``chainrule.run.compile`` takes it.
+        executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
+        threads: how many share the work in machine code, None for as many as are worth it. The
+            network's bits do not depend on it.
 
     Losses in the history are without the penalty. Ctrl-C ends training as if it were over, and
     the result says ``stopped="interrupted"``.
@@ -87,12 +91,12 @@ def fit(
         DivergedError: a loss is not finite (a NonFiniteError); its ``result`` holds the last
             finite network.
     """
-    loss = loss_of(loss)
+    loss, runner = loss_of(loss), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     penalty = Penalty(l1, l2)
     dtype = _dtype(dtype, params, data)
     params, state = _start(model, seed, dtype, params, state)
-    predictor = Predictor(model, loss, executor)
+    predictor = Predictor(model, loss, runner)
     size = "full" if isinstance(optimizer, Lbfgs) else batch_size
     source, rows = _training(model, loss, params, state, data, sample_weight, size, seed)
     rows = rows if evaluate_train else []
@@ -108,9 +112,9 @@ def fit(
     kept = Kept.start(params, state, slots)
     try:
         if isinstance(optimizer, Lbfgs):
-            stopped = search(step, optimizer, source, kept, watch, executor)
+            stopped = search(step, optimizer, source, kept, watch, runner)
         else:
-            stopped = descend(step, optimizer, source, kept, watch, seed, executor)
+            stopped = descend(step, optimizer, source, kept, watch, seed, runner)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except NonFiniteLossError as found:

@@ -8,19 +8,22 @@ from __future__ import annotations
 from chainrule.core.graph import Graph
 from chainrule.run.interpreter import loop
 from chainrule.run.native import machine
+from chainrule.run.native.plan import Repeat
 from chainrule.run.native.program import Loop, Program
 
 __all__ = ["Loop", "Program", "compile", "loop", "machine", "repeat"]
 
 
-def compile(graph: Graph) -> Program:
-    """The graph as a function from the list of its free inputs to the list of its outputs."""
-    return Program(graph)
+def compile(graph: Graph, threads: int | None = None) -> Program:
+    """The graph as a function from the list of its free inputs to the list of its outputs.
 
-
-def repeat(graph: Graph, carry: int, xs: int, threads: int | None = None) -> Loop:
-    """The graph as one step of a loop that runs in machine code; see ``Loop``.
-
-    threads: how many may share the work; by default as many as there are processors.
+    threads: how many share the work; None for as many as are worth it, found by trying.
     """
-    return Loop(graph, carry, xs, threads)
+    return Program(graph, threads)
+
+
+def repeat(
+    graph: Graph, carry: int, xs: int, threads: int | None = None, flush: bool = True
+) -> Loop:
+    """The graph as one step of a loop that runs in machine code; see ``Loop``."""
+    return Loop(graph, Repeat(carry, xs, flush), threads)

@@ -38,7 +38,10 @@ CALL = """define i32 @call(ptr %frame) {
   %callback = load ptr, ptr %a4
   %result = call i32 @run(ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback,
                           i64 0, i64 0, i64 0, i64 1)
-  ret i32 %result
+  %bounds = load i64, ptr %flag
+  %wrong = icmp ne i64 %bounds, 0
+  %either = select i1 %wrong, i32 1, i32 %result
+  ret i32 %either
 }"""
 """The program behind one argument: ctypes spends as much on eight as a small program takes."""
 FLUSH = 0x8040
@@ -75,9 +78,8 @@ class Module:
 
 
 class _Writer:
-    def __init__(self, plan: Plan, repeats: bool) -> None:
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.repeats = repeats
         self.iteration = ""
         self.goal = ""  # where a thread keeps how often it was at a barrier
         self.mode = ""  # where the processor's rounding mode waits while a loop runs
@@ -95,8 +97,8 @@ class _Writer:
         ]
 
     def module(self) -> Module:
-        if self.repeats:
-            self._loop()
+        if self.plan.repeat is not None:
+            self._loop(self.plan.repeat.flush)
         else:
             self._all()
             self.main.effect("ret i32 0")
@@ -132,10 +134,10 @@ class _Writer:
                         self._emit(call)
             self.main.effect(self._meet())
 
-    def _loop(self) -> None:
+    def _loop(self, flush: bool) -> None:
         """All steps again and again, and after each the new carry in place of the old."""
         b = self.main
-        self.mode = _flush_denormals(b)
+        self.mode = _flush_denormals(b) if flush else ""
         with b.loop("%stop", "%start") as i:
             self.iteration = i
             self._all()
@@ -241,9 +243,9 @@ class _Writer:
         return name
 
 
-def write(plan: Plan, repeats: bool = False) -> Module:
+def write(plan: Plan) -> Module:
     """The module of a plan; one that repeats runs its steps from %start up to %stop."""
-    return _Writer(plan, repeats).module()
+    return _Writer(plan).module()
 
 
 def _flush_denormals(b: Builder) -> str:

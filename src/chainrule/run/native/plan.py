@@ -60,6 +60,17 @@ class CallOut:
 Step = Group | Product | Uniform | CallOut
 
 
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How a graph is one step of a loop: inputs are ``carry`` leaves, then ``xs`` leaves of
+    which each step takes the next, then constants; outputs are leaves for which each step has
+    a place of its own, then the ``carry`` leaves. ``flush``: denormal numbers count as 0."""
+
+    carry: int
+    xs: int
+    flush: bool = True
+
+
 @dataclass(eq=False)
 class Plan:
     """A program before it is written.
@@ -67,7 +78,7 @@ class Plan:
     Attributes:
         memory: buffers of nodes. inputs, outputs: buffers that the caller gives, in order.
         steps: what to do, and phases: after which barrier, in step with it. threads: how many
-            at most can share the work.
+            at most can share the work. repeat: how it is a step of a loop, if it is.
         arena: bytes of the block that all other buffers share. apart: bytes they would take if
             each had memory of its own.
     """
@@ -79,18 +90,9 @@ class Plan:
     steps: list[Step]
     threads: int = 1
     phases: list[int] = field(default_factory=list)
+    repeat: Repeat | None = None
     arena: int = 0
     apart: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """How a graph is one step of a loop: inputs are ``carry`` leaves, then ``xs`` leaves of
-    which each step takes the next, then constants; outputs are leaves for which each step has
-    a place of its own, then the ``carry`` leaves."""
-
-    carry: int
-    xs: int
 
 
 def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
@@ -160,6 +162,7 @@ class _Planner:
             elif memory[y] is not buffer and y.type.size:
                 self.join(copy(buffer, y))
         plan = Plan(graph, memory, self.inputs, outputs, self.steps, self.threads)
+        plan.repeat = self.repeat
         self._place(plan)
         return plan
 

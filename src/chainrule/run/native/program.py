@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -14,6 +13,7 @@ from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
 from chainrule.run.native import arena, cache, machine, module, plan
 from chainrule.run.native.plan import CallOut, Plan, Repeat
+from chainrule.run.native.team import Team
 from chainrule.run.native.threads import available
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
@@ -67,14 +67,19 @@ class Frame:
     """
 
     def __init__(self, program: Program) -> None:
-        types = [b.type for b in (*program.plan.inputs, *program.plan.outputs)]
-        starts, at = [], arena.padded(program.plan.arena)
+        plan = program.plan
+        types = [b.type for b in (*plan.inputs, *plan.outputs)]
+        starts, at = [], arena.padded(plan.arena)
         for type in types:
             starts.append(at if type.nbytes <= STAGED else -1)
             at += arena.padded(type.nbytes) if type.nbytes <= STAGED else 0
-        tables = at
-        self.memory = _aligned(tables + 8 * (len(types) + 6))
+        # A flag for each thread, and how many came to barriers; then the tables, and the
+        # arguments of the entry as it finds them in memory.
+        control, tables = at, at + (plan.threads + 1) * module.LINE
+        self.memory = _aligned(tables + 8 * (len(types) + 5))
         base = self.memory.ctypes.data
+        self.control = self.memory[control:tables].view(np.int64)
+        self.control[:] = 0
         self.table = self.memory[tables:].view(np.int64)
         self.table[:] = 0
         staged: list[np.ndarray | None] = []
@@ -85,18 +90,14 @@ class Frame:
                 view = view.reshape(type.shape)
                 self.table[i] = base + start
             staged.append(view)
-        n = len(program.plan.inputs)
+        n = len(plan.inputs)
         self.inputs, self.outputs = staged[:n], staged[n:]
         for i, value in program.captured:
             self.give(i, value)
-        table = base + tables
-        callback = program.calls.pointer
-        flag = table + 8 * len(types)
-        # The tables, the flag, and the arguments of the entry as it finds them in memory.
-        self.flag = self.table[len(types) : len(types) + 1]
-        self.table[len(types) + 1 :] = (base, table, table + 8 * n, flag, callback or 0)
-        self.place = ctypes.c_void_p(flag + 8)
-        self.arguments = (base, table, table + 8 * n, flag, callback, 0, 0, 0)
+        table, callback = base + tables, program.calls.pointer
+        self.arguments = (base, table, table + 8 * n, base + control, callback)
+        self.table[len(types) :] = (*self.arguments[:4], callback or 0)
+        self.place = ctypes.c_void_p(table + 8 * len(types))
 
     def give(self, i: int, value: np.ndarray) -> np.ndarray | None:
         """Make ``value`` input i; returns what must stay alive during the call."""
@@ -120,15 +121,16 @@ def _aligned(size: int) -> np.ndarray:
 class Code:
     """Machine code of a plan, found in the cache or made: what calls of any kind share."""
 
-    def __init__(self, graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> None:
+    def __init__(self, graph: Graph, repeat: Repeat | None, threads: int | None) -> None:
         if any(value is None for value in graph.captures):
             raise GraphError(
                 f"graph {graph.name} was parsed from text, which does not carry its captured "
                 "arrays; pass them: Graph.parse(text, captures=[...])"
             )
         self.name = graph.name
-        self.plan: Plan = plan.make(graph, repeat, threads)
-        written = module.write(self.plan, repeat is not None)
+        self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
+        self.team = Team(self.plan.threads, fixed=threads is not None)
+        written = module.write(self.plan)
         self.text = written.text
         code = cache.object_code(written.text)
         self.library = machine.Library(code, ("run", "call"), written.imports)
@@ -137,6 +139,25 @@ class Code:
         self.free = len(graph.free_inputs)
         captures = (np.ascontiguousarray(value) for value in graph.captures)
         self.captured = [(self.free + i, value) for i, value in enumerate(captures)]
+
+    def run(self, given: tuple[Any, ...], held: Any, control: np.ndarray, steps: int = 1) -> bool:
+        """Run the program's steps; returns whether something went wrong.
+
+        Args:
+            given: addresses of arena, inputs, outputs, control, and call-outs. held: what they
+                point at, which each thread holds on to. control: a line for each thread's flag,
+                and one for the barriers.
+        """
+        line = module.LINE // control.itemsize
+        control[-line:] = 0
+
+        def share(thread: int, threads: int, held: Any = (held, control)) -> int:
+            return self.entry(*given, 0, steps, thread, threads)
+
+        def release() -> None:
+            control[-line] = 2**62  # every barrier is passed
+
+        return bool(self.team(share, release, steps)) or bool(control[:-line].any())
 
     def fail(self) -> NoReturn:
         """Raise what went wrong in a call."""
@@ -148,32 +169,43 @@ class Code:
 class Program:
     """Machine code of one graph; calling it maps a list of arrays to a list of fresh arrays."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.code = code = Code(graph)
-        self.plan, self.calls, self.entry = code.plan, code.calls, code.entry
-        self.call = CALL(code.library.address("call"))
-        self.captured = code.captured
+    def __init__(self, graph: Graph, threads: int | None = None) -> None:
+        self.code = code = Code(graph, None, threads)
+        self.plan, self.calls, self.captured = code.plan, code.calls, code.captured
+        self.alone = CALL(code.library.address("call")) if self.plan.threads == 1 else None
         self.big = [(i, b.type) for i, b in enumerate(self.plan.outputs) if b.type.nbytes > STAGED]
         self.frames: list[Frame] = []
 
     def __call__(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-        frame = self.frames.pop() if self.frames else Frame(self)
+        return [np.asarray(y) for y in self.numbers(arguments)]
+
+    def numbers(self, arguments: Sequence[np.ndarray | float]) -> list[Any]:
+        """The same with NumPy's scalars where an output has no axes, and from Python's where an
+        input has none: for code that must be quick."""
+        try:
+            frame = self.frames.pop()
+        except IndexError:  # all are in use
+            frame = Frame(self)
         held: list[Any] = []
-        staged = frame.inputs
-        for i, value in enumerate(arguments):
-            view = staged[i]
+        made: dict[int, np.ndarray] = {}
+        for i, (view, value) in enumerate(zip(frame.inputs, arguments, strict=False)):
             if view is not None:
-                view[...] = value
+                view[()] = value
             else:
-                held.append(frame.give(i, value))
-        made = {}
-        offset = len(staged)
+                held.append(frame.give(i, np.asarray(value)))
         for i, type in self.big:
             made[i] = array = np.empty(type.shape, type.dtype)
-            frame.table[offset + i] = array.ctypes.data
-        if self.call(frame.place) or frame.flag[0]:
+            frame.table[len(frame.inputs) + i] = array.ctypes.data
+        if self.alone is not None:
+            failed = self.alone(frame.place)
+        else:
+            failed = self.code.run(frame.arguments, (frame, held, made), frame.control)
+        if failed:
             self.code.fail()
-        results = [made[i] if view is None else view.copy() for i, view in enumerate(frame.outputs)]
+        results = [
+            made[i] if view is None else view.copy() if view.ndim else view[()]
+            for i, view in enumerate(frame.outputs)
+        ]
         self.frames.append(frame)
         return results
 
@@ -183,22 +215,20 @@ class Loop:
 
     ``(carry, xs, constants) -> (ys, carry)``, lists of arrays: each step takes the next entry
     of each of ``xs`` and leaves an entry of each of ``ys``. Nothing that is passed is written
-    to. Denormal numbers count as 0 while it runs.
+    to.
     """
 
-    def __init__(self, graph: Graph, carry: int, xs: int, threads: int | None = None) -> None:
-        self.code = Code(graph, Repeat(carry, xs), threads or available())
-        self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - carry]]
+    def __init__(self, graph: Graph, repeat: Repeat, threads: int | None = None) -> None:
+        self.code = Code(graph, repeat, threads)
+        self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
 
     def __call__(
         self,
         carry: Sequence[np.ndarray],
         xs: Sequence[np.ndarray],
         constants: Sequence[np.ndarray] = (),
-        steps: int | None = None,
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        steps = len(xs[0]) if steps is None else steps
-        code = self.code
+        steps, code = len(xs[0]), self.code
         new = [np.array(value, order="C") for value in carry]
         fixed = [np.ascontiguousarray(x) for x in (*xs, *constants)]
         ys = [np.empty((steps, *type.shape), type.dtype) for type in self.ys]
@@ -206,39 +236,12 @@ class Loop:
             return ys, new
         arrays = [*new, *fixed, *(value for _, value in code.captured), *ys]
         table = np.array([a.ctypes.data for a in arrays], np.int64)
-        # A flag for each thread, and how many came to barriers.
-        control = _aligned((code.plan.threads + 1) * module.LINE)
+        control = _aligned((code.plan.threads + 1) * module.LINE).view(np.int64)
         control[:] = 0
         memory = _aligned(code.plan.arena)
         first = table.ctypes.data
         outputs = first + 8 * (len(arrays) - len(ys))
         given = (memory.ctypes.data, first, outputs, control.ctypes.data, code.calls.pointer)
-        failed = _together(code, (arrays, memory, control, table), given, steps)
-        if failed or control[: -module.LINE].any():
+        if code.run(given, (arrays, memory, table), control, steps):
             code.fail()
         return ys, new
-
-
-def _together(code: Code, memory: Any, given: tuple[Any, ...], steps: int) -> int:
-    """Run all threads' shares. ``memory`` is what ``given`` points at: each thread holds on to
-    it. Whatever interrupts us before our own share began, the others must not wait for us."""
-    threads = code.plan.threads
-
-    def share(thread: int, held: Any = memory) -> int:
-        return code.entry(*given, 0, steps, thread, threads)
-
-    helpers = [threading.Thread(target=share, args=(i,), daemon=True) for i in range(1, threads)]
-    began = False
-    try:
-        for helper in helpers:
-            helper.start()
-        failed = share(0)
-        began = True
-    finally:
-        if not began:
-            _, _, control, _ = memory
-            control[-module.LINE :].view(np.int64)[0] = 2**62  # every barrier is passed
-        for helper in helpers:
-            if helper.ident is not None:
-                helper.join()
-    return failed
