@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 from typing import Any
 
-import importlib.util
 import numpy as np
 import oracles
 import pytest

@@ -37,6 +37,19 @@ x = np.zeros((1600, 1600)); x[0, 0] = 0.5
 print(native.compile(g)([x])[0][0, 0] == np.arcsin(0.25))
 """
 
+SPECIAL = """
+import sys
+import numpy as np
+import chainrule.ops
+from chainrule.core.graph import Graph
+from chainrule.run import native
+for name in ("sin", "gamma"):
+    g = Graph.parse(f"def f(x: float64[3]):\\n    y: float64[3] = {name}(x)\\n    return y,")
+    run = native.compile(g)
+    print("scipy.special" in sys.modules)
+print(*run([np.array([1.0, 3.0, 5.0])])[0])
+"""
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -45,10 +58,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def process() -> list[str]:
+def process(script: str = SCRIPT) -> list[str]:
     """What a fresh process prints that compiles a call of BLAS and one of C's library."""
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=dict(os.environ)
+        [sys.executable, "-c", script], capture_output=True, text=True, env=dict(os.environ)
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -63,6 +76,10 @@ def test_a_second_process_finds_the_code_and_its_addresses_are_its_own(folder: P
     only.write_bytes(content)
     assert process() == ["assembled", "True"]
     assert process() == ["True"]
+
+
+def test_scipys_functions_are_imported_by_graphs_that_call_them(folder: Path) -> None:
+    assert process(SPECIAL) == process(SPECIAL) == ["False", "True", "1.0", "2.0", "24.0"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 5000])

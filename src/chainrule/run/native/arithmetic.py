@@ -11,9 +11,13 @@ from chainrule.run.native.ir import Builder, literal
 
 
 class Float:
-    """Instructions on ``float`` or ``double``; every method returns the name of its result."""
+    """Instructions on ``float`` or ``double``; every method returns the name of its result.
 
-    def __init__(self, type: str) -> None:
+    ``looped`` says whether they are for a loop, which LLVM may turn into vectors.
+    """
+
+    def __init__(self, type: str, looped: bool = True) -> None:
+        self.looped = looped
         self.b = Builder()
         self.type = type
         self.wide = type == "double"

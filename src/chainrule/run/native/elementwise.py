@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.graph import Node
+from chainrule.run.native import externals, kernels, special
+from chainrule.run.native.externals import LIBM, SPECIAL
 from chainrule.run.native.ir import Builder, literal, register_type
-from chainrule.run.native.kernels import KERNELS, LIBM, SHARED
+from chainrule.run.native.kernels import KERNELS
 
 Lower = Callable[[Builder, Node, Sequence[str]], str]
 
@@ -30,10 +32,13 @@ ELEMENTWISE: dict[str, Entry] = {}
 
 def lowered(node: Node) -> Entry | None:
     """The table's entry for a node, None where it has none for these dtypes or attributes."""
-    entry = ELEMENTWISE.get(node.primitive.name)
+    name = node.primitive.name
+    entry = ELEMENTWISE.get(name)
     if entry is None or node.inputs[-1].type.dtype.kind not in entry.kinds:
         return None
-    if node.primitive.name == "power_constant" and not _small_power(node):
+    if name in SPECIAL and externals.special(SPECIAL[name], "double") is None:
+        return None
+    if name == "power_constant" and not _small_power(node):
         return None if node.type.dtype.kind != "f" else entry
     return entry
 
@@ -411,13 +416,19 @@ _register("cast", "fiub", _cast)
 def _function(name: str) -> Lower:
     def lower(b: Builder, node: Node, x: Sequence[str]) -> str:
         t = type_in(node)
-        known = KERNELS.get(name)
-        symbol = known.symbol(t) if known else LIBM[name, t]
-        if known and not b.loops:
-            symbol += SHARED
-        return b.call(symbol, t, *((t, value) for value in x))
+        if name in KERNELS:
+            return kernels.call(b, name, t, *x)
+        return b.call(LIBM[name, t], t, *((t, value) for value in x))
 
     return lower
+
+
+def _of_scipy(name: str) -> Lower:
+    return lambda b, node, x: special.of_scipy(b, name, type_in(node), *x)
+
+
+def _sinc(b: Builder, node: Node, x: Sequence[str]) -> str:
+    return special.sinc(b, type_in(node), x[0], node.attrs["order"])
 
 
 for _name in KERNELS:
@@ -426,3 +437,6 @@ for _name, _ in LIBM:
     if _name not in ELEMENTWISE and _name != "pow":
         _register(_name, "f", _function(_name), 40)
 _register("power", "f", _function("pow"), 40)
+for _name, _function_name in SPECIAL.items():
+    _register(_name, "f", _of_scipy(_function_name), 40)
+_register("sinc", "f", _sinc, 40)

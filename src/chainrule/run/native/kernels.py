@@ -12,14 +12,13 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+from chainrule.run.native import kernels_erf, kernels_special, kernels_trigonometric
 from chainrule.run.native.arithmetic import Float
+from chainrule.run.native.ir import Builder
 
-BOUNDS = {
-    "float32": dict.fromkeys(("exp", "expm1", "log", "log1p", "tanh", "logistic", "log_logistic",
-                              "sin", "cos", "erf", "logaddexp"), 2.0),
-    "float64": dict.fromkeys(("exp", "expm1", "log", "log1p", "tanh", "logistic", "log_logistic",
-                              "sin", "cos", "erf", "logaddexp"), 4.0),
-}  # fmt: skip
+_BOUNDED = ("exp", "expm1", "log", "log1p", "tanh", "logistic", "log_logistic", "sin", "cos",
+            "erf", "logaddexp", "logit", "entr", "xlogy", "xlog1py")  # fmt: skip
+BOUNDS = {"float32": dict.fromkeys(_BOUNDED, 2.0), "float64": dict.fromkeys(_BOUNDED, 4.0)}
 """The largest error of each function in ulp."""
 
 
@@ -35,21 +34,20 @@ class Kernel(NamedTuple):
 
     def text(self, type: str) -> tuple[str, set[str]]:
         """The definition, and the symbols that it needs itself."""
-        f = Float(type)
-        arguments = [f"%x{i}" for i in range(self.arity)]
-        result = self.body(f, *arguments)
-        f.b.effect(f"ret {type} {result}")
-        listed = ", ".join(f"{type} {a}" for a in arguments)
-        head = f"define internal {type} @{self.symbol(type)}({listed}) #1 {{"
-        return f"{head}\n{f.b.text()}\n}}", f.b.needs
+        return self._definition(Float(type), self.symbol(type), "#1")
 
     def shared(self, type: str) -> tuple[str, set[str]]:
-        """A definition that calls the other and is not inlined: for code that no loop repeats,
-        where a thousand copies would take LLVM seconds."""
-        typed = ", ".join(f"{type} %x{i}" for i in range(self.arity))
-        head = f"define internal {type} @{self.symbol(type)}{SHARED}({typed}) noinline {{"
-        call = f"  %y = call {type} @{self.symbol(type)}({typed})"
-        return f"{head}\n{call}\n  ret {type} %y\n}}", {self.symbol(type)}
+        """A definition that is not inlined: for code that no loop repeats, where a thousand
+        copies would take LLVM seconds."""
+        return self._definition(Float(type, looped=False), self.symbol(type) + SHARED, "noinline")
+
+    def _definition(self, f: Float, symbol: str, attributes: str) -> tuple[str, set[str]]:
+        arguments = [f"%x{i}" for i in range(self.arity)]
+        result = self.body(f, *arguments)
+        f.b.effect(f"ret {f.type} {result}")
+        listed = ", ".join(f"{f.type} {a}" for a in arguments)
+        head = f"define internal {f.type} @{symbol}({listed}) {attributes} {{"
+        return f"{head}\n{f.b.text()}\n}}", f.b.needs
 
 
 SHARED = "_shared"
@@ -195,28 +193,13 @@ def logaddexp(f: Float, x: str, z: str) -> str:
     return f.sel(f.eq(x, z), f.add(x, f.c(math.log(2.0))), y)
 
 
-from chainrule.run.native import kernels_trigonometric as _trigonometric  # noqa: E402
-
-KERNELS.update({name: Kernel(name, body, 1) for name, body in _trigonometric.BODIES.items()})
-
-LIBM = {
-    (name, type): f"{name}{suffix}"
-    for name in ("fmod", "pow", "cbrt", "exp2", "log2", "log10", "arcsin", "arccos", "arctan",
-                 "sinh", "cosh", "tan", "arcsinh", "arccosh", "arctanh", "arctan2", "hypot",
-                 "erfc")
-    for type, suffix in (("float", "f"), ("double", ""))
-}  # fmt: skip
-"""Functions of C's library, one number at a time: correct, but not for the inner loops of
-networks. Names are NumPy's; ``C_NAMES`` has C's."""
-
-C_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
-           "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2"}  # fmt: skip
+for _body in (kernels_erf.erf, *kernels_special.BODIES):
+    kernel(_body)
+for _name, _body in kernels_trigonometric.BODIES.items():
+    KERNELS[_name] = Kernel(_name, _body)
 
 
-def c_name(symbol: str) -> str:
-    """The name in C's library of a symbol of ``LIBM``."""
-    stem = symbol[:-1] if symbol.endswith("f") and symbol[:-1] in _STEMS else symbol
-    return C_NAMES.get(stem, stem) + symbol[len(stem) :]
-
-
-_STEMS = {name for name, _ in LIBM}
+def call(b: Builder, name: str, type: str, *x: str) -> str:
+    """A call of a kernel: inlined in loops, shared where nothing is repeated."""
+    symbol = KERNELS[name].symbol(type) + ("" if b.loops else SHARED)
+    return b.call(symbol, type, *((type, value) for value in x))

@@ -1,16 +1,36 @@
-"""Sine and cosine by reduction modulo pi/2, and the error function."""
+"""Sine and cosine: reduction modulo pi/2, then a polynomial.
+
+Up to ``LARGE`` a multiple of pi/2 in three parts is subtracted (Cody and Waite). Beyond, the
+argument's significand, an integer, is multiplied by those bits of 2/pi that matter for its
+exponent (Payne and Hanek, 1983; Muller, "Elementary Functions", 2016, chapter 11). That is
+integer arithmetic, one number at a time, in a function of its own: ``value`` for most numbers.
+Loops become vectors all the same, for the call has a form for vectors, which asks once whether
+any number is large, and which ``machine.optimised`` inlines when loops are vectors.
+"""
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 from chainrule.run.native.arithmetic import Float
+from chainrule.run.native.ir import Builder
+from chainrule.run.native.machine import vector_bytes
 
-# pi/2 in three parts; n times each is added by fma, so that only the last rounding counts.
 HALF_PI = (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33)
-LARGE = 1.0e6
-"""Beyond this the reduction is C's, one number at a time."""
+"""pi/2 in parts; n times each is subtracted by fma, so that only the last rounding counts."""
+LARGE = 2.0**40
+"""Up to here the nearest n is found but for 2^-13, n times the first part is subtracted without
+rounding, and what the third part lacks does not count."""
+FAR = "cr_far"
+FAR_OF_VECTOR = "cr_far_of_vector"
+TABLE = "cr_two_over_pi"
+PLACES = 1024 - 53 + 190
+"""How many bits of 2/pi the table has: so many that the largest number finds its own, and of
+x 2/pi 190 bits after the point. Some 53 of these are wrong, but no float64 is nearer to a
+multiple of pi/2 than 2^-61 of it."""
 
 
 def _sine_series(f: Float, r: str, z: str) -> str:
@@ -40,108 +60,168 @@ def _cosine_series(f: Float, z: str) -> str:
     return f.add(w, f.fma(f.mul(z, z), f.poly(z, c), rest))
 
 
-def _circular(name: str, quarter: int) -> Callable[[Float, str], str]:
-    """sin(x + quarter pi/2). In float32 computed in double, where it is good to the last bit."""
+def _circular(cosine: bool) -> Callable[[Float, str], str]:
+    """Sine or cosine. In float32 computed in double, where it is good to the last bit."""
 
     def body(f: Float, x: str) -> str:
         if f.wide:
-            return _reduced(f, x)
-        wide = Float("double")
+            return _of_double(f, x)
+        wide = Float("double", f.looped)
         wide.b = f.b
-        result = _reduced(wide, f.b.do(f"fpext float {x} to double"))
+        result = _of_double(wide, f.b.do(f"fpext float {x} to double"))
         return f.b.do(f"fptrunc double {result} to float")
 
-    def _reduced(f: Float, x: str) -> str:
+    def _of_double(f: Float, x: str) -> str:
         n = f.nearest(f.mul(x, f.c(2 / math.pi)))
         r = x
         for part in HALF_PI:
             r = f.fma(n, f.c(-part), r)
-        z = f.mul(r, r)
-        turns = f.b.do(f"add i64 {f.integer(n)}, {quarter}")
-        odd = f.b.do(f"trunc i64 {turns} to i1")
-        value = f.sel(odd, _cosine_series(f, z), _sine_series(f, r, z))
-        bit = f.b.do(f"and i64 {turns}, 2")
-        sign = f.b.do(f"shl i64 {bit}, 62")
-        value = f.from_bits(f.b.do(f"xor i64 {f.to_bits(value)}, {sign}"))
-        if not quarter:
+        turns = f.b.do(f"add i64 {f.integer(n)}, {int(cosine)}")
+        value = _by_quadrant(f, turns, r)
+        if not cosine:
             value = f.sel(f.eq(x, f.c(0)), x, value)  # keeps -0
-        return _or_large(f, x, value)
-
-    def _or_large(f: Float, x: str, value: str) -> str:
-        b = f.b
-        large = f.b.do(f"fcmp ogt double {f.abs(x)}, {f.c(LARGE)}")
-        before = b.block
-        b.effect(f"br i1 {large}, label %far, label %done")
-        b.label("far")
-        slow = b.call(name, "double", ("double", x))
-        b.effect("br label %done")
-        b.label("done")
-        return b.do(f"phi double [ {value}, %{before} ], [ {slow}, %far ]")
+        return _unless_far(f, x, value, cosine)
 
     return body
 
 
-def erf(f: Float, x: str) -> str:
-    """fdlibm's four rational approximations, their coefficients chosen by the size of x."""
-    if not f.wide:
-        wide = Float("double")
-        wide.b = f.b
-        result = erf(wide, f.b.do(f"fpext float {x} to double"))
-        return f.b.do(f"fptrunc double {result} to float")
-    size = f.abs(x)
-    small, middle = f.lt(size, f.c(0.84375)), f.lt(size, f.c(1.25))
-    near = f.lt(size, f.c(1 / 0.35))
-    squared = f.mul(x, x)
-    inverse = f.div(f.c(1), squared)
-    argument = f.sel(small, squared, f.sel(middle, f.sub(size, f.c(1)), inverse))
-
-    def chosen(k: int, tables: tuple[list[float], ...]) -> str:
-        c = [f.c(t[k]) if k < len(t) else f.c(0.0) for t in tables]
-        return f.sel(small, c[0], f.sel(middle, c[1], f.sel(near, c[2], c[3])))
-
-    def horner(tables: tuple[list[float], ...]) -> str:
-        y = chosen(8, tables)
-        for k in range(7, -1, -1):
-            y = f.fma(y, argument, chosen(k, tables))
-        return y
-
-    ratio = f.div(horner(NUMERATORS), horner(DENOMINATORS))
-    by_series = f.fma(x, ratio, x)
-    by_shift = f.add(f.c(8.45062911510467529297e-01), ratio)
-    # exp(-x^2) as exp(-z^2) exp((z - x)(z + x)), z being x to 20 bits, whose square is exact.
-    z = f.from_bits(f.b.do(f"and i64 {f.to_bits(size)}, {-(2**32)}"))
-    first = f.kernel("exp", f.sub(f.neg(f.mul(z, z)), f.c(0.5625)))
-    second = f.kernel("exp", f.add(f.mul(f.sub(z, size), f.add(z, size)), ratio))
-    tail = f.sub(f.c(1), f.div(f.mul(first, second), size))
-    tail = f.sel(f.gt(size, f.c(6)), f.c(1), tail)
-    large = f.copysign(f.sel(middle, by_shift, tail), x)
-    return f.sel(small, by_series, large)
+def _by_quadrant(f: Float, turns: str, r: str) -> str:
+    """sin(r + turns pi/2), for r up to about pi/4."""
+    z = f.mul(r, r)
+    odd = f.b.do(f"trunc i64 {turns} to i1")
+    value = f.sel(odd, _cosine_series(f, z), _sine_series(f, r, z))
+    bit = f.b.do(f"and i64 {turns}, 2")
+    sign = f.b.do(f"shl i64 {bit}, 62")
+    return f.from_bits(f.b.do(f"xor i64 {f.to_bits(value)}, {sign}"))
 
 
-NUMERATORS = (
-    [1.28379167095512558561e-01, -3.25042107247001499370e-01, -2.84817495755985104766e-02,
-     -5.77027029648944159157e-03, -2.37630166566501626084e-05],
-    [-2.36211856075265944077e-03, 4.14856118683748331666e-01, -3.72207876035701323847e-01,
-     3.18346619901161753674e-01, -1.10894694282396677476e-01, 3.54783043256182359371e-02,
-     -2.16637559486879084300e-03],
-    [-9.86494403484714822705e-03, -6.93858572707181764372e-01, -1.05586262253232909814e+01,
-     -6.23753324503260060396e+01, -1.62396669462573470355e+02, -1.84605092906711035994e+02,
-     -8.12874355063065934246e+01, -9.81432934416914548592e+00],
-    [-9.86494292470009928597e-03, -7.99283237680523006574e-01, -1.77579549177547519889e+01,
-     -1.60636384855821916062e+02, -6.37566443368389627722e+02, -1.02509513161107724954e+03,
-     -4.83519191608651397019e+02],
-)  # fmt: skip
-DENOMINATORS = (
-    [1.0, 3.97917223959155352819e-01, 6.50222499887672944485e-02, 5.08130628187576562776e-03,
-     1.32494738004321644526e-04, -3.96022827877536812320e-06],
-    [1.0, 1.06420880400844228286e-01, 5.40397917702171048937e-01, 7.18286544141962662868e-02,
-     1.26171219808761642112e-01, 1.36370839120290507362e-02, 1.19844998467991074170e-02],
-    [1.0, 1.96512716674392571292e+01, 1.37657754143519042600e+02, 4.34565877475229228821e+02,
-     6.45387271733267880336e+02, 4.29008140027567833386e+02, 1.08635005541779435134e+02,
-     6.57024977031928170135e+00, -6.04244152148580987438e-02],
-    [1.0, 3.03380607434824582924e+01, 3.25792512996573918826e+02, 1.53672958608443695994e+03,
-     3.19985821950859553908e+03, 2.55305040643316442583e+03, 4.74528541206955367215e+02,
-     -2.24409524465858183362e+01],
-)  # fmt: skip
+# large arguments --------------------------------------------------------------------------
 
-BODIES = {"sin": _circular("sin", 0), "cos": _circular("cos", 1), "erf": erf}
+
+def _unless_far(f: Float, x: str, value: str, cosine: bool) -> str:
+    """The value, or that of the exact reduction where x is large."""
+    call = f"call double @{FAR}(double {x}, double {value}, i1 {str(cosine).lower()})"
+    f.b.needs.add(FAR)
+    if not f.looped:
+        return f.b.do(call)
+    f.b.needs.add(FAR_OF_VECTOR)
+    variant = f"_ZGV_LLVM_N{vector_bytes() // 8}vvu_{FAR}({FAR_OF_VECTOR})"
+    return f.b.do(f'{call} "vector-function-abi-variant"="{variant}"')
+
+
+def _far() -> str:
+    """Of x, the value given for it, and whether cosine is meant: the value, unless x is large.
+
+    LLVM does not optimise it (``optnone``): it would spend more time on it than on most loops.
+    """
+    f = Float("double", looped=False)
+    b, x, size = f.b, "%x", f.abs("%x")
+    finite = f.lt(size, f.c(math.inf))
+    large = b.do(f"and i1 {f.gt(size, f.c(LARGE))}, {finite}")
+    b.effect(f"br i1 {large}, label %far, label %near")
+    b.label("near")
+    b.effect("ret double %value")
+    b.label("far")
+    bits = f.to_bits(size)
+    field = b.do(f"and i64 {bits}, {2**52 - 1}")
+    significand = b.do(f"or i64 {field}, {2**52}")
+    exponent = b.do(f"sub i64 {b.do(f'lshr i64 {bits}, 52')}, {1023 + 52}")
+    # 2^exponent 2/pi modulo 4 in 192 bits, two of them before the point; of the product with
+    # the significand, modulo 4 too, the upper 128.
+    skipped = b.do(f"sub i64 {PLACES - 190}, {exponent}")
+    low, middle, high = _words(b, skipped)
+    low = b.do(f"lshr i128 {_wide_product(b, significand, low)}, 64")
+    middle = _wide_product(b, significand, middle)
+    high = b.do(f"shl i128 {_wide_product(b, significand, high)}, 64")
+    turned = b.do(f"add i128 {b.do(f'add i128 {low}, {middle}')}, {high}")
+    # n is the nearest integer, what is left of it a fraction with a sign.
+    left = b.do(f"shl i128 {turned}, 2")
+    below = b.do(f"ashr i128 {left}, 127")
+    floor = b.do(f"trunc i128 {b.do(f'lshr i128 {turned}, 126')} to i64")
+    n = b.do(f"sub i64 {floor}, {b.do(f'trunc i128 {below} to i64')}")
+    left = b.do(f"xor i128 {left}, {below}")
+    upper = b.do(f"trunc i128 {b.do(f'lshr i128 {left}, 64')} to i64")
+    upper = b.do(f"uitofp i64 {upper} to double")
+    lower = b.do(f"uitofp i64 {b.do(f'trunc i128 {left} to i64')} to double")
+    fraction = f.fma(lower, f.c(2.0**-64), upper)
+    r = f.mul(fraction, f.c(math.pi / 2 * 2.0**-64))
+    r = f.sel(b.do(f"icmp eq i128 {below}, 0"), r, f.neg(r))
+    turns = b.do(f"add i64 {n}, {b.do('zext i1 %cosine to i64')}")
+    y = _by_quadrant(f, turns, r)
+    odd = f.mul(y, f.copysign(f.c(1), x))
+    b.effect(f"ret double {f.sel('%cosine', y, odd)}")
+    return f"""define internal double @{FAR}(double %x, double %value, i1 %cosine)
+    noinline optnone nounwind willreturn memory(none) {{
+{b.text()}
+}}"""
+
+
+def _words(b: Builder, skipped: str) -> list[str]:
+    """192 bits of the table after so many low ones, in three words from the lowest."""
+    first = b.do(f"lshr i64 {skipped}, 6")
+    shift = b.do(f"and i64 {skipped}, 63")
+    place = b.do(f"getelementptr i64, ptr @{TABLE}, i64 {first}")
+    loaded = []
+    for k in range(4):
+        at = b.do(f"getelementptr i64, ptr {place}, i64 {k}")
+        loaded.append(b.do(f"load i64, ptr {at}, align 8"))
+    return [b.intrinsic("fshr", "i64", z, x, shift) for x, z in pairwise(loaded)]
+
+
+def _wide_product(b: Builder, x: str, z: str) -> str:
+    return b.do(f"mul i128 {b.do(f'zext i64 {x} to i128')}, {b.do(f'zext i64 {z} to i128')}")
+
+
+def _far_of_vector() -> str:
+    """The same of as many numbers as a vector holds. It is not internal, for nothing calls it
+    before loops are vectors, and it would be dropped."""
+    width = vector_bytes() // 8
+    type = f"<{width} x double>"
+    return f"""define hidden {type} @{FAR_OF_VECTOR}({type} %x, {type} %value, i1 %cosine)
+    alwaysinline nounwind willreturn memory(none) {{
+entry:
+  %size = call {type} @llvm.fabs.v{width}f64({type} %x)
+  %large = fcmp ogt {type} %size, splat (double {Float("double").c(LARGE)})
+  %some = call i1 @llvm.vector.reduce.or.v{width}i1(<{width} x i1> %large)
+  br i1 %some, label %lane, label %done
+lane:
+  %i = phi i64 [ 0, %entry ], [ %next, %lane ]
+  %y = phi {type} [ %value, %entry ], [ %changed, %lane ]
+  %one = extractelement {type} %x, i64 %i
+  %old = extractelement {type} %value, i64 %i
+  %new = call double @{FAR}(double %one, double %old, i1 %cosine)
+  %changed = insertelement {type} %y, double %new, i64 %i
+  %next = add i64 %i, 1
+  %more = icmp ult i64 %next, {width}
+  br i1 %more, label %lane, label %done, !llvm.loop !2
+done:
+  %result = phi {type} [ %value, %entry ], [ %changed, %lane ]
+  ret {type} %result
+}}"""
+
+
+@functools.cache
+def _table() -> str:
+    """``PLACES`` bits of 2/pi in words from the lowest, then zeros as far as code may read."""
+    places = (2 << (2 * PLACES + 64)) // _pi(PLACES + 64)
+    words = [f"i64 {places >> 64 * i & 2**64 - 1}" for i in range(PLACES // 64 + 4)]
+    return f"@{TABLE} = internal constant [{len(words)} x i64] [{', '.join(words)}]"
+
+
+def _pi(bits: int) -> int:
+    """``2^bits pi``, some ten units less or more, by Machin's formula."""
+
+    def inverse_tangent(n: int) -> int:
+        power, k, total = (1 << bits) // n, 1, 0
+        while power:
+            total += power // k if k % 4 == 1 else -(power // k)
+            power //= n * n
+            k += 2
+        return total
+
+    return 4 * (4 * inverse_tangent(5) - inverse_tangent(239))
+
+
+BODIES = {"sin": _circular(cosine=False), "cos": _circular(cosine=True)}
+HELPERS = {FAR: (_far, {TABLE}), FAR_OF_VECTOR: (_far_of_vector, {FAR}), TABLE: (_table, set())}
+"""What these call beside kernels: how it is written, and what it needs."""

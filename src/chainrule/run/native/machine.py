@@ -6,9 +6,7 @@ it, so that an object from the disk works in any later process.
 
 from __future__ import annotations
 
-import ctypes
 import functools
-import importlib
 import sys
 import threading
 from collections.abc import Iterable
@@ -17,7 +15,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
-from chainrule.run.native.kernels import LIBM, c_name
+from chainrule.run.native.externals import RUNTIME, address_of
 
 _lock = threading.Lock()  # llvmlite guards its calls, but linking takes several
 _count = 0
@@ -83,6 +81,11 @@ def _compiler() -> Any:
 
 def assemble(text: str) -> bytes:
     """Object code of a module's text, optimised for this machine."""
+    return _target().emit_object(optimised(text))
+
+
+def optimised(text: str) -> Any:
+    """LLVM's module of a text, optimised for this machine."""
     machine = _target()
     head = f'target triple = "{machine.triple}"\ntarget datalayout = "{machine.target_data}"\n'
     module = llvm.parse_assembly(head + text)
@@ -91,7 +94,10 @@ def assemble(text: str) -> bytes:
     tuning.loop_unrolling = tuning.loop_interleaving = True
     builder = llvm.create_pass_builder(machine, tuning)
     builder.getModulePassManager().run(module, builder)
-    return machine.emit_object(module)
+    late = llvm.create_new_module_pass_manager()
+    late.add_always_inliner_pass()  # functions of vectors, which only vectorised loops call
+    late.run(module, builder)
+    return module
 
 
 class Library:
@@ -105,7 +111,7 @@ class Library:
             builder.add_object_img(code)
             for name in exports:
                 builder.export_symbol(name)
-            for name in {*imports, *_RUNTIME}:
+            for name in {*imports, *RUNTIME}:
                 address = address_of(name)
                 if address:
                     builder.import_symbol(name, address)
@@ -113,39 +119,3 @@ class Library:
 
     def address(self, name: str) -> int:
         return self._tracker[name]
-
-
-_RUNTIME = ("memset", "memcpy", "memmove", "fma", "fmaf")  # what LLVM itself may call
-
-
-@functools.cache
-def _c_library() -> Any:
-    return ctypes.CDLL("ucrtbase" if sys.platform == "win32" else None)
-
-
-@functools.cache
-def address_of(name: str) -> int | None:
-    """The address of an external function that generated code may call."""
-    if name == "cr_yield":
-        library = ctypes.windll.kernel32 if sys.platform == "win32" else _c_library()  # type: ignore[attr-defined]
-        function = library.SwitchToThread if sys.platform == "win32" else library.sched_yield
-        return ctypes.cast(function, ctypes.c_void_p).value
-    if name in BLAS:
-        blas = importlib.import_module("scipy.linalg.cython_blas")
-        return _capsule(blas.__pyx_capi__[name])
-    known = name if name in _RUNTIME or name not in _C_SYMBOLS else c_name(name)
-    function = getattr(_c_library(), known, None)
-    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
-
-
-BLAS = ("sgemm", "dgemm")
-_C_SYMBOLS = set(LIBM.values())
-
-
-def _capsule(capsule: Any) -> int:
-    """The pointer in a capsule; its name is its C signature, which differs by version."""
-    name = ctypes.pythonapi.PyCapsule_GetName
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer = ctypes.pythonapi.PyCapsule_GetPointer
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return pointer(capsule, name(capsule))

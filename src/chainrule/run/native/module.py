@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from chainrule.run.native import machine, philox, products
 from chainrule.run.native.buffers import Buffer
+from chainrule.run.native.externals import declaration
 from chainrule.run.native.ir import Builder
-from chainrule.run.native.kernels import KERNELS, LIBM, SHARED
+from chainrule.run.native.kernels import KERNELS, SHARED
+from chainrule.run.native.kernels_trigonometric import HELPERS
 from chainrule.run.native.loops import GroupWriter
-from chainrule.run.native.machine import BLAS
 from chainrule.run.native.plan import CallOut, Group, Plan, Product, Uniform
 from chainrule.run.native.threads import barrier, share, when
 
@@ -262,7 +263,7 @@ def _flush_denormals(b: Builder) -> str:
 
 
 def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Kernels, with those that they need themselves, and declarations of what is external."""
+    """Kernels, with what they need themselves, and declarations of what is external."""
     known = {k.symbol(t): (k.text, t) for k in KERNELS.values() for t in ("float", "double")}
     known |= {
         k.symbol(t) + SHARED: (k.shared, t) for k in KERNELS.values() for t in ("float", "double")
@@ -276,24 +277,16 @@ def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
         for name in waiting:
             if name in texts:
                 continue
-            if name in known:
+            if name in HELPERS:
+                helper, own = HELPERS[name]
+                texts[name] = helper()
+                more |= own
+            elif name in known:
                 write, type = known[name]
                 texts[name], own = write(type)
                 more |= own
             else:
-                texts[name] = _declaration(name)
+                texts[name] = declaration(name)
                 imports.append(name)
         waiting = sorted(more)
     return list(texts.values()), tuple(imports)
-
-
-def _declaration(name: str) -> str:
-    if name in BLAS:
-        return f"declare void @{name}({', '.join(['ptr'] * 13)})"
-    type = "float" if name in _SINGLE else "double"
-    count = 2 if name.removesuffix("f" if type == "float" else "") in _BINARY else 1
-    return f"declare {type} @{name}({', '.join([type] * count)}) nounwind memory(none)"
-
-
-_SINGLE = {symbol for (_, type), symbol in LIBM.items() if type == "float"}
-_BINARY = {"fmod", "pow", "arctan2", "hypot"}
