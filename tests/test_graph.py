@@ -335,7 +335,7 @@ def test_a_parsed_graph_runs_once_it_has_its_captures() -> None:
     full = Graph.parse(text, [w, b])
     x = np.array([0.3, -0.2])
     np.testing.assert_array_equal(interpreter.compile(full)([x])[0], np.tanh(x @ w + b))
-    np.testing.assert_array_equal(compile_graph(full)([x])[0], np.tanh(x @ w + b))
+    np.testing.assert_allclose(compile_graph(full)([x])[0], np.tanh(x @ w + b), rtol=1e-15)
 
 
 # origins and scopes -----------------------------------------------------------------------

@@ -128,6 +128,7 @@ def test_the_key_holds_machine_and_versions(monkeypatch: pytest.MonkeyPatch) -> 
 def test_old_entries_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     size = len(cache.object_code(TEXT)) + 32
     monkeypatch.setattr(cache, "KEPT_BYTES", 3 * size)
+    monkeypatch.setattr(cache, "PRUNED_EVERY", 1)
     for i in range(6):
         cache.object_code(TEXT.replace("7", str(i)))
     assert 1 <= len(list(folder.iterdir())) <= 3

@@ -108,7 +108,8 @@ def test_a_chain_of_a_hundred_thousand_steps(transform: Any) -> None:
 def test_a_deep_graph_compiles_prints_and_runs() -> None:
     f = chain(5_000)
     graph = cr.trace(cr.grad(f))(0.5)
-    assert cr.jit(cr.grad(f))(0.5) == cr.grad(f)(0.5)
+    # 5,000 functions, each within 4 ulp of the other executor's.
+    assert cr.jit(cr.grad(f))(0.5) == pytest.approx(cr.grad(f)(0.5), rel=5_000 * 4 * 2**-53)
     text = str(graph)
     assert len(text) < 100 * len(graph.nodes)
     assert str(Graph.parse(text)) == text

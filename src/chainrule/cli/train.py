@@ -143,6 +143,17 @@ def _options(command: Any) -> Any:
 )
 @click.option("--no-header", is_flag=True, help="The first line is data, not names.")
 @shared.reading_options
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="How many share the work; by default as many as are worth it. The model is the same.",
+)
+@click.option(
+    "--executor",
+    type=click.Choice(("native", "numpy")),
+    help="Machine code or NumPy; by default machine code where llvmlite is installed.",
+)
 @click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
 @click.option("--force", is_flag=True, help="Replace --out even if chainrule did not write it.")
 @config_option
@@ -154,6 +165,8 @@ def command(
     target: str,
     validation: str,
     test: str,
+    threads: int | None,
+    executor: str | None,
     out: str | None,
     force: bool,
     as_json: bool,
@@ -193,7 +206,7 @@ def command(
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
     started = time.perf_counter()
-    model = _fit(plan, quiet=quiet or as_json)
+    model = _fit(plan, executor, threads, quiet=quiet or as_json)
     seconds = time.perf_counter() - started
     model.save(path)
     if as_json:
@@ -234,11 +247,11 @@ def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
     return ours
 
 
-def _fit(plan: Plan, *, quiet: bool) -> TabularModel:
+def _fit(plan: Plan, executor: str | None, threads: int | None, *, quiet: bool) -> TabularModel:
     from chainrule.cli.progress import Progress, wanted
 
     with Progress(plan.options.epochs, wanted(quiet)) as progress:
-        return plan.fit(progress)
+        return plan.fit(progress, executor=executor, threads=threads)
 
 
 def _print_plan(plan: Plan) -> None:

@@ -64,14 +64,21 @@ class Plan:
     missing_cells: int
     no_target: int
 
-    def fit(self, on_epoch: OnEpoch | None = None) -> TabularModel:
+    def fit(
+        self,
+        on_epoch: OnEpoch | None = None,
+        *,
+        executor: str | None = None,
+        threads: int | None = None,
+    ) -> TabularModel:
         """Train, and judge the result on every part.
 
-        ``on_epoch`` is called after every epoch. Ctrl-C ends training early; the model then
-        says so (``stopped``). Raises NonFiniteError if training diverges, and passes
-        KeyboardInterrupt on if not even one epoch is finished.
+        ``on_epoch`` is called after every epoch; ``executor`` and ``threads`` are as
+        ``train.fit`` takes them. Ctrl-C ends training early; the model then says so
+        (``stopped``). Raises NonFiniteError if training diverges, and passes KeyboardInterrupt
+        on if not even one epoch is finished.
         """
-        result = self._run(on_epoch)
+        result = self._run(on_epoch, executor, threads)
         if not result.history:
             raise KeyboardInterrupt
         best = result.best_epoch if self._patience() is not None else None
@@ -107,7 +114,9 @@ class Plan:
         wanted = self.options.early_stopping
         return wanted if wanted and "validation" in self.parts else None
 
-    def _run(self, on_epoch: OnEpoch | None) -> training.FitResult:
+    def _run(
+        self, on_epoch: OnEpoch | None, executor: str | None, threads: int | None
+    ) -> training.FitResult:
         options, parts = self.options, self.parts
         start = parts["train"]
         factors = self._class_factors()
@@ -132,6 +141,8 @@ class Plan:
             early_stopping=self._patience(),
             callbacks=() if on_epoch is None else (on_epoch,),
             dtype=dtype,
+            executor=executor,
+            threads=threads,
         )
 
     def _coded(self, part: Part) -> NDArray[Any]:

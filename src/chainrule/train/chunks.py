@@ -79,6 +79,11 @@ class Chunks:
             yield from zip(map(float, losses), map(float, weights), strict=True)
             done = stop
 
+    @property
+    def arena(self) -> int:
+        """Bytes of all that a step computes on its way, 0 where there is no loop."""
+        return 0 if self.run is None else self.run.arena
+
     def _compiled(self) -> Any:
         data = self.data
         rows = ArrayType((data.batch_size,), np.dtype(np.int64))
@@ -103,6 +108,8 @@ class Chunks:
             return self._steps(epoch, order[first:end], first, before + first, leaves)
 
         losses, leaves = steps(start, stop - 1, origin)
+        if np.isfinite(losses[:1]).all():
+            kept.safe = origin  # its loss was finite: what was safe before need not stay in memory
         last, after = steps(stop - 1, stop, leaves)
         losses = np.concatenate([losses, last])
         bad = np.flatnonzero(~np.isfinite(losses))

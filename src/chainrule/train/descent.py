@@ -29,7 +29,7 @@ def descend(
     seed: int,
     runner: Runner,
 ) -> str:
-    """Update after every minibatch; returns why it ended.
+    """Update after every minibatch; returns why it ended. Says in ``watch.memory`` what it takes.
 
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
@@ -37,6 +37,7 @@ def descend(
     steps = _Steps(step, optimizer, data, kept, seed, runner)
     for epoch in range(1, watch.epochs + 1):
         running = steps.epoch(epoch)
+        watch.memory |= steps.memory()
         rate = float(optimizer.learning_rate(kept.steps - 1))
         stop = watch.after_epoch(epoch, kept, running, rate)
         if stop is not None:
@@ -93,6 +94,18 @@ class _Steps:
             self.runner.loop(advance, self.kept.now, rest)
         return total / weights if weights else 0.0
 
+    def memory(self) -> dict[str, int]:
+        """Bytes that training takes beside the data."""
+        params, state, slots = map(_bytes, self.kept.carry)
+        return {
+            "parameters": params + state,
+            "optimizer": slots,
+            # Before the last update, before this chunk of them, and after the last epoch.
+            "copies": 3 * (params + state + slots),
+            "order": 8 * self.data.rows,
+            "arena": self.chunks.arena,
+        }
+
     def _run(self, leaves: list[np.ndarray], batch: Batch, key: Any) -> list[np.ndarray]:
         """``[mean loss, *leaves of the carry]`` after one step."""
         count = np.asarray(self.kept.steps)
@@ -105,6 +118,10 @@ class _Steps:
             _check_types(self.kept, compiled(*arguments)[1])
             run = self.made[signature] = compiled.flat
         return run([*leaves, *given, count])
+
+
+def _bytes(tree: Any) -> int:
+    return sum(leaf.nbytes for leaf in flatten(tree)[0])
 
 
 def _check_types(kept: Kept, carry: Any) -> None:

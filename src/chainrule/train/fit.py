@@ -110,6 +110,7 @@ def fit(
     step = Step(model, loss, penalty)
     slots = {} if isinstance(optimizer, Lbfgs) else optimizer.init(params)
     kept = Kept.start(params, state, slots)
+    del params, state, slots  # not to be kept in memory beside those that replace them
     try:
         if isinstance(optimizer, Lbfgs):
             stopped = search(step, optimizer, source, kept, watch, runner)
@@ -139,6 +140,7 @@ def _result(model: Any, loss: Loss, kept: Kept, watch: Watch, stopped: str) -> F
         model,
         loss,
         watch.predictor,
+        watch.memory,
     )
 
 

@@ -54,6 +54,10 @@ class FitResult:
             "non_finite".
         steps: updates done.
         slots: what the optimiser remembers after them, for going on later.
+        memory: bytes that training took beside the data, by what they were for: "parameters",
+            "optimizer" (its slots), "copies" (of both, to go back to), "best" (with validation),
+            "order" (of the rows), and "arena" (in machine code: gradients and everything else
+            that a step computes on its way). Empty for L-BFGS.
         shards: into how many shards each minibatch was cut; the order of adding them decides
             the last bits.
     """
@@ -68,6 +72,7 @@ class FitResult:
     model: Any
     loss: Loss
     predictor: Predictor = field(repr=False, compare=False)
+    memory: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
     shards: int = 1
 
     def outputs(self, x: Any) -> np.ndarray:

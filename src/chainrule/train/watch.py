@@ -97,6 +97,7 @@ class Watch:
     best_epoch: int | None = None
     best_loss: float = math.inf
     best: tuple[Tree, Tree] | None = None
+    memory: dict[str, int] = field(default_factory=dict)
     stalled: int = 0
     reference: float = math.inf
     started: float = field(default_factory=time.perf_counter)
@@ -142,6 +143,7 @@ class Watch:
             # Copies: an executor may use the arrays of a finished step again.
             best = map_tree(np.array, (params, state))
             self.best_loss, self.best_epoch, self.best = loss, epoch, best
+            self.memory["best"] = sum(leaf.nbytes for leaf in flatten(best)[0])
         if self.early_stopping is None:
             return None
         if loss < self.reference - self.early_stopping.min_delta:

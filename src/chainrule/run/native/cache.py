@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import stat
 import sys
@@ -26,6 +27,9 @@ REMEMBERED = 256
 """How many objects stay in memory."""
 KEPT_BYTES = 256 * 2**20
 """How much stays on the disk; the files used longest ago go first."""
+PRUNED_EVERY = 64
+"""After so many new files, and after the first one, a process looks how much there is."""
+_saves = itertools.count()
 _memory: OrderedDict[str, bytes] = OrderedDict()
 _lock = Lock()
 
@@ -103,7 +107,8 @@ def _save(folder: Path, key: str, code: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             file.write(hashlib.sha256(code).digest() + code)
         os.replace(temporary, folder / key)
-        _prune(folder)
+        if next(_saves) % PRUNED_EVERY == 0:
+            _prune(folder)
     except OSError:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
@@ -111,10 +116,11 @@ def _save(folder: Path, key: str, code: bytes) -> None:
 
 def _prune(folder: Path) -> None:
     """Remove the files used longest ago while there are too many bytes."""
-    found = [(f.stat().st_mtime, f.stat().st_size, f) for f in folder.iterdir() if f.is_file()]
-    excess = sum(size for _, size, _ in found) - KEPT_BYTES
-    for _, size, path in sorted(found, key=lambda one: one[:2]):
+    with os.scandir(folder) as entries:
+        stats = [(entry.path, entry.stat()) for entry in entries if entry.is_file()]
+    excess = sum(found.st_size for _, found in stats) - KEPT_BYTES
+    for path, found in sorted(stats, key=lambda one: one[1].st_mtime):
         if excess <= 0:
             return
-        path.unlink(missing_ok=True)
-        excess -= size
+        Path(path).unlink(missing_ok=True)
+        excess -= found.st_size

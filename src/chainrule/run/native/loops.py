@@ -344,18 +344,28 @@ class GroupWriter:
         b.store(dtype, new, place)
 
     def _reduce(self, nest: Nest, stage: _Stage, values: list[str]) -> None:
-        value, flags = values[0], ""
+        value = values[0]
         dtype = nest.operands[0][0].type.dtype
         if len(values) == 2:
+            if dtype.kind == "f":
+                self._multiply_add(nest, stage.sums[nest][0], *values)
+                return
             _, times = words(dtype)
-            flags = " contract" if dtype.kind == "f" else ""
-            value = self.b.do(f"{times}{flags} {register_type(dtype)} {values[0]}, {values[1]}")
+            value = self.b.do(f"{times} {register_type(dtype)} {values[0]}, {values[1]}")
         if nest.mode in ("any", "all"):
             value = truth(self.b, dtype, value)
         if nest.mode.startswith("arg"):
             self._argument(nest, value, dtype, *stage.sums[nest])
         else:
             self.combine(nest, stage.sums[nest][0], value)
+
+    def _multiply_add(self, nest: Nest, place: str, x: str, z: str) -> None:
+        """One step of a sum of products, rounded once: by an instruction, since where LLVM may
+        contract as it likes, a number's bits depend on the loops around it."""
+        dtype = nest.out.type.dtype
+        old = self.b.load(dtype, place)
+        new = self.b.intrinsic("fma", register_type(dtype), x, z, old)
+        self.b.store(dtype, new, place)
 
     def _argument(
         self, nest: Nest, value: str, dtype: np.dtype[Any], best: str, place: str

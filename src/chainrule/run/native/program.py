@@ -222,6 +222,11 @@ class Loop:
         self.code = Code(graph, repeat, threads)
         self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
 
+    @property
+    def arena(self) -> int:
+        """Bytes of all that a step computes on its way, gradients among it."""
+        return self.code.plan.arena
+
     def __call__(
         self,
         carry: Sequence[np.ndarray],

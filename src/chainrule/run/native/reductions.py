@@ -69,8 +69,6 @@ def combined(b: Builder, nest: Nest, old: str, value: str) -> str:
     dtype, mode = nest.out.type.dtype, nest.mode
     t = register_type(dtype)
     plus, times = words(dtype)
-    if mode == "sum" and len(nest.operands) == 2 and dtype.kind == "f":
-        return b.do(f"fadd contract {t} {old}, {value}")
     if mode in ("sum", "prod"):
         return b.do(f"{plus if mode == 'sum' else times} {t} {old}, {value}")
     if mode in ("any", "all") or dtype.kind == "b":

@@ -1,0 +1,127 @@
+"""How many threads run a program: found by trying, limited by what is free, or as asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import chainrule as cr
+from chainrule.errors import UsageError
+from chainrule.run.native import team
+from chainrule.run.native.team import PATIENCE, Team
+
+
+class Clock:
+    """Time that passes only where a test says so: the machine may be busy."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
+@pytest.fixture(autouse=True)
+def four_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(team, "available", lambda: 4)
+    monkeypatch.setattr(team, "time", CLOCK)
+
+
+class Work:
+    """Work whose time depends on how many share it; remembers how many did."""
+
+    def __init__(self, seconds: Callable[[int], float]) -> None:
+        self.seconds = seconds
+        self.used: list[int] = []
+
+    def share(self, thread: int, threads: int) -> int:
+        if thread == 0:
+            self.used.append(threads)
+            CLOCK.now += self.seconds(threads)
+        return 0
+
+    def run(self, team: Team, calls: int) -> list[int]:
+        self.used.clear()
+        for _ in range(calls):
+            assert team(self.share, lambda: None, 1) == 0
+        return list(self.used)
+
+
+def test_the_fastest_number_is_used_and_others_are_tried_again() -> None:
+    work = Work(lambda threads: 0.004 / threads)
+    group = Team(4)
+    assert sorted(work.run(group, 6)) == [1, 1, 2, 2, 4, 4]
+    used = work.run(group, 3 * PATIENCE)
+    assert used[: PATIENCE - 1] == [4] * (PATIENCE - 1)
+    assert used[PATIENCE - 1] != 4
+    assert used.count(4) == len(used) - 2
+
+
+def test_several_threads_are_given_up_where_they_are_slower() -> None:
+    work = Work(lambda threads: 0.001 * threads)
+    group = Team(2)
+    work.run(group, 4)
+    assert work.run(group, PATIENCE - 1) == [1] * (PATIENCE - 1)
+    work.seconds = lambda threads: 0.002 / threads  # the other processor is free again
+    assert work.run(group, 2 * PATIENCE)[-1] == 2
+
+
+def test_the_number_asked_for_is_used() -> None:
+    work = Work(lambda threads: 0.0)
+    assert work.run(Team(3, fixed=True), 4) == [3] * 4
+
+
+def test_programs_side_by_side_share_the_processors() -> None:
+    inside, done = threading.Event(), threading.Event()
+
+    def wait(thread: int, threads: int) -> int:
+        inside.set()
+        done.wait()
+        return 0
+
+    other = threading.Thread(target=Team(3, fixed=True), args=(wait, lambda: None, 1))
+    other.start()
+    inside.wait()
+    try:
+        assert Work(lambda threads: 0.0).run(Team(4), 3) == [1] * 3
+    finally:
+        done.set()
+        other.join()
+    assert team._running == 0
+
+
+def test_the_others_are_let_go_where_the_first_thread_cannot_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    released = threading.Event()
+
+    def share(thread: int, threads: int) -> int:
+        assert thread == 1
+        released.wait()
+        return 0
+
+    start, started = threading.Thread.start, []
+
+    def second_fails(thread: threading.Thread) -> None:
+        if started:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", second_fails)
+    with pytest.raises(RuntimeError, match="start new thread"):
+        Team(3, fixed=True)(share, released.set, 1)
+    assert released.is_set()
+    assert not started[0].is_alive()
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])
+def test_what_is_no_number_of_threads_is_refused(threads: object) -> None:
+    with pytest.raises(UsageError, match="1 or more"):
+        cr.jit(lambda x: x, threads=threads)  # type: ignore[arg-type]

@@ -1,0 +1,80 @@
+"""A row's prediction has the same bits whatever rows stand beside it, on any number of threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from chainrule import nn, optim, train
+from chainrule.run.native import plan
+
+NETWORKS: dict[str, Any] = {
+    "tiny": {"sizes": (4, 16, 3)},
+    "narrow layers": {"sizes": (3, 2, 5, 2), "activation": "tanh"},
+    "wide layers": {"sizes": (70, 130, 67, 10), "activation": "gelu"},
+    "batch norm": {"sizes": (20, 40, 4), "batch_norm": True},
+    "one output": {"sizes": (33, 65, 1), "activation": "silu"},
+    "no hidden layer": {"sizes": (100, 7)},
+}
+
+
+def fitted(name: str, dtype: Any, **given: Any) -> tuple[train.FitResult, np.ndarray]:
+    rng = np.random.default_rng(0)
+    model = nn.MLP(**NETWORKS[name])
+    columns, outputs = model.sizes[0], model.sizes[-1]
+    x = rng.normal(size=(700, columns)).astype(dtype)
+    t = np.arange(700) % outputs if outputs > 1 else rng.normal(size=700)
+    loss = nn.CategoricalCrossEntropy() if outputs > 1 else nn.SquaredError()
+    result = train.fit(
+        model, (x, t), loss=loss, optimizer=optim.adam(1e-2), epochs=1, batch_size=64, dtype=dtype,
+        executor="native", **given,
+    )  # fmt: skip
+    return result, x
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bits_do_not_depend_on_other_rows(name: str, dtype: Any) -> None:
+    result, x = fitted(name, dtype)
+    wanted = result.predict(x)
+    order = np.random.default_rng(1).permutation(len(x))
+    np.testing.assert_array_equal(result.predict(x[order]), wanted[order])
+    for rows in (slice(0, 1), slice(5, 6), slice(250, 258), slice(3, 12), slice(100, 400)):
+        np.testing.assert_array_equal(result.predict(x[rows]), wanted[rows])
+
+
+def test_bits_do_not_depend_on_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 1)
+    found = [fitted("wide layers", np.float32, threads=threads) for threads in (1, 2, 3)]
+    wanted = found[0][0].predict(found[0][1])
+    for result, x in found:
+        np.testing.assert_array_equal(result.predict(x), wanted)
+        np.testing.assert_array_equal(result.predict(x[:3]), wanted[:3])
+
+
+def test_executors_agree_and_denormals_stay() -> None:
+    result, x = fitted("tiny", np.float64)
+    other = train.fit(
+        result.model, (x, np.arange(700) % 3), loss=result.loss, optimizer=optim.sgd(1e-300),
+        epochs=1, params=result.params, state=result.state, executor="numpy",
+    )  # fmt: skip
+    np.testing.assert_allclose(result.predict(x), other.predict(x), rtol=1e-12)
+    far = np.array([[0.0, 0.0], [-720.0, 0.0], [-740.0, 0.0]])
+    unit = train.evaluation.Predictor(
+        result.model, nn.CategoricalCrossEntropy(), result.predictor.runner
+    )
+    assert 0 < unit.unit(far)[2, 0] < 1e-308
+
+
+def test_training_says_what_memory_it_takes() -> None:
+    result, _ = fitted("tiny", np.float32)
+    parameters = 4 * (4 * 16 + 16 + 16 * 3 + 3)
+    assert result.memory["parameters"] == parameters
+    assert result.memory["optimizer"] == 2 * parameters
+    assert result.memory["copies"] == 9 * parameters
+    assert result.memory["order"] == 8 * 700
+    assert 4 * 64 * 4 <= result.memory["arena"] < 100_000
