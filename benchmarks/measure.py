@@ -1,8 +1,10 @@
 """What the benchmarks share: interleaved rounds, medians, a table, a JSON file of results."""
 
+import contextlib
 import json
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +56,14 @@ def ratio(times: Mapping[str, Sequence[float]], slow: str, fast: str) -> float:
     return median([a / b for a, b in zip(times[slow], times[fast], strict=True)])
 
 
+def quartiles(values: Sequence[float]) -> dict[str, float]:
+    """The median and, as ``low`` and ``high``, the quartiles around it."""
+    if len(values) == 1:
+        return {"median": values[0], "low": values[0], "high": values[0]}
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return {"median": middle, "low": low, "high": high}
+
+
 def spread(values: Sequence[float]) -> float:
     """Half the range between the quartiles, relative to the median."""
     low, _, high = statistics.quantiles(values, n=4)
@@ -86,21 +96,49 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells))
 
 
-def machine() -> dict[str, Any]:
-    """What a reader needs to know to compare numbers."""
-    packages = ("chainrule", "numpy", "scipy", "autograd")
+def machine(limited: bool = True) -> dict[str, Any]:
+    """What a reader needs to know to compare numbers; ``limited``: whether limits on threads
+    that were found in the environment were kept."""
+    from chainrule.version import __version__
+
+    threads = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+    packages = ("numpy", "scipy", "llvmlite", "torch", "jax", "scikit-learn", "autograd")
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "threads": os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS"),
-        "packages": {name: found for name in packages if (found := installed(name))},
+        "processor": processor(),
+        "cores": cores(),
+        "threads": threads if limited else None,
+        "packages": {"chainrule": __version__}
+        | {name: found for name in packages if (found := installed(name))},
     }
 
 
-def save(name: str, results: Any) -> None:
-    """Write ``benchmarks/results/NAME.json``."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps({"machine": machine(), "results": results}, indent=2) + "\n")
-    print(f"\nwritten: {path.relative_to(Path(__file__).parents[1])}")
+def cores() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+        if found:
+            return found[1]
+    return platform.processor()
+
+
+def save(name: str, results: Any, path: Path | None = None, limited: bool = True) -> None:
+    """Write machine and results to ``path``, or to ``benchmarks/results/NAME.json``."""
+    path = path or RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    text = json.dumps({"machine": machine(limited), "results": results}, indent=1)
+    innermost = re.compile(r"[\[{]\s+([^\[\]{}]*?)\s+[\]}]")
+    path.write_text(innermost.sub(_on_a_line, text) + "\n")
+    print(f"\nwritten: {path}")
+
+
+def _on_a_line(found: re.Match[str]) -> str:
+    return f"{found[0][0]}{' '.join(found[1].split())}{found[0][-1]}"

@@ -1,0 +1,116 @@
+"""JAX: a compiled step called from Python ("steps"), and a scan over the epoch ("scan").
+
+What a call is done with may be overwritten (``donate_argnums``), as training loops do it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.work import (
+    MOMENTUM,
+    RATES,
+    Gradient,
+    Network,
+    Prediction,
+    Prepared,
+    Training,
+    mean_square,
+    outcome_of,
+)
+
+jax.config.update("jax_enable_x64", True)  # float32 stays float32 where arrays say so
+
+
+def _outputs(layers: Any, x: Any) -> Any:
+    for w, b in layers[:-1]:
+        x = jax.nn.relu(x @ w + b)
+    return x @ layers[-1][0] + layers[-1][1]
+
+
+def _mean_loss(network: Network, layers: Any, x: Any, t: Any) -> Any:
+    y = _outputs(layers, x)
+    if not network.classes:
+        return jnp.mean((y - t) ** 2) / 2
+    return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(y), t[:, None], 1))
+
+
+def _layers(network: Network, dtype: str) -> Any:
+    return jax.tree.map(jnp.asarray, network.layers(dtype))
+
+
+def training(work: Training, variant: str) -> Prepared:
+    network, dtype, rate = work.network, work.dtype, RATES[work.optimizer]
+    x, t = map(jnp.asarray, network.data(dtype))
+    start = _layers(network, dtype)
+    zeros = jax.tree.map(jnp.zeros_like, start)
+    order = jnp.asarray(network.order())
+    adam = work.optimizer == "adam"
+    first = (start, zeros, zeros if adam else None, jnp.zeros((), dtype))
+
+    def step(carry: Any, rows: Any, x: Any, t: Any) -> Any:
+        params, m, v, count = carry
+        value, g = jax.value_and_grad(lambda p: _mean_loss(network, p, x[rows], t[rows]))(params)
+        count = count + 1
+        if not adam:
+            m = jax.tree.map(lambda m, g: MOMENTUM * m + g, m, g)
+            return (jax.tree.map(lambda p, m: p - rate * m, params, m), m, v, count), value
+        m = jax.tree.map(lambda m, g: 0.9 * m + 0.1 * g, m, g)
+        v = jax.tree.map(lambda v, g: 0.999 * v + 0.001 * g * g, v, g)
+        a, b = 1 - 0.9**count, 1 - 0.999**count
+        moved = jax.tree.map(
+            lambda p, m, v: p - rate * (m / a) / (jnp.sqrt(v / b) + 1e-8), params, m, v
+        )
+        return (moved, m, v, count), value
+
+    scan = jax.jit(
+        lambda carry, order, x, t: jax.lax.scan(lambda c, r: step(c, r, x, t), carry, order)
+    )
+    one = jax.jit(step, donate_argnums=0)
+    chosen = list(order)
+
+    def by_scan() -> Any:
+        return jax.block_until_ready(scan(first, order, x, t))[0]
+
+    def by_steps() -> Any:
+        carry = jax.tree.map(jnp.copy, first)
+        for rows in chosen:
+            carry, _ = one(carry, rows, x, t)
+        return jax.block_until_ready(carry)
+
+    run = by_scan if variant == "scan" else by_steps
+    return Prepared(run, network.steps, lambda: network.mean_loss(run()[0], dtype))
+
+
+def prediction(work: Prediction, variant: str) -> Prepared | None:
+    if variant == "scan":
+        return None
+    network = work.network
+
+    @jax.jit
+    def unit(layers: Any, x: Any) -> Any:
+        y = _outputs(layers, x)
+        return jax.nn.softmax(y) if network.classes else y
+
+    layers, x = _layers(network, work.dtype), jnp.asarray(network.inputs(work.rows, work.dtype))
+
+    def predict() -> Any:
+        return jax.block_until_ready(unit(layers, x))
+
+    return Prepared(predict, outcome=lambda: mean_square(predict()))
+
+
+def gradient(work: Gradient, variant: str) -> Prepared | None:
+    if variant == "scan":
+        return None
+    compiled = jax.jit(jax.value_and_grad(work.function.f(jnp)))
+    x = jnp.asarray(work.function.x(), np.float64)
+
+    def both() -> Any:
+        return jax.block_until_ready(compiled(x))
+
+    return Prepared(both, outcome=lambda: outcome_of(*both()))
