@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from chainrule import run
 from chainrule.compile import PASSES, optimise
 from chainrule.compile.rewrite import rebuild
 from chainrule.core import ArrayType, Graph
-from chainrule.core.graph import CONSTANT
+from chainrule.core.graph import CONSTANT, INPUT
 from chainrule.errors import ChainruleError, ShapeError, UsageError
 
 X = np.array([[0.3, -1.2, 2.0], [0.7, 0.1, -0.4]])
@@ -94,13 +95,23 @@ def test_fold_keeps_arrays_as_they_are() -> None:
     assert all(node.type.shape == () for node in graph.nodes if node.primitive is CONSTANT)
 
 
-def test_flatten_views_joins_reshapes() -> None:
+def test_algebra_joins_reshapes() -> None:
     def f(x: Any) -> Any:
         return x.reshape(6).reshape(3, 2).reshape(6) + 1
 
-    assert names(after("flatten_views", f, X)).count("reshape") == 1
-    back = after("flatten_views", lambda x: np.sin(x.reshape(3, 2).reshape(2, 3)), X)
+    assert names(after("algebra", f, X)).count("reshape") == 1
+    back = after("algebra", lambda x: np.sin(x.reshape(3, 2).reshape(2, 3)), X)
     assert names(back) == ["input", "sin"]
+
+
+def test_algebra_drops_what_differentiation_leaves_behind() -> None:
+    def f(x: Any) -> Any:
+        return cr.grad(lambda y: np.sum(-np.sin(y) * 3 + y**2))(x)
+
+    wanted = ["add", "broadcast", "broadcast", "cos", "input", "multiply", "multiply"]
+    simplified = optimise(cr.trace(f)(X))
+    found = [node.primitive.name for node in simplified.nodes if node.primitive is not CONSTANT]
+    assert sorted(found) == wanted
 
 
 def test_unneeded_nodes_go() -> None:
@@ -136,6 +147,63 @@ def test_rebuilding_merges_equal_nodes() -> None:
     )
     merged = rebuild(graph, lambda node, inputs: None)
     assert names(merged) == ["input", "sin", "add"]
+
+
+# what jit(f).passes shows --------------------------------------------------------------------
+
+
+def entropy(a: Any, t: Any = 0.3) -> Any:
+    y = 1 / (1 + np.exp(-a))
+    return -(t * np.log(y) + (1 - t) * np.log(1 - y))
+
+
+def test_the_passes_of_a_function_are_records_from_graph_to_graph() -> None:
+    found = cr.jit(cr.value_and_grad(entropy)).passes(2.0)
+    assert [one.name for one in found] == ["stability", *BY_NAME]
+    assert len(found) == 1 + len(PASSES)
+    assert found[1:] == tuple(found)[1:]
+    assert str(found[0].before) == str(cr.trace(cr.value_and_grad(entropy))(2.0))
+    for one, following in pairwise(found):
+        assert one.after is following.before
+    for one in found[1:]:
+        assert one.does == BY_NAME[one.name].does
+        assert str(BY_NAME[one.name].run(one.before)) == str(one.after)
+    compiled = run.compile(cr.value_and_grad(entropy), 2.0).graph
+    assert str(found[-1].after) == str(optimise(compiled))
+
+
+def test_the_passes_say_which_rewrites_acted() -> None:
+    found = cr.jit(entropy).passes(2.0)
+    assert found[0].fired == {"logistic": 1, "log-logistic": 2, "complement": 1}
+    assert not cr.jit(np.sin).passes(2.0)[0].fired
+    algebra = cr.jit(lambda x: np.negative(-x) * 1).passes(2.0)[-1]
+    assert algebra.fired == {"negative-negative": 1, "multiply-one": 1}
+    assert len(algebra.after.nodes) == 1
+
+
+def test_the_passes_print_as_a_table() -> None:
+    found = cr.jit(entropy).passes(2.0)
+    lines = str(found).splitlines()
+    assert lines[0] == "operations of entropy before and after each pass of jit and fit"
+    assert repr(found) == str(found)
+    for one in found:
+        (line,) = (line for line in lines if line.startswith(f"  {one.name} "))
+        assert one.does in line
+        before, after = (
+            sum(n.primitive not in (INPUT, CONSTANT) for n in graph.nodes)
+            for graph in (one.before, one.after)
+        )
+        assert f" {before} -> {after} " in line
+    assert any(line.split()[:3] == ["2", "x", "log-logistic"] for line in lines)
+
+
+def test_the_passes_of_a_jitted_function_run_nothing_and_take_trees() -> None:
+    def f(params: Any, x: Any) -> Any:
+        return params["w"] @ x
+
+    shape = {"w": ArrayType((2, 3), np.float64)}
+    found = cr.jit(f).passes(shape, ArrayType((3,), np.float64))
+    assert names(found[-1].after) == ["input", "input", "contract"]
 
 
 # run.compile ------------------------------------------------------------------------------

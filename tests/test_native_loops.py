@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from native_graphs import random_step
 
 pytest.importorskip("llvmlite")
 
@@ -56,6 +57,49 @@ def test_carries_that_swap_shift_stay_and_repeat() -> None:
     rng = np.random.default_rng(0)
     carry = tuple(rng.normal(size=5) for _ in range(5))
     agree(*both(f, carry, rng.normal(size=(7, 5)), rng.normal(size=5)))
+
+
+def loops_agree(seeds: range) -> None:
+    """Random steps, four times over, to the last bit."""
+    for seed in seeds:
+        f, carry = random_step(seed)
+        xs = np.random.default_rng(seed).integers(-4, 5, (4, len(carry[0])))
+        agree(*both(f, carry, xs.astype(carry[0].dtype), ()), rtol=0)
+
+
+@pytest.mark.parametrize("start", range(0, 60, 20))
+def test_random_steps_agree_exactly(start: int) -> None:
+    loops_agree(range(start, start + 20))
+
+
+def test_an_old_value_overwritten_while_it_is_read_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from chainrule.run.native import plan
+
+    def always(self: Any, buffer: Any, first: Any, last: Any) -> None:
+        buffer.alias = buffer.carried
+
+    monkeypatch.setattr(plan._Planner, "_alias", always)
+    with pytest.raises(AssertionError):
+        loops_agree(range(20))
+    with pytest.raises(AssertionError):
+        test_carries_that_swap_shift_stay_and_repeat()
+
+
+def test_an_old_value_overwritten_in_the_loop_that_reads_another_place_is_caught(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The same step reads it, but not where it writes."""
+    from chainrule.run.native import plan
+
+    def same_step(self: Any, buffer: Any, first: Any, last: Any) -> None:
+        if last.get(buffer.carried, -1) <= first[buffer]:
+            buffer.alias = buffer.carried
+
+    monkeypatch.setattr(plan._Planner, "_alias", same_step)
+    with pytest.raises(AssertionError):
+        loops_agree(range(20))
 
 
 def test_a_carry_that_a_product_reads_after_its_update() -> None:

@@ -15,8 +15,11 @@ from chainrule.core.graph import PRIMITIVES
 SOURCE = Path(chainrule.__file__).parent
 MAY_NAME_PRIMITIVES = (
     "ops",
+    "compile/algebra.py",
     "compile/passes.py",
+    "compile/patterns.py",
     "compile/stability.py",
+    "compile/views.py",
     "run/native",
     "explanation",  # what a reader sees on one line: sums with their terms, a select's branch
 )

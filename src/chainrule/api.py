@@ -10,12 +10,13 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from threading import Lock
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from chainrule import run
 from chainrule.autodiff import pullback, pushforward
+from chainrule.compile import Passes, passes_of
 from chainrule.core.graph import Graph
 from chainrule.core.record import argument_paths, leaf_type, lift_output, record
 from chainrule.core.recording import Recording, active, recording, resumed
@@ -553,16 +554,35 @@ def trace(f: Function) -> Callable[..., Graph]:
     return traced
 
 
-def jit(f: Function, executor: str | None = None, threads: int | None = None) -> Function:
+class Jitted(Protocol):
+    """A function that runs as a graph; ``passes(*args)`` is what the compiler does to it for
+    arguments of these types: ``Passes``, which prints as a table."""
+
+    def __call__(self, *args: Any) -> Any: ...
+    def passes(self, *args: Any) -> Passes: ...
+
+
+def jit(f: Function, executor: str | None = None, threads: int | None = None) -> Jitted:
     """``f`` recorded once for each combination of argument types and run as a graph.
 
     Inside another transformation it is recorded along with it. Arguments are arrays, numbers
     and trees of them; a branch on their values raises ``UnknownValueError``.
 
+    ``jit(f).passes(*args)`` runs nothing: it shows the stability rewrites and the compiler's
+    passes, with the graph before and after each.
+
     Parameters:
         executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
         threads: how many may share the work in machine code; None for as many as are worth it.
             The bits of the result do not depend on it.
+
+    >>> print(jit(lambda x: 1 / (1 + np.exp(-x))).passes(0.5))
+    operations of f before and after each pass of jit and fit
+      stability       4 -> 1      put formulas in a form that stays finite, while recording
+               1 x logistic            1 / (1 + exp(-a)) -> logistic(a)
+      unwrap          1 -> 1      drop copies and stopped gradients
+      fold            1 -> 1      compute constant scalars
+      algebra         1 -> 1      drop factors of 1, join signs and views, repeat numbers last
     """
     known: dict[Any, tuple[run.Compiled, bool]] = {}
     quick: dict[Any, Function] = {}
@@ -589,7 +609,8 @@ def jit(f: Function, executor: str | None = None, threads: int | None = None) ->
         results = compiled.flat([np.asarray(x) for x in leaves])
         return compiled.out_tree.unflatten([_number(y, plain) for y in results])
 
-    return wrapped
+    wrapped.passes = functools.partial(passes_of, f)  # type: ignore[attr-defined]
+    return cast(Jitted, wrapped)
 
 
 def _signature(args: tuple[Any, ...]) -> tuple[Any, ...]:

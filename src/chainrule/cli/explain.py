@@ -55,7 +55,9 @@ Examples:
     show_default=True,
     help="With --row: how weight matrices are laid out (L0.3).",
 )
-@click.option("--passes", is_flag=True, help="Show the compiler's passes and what they leave.")
+@click.option(
+    "--passes", is_flag=True, help="Show the compiler's passes and rewrites, and what they leave."
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write to a file.")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @shared.debug_option
@@ -166,17 +168,20 @@ def _expression(
 
 
 def _passes(text: str | None, words: tuple[str, ...]) -> str:
-    """The compiler's passes, with node counts for the gradient of the expression."""
+    """The compiler's passes, with counts for the value and gradient of the expression."""
+    from chainrule.api import jit, value_and_grad
+    from chainrule.compile import listed
     from chainrule.explanation.parsing import arguments, parse
-    from chainrule.explanation.passes import passes_text
 
     if text is None:
-        return passes_text(None, ())
+        return listed()
     given = _given(words)
     expression = parse(text, given)
     for name in expression.names:
         given.setdefault(name, 1.0)
-    return passes_text(expression, arguments(expression, given))
+    points = arguments(expression, given)
+    both = value_and_grad(expression, tuple(range(len(points))))
+    return str(jit(both).passes(*points))
 
 
 def _model(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from chainrule.compile.rewrite import rebuild
-from chainrule.core.graph import CONSTANT, Graph, Node
+from chainrule.compile import algebra
+from chainrule.compile.patterns import Rewrite
+from chainrule.compile.rewrite import keep, rebuild
+from chainrule.core.graph import CONSTANT, Attrs, Graph, Node, Primitive
 from chainrule.core.recording import quiet
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType
@@ -15,62 +18,73 @@ from chainrule.errors import ChainruleError, GraphError
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A named step of the compiler, and what it does in one sentence."""
+    """A named step of the compiler, and what it does in one sentence. ``run`` of one that has
+    ``rewrites`` also takes a counter of those that it used."""
 
     name: str
-    run: Callable[[Graph], Graph]
+    run: Callable[..., Graph]
     does: str
+    rewrites: tuple[Rewrite, ...] = ()
 
 
 def unwrap(graph: Graph) -> Graph:
     """Drop copies: the fresh names that inner derivatives give their inputs, and stops,
     which mean nothing once derivatives have been taken."""
 
-    def rewrite(node: Node, inputs: list[Traced]) -> Traced | None:
-        name = node.primitive.name
-        return inputs[0] if name in ("identity", "stop_gradient", "custom") else None
+    def is_copy(node: Node) -> bool:
+        return node.primitive.name in ("identity", "stop_gradient", "custom")
 
-    return rebuild(graph, rewrite)
+    if not any(map(is_copy, graph.nodes)):
+        return graph
+    return rebuild(graph, lambda node, inputs: inputs[0] if is_copy(node) else None)
 
 
 def fold(graph: Graph) -> Graph:
     """Compute what depends on scalar constants only, once and for all."""
-
-    def rewrite(node: Node, inputs: list[Traced]) -> Traced | None:
-        if node.type.shape or not inputs:
-            return None
-        if any(x.node.primitive is not CONSTANT for x in inputs):
-            return None
-        recording = inputs[0].recording
-        values = [recording.values[x.node] for x in inputs]
-        with quiet():
-            return recording.constant(
-                node.primitive.forward(*values, **node.attrs), node.type.dtype
-            )
-
-    return rebuild(graph, rewrite)
+    if not any(_is_foldable(node) for node in graph.nodes):
+        return graph
+    return rebuild(graph, lambda node, inputs: _folded(node.primitive, inputs, node.attrs))
 
 
-def flatten_views(graph: Graph) -> Graph:
-    """A reshape of a reshape is one reshape; back to the first shape, it is none."""
+def _is_foldable(node: Node) -> bool:
+    if node.type.shape or not node.inputs:
+        return False
+    return all(x.primitive is CONSTANT for x in node.inputs)
 
-    def rewrite(node: Node, inputs: list[Traced]) -> Traced | None:
-        if node.primitive.name != "reshape":
-            return None
-        (x,) = inputs
-        if x.node.primitive is node.primitive:
-            x = Traced(x.node.inputs[0], x.recording)
-        if x.shape == node.type.shape:
-            return x
-        return x.recording.emit(node.primitive, (x,), {"shape": node.type.shape})
 
-    return rebuild(graph, rewrite)
+def _folded(primitive: Primitive, inputs: Sequence[Traced], attrs: Attrs) -> Traced | None:
+    """The constant that a primitive of scalar constants is, if it is a scalar too."""
+    if not inputs or any(x.node.primitive is not CONSTANT for x in inputs):
+        return None
+    type = primitive.infer(*(x.type for x in inputs), **attrs)
+    if type.shape:
+        return None
+    recording = inputs[0].recording
+    values = [recording.values[x.node] for x in inputs]
+    with quiet():
+        return recording.constant(primitive.forward(*values, **attrs), type.dtype)
+
+
+def simplify(graph: Graph, fired: Counter[str] | None = None) -> Graph:
+    """Record the graph again by the table of ``compile/algebra.py``: equal numbers from fewer
+    operations. Constants that this brings together are computed on the way."""
+
+    def rewrite(primitive: Primitive, inputs: tuple[Traced, ...], attrs: Attrs) -> Traced | None:
+        found = _folded(primitive, inputs, attrs)
+        return algebra.rewrite(primitive, inputs, attrs, fired) if found is None else found
+
+    return rebuild(graph, keep, rewrite)
 
 
 PASSES = (
     Pass("unwrap", unwrap, "drop copies and stopped gradients"),
     Pass("fold", fold, "compute constant scalars"),
-    Pass("flatten_views", flatten_views, "join reshapes of reshapes"),
+    Pass(
+        "algebra",
+        simplify,
+        "drop factors of 1, join signs and views, repeat numbers last",
+        algebra.REWRITES,
+    ),
 )
 
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
-from chainrule.core.recording import Recording
+from chainrule.core.recording import Recording, Rewriter
 from chainrule.core.traced import Traced
 
 Rewrite = Callable[[Node, list[Traced]], Traced | None]
 
 
-def rebuild(graph: Graph, rewrite: Rewrite) -> Graph:
+def keep(node: Node, inputs: list[Traced]) -> None:
+    """The rewrite that changes nothing."""
+
+
+def rebuild(graph: Graph, rewrite: Rewrite, while_recording: Rewriter | None = None) -> Graph:
     """The graph with each node replaced by what ``rewrite(node, new_inputs)`` returns.
 
     None keeps the node, applied to its new inputs. Equal nodes become one on the way, and
-    what no output needs is not rebuilt.
+    what no output needs is not rebuilt. ``while_recording`` (see ``Recording``) acts on all that
+    is made, also on what it returned itself.
     """
-    recording = Recording(eager=False)
+    recording = Recording(eager=False, rewrite=while_recording)
     new: dict[Node, Traced] = {}
     for node in graph.inputs:
         new[node] = recording.input(node.type, name=graph.names.get(node, ""))

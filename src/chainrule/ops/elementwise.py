@@ -199,7 +199,7 @@ def _power_constant_partial(y: Traced, x: Traced, *, exponent: float) -> Any:
 
 power_constant = Primitive(
     "power_constant",
-    forward=lambda x, exponent: x**exponent,
+    forward=lambda x, exponent: np.asarray(x) ** exponent,  # NumPy's scalars round otherwise
     infer=_integer_power_infer,
     rule=Elementwise((_power_constant_partial,)),
     text="{}^{exponent}",

@@ -1,0 +1,90 @@
+"""What the compiler does to a function, pass by pass: for ``jit(f).passes`` and the command
+line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, overload
+
+from chainrule.compile import algebra, stability
+from chainrule.compile.passes import PASSES
+from chainrule.core.graph import CONSTANT, INPUT, Graph
+from chainrule.core.record import record
+
+_EXAMPLES = {one.name: one.example for one in (*stability.REWRITES, *algebra.REWRITES)}
+STABILITY = "put formulas in a form that stays finite, while recording"
+
+
+@dataclass(frozen=True, eq=False)
+class PassRecord:
+    """One step: its ``name``, what it ``does`` in a sentence, the graphs ``before`` and
+    ``after`` it, and how often each of its rewrites ``fired``, by name."""
+
+    name: str
+    does: str
+    before: Graph
+    after: Graph
+    fired: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        counts = f"{operations(self.before):>5} -> {operations(self.after):<5}"
+        lines = [f"  {self.name:<12}{counts}  {self.does}"]
+        lines += [f"{n:>12} x {name:<20}{_EXAMPLES[name]}" for name, n in self.fired.items()]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Passes(Sequence[PassRecord]):
+    """The steps from a function to the graph that runs, in order; prints as a table.
+
+    The first is the recording with the stability rewrites, the others are the passes.
+    Operations are the nodes of a graph but inputs and constants. Indented lines are the rewrites
+    of a step, with how often each was used.
+    """
+
+    records: tuple[PassRecord, ...]
+
+    @overload
+    def __getitem__(self, index: int) -> PassRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PassRecord]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self.records[index]
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __str__(self) -> str:
+        title = f"operations of {self[0].before.name} before and after each pass of jit and fit"
+        return "\n".join([title, *map(str, self)])
+
+    __repr__ = __str__
+
+
+def passes_of(f: Callable[..., Any], *args: Any) -> Passes:
+    """Record ``f`` for arguments of these types and take the graph through all passes."""
+    typed = record(f, *args).graph
+    fired: Counter[str] = Counter()
+    graph = record(f, *args, rewrite=partial(stability.rewrite, fired=fired)).graph
+    records = [PassRecord("stability", STABILITY, typed, graph, fired)]
+    for one in PASSES:
+        fired = Counter()
+        after = one.run(graph, fired) if one.rewrites else one.run(graph)
+        records.append(PassRecord(one.name, one.does, graph, after, fired))
+        graph = after
+    return Passes(tuple(records))
+
+
+def operations(graph: Graph) -> int:
+    return sum(node.primitive not in (INPUT, CONSTANT) for node in graph.nodes)
+
+
+def listed() -> str:
+    """The names of the passes and what they do, without a function."""
+    steps = [("stability", STABILITY), *((one.name, one.does) for one in PASSES)]
+    return "\n".join(
+        ["the passes of jit and fit, in order", *(f"  {name:<12}{does}" for name, does in steps)]
+    )
