@@ -30,6 +30,9 @@ class Operand:
     columns: int
 
 
+Fold = Callable[[Operand, str, str, int, int], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What is multiplied, and how it is cut: tiles of ``height`` rows and ``vectors`` vectors."""
@@ -71,11 +74,12 @@ class Shape:
     def panels(self) -> int:
         return -(-self.n // self.width)
 
-    def scratch(self) -> int:
-        """Elements of memory for copies."""
+    def scratch(self, kept: bool = True) -> int:
+        """Elements of memory for copies, and for a tile of C where C itself is not kept."""
         a = (self.k + 2) * max(self.height, self.lanes) if self.by_columns else 0
         panels = self.panels if self.by_columns else 1
-        return a + (panels * self.k * self.width if self.packs else 0)
+        c = 0 if kept else self.height * self.width
+        return a + (panels * self.k * self.width if self.packs else 0) + c
 
     @property
     def packs(self) -> bool:
@@ -186,20 +190,31 @@ class Gemm:
     """Writes ``C = A B`` into a builder; ``scratch`` points at memory for copies.
 
     Threads share out "rows" or "panels", from ``%first`` up to ``%last``; each makes copies of
-    its own.
+    its own. ``fold(tile of C, row, column, height, width)`` writes what is done with each tile;
+    if C is not ``kept``, that is all that becomes of it.
     """
 
-    def __init__(self, b: Builder, shape: Shape, scratch: str, shared: str = "") -> None:
+    def __init__(
+        self,
+        b: Builder,
+        shape: Shape,
+        scratch: str,
+        shared: str = "",
+        fold: Fold | None = None,
+        kept: bool = True,
+    ) -> None:
         self.b, self.s = b, shape
-        self.shared = shared
+        self.shared, self.fold, self.kept = shared, fold, kept
+        size = shape.scratch(kept)
         if shared:
-            own = b.do(f"mul nuw nsw i64 %thread, {shape.scratch()}")
+            own = b.do(f"mul nuw nsw i64 %thread, {size}")
             scratch = b.do(f"getelementptr inbounds {shape.type}, ptr {scratch}, i64 {own}")
         self.item = shape.type
         self.tiles: dict[str, Tile] = {}
         tile = (shape.k + 2) * max(shape.height, shape.lanes) if shape.by_columns else 0
         self.tile = scratch
         self.panel = self.at(scratch, str(tile)) if tile else scratch
+        self.result = "" if kept else self.at(scratch, str(size - shape.height * shape.width))
 
     def write(self, a: Operand, b: Operand, c: Operand) -> None:
         """All of the product, for one entry of a batch."""
@@ -213,15 +228,12 @@ class Gemm:
 
         def one(first: str, width: int) -> None:
             panel = self._panel(b, first, width, self.panel)
-            self._rows(
-                lambda row, height: self._tile(
-                    Operand(self.at(a.pointer, row, a.rows), a.rows, a.columns),
-                    panel,
-                    Operand(self.at2(c, row, first), c.rows, 1),
-                    height,
-                    width,
-                )
-            )
+
+            def tile(row: str, height: int) -> None:
+                rows = Operand(self.at(a.pointer, row, a.rows), a.rows, a.columns)
+                self._tile(rows, panel, c, row, first, height, width)
+
+            self._rows(tile)
 
         self._columns(one)
 
@@ -237,8 +249,7 @@ class Gemm:
             def panel(first: str, width: int) -> None:
                 place = Operand(self._own(first), s.width, 1) if s.packs else Operand(
                     self.at(b.pointer, first), b.rows, 1)  # fmt: skip
-                target = Operand(self.at2(c, row, first), c.rows, 1)
-                self._tile(tile, place, target, height, width)
+                self._tile(tile, place, c, row, first, height, width)
 
             self._columns(panel)
 
@@ -325,13 +336,21 @@ class Gemm:
                 self.store(self.item, value, self.at(target, i))
         return Operand(self.tile, 1, self.s.height)
 
-    def _tile(self, a: Operand, b: Operand, c: Operand, height: int, width: int) -> None:
-        """One tile of C."""
+    def _tile(
+        self, a: Operand, b: Operand, c: Operand, row: str, first: str, height: int, width: int
+    ) -> None:
+        """One tile of C, from its rows of A and its panel of B, and what becomes of it."""
+        if self.kept:
+            c = Operand(self.at2(c, row, first), c.rows, 1)
+        else:
+            c = Operand(self.result, self.s.width, 1)
         tile = Tile(self.item, self.s.lanes, height, width, a.rows if a.rows == 1 else 0, a.columns)
         self.tiles[tile.name] = tile
         numbers = (a.rows, b.rows, c.rows, self.s.k)
         listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
         self.b.effect(f"call void @{tile.name}({listed})")
+        if self.fold is not None:
+            self.fold(c, row, first, height, width)
 
     # addresses ----------------------------------------------------------------------------
 

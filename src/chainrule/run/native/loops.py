@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,6 +82,17 @@ class _Stage:
         self.part = self._scaled(("%first", "%last"), self.unit)
         with when(self.b, self.b.do(f"icmp ult i64 {self.part[0]}, {self.part[1]}")):
             self._all()
+
+    def write_tile(self, width: int) -> None:
+        """The loops over a tile of the space: ``%height`` rows from ``%row`` on, ``width``
+        columns from ``%column`` on."""
+        b = self.b
+        with b.loop("%height") as i, b.loop(width, hint=self._hint(width)) as j:
+            self.w.within = (i, j)
+            self.w.variables = [b.do(f"add nuw nsw i64 %row, {i}"),
+                                b.do(f"add nuw nsw i64 %column, {j}")]  # fmt: skip
+            self._body()
+        b.effect("ret void")
 
     def _scaled(self, part: tuple[str, str], factor: int) -> tuple[str, str]:
         if factor == 1 or not part[1]:
@@ -206,7 +218,11 @@ class GroupWriter:
     Args:
         memory: the buffers of nodes. stages: sets of nests; the nests of one share loops.
         axis: the axis along which threads share the loops of the only stage.
+
+    ``tile`` is a buffer of which only a tile is at hand, at ``%tile``, its rows ``%apart``.
     """
+
+    tile: Buffer | None = None
 
     def __init__(
         self,
@@ -219,9 +235,11 @@ class GroupWriter:
         self.b = Builder()
         self.pointers: dict[Buffer, str] = {}
         self.variables: list[str] = []
+        self.within: tuple[str, str] = ("", "")
         for nests in stages:
             _Stage(self, nests, axis).write()
-        self.b.effect("ret void")
+        if stages:
+            self.b.effect("ret void")
 
     def function(self) -> Function:
         return Function(self.b.text(), list(self.pointers), self.b.needs, self.shares)
@@ -247,11 +265,15 @@ class GroupWriter:
         return total
 
     def address(self, stage: _Stage, buffer: Buffer, position: Affine, add: str = "") -> str:
-        offset = self.offset(stage, position)
+        if buffer is self.tile:
+            row = self.b.do(f"mul nuw nsw i64 {self.within[0]}, %apart")
+            offset, pointer = self.b.do(f"add nuw nsw i64 {row}, {self.within[1]}"), "%tile"
+        else:
+            offset, pointer = self.offset(stage, position), self.pointer(buffer)
         if add:
             offset = self.b.do(f"add nsw i64 {offset}, {add}")
         type = memory_type(buffer.type.dtype)
-        return self.b.do(f"getelementptr inbounds {type}, ptr {self.pointer(buffer)}, i64 {offset}")
+        return self.b.do(f"getelementptr inbounds {type}, ptr {pointer}, i64 {offset}")
 
     # values -------------------------------------------------------------------------------
 
@@ -448,6 +470,25 @@ class GroupWriter:
             place = self.b.do(f"getelementptr inbounds {type}, ptr {self.pointer(nest.out)}, "
                               f"i64 {i}")  # fmt: skip
             self.b.store(dtype, literal(start, dtype), place)
+
+
+def tile_function(
+    memory: dict[Node, Buffer], nests: Sequence[Nest], tile: Buffer, width: int
+) -> tuple[str, str, list[Buffer], set[str]]:
+    """What is done with a tile of a product's result while it is near: the function's name, its
+    text, the buffers whose pointers it takes after its numbers, and what it calls."""
+    w = GroupWriter(memory, ())
+    w.tile = tile
+    _Stage(w, nests, axis=1).write_tile(width)
+    buffers = list(w.pointers)
+    listed = "".join(f", ptr noalias nocapture align 8 %p{i}" for i in range(len(buffers)))
+    head = (
+        f"(ptr noalias nocapture %flag, ptr noalias nocapture align 4 %tile, i64 %apart, "
+        f"i64 %row, i64 %column, i64 %height{listed})"
+    )
+    body = f"{head} #0 {{\n{w.b.text()}\n}}"
+    name = f"fold_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+    return name, f"define internal void @{name}{body}", buffers, w.b.needs
 
 
 def _loops(nest: Nest) -> bool:

@@ -171,7 +171,7 @@ class _Writer:
         elif isinstance(step, Uniform):
             made = philox.write(step)
         else:
-            made = products.write(step)
+            made = products.write(step, self.plan.memory)
         self.needs |= made.needs
         self.helpers |= made.helpers
         parameters = ["ptr noalias nocapture %flag", "i64 %thread", "i64 %first", "i64 %last"]

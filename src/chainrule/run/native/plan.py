@@ -161,6 +161,7 @@ class _Planner:
                 buffer.alias = buffer.carried  # what a step does not change
             elif memory[y] is not buffer and y.type.size:
                 self.join(copy(buffer, y))
+        self._fold()
         plan = Plan(graph, memory, self.inputs, outputs, self.steps, self.threads)
         plan.repeat = self.repeat
         self._place(plan)
@@ -248,6 +249,38 @@ class _Planner:
             self.made_by[buffer] = len(self.steps)
         self.steps.append(step)
 
+    def _fold(self) -> None:
+        """Let a product take in the loops that are the first to read its result, and go over
+        it by rows and columns: bias and activation, their derivatives, the optimiser's update."""
+        uses: dict[Buffer, list[int]] = {}
+        for i, step in enumerate(self.steps):
+            for buffer in _touched(step):
+                uses.setdefault(buffer, []).append(i)
+        gone = set()
+        for i, step in enumerate(self.steps):
+            if not isinstance(step, Product) or step.nests or not step.tiled:
+                continue
+            result = step.out.buffer
+            reader, *later = [j for j in uses[result] if j > i] or [-1]
+            group = self.steps[reader]
+            if reader < 0 or not isinstance(group, Group) or not self._folds(step, group):
+                continue
+            kept = bool(later) or result.place != "arena" or result.carried is not None
+            self.steps[reader] = step.folded(group.stages[0], group.reads, kept, self.threads)
+            gone.add(i)
+        self.steps = [step for i, step in enumerate(self.steps) if i not in gone]
+
+    def _folds(self, product: Product, group: Group) -> bool:
+        m, n, _ = product.size
+        if group.shared != (m, n) or (product.shared == "rows") != (group.axis == 0):
+            return False
+        here = Affine(0, (n, 1))
+        return all(nest.mode == "store" for nest in group.stages[0]) and all(
+            load.buffer is not product.out.buffer or load.position == here
+            for nest in group.stages[0]
+            for load in self._loads(nest)
+        )
+
     def _place(self, plan: Plan) -> None:
         """Order the steps by phases, and give every buffer of the arena its offset; what one
         group alone uses, a register.
@@ -290,17 +323,22 @@ class _Planner:
         def touch(buffer: Buffer, row: int, rows: int, writes: bool) -> None:
             found.setdefault(buffer.alias or buffer, []).append(Access(row, rows, writes))
 
+        def touch_loops(nests: Sequence[Nest], axis: int) -> None:
+            for nest in nests:
+                rows = nest.space[axis]
+                touch(nest.out, row_of(nest.target, nest.space, axis), rows, True)
+                for load in self._loads(nest):
+                    anywhere = load.position is ANYWHERE
+                    row = ALL if anywhere else row_of(load.position, nest.space, axis)
+                    touch(load.buffer, row, rows, False)
+
         if isinstance(step, (Product, Uniform)) and step.shared:
             for buffer, row, writes in step.rows_of():
                 touch(buffer, row, step.shares, writes)
-        elif isinstance(step, Group) and step.axis is not None and step.shared is not None:
-            axis, space = step.axis, step.shared
-            for nest in step.stages[0]:
-                touch(nest.out, row_of(nest.target, space, axis), space[axis], True)
-                for load in self._loads(nest):
-                    anywhere = load.position is ANYWHERE
-                    row = ALL if anywhere else row_of(load.position, space, axis)
-                    touch(load.buffer, row, space[axis], False)
+            if isinstance(step, Product):
+                touch_loops(step.nests, 0)
+        elif isinstance(step, Group) and step.axis is not None:
+            touch_loops(step.stages[0], step.axis)
         else:
             for buffer in _touched(step):
                 touch(buffer, FIRST, 0, True)
@@ -314,13 +352,12 @@ class _Planner:
         if last.get(old, -1) > start:
             return
         if last.get(old, -1) == start:
-            step = self.steps[start]
-            if not isinstance(step, Group) or step.shared is None:
+            nests = _loops_of(self.steps[start])
+            writer = next((nest for nest in nests if nest.out is buffer), None)
+            if writer is None or writer.mode != "store" or old in _operands(self.steps[start]):
                 return
-            target = step.written[buffer].target
-            loads = [x for nest in step.stages[0] for x in self._loads(nest) if x.buffer is old]
-            stores = step.written[buffer].mode == "store"
-            if not stores or any(x.position != target for x in loads):
+            loads = [x for nest in nests for x in self._loads(nest) if x.buffer is old]
+            if any(x.position != writer.target for x in loads):
                 return
         buffer.alias = old
 
@@ -338,17 +375,26 @@ def _lives(steps: Sequence[Step]) -> tuple[dict[Buffer, int], dict[Buffer, int]]
 
 def _stays_inside(step: Step, buffer: Buffer) -> bool:
     """Whether what a step alone makes and reads can stay in a register."""
-    if not isinstance(step, Group) or step.shared is None:
-        return False
-    nest = step.written.get(buffer)  # None where there are no elements to write
-    return nest is not None and nest.mode == "store"
+    return any(nest.out is buffer and nest.mode == "store" for nest in _loops_of(step))
+
+
+def _loops_of(step: Step) -> Sequence[Nest]:
+    """The loops of a step that share a space, element by element."""
+    if isinstance(step, Group):
+        return step.stages[0] if step.shared is not None else ()
+    return step.nests if isinstance(step, Product) else ()
+
+
+def _operands(step: Step) -> tuple[Buffer, ...]:
+    """What a step reads beside its loops."""
+    return (step.left.buffer, step.right.buffer) if isinstance(step, Product) else ()
 
 
 def _touched(step: Step) -> set[Buffer]:
     if isinstance(step, Group):
         return {*step.written, *step.reads}
     if isinstance(step, Product):
-        return set(step.buffers)
+        return step.touched
     if isinstance(step, Uniform):
         return {step.key, step.out}
     return {*step.inputs, step.out}

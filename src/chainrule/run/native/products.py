@@ -17,8 +17,8 @@ from chainrule.run.native import gemm
 from chainrule.run.native.affine import Affine, variables
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.ir import Builder, memory_type
-from chainrule.run.native.loops import Function
-from chainrule.run.native.nests import Load, Sites
+from chainrule.run.native.loops import Function, tile_function
+from chainrule.run.native.nests import Load, Nest, Sites
 from chainrule.run.native.phases import ALL, row_of
 
 SMALL = 512
@@ -46,6 +46,8 @@ class Product:
     """``out = left @ right`` for every entry of a batch: sizes m, n, k.
 
     ``shared`` says what threads share out: rows of the result, panels of its columns, or "".
+    ``nests`` are loops over the result that run over each tile of it while that is near, and
+    ``reads`` what they read; where nothing else needs the result, it is not ``kept``.
     """
 
     left: Matrix
@@ -55,10 +57,37 @@ class Product:
     batch: tuple[int, ...]
     scratch: Buffer
     shared: str = ""
+    nests: tuple[Nest, ...] = ()
+    reads: frozenset[Buffer] = frozenset()
+    kept: bool = True
 
     @property
     def buffers(self) -> tuple[Buffer, ...]:
-        return (self.left.buffer, self.right.buffer, self.out.buffer, self.scratch)
+        """Operands and scratch, without what the loops over tiles touch."""
+        out = (self.out.buffer,) if self.kept else ()
+        return (self.left.buffer, self.right.buffer, *out, self.scratch)
+
+    @property
+    def touched(self) -> set[Buffer]:
+        reads = self.reads - {self.out.buffer}
+        return {*self.buffers, *reads, *(nest.out for nest in self.nests)}
+
+    def folded(
+        self, nests: Sequence[Nest], reads: set[Buffer], kept: bool, threads: int
+    ) -> Product:
+        """This product with loops over its result, if they go by its rows and columns."""
+        cut = _cut(self)
+        assert cut is not None
+        size = cut.scratch(kept) * (threads if self.shared else 1)
+        scratch = Buffer(array_type((size,), self.scratch.type.dtype), "arena")
+        return replace(self, nests=tuple(nests), reads=frozenset(reads), kept=kept, scratch=scratch)
+
+    @property
+    def tiled(self) -> bool:
+        """Whether kernels of ours leave the result tile by tile, in rows without gaps."""
+        m, n, _ = self.size
+        whole = self.out.rows == n and not self.out.offset and self.out.buffer.type.size == m * n
+        return _cut(self) is not None and whole and not self.batch and self.shared != "panels"
 
     @property
     def shares(self) -> int:
@@ -72,6 +101,8 @@ class Product:
         whether it is written."""
         m, n, k = self.size
         for x, columns in ((self.left, k), (self.right, 0), (self.out, n)):
+            if x is self.out and not self.kept:
+                continue
             row = ALL
             if self.shared == "rows" and columns:
                 position = Affine(x.offset, (x.rows, x.columns, *x.batch))
@@ -145,18 +176,33 @@ def _cut(p: Product) -> gemm.Shape | None:
     return None if cut.by_columns and large else cut
 
 
-def write(p: Product) -> Function:
+def write(p: Product, memory: dict[Node, Buffer]) -> Function:
     """The function that computes a product."""
     cut = _cut(p)
-    return _write_blas(p) if cut is None else _write_own(p, cut)
+    return _write_blas(p) if cut is None else _write_own(p, cut, memory)
 
 
-def _write_own(p: Product, cut: gemm.Shape) -> Function:
+def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Function:
     b = Builder()
     pointers: dict[Buffer, str] = {}
+
+    def pointer(buffer: Buffer) -> str:
+        return pointers.setdefault(buffer.alias or buffer, f"%p{len(pointers)}")
+
+    folds: dict[str, str] = {}
+
+    def fold(tile: gemm.Operand, row: str, column: str, height: int, width: int) -> None:
+        name, text, buffers, needs = tile_function(memory, p.nests, p.out.buffer, width)
+        folds[name] = text
+        b.needs |= needs
+        numbers = [f"i64 {x}" for x in (tile.rows, row, column, height)]
+        places = [f"ptr {x}" for x in ("%flag", tile.pointer)]
+        listed = [*places, *numbers, *(f"ptr {pointer(x)}" for x in buffers)]
+        b.effect(f"call void @{name}({', '.join(listed)})")
+
     for buffer in p.buffers:
-        pointers.setdefault(buffer.alias or buffer, f"%p{len(pointers)}")
-    writer = gemm.Gemm(b, cut, pointers[p.scratch], p.shared)
+        pointer(buffer)
+    writer = gemm.Gemm(b, cut, pointer(p.scratch), p.shared, fold if p.nests else None, p.kept)
 
     def nested(level: int, entry: list[str]) -> None:
         if level < len(p.batch):
@@ -164,16 +210,16 @@ def _write_own(p: Product, cut: gemm.Shape) -> Function:
                 nested(level + 1, [*entry, i])
             return
         matrices = [
-            gemm.Operand(_address(b, pointers[x.buffer.alias or x.buffer], cut.type, x, entry),
-                         x.rows, x.columns)
-            for x in (p.left, p.right, p.out)
-        ]  # fmt: skip
-        writer.write(*matrices)
+            gemm.Operand(_address(b, pointer(x.buffer), cut.type, x, entry), x.rows, x.columns)
+            for x in (p.left, p.right, *((p.out,) if p.kept else ()))
+        ]
+        nowhere = gemm.Operand("", 0, 1)  # each tile of it has the same place
+        writer.write(*matrices, *(() if p.kept else (nowhere,)))
 
     nested(0, [])
     b.effect("ret void")
-    tiles = {name: tile.text() for name, tile in writer.tiles.items()}
-    return Function(b.text(), list(pointers), b.needs, p.shares if p.shared else 0, tiles)
+    helpers = {name: tile.text() for name, tile in writer.tiles.items()} | folds
+    return Function(b.text(), list(pointers), b.needs, p.shares if p.shared else 0, helpers)
 
 
 def _matrix(
