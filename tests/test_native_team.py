@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 import chainrule as cr
 from chainrule.errors import UsageError
 from chainrule.run.native import team
-from chainrule.run.native.team import PATIENCE, Team
+from chainrule.run.native.team import PART, PATIENCE, Team
 
 
 class Clock:
@@ -40,16 +40,19 @@ class Work:
         self.seconds = seconds
         self.used: list[int] = []
 
-    def share(self, thread: int, threads: int) -> int:
+    def share(self, thread: int, threads: int, start: int, stop: int) -> int:
         if thread == 0:
             self.used.append(threads)
-            CLOCK.now += self.seconds(threads)
+            self.parts.append((start, stop))
+            CLOCK.now += self.seconds(threads) * (stop - start)
         return 0
 
-    def run(self, team: Team, calls: int) -> list[int]:
+    def run(self, team: Team, calls: int, steps: int = 1) -> list[int]:
+        """How many threads were used, one time after another."""
         self.used.clear()
+        self.parts: list[tuple[int, int]] = []
         for _ in range(calls):
-            assert team(self.share, lambda: None, 1) == 0
+            assert team(self.share, lambda arrived: None, steps) == 0
         return list(self.used)
 
 
@@ -57,10 +60,18 @@ def test_the_fastest_number_is_used_and_others_are_tried_again() -> None:
     work = Work(lambda threads: 0.004 / threads)
     group = Team(4)
     assert sorted(work.run(group, 6)) == [1, 1, 2, 2, 4, 4]
-    used = work.run(group, 3 * PATIENCE)
-    assert used[: PATIENCE - 1] == [4] * (PATIENCE - 1)
-    assert used[PATIENCE - 1] != 4
-    assert used.count(4) == len(used) - 2
+    used = work.run(group, 4 * PATIENCE)
+    assert [used[k] for k in range(PATIENCE - 1, len(used), PATIENCE)] == [1, 2, 1, 2]
+    assert used.count(4) == len(used) - 4
+
+
+def test_a_trial_takes_a_part_of_a_call_s_steps() -> None:
+    work = Work(lambda threads: 0.004 / threads)
+    group = Team(2)
+    work.run(group, 4)
+    used = work.run(group, PATIENCE, steps=100)
+    assert used == [2] * (PATIENCE - 1) + [1, 2]
+    assert work.parts == [(0, 100)] * (PATIENCE - 1) + [(0, 100 // PART), (100 // PART, 100)]
 
 
 def test_several_threads_are_given_up_where_they_are_slower() -> None:
@@ -69,7 +80,7 @@ def test_several_threads_are_given_up_where_they_are_slower() -> None:
     work.run(group, 4)
     assert work.run(group, PATIENCE - 1) == [1] * (PATIENCE - 1)
     work.seconds = lambda threads: 0.002 / threads  # the other processor is free again
-    assert work.run(group, 2 * PATIENCE)[-1] == 2
+    assert work.run(group, PATIENCE + 2)[-1] == 2
 
 
 def test_the_number_asked_for_is_used() -> None:
@@ -80,12 +91,12 @@ def test_the_number_asked_for_is_used() -> None:
 def test_programs_side_by_side_share_the_processors() -> None:
     inside, done = threading.Event(), threading.Event()
 
-    def wait(thread: int, threads: int) -> int:
+    def wait(thread: int, threads: int, start: int, stop: int) -> int:
         inside.set()
         done.wait()
         return 0
 
-    other = threading.Thread(target=Team(3, fixed=True), args=(wait, lambda: None, 1))
+    other = threading.Thread(target=Team(3, fixed=True), args=(wait, lambda arrived: None, 1))
     other.start()
     inside.wait()
     try:
@@ -101,10 +112,14 @@ def test_the_others_are_let_go_where_the_first_thread_cannot_start(
 ) -> None:
     released = threading.Event()
 
-    def share(thread: int, threads: int) -> int:
+    def share(thread: int, threads: int, start: int, stop: int) -> int:
         assert thread == 1
         released.wait()
         return 0
+
+    def barrier(arrived: int) -> None:
+        if arrived:
+            released.set()
 
     start, started = threading.Thread.start, []
 
@@ -116,7 +131,7 @@ def test_the_others_are_let_go_where_the_first_thread_cannot_start(
 
     monkeypatch.setattr(threading.Thread, "start", second_fails)
     with pytest.raises(RuntimeError, match="start new thread"):
-        Team(3, fixed=True)(share, released.set, 1)
+        Team(3, fixed=True)(share, barrier, 1)
     assert released.is_set()
     assert not started[0].is_alive()
 

@@ -208,7 +208,7 @@ class _Planner:
         axis = shared_axis(nest, self.threads) if self.threads > 1 else None
         for position in () if apart else self.by_space.get(nest.space, ()):
             group = self.steps[position]
-            if position >= earliest and self._may_hold(group, axis, reads):
+            if position >= earliest and self._may_hold(group, nest, axis, reads):
                 assert isinstance(group, Group)
                 group.stages[0].append(nest)
                 group.add(nest, reads)
@@ -220,12 +220,20 @@ class _Planner:
             self.by_space.setdefault(nest.space, []).append(len(self.steps))
         self._append(group, [nest.out])
 
-    def _may_hold(self, group: Step, axis: int | None, reads: set[Buffer]) -> bool:
+    def _may_hold(self, group: Step, nest: Nest, axis: int | None, reads: set[Buffer]) -> bool:
         """Whether a group may take in a nest over its space. With threads, only if they are
-        shared out alike; single numbers stay apart, lest one makes the others wait."""
+        shared out alike; single numbers stay apart, lest one makes the others wait. Sums stay
+        apart from loops over a product's result, which the product may take in."""
         if not isinstance(group, Group) or group.axis != axis or len(group.written) >= WIDEST:
             return False
+        stores = group.stages[0][0].mode == "store"
+        if stores != (nest.mode == "store") and any(map(self._is_product, group.reads)):
+            return False
         return self.threads == 1 or axis is not None or not reads.isdisjoint(group.written)
+
+    def _is_product(self, buffer: Buffer) -> bool:
+        maker = self.made_by.get(buffer)
+        return maker is not None and isinstance(self.steps[maker], Product)
 
     @staticmethod
     def _in_register(maker: Step, nest: Nest, load: Load) -> bool:

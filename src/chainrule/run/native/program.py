@@ -149,15 +149,16 @@ class Code:
                 and one for the barriers.
         """
         line = module.LINE // control.itemsize
-        control[-line:] = 0
 
-        def share(thread: int, threads: int, held: Any = (held, control)) -> int:
-            return self.entry(*given, 0, steps, thread, threads)
+        def share(
+            thread: int, threads: int, start: int, stop: int, held: Any = (held, control)
+        ) -> int:
+            return self.entry(*given, start, stop, thread, threads)
 
-        def release() -> None:
-            control[-line] = 2**62  # every barrier is passed
+        def barrier(arrived: int) -> None:
+            control[-line] = arrived
 
-        return bool(self.team(share, release, steps)) or bool(control[:-line].any())
+        return bool(self.team(share, barrier, steps)) or bool(control[:-line].any())
 
     def fail(self) -> NoReturn:
         """Raise what went wrong in a call."""

@@ -6,11 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from chainrule.run.native.threads import available
 
-PATIENCE = 16
-"""Calls after which another number of threads is tried again; doubled each time it loses."""
+PATIENCE = 8
+"""Calls after which another number of threads is tried again."""
+PART = 8
+"""Only for this part of a call's steps, if it has so many."""
 
 _lock = threading.Lock()
 _running = 0  # threads of this process that run programs now
@@ -31,7 +34,7 @@ def _counted(threads: int) -> Iterator[None]:
 class Team:
     """Runs one program with one thread or several, whichever is found to be faster.
 
-    The number of threads does not show in the bits, so it may change from call to call. Several
+    The number of threads does not show in the bits, so it may change within a call. Several
     threads are slower than one where another program, another fit or another guest of the same
     processor wants it too, and no count of processors tells.
 
@@ -44,55 +47,77 @@ class Team:
         self.counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
         self.seconds: dict[int, float] = {}  # a step, by number of threads, when last measured
         self.untried = [count for count in self.counts for _ in range(2)]  # the first is cold
-        self.calls, self.wait = 0, PATIENCE
+        self.calls = 0
 
     def __call__(
-        self, share: Callable[[int, int], int], release: Callable[[], None], steps: int
+        self,
+        share: Callable[[int, int, int, int], int],
+        barrier: Callable[[int], None],
+        steps: int,
     ) -> int:
-        """Run ``share(thread, threads)`` for all threads at once; returns what the first one
-        returns. ``release`` lets the others pass every barrier, if the first never began."""
+        """Run ``share(thread, threads, start, stop)`` for all threads at once, for all steps;
+        returns what the first one returns that is not 0.
+
+        ``barrier`` sets how many came to barriers: 0 before a start, and a great many to let
+        the others pass, if the first never began.
+        """
         if len(self.counts) == 1:
-            return _together(share, release, self.most)
-        threads = self._choose()
-        started = time.perf_counter()
-        result = _together(share, release, threads)
-        self.seconds[threads] = (time.perf_counter() - started) / steps
+            return _together(share, barrier, self.most, 0, steps)
+        first, rest = self._choose()
+        stop = steps if first == rest or steps < PART else steps // PART
+        result = self._measured(share, barrier, first, 0, stop)
+        if not result and stop < steps:
+            result = self._measured(share, barrier, rest, stop, steps)
         return result
 
-    def _choose(self) -> int:
+    def _measured(self, share: Any, barrier: Any, threads: int, start: int, stop: int) -> int:
+        started = time.perf_counter()
+        result = _together(share, barrier, threads, start, stop)
+        self.seconds[threads] = (time.perf_counter() - started) / (stop - start)
+        return result
+
+    def _choose(self) -> tuple[int, int]:
+        """How many threads for the first part of a call, and for the rest of it."""
         free = max(1, available() - _running)
         usable = [count for count in self.counts if count <= free] or [1]
         if len(usable) < len(self.counts):
-            return usable[0]  # others are at work: not the time to compare
+            return usable[0], usable[0]  # others are at work: not the time to compare
         if self.untried:
-            return self.untried.pop(0)
+            count = self.untried.pop(0)
+            return count, count
         best = min(self.counts, key=self.seconds.__getitem__)
         self.calls += 1
-        if self.calls < self.wait:
-            return best
+        if self.calls % PATIENCE:
+            return best, best
         others = [count for count in self.counts if count != best]
-        self.wait = min(2 * self.wait, 16 * PATIENCE)
-        self.calls = 0
-        return min(others, key=self.seconds.__getitem__)
+        return others[self.calls // PATIENCE % len(others)], best
 
 
-def _together(share: Callable[[int, int], int], release: Callable[[], None], threads: int) -> int:
+def _together(
+    share: Callable[[int, int, int, int], int],
+    barrier: Callable[[int], None],
+    threads: int,
+    start: int,
+    stop: int,
+) -> int:
+    barrier(0)
     if threads == 1:
         with _counted(1):
-            return share(0, 1)
+            return share(0, 1, start, stop)
     helpers = [
-        threading.Thread(target=share, args=(i, threads), daemon=True) for i in range(1, threads)
+        threading.Thread(target=share, args=(i, threads, start, stop), daemon=True)
+        for i in range(1, threads)
     ]
     began = False
     with _counted(threads):
         try:
             for helper in helpers:
                 helper.start()
-            result = share(0, threads)
+            result = share(0, threads, start, stop)
             began = True
         finally:
             if not began:
-                release()
+                barrier(2**62)
             for helper in helpers:
                 if helper.ident is not None:
                     helper.join()
