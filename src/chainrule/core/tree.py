@@ -69,12 +69,19 @@ LEAF = TreeDef("leaf")
 NONE = TreeDef("none")
 
 
+_leaf_types: set[type] = set()
+"""Types that were seen to be leaves: whether one is depends on its type alone."""
+
+
 def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
     kind: Any = type(tree)
+    if kind in _leaf_types:
+        return None
     if kind is tuple or kind is list:
         return kind, tuple(range(len(tree))), tree
     if kind is dict:
-        keys = tuple(sorted(tree, key=lambda key: (type(key).__name__, key)))
+        plain = set(map(type, tree)) == {str}
+        keys = tuple(sorted(tree, key=None if plain else _typed))
         return dict, keys, [tree[key] for key in keys]
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return kind, tuple(kind._fields), tree
@@ -83,7 +90,12 @@ def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
         if params.frozen:
             fields = [f.name for f in dataclasses.fields(tree) if f.init]
             return kind, tuple(fields), [getattr(tree, name) for name in fields]
+    _leaf_types.add(kind)
     return None
+
+
+def _typed(key: Any) -> tuple[str, Any]:
+    return type(key).__name__, key
 
 
 def flatten(tree: Any) -> tuple[list[Any], TreeDef]:
@@ -100,7 +112,7 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
         leaves.append(tree)
         return LEAF
     kind, keys, parts = found
-    children = tuple(_flatten(part, leaves) for part in parts)
+    children = tuple([_flatten(part, leaves) for part in parts])
     return TreeDef(kind, () if kind in (list, tuple) else keys, children)
 
 

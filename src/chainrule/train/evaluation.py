@@ -107,6 +107,14 @@ class Predictor:
         return Tiles(outputs, self.runner)
 
     @cached_property
+    def _predictions(self) -> Tiles:
+        def predictions(network: Tree, x: Any) -> Any:
+            params, state = network
+            return self.loss.predict(self.model(params, state, x, train=False)[0])
+
+        return Tiles(predictions, self.runner)
+
+    @cached_property
     def _unit(self) -> Tiles:
         return Tiles(lambda _, outputs: self.loss.predict(outputs), self.runner)
 
@@ -120,7 +128,7 @@ class Predictor:
 
     def predict(self, params: Tree, state: Tree, x: Any) -> np.ndarray:
         """Predictions (n, k): the loss's output unit over the linear outputs."""
-        return self.unit(self.outputs(params, state, x))
+        return self._predictions((params, state), check_inputs(x, dtype_of(params)))
 
     def unit(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions from linear outputs."""

@@ -222,6 +222,9 @@ class Loop:
     def __init__(self, graph: Graph, repeat: Repeat, threads: int | None = None) -> None:
         self.code = Code(graph, repeat, threads)
         self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
+        self.rooms: list[
+            tuple[np.ndarray, np.ndarray]
+        ] = []  # arenas and controls, to be used again
 
     @property
     def arena(self) -> int:
@@ -242,12 +245,20 @@ class Loop:
             return ys, new
         arrays = [*new, *fixed, *(value for _, value in code.captured), *ys]
         table = np.array([a.ctypes.data for a in arrays], np.int64)
-        control = _aligned((code.plan.threads + 1) * module.LINE).view(np.int64)
-        control[:] = 0
-        memory = _aligned(code.plan.arena)
+        memory, control = self._room()
         first = table.ctypes.data
         outputs = first + 8 * (len(arrays) - len(ys))
         given = (memory.ctypes.data, first, outputs, control.ctypes.data, code.calls.pointer)
         if code.run(given, (arrays, memory, table), control, steps):
             code.fail()
+        self.rooms.append((memory, control))
         return ys, new
+
+    def _room(self) -> tuple[np.ndarray, np.ndarray]:
+        """The memory of a call: arena and control."""
+        try:
+            return self.rooms.pop()
+        except IndexError:  # none yet, or all are in use
+            control = _aligned((self.code.plan.threads + 1) * module.LINE).view(np.int64)
+            control[:] = 0
+            return _aligned(self.code.plan.arena), control
