@@ -234,6 +234,27 @@ def test_denormals_are_flushed_inside_loops_only() -> None:
     assert native.compile(graph)([tiny, np.float64(0.5)])[1][0] == 5e-311
 
 
+def test_loops_for_arm_flush_denormals_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code for another processor cannot run here, but be read."""
+    import llvmlite.binding as llvm
+
+    from chainrule.run.native import module, plan
+
+    monkeypatch.setattr(native.machine, "is_x86", lambda: False)
+    monkeypatch.setattr(native.machine, "is_arm", lambda: True)
+    monkeypatch.setattr(native.machine, "vector_bytes", lambda: 16)
+    f, carry, xs, constants = network((30, 70, 10), 64, np.float32, "relu")
+    graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
+    text = module.write(plan.make(graph, plan.Repeat(len(flatten(carry)[0]), 2))).text
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    target = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine()
+    head = f'target triple = "{target.triple}"\ntarget datalayout = "{target.target_data}"\n'
+    found = target.emit_assembly(llvm.parse_assembly(head + text))
+    assert found.count("mrs\t") == 1
+    assert found.count("msr\t") == 2  # set, and restored
+
+
 FITS: dict[str, Any] = {
     "adam": {},
     "weights": {"sample_weight": np.random.default_rng(1).uniform(0.5, 2, 210)},

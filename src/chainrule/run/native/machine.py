@@ -65,11 +65,16 @@ def is_x86() -> bool:
     return llvm.get_default_triple().startswith("x86_64")
 
 
+@functools.cache
+def is_arm() -> bool:
+    return llvm.get_default_triple().startswith(("aarch64", "arm64"))
+
+
 def pause() -> str:
     """The instruction that tells the processor that a loop only waits."""
     if is_x86():
         return "call void @llvm.x86.sse2.pause()"
-    if llvm.get_default_triple().startswith(("aarch64", "arm64")):
+    if is_arm():
         return "call void @llvm.aarch64.hint(i32 1)"
     return ""
 

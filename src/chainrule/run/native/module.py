@@ -47,6 +47,8 @@ CALL = """define i32 @call(ptr %frame) {
 """The program behind one argument: ctypes spends as much on eight as a small program takes."""
 FLUSH = 0x8040
 """MXCSR: flush results to zero, and take denormal operands as zero."""
+FLUSH_ARM = 1 << 24
+"""FPCR: both."""
 LINE = 64
 """Bytes between what different threads write, so that they do not slow one another down."""
 ATTRIBUTES = """
@@ -83,7 +85,7 @@ class _Writer:
         self.plan = plan
         self.iteration = ""
         self.goal = ""  # where a thread keeps how often it was at a barrier
-        self.mode = ""  # where the processor's rounding mode waits while a loop runs
+        self.mode = ""  # what restores the processor's mode after a loop
         self.functions: dict[str, str] = {}  # text after the name -> name
         self.needs: set[str] = set()
         self.helpers: dict[str, str] = {}
@@ -162,7 +164,7 @@ class _Writer:
 
     def _leave(self) -> None:
         if self.mode:
-            self.main.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {self.mode})")
+            self.main.effect(self.mode)
 
     def _call(self, step: Group | Product | Uniform) -> Call:
         """Write a step's function, unless one like it is there."""
@@ -251,15 +253,20 @@ def write(plan: Plan) -> Module:
 
 def _flush_denormals(b: Builder) -> str:
     """Take numbers too small to be normal as 0, where the processor would slow down many times
-    over; returns where its mode before was stored, "" where it has no such mode."""
-    if not machine.is_x86():
-        return ""
-    old, new = b.stack("i32"), b.stack("i32")
-    b.effect(f"call void @llvm.x86.sse.stmxcsr(ptr {old})")
-    value = b.do(f"load i32, ptr {old}")
-    b.effect(f"store i32 {b.do(f'or i32 {value}, {FLUSH}')}, ptr {new}")
-    b.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {new})")
-    return old
+    over; returns the instruction that restores its mode, "" where it has no such mode."""
+    if machine.is_x86():
+        old, new = b.stack("i32"), b.stack("i32")
+        b.effect(f"call void @llvm.x86.sse.stmxcsr(ptr {old})")
+        value = b.do(f"load i32, ptr {old}")
+        b.effect(f"store i32 {b.do(f'or i32 {value}, {FLUSH}')}, ptr {new}")
+        b.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {new})")
+        return f"call void @llvm.x86.sse.ldmxcsr(ptr {old})"
+    if machine.is_arm():
+        value = b.do("call i64 @llvm.aarch64.get.fpcr()")
+        flushing = b.do(f"or i64 {value}, {FLUSH_ARM}")
+        b.effect(f"call void @llvm.aarch64.set.fpcr(i64 {flushing})")
+        return f"call void @llvm.aarch64.set.fpcr(i64 {value})"
+    return ""
 
 
 def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
