@@ -327,6 +327,20 @@ def test_a_graph_that_returns_its_inputs_and_repeats_outputs() -> None:
     np.testing.assert_array_equal(x, np.arange(3.0))
 
 
+def test_a_captured_array_that_is_not_aligned() -> None:
+    """Its copy is kept as long as the program."""
+    raw = np.zeros(8 * 3000 + 1, np.uint8)[1:].view(np.float64)
+    raw[:] = 1.5
+    assert not raw.flags.aligned
+    text = """def f(x: float64[3000], *, c: float64[3000]):
+    y: float64[3000] = add(x, c)
+    return y,"""
+    run = native.compile(Graph.parse(text, captures=[raw]))
+    for value in range(3):
+        other = np.full(3000, float(value))  # would lie where a lost copy was
+        np.testing.assert_array_equal(run([other])[0], other + 1.5)
+
+
 def test_a_long_chain_compiles() -> None:
     """5,000 nodes deep: nothing here recurses."""
     from chainrule.core.record import record

@@ -83,6 +83,19 @@ def test_several_threads_are_given_up_where_they_are_slower() -> None:
     assert work.run(group, PATIENCE + 2)[-1] == 2
 
 
+def test_a_number_of_threads_whose_trials_were_interrupted_does_not_matter() -> None:
+    def interrupted(thread: int, threads: int, start: int, stop: int) -> int:
+        if thread == 0 and threads == 2:
+            raise KeyboardInterrupt
+        return 0
+
+    group = Team(2)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            group(interrupted, lambda arrived: None, 1)
+    assert Work(lambda threads: 0.001).run(group, 5) == [1] * 5
+
+
 def test_the_number_asked_for_is_used() -> None:
     work = Work(lambda threads: 0.0)
     assert work.run(Team(3, fixed=True), 4) == [3] * 4

@@ -267,7 +267,9 @@ class Gemm:
             stop = self.b.do(f"call i64 @llvm.umin.i64(i64 %last, i64 {whole})")
             self._some("%first", stop, self.s.width, body)
             if rest:
-                with when(self.b, self.b.do(f"icmp ugt i64 %last, {whole}")):
+                # A thread without a panel may have %first = %last beyond this one.
+                start = self.b.do(f"call i64 @llvm.umax.i64(i64 %first, i64 {whole})")
+                with when(self.b, self.b.do(f"icmp ult i64 {start}, %last")):
                     body(str(whole * self.s.width), rest)
         else:
             self._cut(self.s.n, self.s.width, body)

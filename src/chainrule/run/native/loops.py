@@ -59,7 +59,7 @@ class _Stage:
             if nest.mode == "store" and nest.operands:
                 self.sites.own[nest.out] = self.roots[nest][0]
         positions = [*self.sites.positions(), *(n.target for n in nests)]
-        self.runs = _collapsed(self.space, positions, axis)
+        self.runs = collapsed(self.space, positions, axis)
         self.extents = [_product(self.space[a] for a in run) for run in self.runs]
         self.known: dict[Site, str] = {}
         self.offsets: dict[Affine, str] = {}
@@ -481,7 +481,10 @@ def tile_function(
     w.tile = tile
     _Stage(w, nests, axis=1).write_tile(width)
     buffers = list(w.pointers)
-    listed = "".join(f", ptr noalias nocapture align 8 %p{i}" for i in range(len(buffers)))
+    listed = "".join(
+        f", ptr noalias nocapture align {buffer.type.dtype.itemsize} %p{i}"
+        for i, buffer in enumerate(buffers)
+    )
     head = (
         f"(ptr noalias nocapture %flag, ptr noalias nocapture align 4 %tile, i64 %apart, "
         f"i64 %row, i64 %column, i64 %height{listed})"
@@ -496,7 +499,7 @@ def _loops(nest: Nest) -> bool:
     return bool(nest.space) and nest.target.factors[-1] == 0
 
 
-def _collapsed(space: Shape, positions: Sequence[Affine], own: int | None) -> list[list[int]]:
+def collapsed(space: Shape, positions: Sequence[Affine], own: int | None) -> list[list[int]]:
     """Runs of adjacent loops that can be one: every position advances evenly over both. The
     axis ``own`` begins a run."""
     runs: list[list[int]] = []

@@ -177,7 +177,10 @@ class _Writer:
         self.needs |= made.needs
         self.helpers |= made.helpers
         parameters = ["ptr noalias nocapture %flag", "i64 %thread", "i64 %first", "i64 %last"]
-        parameters += [f"ptr noalias nocapture align 8 %p{i}" for i in range(len(made.buffers))]
+        parameters += [
+            f"ptr noalias nocapture align {buffer.type.dtype.itemsize} %p{i}"
+            for i, buffer in enumerate(made.buffers)
+        ]
         text = f"({', '.join(parameters)}) #0 {{\n{made.body}\n}}"
         name = self.functions.setdefault(text, f"step{len(self.functions)}")
         return Call(name, made.buffers, made.shares)

@@ -16,6 +16,7 @@ from chainrule.ops.contract import parse_spec
 from chainrule.run.native import arena
 from chainrule.run.native.affine import Affine, is_outer
 from chainrule.run.native.buffers import Buffer, choose, is_called_out, is_short_sum
+from chainrule.run.native.loops import collapsed
 from chainrule.run.native.nests import Load, Nest, Sites, copy, nests_of
 from chainrule.run.native.phases import ALL, FIRST, Access, Footprint, phases, row_of
 from chainrule.run.native.philox import COST, Uniform
@@ -34,7 +35,7 @@ class Group:
     """Loop nests that run one after another in one function; those of a stage share loops.
 
     ``shared`` is the space of those loops if there is one stage, ``axis`` the axis of it along
-    which threads share them.
+    which threads share them, ``positions`` all that each nest reads and writes there.
     """
 
     stages: list[list[Nest]]
@@ -42,6 +43,7 @@ class Group:
     axis: int | None = None
     written: dict[Buffer, Nest] = field(default_factory=dict)
     reads: set[Buffer] = field(default_factory=set)
+    positions: dict[Nest, list[Affine]] = field(default_factory=dict)
 
     def add(self, nest: Nest, reads: set[Buffer]) -> None:
         self.written[nest.out] = nest
@@ -195,8 +197,10 @@ class _Planner:
 
     def join(self, nest: Nest) -> None:
         """Put a nest into the first group that can hold it, or a new one."""
-        loads = list(self._loads(nest))
+        sites = self._sites(nest)
+        loads = list(self._loaded(sites))
         reads = {load.buffer for load in loads}
+        positions = [*sites.positions(), nest.target]
         earliest = 0
         for load in loads:
             maker = self.made_by.get(load.buffer)
@@ -208,13 +212,16 @@ class _Planner:
         axis = shared_axis(nest, self.threads) if self.threads > 1 else None
         for position in () if apart else self.by_space.get(nest.space, ()):
             group = self.steps[position]
-            if position >= earliest and self._may_hold(group, nest, axis, reads):
-                assert isinstance(group, Group)
+            if position < earliest or not self._may_hold(group, nest, axis, reads):
+                continue
+            assert isinstance(group, Group)
+            if _keep_order({**group.positions, nest: positions}):
                 group.stages[0].append(nest)
                 group.add(nest, reads)
+                group.positions[nest] = positions
                 self.made_by[nest.out] = position
                 return
-        group = Group([[nest]], nest.space, axis)
+        group = Group([[nest]], nest.space, axis, positions={nest: positions})
         group.add(nest, reads)
         if 0 not in nest.space and not apart:
             self.by_space.setdefault(nest.space, []).append(len(self.steps))
@@ -243,9 +250,15 @@ class _Planner:
         source = maker.written[load.buffer]
         return source.mode == "store" and source.target == load.position
 
-    def _loads(self, nest: Nest) -> Iterator[Load]:
+    def _sites(self, nest: Nest) -> Sites:
         sites = Sites(self.memory, nest.rank)
         sites.add(nest.operands, nest.defines(self.memory))
+        return sites
+
+    def _loads(self, nest: Nest) -> Iterator[Load]:
+        return self._loaded(self._sites(nest))
+
+    def _loaded(self, sites: Sites) -> Iterator[Load]:
         for site in sites.order:
             if isinstance(site, Load):
                 yield site
@@ -368,6 +381,23 @@ class _Planner:
             if any(x.position != writer.target for x in loads):
                 return
         buffer.alias = old
+
+
+def _keep_order(positions: dict[Nest, list[Affine]]) -> bool:
+    """Whether each sum of floats, in the loops of all these nests, has the order it has alone:
+    bits must not depend on what else shares its loops, which threads change."""
+    together = [p for some in positions.values() for p in some]
+    return all(
+        _summed(nest, own) == _summed(nest, together)
+        for nest, own in positions.items()
+        if nest.mode == "sum" and nest.out.type.is_float
+    )
+
+
+def _summed(nest: Nest, positions: Sequence[Affine]) -> list[list[int]]:
+    """The runs of axes that one loop each adds up, where these are all positions."""
+    runs = collapsed(nest.space, positions, None)
+    return [run for run in runs if not nest.target.factors[run[-1]]]
 
 
 def _lives(steps: Sequence[Step]) -> tuple[dict[Buffer, int], dict[Buffer, int]]:

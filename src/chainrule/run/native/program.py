@@ -137,7 +137,7 @@ class Code:
         self.entry = ENTRY(self.library.address("run"))
         self.calls = CallOuts(written.calls)
         self.free = len(graph.free_inputs)
-        captures = (np.ascontiguousarray(value) for value in graph.captures)
+        captures = (np.require(value, requirements=["C", "A"]) for value in graph.captures)
         self.captured = [(self.free + i, value) for i, value in enumerate(captures)]
 
     def run(self, given: tuple[Any, ...], held: Any, control: np.ndarray, steps: int = 1) -> bool:
@@ -239,7 +239,7 @@ class Loop:
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         steps, code = len(xs[0]), self.code
         new = [np.array(value, order="C") for value in carry]
-        fixed = [np.ascontiguousarray(x) for x in (*xs, *constants)]
+        fixed = [np.require(x, requirements=["C", "A"]) for x in (*xs, *constants)]
         ys = [np.empty((steps, *type.shape), type.dtype) for type in self.ys]
         if not steps:
             return ys, new

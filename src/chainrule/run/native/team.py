@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +46,8 @@ class Team:
     def __init__(self, most: int, fixed: bool = False) -> None:
         self.most = most
         self.counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
-        self.seconds: dict[int, float] = {}  # a step, by number of threads, when last measured
+        # Of a step, by number of threads, when last measured: a call that raised measures nothing.
+        self.seconds = dict.fromkeys(self.counts, math.inf)
         self.untried = [count for count in self.counts for _ in range(2)]  # the first is cold
         self.calls = 0
 
@@ -63,7 +65,8 @@ class Team:
         """
         if len(self.counts) == 1:
             return _together(share, barrier, self.most, 0, steps)
-        first, rest = self._choose()
+        with _lock:
+            first, rest = self._choose()
         stop = steps if first == rest or steps < PART else steps // PART
         result = self._measured(share, barrier, first, 0, stop)
         if not result and stop < steps:
