@@ -93,7 +93,7 @@ def test_a_number_of_threads_whose_trials_were_interrupted_does_not_matter() -> 
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             group(interrupted, lambda arrived: None, 1)
-    assert Work(lambda threads: 0.001).run(group, 5) == [1] * 5
+    assert Work(lambda threads: 0.001).run(group, PATIENCE + 1) == [1] * (PATIENCE + 1)
 
 
 def test_the_number_asked_for_is_used() -> None:

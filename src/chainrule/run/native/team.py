@@ -11,7 +11,7 @@ from typing import Any
 
 from chainrule.run.native.threads import available
 
-PATIENCE = 8
+PATIENCE = 3
 """Calls after which another number of threads is tried again."""
 PART = 8
 """Only for this part of a call's steps, if it has so many."""
