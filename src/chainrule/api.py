@@ -633,7 +633,14 @@ def _quick(compiled: run.Compiled, plain: bool) -> Function:
     row = tree.kind is tuple and all(child.kind == "leaf" for child in tree.children)
 
     def call(args: tuple[Any, ...]) -> Any:
-        results = [_number(y, plain) for y in numbers(args)]
+        results: list[Any] = numbers(args)
+        for i, y in enumerate(results):
+            kind = type(y)
+            if kind is np.float64:
+                if plain:
+                    results[i] = float(y)
+            elif kind is np.ndarray and not y.ndim:
+                results[i] = _number(y, plain)
         return results[0] if leaf else tuple(results) if row else tree.unflatten(results)
 
     return call

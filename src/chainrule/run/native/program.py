@@ -82,7 +82,7 @@ class Frame:
         self.control[:] = 0
         self.table = self.memory[tables:].view(np.int64)
         self.table[:] = 0
-        staged: list[np.ndarray | None] = []
+        staged: list[Any] = []  # arrays, or None where the caller's own serves
         for i, (start, type) in enumerate(zip(starts, types, strict=True)):
             view = None
             if start >= 0:
@@ -189,7 +189,8 @@ class Program:
             frame = Frame(self)
         held: list[Any] = []
         made: dict[int, np.ndarray] = {}
-        for i, (view, value) in enumerate(zip(frame.inputs, arguments, strict=False)):
+        for i, value in enumerate(arguments):
+            view = frame.inputs[i]
             if view is not None:
                 view[()] = value
             else:
