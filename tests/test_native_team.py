@@ -74,6 +74,18 @@ def test_a_trial_takes_a_part_of_a_call_s_steps() -> None:
     assert work.parts == [(0, 100)] * (PATIENCE - 1) + [(0, 100 // PART), (100 // PART, 100)]
 
 
+def test_short_calls_say_nothing() -> None:
+    """The single step that training takes apart after a chunk of many."""
+    work = Work(lambda threads: 0.004 / threads)
+    group = Team(2)
+    used = work.run(group, 4, steps=100)
+    work.seconds = lambda threads: 1.0 * threads
+    assert work.run(group, 2 * PATIENCE, steps=1) == [2] * (2 * PATIENCE)
+    assert used == [2, 2, 1, 1]
+    work.seconds = lambda threads: 0.004 / threads
+    assert work.run(group, 1, steps=100) == [2]
+
+
 def test_several_threads_are_given_up_where_they_are_slower() -> None:
     work = Work(lambda threads: 0.001 * threads)
     group = Team(2)

@@ -11,10 +11,14 @@ from typing import Any
 
 from chainrule.run.native.threads import available
 
-PATIENCE = 3
+PATIENCE = 6
 """Calls after which another number of threads is tried again."""
-PART = 8
-"""Only for this part of a call's steps, if it has so many."""
+PART = 2
+"""Only for this part of a call's steps, if it has so many. Not a small one: a processor that was
+idle may take ten milliseconds to wake, in which several threads look slower than they are."""
+
+SHORT = 4
+"""A call with so many times fewer steps than the longest says nothing of what is fastest."""
 
 _lock = threading.Lock()
 _running = 0  # threads of this process that run programs now
@@ -49,7 +53,7 @@ class Team:
         # Of a step, by number of threads, when last measured: a call that raised measures nothing.
         self.seconds = dict.fromkeys(self.counts, math.inf)
         self.untried = [count for count in self.counts for _ in range(2)]  # the first is cold
-        self.calls = 0
+        self.calls = self.longest = 0
 
     def __call__(
         self,
@@ -66,7 +70,11 @@ class Team:
         if len(self.counts) == 1:
             return _together(share, barrier, self.most, 0, steps)
         with _lock:
-            first, rest = self._choose()
+            self.longest = max(self.longest, steps)
+            short = SHORT * steps < self.longest  # starting threads would count too much
+            first, rest = (self._best(),) * 2 if short else self._choose()
+        if short:
+            return _together(share, barrier, first, 0, steps)
         stop = steps if first == rest or steps < PART else steps // PART
         result = self._measured(share, barrier, first, 0, stop)
         if not result and stop < steps:
@@ -81,19 +89,23 @@ class Team:
 
     def _choose(self) -> tuple[int, int]:
         """How many threads for the first part of a call, and for the rest of it."""
-        free = max(1, available() - _running)
-        usable = [count for count in self.counts if count <= free] or [1]
-        if len(usable) < len(self.counts):
-            return usable[0], usable[0]  # others are at work: not the time to compare
+        if available() - _running < self.most:  # others are at work: not the time to compare
+            return self._best(), self._best()
         if self.untried:
             count = self.untried.pop(0)
             return count, count
-        best = min(self.counts, key=self.seconds.__getitem__)
+        best = self._best()
         self.calls += 1
         if self.calls % PATIENCE:
             return best, best
         others = [count for count in self.counts if count != best]
         return others[self.calls // PATIENCE % len(others)], best
+
+    def _best(self) -> int:
+        """The fastest number of threads for which there are processors."""
+        free = max(1, available() - _running)
+        usable = [count for count in self.counts if count <= free] or [1]
+        return min(usable, key=lambda count: self.seconds.get(count, math.inf))
 
 
 def _together(
