@@ -17,7 +17,7 @@ from chainrule.train.chunks import Chunks
 from chainrule.train.data import MASKS, Batch, Data
 from chainrule.train.evaluation import quiet
 from chainrule.train.steps import Step
-from chainrule.train.watch import Kept, NonFiniteLossError, Watch
+from chainrule.train.watch import Kept, NonFiniteLossError, Watch, bytes_of
 
 
 def descend(
@@ -96,7 +96,7 @@ class _Steps:
 
     def memory(self) -> dict[str, int]:
         """Bytes that training takes beside the data."""
-        params, state, slots = map(_bytes, self.kept.carry)
+        params, state, slots = map(bytes_of, self.kept.carry)
         return {
             "parameters": params + state,
             "optimizer": slots,
@@ -118,10 +118,6 @@ class _Steps:
             _check_types(self.kept, compiled(*arguments)[1])
             run = self.made[signature] = compiled.flat
         return run([*leaves, *given, count])
-
-
-def _bytes(tree: Any) -> int:
-    return sum(leaf.nbytes for leaf in flatten(tree)[0])
 
 
 def _check_types(kept: Kept, carry: Any) -> None:

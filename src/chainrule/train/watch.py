@@ -143,7 +143,7 @@ class Watch:
             # Copies: an executor may use the arrays of a finished step again.
             best = map_tree(np.array, (params, state))
             self.best_loss, self.best_epoch, self.best = loss, epoch, best
-            self.memory["best"] = sum(leaf.nbytes for leaf in flatten(best)[0])
+            self.memory["best"] = bytes_of(best)
         if self.early_stopping is None:
             return None
         if loss < self.reference - self.early_stopping.min_delta:
@@ -151,6 +151,11 @@ class Watch:
             return None
         self.stalled += 1
         return "early_stopping" if self.stalled >= self.early_stopping.patience else None
+
+
+def bytes_of(tree: Tree) -> int:
+    """How many bytes the arrays of a tree take."""
+    return sum(leaf.nbytes for leaf in flatten(tree)[0])
 
 
 def all_finite(leaves: Sequence[np.ndarray]) -> bool:

@@ -17,9 +17,6 @@ from chainrule.run.native.machine import vector_bytes, vector_registers
 from chainrule.run.native.threads import when
 from chainrule.run.native.transpose import write_transposed
 
-KEPT = 512
-"""A panel of more rows than twice this is cut, so that it stays in the nearest cache."""
-
 
 @dataclass(frozen=True, slots=True)
 class Operand:

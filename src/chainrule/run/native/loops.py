@@ -62,7 +62,6 @@ class _Stage:
         self.runs = collapsed(self.space, positions, axis)
         self.extents = [_product(self.space[a] for a in run) for run in self.runs]
         self.known: dict[Site, str] = {}
-        self.offsets: dict[Affine, str] = {}
         self.sums: dict[Nest, list[str]] = {}
         # The loop that threads share, and its iterations for each row of their share.
         self.split, self.unit = None, 1

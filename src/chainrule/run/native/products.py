@@ -5,10 +5,14 @@ Kernels of our own (``gemm.py``) compute them, or BLAS where it measures faster.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 from chainrule.core.graph import Node
 from chainrule.core.types import array_type
@@ -78,8 +82,7 @@ class Product:
         """This product with loops over its result, if they go by its rows and columns."""
         cut = _cut(self)
         assert cut is not None
-        size = cut.scratch(kept) * (threads if self.shared else 1)
-        scratch = Buffer(array_type((size,), self.scratch.type.dtype), "arena")
+        scratch = _scratch(cut, self.scratch.type.dtype, threads, kept)
         return replace(self, nests=tuple(nests), reads=frozenset(reads), kept=kept, scratch=scratch)
 
     @property
@@ -144,8 +147,13 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     cut = _cut(found)
     if cut is None:
         return found
-    scratch = Buffer(array_type((cut.scratch() * threads,), node.type.dtype), "arena")
+    scratch = _scratch(cut, node.type.dtype, threads)
     return replace(found, scratch=scratch, shared=cut.shared(threads) if threads > 1 else "")
+
+
+def _scratch(cut: gemm.Shape, dtype: np.dtype[Any], threads: int, kept: bool = True) -> Buffer:
+    """Memory for the copies that each thread makes."""
+    return Buffer(array_type((cut.scratch(kept) * threads,), dtype), "arena")
 
 
 def _turned(p: Product) -> Product:
@@ -189,10 +197,14 @@ def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Funct
     def pointer(buffer: Buffer) -> str:
         return pointers.setdefault(buffer.alias or buffer, f"%p{len(pointers)}")
 
+    @functools.cache
+    def loops_over(width: int) -> tuple[str, str, list[Buffer], set[str]]:
+        return tile_function(memory, p.nests, p.out.buffer, width)
+
     folds: dict[str, str] = {}
 
     def fold(tile: gemm.Operand, row: str, column: str, height: int, width: int) -> None:
-        name, text, buffers, needs = tile_function(memory, p.nests, p.out.buffer, width)
+        name, text, buffers, needs = loops_over(width)
         folds[name] = text
         b.needs |= needs
         numbers = [f"i64 {x}" for x in (tile.rows, row, column, height)]
