@@ -82,3 +82,20 @@ def test_a_training_step_folds_forward_backward_and_update() -> None:
     updated = [x for step in folded for nest in step.nests if (x := nest.out.alias) is not None]
     assert len(updated) == 9  # each matrix of weights and its two moments, in place
     assert made.arena < made.apart
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [7, 40, 61, 97])
+def test_rows_that_a_last_tile_repeats_are_updated_once(
+    rows: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "WORTH_A_THREAD", 1000)
+
+    def step(w: Any, one: Any, _: Any) -> Any:
+        x, d = one
+        return np.sum(w), w - 0.1 * (x.T @ d)
+
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(rows, 50))
+    xs = rng.normal(size=(3, 30, rows)), rng.normal(size=(3, 30, 50))
+    agree(*both(step, w, xs, (), threads))

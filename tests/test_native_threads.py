@@ -117,8 +117,7 @@ def test_a_sum_is_added_up_in_the_same_order_whatever_shares_its_loops(threads: 
 
 def part_of(n: int, thread: int, threads: int) -> range:
     """The rows that a thread takes."""
-    rows = -(-n // threads)
-    return range(min(thread * rows, n), min((thread + 1) * rows, n))
+    return range(thread * n // threads, (thread + 1) * n // threads)
 
 
 def positions(position: Affine, spans: Sequence[range]) -> np.ndarray:

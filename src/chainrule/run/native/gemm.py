@@ -27,12 +27,16 @@ class Operand:
     columns: int
 
 
-Fold = Callable[[Operand, str, str, int, int], None]
+Fold = Callable[[Operand, str, str, str, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What is multiplied, and how it is cut: tiles of ``height`` rows and ``vectors`` vectors."""
+    """What is multiplied, and how it is cut: tiles of ``height`` rows and ``vectors`` vectors.
+
+    The multiply-adds limit any tile of a dozen vectors or more, so a shape is chosen that cuts
+    the result without remainder, where there is one.
+    """
 
     m: int
     n: int
@@ -40,6 +44,7 @@ class Shape:
     type: str
     by_columns: bool  # A lies by columns: its tiles are copied first
     packed: bool  # panels of B are copied first
+    threads: int = 1  # that share it, at most
 
     @property
     def lanes(self) -> int:
@@ -49,19 +54,24 @@ class Shape:
     def vectors(self) -> int:
         needed = -(-self.n // self.lanes)
         many = vector_registers() >= 32
-        most = (3 if self.by_columns else 4) if many else 2
-        return min(needed, most)
+        # A tile of A that is copied lies in one row: it can be high.
+        liked = ((2, 3) if self.by_columns else (4, 3, 2)) if many else (2,)
+        return next((v for v in liked if needed % v == 0), min(needed, liked[0]))
 
     @property
     def height(self) -> int:
+        """How many rows: as many as there are registers for, or a few less if the last tile then
+        repeats fewer rows. Beside its rows, a tile costs about half a row."""
         many = vector_registers() >= 32
-        if self.vectors < 3 and many:
-            most = (16 if self.vectors == 1 else 12) if self.by_columns else 8
-        elif self.vectors == 1:
-            most = 8
+        if many:
+            most = {1: 16, 2: 12, 3: 8, 4: 6}[self.vectors]
+            most = most if self.by_columns else min(most, 8)
         else:
-            most = (8 if many else 4) if self.by_columns else 6
-        return min(self.m, most)
+            most = 8 if self.vectors == 1 else 4 if self.by_columns else 6
+        rows = max(1, self.m // self.threads) if self.shared == "rows" else self.m
+        fewest = min(rows, most)
+        enough = range(fewest, min(fewest, max(most // 2, 3)) - 1, -1)
+        return min(enough, key=lambda height: -(-rows // height) * (height + 0.5))
 
     @property
     def width(self) -> int:
@@ -72,7 +82,8 @@ class Shape:
         return -(-self.n // self.width)
 
     def scratch(self, kept: bool = True) -> int:
-        """Elements of memory for copies, and for a tile of C where C itself is not kept."""
+        """Elements of memory for one thread's copies, and for a tile of C where C itself is not
+        kept."""
         a = (self.k + 2) * max(self.height, self.lanes) if self.by_columns else 0
         panels = self.panels if self.by_columns else 1
         c = 0 if kept else self.height * self.width
@@ -82,22 +93,25 @@ class Shape:
     def packs(self) -> bool:
         return self.packed or self.n % self.width != 0
 
-    def shared(self, threads: int) -> str:
-        """What threads share out: rows of C, or panels of its columns where there are too few
-        rows for each thread to copy all of B."""
-        few = self.m < (64 if self.packs else 8) * threads
-        return "panels" if few and not self.by_columns and self.panels >= threads else "rows"
+    @property
+    def shared(self) -> str:
+        """What threads share out: rows of C, panels of its columns where there are too few
+        rows for each thread to copy all of B, or "" with one thread."""
+        if self.threads == 1:
+            return ""
+        few = self.m < (64 if self.packs else 8) * self.threads
+        return "panels" if few and not self.by_columns and self.panels >= self.threads else "rows"
 
 
 def shape_of(
-    size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[int, int]
+    size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[int, int], threads: int = 1
 ) -> Shape:
     """How to cut a product of these sizes and strides (rows, columns)."""
     m, n, k = size
     by_columns = a[1] != 1 and k > 1
     item = 4 if type == "float" else 8
     conflicts = b[0] * item % 1024 == 0 and k > 64  # few sets of the cache would hold a column
-    return Shape(m, n, k, type, by_columns, packed=b[1] != 1 or conflicts)
+    return Shape(m, n, k, type, by_columns, b[1] != 1 or conflicts, threads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,24 +200,19 @@ class Tile:
 class Gemm:
     """Writes ``C = A B`` into a builder; ``scratch`` points at memory for copies.
 
-    Threads share out "rows" or "panels", from ``%first`` up to ``%last``; each makes copies of
-    its own. ``fold(tile of C, row, column, height, width)`` writes what is done with each tile;
-    if C is not ``kept``, that is all that becomes of it.
+    Threads share out rows or panels, from ``%first`` up to ``%last``; each makes copies of
+    its own. All tiles have the same height: where rows are left, the last one begins earlier
+    and computes a few of them again. ``fold(tile of C, row, column, height, width)`` writes what
+    is done with the new rows of each tile; if C is not ``kept``, that is all that becomes of it.
     """
 
     def __init__(
-        self,
-        b: Builder,
-        shape: Shape,
-        scratch: str,
-        shared: str = "",
-        fold: Fold | None = None,
-        kept: bool = True,
+        self, b: Builder, shape: Shape, scratch: str, fold: Fold | None = None, kept: bool = True
     ) -> None:
         self.b, self.s = b, shape
-        self.shared, self.fold, self.kept = shared, fold, kept
+        self.fold, self.kept = fold, kept
         size = shape.scratch(kept)
-        if shared:
+        if shape.shared:
             own = b.do(f"mul nuw nsw i64 %thread, {size}")
             scratch = b.do(f"getelementptr inbounds {shape.type}, ptr {scratch}, i64 {own}")
         self.item = shape.type
@@ -226,9 +235,9 @@ class Gemm:
         def one(first: str, width: int) -> None:
             panel = self._panel(b, first, width, self.panel)
 
-            def tile(row: str, height: int) -> None:
+            def tile(row: str, known: str) -> None:
                 rows = Operand(self.at(a.pointer, row, a.rows), a.rows, a.columns)
-                self._tile(rows, panel, c, row, first, height, width)
+                self._tile(rows, panel, c, row, known, first, width)
 
             self._rows(tile)
 
@@ -240,13 +249,13 @@ class Gemm:
         if s.packs:  # every thread for itself: it costs a few percent, a barrier as much
             self._columns(lambda first, width: self._panel(b, first, width, self._own(first)))
 
-        def one(row: str, height: int) -> None:
-            tile = self._copied_tile(a, row, height)
+        def one(row: str, known: str) -> None:
+            tile = self._copied_tile(a, row)
 
             def panel(first: str, width: int) -> None:
                 place = Operand(self._own(first), s.width, 1) if s.packs else Operand(
                     self.at(b.pointer, first), b.rows, 1)  # fmt: skip
-                self._tile(tile, place, c, row, first, height, width)
+                self._tile(tile, place, c, row, known, first, width)
 
             self._columns(panel)
 
@@ -259,48 +268,47 @@ class Gemm:
     # loops over tiles -----------------------------------------------------------------------
 
     def _columns(self, body: Callable[[str, int], object]) -> None:
-        whole, rest = divmod(self.s.n, self.s.width)
-        if self.shared == "panels":
-            stop = self.b.do(f"call i64 @llvm.umin.i64(i64 %last, i64 {whole})")
-            self._some("%first", stop, self.s.width, body)
+        """``body(first column, width)`` for each panel, or each of this thread's."""
+        b, (whole, rest) = self.b, divmod(self.s.n, self.s.width)
+        if self.s.shared == "panels":
+            stop = b.do(f"call i64 @llvm.umin.i64(i64 %last, i64 {whole})")
+            with when(b, b.do(f"icmp ult i64 %first, {stop}")), b.loop(stop, "%first") as i:
+                body(b.do(f"mul nuw nsw i64 {i}, {self.s.width}"), self.s.width)
             if rest:
                 # A thread without a panel may have %first = %last beyond this one.
-                start = self.b.do(f"call i64 @llvm.umax.i64(i64 %first, i64 {whole})")
-                with when(self.b, self.b.do(f"icmp ult i64 {start}, %last")):
+                start = b.do(f"call i64 @llvm.umax.i64(i64 %first, i64 {whole})")
+                with when(b, b.do(f"icmp ult i64 {start}, %last")):
                     body(str(whole * self.s.width), rest)
-        else:
-            self._cut(self.s.n, self.s.width, body)
-
-    def _rows(self, body: Callable[[str, int], object]) -> None:
-        if self.shared != "rows":
-            self._cut(self.s.m, self.s.height, body)
             return
-        b, first = self.b, "%first"
-        for height in sorted({self.s.height, min(self.s.height, 2), 1}, reverse=True):
-            rows = b.do(f"sub nuw nsw i64 %last, {first}")
-            tiles = b.do(f"udiv i64 {rows}, {height}")
-            self._some("0", tiles, height, body, first)
-            done = b.do(f"mul nuw nsw i64 {tiles}, {height}")
-            first = b.do(f"add nuw nsw i64 {first}, {done}")
-
-    def _some(
-        self, start: str, stop: str, part: int, body: Callable[[str, int], object], first: str = "0"
-    ) -> None:
-        """Parts number ``start`` up to ``stop``, which may be none, counted from ``first``."""
-        b = self.b
-        with when(b, b.do(f"icmp ult i64 {start}, {stop}")), b.loop(stop, start) as i:
-            place = b.do(f"mul nuw nsw i64 {i}, {part}")
-            body(b.do(f"add nuw nsw i64 {place}, {first}"), part)
-
-    def _cut(self, n: int, part: int, body: Callable[[str, int], object]) -> None:
-        whole, rest = divmod(n, part)
         if whole == 1:
-            body("0", part)
+            body("0", self.s.width)
         elif whole:
-            with self.b.loop(whole) as i:
-                body(self.b.do(f"mul nuw nsw i64 {i}, {part}"), part)
+            with b.loop(whole) as i:
+                body(b.do(f"mul nuw nsw i64 {i}, {self.s.width}"), self.s.width)
         if rest:
-            body(str(whole * part), rest)
+            body(str(whole * self.s.width), rest)
+
+    def _rows(self, body: Callable[[str, str], object]) -> None:
+        """``body(first row, how many of its rows are known)`` for each tile, or each of this
+        thread's."""
+        b, height = self.b, self.s.height
+        if self.s.shared != "rows":
+            tiles = -(-self.s.m // height)
+            if tiles == 1:
+                body("0", "0")
+                return
+            count, start, end = str(tiles), "0", str(self.s.m)
+        else:
+            start, end = "%first", "%last"
+            rows = b.do(f"sub nuw nsw i64 {end}, {start}")
+            more = b.do(f"add nuw nsw i64 {rows}, {height - 1}")
+            count = b.do(f"udiv i64 {more}, {height}")
+        latest = b.do(f"sub nsw i64 {end}, {height}")
+        with when(b, b.do(f"icmp ult i64 0, {count}")), b.loop(count) as i:
+            place = b.do(f"mul nuw nsw i64 {i}, {height}")
+            place = b.do(f"add nuw nsw i64 {place}, {start}")
+            row = b.do(f"call i64 @llvm.smin.i64(i64 {place}, i64 {latest})")
+            body(row, b.do(f"sub nuw nsw i64 {place}, {row}"))
 
     # copies -------------------------------------------------------------------------------
 
@@ -325,20 +333,21 @@ class Gemm:
                     self.store(self.item, "0.0", self.at(target, at))
         return Operand(place, s.width, 1)
 
-    def _copied_tile(self, a: Operand, row: str, height: int) -> Operand:
+    def _copied_tile(self, a: Operand, row: str) -> Operand:
         """Rows of A as [k][height]; ``a.rows`` is 1 where A lies by columns."""
-        source = self.at(a.pointer, row, a.rows)
+        source, height = self.at(a.pointer, row, a.rows), self.s.height
         with self.b.loop(self.s.k) as k:
-            column, target = self.at(source, k, a.columns), self.at(self.tile, k, self.s.height)
+            column, target = self.at(source, k, a.columns), self.at(self.tile, k, height)
             with self.b.loop(height) as i:
                 value = self.load(self.item, self.at(column, i, a.rows))
                 self.store(self.item, value, self.at(target, i))
-        return Operand(self.tile, 1, self.s.height)
+        return Operand(self.tile, 1, height)
 
     def _tile(
-        self, a: Operand, b: Operand, c: Operand, row: str, first: str, height: int, width: int
+        self, a: Operand, b: Operand, c: Operand, row: str, known: str, first: str, width: int
     ) -> None:
         """One tile of C, from its rows of A and its panel of B, and what becomes of it."""
+        height = self.s.height
         if self.kept:
             c = Operand(self.at2(c, row, first), c.rows, 1)
         else:
@@ -349,7 +358,10 @@ class Gemm:
         listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
         self.b.effect(f"call void @{tile.name}({listed})")
         if self.fold is not None:
-            self.fold(c, row, first, height, width)
+            new = Operand(self.at(c.pointer, known, c.rows), c.rows, 1)
+            start = self.b.do(f"add nuw nsw i64 {row}, {known}")
+            rows = self.b.do(f"sub nuw nsw i64 {height}, {known}")
+            self.fold(new, start, first, rows, width)
 
     # addresses ----------------------------------------------------------------------------
 

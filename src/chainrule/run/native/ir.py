@@ -20,6 +20,11 @@ LLVM_TYPES = {
     **{f"{sign}int{bits}": f"i{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
 
+UNROLLED = 128
+"""Loops longer than this are not unrolled: it costs compile time and gains nothing."""
+AS_IT_IS = ", !llvm.loop !5"
+"""Do not unroll this loop."""
+
 
 def register_type(dtype: np.dtype[Any]) -> str:
     """The LLVM type of a number of this dtype in a register."""
@@ -93,7 +98,10 @@ class Builder:
 
     @contextmanager
     def loop(self, count: int | str, start: int | str = 0, hint: str = "") -> Iterator[str]:
-        """A loop from ``start`` up to ``count``, which runs at least once: yields its variable."""
+        """A loop from ``start`` up to ``count``, which runs at least once: yields its variable.
+        LLVM need not look whether a long one should be unrolled."""
+        if not hint and (isinstance(count, str) or count > UNROLLED):
+            hint = AS_IT_IS
         self._count += 1
         n, before = self._count, self.block
         variable = f"%i{n}"

@@ -14,7 +14,7 @@ from chainrule.core.types import Shape
 from chainrule.run.native.affine import Affine
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.elementwise import ELEMENTWISE, select, truth
-from chainrule.run.native.ir import Builder, literal, memory_type, register_type
+from chainrule.run.native.ir import AS_IT_IS, Builder, literal, memory_type, register_type
 from chainrule.run.native.machine import vector_bytes
 from chainrule.run.native.nests import Load, Nest, Site, Sites, Value, gathered_rest
 from chainrule.run.native.reductions import STORES, combined, prefilled, start_of, words
@@ -24,8 +24,6 @@ BLOCK = 4096
 """Longer sums are added up block by block, so that rounding stays small."""
 SHORT = 48
 """Innermost loops shorter than this are vectorised with masks, or LLVM would not do it at all."""
-UNROLLED = 128
-"""Loops longer than this LLVM does not unroll whole."""
 
 
 @dataclass(eq=False)
@@ -159,7 +157,7 @@ class _Stage:
         if 4 <= n < SHORT and n % lanes:
             return ", !llvm.loop !0"
         stores = all(nest.mode == "store" for nest in self.nests)
-        return ", !llvm.loop !5" if stores and lanes <= n <= UNROLLED else ""
+        return AS_IT_IS if stores and n >= lanes else ""
 
     def _lanes(self, depth: int, summed: Sequence[Nest], start: str, n: int) -> None:
         """Part of a loop whose sums are kept in lanes that LLVM makes a vector of.

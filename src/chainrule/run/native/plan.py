@@ -287,7 +287,7 @@ class _Planner:
             if reader < 0 or not isinstance(group, Group) or not self._folds(step, group):
                 continue
             kept = bool(later) or result.place != "arena" or result.carried is not None
-            self.steps[reader] = step.folded(group.stages[0], group.reads, kept, self.threads)
+            self.steps[reader] = step.folded(group.stages[0], group.reads, kept)
             gone.add(i)
         self.steps = [step for i, step in enumerate(self.steps) if i not in gone]
 

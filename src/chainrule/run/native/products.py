@@ -10,9 +10,6 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
-
-import numpy as np
 
 from chainrule.core.graph import Node
 from chainrule.core.types import array_type
@@ -49,7 +46,8 @@ class Matrix:
 class Product:
     """``out = left @ right`` for every entry of a batch: sizes m, n, k.
 
-    ``shared`` says what threads share out: rows of the result, panels of its columns, or "".
+    ``threads`` say how many share it out at most, ``shared`` what: rows of the result, panels
+    of its columns, or "".
     ``nests`` are loops over the result that run over each tile of it while that is near, and
     ``reads`` what they read; where nothing else needs the result, it is not ``kept``.
     """
@@ -60,6 +58,7 @@ class Product:
     size: tuple[int, int, int]
     batch: tuple[int, ...]
     scratch: Buffer
+    threads: int = 1
     shared: str = ""
     nests: tuple[Nest, ...] = ()
     reads: frozenset[Buffer] = frozenset()
@@ -76,13 +75,11 @@ class Product:
         reads = self.reads - {self.out.buffer}
         return {*self.buffers, *reads, *(nest.out for nest in self.nests)}
 
-    def folded(
-        self, nests: Sequence[Nest], reads: set[Buffer], kept: bool, threads: int
-    ) -> Product:
+    def folded(self, nests: Sequence[Nest], reads: set[Buffer], kept: bool) -> Product:
         """This product with loops over its result, if they go by its rows and columns."""
         cut = _cut(self)
         assert cut is not None
-        scratch = _scratch(cut, self.scratch.type.dtype, threads, kept)
+        scratch = _scratch(cut, kept)
         return replace(self, nests=tuple(nests), reads=frozenset(reads), kept=kept, scratch=scratch)
 
     @property
@@ -138,7 +135,7 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     assert b is not None
     assert c is not None
     empty = Buffer(array_type((0,), node.type.dtype), "arena")
-    found = Product(a, b, c, (m, n, k), tuple(lengths[label] for label in batch), empty)
+    found = Product(a, b, c, (m, n, k), tuple(lengths[label] for label in batch), empty, threads)
     if not _fits(found):
         return None
     found = _turned(found)
@@ -147,13 +144,13 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     cut = _cut(found)
     if cut is None:
         return found
-    scratch = _scratch(cut, node.type.dtype, threads)
-    return replace(found, scratch=scratch, shared=cut.shared(threads) if threads > 1 else "")
+    return replace(found, scratch=_scratch(cut), shared=cut.shared)
 
 
-def _scratch(cut: gemm.Shape, dtype: np.dtype[Any], threads: int, kept: bool = True) -> Buffer:
+def _scratch(cut: gemm.Shape, kept: bool = True) -> Buffer:
     """Memory for the copies that each thread makes."""
-    return Buffer(array_type((cut.scratch(kept) * threads,), dtype), "arena")
+    dtype = "float32" if cut.type == "float" else "float64"
+    return Buffer(array_type((cut.scratch(kept) * cut.threads,), dtype), "arena")
 
 
 def _turned(p: Product) -> Product:
@@ -179,7 +176,7 @@ def _cut(p: Product) -> gemm.Shape | None:
         return None
     dtype = p.out.buffer.type.dtype
     left, right = ((x.rows, x.columns) for x in (p.left, p.right))
-    cut = gemm.shape_of(p.size, memory_type(dtype), left, right)
+    cut = gemm.shape_of(p.size, memory_type(dtype), left, right, p.threads)
     large = p.size[1] * p.size[2] * dtype.itemsize > COPIED
     return None if cut.by_columns and large else cut
 
@@ -203,7 +200,7 @@ def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Funct
 
     folds: dict[str, str] = {}
 
-    def fold(tile: gemm.Operand, row: str, column: str, height: int, width: int) -> None:
+    def fold(tile: gemm.Operand, row: str, column: str, height: str, width: int) -> None:
         name, text, buffers, needs = loops_over(width)
         folds[name] = text
         b.needs |= needs
@@ -214,7 +211,7 @@ def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Funct
 
     for buffer in p.buffers:
         pointer(buffer)
-    writer = gemm.Gemm(b, cut, pointer(p.scratch), p.shared, fold if p.nests else None, p.kept)
+    writer = gemm.Gemm(b, cut, pointer(p.scratch), fold if p.nests else None, p.kept)
 
     def nested(level: int, entry: list[str]) -> None:
         if level < len(p.batch):

@@ -29,17 +29,15 @@ def available() -> int:
 
 
 def share(b: Builder, n: int) -> tuple[str, str]:
-    """The part ``first``, ``last`` of n rows that thread ``%thread`` of ``%threads`` takes.
+    """The part ``first``, ``last`` of n rows that thread ``%thread`` of ``%threads`` takes: at
+    least ``n // threads``.
 
     All steps over n rows are cut alike, so that what a thread reads in one is often what it
     wrote itself in another.
     """
-    more = b.do(f"add nuw nsw i64 %threads, {n - 1}")
-    rows = b.do(f"udiv i64 {more}, %threads")
-    start = b.do(f"mul nuw nsw i64 %thread, {rows}")
-    first = b.do(f"call i64 @llvm.umin.i64(i64 {start}, i64 {n})")
-    stop = b.do(f"add nuw nsw i64 {first}, {rows}")
-    return first, b.do(f"call i64 @llvm.umin.i64(i64 {stop}, i64 {n})")
+    after = b.do("add nuw nsw i64 %thread, 1")
+    rows = [b.do(f"mul nuw nsw i64 {thread}, {n}") for thread in ("%thread", after)]
+    return b.do(f"udiv i64 {rows[0]}, %threads"), b.do(f"udiv i64 {rows[1]}, %threads")
 
 
 @contextmanager
