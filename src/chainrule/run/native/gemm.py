@@ -109,8 +109,9 @@ def shape_of(
     """How to cut a product of these sizes and strides (rows, columns)."""
     m, n, k = size
     by_columns = a[1] != 1 and k > 1
-    item = 4 if type == "float" else 8
-    conflicts = b[0] * item % 1024 == 0 and k > 64  # few sets of the cache would hold a column
+    row = b[0] * (4 if type == "float" else 8)
+    # Few sets of a cache would hold a column: a copy is worth it where the cache is full anyway.
+    conflicts = row % 1024 == 0 and k > 64 and (row >= 2**14 or k * row >= 2**22)
     return Shape(m, n, k, type, by_columns, b[1] != 1 or conflicts, threads)
 
 
@@ -204,13 +205,20 @@ class Gemm:
     its own. All tiles have the same height: where rows are left, the last one begins earlier
     and computes a few of them again. ``fold(tile of C, row, column, height, width)`` writes what
     is done with the new rows of each tile; if C is not ``kept``, that is all that becomes of it.
+    ``ahead(row, column, width)`` writes what is done before a tile is computed.
     """
 
     def __init__(
-        self, b: Builder, shape: Shape, scratch: str, fold: Fold | None = None, kept: bool = True
+        self,
+        b: Builder,
+        shape: Shape,
+        scratch: str,
+        fold: Fold | None = None,
+        kept: bool = True,
+        ahead: Callable[[str, str, int], None] | None = None,
     ) -> None:
         self.b, self.s = b, shape
-        self.fold, self.kept = fold, kept
+        self.fold, self.kept, self.ahead = fold, kept, ahead
         size = shape.scratch(kept)
         if shape.shared:
             own = b.do(f"mul nuw nsw i64 %thread, {size}")
@@ -354,6 +362,8 @@ class Gemm:
             c = Operand(self.result, self.s.width, 1)
         tile = Tile(self.item, self.s.lanes, height, width, a.rows if a.rows == 1 else 0, a.columns)
         self.tiles[tile.name] = tile
+        if self.ahead is not None:
+            self.ahead(row, first, width)
         numbers = (a.rows, b.rows, c.rows, self.s.k)
         listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
         self.b.effect(f"call void @{tile.name}({listed})")

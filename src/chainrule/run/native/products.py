@@ -16,6 +16,7 @@ from chainrule.core.types import array_type
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native import gemm
 from chainrule.run.native.affine import Affine, variables
+from chainrule.run.native.ahead import ask_rows, beside
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.ir import Builder, memory_type
 from chainrule.run.native.loops import Function, tile_function
@@ -209,9 +210,20 @@ def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Funct
         listed = [*places, *numbers, *(f"ptr {pointer(x)}" for x in buffers)]
         b.effect(f"call void @{name}({', '.join(listed)})")
 
+    far = beside(p, memory)
+
+    def ahead(row: str, column: str, width: int) -> None:
+        n, item = p.size[1], p.out.buffer.type.dtype.itemsize
+        at = b.do(f"add nuw nsw i64 {b.do(f'mul nuw nsw i64 {row}, {n}')}, {column}")
+        for buffer in far:
+            place = b.do(f"getelementptr inbounds {cut.type}, ptr {pointer(buffer)}, i64 {at}")
+            ask_rows(b, place, cut.height, width * item, n * item)
+
     for buffer in p.buffers:
         pointer(buffer)
-    writer = gemm.Gemm(b, cut, pointer(p.scratch), fold if p.nests else None, p.kept)
+    writer = gemm.Gemm(
+        b, cut, pointer(p.scratch), fold if p.nests else None, p.kept, ahead if far else None
+    )
 
     def nested(level: int, entry: list[str]) -> None:
         if level < len(p.batch):
