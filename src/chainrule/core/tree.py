@@ -72,6 +72,11 @@ NONE = TreeDef("none")
 _leaf_types: set[type] = set()
 """Types that were seen to be leaves: whether one is depends on its type alone."""
 
+_orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+"""Keys of dicts that were seen, in order."""
+ORDERS = 1000
+"""How many of them are remembered."""
+
 
 def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
     kind: Any = type(tree)
@@ -80,8 +85,7 @@ def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
     if kind is tuple or kind is list:
         return kind, tuple(range(len(tree))), tree
     if kind is dict:
-        plain = set(map(type, tree)) == {str}
-        keys = tuple(sorted(tree, key=None if plain else _typed))
+        keys = _order(tree)
         return dict, keys, [tree[key] for key in keys]
     if isinstance(tree, tuple) and hasattr(kind, "_fields"):
         return kind, tuple(kind._fields), tree
@@ -92,6 +96,18 @@ def _children(tree: Any) -> tuple[Any, tuple[Any, ...], Sequence[Any]] | None:
             return kind, tuple(fields), [getattr(tree, name) for name in fields]
     _leaf_types.add(kind)
     return None
+
+
+def _order(tree: dict[Any, Any]) -> tuple[Any, ...]:
+    """The keys of a dict in order."""
+    given = tuple(tree)
+    keys = _orders.get(given)
+    if keys is None:
+        plain = all(type(key) is str for key in given)
+        keys = tuple(sorted(given, key=None if plain else _typed))
+        if plain and len(_orders) < ORDERS:  # 1, 1.0 and True would be one
+            _orders[given] = keys
+    return keys
 
 
 def _typed(key: Any) -> tuple[str, Any]:
@@ -114,6 +130,27 @@ def _flatten(tree: Any, leaves: list[Any]) -> TreeDef:
     kind, keys, parts = found
     children = tuple([_flatten(part, leaves) for part in parts])
     return TreeDef(kind, () if kind in (list, tuple) else keys, children)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """The leaves of a tree, left to right: ``flatten`` for those who know its shape."""
+    found: list[Any] = []
+    _collect(tree, found)
+    return found
+
+
+def _collect(tree: Any, found: list[Any]) -> None:
+    kind = type(tree)
+    if kind in _leaf_types:
+        found.append(tree)
+    elif kind is dict:
+        for key in _order(tree):
+            _collect(tree[key], found)
+    elif kind is list or kind is tuple:
+        for part in tree:
+            _collect(part, found)
+    else:
+        _flatten(tree, found)
 
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[str, Any]], TreeDef]:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.tree import flatten
+from chainrule.core.tree import leaves
 from chainrule.core.types import ArrayType
 from chainrule.errors import DataError
 from chainrule.nn import Loss
@@ -27,7 +27,9 @@ Tree = Any
 Metric = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 TILE = 256
 FEW = 8
-"""Rows of the small tile, in machine code."""
+"""So many rows take small tiles, in machine code."""
+SMALL = 2
+"""Rows of a small tile: one alone would be a vector, whose products add up in another order."""
 
 
 class Tiles:
@@ -44,20 +46,21 @@ class Tiles:
     def __call__(self, constants: Tree, *arrays: np.ndarray) -> np.ndarray:
         rows = len(arrays[0])
         whole = rows - rows % TILE
+        if whole == rows and rows:
+            return self._run(TILE, constants, arrays)
         parts = [self._run(TILE, constants, [x[:whole] for x in arrays])] if whole else []
-        if whole < rows or not rows:
-            rest = [x[whole:] for x in arrays]
-            few = rows - whole <= FEW and self._loop(FEW, constants, arrays) is not None
-            tile = FEW if few else TILE
-            parts.append(self._run(tile, constants, [_filled(x, tile) for x in rest]))
-        return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
+        tile = TILE
+        if rows - whole <= FEW and self._loop(SMALL, constants, arrays) is not None:
+            tile = SMALL
+        parts.append(self._run(tile, constants, [_filled(x[whole:], tile) for x in arrays]))
+        return np.concatenate(parts)[:rows] if whole else parts[0][:rows]
 
     def _run(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> np.ndarray:
         """All tiles of arrays that are whole ones."""
         tiles = [x.reshape(-1, tile, *x.shape[1:]) for x in arrays]
         loop = self._loop(tile, constants, arrays)
         if loop is not None:
-            ((found,), _) = loop([], tiles, flatten(constants)[0])
+            ((found,), _) = loop([], tiles, leaves(constants))
         else:
             run = self._compiled(constants, [x[0] for x in tiles])
             found = np.array([run(constants, *rows) for rows in zip(*tiles, strict=True)])
@@ -196,13 +199,13 @@ def quiet() -> np.errstate:
 
 def dtype_of(params: Tree) -> np.dtype[Any]:
     """The dtype a network computes in: that of its first parameter."""
-    return np.asarray(flatten(params)[0][0]).dtype
+    return np.asarray(leaves(params)[0]).dtype
 
 
 def _filled(rows: np.ndarray, tile: int) -> np.ndarray:
-    """A tile of exactly ``tile`` rows; the last row is repeated to fill it."""
-    missing = tile - len(rows)
-    if not missing:
-        return rows
-    last = rows[-1:] if len(rows) else np.zeros((1, *rows.shape[1:]), rows.dtype)
-    return np.concatenate([rows, np.repeat(last, missing, axis=0)])
+    """These rows and as many more as fill tiles: the last one again."""
+    count = max(-(-len(rows) // tile), 1) * tile
+    filled = np.empty((count, *rows.shape[1:]), rows.dtype)
+    filled[: len(rows)] = rows
+    filled[len(rows) :] = rows[-1] if len(rows) else 0
+    return filled

@@ -123,7 +123,10 @@ def _product(node: Node, out: Buffer) -> Nest:
     x, y = node.inputs
     lengths = dict(zip(left + right, x.type.shape + y.type.shape, strict=True))
     summed = "".join(c for c in left if c in right and c not in result)
-    inner = _innermost(left if x.type.size >= y.type.size else right, result, lengths)
+    # In which order a row is added up must not depend on how many rows there are.
+    rows = any(lengths[c] > 1 for c in left if c in result and c not in right)
+    larger = left if rows or x.type.size >= y.type.size else right
+    inner = _innermost(larger, result, lengths)
     if inner in result:
         labels = result.replace(inner, "") + summed + inner
     else:

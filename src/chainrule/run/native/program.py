@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -13,7 +14,7 @@ from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
 from chainrule.run.native import arena, cache, machine, module, plan
 from chainrule.run.native.plan import CallOut, Plan, Repeat
-from chainrule.run.native.team import Team
+from chainrule.run.native.team import Team, counted
 from chainrule.run.native.threads import available
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
@@ -111,6 +112,11 @@ class Frame:
         return value
 
 
+def _in_order(x: np.ndarray) -> np.ndarray:
+    """An array as machine code reads it."""
+    return x if x.flags.c_contiguous and x.flags.aligned else np.require(x, requirements=["C", "A"])
+
+
 def _aligned(size: int) -> np.ndarray:
     """Bytes that start at a multiple of the arena's alignment."""
     whole = np.empty(size + arena.ALIGNMENT, np.uint8)
@@ -148,6 +154,9 @@ class Code:
                 point at, which each thread holds on to. control: a line for each thread's flag,
                 and one for the barriers.
         """
+        if self.plan.threads == 1:
+            with counted(1):
+                return bool(self.entry(*given, 0, steps, 0, 1)) or bool(control[0])
         line = module.LINE // control.itemsize
 
         def share(
@@ -212,6 +221,17 @@ class Program:
         return results
 
 
+class Room:
+    """Memory of one call of a loop: the arena, and what threads tell one another; with their
+    addresses."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.memory = _aligned(plan.arena)
+        self.control = _aligned((plan.threads + 1) * module.LINE).view(np.int64)
+        self.control[:] = 0
+        self.arena, self.flags = self.memory.ctypes.data, self.control.ctypes.data
+
+
 class Loop:
     """Machine code that runs a graph again and again, the carry being updated in place.
 
@@ -223,9 +243,9 @@ class Loop:
     def __init__(self, graph: Graph, repeat: Repeat, threads: int | None = None) -> None:
         self.code = Code(graph, repeat, threads)
         self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
-        self.rooms: list[
-            tuple[np.ndarray, np.ndarray]
-        ] = []  # arenas and controls, to be used again
+        self.rooms: list[Room] = []  # to be used again
+        # The constants of the last call, and their addresses: most calls have the same.
+        self.known: tuple[Sequence[np.ndarray], list[int]] | None = None
 
     @property
     def arena(self) -> int:
@@ -240,26 +260,40 @@ class Loop:
     ) -> tuple[list[np.ndarray], list[np.ndarray]]:
         steps, code = len(xs[0]), self.code
         new = [np.array(value, order="C") for value in carry]
-        fixed = [np.require(x, requirements=["C", "A"]) for x in (*xs, *constants)]
+        taken = [_in_order(x) for x in xs]
         ys = [np.empty((steps, *type.shape), type.dtype) for type in self.ys]
         if not steps:
             return ys, new
-        arrays = [*new, *fixed, *(value for _, value in code.captured), *ys]
-        table = np.array([a.ctypes.data for a in arrays], np.int64)
-        memory, control = self._room()
-        first = table.ctypes.data
-        outputs = first + 8 * (len(arrays) - len(ys))
-        given = (memory.ctypes.data, first, outputs, control.ctypes.data, code.calls.pointer)
-        if code.run(given, (arrays, memory, table), control, steps):
+        fixed, places = self._fixed(constants)
+        moving = [array.ctypes.data for array in (*new, *taken)]
+        table = [*moving, *places, *(array.ctypes.data for array in ys)]
+        pointers = (ctypes.c_int64 * len(table))(*table)
+        room = self._room()
+        first = ctypes.addressof(pointers)
+        outputs = first + 8 * (len(table) - len(ys))
+        given = (room.arena, first, outputs, room.flags, code.calls.pointer)
+        if code.run(given, (new, taken, fixed, ys, room, pointers), room.control, steps):
             code.fail()
-        self.rooms.append((memory, control))
+        self.rooms.append(room)
         return ys, new
 
-    def _room(self) -> tuple[np.ndarray, np.ndarray]:
-        """The memory of a call: arena and control."""
+    def _fixed(self, constants: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], list[int]]:
+        """What every step reads, captures among it, and where it lies."""
+        known = self.known
+        if (
+            known
+            and len(known[0]) == len(constants)
+            and all(map(operator.is_, known[0], constants))
+        ):
+            return known
+        arrays = [_in_order(x) for x in constants]
+        places = [x.ctypes.data for x in (*arrays, *(value for _, value in self.code.captured))]
+        if all(map(operator.is_, arrays, constants)):
+            self.known = arrays, places  # not of copies: what they were made of may change
+        return arrays, places
+
+    def _room(self) -> Room:
         try:
             return self.rooms.pop()
         except IndexError:  # none yet, or all are in use
-            control = _aligned((self.code.plan.threads + 1) * module.LINE).view(np.int64)
-            control[:] = 0
-            return _aligned(self.code.plan.arena), control
+            return Room(self.code.plan)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from chainrule.run.native.threads import available
@@ -24,16 +23,21 @@ _lock = threading.Lock()
 _running = 0  # threads of this process that run programs now
 
 
-@contextmanager
-def _counted(threads: int) -> Iterator[None]:
-    global _running
-    with _lock:
-        _running += threads
-    try:
-        yield
-    finally:
+class counted:
+    """While it is entered, so many threads of this process run programs."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def __enter__(self) -> None:
+        global _running
         with _lock:
-            _running -= threads
+            _running += self.threads
+
+    def __exit__(self, *_: object) -> None:
+        global _running
+        with _lock:
+            _running -= self.threads
 
 
 class Team:
@@ -117,14 +121,14 @@ def _together(
 ) -> int:
     barrier(0)
     if threads == 1:
-        with _counted(1):
+        with counted(1):
             return share(0, 1, start, stop)
     helpers = [
         threading.Thread(target=share, args=(i, threads, start, stop), daemon=True)
         for i in range(1, threads)
     ]
     began = False
-    with _counted(threads):
+    with counted(threads):
         try:
             for helper in helpers:
                 helper.start()
