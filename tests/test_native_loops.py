@@ -305,3 +305,23 @@ def test_a_loss_that_diverges_is_reported_at_the_same_step_with_the_same_network
     assert str(found[0]) == str(found[1])
     for p, q in zip(*(flatten(e.result.params)[0] for e in found), strict=True):
         np.testing.assert_allclose(q, p, rtol=1e-6)
+
+
+def test_constants_may_change_between_calls() -> None:
+    x, scale = np.arange(6.0).reshape(3, 2), np.ones(2)
+    twice = np.ones((2, 4))[:, ::2]  # not contiguous: copied for each call
+    graph = optimise(record(lambda c, x, k: (x * k[0] + k[1], c), (), x[0], [scale, twice]).graph)
+    run = native.repeat(graph, 0, 1, 1)
+    for factor in (1.0, 3.0, 5.0):
+        scale[:], twice[:] = factor, -factor
+        for constants in ([scale, twice], [scale, twice.copy()], [scale + 1, twice]):
+            ((found,), _) = run([], [x], constants)
+            np.testing.assert_array_equal(found, x[:, None] * constants[0] + constants[1])
+
+
+def test_a_captured_array_serves_a_loop_without_constants() -> None:
+    captured, x = np.arange(40.0), np.ones((2, 40))
+    graph = optimise(record(lambda c, x, k: (x + captured, c), (), x[0], ()).graph)
+    run = native.repeat(graph, 0, 1, 1)
+    for _ in range(2):
+        np.testing.assert_array_equal(run([], [x], [])[0][0], x + captured)
