@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.util
+import platform
+import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +28,15 @@ EXECUTORS = {"numpy": "chainrule.run.interpreter", "native": "chainrule.run.nati
 @functools.cache
 def default_executor() -> str:
     """The name of the executor that serves where none is named: machine code, where llvmlite
-    is installed."""
-    return "native" if importlib.util.find_spec("llvmlite") else "numpy"
+    is installed and a small program runs."""
+    if not importlib.util.find_spec("llvmlite"):
+        return "numpy"
+    if (sys.platform, platform.machine()) == ("linux", "x86_64"):
+        return "native"  # always works: not worth the time to try
+    why = importlib.import_module("chainrule.run.native.machine").trouble()
+    if why:
+        warnings.warn(f"no machine code on this computer, NumPy serves: {why}", stacklevel=2)
+    return "numpy" if why else "native"
 
 
 def executor_named(name: str | None) -> Any:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chainrule.run.native.ir import Builder, literal
+from chainrule.run.native.machine import has_fma
 
 
 class Float:
@@ -133,3 +134,20 @@ class Float:
         shifted = self.b.do(f"shl {self.bits} {k}, {self.mantissa}")
         m = self.from_bits(self.b.do(f"sub {self.bits} {bits}, {shifted}"))
         return self.b.do(f"sitofp {self.bits} {k} to {self.type}"), m
+
+
+def multiply_add(
+    b: Builder, type: str, x: str, z: str, a: str, lanes: int = 1, name: str = ""
+) -> str:
+    """``x * z + a`` of one number or of a vector: one instruction, or two where the machine has
+    none that rounds once."""
+    name = name or b.name()
+    short = "f32" if type == "float" else "f64"
+    if lanes > 1:
+        type, short = f"<{lanes} x {type}>", f"v{lanes}{short}"
+    if has_fma():
+        b.effect(f"{name} = call {type} @llvm.fma.{short}({type} {x}, {type} {z}, {type} {a})")
+    else:
+        b.effect(f"{name}.product = fmul {type} {x}, {z}")
+        b.effect(f"{name} = fadd {type} {name}.product, {a}")
+    return name

@@ -28,8 +28,8 @@ SPECIAL = {
 }  # fmt: skip
 """Primitives that SciPy has as functions of one number each (``scipy.special.cython_special``),
 the very functions that it applies to arrays, and SciPy's names for them."""
-RUNTIME = ("memset", "memcpy", "memmove", "fma", "fmaf")
-"""What LLVM itself may call."""
+RUNTIME = ("memset", "memcpy", "memmove", "fma", "fmaf", "bzero", "memset_pattern16", "__chkstk")
+"""What LLVM itself may call; the last three on macOS and Windows only."""
 
 
 def declaration(name: str) -> str:
@@ -57,6 +57,9 @@ def address_of(name: str) -> int | None:
         library = ctypes.windll.kernel32 if sys.platform == "win32" else _c_library()  # type: ignore[attr-defined]
         function = library.SwitchToThread if sys.platform == "win32" else library.sched_yield
         return ctypes.cast(function, ctypes.c_void_p).value
+    if name == "__chkstk":
+        windows = sys.platform == "win32"
+        return _address(ctypes.windll.ntdll, name) if windows else None  # type: ignore[attr-defined]
     if name in BLAS:
         blas = importlib.import_module("scipy.linalg.cython_blas")
         return _pointer(blas.__pyx_capi__[name])
@@ -64,7 +67,11 @@ def address_of(name: str) -> int | None:
         _, function, type = name.split(".")
         return special(function, type)
     known = name if name in RUNTIME or name not in _C_SYMBOLS else c_name(name)
-    function = getattr(_c_library(), known, None)
+    return _address(_c_library(), known) or _address(_c_library(), f"_{known}")  # as in Windows
+
+
+def _address(library: Any, name: str) -> int | None:
+    function = getattr(library, name, None)
     return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.core.graph import CONSTANT, Node
 from chainrule.core.types import Shape
 from chainrule.run.native.affine import Affine
+from chainrule.run.native.arithmetic import multiply_add
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.elementwise import ELEMENTWISE, select, truth
 from chainrule.run.native.ir import AS_IT_IS, Builder, literal, memory_type, register_type
@@ -379,11 +380,11 @@ class GroupWriter:
             self.combine(nest, stage.sums[nest][0], value)
 
     def _multiply_add(self, nest: Nest, place: str, x: str, z: str) -> None:
-        """One step of a sum of products, rounded once: by an instruction, since where LLVM may
-        contract as it likes, a number's bits depend on the loops around it."""
+        """One step of a sum of products: by an instruction, since where LLVM may contract as it
+        likes, a number's bits depend on the loops around it."""
         dtype = nest.out.type.dtype
         old = self.b.load(dtype, place)
-        new = self.b.intrinsic("fma", register_type(dtype), x, z, old)
+        new = multiply_add(self.b, register_type(dtype), x, z, old)
         self.b.store(dtype, new, place)
 
     def _argument(

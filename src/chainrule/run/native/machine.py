@@ -6,6 +6,7 @@ it, so that an object from the disk works in any later process.
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import sys
 import threading
@@ -26,8 +27,11 @@ def _target() -> Any:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
-    machine = llvm.Target.from_default_triple().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=_features(), opt=2, reloc="pic", codemodel="default"
+    target = llvm.Target.from_triple(llvm.get_default_triple())
+    # Windows maps libraries farther away than a small model's addresses reach.
+    model = "large" if "windows" in llvm.get_default_triple() else "default"
+    machine = target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=2, reloc="pic", codemodel=model
     )
     machine.set_asm_verbosity(False)
     return machine
@@ -35,8 +39,9 @@ def _target() -> Any:
 
 @functools.cache
 def _features() -> str:
+    features = llvm.get_host_cpu_features().flatten()
     # LLVM splits 512-bit vectors on some machines that handle them well.
-    return llvm.get_host_cpu_features().flatten() + ",-prefer-256-bit"
+    return features + ",-prefer-256-bit" if is_x86() else features
 
 
 @functools.cache
@@ -50,6 +55,13 @@ def vector_bytes() -> int:
 def vector_registers() -> int:
     """How many vectors the machine holds in registers."""
     return 32 if vector_bytes() == 64 or not is_x86() else 16
+
+
+@functools.cache
+def has_fma() -> bool:
+    """Whether there is an instruction that multiplies, adds and rounds once; in its place, C's
+    function takes fifty times as long."""
+    return not is_x86() or bool(llvm.get_host_cpu_features().get("fma"))
 
 
 @functools.cache
@@ -124,3 +136,24 @@ class Library:
 
     def address(self, name: str) -> int:
         return self._tracker[name]
+
+
+PROBE = """declare i32 @cr_yield()
+
+define double @probe(double %x) {
+  %y = fmul double %x, 0x3FF4000000000000
+  %ignored = call i32 @cr_yield()
+  ret double %y
+}"""
+
+
+@functools.cache
+def trouble() -> str:
+    """Why machine code can't be made or run here; "" where it can."""
+    try:
+        library = Library(assemble(PROBE), ["probe"], ["cr_yield"])
+        function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(library.address("probe"))
+        found = function(2.0)
+    except Exception as error:  # of LLVM, of the system's linker, of its rules for memory
+        return f"{type(error).__name__}: {error}"
+    return "" if found == 2.5 else f"2 * 1.25 came out as {found}"

@@ -59,7 +59,7 @@ def barrier(pause: str) -> str:
     return f"""
 declare i32 @cr_yield()
 
-define internal void @barrier(ptr %arrived, ptr %mine, i64 %threads) noinline {{
+define internal void @barrier(ptr %arrived, ptr %mine, i64 %threads) noinline nounwind {{
 entry:
   %old = load i64, ptr %mine
   %goal = add i64 %old, %threads
