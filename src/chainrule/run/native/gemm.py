@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chainrule.run.native.arithmetic import multiply_add
 from chainrule.run.native.ir import Builder
 from chainrule.run.native.machine import vector_bytes, vector_registers
 from chainrule.run.native.threads import when
@@ -139,7 +140,6 @@ class Tile:
         """The definition."""
         b, vector = Builder(), f"<{self.lanes} x {self.type}>"
         align = 4 if self.type == "float" else 8
-        short = "f32" if self.type == "float" else "f64"
         counts = [self.lanes] * (self.width // self.lanes)
         if self.width % self.lanes:
             counts.append(self.width % self.lanes)
@@ -168,8 +168,7 @@ class Tile:
             mask = f"<{self.lanes} x i32> zeroinitializer"
             splat = b.do(f"shufflevector {vector} {one}, {vector} poison, {mask}")
             for name, part in zip(row_names, parts, strict=True):
-                b.effect(f"{name}.n = call {vector} @llvm.fma.v{self.lanes}{short}({vector} "
-                         f"{splat}, {vector} {part}, {vector} {name})")  # fmt: skip
+                multiply_add(b, self.type, splat, part, name, self.lanes, f"{name}.n")
         b.effect("%next = add nuw nsw i64 %i, 1")
         b.effect("%again = icmp ult i64 %next, %k")
         b.effect("br i1 %again, label %more, label %done, !llvm.loop !2")
@@ -205,20 +204,13 @@ class Gemm:
     its own. All tiles have the same height: where rows are left, the last one begins earlier
     and computes a few of them again. ``fold(tile of C, row, column, height, width)`` writes what
     is done with the new rows of each tile; if C is not ``kept``, that is all that becomes of it.
-    ``ahead(row, column, width)`` writes what is done before a tile is computed.
     """
 
     def __init__(
-        self,
-        b: Builder,
-        shape: Shape,
-        scratch: str,
-        fold: Fold | None = None,
-        kept: bool = True,
-        ahead: Callable[[str, str, int], None] | None = None,
+        self, b: Builder, shape: Shape, scratch: str, fold: Fold | None = None, kept: bool = True
     ) -> None:
         self.b, self.s = b, shape
-        self.fold, self.kept, self.ahead = fold, kept, ahead
+        self.fold, self.kept = fold, kept
         size = shape.scratch(kept)
         if shape.shared:
             own = b.do(f"mul nuw nsw i64 %thread, {size}")
@@ -362,8 +354,6 @@ class Gemm:
             c = Operand(self.result, self.s.width, 1)
         tile = Tile(self.item, self.s.lanes, height, width, a.rows if a.rows == 1 else 0, a.columns)
         self.tiles[tile.name] = tile
-        if self.ahead is not None:
-            self.ahead(row, first, width)
         numbers = (a.rows, b.rows, c.rows, self.s.k)
         listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
         self.b.effect(f"call void @{tile.name}({listed})")

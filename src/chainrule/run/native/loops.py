@@ -15,7 +15,14 @@ from chainrule.run.native.affine import Affine
 from chainrule.run.native.arithmetic import multiply_add
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.elementwise import ELEMENTWISE, select, truth
-from chainrule.run.native.ir import AS_IT_IS, Builder, literal, memory_type, register_type
+from chainrule.run.native.ir import (
+    AS_IT_IS,
+    UNROLLED,
+    Builder,
+    literal,
+    memory_type,
+    register_type,
+)
 from chainrule.run.native.machine import vector_bytes
 from chainrule.run.native.nests import Load, Nest, Site, Sites, Value, gathered_rest
 from chainrule.run.native.reductions import STORES, combined, prefilled, start_of, words
@@ -33,7 +40,9 @@ class Function:
     rows threads share out in it, 0 where the first one does it alone, and definitions of its
     own helpers by name.
 
-    Where they share, parameters ``%first`` and ``%last`` say which rows are this thread's.
+    Where they share, parameters ``%first`` and ``%last`` say which rows are this thread's. With
+    ``numbers`` they count numbers, so many to a row, or so many in all where nothing is shared:
+    such a function serves arrays of any size.
     """
 
     body: str
@@ -41,6 +50,7 @@ class Function:
     needs: set[str]
     shares: int
     helpers: dict[str, str] = field(default_factory=dict)
+    numbers: int = 0
 
 
 class _Stage:
@@ -68,15 +78,27 @@ class _Stage:
             self.split = next(i for i, run in enumerate(self.runs) if run[0] == axis)
             self.unit = self.extents[self.split] // self.space[axis]
 
+    @property
+    def numbers(self) -> int:
+        """For one long loop that stores numbers one after another: how many to a row that
+        threads share, or in all. 0 for other loops."""
+        if len(self.runs) != 1 or self.extents[0] <= UNROLLED:
+            return 0
+        if any(nest.mode != "store" for nest in self.nests):
+            return 0
+        return self.extents[0] if self.split is None else self.unit
+
     def factors(self, position: Affine) -> list[int]:
         return [position.factors[run[-1]] for run in self.runs]
 
-    def write(self) -> None:
-        """All loops of this stage."""
-        self.part = ("0", "")
-        if self.split is None:
+    def write(self, flat: bool = False) -> None:
+        """All loops of this stage; where they are ``flat``, over numbers %first up to %last."""
+        if not flat and self.split is None:
+            self.part = ("0", "")
             self._all()
             return
+        if flat:
+            self.split, self.unit = 0, 1
         self.part = self._scaled(("%first", "%last"), self.unit)
         with when(self.b, self.b.do(f"icmp ult i64 {self.part[0]}, {self.part[1]}")):
             self._all()
@@ -234,13 +256,16 @@ class GroupWriter:
         self.pointers: dict[Buffer, str] = {}
         self.variables: list[str] = []
         self.within: tuple[str, str] = ("", "")
-        for nests in stages:
-            _Stage(self, nests, axis).write()
+        made = [_Stage(self, nests, axis) for nests in stages]
+        self.numbers = made[0].numbers if len(made) == 1 else 0
+        for stage in made:
+            stage.write(flat=self.numbers > 0)
         if stages:
             self.b.effect("ret void")
 
     def function(self) -> Function:
-        return Function(self.b.text(), list(self.pointers), self.b.needs, self.shares)
+        text, pointers = self.b.text(), list(self.pointers)
+        return Function(text, pointers, self.b.needs, self.shares, numbers=self.numbers)
 
     def pointer(self, buffer: Buffer) -> str:
         return self.pointers.setdefault(buffer.alias or buffer, f"%p{len(self.pointers)}")

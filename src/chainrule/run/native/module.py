@@ -64,11 +64,13 @@ attributes #1 = { alwaysinline nounwind }
 
 
 class Call(NamedTuple):
-    """A step's function, the buffers it is given, and the rows that threads share out in it."""
+    """A step's function, the buffers it is given, the rows that threads share out in it, and how
+    many numbers it counts to each, or in all."""
 
     name: str
     buffers: list[Buffer]
     shares: int
+    numbers: int
 
 
 @dataclass(frozen=True)
@@ -183,10 +185,13 @@ class _Writer:
         ]
         text = f"({', '.join(parameters)}) #0 {{\n{made.body}\n}}"
         name = self.functions.setdefault(text, f"step{len(self.functions)}")
-        return Call(name, made.buffers, made.shares)
+        return Call(name, made.buffers, made.shares, made.numbers)
 
     def _emit(self, call: Call) -> None:
-        first, last = self._part(call.shares) if call.shares else ("0", "0")
+        first, last = self._part(call.shares) if call.shares else ("0", str(call.numbers))
+        if call.shares and call.numbers > 1:
+            first, last = (self.main.do(f"mul nuw nsw i64 {end}, {call.numbers}")
+                           for end in (first, last))  # fmt: skip
         arguments = ["ptr %own.flag", "i64 %thread", f"i64 {first}", f"i64 {last}"]
         arguments += [f"ptr {self._pointer(b)}" for b in call.buffers]
         self.main.effect(f"call void @{call.name}({', '.join(arguments)})")

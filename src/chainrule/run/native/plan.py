@@ -272,7 +272,7 @@ class _Planner:
 
     def _fold(self) -> None:
         """Let a product take in the loops that are the first to read its result, and go over
-        it by rows and columns: bias and activation, their derivatives, the optimiser's update."""
+        it by rows and columns: bias and activation, their derivatives."""
         uses: dict[Buffer, list[int]] = {}
         for i, step in enumerate(self.steps):
             for buffer in _touched(step):

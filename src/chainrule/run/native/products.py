@@ -16,7 +16,6 @@ from chainrule.core.types import array_type
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native import gemm
 from chainrule.run.native.affine import Affine, variables
-from chainrule.run.native.ahead import ask_rows, beside
 from chainrule.run.native.buffers import Buffer
 from chainrule.run.native.ir import Builder, memory_type
 from chainrule.run.native.loops import Function, tile_function
@@ -85,10 +84,19 @@ class Product:
 
     @property
     def tiled(self) -> bool:
-        """Whether kernels of ours leave the result tile by tile, in rows without gaps."""
+        """Whether kernels of ours leave the result tile by tile, in rows without gaps, so that it
+        pays to go on with each tile. It does not behind a weight gradient, whose tiles are narrow:
+        an optimiser's slots are read faster from end to end."""
         m, n, _ = self.size
+        cut = _cut(self)
         whole = self.out.rows == n and not self.out.offset and self.out.buffer.type.size == m * n
-        return _cut(self) is not None and whole and not self.batch and self.shared != "panels"
+        return (
+            cut is not None
+            and not cut.by_columns
+            and whole
+            and not self.batch
+            and self.shared != "panels"
+        )
 
     @property
     def shares(self) -> int:
@@ -210,20 +218,9 @@ def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Funct
         listed = [*places, *numbers, *(f"ptr {pointer(x)}" for x in buffers)]
         b.effect(f"call void @{name}({', '.join(listed)})")
 
-    far = beside(p, memory)
-
-    def ahead(row: str, column: str, width: int) -> None:
-        n, item = p.size[1], p.out.buffer.type.dtype.itemsize
-        at = b.do(f"add nuw nsw i64 {b.do(f'mul nuw nsw i64 {row}, {n}')}, {column}")
-        for buffer in far:
-            place = b.do(f"getelementptr inbounds {cut.type}, ptr {pointer(buffer)}, i64 {at}")
-            ask_rows(b, place, cut.height, width * item, n * item)
-
     for buffer in p.buffers:
         pointer(buffer)
-    writer = gemm.Gemm(
-        b, cut, pointer(p.scratch), fold if p.nests else None, p.kept, ahead if far else None
-    )
+    writer = gemm.Gemm(b, cut, pointer(p.scratch), fold if p.nests else None, p.kept)
 
     def nested(level: int, entry: list[str]) -> None:
         if level < len(p.batch):
