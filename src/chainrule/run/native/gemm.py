@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chainrule.run.native import copies
 from chainrule.run.native.arithmetic import multiply_add
 from chainrule.run.native.ir import Builder
 from chainrule.run.native.machine import vector_bytes, vector_registers
 from chainrule.run.native.threads import when
-from chainrule.run.native.transpose import write_transposed
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Gemm:
             own = b.do(f"mul nuw nsw i64 %thread, {size}")
             scratch = b.do(f"getelementptr inbounds {shape.type}, ptr {scratch}, i64 {own}")
         self.item = shape.type
-        self.tiles: dict[str, Tile] = {}
+        self.helpers: dict[str, str] = {}
         tile = (shape.k + 2) * max(shape.height, shape.lanes) if shape.by_columns else 0
         self.tile = scratch
         self.panel = self.at(scratch, str(tile)) if tile else scratch
@@ -318,30 +318,20 @@ class Gemm:
         if not s.packs:
             return Operand(self.at(b.pointer, first), b.rows, 1)
         source = self.at(b.pointer, first, b.columns)
-        if b.columns != 1 and b.rows == 1:
-            write_transposed(self.b, s.type, s.lanes, source, b.columns, place, s.width, width, s.k)
-            return Operand(place, s.width, 1)
-        with self.b.loop(s.k) as k:
-            row, target = self.at(source, k, b.rows), self.at(place, k, s.width)
-            with self.b.loop(width) as j:
-                value = self.load(self.item, self.at(row, j, b.columns))
-                self.store(self.item, value, self.at(target, j))
-            padding = -(-width // s.lanes) * s.lanes - width
-            if padding:
-                with self.b.loop(padding) as j:
-                    at = self.b.do(f"add nuw nsw i64 {j}, {width}")
-                    self.store(self.item, "0.0", self.at(target, at))
+        copy, stride = (copies.rows, b.rows) if b.columns == 1 else (copies.columns, b.columns)
+        copy(self.b, self._helper, s.type, s.lanes, source, stride, place, s.width, width, s.k)
         return Operand(place, s.width, 1)
 
     def _copied_tile(self, a: Operand, row: str) -> Operand:
-        """Rows of A as [k][height]; ``a.rows`` is 1 where A lies by columns."""
-        source, height = self.at(a.pointer, row, a.rows), self.s.height
-        with self.b.loop(self.s.k) as k:
-            column, target = self.at(source, k, a.columns), self.at(self.tile, k, height)
-            with self.b.loop(height) as i:
-                value = self.load(self.item, self.at(column, i, a.rows))
-                self.store(self.item, value, self.at(target, i))
+        """Rows of A as [k][height]."""
+        s, source = self.s, self.at(a.pointer, row, a.rows)
+        height = s.height
+        copies.rows(self.b, self._helper, s.type, s.lanes, source, a.columns, self.tile, height,
+                    height, s.k)  # fmt: skip
         return Operand(self.tile, 1, height)
+
+    def _helper(self, name: str, text: str) -> None:
+        self.helpers[name] = text
 
     def _tile(
         self, a: Operand, b: Operand, c: Operand, row: str, known: str, first: str, width: int
@@ -353,7 +343,7 @@ class Gemm:
         else:
             c = Operand(self.result, self.s.width, 1)
         tile = Tile(self.item, self.s.lanes, height, width, a.rows if a.rows == 1 else 0, a.columns)
-        self.tiles[tile.name] = tile
+        self._helper(tile.name, tile.text())
         numbers = (a.rows, b.rows, c.rows, self.s.k)
         listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
         self.b.effect(f"call void @{tile.name}({listed})")
@@ -374,11 +364,3 @@ class Gemm:
 
     def at2(self, c: Operand, row: str, column: str) -> str:
         return self.at(self.at(c.pointer, row, c.rows), column)
-
-    def load(self, type: str, place: str) -> str:
-        return self.b.do(f"load {type}, ptr {place}, align {4 if self.item == 'float' else 8}")
-
-    def store(self, type: str, value: str, place: str) -> None:
-        self.b.effect(
-            f"store {type} {value}, ptr {place}, align {4 if self.item == 'float' else 8}"
-        )

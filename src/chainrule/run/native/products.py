@@ -236,7 +236,7 @@ def _write_own(p: Product, cut: gemm.Shape, memory: dict[Node, Buffer]) -> Funct
 
     nested(0, [])
     b.effect("ret void")
-    helpers = {name: tile.text() for name, tile in writer.tiles.items()} | folds
+    helpers = writer.helpers | folds
     return Function(b.text(), list(pointers), b.needs, p.shares if p.shared else 0, helpers)
 
 
