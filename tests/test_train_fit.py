@@ -12,6 +12,7 @@ from chainrule import nn, optim, train
 from chainrule.api import grad
 from chainrule.core.tree import flatten
 from chainrule.errors import DataError, NonFiniteError, ShapeError, UsageError
+from chainrule.train.data import check_inputs
 
 
 def _blobs(n=90, seed=0, dtype=np.float64):
@@ -642,6 +643,15 @@ def test_dtypes():
 def test_data_that_do_not_fit(data, error, message):
     with pytest.raises(error, match=message):
         _fit(data)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_whose_sum_is_not_finite_may_be_finite_themselves(dtype):
+    large = np.full((2, 3), np.finfo(dtype).max)
+    assert check_inputs(large, dtype) is large
+    large[1, 2], large[1, 1] = np.inf, -np.inf
+    with pytest.raises(DataError, match=r"x\[1, 1\] is -inf, not finite \(1 more like it\)"):
+        check_inputs(large, dtype)
 
 
 def test_non_finite_inputs_are_named_by_row_and_column():

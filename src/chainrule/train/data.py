@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -116,8 +117,11 @@ def check_inputs(x: Any, dtype: Any, name: str = "x") -> np.ndarray:
         raise DataError(f"{name} needs shape (rows, columns), not {array.shape}{hint}")
     if not len(array):
         raise DataError(f"{name} has no rows")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         cast = np.ascontiguousarray(array, dtype=dtype)
+        total = np.add.reduce(cast, axis=None)
+    if math.isfinite(total):  # then all are, and it takes less than to look at each
+        return cast
     good = np.isfinite(cast)
     if not good.all():
         row, column = (int(i) for i in np.argwhere(~good)[0])

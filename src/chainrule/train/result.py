@@ -82,8 +82,8 @@ class FitResult:
     def predict(self, x: Any) -> np.ndarray:
         """Predictions (n, k): probabilities, means or scores, as the loss defines.
 
-        Computed in tiles of 256 rows: neither the values of other rows nor their number change
-        a row's prediction.
+        Computed in tiles of a fixed number of rows: neither the values of other rows nor their
+        number change a row's prediction.
         """
         return self.predictor.predict(self.params, self.state, x)
 
