@@ -93,6 +93,7 @@ def pause() -> str:
 
 @functools.cache
 def _compiler() -> Any:
+    # LLVM's older linker may put code farther from its constants than instructions reach.
     return llvm.create_lljit_compiler(_target(), use_jit_link=True)
 
 
