@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import math
 import random
@@ -42,6 +43,10 @@ PEERS = [
     pytest.param("jax_xla", "scan", id="scan", marks=pytest.mark.peers),
 ]
 
+machine_code = pytest.mark.skipif(
+    importlib.util.find_spec("llvmlite") is None, reason="measures machine code"
+)
+
 
 @pytest.fixture(scope="module")
 def modules() -> dict[str, Any]:
@@ -53,6 +58,7 @@ def modules() -> dict[str, Any]:
     return found
 
 
+@machine_code
 @pytest.mark.parametrize(("module", "variant"), PEERS)
 def test_libraries_compute_what_we_compute(
     module: str, variant: str, modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch
@@ -76,6 +82,7 @@ def test_libraries_compute_what_we_compute(
     assert compared >= 2
 
 
+@machine_code
 def test_themes_with_real_workers(capsys: pytest.CaptureFixture[str]) -> None:
     both = (OF_OURS, OF_PRODUCTS)
     found = native_compare.training(TINY, both)
@@ -88,6 +95,7 @@ def test_themes_with_real_workers(capsys: pytest.CaptureFixture[str]) -> None:
     assert called["ratios"] == called["left_out"] == {}
 
 
+@machine_code
 def test_costs_with_real_workers() -> None:
     summed = Function("log-sum-exp", "logsumexp", 300_000)
     small = Settings(1, 0.0, (), (), (NUMBERS,), (summed,), operations=(20,))
@@ -104,6 +112,7 @@ def test_costs_with_real_workers() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere peaks cannot be forgotten")
+@machine_code
 def test_a_peak_is_of_this_work_alone() -> None:
     from benchmarks.memory import peak_of
 
@@ -114,6 +123,7 @@ def test_a_peak_is_of_this_work_alone() -> None:
     assert peak_of(lambda: work(20)) == pytest.approx(20e6, rel=0.1)
 
 
+@machine_code
 def test_cold_starts() -> None:
     (found,) = native_cold.cold(Settings(rounds=1), (OURS, native_cold.EMPTY))
     assert list(found["ratios"]) == [native_cold.EMPTY]

@@ -15,7 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError, DerivativeError, UsageError
-from chainrule.explanation import matrix_differential, matrix_functions, matrix_simplify
+from chainrule.explanation import (
+    matrix_differential,
+    matrix_functions,
+    matrix_simplify,
+    matrix_text,
+)
 from chainrule.explanation.matrix import expression, matrix
 from chainrule.explanation.matrix_build import differential, template
 from chainrule.explanation.matrix_functions import DIFFERENTIALS, ELEMENTWISE
@@ -453,6 +458,22 @@ def test_what_is_printed_as_code_reads_back_with_the_same_value(source):
     if np.all(np.isfinite(x)):
         np.testing.assert_allclose(y, x, rtol=1e-7, atol=1e-9)
         np.testing.assert_allclose(turned, np.transpose(x), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "text", "latex"),
+    [
+        ("(A * A).T", "(A**2).T", "(A∘²)ᵀ", r"\left({\mathbf{A}}^{\circ 2}\right)^{\top}"),
+        ("inv(A * A)", "inv(A**2)", "(A∘²)⁻¹", r"\left({\mathbf{A}}^{\circ 2}\right)^{-1}"),
+        ("inv((A * A).T)", "inv(A**2).T", "(A∘²)⁻ᵀ",
+         r"\left({\mathbf{A}}^{\circ 2}\right)^{-\top}"),
+        ("sqrt(A).T", "sqrt(A).T", "√(A)ᵀ", r"\sqrt{\mathbf{A}}^{\top}"),
+    ],
+)  # fmt: skip
+def test_a_mark_on_a_power_is_put_on_its_brackets(source, code, text, latex):
+    node, _, _ = expression(source, sizes={"A": (3, 3)})
+    assert (matrix_text.code(node), matrix_text.text(node)) == (code, text)
+    assert matrix_text.latex(node) == latex
 
 
 # Checks that are seen to fail --------------------------------------------------------------

@@ -174,7 +174,12 @@ class Writer:
                 return self.ratio(["1"], [self.write(under, ATOM)]), PRODUCT
             return self.divided("1", self.write(under, ATOM)), PRODUCT
         entries = base.shape != SCALAR and base.op not in ("apply", "softmax")
-        return self.raised(self.write(base, ATOM), exponent, entries), ATOM
+        return self.raised(self.marked(base), exponent, entries), ATOM
+
+    def marked(self, node: Node) -> str:
+        """What a mark is put on, such as that of the transpose or an exponent."""
+        raised = node.op == "power" and node.data > 0 and node.data != Fraction(1, 2)
+        return self.brackets(self.write(node)) if raised else self.write(node, ATOM)
 
     def square_root(self, base: Node) -> Out:
         return self.call("sqrt", base)
@@ -251,11 +256,11 @@ class Text(Writer):
     def transpose(self, node: Node) -> Out:
         inner = node.args[0]
         if inner.op == "inv":
-            return self.write(inner.args[0], ATOM) + "⁻ᵀ", ATOM
-        return self.write(inner, ATOM) + "ᵀ", ATOM
+            return self.marked(inner.args[0]) + "⁻ᵀ", ATOM
+        return self.marked(inner) + "ᵀ", ATOM
 
     def inv(self, node: Node) -> Out:
-        return self.write(node.args[0], ATOM) + "⁻¹", ATOM
+        return self.marked(node.args[0]) + "⁻¹", ATOM
 
     def norm(self, node: Node) -> Out:
         return f"‖{self.write(node.args[0])}‖", ATOM
@@ -337,13 +342,10 @@ class Latex(Writer):
         inner = node.args[0]
         sign = r"^{-\top}" if inner.op == "inv" else r"^{\top}"
         inner = inner.args[0] if inner.op == "inv" else inner
-        return self._marked(inner, sign)
+        return self.marked(inner) + sign, ATOM
 
     def inv(self, node: Node) -> Out:
-        return self._marked(node.args[0], "^{-1}")
-
-    def _marked(self, inner: Node, sign: str) -> Out:
-        return self.write(inner, ATOM) + sign, ATOM
+        return self.marked(node.args[0]) + "^{-1}", ATOM
 
     def norm(self, node: Node) -> Out:
         return rf"\left\|{self.write(node.args[0])}\right\|", ATOM
@@ -401,7 +403,7 @@ class Code(Writer):
         return f"{a} / {b}"
 
     def transpose(self, node: Node) -> Out:
-        return self.write(node.args[0], ATOM) + ".T", ATOM
+        return self.marked(node.args[0]) + ".T", ATOM
 
     def ones(self, node: Node) -> Out:
         return f"ones({node.shape[0]}, {node.shape[1]})", ATOM
