@@ -46,20 +46,24 @@ class Tiles:
     def __call__(self, constants: Tree, *arrays: np.ndarray) -> np.ndarray:
         rows = len(arrays[0])
         whole = rows - rows % TILE
-        if whole == rows and rows:
-            return self._run(TILE, constants, arrays)
-        parts = [self._run(TILE, constants, [x[:whole] for x in arrays])] if whole else []
-        tile = TILE
-        if rows - whole <= FEW and self._loop(SMALL, constants, arrays) is not None:
-            tile = SMALL
-        parts.append(self._run(tile, constants, [_filled(x[whole:], tile) for x in arrays]))
-        return np.concatenate(parts)[:rows] if whole else parts[0][:rows]
+        parts = []
+        if whole:
+            loop = self._loop(TILE, constants, arrays)
+            parts.append(self._run(TILE, loop, constants, [x[:whole] for x in arrays]))
+        if whole < rows or not rows:
+            tile = SMALL if rows - whole <= FEW else TILE
+            loop = self._loop(tile, constants, arrays)
+            tile = tile if loop else TILE
+            filled = [_filled(x[whole:], tile) for x in arrays]
+            parts.append(self._run(tile, loop, constants, filled))
+        return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
 
-    def _run(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> np.ndarray:
+    def _run(
+        self, tile: int, loop: Any, constants: Tree, arrays: Sequence[np.ndarray]
+    ) -> np.ndarray:
         """All tiles of arrays that are whole ones."""
         tiles = [x.reshape(-1, tile, *x.shape[1:]) for x in arrays]
-        loop = self._loop(tile, constants, arrays)
-        if loop is not None:
+        if loop:
             ((found,), _) = loop([], tiles, leaves(constants))
         else:
             run = self._compiled(constants, [x[0] for x in tiles])
@@ -204,8 +208,6 @@ def dtype_of(params: Tree) -> np.dtype[Any]:
 
 def _filled(rows: np.ndarray, tile: int) -> np.ndarray:
     """These rows and as many more as fill tiles: the last one again."""
-    count = max(-(-len(rows) // tile), 1) * tile
-    filled = np.empty((count, *rows.shape[1:]), rows.dtype)
-    filled[: len(rows)] = rows
-    filled[len(rows) :] = rows[-1] if len(rows) else 0
-    return filled
+    last = rows[-1:] if len(rows) else np.zeros((1, *rows.shape[1:]), rows.dtype)
+    missing = -len(rows) % tile if len(rows) else tile
+    return np.concatenate((rows, *[last] * missing)) if missing else rows
