@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 import chainrule as cr
 from chainrule.errors import UsageError
 from chainrule.run.native import team
-from chainrule.run.native.team import PART, PATIENCE, Team
+from chainrule.run.native.team import CALM, PART, PATIENCE, RECENT, Team
 
 
 class Clock:
@@ -60,9 +60,28 @@ def test_the_fastest_number_is_used_and_others_are_tried_again() -> None:
     work = Work(lambda threads: 0.004 / threads)
     group = Team(4)
     assert sorted(work.run(group, 6)) == [1, 1, 2, 2, 4, 4]
-    used = work.run(group, 4 * PATIENCE)
-    assert [used[k] for k in range(PATIENCE - 1, len(used), PATIENCE)] == [1, 2, 1, 2]
+    used = work.run(group, 3 * PATIENCE + 2 * CALM)
+    trials = [PATIENCE - 1, 3 * PATIENCE - 1, 3 * PATIENCE + CALM - 1, 3 * PATIENCE + 2 * CALM - 1]
+    assert [used[k] for k in trials] == [1, 2, 1, 2]
     assert used.count(4) == len(used) - 4
+
+
+def test_one_slow_call_is_no_reason() -> None:
+    work = Work(lambda threads: 0.004 / threads)
+    group = Team(2)
+    work.run(group, 4)
+    work.seconds = lambda threads: 0.1
+    assert work.run(group, RECENT - 1) == [2] * (RECENT - 1)
+    work.seconds = lambda threads: 0.004 / threads
+    assert work.run(group, 1) == [2]
+
+
+def test_what_stays_slow_is_given_up() -> None:
+    work = Work(lambda threads: 0.004 / threads)
+    group = Team(2)
+    work.run(group, 4)
+    work.seconds = lambda threads: 0.004 * threads
+    assert work.run(group, RECENT + 1) == [2] * RECENT + [1]
 
 
 def test_a_trial_takes_a_part_of_a_call_s_steps() -> None:

@@ -5,13 +5,19 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from chainrule.run.native.threads import available
 
 PATIENCE = 6
-"""Calls after which another number of threads is tried again."""
+"""Calls after which another number of threads is tried again; twice as many after each trial that
+changes nothing, up to ``CALM``."""
+CALM = 24
+RECENT = 3
+"""A number of threads is judged by the best of so many measurements: what slows down one of them
+passes, what slows down all lasts."""
 PART = 2
 """Only for this part of a call's steps, if it has so many. Not a small one: a processor that was
 idle may take ten milliseconds to wake, in which several threads look slower than they are."""
@@ -54,10 +60,11 @@ class Team:
     def __init__(self, most: int, fixed: bool = False) -> None:
         self.most = most
         self.counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
-        # Of a step, by number of threads, when last measured: a call that raised measures nothing.
-        self.seconds = dict.fromkeys(self.counts, math.inf)
+        # Of a step, by number of threads: a call that raised measures nothing.
+        self.seconds = {count: deque([math.inf], RECENT) for count in self.counts}
         self.untried = [count for count in self.counts for _ in range(2)]  # the first is cold
-        self.calls = self.longest = 0
+        self.calls = self.trials = self.longest = 0
+        self.best, self.patience = most, PATIENCE
 
     def __call__(
         self,
@@ -88,7 +95,7 @@ class Team:
     def _measured(self, share: Any, barrier: Any, threads: int, start: int, stop: int) -> int:
         started = time.perf_counter()
         result = _together(share, barrier, threads, start, stop)
-        self.seconds[threads] = (time.perf_counter() - started) / (stop - start)
+        self.seconds[threads].append((time.perf_counter() - started) / (stop - start))
         return result
 
     def _choose(self) -> tuple[int, int]:
@@ -99,17 +106,21 @@ class Team:
             count = self.untried.pop(0)
             return count, count
         best = self._best()
+        if best != self.best:
+            self.best, self.patience, self.calls = best, PATIENCE, 0
         self.calls += 1
-        if self.calls % PATIENCE:
+        if self.calls < self.patience:
             return best, best
+        self.calls, self.trials = 0, self.trials + 1
+        self.patience = min(2 * self.patience, CALM)
         others = [count for count in self.counts if count != best]
-        return others[self.calls // PATIENCE % len(others)], best
+        return others[self.trials % len(others)], best
 
     def _best(self) -> int:
         """The fastest number of threads for which there are processors."""
         free = max(1, available() - _running)
         usable = [count for count in self.counts if count <= free] or [1]
-        return min(usable, key=lambda count: self.seconds.get(count, math.inf))
+        return min(usable, key=lambda count: min(self.seconds.get(count, (math.inf,))))
 
 
 def _together(
