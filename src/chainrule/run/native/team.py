@@ -62,7 +62,7 @@ class Team:
         self.counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
         # Of a step, by number of threads: a call that raised measures nothing.
         self.seconds = {count: deque([math.inf], RECENT) for count in self.counts}
-        self.untried = [count for count in self.counts for _ in range(2)]  # the first is cold
+        self.untried = [most, *self.counts]  # the first time is cold
         self.calls = self.trials = self.longest = 0
         self.best, self.patience = most, PATIENCE
 
@@ -103,8 +103,7 @@ class Team:
         if available() - _running < self.most:  # others are at work: not the time to compare
             return self._best(), self._best()
         if self.untried:
-            count = self.untried.pop(0)
-            return count, count
+            return self.untried.pop(0), self._best()
         best = self._best()
         if best != self.best:
             self.best, self.patience, self.calls = best, PATIENCE, 0
