@@ -188,7 +188,7 @@ class TabularModel:
 
     def parameters(self) -> int:
         """How many numbers were trained."""
-        return sum(np.size(leaf) for leaf in tree.flatten(self.params)[0])
+        return sum(np.size(leaf) for leaf in tree.leaves(self.params))
 
     def save(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
         """Write the model to one safetensors file, atomically.

@@ -64,7 +64,7 @@ class Team:
         self.seconds = {count: deque([math.inf], RECENT) for count in self.counts}
         self.untried = [most, *self.counts]  # the first time is cold
         self.calls = self.trials = self.longest = 0
-        self.best, self.patience = most, PATIENCE
+        self.settled, self.patience = most, PATIENCE
 
     def __call__(
         self,
@@ -105,8 +105,8 @@ class Team:
         if self.untried:
             return self.untried.pop(0), self._best()
         best = self._best()
-        if best != self.best:
-            self.best, self.patience, self.calls = best, PATIENCE, 0
+        if best != self.settled:
+            self.settled, self.patience, self.calls = best, PATIENCE, 0
         self.calls += 1
         if self.calls < self.patience:
             return best, best
