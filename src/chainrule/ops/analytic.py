@@ -14,6 +14,7 @@ from chainrule.errors import DtypeError
 from chainrule.ops.coerce import for_scipy
 from chainrule.ops.elementwise import elementwise, zero_where
 from chainrule.ops.samples import both, case, points
+from chainrule.ops.special import logistic
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -194,8 +195,6 @@ def _logaddexp_forward(x: Any, z: Any) -> Any:
 
 
 def _softmax_share(y: Traced, x: Traced, z: Traced) -> Traced:
-    from chainrule.ops.special import logistic
-
     return logistic(zero_where((x == z) & np.isinf(x), x - z))
 
 

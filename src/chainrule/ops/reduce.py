@@ -1,4 +1,4 @@
-"""Primitives along axes: sums, products, extrema, cumulative ones, orderings."""
+"""Primitives along axes: products, extrema, cumulative ones, orderings."""
 
 from __future__ import annotations
 
@@ -13,47 +13,19 @@ from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure import broadcast_in, concatenate, slice_
-
-Axes = tuple[int, ...]
-
-
-def _kept(x: ArrayType, axes: Axes) -> tuple[int, ...]:
-    if any(not 0 <= a < x.ndim for a in axes) or list(axes) != sorted(set(axes)):
-        raise ShapeError(f"axes {axes} are not increasing axes of {x}")
-    return tuple(n for a, n in enumerate(x.shape) if a not in axes)
-
-
-def _reduced(x: ArrayType, *, axes: Axes) -> ArrayType:
-    return array_type(_kept(x, axes), x.dtype)
-
-
-def spread(g: Traced, x: Traced, axes: Axes) -> Traced:
-    """``g``, reduced from ``x`` along ``axes``, repeated over them again."""
-    return broadcast_in(g, x.shape, tuple(a for a in range(x.ndim) if a not in axes))
-
-
-MATRICES = both(
-    lambda: [
-        case(*arrays((2, 3)), axes=(1,)),
-        case(*arrays((2, 3)), axes=(0, 1)),
-        case(*arrays((3, 2, 4)), axes=(0, 2)),
-    ]
+from chainrule.ops.structure.spreading import (
+    MATRICES,
+    Axes,
+    kept_shape,
+    reduce_sum,
+    reduced_type,
+    spread,
 )
+
 ROWS = both(
     lambda: [case(*arrays((4,)), axis=0), case(*arrays((2, 3)), axis=1),
              case(*arrays((3, 2)), axis=0)]
 )  # fmt: skip
-
-reduce_sum = Primitive(
-    "reduce_sum",
-    forward=lambda x, axes: x.sum(axes, dtype=x.dtype),
-    infer=_reduced,
-    rule=Linear(lambda i, g, x, axes: spread(g, x, axes)),
-    text="Σ {}",
-    latex=r"\sum {}",
-    teaches="A sum hands its gradient to every term.",
-    samples=both(lambda: [*MATRICES(), case(*arrays((0, 3)), axes=(0,))]),
-)
 
 
 def _extremum_vjp(g: Traced, y: Traced, x: Traced, *, axes: Axes) -> list[Any]:
@@ -66,7 +38,7 @@ def _extremum(name: str, reduction: Any, word: str) -> Primitive:
     def infer(x: ArrayType, *, axes: Axes) -> ArrayType:
         if any(x.shape[a] == 0 for a in axes):
             raise ShapeError(f"the {word} of no elements: {x} along axes {axes} is undefined")
-        return _reduced(x, axes=axes)
+        return reduced_type(x, axes=axes)
 
     return Primitive(
         name,
@@ -86,7 +58,7 @@ reduce_min = _extremum("reduce_min", np.min, "min")
 
 def _logical(name: str, reduction: Any) -> Primitive:
     def infer(x: ArrayType, *, axes: Axes) -> ArrayType:
-        return array_type(_kept(x, axes), np.dtype(bool))
+        return array_type(kept_shape(x, axes), np.dtype(bool))
 
     return Primitive(
         name,
@@ -112,7 +84,7 @@ def _argument(name: str, reduction: Any) -> Primitive:
         _axis_check(x, axis)
         if x.shape[axis] == 0:
             raise ShapeError(f"{name} of no elements: {x} along axis {axis}")
-        return array_type(_kept(x, (axis,)), np.dtype(np.int64))
+        return array_type(kept_shape(x, (axis,)), np.dtype(np.int64))
 
     return Primitive(
         name,
@@ -244,7 +216,7 @@ cumprod = Primitive(
 
 def _prod_infer(x: ArrayType, *, axis: int) -> ArrayType:
     _axis_check(x, axis)
-    return array_type(_kept(x, (axis,)), x.dtype)
+    return array_type(kept_shape(x, (axis,)), x.dtype)
 
 
 def _prod_vjp(g: Traced, y: Traced, x: Traced, *, axis: int) -> list[Any]:

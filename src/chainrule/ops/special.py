@@ -14,7 +14,7 @@ import numpy as np
 from chainrule.core.graph import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
-from chainrule.core.types import ArrayType
+from chainrule.core.types import ArrayType, normalize_axes
 from chainrule.errors import DtypeError
 from chainrule.ops.coerce import (
     apply_float,
@@ -26,6 +26,7 @@ from chainrule.ops.coerce import (
 )
 from chainrule.ops.elementwise import elementwise, zero_where
 from chainrule.ops.samples import Make, both, case, points
+from chainrule.ops.structure import stop_gradient
 
 SQRT_PI = float(np.sqrt(np.pi))
 SQRT_2PI = float(np.sqrt(2 * np.pi))
@@ -254,8 +255,6 @@ def polygamma(n: int, x: Any) -> Any:
 
 def stop(x: Any) -> Any:
     """``x`` as a constant: no gradient flows through it."""
-    from chainrule.ops.structure import stop_gradient
-
     return stop_gradient(x) if isinstance(x, Traced) else x
 
 
@@ -283,7 +282,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
     if b is not None:
         terms = terms * b
     total = np.log(np.sum(terms, axis=axis, keepdims=True)) + top
-    return total if keepdims else np.squeeze(total, _axes(axis, total.ndim))
+    return total if keepdims else np.squeeze(total, normalize_axes(axis, total.ndim))
 
 
 def softmax(x: Any, axis: Any = -1) -> Any:
@@ -301,9 +300,3 @@ def log_softmax(x: Any, axis: Any = -1) -> Any:
     x = plain(x)
     shifted = x - stop(np.max(x, axis=axis, keepdims=True))
     return shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
-
-
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
-    from chainrule.core.types import normalize_axes
-
-    return normalize_axes(axis, ndim)

@@ -1,0 +1,48 @@
+"""Eigenvalues and eigenvectors of symmetric matrices: Giles (2008)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Custom
+from chainrule.core.traced import Traced
+from chainrule.core.types import array_type
+from chainrule.ops.coerce import refuse_complex
+from chainrule.ops.linalg.matrices import (
+    check_matrix,
+    diagonal_matrix,
+    inverse_gaps,
+    mt,
+    positive_matrix,
+)
+from chainrule.ops.samples import both, case
+
+
+def _eigh_forward(a: Any) -> Any:
+    refuse_complex("eigh", a)
+    w, v = np.linalg.eigh(a)
+    return np.concatenate([w[..., None, :], v], axis=-2)
+
+
+def _eigh_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
+    v, gw, gv = y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
+    inner = diagonal_matrix(gw) + inverse_gaps(y[..., 0, :]) * (mt(v) @ gv)
+    back = v @ inner @ mt(v)
+    return [0.5 * (back + mt(back))]
+
+
+eigh = Primitive(
+    "eigh",
+    forward=_eigh_forward,
+    infer=lambda a: array_type(
+        (*check_matrix("eigh", a).shape[:-2], a.shape[-1] + 1, a.shape[-1]), a.dtype
+    ),
+    rule=Custom(_eigh_vjp, why="a factorisation; symmetric in its argument, distinct eigenvalues"),
+    text="eigh {}",
+    latex=r"\operatorname{{eigh}}\left({}\right)",
+    teaches="An eigenvalue's gradient is v vᵀ. (Values in the first row, vectors below it.)",
+    samples=both(lambda: [case(positive_matrix(3, 3), symmetric=True)]),
+)

@@ -1,0 +1,73 @@
+"""The singular value decomposition: Giles (2008)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Custom
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType, array_type
+from chainrule.ops.coerce import refuse_complex, scalar_like
+from chainrule.ops.linalg.matrices import (
+    check_matrix,
+    diagonal_matrix,
+    inverse_gaps,
+    mt,
+)
+from chainrule.ops.samples import arrays, both, case
+from chainrule.ops.structure import select
+
+
+def _svd_forward(a: Any) -> Any:
+    """U, S and Vᵀᵀ in one array: rows 0..m-1 are U, row m is S, the rest V."""
+    refuse_complex("svd", a)
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    return np.concatenate([u, s[..., None, :], mt(vh)], axis=-2)
+
+
+def _svd_infer(a: ArrayType) -> ArrayType:
+    *batch, m, n = check_matrix("svd", a, square=False).shape
+    return array_type((*batch, m + 1 + n, min(m, n)), a.dtype)
+
+
+def svd_parts(packed: Any, a: Traced) -> tuple[Any, Any, Any]:
+    """(u, s, vh) from the packed result for a matrix like ``a``."""
+    m = a.shape[-2]
+    return packed[..., :m, :], packed[..., m, :], mt(packed[..., m + 1 :, :])
+
+
+def _svd_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
+    u, s, vh = svd_parts(y, a)
+    gu, gs, gvh = svd_parts(g, a)
+    v, gv = mt(vh), mt(gvh)
+    k = s.shape[-1]
+    f = inverse_gaps(s * s)
+    safe = select(s == 0, scalar_like(s, 1), s)
+    inverse = select(s == 0, scalar_like(s, 0), 1 / safe)
+    utgu, vtgv = mt(u) @ gu, mt(v) @ gv
+    inner = (
+        diagonal_matrix(gs)
+        + (f * (utgu - mt(utgu))) * s[..., None, :]
+        + s[..., :, None] * (f * (vtgv - mt(vtgv)))
+    )
+    back = u @ inner @ vh
+    if a.shape[-2] > k:
+        back = back + ((gu - u @ utgu) * inverse[..., None, :]) @ vh
+    if a.shape[-1] > k:
+        back = back + (u * inverse[..., None, :]) @ mt(gv - v @ vtgv)
+    return [back]
+
+
+svd = Primitive(
+    "svd",
+    forward=_svd_forward,
+    infer=_svd_infer,
+    rule=Custom(_svd_vjp, why="a factorisation with distinct singular values"),
+    text="svd {}",
+    latex=r"\operatorname{{svd}}\left({}\right)",
+    teaches="A singular value's gradient is u vᵀ.",
+    samples=both(lambda: [case(*arrays((3, 3))), case(*arrays((4, 2))), case(*arrays((2, 4)))]),
+)

@@ -1,0 +1,42 @@
+"""What moves, repeats, reads, places and chooses numbers, and leaves them as they are."""
+
+from chainrule.ops.structure.choosing import iota, positions, select
+from chainrule.ops.structure.moving import cast, identity, reshape, stop_gradient, transpose
+from chainrule.ops.structure.reading import (
+    concatenate,
+    gather,
+    place,
+    scatter_add,
+    slice_,
+)
+from chainrule.ops.structure.spreading import (
+    broadcast,
+    broadcast_in,
+    broadcast_to,
+    reduce_sum,
+    spread,
+)
+from chainrule.ops.structure.user_rule import UserRule, custom
+
+__all__ = [
+    "UserRule",
+    "broadcast",
+    "broadcast_in",
+    "broadcast_to",
+    "cast",
+    "concatenate",
+    "custom",
+    "gather",
+    "identity",
+    "iota",
+    "place",
+    "positions",
+    "reduce_sum",
+    "reshape",
+    "scatter_add",
+    "select",
+    "slice_",
+    "spread",
+    "stop_gradient",
+    "transpose",
+]

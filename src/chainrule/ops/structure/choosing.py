@@ -1,0 +1,106 @@
+"""Choosing between arrays, and the counts of positions that masks are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Linear
+from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType, Shape, array_type
+from chainrule.errors import DtypeError, ShapeError
+from chainrule.ops.samples import arrays, both, case
+from chainrule.ops.structure.spreading import broadcast, broadcast_to
+
+
+def _select_infer(condition: ArrayType, a: ArrayType, b: ArrayType) -> ArrayType:
+    if condition.dtype.kind != "b":
+        raise DtypeError(f"select takes a condition of bool, not {condition.dtype}")
+    if a != b or condition.shape != a.shape:
+        raise ShapeError(f"select: condition {condition}, {a} and {b} must agree")
+    return a
+
+
+def _select_transpose(i: int, g: Traced, condition: Traced, a: Traced, b: Traced) -> Traced:
+    zero = _zeros(g)
+    return select(condition, g, zero) if i == 1 else select(condition, zero, g)
+
+
+def _zeros(g: Traced) -> Traced:
+    return broadcast_to(g.recording.constant(0, g.dtype), g.shape)
+
+
+def _is_zero(node: Any) -> bool:
+    if node.primitive is broadcast:
+        (node,) = node.inputs
+    return node.primitive.name == "constant" and not any(node.attrs["value"])
+
+
+def _select_scale(product: Any, *masked: Any) -> Traced | None:
+    """Multiply, or add, masked cotangents inside their mask, so that an infinite local
+    derivative where nothing was selected stays out: ``where(x > 0, log(x), 0)`` at 0."""
+    g = masked[0]
+    recording = g.recording
+    condition, a, b = (Traced(x, recording) for x in g.node.inputs)
+    side = 2 if _is_zero(b.node) else 1 if _is_zero(a.node) else 0
+    if not side:
+        return None
+    parts = []
+    for other in masked:
+        node = other.node
+        if node.primitive is select:
+            if node.inputs[0] is not condition.node or not _is_zero(node.inputs[side]):
+                return None
+            node = node.inputs[3 - side]
+        parts.append(Traced(node, recording))
+    inside = product(*parts)
+    return select(condition, inside, b) if side == 2 else select(condition, a, inside)
+
+
+select = Primitive(
+    "select",
+    forward=lambda c, a, b: np.where(c, a, b),
+    infer=_select_infer,
+    rule=Linear(_select_transpose, constant=lambda i: i == 0),
+    text="where({}, {}, {})",
+    latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    teaches="A choice routes the gradient to the branch that was taken.",
+    samples=both(
+        lambda: [
+            case([True, False, True], *arrays((3,), (3,))),
+            case(np.array(True), 1.5, -2.5),
+            case(np.zeros((0, 2), bool), *arrays((0, 2), (0, 2))),
+        ]
+    ),
+    scale=_select_scale,
+)
+
+# counting ---------------------------------------------------------------------------------
+
+
+def _iota_infer(like: ArrayType, *, shape: Shape, axis: int) -> ArrayType:
+    return array_type(shape, np.dtype(np.int64))
+
+
+def _iota_forward(like: Any, *, shape: Shape, axis: int) -> Any:
+    along = [1] * len(shape)
+    along[axis] = shape[axis]
+    return np.broadcast_to(np.arange(shape[axis]).reshape(along), shape)
+
+
+iota = Primitive(
+    "iota",
+    forward=_iota_forward,
+    infer=_iota_infer,
+    text="iota({shape})",
+    latex=r"\operatorname{{iota}}",
+    teaches="A count of positions does not depend on values.",
+    samples=lambda: [case(0.0, shape=(2, 3), axis=1)],
+)
+
+
+def positions(x: Traced, shape: Shape, axis: int) -> Traced:
+    """0, 1, 2, ... along ``axis``, repeated over the others; ``x`` gives the recording."""
+    return iota(x.recording.constant(0, np.dtype(np.int64)), shape=shape, axis=axis)

@@ -1,0 +1,45 @@
+"""Gradients stated by the user with ``cr.custom_gradient``."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Custom
+from chainrule.core.traced import Traced
+from chainrule.errors import GraphError
+
+_count = itertools.count()
+
+
+class UserRule(str):
+    """A vjp given with ``cr.custom_gradient``; as text it is only its name."""
+
+    vjp: Any
+
+    @classmethod
+    def make(cls, name: str, vjp: Any) -> UserRule:
+        rule = cls(f"{name}#{next(_count)}")
+        rule.vjp = vjp
+        return rule
+
+
+def _custom_vjp(g: Traced, y: Traced, value: Traced, *xs: Traced, rule: str) -> list[Any]:
+    if not isinstance(rule, UserRule):
+        raise GraphError(
+            f"the custom gradient {rule!r} is a Python function, which text does not carry; "
+            "record the function again instead of parsing its graph"
+        )
+    return [None, *rule.vjp(g, xs)]
+
+
+custom = Primitive(
+    "custom",
+    forward=lambda value, *xs, rule: value,
+    infer=lambda value, *xs, rule: value,
+    rule=Custom(_custom_vjp, why="the user states the vjp; nothing else is known of it"),
+    text="custom({})",
+    latex=r"\operatorname{{custom}}\left({}\right)",
+    teaches="The gradient of this step was stated by hand.",
+)
