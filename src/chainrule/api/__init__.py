@@ -1,0 +1,27 @@
+"""The transformations that users call: grad and its relatives, jit, trace.
+
+Each takes a function written with NumPy and returns a function of the same arguments.
+Arguments may be trees (nested tuples, lists, dicts, frozen dataclasses) of arrays. They nest
+in any order. float32 and float64 are kept as given.
+"""
+
+from chainrule.api.custom import custom_gradient, stop_gradient
+from chainrule.api.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from chainrule.api.jitted import Jitted, jit, trace
+from chainrule.core.graph import Graph  # with the primitives, which Graph.parse looks up
+
+__all__ = [
+    "Graph",
+    "Jitted",
+    "custom_gradient",
+    "grad",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jit",
+    "jvp",
+    "stop_gradient",
+    "trace",
+    "value_and_grad",
+    "vjp",
+]
