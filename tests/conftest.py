@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from chainrule.core.recording import active
 
+pytest.register_assert_rewrite("tests.helpers")
+
 settings.register_profile("chainrule", derandomize=True, deadline=None, database=None)
 settings.load_profile("chainrule")
 

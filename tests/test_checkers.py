@@ -12,9 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import oracles
 import pytest
-from test_style import named_primitives
 
 import chainrule as cr
 from chainrule.compile.passes import Pass, optimise
@@ -25,6 +23,8 @@ from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import GraphError
 from chainrule.ops.reduce import flip
+from tests.helpers import oracles
+from tests.helpers.habits import named_primitives
 
 SINE, SUM, CONTRACT, INV = (PRIMITIVES[n] for n in ("sin", "reduce_sum", "contract", "inv"))
 CUMSUM, MULTIPLY = PRIMITIVES["cumsum"], PRIMITIVES["multiply"]
