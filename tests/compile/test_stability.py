@@ -180,6 +180,68 @@ NORMS = {
 }
 
 
+INSIDE = {
+    "grad": lambda f: cr.grad(f),
+    "value_and_grad": lambda f: lambda a: cr.value_and_grad(f)(a)[1],
+    "vjp": lambda f: lambda a: cr.vjp(f, a)[1](type(a)(1))[0],
+    "jvp": lambda f: lambda a: cr.jvp(f, (a,), (type(a)(1),))[1],
+    "under jit again": lambda f: cr.jit(cr.grad(f), executor="numpy"),
+    "under jit again, native": lambda f: cr.jit(cr.grad(f), executor="native"),
+}
+"""A first derivative of a function under jit, by transformations around it."""
+
+
+@pytest.mark.parametrize("transformation", INSIDE)
+@pytest.mark.parametrize("name", SCALAR)
+def test_a_function_under_jit_is_as_stable_inside_a_transformation(
+    name: str, transformation: str
+) -> None:
+    if "native" in transformation:
+        pytest.importorskip("llvmlite")
+    typed, exact = SCALAR[name]
+    slope = INSIDE[transformation](cr.jit(typed))
+    curvature = cr.hessian(cr.jit(typed))
+    nested = cr.grad(cr.jit(cr.grad(cr.jit(typed))))
+    for dtype in (np.float32, np.float64):
+        eps = float(np.finfo(dtype).eps)
+        with mpmath.workdps(60):
+            for point in POINTS:
+                a = mpmath.mpf(float(dtype(point)))
+                true = [float(mpmath.diff(exact, a, n, h=mpmath.mpf(10) ** -20)) for n in (1, 2)]
+                found = [f(dtype(point)) for f in (slope, curvature, nested)]
+                # The bounds of check_scalar; a second derivative is a product of two first ones.
+                assert found[0] == pytest.approx(true[0], rel=1e3 * eps, abs=1e-15), point
+                assert found[1:] == pytest.approx([true[1]] * 2, rel=1e3 * eps, abs=eps), point
+
+
+@pytest.mark.parametrize("name", [*SOFTMAX_LOSSES, *NORMS])
+def test_a_loss_or_norm_under_jit_is_as_stable_inside_a_transformation(name: str) -> None:
+    rng = np.random.default_rng(0)
+    t, a = np.eye(4)[CLASSES], 1e4 * rng.uniform(-1, 1, size=(5, 4))
+    if name in NORMS:
+        f, args = NORMS[name], (np.zeros(3),)
+    else:
+        f, args = SOFTMAX_LOSSES[name], (a, t)
+    expected = cr.jit(cr.grad(f))(*args)
+    assert np.all(np.isfinite(expected))
+    for found in (cr.grad(cr.jit(f))(*args), cr.vjp(cr.jit(f), *args)[1](1.0)[0]):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+
+
+def test_rewrites_stop_when_a_function_under_jit_returns() -> None:
+    values: list[str] = []
+
+    def f(a: Any) -> Any:
+        inside = cr.jit(lambda a: np.log(1 + np.exp(a)))(a)
+        with np.errstate(over="ignore"):
+            values.append(str(np.log(1 + np.exp(a))))
+        return inside
+
+    assert cr.grad(f)(800.0) == 1
+    assert "inf" in values[0]
+    assert "divide" in str(cr.trace(lambda a: cr.jit(np.tanh)(a) + logistic(a))(1.0))
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", NORMS)
 def test_norms(name: str, dtype: Any, executor: str) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from chainrule import run
 from chainrule.api.inputs import Function, is_plain, name_of
-from chainrule.compile import Passes, passes_of
+from chainrule.compile import Passes, passes_of, stability
 from chainrule.core.graph import Graph
 from chainrule.core.record import leaf_type, record
 from chainrule.core.recording import active
@@ -52,8 +52,10 @@ class Jitted:
         self._quick: dict[Any, Function] = {}
 
     def __call__(self, *args: Any) -> Any:
-        if active() is not None:  # f may also close over traced values of that recording
-            return self._f(*args)
+        around = active()
+        if around is not None:  # f may also close over traced values of that recording
+            with around.rewriting(stability.rewrite):
+                return self._f(*args)
         signature = _signature(args)
         found = self._quick.get(signature)
         if found is not None:
@@ -110,8 +112,9 @@ def _keep(table: dict[Any, Any], key: Any, value: Any) -> None:
 def jit(f: Function, executor: str | None = None, threads: int | None = None) -> Jitted:
     """``f`` recorded once for each combination of argument types and run as a graph.
 
-    Inside another transformation it is recorded along with it. Arguments are arrays, numbers
-    and trees of them; a branch on their values raises ``UnknownValueError``.
+    Inside another transformation it is recorded along with it, in the same stable form, and so are
+    the derivatives of that recording. Arguments are arrays, numbers and trees of them; a branch on
+    their values raises ``UnknownValueError``.
 
     ``jit(f).passes(*args)`` runs nothing: it shows the stability rewrites and the compiler's
     passes, with the graph before and after each.

@@ -55,6 +55,7 @@ class Recording:
     def __init__(self, *, eager: bool, rewrite: Rewriter | None = None) -> None:
         self.eager = eager
         self.rewrite = rewrite
+        self.derivative_rewrite = rewrite
         self.closed = False
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
@@ -190,8 +191,24 @@ class Recording:
     def deriving(self) -> Iterator[None]:
         """Record derivatives: they have no line of the user's, and an infinite local
         derivative is a value, not a fault to warn of."""
-        with self.unattributed(), quiet():
-            yield
+        outer, self.rewrite = self.rewrite, self.derivative_rewrite
+        try:
+            with self.unattributed(), quiet():
+                yield
+        finally:
+            self.rewrite = outer
+
+    @contextmanager
+    def rewriting(self, rewrite: Rewriter) -> Iterator[None]:
+        """Record by a rewrite for a while, as a function under ``jit`` is inside another
+        transformation. Derivatives are recorded by it from then on: they may be that function's."""
+        outer = self.rewrite
+        self.rewrite = self.derivative_rewrite = outer or rewrite
+        try:
+            with quiet():  # of two branches one may overflow
+                yield
+        finally:
+            self.rewrite = outer
 
     @contextmanager
     def unattributed(self) -> Iterator[None]:
