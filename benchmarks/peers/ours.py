@@ -24,7 +24,7 @@ from benchmarks.work import (
 )
 from chainrule import nn, optim, run, train
 from chainrule.core.tree import flatten
-from chainrule.run.native import cache
+from chainrule.run.native.runtime import cache
 from chainrule.train import Batch, Predictor, Step
 
 NATIVE = "native"

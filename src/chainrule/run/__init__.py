@@ -33,7 +33,7 @@ def default_executor() -> str:
         return "numpy"
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):
         return "native"  # always works: not worth the time to try
-    why = importlib.import_module("chainrule.run.native.machine").trouble()
+    why = importlib.import_module("chainrule.run.native.runtime.machine").trouble()
     if why:
         warnings.warn(f"no machine code on this computer, NumPy serves: {why}", stacklevel=2)
     return "numpy" if why else "native"

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from chainrule.run.native import cache, machine
+from chainrule.run.native.runtime import cache, machine
 
 TEXT = """define i32 @run() {
   ret i32 7
@@ -23,7 +23,7 @@ import numpy as np
 import chainrule.ops
 from chainrule.core.graph import Graph
 from chainrule.run import native
-from chainrule.run.native import machine
+from chainrule.run.native.runtime import machine
 made = machine.assemble
 def assemble(text):
     print("assembled")

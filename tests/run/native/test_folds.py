@@ -15,7 +15,7 @@ from chainrule.core.record import record
 from chainrule.core.tree import flatten
 from chainrule.run import interpreter, native
 from chainrule.run.native import plan
-from chainrule.run.native.plan import Product
+from chainrule.run.native.plan import Product, placing
 from tests.helpers.native_loops import agree, both, network
 
 
@@ -67,7 +67,7 @@ def test_a_product_s_operand_is_not_overwritten_tile_by_tile() -> None:
 
 
 def test_such_an_overwriting_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan, "_operands", lambda step: ())
+    monkeypatch.setattr(placing, "operands_of", lambda step: ())
     rng = np.random.default_rng(0)
     with pytest.raises(AssertionError):
         agree(*both(of_its_operand, rng.normal(size=(40, 40)), rng.normal(size=(4, 40, 40)), ()))

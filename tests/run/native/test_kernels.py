@@ -17,9 +17,9 @@ import scipy.special
 
 from chainrule.core.graph import PRIMITIVES, Sample
 from chainrule.run import native
-from chainrule.run.native import machine
-from chainrule.run.native.kernels import BOUNDS
-from chainrule.run.native.kernels_trigonometric import LARGE
+from chainrule.run.native.numbers.kernels import BOUNDS
+from chainrule.run.native.numbers.trigonometric import LARGE
+from chainrule.run.native.runtime import machine
 from tests.helpers.native_graphs import graph_of
 
 EXACT: dict[str, Callable[[Any], Any]] = {
@@ -138,7 +138,7 @@ def test_logaddexp(dtype: Any) -> None:
 
 
 def test_every_kernel_has_a_bound() -> None:
-    from chainrule.run.native.kernels import KERNELS
+    from chainrule.run.native.numbers.kernels import KERNELS
 
     assert set(KERNELS) == set(BOUNDS["float32"]) == set(BOUNDS["float64"])
     assert set(KERNELS) == {*EXACT, "logaddexp"}

@@ -51,12 +51,12 @@ def test_random_steps_agree_exactly(start: int) -> None:
 def test_an_old_value_overwritten_while_it_is_read_is_caught(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from chainrule.run.native import plan
+    from chainrule.run.native.plan import placing
 
-    def always(self: Any, buffer: Any, first: Any, last: Any) -> None:
+    def always(made: Any, buffer: Any, first: Any, last: Any) -> None:
         buffer.alias = buffer.carried
 
-    monkeypatch.setattr(plan._Planner, "_alias", always)
+    monkeypatch.setattr(placing, "_alias", always)
     with pytest.raises(AssertionError):
         loops_agree(range(20))
     with pytest.raises(AssertionError):
@@ -67,13 +67,13 @@ def test_an_old_value_overwritten_in_the_loop_that_reads_another_place_is_caught
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same step reads it, but not where it writes."""
-    from chainrule.run.native import plan
+    from chainrule.run.native.plan import placing
 
-    def same_step(self: Any, buffer: Any, first: Any, last: Any) -> None:
+    def same_step(made: Any, buffer: Any, first: Any, last: Any) -> None:
         if last.get(buffer.carried, -1) <= first[buffer]:
             buffer.alias = buffer.carried
 
-    monkeypatch.setattr(plan._Planner, "_alias", same_step)
+    monkeypatch.setattr(placing, "_alias", same_step)
     with pytest.raises(AssertionError):
         loops_agree(range(20))
 
@@ -195,7 +195,8 @@ def test_loops_for_arm_flush_denormals_too(monkeypatch: pytest.MonkeyPatch) -> N
     """Code for another processor cannot run here, but be read."""
     import llvmlite.binding as llvm
 
-    from chainrule.run.native import module, plan
+    from chainrule.run.native import plan
+    from chainrule.run.native.emit import module
 
     monkeypatch.setattr(native.machine, "is_x86", lambda: False)
     monkeypatch.setattr(native.machine, "is_arm", lambda: True)

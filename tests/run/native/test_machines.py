@@ -17,7 +17,7 @@ pytest.importorskip("llvmlite")
 import llvmlite.binding as llvm
 
 from chainrule import run
-from chainrule.run.native import externals, machine
+from chainrule.run.native.runtime import externals, machine
 
 AS_ANOTHER = """
 import sys
@@ -36,7 +36,8 @@ llvm.get_host_cpu_features = lambda: Features(
 import numpy as np
 import chainrule as cr
 from chainrule import nn, optim, run, train
-from chainrule.run.native import machine, plan, program
+from chainrule.run.native.runtime import machine
+from chainrule.run.native import plan, program
 plan.WORTH_A_THREAD = 1000
 
 def functions():

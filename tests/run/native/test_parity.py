@@ -19,11 +19,12 @@ import chainrule.ops  # noqa: F401
 from chainrule.compile import PASSES, optimise
 from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Graph, Sample
 from chainrule.run import interpreter, native
-from chainrule.run.native import externals, plan
-from chainrule.run.native.buffers import INLINE, LOOPS, VIEWS, is_called_out
-from chainrule.run.native.elementwise import ELEMENTWISE
-from chainrule.run.native.externals import SPECIAL
-from chainrule.run.native.ir import Builder
+from chainrule.run.native import plan
+from chainrule.run.native.numbers.elementwise import ELEMENTWISE
+from chainrule.run.native.numbers.ir import Builder
+from chainrule.run.native.plan.buffers import INLINE, LOOPS, VIEWS, is_called_out
+from chainrule.run.native.runtime import externals
+from chainrule.run.native.runtime.externals import SPECIAL
 
 CALLED_OUT = {
     "argsort", "cholesky", "cofactor", "convolve", "det", "eigh", "inv", "iv", "jv", "pinv",

@@ -13,9 +13,9 @@ from chainrule.core.tree import flatten
 from chainrule.core.types import array_type
 from chainrule.run import native
 from chainrule.run.native import plan
-from chainrule.run.native.affine import Affine
-from chainrule.run.native.buffers import Buffer
-from chainrule.run.native.phases import ALL, FIRST, Access, crosses, phases, row_of
+from chainrule.run.native.plan.affine import Affine
+from chainrule.run.native.plan.buffers import Buffer
+from chainrule.run.native.plan.phases import ALL, FIRST, Access, crosses, phases, row_of
 from tests.helpers.native_loops import network
 
 A, B, C = (Buffer(array_type((8, 4), np.dtype(np.float32)), "arena") for _ in range(3))

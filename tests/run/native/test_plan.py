@@ -14,8 +14,8 @@ pytest.importorskip("llvmlite")
 
 from chainrule.core.graph import Graph
 from chainrule.run import native
-from chainrule.run.native.affine import Affine, reshaped, variables
-from chainrule.run.native.arena import ALIGNMENT, Life, padded, plan
+from chainrule.run.native.plan.affine import Affine, reshaped, variables
+from chainrule.run.native.plan.arena import ALIGNMENT, Life, padded, plan
 
 
 def overlap(a: Life, b: Life) -> bool:
@@ -102,7 +102,8 @@ TEXT_OF_A_PROGRAM = """
 import hashlib
 import chainrule.ops
 from chainrule.core.graph import Graph
-from chainrule.run.native import module, plan
+from chainrule.run.native.emit import module
+from chainrule.run.native import plan
 
 g = Graph.parse('''def f(x: float32[64, 64], y: float32[64, 64]):
     z: float32[64, 64] = contract(x, y, spec='ij,jk->ik')

@@ -17,7 +17,8 @@ from chainrule.core.tree import flatten
 from chainrule.errors import DtypeError
 from chainrule.ops.random import fold_in, key_of, random_uniform, uniform
 from chainrule.run import interpreter, native
-from chainrule.run.native import philox, plan
+from chainrule.run.native import plan
+from chainrule.run.native.numbers import philox
 from chainrule.run.native.plan import CallOut, Uniform
 from chainrule.train.data import Batch
 from chainrule.train.steps import Step

@@ -11,8 +11,8 @@ pytest.importorskip("llvmlite")
 
 import chainrule as cr
 from chainrule.errors import UsageError
-from chainrule.run.native import team
-from chainrule.run.native.team import CALM, PART, PATIENCE, RECENT, Team
+from chainrule.run.native.runtime import team
+from chainrule.run.native.runtime.team import CALM, PART, PATIENCE, RECENT, AdaptiveThreads
 
 
 class Clock:
@@ -47,7 +47,7 @@ class Work:
             CLOCK.now += self.seconds(threads) * (stop - start)
         return 0
 
-    def run(self, team: Team, calls: int, steps: int = 1) -> list[int]:
+    def run(self, team: AdaptiveThreads, calls: int, steps: int = 1) -> list[int]:
         """How many threads were used, one time after another."""
         self.used.clear()
         self.parts: list[tuple[int, int]] = []
@@ -58,7 +58,7 @@ class Work:
 
 def test_the_fastest_number_is_used_and_others_are_tried_again() -> None:
     work = Work(lambda threads: 0.004 / threads)
-    group = Team(4)
+    group = AdaptiveThreads(4)
     assert work.run(group, 4) == [4, 4, 2, 1]
     used = work.run(group, 3 * PATIENCE + 2 * CALM)
     trials = [PATIENCE - 1, 3 * PATIENCE - 1, 3 * PATIENCE + CALM - 1, 3 * PATIENCE + 2 * CALM - 1]
@@ -68,7 +68,7 @@ def test_the_fastest_number_is_used_and_others_are_tried_again() -> None:
 
 def test_one_slow_call_is_no_reason() -> None:
     work = Work(lambda threads: 0.004 / threads)
-    group = Team(2)
+    group = AdaptiveThreads(2)
     work.run(group, 4)
     work.seconds = lambda threads: 0.1
     assert work.run(group, RECENT - 1) == [2] * (RECENT - 1)
@@ -78,7 +78,7 @@ def test_one_slow_call_is_no_reason() -> None:
 
 def test_what_stays_slow_is_given_up() -> None:
     work = Work(lambda threads: 0.004 / threads)
-    group = Team(2)
+    group = AdaptiveThreads(2)
     work.run(group, 4)
     work.seconds = lambda threads: 0.004 * threads
     assert work.run(group, RECENT + 1) == [2] * RECENT + [1]
@@ -86,7 +86,7 @@ def test_what_stays_slow_is_given_up() -> None:
 
 def test_a_trial_takes_a_part_of_a_call_s_steps() -> None:
     work = Work(lambda threads: 0.004 / threads)
-    group = Team(2)
+    group = AdaptiveThreads(2)
     work.run(group, 3)
     used = work.run(group, PATIENCE, steps=100)
     assert used == [2] * (PATIENCE - 1) + [1, 2]
@@ -96,7 +96,7 @@ def test_a_trial_takes_a_part_of_a_call_s_steps() -> None:
 def test_short_calls_say_nothing() -> None:
     """The single step that training takes apart after a chunk of many."""
     work = Work(lambda threads: 0.004 / threads)
-    group = Team(2)
+    group = AdaptiveThreads(2)
     used = work.run(group, 4, steps=100)
     work.seconds = lambda threads: 1.0 * threads
     assert work.run(group, 2 * PATIENCE, steps=1) == [2] * (2 * PATIENCE)
@@ -107,7 +107,7 @@ def test_short_calls_say_nothing() -> None:
 
 def test_several_threads_are_given_up_where_they_are_slower() -> None:
     work = Work(lambda threads: 0.001 * threads)
-    group = Team(2)
+    group = AdaptiveThreads(2)
     work.run(group, 3)
     assert work.run(group, PATIENCE - 1) == [1] * (PATIENCE - 1)
     work.seconds = lambda threads: 0.002 / threads  # the other processor is free again
@@ -120,7 +120,7 @@ def test_a_number_of_threads_whose_trials_were_interrupted_does_not_matter() -> 
             raise KeyboardInterrupt
         return 0
 
-    group = Team(2)
+    group = AdaptiveThreads(2)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             group(interrupted, lambda arrived: None, 1)
@@ -129,7 +129,7 @@ def test_a_number_of_threads_whose_trials_were_interrupted_does_not_matter() -> 
 
 def test_the_number_asked_for_is_used() -> None:
     work = Work(lambda threads: 0.0)
-    assert work.run(Team(3, fixed=True), 4) == [3] * 4
+    assert work.run(AdaptiveThreads(3, fixed=True), 4) == [3] * 4
 
 
 def test_programs_side_by_side_share_the_processors() -> None:
@@ -140,11 +140,13 @@ def test_programs_side_by_side_share_the_processors() -> None:
         done.wait()
         return 0
 
-    other = threading.Thread(target=Team(3, fixed=True), args=(wait, lambda arrived: None, 1))
+    other = threading.Thread(
+        target=AdaptiveThreads(3, fixed=True), args=(wait, lambda arrived: None, 1)
+    )
     other.start()
     inside.wait()
     try:
-        assert Work(lambda threads: 0.0).run(Team(4), 3) == [1] * 3
+        assert Work(lambda threads: 0.0).run(AdaptiveThreads(4), 3) == [1] * 3
     finally:
         done.set()
         other.join()
@@ -175,7 +177,7 @@ def test_the_others_are_let_go_where_the_first_thread_cannot_start(
 
     monkeypatch.setattr(threading.Thread, "start", second_fails)
     with pytest.raises(RuntimeError, match="start new thread"):
-        Team(3, fixed=True)(share, barrier, 1)
+        AdaptiveThreads(3, fixed=True)(share, barrier, 1)
     assert released.is_set()
     assert not started[0].is_alive()
 

@@ -29,13 +29,15 @@ from chainrule.core.tree import flatten
 from chainrule.core.types import Shape
 from chainrule.ops.random import key_of
 from chainrule.run import native
-from chainrule.run.native import cache, machine, module, phases, plan, products
-from chainrule.run.native.affine import Affine
-from chainrule.run.native.buffers import Buffer
-from chainrule.run.native.nests import Load, Nest, Sites
-from chainrule.run.native.plan import Group, Plan, Product, Repeat, Step, Uniform
+from chainrule.run.native import plan
+from chainrule.run.native.emit import module, products
+from chainrule.run.native.plan import Group, Plan, Product, Repeat, Step, Uniform, phases, placing
+from chainrule.run.native.plan.affine import Affine
+from chainrule.run.native.plan.buffers import Buffer
+from chainrule.run.native.plan.nests import Nest, prefilled
+from chainrule.run.native.plan.sites import Load, Sites
 from chainrule.run.native.program import ENTRY
-from chainrule.run.native.reductions import prefilled
+from chainrule.run.native.runtime import cache, machine
 from chainrule.train.data import Batch
 from chainrule.train.steps import Step as TrainingStep
 
@@ -208,7 +210,7 @@ def _nests(found: Touched, nests: Sequence[Nest], axis: int | None, part: range)
 
 
 def _product(found: Touched, step: Product, thread: int, threads: int) -> None:
-    (m, n, k), cut = step.size, products._cut(step)
+    (m, n, k), cut = step.size, products.cut_of(step)
     rows, columns = range(m), range(n)
     if step.shared:
         assert cut is not None
@@ -358,24 +360,24 @@ def test_rows_that_reach_into_others_are_found(monkeypatch: pytest.MonkeyPatch) 
 
     graph = record(f, np.zeros((2, 50))).graph
     assert not races(plan.make(graph, None, 3))
-    monkeypatch.setattr(plan, "row_of", always)
+    monkeypatch.setattr(placing, "row_of", always)
     assert races(plan.make(graph, None, 3))
 
 
 def test_memory_that_is_shared_within_a_phase_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Buffers that live from step to step, though threads are not in step."""
-    right = plan._Planner._place
+    right = plan.place
 
-    def by_steps(self: Any, made: Plan) -> None:
-        right(self, made)
-        first, last = plan._lives(made.steps)
+    def by_steps(made: Plan) -> None:
+        right(made)
+        first, last = placing._lives(made.steps)
         rooms = [b for b in first if b.offset >= 0]
         lives = [plan.arena.Life(b.type.nbytes, first[b], last[b]) for b in rooms]
         offsets, made.arena = plan.arena.plan(lives)
         for buffer, offset in zip(rooms, offsets, strict=True):
             buffer.offset = offset
 
-    monkeypatch.setattr(plan._Planner, "_place", by_steps)
+    monkeypatch.setattr(plan, "place", by_steps)
     assert are_found()
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from chainrule.core.graph import Graph
 from chainrule.run.interpreter import loop
-from chainrule.run.native import machine
 from chainrule.run.native.plan import Repeat
 from chainrule.run.native.program import Loop, Program
+from chainrule.run.native.runtime import machine
 
 __all__ = ["Loop", "Program", "compile", "loop", "machine", "repeat"]
 

@@ -12,10 +12,11 @@ import numpy as np
 from chainrule.core.graph import Graph
 from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
-from chainrule.run.native import arena, cache, machine, module, plan
-from chainrule.run.native.plan import CallOut, Plan, Repeat
-from chainrule.run.native.team import Team, counted
-from chainrule.run.native.threads import available
+from chainrule.run.native import plan
+from chainrule.run.native.emit import module
+from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
+from chainrule.run.native.runtime import cache, machine
+from chainrule.run.native.runtime.team import AdaptiveThreads, available, running_threads
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 ENTRY = ctypes.CFUNCTYPE(
@@ -24,7 +25,7 @@ ENTRY = ctypes.CFUNCTYPE(
 )  # fmt: skip
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
 STAGED = 4096
-"""Arrays up to this many bytes are copied into the frame: cheaper than asking for an address."""
+"""Arrays up to this many bytes are copied into the memory: cheaper than asking for an address."""
 
 
 class CallOuts:
@@ -61,10 +62,10 @@ def _array_at(pointer: int | None, type: Any) -> np.ndarray:
     return np.frombuffer(block, type.dtype).reshape(type.shape)
 
 
-class Frame:
+class CallMemory:
     """Memory of one call: the arena, the tables of pointers, and copies of small arrays.
 
-    A frame serves one call at a time; calls from several threads each have their own.
+    A memory serves one call at a time; calls from several threads each have their own.
     """
 
     def __init__(self, program: Program) -> None:
@@ -135,7 +136,7 @@ class Code:
             )
         self.name = graph.name
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
-        self.team = Team(self.plan.threads, fixed=threads is not None)
+        self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)
         written = module.write(self.plan)
         self.text = written.text
         code = cache.object_code(written.text)
@@ -155,7 +156,7 @@ class Code:
                 and one for the barriers.
         """
         if self.plan.threads == 1:
-            with counted(1):
+            with running_threads(1):
                 return bool(self.entry(*given, 0, steps, 0, 1)) or bool(control[0])
         line = module.LINE // control.itemsize
 
@@ -167,7 +168,7 @@ class Code:
         def barrier(arrived: int) -> None:
             control[-line] = arrived
 
-        return bool(self.team(share, barrier, steps)) or bool(control[:-line].any())
+        return bool(self.threads(share, barrier, steps)) or bool(control[:-line].any())
 
     def fail(self) -> NoReturn:
         """Raise what went wrong in a call."""
@@ -184,7 +185,7 @@ class Program:
         self.plan, self.calls, self.captured = code.plan, code.calls, code.captured
         self.alone = CALL(code.library.address("call")) if self.plan.threads == 1 else None
         self.big = [(i, b.type) for i, b in enumerate(self.plan.outputs) if b.type.nbytes > STAGED]
-        self.frames: list[Frame] = []
+        self.memories: list[CallMemory] = []
 
     def __call__(self, arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [np.asarray(y) for y in self.numbers(arguments)]
@@ -193,35 +194,35 @@ class Program:
         """The same with NumPy's scalars where an output has no axes, and from Python's where an
         input has none: for code that must be quick."""
         try:
-            frame = self.frames.pop()
+            memory = self.memories.pop()
         except IndexError:  # all are in use
-            frame = Frame(self)
+            memory = CallMemory(self)
         held: list[Any] = []
         made: dict[int, np.ndarray] = {}
         for i, value in enumerate(arguments):
-            view = frame.inputs[i]
+            view = memory.inputs[i]
             if view is not None:
                 view[()] = value
             else:
-                held.append(frame.give(i, np.asarray(value)))
+                held.append(memory.give(i, np.asarray(value)))
         for i, type in self.big:
             made[i] = array = np.empty(type.shape, type.dtype)
-            frame.table[len(frame.inputs) + i] = array.ctypes.data
+            memory.table[len(memory.inputs) + i] = array.ctypes.data
         if self.alone is not None:
-            failed = self.alone(frame.place)
+            failed = self.alone(memory.place)
         else:
-            failed = self.code.run(frame.arguments, (frame, held, made), frame.control)
+            failed = self.code.run(memory.arguments, (memory, held, made), memory.control)
         if failed:
             self.code.fail()
         results = [
             made[i] if view is None else view.copy() if view.ndim else view[()]
-            for i, view in enumerate(frame.outputs)
+            for i, view in enumerate(memory.outputs)
         ]
-        self.frames.append(frame)
+        self.memories.append(memory)
         return results
 
 
-class Room:
+class LoopMemory:
     """Memory of one call of a loop: the arena, and what threads tell one another; with their
     addresses."""
 
@@ -243,7 +244,7 @@ class Loop:
     def __init__(self, graph: Graph, repeat: Repeat, threads: int | None = None) -> None:
         self.code = Code(graph, repeat, threads)
         self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
-        self.rooms: list[Room] = []  # to be used again
+        self.memories: list[LoopMemory] = []  # to be used again
         # The constants of the last call, and their addresses: most calls have the same.
         self.known: tuple[Sequence[np.ndarray], list[int]] | None = None
 
@@ -268,13 +269,13 @@ class Loop:
         moving = [array.ctypes.data for array in (*new, *taken)]
         table = [*moving, *places, *(array.ctypes.data for array in ys)]
         pointers = (ctypes.c_int64 * len(table))(*table)
-        room = self._room()
+        memory = self._memory()
         first = ctypes.addressof(pointers)
         outputs = first + 8 * (len(table) - len(ys))
-        given = (room.arena, first, outputs, room.flags, code.calls.pointer)
-        if code.run(given, (new, taken, fixed, ys, room, pointers), room.control, steps):
+        given = (memory.arena, first, outputs, memory.flags, code.calls.pointer)
+        if code.run(given, (new, taken, fixed, ys, memory, pointers), memory.control, steps):
             code.fail()
-        self.rooms.append(room)
+        self.memories.append(memory)
         return ys, new
 
     def _fixed(self, constants: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], list[int]]:
@@ -292,8 +293,8 @@ class Loop:
             self.known = arrays, places  # not of copies: what they were made of may change
         return arrays, places
 
-    def _room(self) -> Room:
+    def _memory(self) -> LoopMemory:
         try:
-            return self.rooms.pop()
+            return self.memories.pop()
         except IndexError:  # none yet, or all are in use
-            return Room(self.code.plan)
+            return LoopMemory(self.code.plan)

@@ -1,0 +1,1 @@
+"""Writing a plan as the text of a module: loops, products, and what calls them."""

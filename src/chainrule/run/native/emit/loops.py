@@ -1,0 +1,262 @@
+"""Loop nests as instructions: one function for each group of nests that share their loops."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chainrule.core.graph import Node
+from chainrule.run.native.emit import reductions
+from chainrule.run.native.emit.reductions import combined, start_of
+from chainrule.run.native.emit.values import Body, FunctionText
+from chainrule.run.native.numbers.ir import AS_IT_IS, UNROLLED, literal, memory_type
+from chainrule.run.native.plan.buffers import Buffer
+from chainrule.run.native.plan.nests import STORES, Nest, prefilled
+from chainrule.run.native.runtime.machine import vector_bytes
+
+BLOCK = 4096
+"""Longer sums are added up block by block, so that rounding stays small."""
+SHORT = 48
+"""Innermost loops shorter than this are vectorised with masks, or LLVM would not do it at all."""
+
+
+@dataclass(eq=False)
+class Function:
+    """Code of one step: its body, its pointer parameters in order, what it calls, how many
+    rows threads share out in it, 0 where the first one does it alone, and definitions of its
+    own helpers by name.
+
+    Where they share, parameters ``%first`` and ``%last`` say which rows are this thread's. With
+    ``numbers`` they count numbers, so many to a row, or so many in all where nothing is shared:
+    such a function serves arrays of any size.
+    """
+
+    body: str
+    buffers: list[Buffer]
+    needs: set[str]
+    shares: int
+    helpers: dict[str, str] = field(default_factory=dict)
+    numbers: int = 0
+
+
+class _Loops(Body):
+    """The loops of a set of nests that share them, while they are written."""
+
+    def __init__(self, function: FunctionText, nests: Sequence[Nest], axis: int | None) -> None:
+        super().__init__(function, nests, axis)
+        self.sums: dict[Nest, list[str]] = {}
+        # The loop that threads share, and its iterations for each row of their share.
+        self.split, self.unit = None, 1
+        if axis is not None:
+            self.split = next(i for i, run in enumerate(self.runs) if run[0] == axis)
+            self.unit = self.extents[self.split] // self.space[axis]
+
+    @property
+    def numbers(self) -> int:
+        """For one long loop that stores numbers one after another: how many to a row that
+        threads share, or in all. 0 for other loops."""
+        if len(self.runs) != 1 or self.extents[0] <= UNROLLED:
+            return 0
+        if any(nest.mode != "store" for nest in self.nests):
+            return 0
+        return self.extents[0] if self.split is None else self.unit
+
+    def write(self, flat: bool = False) -> None:
+        """All loops of this stage; where they are ``flat``, over numbers %first up to %last."""
+        if not flat and self.split is None:
+            self.part = ("0", "")
+            self._all()
+            return
+        if flat:
+            self.split, self.unit = 0, 1
+        self.part = self._scaled(("%first", "%last"), self.unit)
+        with self.b.when(self.b.do(f"icmp ult i64 {self.part[0]}, {self.part[1]}")):
+            self._all()
+
+    def write_tile(self, width: int) -> None:
+        """The loops over a tile of the space: ``%height`` rows from ``%row`` on, ``width``
+        columns from ``%column`` on."""
+        b = self.b
+        with b.loop("%height") as i, b.loop(width, hint=self._hint(width)) as j:
+            self.within = (i, j)
+            self.variables = [b.do(f"add nuw nsw i64 %row, {i}"),
+                                b.do(f"add nuw nsw i64 %column, {j}")]  # fmt: skip
+            self._body()
+        b.effect("ret void")
+
+    def _scaled(self, part: tuple[str, str], factor: int) -> tuple[str, str]:
+        if factor == 1 or not part[1]:
+            return part
+        first, last = (self.b.do(f"mul nuw nsw i64 {end}, {factor}") for end in part)
+        return first, last
+
+    def _all(self) -> None:
+        for nest in self.nests:
+            factors = self.factors(nest.target)
+            if prefilled(nest, factors):
+                each = 1 if self.split is None else factors[self.split]
+                self._fill(nest, *self._scaled(self.part, each))
+        if 0 in self.space:
+            return
+        self.variables = []
+        self._level(0)
+
+    def _level(self, depth: int) -> None:
+        """Open the loop at this depth, and what is inside; sums begin and end around it."""
+        begun = [n for n in self.nests if self._begins(n) == depth]
+        for nest in begun:
+            self.sums[nest] = reductions.accumulator(self.b, nest)
+        if depth == len(self.runs):
+            self._body()
+        else:
+            self._loop(depth)
+        for nest in begun:
+            self._finish(nest)
+
+    def _begins(self, nest: Nest) -> int:
+        """The depth after which a nest's target stays put; beyond all depths for stores."""
+        if nest.mode in STORES:
+            return -1
+        factors = self.factors(nest.target)
+        depth = len(factors)
+        while depth and factors[depth - 1] == 0:
+            depth -= 1
+        return depth
+
+    def _loop(self, depth: int) -> None:
+        n, last = self.extents[depth], depth == len(self.runs) - 1
+        summed = [x for x in self.nests if x.mode == "sum" and x.out.type.is_float and last
+                  and self._begins(x) <= depth]  # fmt: skip
+        if depth == self.split or n < 32 or not summed:
+            start, stop = self.part if depth == self.split else ("0", n)
+            hint = self._hint(n) if last and not summed and depth != self.split else ""
+            with self.b.loop(stop, start, hint) as i:
+                self._inside(depth, i)
+            return
+        whole, rest = divmod(n, BLOCK)
+        if whole > 1:
+            with self.b.loop(whole) as block:
+                start = self.b.do(f"mul nuw nsw i64 {block}, {BLOCK}")
+                self._lanes(depth, summed, start, BLOCK)
+        elif whole:
+            rest, whole = n, 0
+        if rest:
+            self._lanes(depth, summed, str(whole * BLOCK), rest)
+
+    def _hint(self, n: int) -> str:
+        """What LLVM must be told of an innermost loop: to use masks where a short one does not
+        fill whole vectors, and not to unroll a short one before it has looked for vectors."""
+        lanes = vector_bytes() // max(nest.out.type.dtype.itemsize for nest in self.nests)
+        if 4 <= n < SHORT and n % lanes:
+            return ", !llvm.loop !0"
+        stores = all(nest.mode == "store" for nest in self.nests)
+        return AS_IT_IS if stores and n >= lanes else ""
+
+    def _lanes(self, depth: int, summed: Sequence[Nest], start: str, n: int) -> None:
+        """Part of a loop whose sums are kept in lanes that LLVM makes a vector of.
+
+        So the order in which numbers are added is ours, the same on every machine, and LLVM
+        needs no licence to reorder, by which it would also cancel x - x, NaN or not.
+        """
+        b, lanes = self.b, 64 if n >= 256 else 16
+        count, total = n - n % lanes, {nest: self.sums[nest] for nest in summed}
+        if count:
+            places = {nest: reductions.lanes(b, nest, lanes) for nest in summed}
+            with b.loop(count // lanes) as q:
+                first = b.do(f"mul nuw nsw i64 {q}, {lanes}")
+                first = b.do(f"add nuw nsw i64 {first}, {start}")
+                with b.loop(lanes) as lane:
+                    for nest in summed:
+                        self.sums[nest] = [reductions.lane(b, nest, places[nest], lane)]
+                    self._inside(depth, b.do(f"add nuw nsw i64 {first}, {lane}"))
+            for nest in summed:
+                self.sums[nest] = total[nest]
+                reductions.combine(
+                    b, nest, total[nest][0], reductions.folded(b, nest, places[nest], lanes)
+                )
+        if n > count:
+            begin = b.do(f"add nuw nsw i64 {start}, {count}")
+            with b.loop(n - count) as i:
+                self._inside(depth, b.do(f"add nuw nsw i64 {begin}, {i}"))
+
+    def _inside(self, depth: int, variable: str) -> None:
+        self.variables.append(variable)
+        self._level(depth + 1)
+        self.variables.pop()
+
+    def _body(self) -> None:
+        for site in self.sites.order:
+            self.known[site] = self.value(site)
+        for nest in self.nests:
+            values = [self.known[site] for site in self.roots[nest]]
+            if nest.mode in STORES:
+                self.store(nest, values)
+            else:
+                place = self.variables[-1] if self.variables else "0"
+                reductions.reduce(self.b, nest, self.sums[nest], values, place)
+
+    def _finish(self, nest: Nest) -> None:
+        place = self.address(nest.out, nest.target)
+        if nest.mode.startswith("arg"):
+            best = self.b.do(f"load i64, ptr {self.sums[nest][1]}")
+            self.b.effect(f"store i64 {best}, ptr {place}, align 8")
+            return
+        value = reductions.read(self.b, self.sums[nest][0], nest)
+        dtype = nest.out.type.dtype
+        if prefilled(nest, self.factors(nest.target)):
+            value = combined(self.b, nest, self.b.load(dtype, place), value)
+        self.b.store(dtype, value, place)
+
+    def _fill(self, nest: Nest, first: str, stop: str) -> None:
+        """Write the start of a reduction over the whole result, or this thread's part."""
+        dtype, size = nest.out.type.dtype, nest.out.type.size
+        if not size:
+            return
+        start = start_of(nest.mode, dtype) if 0 not in nest.space else (
+            1 if nest.mode in ("prod", "all") else 0)  # fmt: skip
+        with self.b.loop(stop or size, first) as i:
+            type = memory_type(dtype)
+            place = self.b.do(f"getelementptr inbounds {type}, ptr {self.f.pointer(nest.out)}, "
+                              f"i64 {i}")  # fmt: skip
+            self.b.store(dtype, literal(start, dtype), place)
+
+
+def group_function(
+    memory: dict[Node, Buffer], stages: Sequence[Sequence[Nest]], axis: int | None = None
+) -> Function:
+    """The function of one group.
+
+    Args:
+        memory: the buffers of nodes. stages: sets of nests; the nests of one share loops.
+        axis: the axis along which threads share the loops of the only stage.
+    """
+    text = FunctionText(memory)
+    made = [_Loops(text, nests, axis) for nests in stages]
+    numbers = made[0].numbers if len(made) == 1 else 0
+    for loops in made:
+        loops.write(flat=numbers > 0)
+    text.b.effect("ret void")
+    shares = 0 if axis is None else stages[0][0].space[axis]
+    return Function(text.b.text(), list(text.pointers), text.b.needs, shares, numbers=numbers)
+
+
+def tile_function(
+    memory: dict[Node, Buffer], nests: Sequence[Nest], tile: Buffer, width: int
+) -> tuple[str, str, list[Buffer], set[str]]:
+    """What is done with a tile of a product's result while it is near: the function's name, its
+    text, the buffers whose pointers it takes after its numbers, and what it calls."""
+    w = FunctionText(memory, tile)
+    _Loops(w, nests, axis=1).write_tile(width)
+    buffers = list(w.pointers)
+    listed = "".join(
+        f", ptr noalias nocapture align {buffer.type.dtype.itemsize} %p{i}"
+        for i, buffer in enumerate(buffers)
+    )
+    head = (
+        f"(ptr noalias nocapture %flag, ptr noalias nocapture align 4 %tile, i64 %apart, "
+        f"i64 %row, i64 %column, i64 %height{listed})"
+    )
+    body = f"{head} #0 {{\n{w.b.text()}\n}}"
+    name = f"fold_{hashlib.sha256(body.encode()).hexdigest()[:16]}"
+    return name, f"define internal void @{name}{body}", buffers, w.b.needs

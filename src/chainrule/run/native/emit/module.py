@@ -1,0 +1,309 @@
+"""A program as the text of one LLVM module: its steps as functions, and one that calls them.
+
+Each step is a function of its own because its parameters can then be ``noalias``: inside a
+step no two buffers overlap, across steps they may share memory. Steps that print alike (the
+same loops over other buffers) are one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from chainrule.run.native.emit import products, uniform
+from chainrule.run.native.emit.loops import group_function
+from chainrule.run.native.emit.threads import barrier, share
+from chainrule.run.native.numbers import philox
+from chainrule.run.native.numbers.ir import Builder
+from chainrule.run.native.numbers.kernels import KERNELS, SHARED
+from chainrule.run.native.numbers.trigonometric import HELPERS
+from chainrule.run.native.plan import CallOut, Group, Plan, Product, Uniform
+from chainrule.run.native.plan.buffers import Buffer
+from chainrule.run.native.runtime import machine
+from chainrule.run.native.runtime.externals import declaration
+
+SIGNATURE = (
+    "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
+    "i64 %thread, i64 %threads"
+)
+CALL = """define i32 @call(ptr %frame) {
+  %a1 = getelementptr ptr, ptr %frame, i64 1
+  %a2 = getelementptr ptr, ptr %frame, i64 2
+  %a3 = getelementptr ptr, ptr %frame, i64 3
+  %a4 = getelementptr ptr, ptr %frame, i64 4
+  %arena = load ptr, ptr %frame
+  %inputs = load ptr, ptr %a1
+  %outputs = load ptr, ptr %a2
+  %flag = load ptr, ptr %a3
+  %callback = load ptr, ptr %a4
+  %result = call i32 @run(ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback,
+                          i64 0, i64 0, i64 0, i64 1)
+  %bounds = load i64, ptr %flag
+  %wrong = icmp ne i64 %bounds, 0
+  %either = select i1 %wrong, i32 1, i32 %result
+  ret i32 %either
+}"""
+"""The program behind one argument: ctypes spends as much on eight as a small program takes."""
+FLUSH = 0x8040
+"""MXCSR: flush results to zero, and take denormal operands as zero."""
+FLUSH_ARM = 1 << 24
+"""FPCR: both."""
+LINE = 64
+"""Bytes between what different threads write, so that they do not slow one another down."""
+ATTRIBUTES = """
+attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
+attributes #1 = { alwaysinline nounwind }
+!0 = distinct !{!0, !1}
+!1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
+!2 = distinct !{!2, !3, !4}
+!3 = !{!"llvm.loop.unroll.disable"}
+!4 = !{!"llvm.loop.vectorize.enable", i1 false}
+!5 = distinct !{!5, !3}
+"""
+
+
+class Call(NamedTuple):
+    """A step's function, the buffers it is given, the rows that threads share out in it, and how
+    many numbers it counts to each, or in all."""
+
+    name: str
+    buffers: list[Buffer]
+    shares: int
+    numbers: int
+
+
+@dataclass(frozen=True)
+class Module:
+    """Text of a module, the external functions it calls, the nodes it calls out for."""
+
+    text: str
+    imports: tuple[str, ...]
+    calls: tuple[CallOut, ...]
+
+
+class _Writer:
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.iteration = ""
+        self.goal = ""  # where a thread keeps how often it was at a barrier
+        self.mode = ""  # what restores the processor's mode after a loop
+        self.functions: dict[str, str] = {}  # text after the name -> name
+        self.needs: set[str] = set()
+        self.helpers: dict[str, str] = {}
+        self.calls: list[CallOut] = []
+        self.main = Builder()
+        self.given: dict[Buffer, str] = {}
+        self.parts: dict[int, tuple[str, str]] = {}
+        # Each thread has a flag of its own for indices out of bounds.
+        self.main.entry += [
+            f"  %own = mul nuw nsw i64 %thread, {LINE}",
+            "  %own.flag = getelementptr i8, ptr %flag, i64 %own",
+        ]
+
+    def module(self) -> Module:
+        if self.plan.repeat is not None:
+            self._loop(self.plan.repeat.flush)
+        else:
+            self._all()
+            self.main.effect("ret i32 0")
+        kernels, imports = definitions(self.needs)
+        if self.plan.threads > 1:
+            kernels.append(barrier(machine.pause()))
+            imports = (*imports, "cr_yield")
+        parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
+        parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
+        parts.append(CALL)
+        text = "\n\n".join([*kernels, *self.helpers.values(), *parts, ATTRIBUTES])
+        return Module(text, imports, tuple(self.calls))
+
+    def _all(self) -> None:
+        """Every step in order. With threads, a barrier after each phase; what they do not
+        share, the first thread does alone."""
+        if self.plan.threads == 1:
+            for step in self.plan.steps:
+                if isinstance(step, CallOut):
+                    self._call_out(step)
+                else:
+                    self._emit(self._call(step))
+            return
+        for _, phase in groupby(zip(self.plan.phases, self.plan.steps, strict=True), itemgetter(0)):
+            calls = [self._call(step) for _, step in phase if not isinstance(step, CallOut)]
+            for alone, some in groupby(calls, lambda call: not call.shares):
+                if alone:
+                    with self.main.when(self.main.do("icmp eq i64 %thread, 0")):
+                        for call in some:
+                            self._emit(call)
+                else:
+                    for call in some:
+                        self._emit(call)
+            self.main.effect(self._meet())
+
+    def _loop(self, flush: bool) -> None:
+        """All steps again and again, and after each the new carry in place of the old."""
+        b = self.main
+        self.mode = _flush_denormals(b) if flush else ""
+        with b.loop("%stop", "%start") as i:
+            self.iteration = i
+            self._all()
+            copied = [x for x in self.plan.outputs if x.carried and not x.alias and x.type.size]
+            if copied and self.plan.threads > 1:
+                with b.when(b.do("icmp eq i64 %thread, 0")):
+                    self._copy(copied)
+                b.effect(self._meet())
+            else:
+                self._copy(copied)
+        self._leave()
+        b.effect("ret i32 0")
+
+    def _copy(self, buffers: Sequence[Buffer]) -> None:
+        """New values of the carry that could not be written over the old."""
+        for buffer in buffers:
+            assert buffer.carried is not None
+            new, old = self._pointer(buffer), self._pointer(buffer.carried)
+            self.main.effect(f"call void @llvm.memcpy.p0.p0.i64(ptr {old}, ptr {new}, "
+                             f"i64 {buffer.type.nbytes}, i1 false)")  # fmt: skip
+
+    def _leave(self) -> None:
+        if self.mode:
+            self.main.effect(self.mode)
+
+    def _call(self, step: Group | Product | Uniform) -> Call:
+        """Write a step's function, unless one like it is there."""
+        if isinstance(step, Group):
+            made = group_function(self.plan.memory, step.stages, step.axis)
+        elif isinstance(step, Uniform):
+            made = uniform.write(step)
+        else:
+            made = products.write(step, self.plan.memory)
+        self.needs |= made.needs
+        self.helpers |= made.helpers
+        parameters = ["ptr noalias nocapture %flag", "i64 %thread", "i64 %first", "i64 %last"]
+        parameters += [
+            f"ptr noalias nocapture align {buffer.type.dtype.itemsize} %p{i}"
+            for i, buffer in enumerate(made.buffers)
+        ]
+        text = f"({', '.join(parameters)}) #0 {{\n{made.body}\n}}"
+        name = self.functions.setdefault(text, f"step{len(self.functions)}")
+        return Call(name, made.buffers, made.shares, made.numbers)
+
+    def _emit(self, call: Call) -> None:
+        first, last = self._part(call.shares) if call.shares else ("0", str(call.numbers))
+        if call.shares and call.numbers > 1:
+            first, last = (self.main.do(f"mul nuw nsw i64 {end}, {call.numbers}")
+                           for end in (first, last))  # fmt: skip
+        arguments = ["ptr %own.flag", "i64 %thread", f"i64 {first}", f"i64 {last}"]
+        arguments += [f"ptr {self._pointer(b)}" for b in call.buffers]
+        self.main.effect(f"call void @{call.name}({', '.join(arguments)})")
+
+    def _part(self, n: int) -> tuple[str, str]:
+        """The part of n rows that this thread does, found once at the start."""
+        if n not in self.parts:
+            b = Builder()
+            b.prefix = f"rows{n}."
+            self.parts[n] = share(b, n)
+            self.main.entry += b.lines
+        return self.parts[n]
+
+    def _meet(self) -> str:
+        if not self.goal:
+            self.goal = self.main.stack("i64")
+            self.main.entry += [
+                f"  store i64 0, ptr {self.goal}",
+                f"  %arrived = getelementptr i8, ptr %flag, i64 {LINE * self.plan.threads}",
+            ]
+        return f"call void @barrier(ptr %arrived, ptr {self.goal}, i64 %threads)"
+
+    def _call_out(self, step: CallOut) -> None:
+        """Hand pointers to Python; leave at once if it raised."""
+        b, buffers = self.main, [*step.inputs, step.out]
+        table = b.stack("ptr", len(buffers))
+        for i, buffer in enumerate(buffers):
+            place = b.do(f"getelementptr ptr, ptr {table}, i64 {i}")
+            b.effect(f"store ptr {self._pointer(buffer)}, ptr {place}")
+        number = len(self.calls)
+        self.calls.append(step)
+        failed = b.do(f"call i32 %callback(i64 {number}, ptr {table})")
+        wrong = b.do(f"icmp ne i32 {failed}, 0")
+        b.effect(f"br i1 {wrong}, label %failed{number}, label %after{number}")
+        b.label(f"failed{number}")
+        self._leave()
+        b.effect("ret i32 1")
+        b.label(f"after{number}")
+
+    def _pointer(self, buffer: Buffer) -> str:
+        buffer = buffer.alias or buffer
+        if buffer.place == "arena":
+            return self.main.do(f"getelementptr i8, ptr %arena, i64 {buffer.offset}")
+        found = self.given.get(buffer) or self._loaded(buffer)
+        if not buffer.sliced:
+            return found
+        size = buffer.type.nbytes
+        return self.main.do(f"getelementptr [{size} x i8], ptr {found}, i64 {self.iteration}")
+
+    def _loaded(self, buffer: Buffer) -> str:
+        """The pointer that the caller gave for a buffer."""
+        table = f"%{buffer.place}s"
+        name = f"%{buffer.place}{buffer.number}"
+        # In the entry block, so that every later block may use it.
+        self.main.entry.append(
+            f"  {name}.at = getelementptr ptr, ptr {table}, i64 {buffer.number}\n"
+            f"  {name} = load ptr, ptr {name}.at"
+        )
+        self.given[buffer] = name
+        return name
+
+
+def write(plan: Plan) -> Module:
+    """The module of a plan; one that repeats runs its steps from %start up to %stop."""
+    return _Writer(plan).module()
+
+
+def _flush_denormals(b: Builder) -> str:
+    """Take numbers too small to be normal as 0, where the processor would slow down many times
+    over; returns the instruction that restores its mode, "" where it has no such mode."""
+    if machine.is_x86():
+        old, new = b.stack("i32"), b.stack("i32")
+        b.effect(f"call void @llvm.x86.sse.stmxcsr(ptr {old})")
+        value = b.do(f"load i32, ptr {old}")
+        b.effect(f"store i32 {b.do(f'or i32 {value}, {FLUSH}')}, ptr {new}")
+        b.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {new})")
+        return f"call void @llvm.x86.sse.ldmxcsr(ptr {old})"
+    if machine.is_arm():
+        value = b.do("call i64 @llvm.aarch64.get.fpcr()")
+        flushing = b.do(f"or i64 {value}, {FLUSH_ARM}")
+        b.effect(f"call void @llvm.aarch64.set.fpcr(i64 {flushing})")
+        return f"call void @llvm.aarch64.set.fpcr(i64 {value})"
+    return ""
+
+
+def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Kernels, with what they need themselves, and declarations of what is external."""
+    known = {k.symbol(t): (k.text, t) for k in KERNELS.values() for t in ("float", "double")}
+    known |= {
+        k.symbol(t) + SHARED: (k.shared, t) for k in KERNELS.values() for t in ("float", "double")
+    }
+    known |= {philox.symbol(t): (philox.definition, t) for t in ("float", "double")}
+    texts: dict[str, str] = {}
+    imports: list[str] = []
+    waiting: Sequence[str] = sorted(needs)
+    while waiting:
+        more: set[str] = set()
+        for name in waiting:
+            if name in texts:
+                continue
+            if name in HELPERS:
+                helper, own = HELPERS[name]
+                texts[name] = helper()
+                more |= own
+            elif name in known:
+                write, type = known[name]
+                texts[name], own = write(type)
+                more |= own
+            else:
+                texts[name] = declaration(name)
+                imports.append(name)
+        waiting = sorted(more)
+    return list(texts.values()), tuple(imports)

@@ -1,0 +1,1 @@
+"""Text of LLVM's language for numbers: arithmetic, functions, random numbers."""

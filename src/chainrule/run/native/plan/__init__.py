@@ -1,0 +1,51 @@
+"""The plan of a program: which steps it takes, in which order, in which memory.
+
+A step is a group of loop nests that became one function, a matrix product, random numbers,
+or a call to the interpreter.
+"""
+
+from __future__ import annotations
+
+import math
+
+from chainrule.core.graph import Graph, Node
+from chainrule.ops.contract import parse_spec
+from chainrule.run.native.plan.buffers import is_called_out
+from chainrule.run.native.plan.folding import fold
+from chainrule.run.native.plan.grouping import group
+from chainrule.run.native.plan.placing import place
+from chainrule.run.native.plan.steps import CallOut, Group, Plan, Product, Repeat, Step, Uniform
+from chainrule.run.native.plan.uniform import COST
+
+__all__ = ["CallOut", "Group", "Plan", "Product", "Repeat", "Step", "Uniform", "make"]
+
+WORTH_A_THREAD = 500_000
+"""Additions, about, that a step of a loop takes for each thread it gets: with less, it costs as
+much to hand numbers from one processor's cache to the other's as is saved."""
+
+
+def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
+    """The plan of a graph, or of a loop of which it is one step."""
+    worth = _work(graph) // WORTH_A_THREAD
+    if any(is_called_out(node) for node in graph.nodes):
+        worth = 1
+    plan = group(graph, repeat, max(1, min(threads, worth)))
+    fold(plan)
+    place(plan)
+    return plan
+
+
+def _work(graph: Graph) -> int:
+    """About how many additions a graph takes; a product's multiply-adds are cheap."""
+    total = 0
+    for node in graph.nodes:
+        total += node.type.size * (COST if node.primitive.name == "random_uniform" else 1)
+        if node.primitive.name == "contract":
+            total += _multiplications(node) // 8
+    return total
+
+
+def _multiplications(node: Node) -> int:
+    left, right, _ = parse_spec(node.attrs["spec"])
+    x, y = node.inputs
+    return math.prod(dict(zip(left + right, x.type.shape + y.type.shape, strict=True)).values())

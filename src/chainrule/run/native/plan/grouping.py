@@ -1,0 +1,192 @@
+"""Which steps a program takes: products, random numbers, call-outs, and groups of loop nests.
+
+Nests over the same space join the earliest group that may hold them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.core.graph import Graph, Node
+from chainrule.core.types import Shape
+from chainrule.run.native.plan.affine import ANYWHERE, Affine, collapsed, is_outer
+from chainrule.run.native.plan.buffers import Buffer, choose, is_called_out, is_short_sum
+from chainrule.run.native.plan.nests import Nest, copy, nests_of, shared_axis
+from chainrule.run.native.plan.products import Product, product_of
+from chainrule.run.native.plan.sites import Load, Sites
+from chainrule.run.native.plan.steps import CallOut, Group, Plan, Repeat, Step
+from chainrule.run.native.plan.uniform import Uniform
+
+WIDEST = 24
+"""Buffers that one group writes at most: more streams than that slow a loop down."""
+
+
+def group(graph: Graph, repeat: Repeat | None, threads: int) -> Plan:
+    """The steps of a graph, in order, without places in memory."""
+    return _Grouping(graph, repeat, threads).plan()
+
+
+class _Grouping:
+    def __init__(self, graph: Graph, repeat: Repeat | None, threads: int) -> None:
+        self.graph = graph
+        self.threads = threads
+        self.repeat = repeat
+        self.steps: list[Step] = []
+        self.loads: dict[Nest, list[Load]] = {}
+        self.made_by: dict[Buffer, int] = {}
+        self.by_space: dict[Shape, list[int]] = {}
+        inputs = [Buffer(x.type, "input", i) for i, x in enumerate(graph.inputs)]
+        self.memory: dict[Node, Buffer] = dict(zip(graph.inputs, inputs, strict=True))
+        self.inputs = inputs
+
+    def _outputs(self) -> list[Buffer]:
+        outputs = [Buffer(y.type, "output", i) for i, y in enumerate(self.graph.outputs)]
+        if self.repeat is None:
+            return outputs
+        carry, xs = self.repeat.carry, self.repeat.xs
+        first = len(outputs) - carry
+        for buffer in (*self.inputs[carry : carry + xs], *outputs[:first]):
+            buffer.sliced = True
+        for buffer, old in zip(outputs[first:], self.inputs[:carry], strict=True):
+            buffer.place, buffer.carried = "arena", old
+        return outputs
+
+    def plan(self) -> Plan:
+        graph, memory = self.graph, self.memory
+        given = set(graph.inputs)
+        outputs = self._outputs()
+        direct: dict[Node, Buffer] = {}
+        for y, buffer in zip(graph.outputs, outputs, strict=True):
+            if y not in given:
+                direct.setdefault(y, buffer)
+        chosen = choose(graph)
+        for node in chosen:
+            memory[node] = direct.get(node) or Buffer(node.type, "arena")
+        for node in chosen:
+            self.step(node, memory[node])
+        for y, buffer in zip(graph.outputs, outputs, strict=True):
+            if memory[y] is buffer.carried:
+                buffer.alias = buffer.carried  # what a step does not change
+            elif memory[y] is not buffer and y.type.size:
+                self.join(copy(buffer, y))
+        plan = Plan(graph, memory, self.inputs, outputs, self.steps, self.threads)
+        plan.repeat, plan.loads = self.repeat, self.loads
+        return plan
+
+    def step(self, node: Node, out: Buffer) -> None:
+        """Add what computes a node, unless it has no elements."""
+        if not node.type.size:
+            return
+        if is_called_out(node):
+            inputs = [self.memory[x] for x in node.inputs]
+            self._append(CallOut(node, inputs, out), [out])
+            return
+        if node.primitive.name == "random_uniform":
+            (key,) = node.inputs
+            self._append(Uniform(self.memory[key], out, self.threads > 1), [out])
+            return
+        if node.primitive.name == "contract" and not is_outer(node):
+            product = product_of(node, self.memory, self.threads)
+            if product is not None:
+                self._append(product, [out])
+                return
+        nests = nests_of(node, out)
+        if len(nests) == 1:
+            self.join(nests[0])
+            return
+        group = Group([[nest] for nest in nests])
+        for nest in nests:
+            group.add(nest, {load.buffer for load in self._loaded(nest, self._sites(nest))})
+        self._append(group, [out])
+
+    def join(self, nest: Nest) -> None:
+        """Put a nest into the first group that can hold it, or a new one."""
+        sites = self._sites(nest)
+        loads = self._loaded(nest, sites)
+        reads = {load.buffer for load in loads}
+        positions = [*sites.positions(), nest.target]
+        earliest = 0
+        for load in loads:
+            maker = self.made_by.get(load.buffer)
+            if maker is None:
+                continue
+            beside = self._in_register(self.steps[maker], nest, load)
+            earliest = max(earliest, maker if beside else maker + 1)
+        apart = nest.node is not None and nest.mode == "sum" and is_short_sum(nest.node)
+        axis = shared_axis(nest, self.threads) if self.threads > 1 else None
+        for position in () if apart else self.by_space.get(nest.space, ()):
+            group = self.steps[position]
+            if position < earliest or not self._may_hold(group, nest, axis, reads):
+                continue
+            assert isinstance(group, Group)
+            if _keep_order({**group.positions, nest: positions}):
+                group.stages[0].append(nest)
+                group.add(nest, reads)
+                group.positions[nest] = positions
+                self.made_by[nest.out] = position
+                return
+        group = Group([[nest]], nest.space, axis, positions={nest: positions})
+        group.add(nest, reads)
+        if 0 not in nest.space and not apart:
+            self.by_space.setdefault(nest.space, []).append(len(self.steps))
+        self._append(group, [nest.out])
+
+    def _may_hold(self, group: Step, nest: Nest, axis: int | None, reads: set[Buffer]) -> bool:
+        """Whether a group may take in a nest over its space. With threads, only if they are
+        shared out alike; single numbers stay apart, lest one makes the others wait. Sums stay
+        apart from loops over a product's result, which the product may take in."""
+        if not isinstance(group, Group) or group.axis != axis or len(group.written) >= WIDEST:
+            return False
+        stores = group.stages[0][0].mode == "store"
+        if stores != (nest.mode == "store") and any(map(self._is_product, group.reads)):
+            return False
+        return self.threads == 1 or axis is not None or not reads.isdisjoint(group.written)
+
+    def _is_product(self, buffer: Buffer) -> bool:
+        maker = self.made_by.get(buffer)
+        return maker is not None and isinstance(self.steps[maker], Product)
+
+    @staticmethod
+    def _in_register(maker: Step, nest: Nest, load: Load) -> bool:
+        """Whether a load can read what the same loops just computed."""
+        if not isinstance(maker, Group) or maker.shared != nest.space:
+            return False
+        source = maker.written[load.buffer]
+        return source.mode == "store" and source.target == load.position
+
+    def _sites(self, nest: Nest) -> Sites:
+        sites = Sites(self.memory, nest.rank)
+        sites.add(nest.operands, nest.defines(self.memory))
+        return sites
+
+    def _loaded(self, nest: Nest, sites: Sites) -> list[Load]:
+        """What a nest reads."""
+        found = self.loads[nest] = []
+        for site in sites.order:
+            if isinstance(site, Load):
+                found.append(site)
+            elif site.node.primitive.name == "gather":
+                found.append(Load(self.memory[site.node.inputs[0]], ANYWHERE))
+        return found
+
+    def _append(self, step: Step, written: Sequence[Buffer]) -> None:
+        for buffer in written:
+            self.made_by[buffer] = len(self.steps)
+        self.steps.append(step)
+
+
+def _keep_order(positions: dict[Nest, list[Affine]]) -> bool:
+    """Whether each sum of floats, in the loops of all these nests, has the order it has alone:
+    bits must not depend on what else shares its loops, which threads change."""
+    together = [p for some in positions.values() for p in some]
+    return all(
+        _summed(nest, own) == _summed(nest, together)
+        for nest, own in positions.items()
+        if nest.mode == "sum" and nest.out.type.is_float
+    )
+
+
+def _summed(nest: Nest, positions: Sequence[Affine]) -> list[list[int]]:
+    """The runs of axes that one loop each adds up, where these are all positions."""
+    runs = collapsed(nest.space, positions, None)
+    return [run for run in runs if not nest.target.factors[run[-1]]]

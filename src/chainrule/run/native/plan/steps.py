@@ -1,0 +1,105 @@
+"""What a program is made of: its steps, and the plan that orders them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from chainrule.core.graph import Graph, Node
+from chainrule.core.types import Shape
+from chainrule.run.native.plan.affine import Affine
+from chainrule.run.native.plan.buffers import Buffer
+from chainrule.run.native.plan.nests import Nest
+from chainrule.run.native.plan.products import Product
+from chainrule.run.native.plan.sites import Load
+from chainrule.run.native.plan.uniform import Uniform
+
+
+@dataclass(eq=False)
+class Group:
+    """Loop nests that run one after another in one function; those of a stage share loops.
+
+    ``shared`` is the space of those loops if there is one stage, ``axis`` the axis of it along
+    which threads share them, ``positions`` all that each nest reads and writes there.
+    """
+
+    stages: list[list[Nest]]
+    shared: Shape | None = None
+    axis: int | None = None
+    written: dict[Buffer, Nest] = field(default_factory=dict)
+    reads: set[Buffer] = field(default_factory=set)
+    positions: dict[Nest, list[Affine]] = field(default_factory=dict)
+
+    def add(self, nest: Nest, reads: set[Buffer]) -> None:
+        self.written[nest.out] = nest
+        self.reads |= reads
+
+
+@dataclass(eq=False)
+class CallOut:
+    """One node that the interpreter computes."""
+
+    node: Node
+    inputs: list[Buffer]
+    out: Buffer
+
+
+Step = Group | Product | Uniform | CallOut
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """How a graph is one step of a loop: inputs are ``carry`` leaves, then ``xs`` leaves of
+    which each step takes the next, then constants; outputs are leaves for which each step has
+    a place of its own, then the ``carry`` leaves. ``flush``: denormal numbers count as 0."""
+
+    carry: int
+    xs: int
+    flush: bool = True
+
+
+@dataclass(eq=False)
+class Plan:
+    """A program before it is written.
+
+    Attributes:
+        memory: buffers of nodes. inputs, outputs: buffers that the caller gives, in order.
+        steps: what to do, and phases: after which barrier, in step with it. threads: how many
+            at most can share the work. repeat: how it is a step of a loop, if it is.
+        arena: bytes of the block that all other buffers share. apart: bytes they would take if
+            each had memory of its own. loads: what each loop nest reads.
+    """
+
+    graph: Graph
+    memory: dict[Node, Buffer]
+    inputs: list[Buffer]
+    outputs: list[Buffer]
+    steps: list[Step]
+    threads: int = 1
+    phases: list[int] = field(default_factory=list)
+    repeat: Repeat | None = None
+    arena: int = 0
+    apart: int = 0
+    loads: dict[Nest, list[Load]] = field(default_factory=dict)
+
+
+def loops_of(step: Step) -> Sequence[Nest]:
+    """The loops of a step that share a space, element by element."""
+    if isinstance(step, Group):
+        return step.stages[0] if step.shared is not None else ()
+    return step.nests if isinstance(step, Product) else ()
+
+
+def operands_of(step: Step) -> tuple[Buffer, ...]:
+    """What a step reads beside its loops."""
+    return (step.left.buffer, step.right.buffer) if isinstance(step, Product) else ()
+
+
+def touched_by(step: Step) -> set[Buffer]:
+    if isinstance(step, Group):
+        return {*step.written, *step.reads}
+    if isinstance(step, Product):
+        return step.touched
+    if isinstance(step, Uniform):
+        return {step.key, step.out}
+    return {*step.inputs, step.out}

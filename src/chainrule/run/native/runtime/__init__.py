@@ -1,0 +1,1 @@
+"""The machine at hand: LLVM, functions of other libraries, object code kept, threads."""

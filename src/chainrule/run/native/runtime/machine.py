@@ -1,0 +1,160 @@
+"""LLVM behind one door: text to object code, object code to addresses.
+
+Addresses of BLAS and of C's library are bound when object code is linked, never written into
+it, so that an object from the disk works in any later process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from chainrule.run.native.runtime.externals import RUNTIME, address_of
+
+_lock = threading.Lock()  # llvmlite guards its calls, but linking takes several
+_count = 0
+
+
+@functools.cache
+def _target() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
+    target = llvm.Target.from_triple(llvm.get_default_triple())
+    # Windows maps libraries farther away than a small model's addresses reach.
+    model = "large" if "windows" in llvm.get_default_triple() else "default"
+    machine = target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=2, reloc="pic", codemodel=model
+    )
+    machine.set_asm_verbosity(False)
+    return machine
+
+
+@functools.cache
+def _features() -> str:
+    features = llvm.get_host_cpu_features().flatten()
+    # LLVM splits 512-bit vectors on some machines that handle them well.
+    return features + ",-prefer-256-bit" if is_x86() else features
+
+
+@functools.cache
+def vector_bytes() -> int:
+    """The width of the machine's vectors in bytes."""
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+@functools.cache
+def vector_registers() -> int:
+    """How many vectors the machine holds in registers."""
+    return 32 if vector_bytes() == 64 or not is_x86() else 16
+
+
+@functools.cache
+def has_fma() -> bool:
+    """Whether there is an instruction that multiplies, adds and rounds once; in its place, C's
+    function takes fifty times as long."""
+    return not is_x86() or bool(llvm.get_host_cpu_features().get("fma"))
+
+
+@functools.cache
+def identity() -> str:
+    """What object code depends on beside its text: machine and versions."""
+    version = ".".join(map(str, llvm.llvm_version_info))
+    names = (sys.platform, llvm.get_default_triple(), llvm.get_host_cpu_name(), _features())
+    return "|".join((*names, llvmlite.__version__, version))
+
+
+@functools.cache
+def is_x86() -> bool:
+    return llvm.get_default_triple().startswith("x86_64")
+
+
+@functools.cache
+def is_arm() -> bool:
+    return llvm.get_default_triple().startswith(("aarch64", "arm64"))
+
+
+def pause() -> str:
+    """The instruction that tells the processor that a loop only waits."""
+    if is_x86():
+        return "call void @llvm.x86.sse2.pause()"
+    if is_arm():
+        return "call void @llvm.aarch64.hint(i32 1)"
+    return ""
+
+
+@functools.cache
+def _compiler() -> Any:
+    # LLVM's older linker may put code farther from its constants than instructions reach.
+    return llvm.create_lljit_compiler(_target(), use_jit_link=True)
+
+
+def assemble(text: str) -> bytes:
+    """Object code of a module's text, optimised for this machine."""
+    return _target().emit_object(optimised(text))
+
+
+def optimised(text: str) -> Any:
+    """LLVM's module of a text, optimised for this machine."""
+    machine = _target()
+    head = f'target triple = "{machine.triple}"\ntarget datalayout = "{machine.target_data}"\n'
+    module = llvm.parse_assembly(head + text)
+    tuning = llvm.create_pipeline_tuning_options(speed_level=2)
+    tuning.loop_vectorization = tuning.slp_vectorization = True
+    tuning.loop_unrolling = tuning.loop_interleaving = True
+    builder = llvm.create_pass_builder(machine, tuning)
+    builder.getModulePassManager().run(module, builder)
+    late = llvm.create_new_module_pass_manager()
+    late.add_always_inliner_pass()  # functions of vectors, which only vectorised loops call
+    late.run(module, builder)
+    return module
+
+
+class Library:
+    """Object code in memory, which stays there while this object does."""
+
+    def __init__(self, code: bytes, exports: Iterable[str], imports: Iterable[str]) -> None:
+        global _count
+        with _lock:
+            _count += 1
+            builder = llvm.JITLibraryBuilder()
+            builder.add_object_img(code)
+            for name in exports:
+                builder.export_symbol(name)
+            for name in {*imports, *RUNTIME}:
+                address = address_of(name)
+                if address:
+                    builder.import_symbol(name, address)
+            self._tracker = builder.link(_compiler(), f"chainrule{_count}")
+
+    def address(self, name: str) -> int:
+        return self._tracker[name]
+
+
+PROBE = """declare i32 @cr_yield()
+
+define double @probe(double %x) {
+  %y = fmul double %x, 0x3FF4000000000000
+  %ignored = call i32 @cr_yield()
+  ret double %y
+}"""
+
+
+@functools.cache
+def trouble() -> str:
+    """Why machine code can't be made or run here; "" where it can."""
+    try:
+        library = Library(assemble(PROBE), ["probe"], ["cr_yield"])
+        function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(library.address("probe"))
+        found = function(2.0)
+    except Exception as error:  # of LLVM, of the system's linker, of its rules for memory
+        return f"{type(error).__name__}: {error}"
+    return "" if found == 2.5 else f"2 * 1.25 came out as {found}"

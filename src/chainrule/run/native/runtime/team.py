@@ -1,0 +1,159 @@
+"""The threads that run a program together: how many, and how they start and end."""
+
+from __future__ import annotations
+
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+PATIENCE = 6
+"""Calls after which another number of threads is tried again; twice as many after each trial that
+changes nothing, up to ``CALM``."""
+CALM = 24
+RECENT = 3
+"""A number of threads is judged by the best of so many measurements: what slows down one of them
+passes, what slows down all lasts."""
+PART = 2
+"""Only for this part of a call's steps, if it has so many. Not a small one: a processor that was
+idle may take ten milliseconds to wake, in which several threads look slower than they are."""
+
+SHORT = 4
+"""A call with so many times fewer steps than the longest says nothing of what is fastest."""
+
+_lock = threading.Lock()
+_running = 0  # threads of this process that run programs now
+
+
+def available() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class running_threads:
+    """While it is entered, so many threads of this process run programs."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def __enter__(self) -> None:
+        global _running
+        with _lock:
+            _running += self.threads
+
+    def __exit__(self, *_: object) -> None:
+        global _running
+        with _lock:
+            _running -= self.threads
+
+
+class AdaptiveThreads:
+    """Runs one program with one thread or several, whichever is found to be faster.
+
+    The number of threads does not show in the bits, so it may change within a call. Several
+    threads are slower than one where another program, another fit or another guest of the same
+    processor wants it too, and no count of processors tells.
+
+    Args:
+        most: how many threads can share the work. fixed: always use as many.
+    """
+
+    def __init__(self, most: int, fixed: bool = False) -> None:
+        self.most = most
+        self.counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
+        # Of a step, by number of threads: a call that raised measures nothing.
+        self.seconds = {count: deque([math.inf], RECENT) for count in self.counts}
+        self.untried = [most, *self.counts]  # the first time is cold
+        self.calls = self.trials = self.longest = 0
+        self.settled, self.patience = most, PATIENCE
+
+    def __call__(
+        self,
+        share: Callable[[int, int, int, int], int],
+        barrier: Callable[[int], None],
+        steps: int,
+    ) -> int:
+        """Run ``share(thread, threads, start, stop)`` for all threads at once, for all steps;
+        returns what the first one returns that is not 0.
+
+        ``barrier`` sets how many came to barriers: 0 before a start, and a great many to let
+        the others pass, if the first never began.
+        """
+        if len(self.counts) == 1:
+            return _together(share, barrier, self.most, 0, steps)
+        with _lock:
+            self.longest = max(self.longest, steps)
+            short = SHORT * steps < self.longest  # starting threads would count too much
+            first, rest = (self._best(),) * 2 if short else self._choose()
+        if short:
+            return _together(share, barrier, first, 0, steps)
+        stop = steps if first == rest or steps < PART else steps // PART
+        result = self._measured(share, barrier, first, 0, stop)
+        if not result and stop < steps:
+            result = self._measured(share, barrier, rest, stop, steps)
+        return result
+
+    def _measured(self, share: Any, barrier: Any, threads: int, start: int, stop: int) -> int:
+        started = time.perf_counter()
+        result = _together(share, barrier, threads, start, stop)
+        self.seconds[threads].append((time.perf_counter() - started) / (stop - start))
+        return result
+
+    def _choose(self) -> tuple[int, int]:
+        """How many threads for the first part of a call, and for the rest of it."""
+        if available() - _running < self.most:  # others are at work: not the time to compare
+            return self._best(), self._best()
+        if self.untried:
+            return self.untried.pop(0), self._best()
+        best = self._best()
+        if best != self.settled:
+            self.settled, self.patience, self.calls = best, PATIENCE, 0
+        self.calls += 1
+        if self.calls < self.patience:
+            return best, best
+        self.calls, self.trials = 0, self.trials + 1
+        self.patience = min(2 * self.patience, CALM)
+        others = [count for count in self.counts if count != best]
+        return others[self.trials % len(others)], best
+
+    def _best(self) -> int:
+        """The fastest number of threads for which there are processors."""
+        free = max(1, available() - _running)
+        usable = [count for count in self.counts if count <= free] or [1]
+        return min(usable, key=lambda count: min(self.seconds.get(count, (math.inf,))))
+
+
+def _together(
+    share: Callable[[int, int, int, int], int],
+    barrier: Callable[[int], None],
+    threads: int,
+    start: int,
+    stop: int,
+) -> int:
+    barrier(0)
+    if threads == 1:
+        with running_threads(1):
+            return share(0, 1, start, stop)
+    helpers = [
+        threading.Thread(target=share, args=(i, threads, start, stop), daemon=True)
+        for i in range(1, threads)
+    ]
+    began = False
+    with running_threads(threads):
+        try:
+            for helper in helpers:
+                helper.start()
+            result = share(0, threads, start, stop)
+            began = True
+        finally:
+            if not began:
+                barrier(2**62)
+            for helper in helpers:
+                if helper.ident is not None:
+                    helper.join()
+    return result
