@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def _sgd(p, g, m, t, lr=0.1, mu=0.0, nesterov=False, decay=0.0):
     return p - lr * (g + mu * m["u"] if nesterov else m["u"])
 
 
-def _rmsprop(p, g, m, t, lr=0.01, alpha=0.99, eps=1e-8, mu=0.0):
+def _rmsprop(p, g, m, t, lr=0.001, alpha=0.99, eps=1e-8, mu=0.0):
     m["v"] = alpha * m.get("v", 0.0) + (1 - alpha) * g**2
     q = g / (np.sqrt(m["v"]) + eps)
     if not mu:
@@ -173,6 +175,94 @@ def test_chain_clips_before_the_rule():
         np.testing.assert_allclose(params[k], start[k] - g[k] / 4, rtol=1e-12)
 
 
+def _joined(parts, steps=30):
+    return _run(optim.chain(*parts), steps)
+
+
+def test_a_chain_may_hold_any_rules_in_any_order():
+    """Each chain against one rule, or a loop, that must do the same."""
+    clip = optim.clip_by_norm(0.5)
+    alike = [
+        # AdamW is Adam, decay and a learning rate, one after another.
+        ((optim.adam(1.0), optim.weight_decay(0.3), optim.scale(0.01)), optim.adamw(0.01, 0.3)),
+        ((optim.weight_decay(0.2), optim.sgd(0.1, 0.5)), optim.sgd(0.1, 0.5, weight_decay=0.2)),
+        ((optim.chain(clip), optim.chain(optim.chain(optim.adam()))), optim.chain(clip, "adam")),
+        ((clip, optim.scale(0.1)), optim.chain(clip, optim.sgd(0.1))),
+        ((optim.adam(1.0), optim.scale(optim.schedules.cosine(0.1, 20))),
+         optim.adam(optim.schedules.cosine(0.1, 20))),
+        ((optim.groups({"*": optim.chain("adam", optim.scale(0.5))}),), optim.adam(0.0005)),
+    ]  # fmt: skip
+    for parts, whole in alike:
+        chained, alone = _joined(parts), _run(whole, 30)
+        for k in alone:
+            np.testing.assert_allclose(chained[k], alone[k], rtol=1e-12, atol=1e-14)
+
+
+def test_a_clip_after_a_rule_clips_its_step():
+    start = _start()
+    params = _run(optim.chain(optim.sgd(10.0), optim.clip_by_norm(0.25)), 1)
+    step = {k: params[k] - start[k] for k in start}
+    assert optim.global_norm(step) == pytest.approx(0.25)
+
+
+def test_the_learning_rate_of_a_chain_is_the_product_of_its_parts():
+    halved = optim.chain(optim.sgd(optim.schedules.cosine(0.4, 10)), optim.scale(0.5))
+    for step in (0, 4, 9):
+        expected = optim.schedules.cosine(0.2, 10)(step)
+        assert halved.learning_rate(step) == pytest.approx(expected)
+    assert optim.chain(optim.clip_by_norm(1.0)).learning_rate is None
+
+
+@pytest.mark.parametrize("name", [*CASES, "chained", "groups", "lbfgs", "schedules"])
+def test_an_optimiser_survives_pickle_and_equals_its_copy(name):
+    schedules = optim.schedules
+    rate = schedules.join(
+        schedules.warm_up(schedules.one_cycle(0.1, 20), 5), 10, schedules.step(0.1, 0.5, 3)
+    )
+    more = {
+        "chained": optim.chain(optim.clip_by_norm(1.0), optim.clip_by_value(1.0), "adam"),
+        "groups": optim.groups({"bias": optim.frozen(), "*": optim.weight_decay(0.1)}),
+        "lbfgs": optim.lbfgs(memory=3),
+        "schedules": optim.sgd(schedules.per_epoch(rate, 3)),
+    }
+    optimizer = more[name] if name in more else CASES[name][0]
+    for copied in (pickle.loads(pickle.dumps(optimizer)), copy.deepcopy(optimizer)):
+        assert copied == optimizer
+        assert hash(copied) == hash(optimizer)
+        if name != "lbfgs":
+            for k, v in _run(optimizer, 3).items():
+                np.testing.assert_array_equal(_run(copied, 3)[k], v)
+
+
+def test_an_optimiser_goes_by_name():
+    assert optim.optimizer("adam") == optim.adam()
+    assert optim.optimizer("nesterov", learning_rate=0.3) == optim.sgd(0.3, 0.9, nesterov=True)
+    assert optim.optimizer(optim.adam(0.5)) == optim.adam(0.5)
+    assert optim.adam(0.5) != optim.adam(0.25)
+    assert optim.schedule("cosine", initial=0.1, steps=5) == optim.schedules.cosine(0.1, 5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optim.optimizer("adem"), "unknown optimizer 'adem'; did you mean 'adam'"),
+        (lambda: optim.optimizer("Adam-W"), "did you mean 'adamw'"),
+        (lambda: optim.optimizer("adam", lr=1), "no setting 'lr'; it takes learning_rate"),
+        (lambda: optim.optimizer(optim.adam), r"function adam itself; call it, adam\(...\)"),
+        (lambda: optim.optimizer(optim.Lbfgs), "class Lbfgs itself; call it"),
+        (lambda: optim.optimizer(0.1), "a name .*adam.* or a value such as optim.adam.* not 0.1"),
+        (lambda: optim.optimizer(None), "not None"),
+        (lambda: optim.optimizer(optim.adam(), beta1=0.5), "settings go with the name of"),
+        (lambda: optim.adam("cosine"), "schedule cosine needs initial and steps"),
+        (lambda: optim.adam("cosin"), "did you mean 'cosine'"),
+        (lambda: optim.adam([0.1]), r"not \[0.1\]"),
+    ],
+)  # fmt: skip
+def test_what_is_no_optimiser_is_refused_with_what_to_write(make, message):
+    with pytest.raises(UsageError, match=message):
+        make()
+
+
 def test_groups_have_settings_of_their_own():
     grouped = optim.groups(
         {"*bias": optim.frozen(), "*": optim.sgd(optim.schedules.step(0.1, 0.5, 3))}
@@ -216,7 +306,7 @@ def test_groups_must_fit_the_parameters():
         optim.groups({"layer": optim.sgd(0.1), "*": optim.sgd(0.1)}).init(_start())
     with pytest.raises(UsageError, match="at least one pattern"):
         optim.groups({})
-    with pytest.raises(UsageError, match="expected an optimiser"):
+    with pytest.raises(UsageError, match=r"optimizer is a name .* not 0.1"):
         optim.groups({"*": 0.1})
 
 
@@ -232,9 +322,12 @@ def test_groups_must_fit_the_parameters():
         lambda: optim.adam(epsilon=-1.0),
         lambda: optim.adamw(weight_decay=-1.0),
         lambda: optim.clip_by_norm(0.0),
-        lambda: optim.chain(optim.clip_by_norm(1.0)),
-        lambda: optim.chain(optim.sgd(0.1), optim.sgd(0.1)),
         lambda: optim.chain(),
+        lambda: optim.chain(optim.lbfgs()),
+        lambda: optim.chain(optim.clip_by_norm(1.0), 0.1),
+        lambda: optim.weight_decay(-1.0),
+        lambda: optim.scale(float("inf")),
+        lambda: optim.adam(beta1="much"),
         lambda: optim.lbfgs(memory=0),
         lambda: optim.lbfgs(gradient_tolerance=-1.0),
     ],

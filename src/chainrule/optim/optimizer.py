@@ -1,9 +1,9 @@
-"""What an optimiser is: a value with two recorded functions, and how they compose."""
+"""What an optimiser is: a value with two recorded functions, and how such values compose."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,156 +14,42 @@ from chainrule.errors import UsageError
 from chainrule.optim.schedules import Schedule
 
 Tree = Any
+WEIGHTS = "*weights"
+"""The leaves that decay unless told otherwise: weights, and not biases."""
 
 
 @dataclass(frozen=True)
 class Optimizer:
-    """A rule that turns gradients into new parameters.
+    """A rule that turns gradients into steps; two are equal if they were made alike.
 
     Attributes:
         init: ``init(params) -> slots``, what the rule remembers between steps; arrays of zeros.
-        update: ``update(gradients, slots, params, step) -> (params, slots)``; made of np
-            operations on trees, so it is recorded and compiled like any function. ``step`` is
-            the number of updates done before, an integer array.
-        learning_rate: the schedule, also shown in a training history.
+        direction: ``direction(gradients, slots, params, step) -> (directions, slots)``, what
+            is to be subtracted from the parameters; made of np operations on trees, so it is
+            recorded and compiled like any function. ``step`` is the number of updates done
+            before, an integer array.
+        learning_rate: the schedule, also shown in a training history; None for a rule that only
+            changes gradients on their way and is to be chained with others.
         settings: plain data that says how it was made, for a saved model.
     """
 
     name: str
-    init: Callable[[Tree], Tree] = field(repr=False)
-    update: Callable[[Tree, Tree, Tree, Any], tuple[Tree, Tree]] = field(repr=False)
-    learning_rate: Schedule
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    init: Callable[[Tree], Tree] = field(repr=False, compare=False)
+    direction: Callable[[Tree, Tree, Tree, Any], tuple[Tree, Tree]] = field(
+        repr=False, compare=False
+    )
+    learning_rate: Schedule | None
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def update(self, gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
+        """One step: ``(params, slots)`` after it, in the shapes and dtypes of those before."""
+        directions, slots = self.direction(gradients, slots, params, step)
+        return map_tree(lambda p, d: p - d, params, directions), slots
 
     def describe(self) -> dict[str, Any]:
         """Name and settings as plain data (numbers, strings, lists, dicts)."""
-        return {
-            "optimizer": self.name,
-            "learning_rate": self.learning_rate.describe(),
-            **self.settings,
-        }
-
-
-@dataclass(frozen=True)
-class Transform:
-    """A recorded change of the gradients before an optimiser sees them."""
-
-    name: str
-    apply: Callable[[Tree], Tree] = field(repr=False)
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-
-def clip_by_value(limit: float) -> Transform:
-    """Each entry of the gradients into [-limit, limit]."""
-    _positive("limit", limit)
-    return Transform(
-        "clip_by_value",
-        lambda gradients: map_tree(lambda g: np.clip(g, -limit, limit), gradients),
-        {"limit": float(limit)},
-    )
-
-
-def clip_by_norm(limit: float) -> Transform:
-    """All gradients times one factor, so that their joint norm is at most ``limit``.
-
-    Gradients within the limit keep their bits. (Pascanu, Mikolov, Bengio 2013. PyTorch's
-    ``clip_grad_norm_`` adds 1e-6 to the norm, this does not.)
-    """
-    _positive("limit", limit)
-
-    def apply(gradients: Tree) -> Tree:
-        norm = global_norm(gradients)
-        factor = limit / np.maximum(norm, limit)
-        return map_tree(lambda g: g * as_dtype(factor, g), gradients)
-
-    return Transform("clip_by_norm", apply, {"limit": float(limit)})
-
-
-def global_norm(tree: Tree) -> Any:
-    """The Euclidean norm of all leaves together."""
-    leaves, _ = flatten(tree)
-    total: Any = 0.0
-    for leaf in leaves:
-        total = total + np.sum(leaf * leaf)
-    return np.sqrt(total)
-
-
-def chain(*parts: Transform | Optimizer) -> Optimizer:
-    """Transforms of the gradients, in order, then an optimiser: the last argument.
-
-    ``chain(clip_by_norm(1.0), adam(1e-3))``.
-    """
-    last = parts[-1] if parts else None
-    if not isinstance(last, Optimizer):
-        raise UsageError("chain ends with an optimiser: chain(clip_by_norm(1.0), sgd(0.1))")
-    transforms = [part for part in parts if isinstance(part, Transform)]
-    if len(transforms) != len(parts) - 1:
-        raise UsageError(
-            "chain takes transforms of gradients, such as clip_by_norm, then one optimiser"
-        )
-
-    def update(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
-        for part in transforms:
-            gradients = part.apply(gradients)
-        return last.update(gradients, slots, params, step)
-
-    before = [{"transform": part.name, **part.settings} for part in transforms]
-    return replace(last, update=update, settings={**last.settings, "before": before})
-
-
-def groups(table: Mapping[str, Optimizer]) -> Optimizer:
-    """Each labelled group of parameters under an optimiser of its own.
-
-    ``groups({"*/bias": sgd(0.01), "*": adamw(1e-3)})``: a leaf belongs to the first pattern
-    that matches its path (``layers/0/weights``). A clip inside one group sees that group only;
-    ``chain(clip_by_norm(1), groups(...))`` sees all. The learning rate in a history is the one
-    of the last group.
-
-    Raises:
-        UsageError: no pattern matches a leaf, or a pattern gets no leaf.
-    """
-    if not table:
-        raise UsageError("groups needs at least one pattern with an optimiser")
-    for pattern, optimizer in table.items():
-        if not isinstance(optimizer, Optimizer):
-            raise UsageError(f"group {pattern!r}: expected an optimiser, not {optimizer!r}")
-
-    def init(params: Tree) -> Tree:
-        parts = _partition(table, params)
-        return {pattern: table[pattern].init(part) for pattern, part in parts.items()}
-
-    def update(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
-        named, treedef = flatten_with_paths(params)
-        grads = dict(flatten_with_paths(gradients)[0])
-        new, new_slots = {}, {}
-        for pattern, part in _partition(table, params).items():
-            own = {path: grads[path] for path in part}
-            moved, new_slots[pattern] = table[pattern].update(own, slots[pattern], part, step)
-            new.update(moved)
-        return treedef.unflatten(new[path] for path, _ in named), new_slots
-
-    settings = {"groups": {pattern: opt.describe() for pattern, opt in table.items()}}
-    last = list(table.values())[-1]
-    return Optimizer("groups", init, update, last.learning_rate, settings)
-
-
-def _partition(table: Mapping[str, Optimizer], params: Tree) -> dict[str, dict[str, Any]]:
-    """Pattern -> {path: leaf}, the first pattern that matches."""
-    named, _ = flatten_with_paths(params)
-    parts: dict[str, dict[str, Any]] = {pattern: {} for pattern in table}
-    for path, leaf in named:
-        pattern = next((p for p in table if fnmatchcase(path, p)), None)
-        if pattern is None:
-            raise UsageError(
-                f"no group matches the parameter {path!r}; patterns are {', '.join(table)}: "
-                'end with "*" for all others'
-            )
-        parts[pattern][path] = leaf
-    for pattern, part in parts.items():
-        if not part:
-            listed = ", ".join(path for path, _ in named)
-            raise UsageError(f"group {pattern!r} gets none of the parameters {listed}")
-    return parts
+        rate = {} if self.learning_rate is None else self.learning_rate.describe()
+        return {"optimizer": self.name, "learning_rate": rate, **self.settings}
 
 
 def decay_factors(params: Tree, rate: float, on: str) -> list[float]:
@@ -186,15 +72,9 @@ def decay_factors(params: Tree, rate: float, on: str) -> list[float]:
 
 def per_leaf(rule: Callable[..., tuple[Any, ...]], count: int, *trees: Tree) -> tuple[Tree, ...]:
     """``count`` trees from a rule that maps the leaves at one place to ``count`` arrays."""
-    columns = []
-    treedef: Any = None
-    for tree in trees:
-        leaves, found = flatten(tree)
-        if treedef is not None and found != treedef:
-            raise UsageError(f"trees of different shape: {treedef} and {found}")
-        treedef = found
-        columns.append(leaves)
-    rows = [rule(*row) for row in zip(*columns, strict=True)]
+    rows: list[tuple[Any, ...]] = []
+    map_tree(lambda *leaves: rows.append(rule(*leaves)), *trees)
+    treedef = flatten(trees[0])[1]
     return tuple(treedef.unflatten(row[i] for row in rows) for i in range(count))
 
 
@@ -204,10 +84,16 @@ def as_dtype(value: Any, like: Any) -> Any:
     return value if type(value) is float else value.astype(like.dtype)
 
 
-def zeros_like(params: Tree) -> Tree:
-    return map_tree(lambda p: np.zeros(np.shape(p), p.dtype), params)
+def decayed(g: Any, p: Any, decay: float) -> Any:
+    """``g + decay p``; ``g`` itself without decay."""
+    return g + decay * p if decay else g
 
 
-def _positive(name: str, value: float) -> None:
-    if not 0 < value < np.inf:
-        raise UsageError(f"{name} must be positive and finite, not {value}")
+def no_slots(params: Tree) -> Tree:
+    """What a rule without a memory remembers."""
+    return {}
+
+
+def zeros(names: tuple[str, ...], params: Tree) -> Tree:
+    """Slots: under each name zeros like the parameters."""
+    return {name: map_tree(lambda p: np.zeros(np.shape(p), p.dtype), params) for name in names}

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-from chainrule.errors import UsageError
+from chainrule.core.settings import number, whole
 
 
 @dataclass(frozen=True)
 class Lbfgs:
-    """Settings of SciPy's L-BFGS-B without bounds (Liu and Nocedal 1989; Zhu et al. 1997).
+    """SciPy's L-BFGS-B without bounds (Liu and Nocedal 1989; Zhu et al. 1997).
+
+    It looks at the whole batch; in ``fit`` an epoch is an iteration.
 
     Attributes:
         memory: how many past steps approximate the curvature.
@@ -21,23 +23,26 @@ class Lbfgs:
         loss_tolerance: stop when an iteration lowers the loss by a smaller share of it (where the
             loss is below 1, by a smaller amount).
         line_search: most evaluations of the loss in one iteration.
+
+    Raises:
+        UsageError: a setting out of its range.
     """
 
     memory: int = 10
     gradient_tolerance: float = 1e-6
     loss_tolerance: float = 1e-12
     line_search: int = 20
-    name: str = "lbfgs"
+    name: ClassVar[str] = "lbfgs"
+
+    def __post_init__(self) -> None:
+        whole("memory", self.memory)
+        whole("line_search", self.line_search)
+        number("gradient_tolerance", self.gradient_tolerance, at_least=0)
+        number("loss_tolerance", self.loss_tolerance, at_least=0)
 
     def describe(self) -> dict[str, Any]:
         """Name and settings as plain data."""
-        return {
-            "optimizer": self.name,
-            "memory": self.memory,
-            "gradient_tolerance": self.gradient_tolerance,
-            "loss_tolerance": self.loss_tolerance,
-            "line_search": self.line_search,
-        }
+        return {"optimizer": self.name, **asdict(self)}
 
     def minimize(
         self,
@@ -81,20 +86,4 @@ class Lbfgs:
         return "stalled" if found.status == 2 else "epochs"
 
 
-def lbfgs(
-    memory: int = 10,
-    gradient_tolerance: float = 1e-6,
-    loss_tolerance: float = 1e-12,
-    line_search: int = 20,
-) -> Lbfgs:
-    """Full-batch L-BFGS by SciPy; in ``fit`` an epoch is an iteration."""
-    for name, value in (("memory", memory), ("line_search", line_search)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-            raise UsageError(f"{name} must be an integer of at least 1, not {value!r}")
-    for name, number in (
-        ("gradient_tolerance", gradient_tolerance),
-        ("loss_tolerance", loss_tolerance),
-    ):
-        if not 0 <= number < np.inf:
-            raise UsageError(f"{name} must be finite and at least 0, not {number}")
-    return Lbfgs(int(memory), float(gradient_tolerance), float(loss_tolerance), int(line_search))
+lbfgs = Lbfgs

@@ -2,31 +2,37 @@
 
 ``learning_rate`` is a number or a schedule. Weight decay touches leaves whose path matches
 ``decay_on``, by default the weights and not the biases (PyTorch decays all: ``decay_on="*"``).
+All raise UsageError for settings out of their range.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.settings import Named, number
+from chainrule.core.tree import map_tree
 from chainrule.errors import UsageError
 from chainrule.optim.optimizer import (
+    WEIGHTS,
     Optimizer,
     Tree,
     as_dtype,
     decay_factors,
+    decayed,
+    no_slots,
     per_leaf,
-    zeros_like,
+    zeros,
 )
+from chainrule.optim.quasi_newton import Lbfgs, lbfgs
 from chainrule.optim.schedules import Schedule, constant, schedule
-
-WEIGHTS = "*weights"
 
 
 def sgd(
-    learning_rate: float | Schedule,
+    learning_rate: float | Schedule = 0.1,
     momentum: float = 0.0,
     nesterov: bool = False,
     weight_decay: float = 0.0,
@@ -41,38 +47,49 @@ def sgd(
 
     (Polyak 1964; Nesterov 1983; Sutskever et al. 2013.)
     """
-    rate = schedule(learning_rate)
-    _share("momentum", momentum)
-    _at_least_0("weight_decay", weight_decay)
     if nesterov and not momentum:
         raise UsageError("nesterov needs a momentum, for example momentum=0.9")
+    rate, momentum = schedule(learning_rate), number("momentum", momentum, at_least=0, below=1)
+    settings = {"momentum": momentum, "nesterov": bool(nesterov)}
+    settings |= _decay(weight_decay, decay_on)
+    names = ("velocity",) if momentum else ()
+    return Optimizer("sgd", partial(zeros, names), partial(_sgd, rate, settings), rate, settings)
 
-    def init(params: Tree) -> Tree:
-        return {"velocity": zeros_like(params)} if momentum else {}
 
-    def update(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
-        eta = rate(step)
-        decays = iter(decay_factors(params, weight_decay, decay_on))
+def _sgd(
+    rate: Schedule, by: dict[str, Any], gradients: Tree, slots: Tree, params: Tree, step: Any
+) -> tuple[Tree, Tree]:
+    eta, momentum = rate(step), by["momentum"]
+    decays = iter(_decays(params, by))
 
-        def plain(p: Any, g: Any) -> tuple[Any]:
-            return (p - as_dtype(eta, p) * _decayed(g, p, next(decays)),)
+    def plain(p: Any, g: Any) -> Any:
+        return as_dtype(eta, p) * decayed(g, p, next(decays))
 
-        def heavy(p: Any, g: Any, u: Any) -> tuple[Any, Any]:
-            g = _decayed(g, p, next(decays))
-            u = momentum * u + g
-            return p - as_dtype(eta, p) * (g + momentum * u if nesterov else u), u
+    def heavy(p: Any, g: Any, u: Any) -> tuple[Any, Any]:
+        g = decayed(g, p, next(decays))
+        u = momentum * u + g
+        return as_dtype(eta, p) * (g + momentum * u if by["nesterov"] else u), u
 
-        if not momentum:
-            return per_leaf(plain, 1, params, gradients)[0], {}
-        params, velocity = per_leaf(heavy, 2, params, gradients, slots["velocity"])
-        return params, {"velocity": velocity}
+    if not momentum:
+        return map_tree(plain, params, gradients), {}
+    moves, velocity = per_leaf(heavy, 2, params, gradients, slots["velocity"])
+    return moves, {"velocity": velocity}
 
-    settings = {"momentum": momentum, "nesterov": nesterov, **_decay(weight_decay, decay_on)}
-    return Optimizer("sgd", init, update, rate, settings)
+
+def momentum(
+    learning_rate: float | Schedule = 0.02, momentum: float = 0.9, nesterov: bool = False
+) -> Optimizer:
+    """``sgd`` with a momentum; the name that stands for it where optimisers go by name."""
+    return sgd(learning_rate, momentum, nesterov)
+
+
+def nesterov(learning_rate: float | Schedule = 0.02, momentum: float = 0.9) -> Optimizer:
+    """``sgd`` with Nesterov's momentum, likewise."""
+    return sgd(learning_rate, momentum, nesterov=True)
 
 
 def rmsprop(
-    learning_rate: float | Schedule = 1e-2,
+    learning_rate: float | Schedule = 1e-3,
     decay: float = 0.99,
     epsilon: float = 1e-8,
     momentum: float = 0.0,
@@ -80,39 +97,37 @@ def rmsprop(
     """Steps divided by a running root mean square of the gradients (Hinton, lecture 6e, 2012).
 
     ``v = decay v + (1 - decay) g^2``; the step is ``-learning_rate g / (sqrt(v) + epsilon)``;
-    with momentum the quotient is collected, ``u = momentum u + quotient``, as in PyTorch.
+    with momentum the quotient is collected, ``u = momentum u + quotient``, as in PyTorch (whose
+    default learning rate is 1e-2; Hinton's and Keras's is 1e-3).
     """
-    rate = schedule(learning_rate)
-    _share("decay", decay)
-    _share("momentum", momentum)
-    _at_least_0("epsilon", epsilon)
+    rate, momentum = schedule(learning_rate), number("momentum", momentum, at_least=0, below=1)
+    settings = {
+        "decay": number("decay", decay, at_least=0, below=1),
+        "epsilon": number("epsilon", epsilon, at_least=0),
+        "momentum": momentum,
+    }
+    names = ("square", "velocity") if momentum else ("square",)
+    direction = partial(_rmsprop, rate, settings)
+    return Optimizer("rmsprop", partial(zeros, names), direction, rate, settings)
 
-    def init(params: Tree) -> Tree:
-        slots = {"square": zeros_like(params)}
-        return slots | {"velocity": zeros_like(params)} if momentum else slots
 
-    def update(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
-        eta = rate(step)
+def _rmsprop(
+    rate: Schedule, by: dict[str, Any], gradients: Tree, slots: Tree, params: Tree, step: Any
+) -> tuple[Tree, Tree]:
+    eta, decay, momentum = rate(step), by["decay"], by["momentum"]
 
-        def plain(p: Any, g: Any, v: Any) -> tuple[Any, Any]:
-            v = decay * v + (1.0 - decay) * (g * g)
-            return p - as_dtype(eta, p) * (g / (np.sqrt(v) + epsilon)), v
-
-        def heavy(p: Any, g: Any, v: Any, u: Any) -> tuple[Any, Any, Any]:
-            v = decay * v + (1.0 - decay) * (g * g)
-            u = momentum * u + g / (np.sqrt(v) + epsilon)
-            return p - as_dtype(eta, p) * u, v, u
-
+    def rule(p: Any, g: Any, v: Any, *u: Any) -> tuple[Any, ...]:
+        v = decay * v + (1.0 - decay) * (g * g)
+        move = g / (np.sqrt(v) + by["epsilon"])
         if not momentum:
-            params, square = per_leaf(plain, 2, params, gradients, slots["square"])
-            return params, {"square": square}
-        params, square, velocity = per_leaf(
-            heavy, 3, params, gradients, slots["square"], slots["velocity"]
-        )
-        return params, {"square": square, "velocity": velocity}
+            return as_dtype(eta, p) * move, v
+        move = momentum * u[0] + move
+        return as_dtype(eta, p) * move, v, move
 
-    settings = {"decay": decay, "epsilon": epsilon, "momentum": momentum}
-    return Optimizer("rmsprop", init, update, rate, settings)
+    names = ("square", "velocity") if momentum else ("square",)
+    before = [slots[name] for name in names]
+    moves, *after = per_leaf(rule, 1 + len(names), params, gradients, *before)
+    return moves, dict(zip(names, after, strict=True))
 
 
 def adam(
@@ -161,45 +176,74 @@ def _adam(
     decay_on: str,
 ) -> Optimizer:
     rate = schedule(learning_rate)
-    _share("beta1", beta1)
-    _share("beta2", beta2)
-    _at_least_0("epsilon", epsilon)
-    _at_least_0("weight_decay", weight_decay)
+    settings = {
+        "beta1": number("beta1", beta1, at_least=0, below=1),
+        "beta2": number("beta2", beta2, at_least=0, below=1),
+        "epsilon": number("epsilon", epsilon, at_least=0),
+        "epsilon_hat": bool(epsilon_hat),
+    }
+    settings |= _decay(weight_decay, decay_on)
+    init, direction = partial(zeros, ("mean", "square")), partial(_adam_step, rate, settings)
+    return Optimizer(name, init, direction, rate, settings)
 
-    def init(params: Tree) -> Tree:
-        return {"mean": zeros_like(params), "square": zeros_like(params)}
 
-    def update(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
-        eta = rate(step)
-        first, second = bias_correction(beta1, step), bias_correction(beta2, step)
-        decays = iter(decay_factors(params, weight_decay, decay_on))
-        # Algorithm 1 times sqrt(1 - beta2^t), above and below the fraction, is the reordered
-        # form with a smaller epsilon. Scalars are joined in float64 before they meet a float32
-        # array, and arrays are passed over as few times as the formula allows.
-        size = eta * np.sqrt(second) / first
-        small = epsilon if epsilon_hat else epsilon * np.sqrt(second)
+def _adam_step(
+    rate: Schedule, by: dict[str, Any], gradients: Tree, slots: Tree, params: Tree, step: Any
+) -> tuple[Tree, Tree]:
+    eta, beta1, beta2, epsilon = rate(step), by["beta1"], by["beta2"], by["epsilon"]
+    first, second = bias_correction(beta1, step), bias_correction(beta2, step)
+    decays = iter(_decays(params, by))
+    # Algorithm 1 times sqrt(1 - beta2^t), above and below the fraction, is the reordered
+    # form with a smaller epsilon. Scalars are joined in float64 before they meet a float32
+    # array, and arrays are passed over as few times as the formula allows.
+    size = eta * np.sqrt(second) / first
+    small = epsilon if by["epsilon_hat"] else epsilon * np.sqrt(second)
 
-        def rule(p: Any, g: Any, m: Any, v: Any) -> tuple[Any, Any, Any]:
-            m = beta1 * m + (1.0 - beta1) * g
-            v = beta2 * v + (1.0 - beta2) * (g * g)
-            decay = next(decays)
-            kept = p * as_dtype(1.0 - eta * decay, p) if decay else p
-            return kept - as_dtype(size, p) * m / (np.sqrt(v) + as_dtype(small, p)), m, v
+    def rule(p: Any, g: Any, m: Any, v: Any) -> tuple[Any, Any, Any]:
+        m = beta1 * m + (1.0 - beta1) * g
+        v = beta2 * v + (1.0 - beta2) * (g * g)
+        move = as_dtype(size, p) * m / (np.sqrt(v) + as_dtype(small, p))
+        decay = next(decays)
+        return (move + as_dtype(eta * decay, p) * p if decay else move), m, v
 
-        params, mean, square = per_leaf(rule, 3, params, gradients, slots["mean"], slots["square"])
-        return params, {"mean": mean, "square": square}
-
-    settings = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon, "epsilon_hat": epsilon_hat}
-    return Optimizer(name, init, update, rate, settings | _decay(weight_decay, decay_on))
+    moves, mean, square = per_leaf(rule, 3, params, gradients, slots["mean"], slots["square"])
+    return moves, {"mean": mean, "square": square}
 
 
 def frozen() -> Optimizer:
     """Leaves parameters as they are: for a group that should not learn."""
+    return Optimizer("frozen", no_slots, _still, constant(0.0))
 
-    def update(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
-        return params, {}
 
-    return Optimizer("frozen", lambda params: {}, update, constant(0.0))
+def _still(gradients: Tree, slots: Tree, params: Tree, step: Any) -> tuple[Tree, Tree]:
+    return map_tree(lambda p: np.zeros((), p.dtype), params), {}
+
+
+OPTIMIZERS = Named(
+    "optimizer",
+    {
+        "adam": adam,
+        "adamw": adamw,
+        "rmsprop": rmsprop,
+        "sgd": sgd,
+        "momentum": momentum,
+        "nesterov": nesterov,
+        "lbfgs": lbfgs,
+    },
+    "optim.adam(1e-3)",
+    lambda given: isinstance(given, (Optimizer, Lbfgs)),
+)
+
+
+def optimizer(name: str | Optimizer | Lbfgs, **settings: Any) -> Optimizer | Lbfgs:
+    """The optimiser of this name, for example ``optimizer("adam", learning_rate=1e-2)``.
+
+    An optimiser stays as it is.
+
+    Raises:
+        UsageError: no such name, or a setting that it does not have.
+    """
+    return OPTIMIZERS.value(name, settings)
 
 
 def bias_correction(beta: float, step: Any) -> Any:
@@ -208,19 +252,10 @@ def bias_correction(beta: float, step: Any) -> Any:
     return -np.expm1(log_beta * (step + 1.0))
 
 
-def _decayed(g: Any, p: Any, decay: float) -> Any:
-    return g + decay * p if decay else g
-
-
 def _decay(weight_decay: float, on: str) -> dict[str, Any]:
+    weight_decay = number("weight_decay", weight_decay, at_least=0)
     return {"weight_decay": weight_decay, "decay_on": on} if weight_decay else {}
 
 
-def _share(name: str, value: float) -> None:
-    if not 0 <= value < 1:
-        raise UsageError(f"{name} lies in [0, 1), not {value}")
-
-
-def _at_least_0(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise UsageError(f"{name} must be finite and at least 0, not {value}")
+def _decays(params: Tree, by: dict[str, Any]) -> list[float]:
+    return decay_factors(params, by.get("weight_decay", 0.0), by.get("decay_on", WEIGHTS))

@@ -22,24 +22,30 @@ The last column names PyTorch's class with the same values.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.settings import Named, number, whole
 from chainrule.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """A learning rate as a function of the step; made by the functions of this module."""
+    """A learning rate as a function of the step; made by the functions of this module.
+
+    Two are equal if they were made alike.
+    """
 
     name: str
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(hash=False)
     function: Callable[[Any], Any] = field(repr=False, compare=False)
 
     def __call__(self, step: Any) -> Any:
+        """The rate, a float64 scalar, of the update that ``step`` updates were done before."""
         return self.function(step)
 
     def describe(self) -> dict[str, Any]:
@@ -50,57 +56,94 @@ class Schedule:
         return {"schedule": self.name, **plain}
 
 
-def schedule(value: float | Schedule) -> Schedule:
-    """``value`` itself, or the constant schedule of a number."""
-    return value if isinstance(value, Schedule) else constant(value)
+def _made(function: Callable[..., Any], **settings: Any) -> Schedule:
+    """The schedule whose rate at a step is ``function(step, **settings)``."""
+    name = function.__name__.strip("_")
+    return Schedule(name, settings, partial(function, **settings))
+
+
+def schedule(value: float | str | Schedule, **settings: Any) -> Schedule:
+    """``value`` itself, the constant schedule of a number, or the schedule of a name.
+
+    ``schedule("cosine", initial=0.1, steps=1000)`` is ``cosine(0.1, 1000)``.
+
+    Raises:
+        UsageError: no such name, settings that it does not have or that are lacking, a rate
+            that is negative or not finite, or neither a name nor a number.
+    """
+    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool):
+        return constant(value)
+    return SCHEDULES.value(value, settings)
 
 
 def constant(value: float) -> Schedule:
     """Always ``value``."""
-    value = _rate("value", value)
-    return Schedule("constant", {"value": value}, lambda step: value)
+    return _made(_constant, value=_rate("value", value))
+
+
+def _constant(at: Any, value: float) -> Any:
+    return value
+
+
+def product(rates: Sequence[Schedule]) -> Schedule:
+    """All of them multiplied, at least one; a single one stays as it is."""
+    made = rates[0]
+    for rate in rates[1:]:
+        made = _made(_product, first=made, second=rate)
+    return made
+
+
+def _product(at: Any, first: Schedule, second: Schedule) -> Any:
+    return first(at) * second(at)
 
 
 def step(initial: float, factor: float, every: int) -> Schedule:
     """Times ``factor`` after each ``every`` steps."""
-    initial, every, factor = _rate("initial", initial), _count("every", every), _factor(factor)
-    return Schedule(
-        "step",
-        {"initial": initial, "factor": factor, "every": every},
-        lambda at: initial * _power(factor, at // every),
+    initial, every, factor = (
+        _rate("initial", initial),
+        whole("every", every),
+        number("factor", factor, above=0),
     )
+    return _made(_step, initial=initial, factor=factor, every=every)
+
+
+def _step(at: Any, initial: float, factor: float, every: int) -> Any:
+    return initial * _power(factor, at // every)
 
 
 def inverse_scaling(initial: float, power: float = 0.5) -> Schedule:
     """``initial / (1 + step) ** power``: power 1 meets the conditions of Robbins and Monro."""
-    initial = _rate("initial", initial)
-    return Schedule(
-        "inverse_scaling",
-        {"initial": initial, "power": power},
-        lambda at: initial * np.exp(-power * np.log1p(1.0 * at)),
-    )
+    return _made(_inverse_scaling, initial=_rate("initial", initial), power=power)
+
+
+def _inverse_scaling(at: Any, initial: float, power: float) -> Any:
+    return initial * np.exp(-power * np.log1p(1.0 * at))
 
 
 def exponential(initial: float, factor: float, every: float = 1) -> Schedule:
     """Times ``factor`` over each ``every`` steps, smoothly."""
-    initial, factor = _rate("initial", initial), _factor(factor)
-    if not every > 0:
-        raise UsageError(f"every must be positive, not {every}")
-    return Schedule(
-        "exponential",
-        {"initial": initial, "factor": factor, "every": every},
-        lambda at: initial * _power(factor, at / every),
+    initial, factor = _rate("initial", initial), number("factor", factor, above=0)
+    return _made(
+        _exponential, initial=initial, factor=factor, every=number("every", every, above=0)
     )
+
+
+def _exponential(at: Any, initial: float, factor: float, every: float) -> Any:
+    return initial * _power(factor, at / every)
 
 
 def cosine(initial: float, steps: int, final: float = 0.0) -> Schedule:
     """From ``initial`` to ``final`` along half a cosine, then flat (Loshchilov, Hutter 2017)."""
-    initial, final, steps = _rate("initial", initial), _rate("final", final), _count("steps", steps)
-    return Schedule(
-        "cosine",
-        {"initial": initial, "steps": steps, "final": final},
-        lambda at: _glide(initial, final, np.minimum(at / steps, 1.0)),
+    initial, final, steps = (
+        _rate("initial", initial),
+        _rate("final", final),
+        whole("steps", steps),
     )
+    return _made(_cosine, initial=initial, steps=steps, final=final)
+
+
+def _cosine(at: Any, initial: float, steps: int, final: float) -> Any:
+    return _glide(initial, final, np.minimum(at / steps, 1.0))
 
 
 def one_cycle(
@@ -111,20 +154,18 @@ def one_cycle(
     It begins at ``start * peak`` and ends at ``end * peak``, at step ``steps - 1``; both ways
     follow half a cosine.
     """
-    peak, steps = _rate("peak", peak), _count("steps", steps)
-    if not 0 < rise < 1:
-        raise UsageError(f"rise is a share between 0 and 1, not {rise}")
-    top = rise * steps - 1.0
-    if not 0 < top < steps - 1:
+    peak, steps = _rate("peak", peak), whole("steps", steps)
+    rise = number("rise", rise, above=0, below=1)
+    if not 0 < rise * steps - 1.0 < steps - 1:
         raise UsageError(f"one_cycle needs more than {steps} steps to rise for a share of {rise}")
+    return _made(_one_cycle, peak=peak, steps=steps, rise=rise, start=start, end=end)
 
-    def at_step(at: Any) -> Any:
-        up = _glide(start * peak, peak, np.minimum(at / top, 1.0))
-        down = _glide(peak, end * peak, np.clip((at - top) / (steps - 1.0 - top), 0.0, 1.0))
-        return np.where(at <= top, up, down)
 
-    settings = {"peak": peak, "steps": steps, "rise": rise, "start": start, "end": end}
-    return Schedule("one_cycle", settings, at_step)
+def _one_cycle(at: Any, peak: float, steps: int, rise: float, start: float, end: float) -> Any:
+    top = rise * steps - 1.0
+    up = _glide(start * peak, peak, np.minimum(at / top, 1.0))
+    down = _glide(peak, end * peak, np.clip((at - top) / (steps - 1.0 - top), 0.0, 1.0))
+    return np.where(at <= top, up, down)
 
 
 def warm_up(then: float | Schedule, steps: int, start: float = 0.0) -> Schedule:
@@ -133,37 +174,51 @@ def warm_up(then: float | Schedule, steps: int, start: float = 0.0) -> Schedule:
     The first update already moves: step i < steps has the factor
     ``start + (1 - start) (i + 1) / steps``. ``then`` counts from the end of the warm-up.
     """
-    after, steps = schedule(then), _count("steps", steps)
+    return _made(_warm_up, then=schedule(then), steps=whole("steps", steps), start=start)
 
-    def at_step(at: Any) -> Any:
-        factor = start + (1.0 - start) * np.minimum((at + 1) / steps, 1.0)
-        return factor * after(np.maximum(at - steps, 0))
 
-    return Schedule("warm_up", {"then": after, "steps": steps, "start": start}, at_step)
+def _warm_up(at: Any, then: Schedule, steps: int, start: float) -> Any:
+    factor = start + (1.0 - start) * np.minimum((at + 1) / steps, 1.0)
+    return factor * then(np.maximum(at - steps, 0))
 
 
 def per_epoch(of_epoch: Schedule, steps: int) -> Schedule:
     """``of_epoch`` with whole epochs of ``steps`` steps as its clock: 0, 0, ..., 1, 1, ..."""
-    steps = _count("steps", steps)
-    return Schedule(
-        "per_epoch", {"of_epoch": of_epoch, "steps": steps}, lambda at: of_epoch(at // steps)
-    )
+    return _made(_per_epoch, of_epoch=schedule(of_epoch), steps=whole("steps", steps))
+
+
+def _per_epoch(at: Any, of_epoch: Schedule, steps: int) -> Any:
+    return of_epoch(at // steps)
 
 
 def join(first: float | Schedule, steps: int, then: float | Schedule) -> Schedule:
     """``first`` for ``steps`` steps, then ``then``, which counts from there."""
-    before, after, steps = schedule(first), schedule(then), _count("steps", steps)
-
-    def at_step(at: Any) -> Any:
-        return np.where(at < steps, before(at), after(np.maximum(at - steps, 0)))
-
-    return Schedule("join", {"first": before, "steps": steps, "then": after}, at_step)
+    return _made(_join, first=schedule(first), steps=whole("steps", steps), then=schedule(then))
 
 
-def _factor(value: float) -> float:
-    if not 0 < value < math.inf:
-        raise UsageError(f"factor must be positive and finite, not {value}")
-    return float(value)
+def _join(at: Any, first: Schedule, steps: int, then: Schedule) -> Any:
+    return np.where(at < steps, first(at), then(np.maximum(at - steps, 0)))
+
+
+SCHEDULES = Named(
+    "schedule",
+    {
+        made.__name__: made
+        for made in (
+            constant,
+            step,
+            inverse_scaling,
+            exponential,
+            cosine,
+            one_cycle,
+            warm_up,
+            per_epoch,
+            join,
+        )
+    },
+    "schedules.cosine(initial=0.1, steps=1000)",
+    lambda given: isinstance(given, Schedule),
+)
 
 
 def _power(base: float, exponent: Any) -> Any:
@@ -176,14 +231,4 @@ def _glide(begin: float, end: float, share: Any) -> Any:
 
 
 def _rate(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
-        raise UsageError(f"{name}: a learning rate is a number or a schedule, not {value!r}")
-    if not 0 <= value < math.inf:
-        raise UsageError(f"{name}: a learning rate is finite and at least 0, not {value}")
-    return float(value)
-
-
-def _count(name: str, value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise UsageError(f"{name} must be an integer of at least 1, not {value!r}")
-    return int(value)
+    return number(name, value, at_least=0)

@@ -14,6 +14,7 @@ from chainrule.nn import loss as loss_of
 from chainrule.nn.initializers import generator
 from chainrule.nn.penalties import Strength
 from chainrule.optim import Lbfgs, Optimizer
+from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner
 from chainrule.train.data import ArrayData, Data, batch_rows, check_inputs
 from chainrule.train.descent import descend, search
@@ -30,7 +31,7 @@ def fit(
     data: tuple[Any, Any] | Data,
     *,
     loss: Loss | str,
-    optimizer: Optimizer | Lbfgs,
+    optimizer: Optimizer | Lbfgs | str,
     validation: tuple[Any, ...] | None = None,
     test: tuple[Any, ...] | None = None,
     epochs: int = 200,
@@ -91,7 +92,7 @@ def fit(
         DivergedError: a loss is not finite (a NonFiniteError); its ``result`` holds the last
             finite network.
     """
-    loss, runner = loss_of(loss), Runner(executor, threads)
+    loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     penalty = Penalty(l1, l2)
     dtype = _dtype(dtype, params, data)
@@ -170,8 +171,11 @@ def _check_usage(
     batch_size: Any,
     seed: Any,
 ) -> None:
-    if not isinstance(optimizer, (Optimizer, Lbfgs)):
-        raise UsageError(f"optimizer is one of chainrule.optim, such as adam(), not {optimizer!r}")
+    if isinstance(optimizer, Optimizer) and optimizer.learning_rate is None:
+        raise UsageError(
+            f"optimizer {optimizer.name} has no learning rate: end it with a rule that has one, "
+            "optim.chain(..., optim.sgd(0.1))"
+        )
     if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
         raise UsageError(f"epochs must be an integer of at least 1, not {epochs!r}")
     generator(seed)  # refuses what is no seed
