@@ -52,6 +52,8 @@ class Primitive:
         merge: joins deferred applications into one (see ``Deferred``).
         scale: ``(product, factor)`` multiplies an output of this primitive by a factor of the
             same shape where that can be done inside it (a masked cotangent stays masked).
+        instead: ``(*inputs, **attrs)`` returns another form of the same numbers whose derivatives
+            exist where this one's don't, or None. It always acts, eagerly too, before rewrites.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Primitive:
     samples: Callable[[], Sequence[Sample]] = tuple
     merge: Callable[..., Any] | None = None
     scale: Callable[..., Any] | None = None
+    instead: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if self.name in PRIMITIVES:

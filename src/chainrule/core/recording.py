@@ -157,6 +157,10 @@ class Recording:
             if x.recording is not self:
                 raise escaped()
             nodes.append(x.node)
+        if primitive.instead is not None:
+            instead = primitive.instead(*inputs, **attrs)
+            if instead is not None:
+                return instead
         if self.rewrite is not None:
             instead = self.rewrite(primitive, tuple(inputs), attrs)
             if instead is not None:
