@@ -10,9 +10,9 @@ print(cr.trace(J)(1.0)) # the graph
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
+from chainrule.forks import load
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
@@ -88,11 +88,11 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Find a public name where it lives, on first use, so that importing costs little."""
     if name in _MODULES:
-        return importlib.import_module(f"chainrule.{name}")
+        return load(f"chainrule.{name}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
-    value = getattr(importlib.import_module(home), name)
+    value = getattr(load(home), name)
     globals()[name] = value
     return value
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.util
 import platform
 import sys
@@ -19,6 +18,7 @@ from chainrule.core.graph import Graph
 from chainrule.core.record import leaf_type, record
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import ShapeError, UsageError
+from chainrule.forks import load
 from chainrule.run import interpreter
 
 EXECUTORS = {"numpy": "chainrule.run.interpreter", "native": "chainrule.run.native"}
@@ -33,7 +33,7 @@ def default_executor() -> str:
         return "numpy"
     if (sys.platform, platform.machine()) == ("linux", "x86_64"):
         return "native"  # always works: not worth the time to try
-    why = importlib.import_module("chainrule.run.native.runtime.machine").trouble()
+    why = load("chainrule.run.native.runtime.machine").trouble()
     if why:
         warnings.warn(f"no machine code on this computer, NumPy serves: {why}", stacklevel=2)
     return "numpy" if why else "native"
@@ -49,7 +49,7 @@ def executor_named(name: str | None) -> Any:
     if found is None:
         raise UsageError(f"no executor is called {name!r}; there are: {', '.join(EXECUTORS)}")
     try:
-        return importlib.import_module(found)
+        return load(found)
     except ModuleNotFoundError as error:
         if error.name != "llvmlite":
             raise

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import itertools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +58,8 @@ print(*run([np.array([1.0, 3.0, 5.0])])[0])
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CHAINRULE_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(cache, "_memory", type(cache._memory)())
+    monkeypatch.setattr(cache, "_said", set())
+    monkeypatch.setattr(cache, "_saves", itertools.count())
     return tmp_path / "cache"
 
 
@@ -89,7 +94,7 @@ def test_a_damaged_entry_is_made_again(folder: Path, damage: bytes) -> None:
     only.write_bytes(damage)
     cache._memory.clear()
     assert cache.object_code(TEXT)[:4] == code[:4]
-    assert len(only.read_bytes()) == len(code) + 32
+    assert only.read_bytes() == cache._entry(cache._key(TEXT), code)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such modes there")
@@ -99,7 +104,9 @@ def test_the_folder_is_private_or_not_used(folder: Path) -> None:
     (only,) = folder.iterdir()
     assert only.stat().st_mode & 0o077 == 0
     folder.chmod(0o755)
-    assert cache.cache_folder() is None
+    with pytest.warns(RuntimeWarning, match=rf"not kept in {folder}: .*chmod 700 {folder}"):
+        assert cache.cache_folder() is None
+    assert cache.cache_folder() is None  # said once
 
 
 def test_it_works_without_a_folder(
@@ -107,12 +114,24 @@ def test_it_works_without_a_folder(
 ) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
-    for name in ("", str(blocked / "below")):
-        monkeypatch.setenv("CHAINRULE_CACHE", name)
-        cache._memory.clear()
-        assert cache.cache_folder() is None
+    monkeypatch.setenv("CHAINRULE_CACHE", "")
+    assert cache.cache_folder() is None
+    assert cache.object_code(TEXT)
+    cache._memory.clear()
+    monkeypatch.setenv("CHAINRULE_CACHE", str(blocked / "below"))
+    with pytest.warns(RuntimeWarning, match=r"below: Not a directory.*CHAINRULE_CACHE names"):
         assert cache.object_code(TEXT)
+    monkeypatch.setenv("CHAINRULE_CACHE", "~no-such-user/below")
+    with pytest.warns(RuntimeWarning, match="~no-such-user/below: "):
+        assert cache.cache_folder() is None
     assert not folder.exists()
+
+
+def test_the_folder_may_be_below_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("CHAINRULE_CACHE", "~/kept")
+    assert cache.cache_folder() == tmp_path / "kept"
 
 
 def test_the_key_holds_machine_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,10 +144,97 @@ def test_the_key_holds_machine_and_versions(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache._key(TEXT) != before
 
 
-def test_old_entries_make_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    size = len(cache.object_code(TEXT)) + 32
+def entries(folder: Path) -> list[Path]:
+    return sorted(folder.glob("chainrule-*.code"))
+
+
+def test_old_entries_make_room_and_nothing_else_does(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.mkdir(mode=0o700)
+    size = len(cache._entry(cache._key(TEXT), machine.assemble(TEXT)))
     monkeypatch.setattr(cache, "KEPT_BYTES", 3 * size)
     monkeypatch.setattr(cache, "PRUNED_EVERY", 1)
+    theirs = [folder / name for name in ("thesis.tar", "ab" * 32, ".chainrule-1.tmp", "a.code")]
+    theirs.append(folder / f"chainrule-{'0' * 64}.code")  # named as ours, but not begun so
+    for path in theirs:
+        path.write_bytes(b"mine" * size)
+        os.utime(path, (1, 1))
     for i in range(6):
         cache.object_code(TEXT.replace("7", str(i)))
-    assert 1 <= len(list(folder.iterdir())) <= 3
+    assert all(path.read_bytes() == b"mine" * size for path in theirs)
+    assert 1 <= len(entries(folder)) - 1 <= 3
+
+
+def test_an_entry_serves_its_own_key_only(folder: Path) -> None:
+    cache.object_code(TEXT)
+    cache.object_code(TEXT.replace("7", "8"))
+    one, other = entries(folder)
+    contents = one.read_bytes(), other.read_bytes()
+    one.write_bytes(contents[1])
+    other.write_bytes(contents[0])
+    cache._memory.clear()
+    for text in (TEXT, TEXT.replace("7", "8")):
+        assert cache._load(folder, cache._key(text)) is None
+        library = machine.Library(cache.object_code(text), ["run"], [])
+        assert ctypes.CFUNCTYPE(ctypes.c_int32)(library.address("run"))() == int("8" in text) + 7
+    assert (one.read_bytes(), other.read_bytes()) == contents
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and modes are POSIX's")
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link", "dangling", "huge", "unreadable"])
+def test_what_is_no_entry_is_passed_by(folder: Path, kind: str, tmp_path: Path) -> None:
+    folder.mkdir(mode=0o700)
+    path = folder / f"chainrule-{cache._key(TEXT)}.code"
+    elsewhere = tmp_path / "elsewhere"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind in ("link", "dangling"):
+        path.symlink_to(elsewhere)
+        if kind == "link":
+            elsewhere.write_bytes(cache._entry(cache._key(TEXT), machine.assemble(TEXT)))
+    else:
+        path.touch(0o000 if kind == "unreadable" else 0o600)
+        os.truncate(path, 2**40 if kind == "huge" else 100)
+    before = path.lstat()
+    if kind in ("huge", "unreadable"):  # an ordinary file in that place is one of ours, damaged
+        assert cache.object_code(TEXT)
+        assert cache._load(folder, cache._key(TEXT)) is not None
+        return
+    with pytest.warns(RuntimeWarning, match="not an ordinary file"):
+        assert cache.object_code(TEXT)
+    assert cache._load(folder, cache._key(TEXT)) is None
+    assert path.lstat() == before
+    assert elsewhere.exists() == (kind == "link")
+
+
+def test_a_full_disk_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    previous = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        with pytest.warns(RuntimeWarning, match="not kept in .*: File too large") as said:
+            assert cache.object_code(TEXT)
+        assert cache.object_code(TEXT.replace("7", "8"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, previous)
+    assert len(said) == 1  # and warnings are errors outside the block
+    assert list(folder.iterdir()) == []
+
+
+def test_many_processes_write_at_once(folder: Path) -> None:
+    script = (
+        "from chainrule.run.native import cache\n"
+        "cache.KEPT_BYTES, cache.PRUNED_EVERY = 4000, 1\n"
+        "for i in range(20):\n"
+        f"    assert cache.object_code({TEXT!r}.replace('7', str(i % 10)))\n"
+        "    cache._memory.clear()\n"
+    )
+    made = [subprocess.Popen([sys.executable, "-W", "error", "-c", script]) for _ in range(3)]
+    assert [process.wait() for process in made] == [0, 0, 0]
+    for path in folder.iterdir():
+        assert path.read_bytes() == cache._entry(path.name[10:74], path.read_bytes()[cache.HEAD :])

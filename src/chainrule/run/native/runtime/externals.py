@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import importlib
 import re
 import sys
 from typing import Any
+
+from chainrule.forks import load
 
 LIBM = {
     (name, type): f"{name}{suffix}"
@@ -61,7 +62,7 @@ def address_of(name: str) -> int | None:
         windows = sys.platform == "win32"
         return _address(ctypes.windll.ntdll, name) if windows else None  # type: ignore[attr-defined]
     if name in BLAS:
-        blas = importlib.import_module("scipy.linalg.cython_blas")
+        blas = load("scipy.linalg.cython_blas")
         return _pointer(blas.__pyx_capi__[name])
     if name.startswith(_PREFIX):
         _, function, type = name.split(".")
@@ -102,7 +103,7 @@ def special(name: str, type: str) -> int | None:
     Functions for several types bear Cython's prefix, and their signature tells them apart. The
     last parameter is Cython's own.
     """
-    functions = importlib.import_module("scipy.special.cython_special").__pyx_capi__
+    functions = load("scipy.special.cython_special").__pyx_capi__
     signature = f"{type} ({', '.join([type] * _arity(name))}, int __pyx_skip_dispatch)"
     for known, capsule in functions.items():
         named = known == name or re.fullmatch(rf"__pyx_fuse_\d{name}", known)

@@ -15,11 +15,15 @@ from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
+from llvmlite.binding import ffi
 
+from chainrule import forks
 from chainrule.run.native.runtime.externals import RUNTIME, address_of
 
-_lock = threading.Lock()  # llvmlite guards its calls, but linking takes several
+_lock = threading.RLock()  # llvmlite guards its calls, but linking takes several
 _count = 0
+forks.wait_for(_lock)
+forks.wait_for(ffi.lib._lock)
 
 
 @functools.cache

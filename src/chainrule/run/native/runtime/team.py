@@ -28,6 +28,15 @@ _lock = threading.Lock()
 _running = 0  # threads of this process that run programs now
 
 
+def _none_running() -> None:
+    global _lock, _running
+    _lock, _running = threading.Lock(), 0
+
+
+if hasattr(os, "register_at_fork"):  # the copy of a process has one thread, whatever ran before
+    os.register_at_fork(after_in_child=_none_running)
+
+
 def available() -> int:
     """How many processors this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -49,7 +58,7 @@ class running_threads:
     def __exit__(self, *_: object) -> None:
         global _running
         with _lock:
-            _running -= self.threads
+            _running = max(0, _running - self.threads)  # a copy begins anew
 
 
 class AdaptiveThreads:
