@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from chainrule.forks import load
 
 if TYPE_CHECKING:
     from chainrule.explanation.explaining import Explanation
@@ -71,7 +72,7 @@ class _Explain:
         if attribute not in _ATTRIBUTES:
             raise AttributeError(f"cr.explain has no attribute {attribute!r}")
         module, name = _ATTRIBUTES[attribute]
-        return getattr(import_module(f"chainrule.explanation.{module}"), name)
+        return getattr(load(f"chainrule.explanation.{module}"), name)
 
     def __dir__(self) -> list[str]:
         return sorted([*super().__dir__(), *_ATTRIBUTES])
@@ -85,5 +86,5 @@ explain = _Explain()
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"chainrule.explanation.{_HOMES[name]}"), name)
+        return getattr(load(f"chainrule.explanation.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,8 +10,9 @@ safetensors with saving and loading.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from chainrule.forks import load
 
 if TYPE_CHECKING:
     from chainrule.tabular.coding import Coding
@@ -60,7 +61,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"chainrule.tabular.{_HOMES[name]}"), name)
+        return getattr(load(f"chainrule.tabular.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
