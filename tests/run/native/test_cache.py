@@ -228,7 +228,7 @@ def test_a_full_disk_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_many_processes_write_at_once(folder: Path) -> None:
     script = (
-        "from chainrule.run.native import cache\n"
+        "from chainrule.run.native.runtime import cache\n"
         "cache.KEPT_BYTES, cache.PRUNED_EVERY = 4000, 1\n"
         "for i in range(20):\n"
         f"    assert cache.object_code({TEXT!r}.replace('7', str(i % 10)))\n"
