@@ -2,23 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from chainrule.autodiff.local import active_nodes, multiply, total
 from chainrule.core.graph import Node
-from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
+from chainrule.core.rules import total
 from chainrule.core.traced import Traced
+
+Watch = Callable[[Node, Traced, Sequence[tuple[int, Any]]], None]
+
+
+def active_nodes(outputs: Sequence[Traced], wrt: Sequence[Traced]) -> tuple[list[Node], set[Node]]:
+    """The nodes between ``wrt`` and ``outputs`` that carry a derivative, in topological order.
+
+    Only nodes recorded after the first of ``wrt`` are visited, so an inner transformation
+    costs as much as its own part of the recording, however much lies around it.
+    """
+    starts = {x.node for x in wrt}
+    floor = min((node.serial for node in starts), default=0)
+    found: set[Node] = set()
+    stack = [y.node for y in outputs]
+    while stack:
+        node = stack.pop()
+        if node in found or node.serial < floor:
+            continue
+        found.add(node)
+        if node not in starts:
+            stack.extend(node.inputs)
+    order = sorted(found, key=lambda node: node.serial)
+    active = set()
+    for node in order:
+        if node in starts or (
+            node.primitive.rule is not None
+            and node.type.is_float
+            and any(x in active for x in node.inputs)
+        ):
+            active.add(node)
+    return [node for node in order if node in active], active
 
 
 def pullback(
-    outputs: Sequence[Traced], cotangents: Sequence[Traced], wrt: Sequence[Traced]
+    outputs: Sequence[Traced],
+    cotangents: Sequence[Traced],
+    wrt: Sequence[Traced],
+    watch: Watch | None = None,
 ) -> list[Traced | None]:
     """The cotangents of ``wrt``, given those of ``outputs``; None where nothing flows.
 
     The derivative is recorded in the recording of its arguments, so it can be
     differentiated again. Every node is visited once: the cost is linear in the graph,
-    however many paths there are (L2.1).
+    however many paths there are (L2.1). ``watch(node, g, parts)`` sees each visit: the whole
+    cotangent g of the node, and what it passes on, as (number of the input, cotangent).
     """
     if not outputs:
         return [None] * len(wrt)
@@ -34,36 +68,16 @@ def pullback(
             if node not in pending:
                 continue
             g = total(pending.pop(node))
+            parts: list[tuple[int, Any]] = []
             if node in starts:
                 found[node] = g
             else:
-                y = Traced(node, g.recording)
-                for x, part in _cotangents(node, y, g, active):
-                    pending.setdefault(x, []).append(part)
+                wanted = [i for i, x in enumerate(node.inputs) if x in active]
+                pulled = node.primitive.rule.pull(node, g, wanted)
+                for i, part in zip(wanted, pulled, strict=True):
+                    if part is not None:
+                        parts.append((i, part))
+                        pending.setdefault(node.inputs[i], []).append(part)
+            if watch is not None:
+                watch(node, g, parts)
     return [found.get(x.node) for x in wrt]
-
-
-def _cotangents(node: Node, y: Traced, g: Traced, active: set[Node]) -> Iterator[Any]:
-    """What one node passes to each of its inputs that carries a derivative."""
-    rule, attrs = node.primitive.rule, node.attrs
-    xs = [Traced(x, g.recording) for x in node.inputs]
-    wanted = [i for i, x in enumerate(node.inputs) if x in active]
-    if isinstance(rule, Linear):
-        wanted = [i for i in wanted if not rule.constant(i, **attrs)]
-        if rule.variadic:
-            parts = rule.transpose(wanted, g, *xs, **attrs)
-        else:
-            parts = [rule.transpose(i, g, *xs, **attrs) for i in wanted]
-    elif isinstance(rule, Elementwise):
-        partials = [rule.partials[i] for i in wanted]
-        parts = [p and multiply(g, p(y, *xs, **attrs)) for p in partials]
-    elif isinstance(rule, Multilinear):
-        transposes = [rule.transposes[i] for i in wanted]
-        parts = [f and f(g, *xs, **attrs) for f in transposes]
-    else:
-        assert isinstance(rule, Custom)
-        every = rule.vjp(g, y, *xs, **attrs)
-        parts = [every[i] for i in wanted]
-    for i, part in zip(wanted, parts, strict=True):
-        if part is not None:
-            yield node.inputs[i], part

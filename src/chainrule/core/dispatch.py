@@ -26,6 +26,7 @@ from chainrule.errors import (
 UFUNCS: dict[Any, Callable[..., Any]] = {}
 SCIPY_UFUNCS: dict[str, Callable[..., Any]] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""By NumPy's function; "getitem", "fresh" and "spread" are what the language itself asks for."""
 IN_PLACE: set[Any] = {
     np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis
 }  # fmt: skip

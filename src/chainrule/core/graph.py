@@ -50,10 +50,11 @@ class Primitive:
         teaches: one sentence that a learner should remember about its derivative.
         samples: arguments for the battery, made when asked.
         merge: joins deferred applications into one (see ``Deferred``).
-        scale: ``(product, factor)`` multiplies an output of this primitive by a factor of the
-            same shape where that can be done inside it (a masked cotangent stays masked).
         instead: ``(*inputs, **attrs)`` returns another form of the same numbers whose derivatives
             exist where this one's don't, or None. It always acts, eagerly too, before rewrites.
+        inside_mask: ``(operation, *outputs)`` does to outputs of this primitive, a mask, what
+            ``operation`` does to what is masked (a masked cotangent stays masked); None where
+            they are not masked alike.
     """
 
     name: str
@@ -65,8 +66,8 @@ class Primitive:
     teaches: str = ""
     samples: Callable[[], Sequence[Sample]] = tuple
     merge: Callable[..., Any] | None = None
-    scale: Callable[..., Any] | None = None
     instead: Callable[..., Any] | None = None
+    inside_mask: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if self.name in PRIMITIVES:

@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.graph import (
     CONSTANT,
     INPUT,
     NO_ATTRS,
-    PRIMITIVES,
     Graph,
     Node,
     Origin,
@@ -93,14 +93,11 @@ class Recording:
 
     def fresh(self, x: Traced) -> Traced:
         """A new name for ``x``: the input of an inner transformation, never shared."""
-        return self.new_node(PRIMITIVES["identity"], (x,), x.type)
+        return FUNCTIONS["fresh"](x)
 
     def zeros(self, type: ArrayType) -> Traced:
         """Zeros of this type, as one constant seen through a broadcast."""
-        zero = self.constant(0, type.dtype)
-        if not type.shape:
-            return zero
-        return self.emit(PRIMITIVES["broadcast"], (zero,), {"shape": type.shape, "axes": ()})
+        return FUNCTIONS["spread"](self.constant(0, type.dtype), type.shape)
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> Traced:
         """A scalar constant, keyed by dtype and bytes: 1, 1.0, True and -0.0 stay apart."""
@@ -425,4 +422,4 @@ def library_calls() -> Iterator[str]:
         frame = frame.f_back
 
 
-__all__ = ["PRIMITIVES", "Recording", "active", "recording", "scope"]
+__all__ = ["Recording", "active", "recording", "scope"]

@@ -1,5 +1,8 @@
-"""The kinds of derivative rule. A rule is stated once, as operations on traced values;
-reverse mode, forward mode, higher order and the printed derivation all follow from it.
+"""The kinds of derivative rule. A rule is stated once, as operations on traced values; reverse
+mode, forward mode, higher order and the printed derivation all follow from it.
+
+Every kind acts by itself: it pulls the cotangent of a node's output back to its inputs and
+pushes the tangents of its inputs forward. Transformations ask it to and know no kinds.
 
 Notation: ``x`` inputs, ``y`` output, ``g`` cotangent of the output, ``t`` tangent.
 """
@@ -8,13 +11,57 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from chainrule.core.graph import Primitive
+from chainrule.core.graph import Node, Primitive
+from chainrule.core.recording import Recording
+from chainrule.core.traced import Traced
+
+Tangents = Sequence[Traced | None]
+Transpose = Callable[[Callable[[Traced], Sequence[Any]], Traced, Tangents], Traced | None]
+
+
+class Rule:
+    """What a derivative rule does for one node of a recording.
+
+    ``acts_entrywise``: each entry of the output depends on that entry of each input alone.
+    ``is_linear``: its pullback moves and adds cotangents by factors that are the inputs
+    themselves, so that with every input 1 it counts paths.
+    """
+
+    __slots__ = ()
+    acts_entrywise: ClassVar[bool] = False
+    is_linear: ClassVar[bool] = True
+
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        """The cotangents of the inputs numbered ``wanted``, given that of the output: each a
+        traced value, a ``Deferred`` one, or None where nothing flows."""
+        raise NotImplementedError
+
+    def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
+        """The tangent of the output, given those of all inputs (None: it does not move).
+
+        ``transpose(pull, y, tangents)`` is forward mode's way to turn a pullback around.
+        """
+        raise NotImplementedError
+
+    def pull_one(self, node: Node, g: Traced, i: int) -> Traced | None:
+        """The cotangent of input ``i``, recorded at once."""
+        (part,) = self.pull(node, g, [i])
+        return part.emit() if isinstance(part, Deferred) else part
+
+    def local(self, node: Node, recording: Recording, i: int) -> Any:
+        """dy/dx_i entry by entry, traced or a number, where the kind states it; else None."""
+        return None
+
+
+def arguments(node: Node, recording: Recording) -> tuple[Traced, list[Traced]]:
+    """The output and the inputs of a node as traced values."""
+    return Traced(node, recording), [Traced(x, recording) for x in node.inputs]
 
 
 @dataclass(frozen=True, slots=True)
-class Elementwise:
+class Elementwise(Rule):
     """``partials[i](y, *xs, **attrs)`` is the local derivative dy/dx_i, element by element.
 
     A partial may be a Python number (1, -1, 0) where it does not depend on the inputs.
@@ -22,10 +69,27 @@ class Elementwise:
     """
 
     partials: tuple[Callable[..., Any] | None, ...]
+    acts_entrywise: ClassVar[bool] = True
+
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        y, xs = arguments(node, g.recording)
+        chosen = [self.partials[i] for i in wanted]
+        return [p and multiply(g, p(y, *xs, **node.attrs)) for p in chosen]
+
+    def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
+        y, xs = arguments(node, _recording(tangents))
+        pairs = zip(self.partials, tangents, strict=True)
+        moving = [(p, t) for p, t in pairs if p is not None and t is not None]
+        return _sum([multiply(t, p(y, *xs, **node.attrs)) for p, t in moving])
+
+    def local(self, node: Node, recording: Recording, i: int) -> Any:
+        y, xs = arguments(node, recording)
+        partial = self.partials[i]
+        return 0 if partial is None else partial(y, *xs, **node.attrs)
 
 
 @dataclass(frozen=True, slots=True)
-class Multilinear:
+class Multilinear(Rule):
     """Linear in each argument while the others are held.
 
     ``transposes[i](g, *xs, **attrs)`` maps the cotangent of the output to that of argument
@@ -34,9 +98,24 @@ class Multilinear:
 
     transposes: tuple[Callable[..., Any] | None, ...]
 
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        _, xs = arguments(node, g.recording)
+        chosen = [self.transposes[i] for i in wanted]
+        return [transpose and transpose(g, *xs, **node.attrs) for transpose in chosen]
+
+    def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
+        _, xs = arguments(node, _recording(tangents))
+        return _sum(
+            [
+                node.primitive(*xs[:i], t, *xs[i + 1 :], **node.attrs)
+                for i, t in enumerate(tangents)
+                if t is not None and self.transposes[i] is not None
+            ]
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Linear:
+class Linear(Rule):
     """Linear in all its arguments together, as concatenation is, however many there are.
 
     ``transpose(i, g, *xs, **attrs)`` is the cotangent of argument i; ``variadic`` rules take
@@ -50,15 +129,45 @@ class Linear:
     constant: Callable[..., bool] = lambda i, **attrs: False
     variadic: bool = False
 
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        _, xs = arguments(node, g.recording)
+        moving = [i for i in wanted if not self.constant(i, **node.attrs)]
+        if self.variadic:
+            parts = self.transpose(moving, g, *xs, **node.attrs)
+        else:
+            parts = [self.transpose(i, g, *xs, **node.attrs) for i in moving]
+        found = dict(zip(moving, parts, strict=True))
+        return [found.get(i) for i in wanted]
+
+    def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
+        recording = _recording(tangents)
+        _, xs = arguments(node, recording)
+        inputs = [
+            x if self.constant(i, **node.attrs) else recording.zeros(x.type) if t is None else t
+            for i, (t, x) in enumerate(zip(tangents, xs, strict=True))
+        ]
+        return node.primitive(*inputs, **node.attrs)
+
 
 @dataclass(frozen=True, slots=True)
-class Custom:
+class Custom(Rule):
     """``vjp(g, y, *xs, **attrs)`` returns the cotangents of all arguments; ``why`` gives the
     reason why no simpler kind fits. Forward mode transposes the vjp, which is linear in g.
     """
 
     vjp: Callable[..., Sequence[Any]]
     why: str
+    is_linear: ClassVar[bool] = False
+
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        y, xs = arguments(node, g.recording)
+        parts = self.vjp(g, y, *xs, **node.attrs)
+        return [parts[i] for i in wanted]
+
+    def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
+        every = range(len(node.inputs))
+        y, _ = arguments(node, _recording(tangents))
+        return transpose(lambda g: self.pull(node, g, every), y, tangents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +185,63 @@ class Deferred:
 
     def emit(self) -> Any:
         return self.primitive(*self.inputs, **self.attrs)
+
+
+# Products and sums of cotangents and tangents --------------------------------------------------
+
+
+def multiply(g: Traced, factor: Any) -> Any:
+    """``g`` times a local derivative; None where that is the number 0."""
+    if isinstance(factor, Traced):
+        if g.recording.is_one(g):
+            return factor
+    elif factor == 0:
+        return None
+    elif factor == 1:
+        return g
+    inside = g.node.primitive.inside_mask
+    kept = inside(lambda x: multiply(x, factor), g) if inside is not None else None
+    if kept is not None:
+        return kept
+    return -g if isinstance(factor, int) and factor == -1 else g * factor
+
+
+def add(a: Traced, b: Traced) -> Traced:
+    """The sum of two cotangents; masked alike, they stay masked."""
+    inside = a.node.primitive.inside_mask
+    if inside is not None and b.node.primitive is a.node.primitive:
+        kept = inside(add, a, b)
+        if kept is not None:
+            return kept
+    return a + b
+
+
+def total(contributions: Sequence[Any]) -> Traced:
+    """The sum of cotangents; deferred writes into one array are merged into one first."""
+    if len(contributions) == 1:
+        (only,) = contributions
+        return only.emit() if isinstance(only, Deferred) else only
+    groups: dict[Any, list[Deferred]] = {}
+    ready: list[Traced] = []
+    for part in contributions:
+        if isinstance(part, Deferred):
+            key = (part.primitive, part.attrs.get("axes"))
+            groups.setdefault(key, []).append(part)
+        else:
+            ready.append(part)
+    for (primitive, _), parts in groups.items():
+        merge = primitive.merge
+        ready += [merge(parts)] if merge is not None else [part.emit() for part in parts]
+    result = ready[0]
+    for part in ready[1:]:
+        result = add(result, part)
+    return result
+
+
+def _sum(parts: Sequence[Any]) -> Traced | None:
+    found = [part for part in parts if part is not None]
+    return total(found) if found else None
+
+
+def _recording(tangents: Tangents) -> Recording:
+    return next(t for t in tangents if t is not None).recording

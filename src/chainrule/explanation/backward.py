@@ -1,16 +1,17 @@
-"""The backward pass, edge by edge (L4.8, version A), recorded by the engine's own rules."""
+"""The backward pass, edge by edge (L4.8, version A), as the engine is seen to go it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.autodiff.local import multiply, total
+from chainrule.autodiff import pullback
 from chainrule.core.graph import Node
 from chainrule.core.recording import quiet
-from chainrule.core.rules import Custom, Deferred, Elementwise, Linear, Multilinear
+from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced
 from chainrule.explanation.recorded import Recorded, Use
 from chainrule.explanation.symbolic import SIMPLIFIED, ZERO, Derivative, Expr, Number
@@ -51,39 +52,36 @@ def derivative_name(r: Recorded, node: Node) -> Derivative:
 
 
 def backward(r: Recorded) -> Backward:
-    """Pull 1 back from the output to every quantity that moves."""
+    """Watch the engine pull 1 back from the output to every quantity that moves."""
     rec = r.recording
-    users: dict[Node, list[Use]] = {}
-    for node in reversed(r.quantities):
-        if node in r.moving:
-            for use in r.uses[node]:
-                if use.source in r.moving:
-                    users.setdefault(use.source, []).append(use)
-    result = Backward({}, {})
+    edges: dict[tuple[Node, int], Any] = {}
+    totals: dict[Node, Traced | None] = dict.fromkeys(r.quantities)
+
+    def watch(node: Node, g: Traced, parts: Sequence[tuple[int, Any]]) -> None:
+        totals[node] = g
+        edges.update({(node, i): part for i, part in parts})
+
+    one = rec.constant(1, r.output.type.dtype)
+    starts = [n for n in r.quantities if n in r.moving and (n in r.free or not n.primitive.rule)]
+    pullback([Traced(r.output, rec)], [one], [Traced(node, rec) for node in starts], watch)
+    totals[r.output] = one
+    flows: dict[Node, list[Flow]] = {
+        node: [] for node in reversed(r.quantities) if node in r.moving and node is not r.output
+    }
     with quiet():
         for node in reversed(r.quantities):
-            if node not in r.moving:
-                continue
-            if node is r.output:
-                result.totals[node] = rec.constant(1, node.type.dtype)
-                continue
-            flows = [_flow(r, use, result.totals[use.node]) for use in users.get(node, ())]
-            parts = [flow.part for flow in flows if flow.part is not None]
-            result.flows[node] = flows
-            result.totals[node] = total(parts) if parts else None
-    return result
+            for use in r.uses[node] if node in r.moving else ():
+                if use.source in flows:
+                    part = _along(r, use.chain, edges.get((node, use.position)))
+                    flows[use.source].append(_flow(r, use, totals[node], part))
+    return Backward(flows, {node: totals[node] for node in (r.output, *flows)})
 
 
-def _flow(r: Recorded, use: Use, g: Traced | None) -> Flow:
+def _flow(r: Recorded, use: Use, g: Traced | None, part: Traced | None) -> Flow:
     local = local_derivative(r, use)
-    formula = None
-    if local is not None:
-        shown = _local_formula(r, use, local)
-    else:
-        shown = None
-        formula = _pull_formula(r, use)
-    part = None if g is None else _pulled(r, use, g)
-    return Flow(use, local, shown, formula, part, g)
+    if local is None:
+        return Flow(use, local, None, _pull_formula(r, use), part, g)
+    return Flow(use, local, _local_formula(r, use, local), None, part, g)
 
 
 # One edge -----------------------------------------------------------------------------------
@@ -92,22 +90,20 @@ def _flow(r: Recorded, use: Use, g: Traced | None) -> Flow:
 def local_derivative(r: Recorded, use: Use) -> Any:
     """dy/dx where it is one number for each entry of y: a traced value, a number, or None.
 
-    Partials of element-wise operations; for the others the pullback of 1, where argument and
-    result are single numbers, and of ones where the operation is known to act entry by entry.
+    What the rule states; for rules that state none the pullback of 1, where argument and result
+    are single numbers, and of ones where the operation is known to act entry by entry.
     """
     node, rule = use.node, use.node.primitive.rule
     if rule is None:
         return 0
-    y, xs = _traced(r, node)
-    if isinstance(rule, Elementwise):
-        partial = rule.partials[use.position]
-        return 0 if partial is None else partial(y, *xs, **node.attrs)
-    x = node.inputs[use.position]
-    scalar = not node.type.shape and not x.type.shape
+    stated = rule.local(node, r.recording, use.position)
+    if stated is not None:
+        return stated
+    scalar = not node.type.shape and not node.inputs[use.position].type.shape
     if not scalar and node.primitive.name not in ENTRY_BY_ENTRY:
         return None
     one = broadcast_to(r.recording.constant(1, node.type.dtype), node.type.shape)
-    pulled = rule_of(node, use.position, one, y, xs)
+    pulled = rule.pull_one(node, one, use.position)
     return 0 if pulled is None else pulled
 
 
@@ -115,42 +111,12 @@ ENTRY_BY_ENTRY = frozenset({"select"})
 """Linear operations whose Jacobian is diagonal, so that they have a local derivative."""
 
 
-def _traced(r: Recorded, node: Node) -> tuple[Traced, list[Traced]]:
-    return Traced(node, r.recording), [Traced(x, r.recording) for x in node.inputs]
-
-
-def rule_of(node: Node, i: int, g: Traced, y: Traced, xs: list[Traced]) -> Traced | None:
-    """The cotangent of argument ``i``, by the primitive's own rule."""
-    rule, attrs = node.primitive.rule, node.attrs
-    part: Any
-    if rule is None:
-        return None
-    if isinstance(rule, Elementwise):
-        partial = rule.partials[i]
-        part = partial and multiply(g, partial(y, *xs, **attrs))
-    elif isinstance(rule, Multilinear):
-        transpose = rule.transposes[i]
-        part = transpose and transpose(g, *xs, **attrs)
-    elif isinstance(rule, Linear):
-        if rule.constant(i, **attrs):
-            part = None
-        elif rule.variadic:
-            (part,) = rule.transpose([i], g, *xs, **attrs)
-        else:
-            part = rule.transpose(i, g, *xs, **attrs)
-    else:
-        assert isinstance(rule, Custom)
-        part = rule.vjp(g, y, *xs, **attrs)[i]
-    return part.emit() if isinstance(part, Deferred) else part
-
-
-def _pulled(r: Recorded, use: Use, g: Traced) -> Traced | None:
-    """The gradient that flows through the operation and the transparent nodes before it."""
-    part = rule_of(use.node, use.position, g, *_traced(r, use.node))
-    for node in use.chain:
-        if part is None:
-            return None
-        part = rule_of(node, 0, part, *_traced(r, node))
+def _along(r: Recorded, chain: Sequence[Node], part: Any) -> Traced | None:
+    """A gradient, pulled on through the transparent nodes before an operation."""
+    if isinstance(part, Deferred):
+        part = part.emit()
+    for node in chain:
+        part = None if part is None else node.primitive.rule.pull_one(node, part, 0)
     return part
 
 
@@ -173,7 +139,7 @@ def _pull_formula(r: Recorded, use: Use) -> Expr:
     upstream = derivative_name(r, use.node)
     zeros = r.recording.zeros(use.node.type)
     g = r.recording.fresh(zeros)  # a node of its own, so that it can carry the name
-    part = _pulled(r, use, g)
+    part = _along(r, use.chain, use.node.primitive.rule.pull_one(use.node, g, use.position))
     if part is None:
         return ZERO
     spoken = {**_spoken(r, use), g.node: upstream}

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.graph import Node
-from chainrule.core.rules import Elementwise, Linear, Multilinear
 from chainrule.core.traced import Traced
-from chainrule.explanation.backward import ENTRY_BY_ENTRY, rule_of
+from chainrule.explanation.backward import ENTRY_BY_ENTRY
 from chainrule.explanation.building import is_transparent
 from chainrule.explanation.recorded import Recorded, Use
 from chainrule.explanation.steps import Counts
@@ -96,15 +95,15 @@ def _pull(r: Recorded, use: Use, g: Any, chain: bool = True) -> Any:
 def _structure(r: Recorded, node: Node, i: int, g: Any) -> np.ndarray:
     rule, x = node.primitive.rule, node.inputs[i]
     same = x.type.shape == node.type.shape and is_transparent(node)
-    if same or isinstance(rule, Elementwise) or node.primitive.name in ENTRY_BY_ENTRY:
+    if same or rule.acts_entrywise or node.primitive.name in ENTRY_BY_ENTRY:
         return np.asarray(g)
-    if not isinstance(rule, (Multilinear, Linear)):
+    if not rule.is_linear:
         return np.full(x.type.shape, float(np.sum(g)))  # every entry may reach every other
     rec = r.recording
     cotangent = rec.capture(np.array(g)) if np.ndim(g) else rec.constant(g, np.dtype(np.float64))
     ones = [_ones(r, z) if z.type.is_float else Traced(z, rec) for z in node.inputs]
     try:
-        part = rule_of(node, i, cotangent, cotangent, ones)
+        part = rule.pull_one(node.primitive(*ones, **node.attrs).node, cotangent, i)
     except TypeError:
         return np.full(x.type.shape, float(np.sum(g)))
     return np.zeros(x.type.shape) if part is None else np.asarray(rec.values[part.node], float)

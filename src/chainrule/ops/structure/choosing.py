@@ -38,7 +38,7 @@ def _is_zero(node: Any) -> bool:
     return node.primitive.name == "constant" and not any(node.attrs["value"])
 
 
-def _select_scale(product: Any, *masked: Any) -> Traced | None:
+def _select_inside(product: Any, *masked: Any) -> Traced | None:
     """Multiply, or add, masked cotangents inside their mask, so that an infinite local
     derivative where nothing was selected stays out: ``where(x > 0, log(x), 0)`` at 0."""
     g = masked[0]
@@ -74,7 +74,7 @@ select = Primitive(
             case(np.zeros((0, 2), bool), *arrays((0, 2), (0, 2))),
         ]
     ),
-    scale=_select_scale,
+    inside_mask=_select_inside,
 )
 
 # counting ---------------------------------------------------------------------------------

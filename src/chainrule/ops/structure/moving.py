@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.graph import Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
@@ -25,6 +26,7 @@ identity = Primitive(
     teaches="A copy passes its gradient through unchanged.",
     samples=both(lambda: [case(*arrays((2, 3)))]),
 )
+FUNCTIONS["fresh"] = lambda x: x.recording.new_node(identity, (x,), x.type)
 
 
 stop_gradient = Primitive(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.graph import Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
@@ -82,6 +83,9 @@ def broadcast_to(x: Traced, shape: Shape) -> Traced:
         raise ShapeError(f"cannot broadcast {x.type} to shape {shape}")
     squeezed = reshape(x, tuple(x.shape[a] for a in keep))
     return broadcast_in(squeezed, shape, tuple(a + offset for a in keep))
+
+
+FUNCTIONS["spread"] = broadcast_to
 
 
 def kept_shape(x: ArrayType, axes: Axes) -> tuple[int, ...]:
