@@ -19,16 +19,24 @@ NAMES = {"np": np, "cr": cr, "special": scipy.special}
 ROW = re.compile(r"^\| `(?P<function>.*)` \| `(?P<at>.*)` \| `(?P<derivative>.*)` \|$")
 
 
-def rows() -> list[tuple[str, str, str]]:
-    found = [ROW.match(line) for line in PAGE.read_text(encoding="utf-8").splitlines()]
-    return [(m["function"], m["at"], m["derivative"]) for m in found if m]
+def rows(order: int = 1) -> list[tuple[str, str, str]]:
+    """The rows of the tables of this order of derivative."""
+    found, current = [], 0
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        if line.startswith("| function |"):
+            current = 2 if "second derivative" in line else 1
+        match = ROW.match(line)
+        if match and current == order:
+            found.append((match["function"], match["at"], match["derivative"]))
+    return found
 
 
 def test_the_page_is_read() -> None:
     lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if line[:2] == "| "]
     headers = sum(line.startswith("| function |") for line in lines)
-    assert len(rows()) == len(lines) - headers
+    assert len(rows()) + len(rows(2)) == len(lines) - headers
     assert len(rows()) >= 80
+    assert len(rows(2)) >= 12
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -54,6 +62,19 @@ def test_row(row: tuple[str, str, str], dtype: Any) -> None:
             assert got.shape == x.shape, way
             assert got.dtype == dtype or way == "forward", way  # a tangent has the result's
             np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-44, err_msg=way)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("row", rows(2), ids=lambda row: f"{row[0]} at {row[1]}")
+def test_row_of_second_order(row: tuple[str, str, str], dtype: Any) -> None:
+    function, at, derivative = row
+    (x,) = (np.asarray(v, dtype) for v in eval(f"dict({at})", NAMES).values())
+    f = eval(f"lambda x: {function}", NAMES)
+    with np.errstate(all="ignore"):
+        found = cr.hessian(f)(x), cr.jit(cr.hessian(f))(x), cr.hessian(cr.jit(f))(x)
+    for got in found:
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, eval(derivative, NAMES), rtol=1e-6)
 
 
 def _forward(f: Any, args: list[np.ndarray]) -> list[np.ndarray]:

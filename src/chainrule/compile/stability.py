@@ -170,9 +170,7 @@ def _norm(x: Traced) -> Traced | None:
         (total,) = inputs_of(total)
     if not made_by(total, "reduce_sum") or not _squares(inner(total)):
         return None
-    zero = apply("equal", x, constant_like(x, 0.0))
-    safe = apply("select", zero, constant_like(x, 1.0), x)
-    return apply("select", zero, constant_like(x, 0.0), apply("sqrt", safe))
+    return apply("root", x, degree=2.0)
 
 
 REWRITES = (

@@ -11,7 +11,7 @@ from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType
 from chainrule.errors import DtypeError
-from chainrule.ops.coerce import for_scipy
+from chainrule.ops.coerce import for_scipy, scalar_like
 from chainrule.ops.elementwise import elementwise, zero_where
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special import logistic
@@ -22,6 +22,13 @@ WIDE = points(-20.0, -1.0, 0.0, 0.5, 1.0, 20.0)
 SMALL = points(-2.0, -0.5, 0.0, 0.7, 1.3)
 UNIT = points(-0.9, -0.3, 0.0, 0.5, 0.8)
 POSITIVE = points(1e-3, 0.5, 1.0, 2.0, 50.0)
+
+
+def _float_infer(x: ArrayType, **attrs: Any) -> ArrayType:
+    if not x.is_float:
+        raise DtypeError(f"takes float32 or float64, not {x.dtype}")
+    return x
+
 
 exp = elementwise(
     "exp", np.exp, lambda y, x: y,
@@ -65,6 +72,46 @@ sqrt = elementwise(
     samples=points(0.25, 1.0, 2.0, 50.0, kinks=(0.0,)),
     teaches="The slope of √x is 1/(2√x), infinite at 0.",
 )  # fmt: skip
+
+
+def _quotient_or_zero_forward(x: Any, z: Any) -> Any:
+    out = np.zeros(np.shape(x), np.result_type(x, z))
+    return np.divide(x, z, out=out, where=z != 0)
+
+
+quotient_or_zero = elementwise(
+    "quotient_or_zero", _quotient_or_zero_forward, lambda y, x, z: 1 / z, lambda y, x, z: -y / z,
+    text="{} / {}", latex=r"\frac{{{}}}{{{}}}",
+    samples=points((-2.0, 3.0), (0.5, -1.5), (4.0, 0.3), kinks=((1.0, 0.0),)),
+    teaches="A slope that is 0 by convention where a length is 0; its own slope there is NaN.",
+)  # fmt: skip
+
+
+def _root_partial(y: Traced, x: Traced, *, degree: float) -> Traced:
+    if degree == 2:
+        return quotient_or_zero(scalar_like(y, 0.5), y)
+    return quotient_or_zero(y, x) / degree
+
+
+_root = Primitive(
+    "root",
+    forward=lambda x, degree: np.sqrt(x) if degree == 2 else np.asarray(x ** (1 / degree)),
+    infer=_float_infer,
+    rule=Elementwise((_root_partial,)),
+    text="{}^(1/{degree})",
+    latex=r"{}^{{1/{degree}}}",
+    teaches="The slope of a length is infinite or 0/0 where the length is 0; it is taken as 0.",
+    samples=both(
+        lambda: [case([0.25, 1.0, 50.0], degree=2.0), case([0.25, 3.0], degree=3.0),
+                 case(0.0, degree=2.0, smooth=False)]
+    ),
+)  # fmt: skip
+
+
+def root(x: Traced, degree: float = 2) -> Traced:
+    """``x ** (1/degree)`` of a sum of powers, with slope 0 at 0, as norms and deviations of
+    nothing have it by convention, and a second derivative of NaN there."""
+    return _root(x, degree=float(degree))
 
 
 def _cbrt_forward(x: Any) -> Any:
@@ -175,12 +222,9 @@ def _hypot_forward(x: Any, z: Any) -> Any:
     return np.hypot(x, z)
 
 
-def _cosine(y: Traced, x: Traced) -> Traced:
-    return zero_where(y == 0, x / y)
-
-
 hypot = elementwise(
-    "hypot", _hypot_forward, lambda y, x, z: _cosine(y, x), lambda y, x, z: _cosine(y, z),
+    "hypot", _hypot_forward,
+    lambda y, x, z: quotient_or_zero(x, y), lambda y, x, z: quotient_or_zero(z, y),
     text="√({}² + {}²)", latex=r"\sqrt{{{}^{{2}} + {}^{{2}}}}", ufunc=np.hypot,
     samples=points((3.0, 4.0), (-1.0, 0.5), (0.3, 2.0), kinks=((0.0, 0.0),)),
     teaches="A side changes the hypotenuse by its share of it, the cosine of the angle.",
@@ -232,12 +276,6 @@ def _sinc_forward(x: Any, *, order: int) -> Any:
         term *= k + 1
     result = np.where(near, series, value) * np.pi**order
     return result if np.iscomplexobj(x) else result.astype(np.asarray(x).dtype)
-
-
-def _float_infer(x: ArrayType, **attrs: Any) -> ArrayType:
-    if not x.is_float:
-        raise DtypeError(f"takes float32 or float64, not {x.dtype}")
-    return x
 
 
 sinc = Primitive(

@@ -16,6 +16,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.ops.coerce import for_ufunc, scalar_like
+from chainrule.ops.roots import product_without_root, without_root
 from chainrule.ops.samples import Make, both, case, points
 from chainrule.ops.structure import select
 
@@ -45,6 +46,7 @@ def elementwise(
     kinds: str = "f",
     to_bool: bool = False,
     ufunc: Any = None,
+    instead: Callable[..., Any] | None = None,
 ) -> Primitive:
     """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it."""
 
@@ -67,6 +69,7 @@ def elementwise(
         latex=latex or rf"\operatorname{{{{{plain_name}}}}}\left({places}\right)",
         teaches=teaches,
         samples=samples,
+        instead=instead,
     )
     for one in ufunc if isinstance(ufunc, tuple) else (ufunc,):
         if one is not None:
@@ -99,6 +102,7 @@ multiply = elementwise(
     "multiply", np.multiply, lambda y, x, z: z, lambda y, x, z: x,
     text="{} · {}", latex=r"{} \cdot {}", kinds=ANY, samples=PAIRS, ufunc=np.multiply,
     teaches="A product switches: each factor's gradient is scaled by the other factor.",
+    instead=product_without_root,
 )  # fmt: skip
 divide = elementwise(
     "divide", np.true_divide, lambda y, x, z: 1 / z, lambda y, x, z: -y / z,
@@ -119,7 +123,7 @@ reciprocal = elementwise(
 square = elementwise(
     "square", np.square, lambda y, x: 2 * x,
     text="{}²", latex="{}^{{2}}", kinds=REAL, samples=points(-2.0, 0.0, 3.0), ufunc=np.square,
-    teaches="The slope of x² is 2x.",
+    teaches="The slope of x² is 2x.", instead=without_root,
 )  # fmt: skip
 remainder = elementwise(
     "remainder", np.remainder, lambda y, x, z: 1, lambda y, x, z: -np.floor(x / z),
@@ -209,6 +213,7 @@ power_constant = Primitive(
         lambda: [case([-2.0, 0.0, 3.0], exponent=3), case([0.5, 4.0], exponent=-0.5),
                  case([0.5, 4.0], exponent=2.5), case(0.0, exponent=2), case(2.0, exponent=0)]
     ),
+    instead=without_root,
 )  # fmt: skip
 
 # comparisons and logic --------------------------------------------------------------------

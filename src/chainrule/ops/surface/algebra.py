@@ -13,9 +13,9 @@ from chainrule.core.types import broadcast_shapes, normalize_axes, size_of
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import linalg as la
 from chainrule.ops import structure
+from chainrule.ops.analytic import root
 from chainrule.ops.coerce import common_float, float_of, lift, plain, recording_of
 from chainrule.ops.surface.arguments import refuse
-from chainrule.ops.surface.reductions import safe_sqrt
 
 results = np.linalg._linalg  # type: ignore[attr-defined]
 
@@ -25,7 +25,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
     x = float_of(plain(x))
     if axis is None and ord is None:
         total = np.sum(x * x)
-        return np.reshape(safe_sqrt(total), (1,) * x.ndim) if keepdims else safe_sqrt(total)
+        return np.reshape(root(total), (1,) * x.ndim) if keepdims else root(total)
     if axis is None:
         if x.ndim not in (1, 2):
             raise ShapeError(f"np.linalg.norm of order {ord} of {x.type}: give the axis")
@@ -42,7 +42,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
     size = np.abs(x)
     if order is None or order == 2:
-        return safe_sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+        return root(np.sum(x * x, axis=axis, keepdims=keepdims))
     if order == np.inf:
         return np.max(size, axis=axis, keepdims=keepdims)
     if order == -np.inf:
@@ -53,15 +53,12 @@ def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
         return np.sum(size, axis=axis, keepdims=keepdims)
     if not isinstance(order, (int, float)):
         raise UnsupportedError(f"np.linalg.norm: invalid order {order!r} for vectors")
-    total = np.sum(size**order, axis=axis, keepdims=keepdims)
-    zero = total == 0
-    one = np.ones((), x.dtype)
-    return np.where(zero, total, np.where(zero, one, total) ** (1 / order))
+    return root(np.sum(size**order, axis=axis, keepdims=keepdims), order)
 
 
 def _matrix_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
     if order in (None, "fro", "f"):
-        return safe_sqrt(np.sum(x * x, axis=axes, keepdims=keepdims))
+        return root(np.sum(x * x, axis=axes, keepdims=keepdims))
     moved = np.moveaxis(x, axes, (-2, -1))
     if order in (1, -1, np.inf, -np.inf):
         sums = np.sum(np.abs(moved), axis=-2 if abs(order) == 1 else -1)

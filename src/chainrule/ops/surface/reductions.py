@@ -11,6 +11,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axes, normalize_axis, size_of
 from chainrule.errors import ShapeError
 from chainrule.ops import reduce as rd
+from chainrule.ops.analytic import root
 from chainrule.ops.coerce import common_dtype, float_of, lift, recording_of
 from chainrule.ops.structure import concatenate
 from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, selects
@@ -141,12 +142,6 @@ def var(
     return sum_(d * d, axes, keepdims=keepdims, where=where) / count
 
 
-def safe_sqrt(x: Any) -> Any:
-    """√x with derivative 0 at 0: the convention for norms and deviations of nothing."""
-    zero = x == 0
-    return np.where(zero, np.zeros((), x.dtype), np.sqrt(np.where(zero, np.ones((), x.dtype), x)))
-
-
 @implements(np.std)
 def std(
     a: Any,
@@ -162,7 +157,7 @@ def std(
 ) -> Any:
     refuse("np.std", out=out)
     found = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return safe_sqrt(found)
+    return root(found)
 
 
 def _extremum(name: str, primitive: Any, join: Any, sign: int) -> Any:

@@ -269,6 +269,23 @@ def _power_constant(b: Builder, node: Node, x: Sequence[str]) -> str:
 
 _register("power_constant", "fiu", _power_constant, 3)
 
+
+def _root(b: Builder, node: Node, x: Sequence[str]) -> str:
+    t, degree = type_in(node), node.attrs["degree"]
+    if degree == 2:
+        return b.intrinsic("sqrt", t, x[0])
+    return b.call(LIBM["pow", t], t, (t, x[0]), (t, const(node, 1 / degree)))
+
+
+def _quotient_or_zero(b: Builder, node: Node, x: Sequence[str]) -> str:
+    t, zero = type_in(node), const(node, 0)
+    there = b.do(f"fcmp une {t} {x[1]}, {zero}")
+    return select(b, there, t, b.do(f"fdiv {t} {x[0]}, {x[1]}"), zero)
+
+
+_register("root", "f", _root, 4)
+_register("quotient_or_zero", "f", _quotient_or_zero, 4)
+
 # comparisons and logic --------------------------------------------------------------------
 
 for _name, _f, _i in (
