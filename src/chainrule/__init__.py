@@ -30,9 +30,10 @@ if TYPE_CHECKING:
         value_and_grad,
         vjp,
     )
-    from chainrule.core import ArrayType, Graph, scope
+    from chainrule.core import ArrayType, Graph, scope, tree
     from chainrule.errors import ChainruleError
     from chainrule.explanation import explain
+    from chainrule.ops import random
 
 _HOMES = {
     **dict.fromkeys(
@@ -56,7 +57,11 @@ _HOMES = {
     "ChainruleError": "chainrule.errors",
     "explain": "chainrule.explanation",
 }
-_MODULES = ("errors", "io", "nn", "optim", "tabular", "train")
+_MODULES = {
+    **{name: name for name in ("errors", "io", "nn", "optim", "tabular", "train")},
+    "random": "ops.random",
+    "tree": "core.tree",
+}
 
 __all__ = [
     "ArrayType",
@@ -75,11 +80,13 @@ __all__ = [
     "jvp",
     "nn",
     "optim",
+    "random",
     "scope",
     "stop_gradient",
     "tabular",
     "trace",
     "train",
+    "tree",
     "value_and_grad",
     "vjp",
 ]
@@ -88,7 +95,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """Find a public name where it lives, on first use, so that importing costs little."""
     if name in _MODULES:
-        return load(f"chainrule.{name}")
+        return load(f"chainrule.{_MODULES[name]}")
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

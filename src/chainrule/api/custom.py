@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from chainrule.api.inputs import Function, like_output, name_of
-from chainrule.core.record import lift_output
+from chainrule.core.record import lift_output, parameter_names
 from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import UsageError
@@ -28,6 +28,17 @@ def custom_gradient(f: Function) -> Function:
     It is used instead of differentiating ``f``; written with NumPy, it can itself be
     differentiated again.
 
+    Args:
+        f: of any arguments. Those passed by keyword come after the others, in the order of the
+            parameters; cotangents may leave them out where nothing is differentiated by them.
+
+    Returns:
+        A function of the same arguments that returns ``y``, a tree of arrays.
+
+    Raises:
+        UsageError: ``f`` does not return such a pair, or ``vjp`` not such cotangents.
+        ShapeError, DtypeError: a cotangent is not like its argument.
+
     >>> @custom_gradient
     ... def log1pexp(x):
     ...     e = np.exp(x)
@@ -35,22 +46,23 @@ def custom_gradient(f: Function) -> Function:
     """
 
     @functools.wraps(f)
-    def wrapped(*args: Any) -> Any:
-        leaves, in_tree = flatten(args)
-        if not any(isinstance(x, Traced) for x in leaves):
-            return f(*args)[0]
-        result = f(*args)
+    def wrapped(*args: Any, **keywords: Any) -> Any:
+        result = f(*args, **keywords)
+        names = parameter_names(f)
+        order = sorted(keywords, key=lambda k: names.index(k) if k in names else len(names))
+        given = (*args, *[keywords[name] for name in order])
+        xs = [x for x in flatten(given)[0] if isinstance(x, Traced)]
+        if not xs:
+            return result[0]
         if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
             raise UsageError(f"{name_of(f)} must return (value, vjp) under custom_gradient")
         y, back = result
-        rec = next(x.recording for x in leaves if isinstance(x, Traced))
         outputs, out_tree = flatten(y)
-        ys = [lift_output(value, rec) for value in outputs]
-        xs = [x for x in leaves if isinstance(x, Traced)]
+        ys = [lift_output(value, xs[0].recording) for value in outputs]
         made = []
         for k, value in enumerate(ys):
-            rule = UserRule.make(name_of(f), _user_vjp(f, back, k, ys, out_tree, args, in_tree))
-            made.append(custom(_stop(value), *xs, rule=rule))
+            pull = _user_vjp(f, back, k, ys, out_tree, given, len(args))
+            made.append(custom(_stop(value), *xs, rule=UserRule.make(name_of(f), pull)))
         return out_tree.unflatten(made)
 
     return wrapped
@@ -62,22 +74,27 @@ def _user_vjp(
     k: int,
     ys: list[Traced],
     out_tree: TreeDef,
-    args: Any,
-    in_tree: Any,
+    args: tuple[Any, ...],
+    positional: int,
 ) -> Function:
+    """The pullback of output ``k`` alone, to the traced leaves of ``args``."""
+
+    def is_traced(arg: Any) -> bool:
+        return any(isinstance(x, Traced) for x in flatten(arg)[0])
+
     def pull(g: Traced, xs: Sequence[Traced]) -> list[Any]:
         gs = [g if i == k else y.recording.zeros(y.type) for i, y in enumerate(ys)]
         found = back(out_tree.unflatten(gs))
-        found = found if isinstance(found, tuple) and len(args) != 1 else (found,)
-        if len(args) == 1 and isinstance(found[0], tuple) and not isinstance(args[0], tuple):
-            (found,) = found
-        if len(found) != len(args):
+        counts = {len(args)} if any(map(is_traced, args[positional:])) else {len(args), positional}
+        several = isinstance(found, tuple) and not (counts == {1} and isinstance(args[0], tuple))
+        cotangents = found if several else (found,)
+        if len(cotangents) not in counts:
             raise UsageError(
-                f"the vjp of {name_of(f)} returned {len(found)} cotangents for {len(args)} "
+                f"the vjp of {name_of(f)} returned {len(cotangents)} cotangents for {len(args)} "
                 "arguments"
             )
         parts: list[Any] = []
-        for cotangent, arg in zip(found, args, strict=True):
+        for cotangent, arg in zip(cotangents, args, strict=False):
             leaves, _ = flatten(arg)
             given = [None] * len(leaves) if cotangent is None else flatten(cotangent)[0]
             if len(given) != len(leaves):

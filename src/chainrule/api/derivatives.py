@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.inputs import (
+    Argnames,
     Argnums,
     Function,
     Inputs,
+    Wanted,
+    at_place,
     described,
     float_output,
     is_plain,
     like_output,
     name_of,
-    position_of,
     returned,
     returned_tree,
     scalar_output,
@@ -27,35 +29,43 @@ from chainrule.autodiff import pullback, pushforward
 from chainrule.core.record import lift_output
 from chainrule.core.recording import Recording, active, recording, resumed
 from chainrule.core.traced import Traced
-from chainrule.core.tree import flatten
+from chainrule.core.tree import flatten, is_static
 from chainrule.core.types import ArrayType
 from chainrule.errors import UsageError
 
 # Reverse mode -----------------------------------------------------------------------------
 
 
-def value_and_grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The function that returns ``(f(*args), gradient)``.
+def value_and_grad(
+    f: Function, argnums: Argnums = None, has_aux: bool = False, argnames: Argnames = None
+) -> Function:
+    """The function that returns ``(f(*args, **keywords), gradient)``.
 
     Args:
         f: returns one real number; with ``has_aux``, a pair (number, anything else).
-        argnums: which positional arguments to differentiate: a number, or several.
+        argnums: positions of the arguments to differentiate: a number, or several; negative ones
+            count from the last that is passed. The first if nothing is said.
         has_aux: whether ``f`` returns extra results, passed through: ``((value, aux), grad)``.
+        argnames: names of arguments to differentiate, however they are passed.
 
-    The gradient has the tree, shapes and dtypes of the chosen argument, and is a tuple of
-    them if ``argnums`` is one. It costs a small multiple of ``f`` however many entries the
-    arguments have (L4.8).
+    Returns:
+        A function of the same arguments. What is not differentiated may be of any kind. The
+        gradient has the tree, shapes and dtypes of the chosen argument, strings and the like in it
+        as they were, and is a tuple of them if ``argnums`` or ``argnames`` is one. It costs a small
+        multiple of ``f`` however many entries the arguments have (L4.8).
 
     Raises:
         DerivativeError: ``f`` returns something else than one real number.
         DtypeError: an argument to differentiate is of integers, bools or complex.
+        UsageError: there is no such argument, or one is chosen twice.
     """
+    wanted = Wanted(argnums, argnames)
 
     @functools.wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, **keywords: Any) -> Any:
         with recording(eager=True) as (rec, outermost):
-            inputs = Inputs(f, args, argnums, rec, outermost)
-            result = f(*inputs.args, **kwargs)
+            inputs = Inputs(f, args, keywords, wanted, rec, outermost)
+            result = f(*inputs.args, **inputs.keywords)
             aux = None
             if has_aux:
                 result, aux = _with_aux(result, f)
@@ -91,62 +101,99 @@ def _filled(found: Sequence[Traced | None], inputs: Inputs, rec: Recording) -> l
     ]
 
 
-def grad(f: Function, argnums: Argnums = 0, has_aux: bool = False) -> Function:
-    """The gradient of ``f``, a function of the same arguments.
+def grad(
+    f: Function, argnums: Argnums = None, has_aux: bool = False, argnames: Argnames = None
+) -> Function:
+    """The gradient of ``f``, a function of the same arguments (L4.8).
 
     >>> import chainrule as cr
     >>> cr.grad(lambda x: x**3)(2.0)
     12.0
+    >>> cr.grad(lambda x, k: x * k, argnames="k")(2.0, k=3.0)
+    2.0
 
-    See ``value_and_grad`` for the arguments; with ``has_aux`` it returns (gradient, aux).
+    See ``value_and_grad`` for the arguments and errors; with ``has_aux`` it returns
+    ``(gradient, aux)``.
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, argnames)
 
     @functools.wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        value, gradient = both(*args, **kwargs)
+    def wrapped(*args: Any, **keywords: Any) -> Any:
+        value, gradient = both(*args, **keywords)
         return (gradient, value[1]) if has_aux else gradient
 
     return wrapped
 
 
-def vjp(f: Function, *primals: Any) -> tuple[Any, Function]:
+def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> Any:
     """The value of ``f`` and its pullback: ``y, pull = vjp(f, *primals)``.
 
-    ``pull(g)`` takes a cotangent with the tree, shapes and dtypes of ``y`` and returns the
-    tuple of cotangents of the primals: g times the Jacobian (L1.2, the transposed form).
+    Args:
+        f: a function of the primals, to trees of arrays; with ``has_aux`` a pair of such a result
+            and anything else.
+        primals: trees of floating arrays and numbers. A string, a function or the like is passed
+            as it is.
+        has_aux: whether to return ``y, pull, aux``.
+        keywords: passed on to ``f``, not differentiated.
+
+    Returns:
+        ``y`` and ``pull(g)``, which takes a cotangent with the tree, shapes and dtypes of ``y`` and
+        returns the tuple of cotangents of the primals, None for what is no array or number:
+        g times the Jacobian (L1.2, the transposed form).
+
+    Raises:
+        DtypeError: a primal is of integers, bools or complex; or the cotangent has another dtype.
+        DerivativeError: ``y`` is of integers or bools.
+        UsageError, ShapeError: the cotangent has another tree or shape than ``y``.
     """
-    argnums = tuple(range(len(primals)))
     if not primals:
         raise UsageError("vjp needs at least one primal: cr.vjp(f, x)")
-    rec = active()
-    if rec is not None:
-        inputs = Inputs(f, primals, argnums, rec, False)
-        y = f(*inputs.args)
-        return y, lambda g: inputs.result(_pull(y, g, inputs, rec, f))
-    rec = Recording(eager=True)  # stays open for as long as the pullback lives
+    around = active()
+    rec = around or Recording(eager=True)  # stays open for as long as the pullback lives
     with resumed(rec):
-        inputs = Inputs(f, primals, argnums, rec, True)
-        y = f(*inputs.args)
+        inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, around is None)
+        y, aux = f(*inputs.args, **keywords), None
+        if has_aux:
+            y, aux = _with_aux(y, f)
         leaves, treedef = flatten(y)
-        outputs = [lift_output(leaf, rec) for leaf in leaves]
-    shown = treedef.unflatten(returned_tree(outputs, False, is_plain(inputs.leaves)))
+        outputs = treedef.unflatten(lift_output(leaf, rec) for leaf in leaves)
+
+    def cotangents(found: Sequence[Any]) -> tuple[Any, ...]:
+        each = dict(zip(inputs.places, inputs.result(found), strict=True))
+        return tuple([each.get(i) for i in range(len(primals))])
+
+    def pull_here(g: Any) -> Any:
+        return cotangents(_pull(outputs, g, inputs, rec, f))
+
+    if around is not None:
+        return (y, pull_here, aux) if has_aux else (y, pull_here)
+
+    again = list(primals)  # with the values of today, whatever becomes of the caller's arrays
     saved = inputs.tree.unflatten([rec.values[x.node] for x in inputs.traced])
+    for place, x in zip(inputs.places, saved, strict=True):
+        again[place] = x  # type: ignore[call-overload]
 
     mark, lock = rec.serial, Lock()  # several threads may pull through one recording
 
     def pull(g: Any) -> Any:
         if active() is not None:  # differentiated itself: record it in the recording around
-            return vjp(f, *saved)[1](g)
+            return vjp(f, *again, has_aux=has_aux, **keywords)[1](g)
         with lock, resumed(rec):
             try:
-                found = _pull(treedef.unflatten(outputs), g, inputs, rec, f)
+                found = _pull(outputs, g, inputs, rec, f)
                 results = [returned(x, False, z) for x, z in zip(found, inputs.leaves, strict=True)]
             finally:
                 rec.forget_after(mark)
-        return inputs.result(results)
+        return cotangents(results)
 
-    return shown, pull
+    plain = is_plain(inputs.leaves)
+    shown = returned_tree(outputs, False, plain)
+    return (shown, pull, returned_tree(aux, False, plain)) if has_aux else (shown, pull)
+
+
+def _all_but_static(primals: Sequence[Any]) -> Wanted:
+    """All primals but strings, functions and the like; a bool is refused when it is met."""
+    return Wanted([i for i, x in enumerate(primals) if isinstance(x, bool) or not is_static(x)])
 
 
 def _pull(y: Any, g: Any, inputs: Inputs, rec: Recording, f: Function) -> list[Traced]:
@@ -164,51 +211,87 @@ def _pull(y: Any, g: Any, inputs: Inputs, rec: Recording, f: Function) -> list[T
 # Forward mode -----------------------------------------------------------------------------
 
 
-def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+def jvp(
+    f: Function,
+    primals: Sequence[Any],
+    tangents: Sequence[Any],
+    has_aux: bool = False,
+    **keywords: Any,
+) -> Any:
     """The value of ``f`` and its directional derivative: ``y, t = jvp(f, (x,), (v,))``.
 
-    ``tangents`` has the trees, shapes and dtypes of ``primals``; t those of y: the Jacobian
-    times v, at about twice the cost of ``f`` and without storing intermediate values.
+    Args:
+        f: a function of the primals, to trees of arrays; with ``has_aux`` a pair of such a result
+            and anything else.
+        primals: trees of floating arrays and numbers. A string, a function or the like is passed
+            as it is.
+        tangents: of the trees, shapes and dtypes of ``primals``; None beside what is no array or
+            number.
+        has_aux: whether to return ``y, t, aux``.
+        keywords: passed on to ``f``, not differentiated.
+
+    Returns:
+        ``y`` and ``t``, of the tree, shapes and dtypes of y: the Jacobian times v (L1.2), at about
+        twice the cost of ``f`` and without storing intermediate values.
+
+    Raises:
+        DtypeError: a primal is of integers, bools or complex; or a tangent has another dtype.
+        UsageError, ShapeError: the tangents have another tree or shape than the primals.
     """
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise UsageError("jvp takes tuples: cr.jvp(f, (x,), (v,))")
     primals = tuple(primals)
     with recording(eager=True) as (rec, outermost):
-        inputs = Inputs(f, primals, tuple(range(len(primals))), rec, outermost)
-        given, tdef = flatten(tuple(tangents))
+        inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, outermost)
+        beside = zip(tangents, range(len(primals)), strict=False)
+        moving = [v for v, i in beside if v is not None or i in inputs.places]
+        given, tdef = flatten((*moving, *tangents[len(primals) :]))
         if tdef != inputs.tree:
             raise UsageError(f"tangents have the tree {tdef}, primals {inputs.tree}")
         ts = [
             like_output(t, x.type, rec, "tangent")
             for t, x in zip(given, inputs.traced, strict=True)
         ]
-        y = f(*inputs.args)
+        y, aux = f(*inputs.args, **keywords), None
+        if has_aux:
+            y, aux = _with_aux(y, f)
         leaves, treedef = flatten(y)
         outputs = [lift_output(leaf, rec) for leaf in leaves]
         found = [
             t if t is not None else rec.zeros(x.type)
             for t, x in zip(pushforward(outputs, inputs.traced, ts), outputs, strict=True)
         ]
-        plain = is_plain(inputs.leaves)
-        keep = not outermost
-        return (
-            treedef.unflatten(returned_tree(outputs, keep, plain)),
-            treedef.unflatten(returned_tree(found, keep, plain)),
-        )
+        plain, keep = is_plain(inputs.leaves), not outermost
+        results = [treedef.unflatten(returned_tree(tree, keep, plain)) for tree in (outputs, found)]
+        return (*results, returned_tree(aux, keep, plain)) if has_aux else tuple(results)
 
 
-def jacobian(f: Function, argnums: Argnums = 0) -> Function:
-    """The Jacobian of ``f``: for an output of shape (a...) and an argument of shape (b...) an
-    array of shape (a..., b...), in the tree of the output and then of the argument.
+# Whole derivatives ------------------------------------------------------------------------
 
-    Row by row in reverse mode, or column by column in forward mode, whichever is fewer.
+
+def jacobian(f: Function, argnums: Argnums = None, argnames: Argnames = None) -> Function:
+    """The Jacobian of ``f``, row by row in reverse mode, or column by column in forward mode,
+    whichever is fewer (L1.2).
+
+    Args:
+        f: returns a tree of floating arrays.
+        argnums, argnames: which arguments to differentiate by, as ``grad`` takes them.
+
+    Returns:
+        A function of the same arguments: for an output of shape (a...) and an argument of shape
+        (b...) an array of shape (a..., b...), in the tree of the output and then of the argument.
+
+    Raises:
+        DerivativeError: ``f`` returns integers or bools.
+        DtypeError, UsageError: as of ``grad``.
     """
+    wanted = Wanted(argnums, argnames)
 
     @functools.wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
+    def wrapped(*args: Any, **keywords: Any) -> Any:
         with recording(eager=True) as (rec, outermost):
-            inputs = Inputs(f, args, argnums, rec, outermost)
-            leaves, treedef = flatten(f(*inputs.args, **kwargs))
+            inputs = Inputs(f, args, keywords, wanted, rec, outermost)
+            leaves, treedef = flatten(f(*inputs.args, **inputs.keywords))
             outputs = [float_output(lift_output(y, rec), f) for y in leaves]
             rows = sum(y.size for y in outputs)
             columns = sum(x.size for x in inputs.traced)
@@ -273,30 +356,58 @@ def _assemble(parts: list[Any], shape: Any, ndim: int, like: Traced, rec: Record
     return np.reshape(np.stack(filled), shape)  # type: ignore[call-overload]
 
 
-def hessian(f: Function, argnums: Argnums = 0) -> Function:
-    """The matrix of second derivatives of a function that returns one number: for an
-    argument of shape (a...) an array of shape (a..., a...)."""
-    return jacobian(grad(f, argnums), argnums)
+def hessian(f: Function, argnums: Argnums = None, argnames: Argnames = None) -> Function:
+    """The matrix of second derivatives of a function that returns one number.
+
+    Args:
+        f: returns one real number.
+        argnums, argnames: which arguments to differentiate by, as ``grad`` takes them.
+
+    Returns:
+        A function of the same arguments: for an argument of shape (a...) an array of shape
+        (a..., a...); for several arguments or leaves a block for each pair of them.
+
+    Raises:
+        DerivativeError, DtypeError, UsageError: as of ``grad``.
+    """
+    return jacobian(grad(f, argnums, argnames=argnames), argnums, argnames)
 
 
-def hvp(f: Function, argnums: int = 0) -> Function:
+def hvp(f: Function, argnums: int | None = None, argnames: str | None = None) -> Function:
     """The product of the Hessian with a vector, without the Hessian: ``hvp(f)(x, v)``.
 
-    The vector comes last and has the tree, shapes and dtypes of the argument that is
-    differentiated. Forward over reverse mode: a small multiple of the cost of ``f``.
+    Args:
+        f: returns one real number.
+        argnums, argnames: the argument to differentiate by, one position or name.
+
+    Returns:
+        A function of the arguments of ``f`` and then the vector, the last positional argument,
+        which has the tree, shapes and dtypes of the argument that is differentiated; so has the
+        product. Forward over reverse mode: a small multiple of the cost of ``f``.
+
+    Raises:
+        UsageError: there is no such argument, or no vector.
+        DerivativeError, DtypeError, ShapeError: as of ``grad`` and ``jvp``.
     """
+    wanted = Wanted(argnums, argnames)
+    if not wanted.single:
+        raise UsageError(f"hvp differentiates by one argument, not {wanted.said}")
 
     @functools.wraps(f)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if len(args) < 2:
+    def wrapped(*args: Any, **keywords: Any) -> Any:
+        if not args or (len(args) < 2 and not keywords):
             raise UsageError("hvp(f) takes the arguments of f and then the vector")
-        *primals, v = args
-        position = position_of(f, argnums, tuple(primals))
+        primals, v = args[:-1], args[-1]
+        (place,) = wanted.places(f, primals, keywords)
+        by: Any = (place, False) if isinstance(place, int) else (None, False, place)
 
         def gradient(x: Any) -> Any:
-            filled = (*primals[:position], x, *primals[position + 1 :])
-            return grad(f, position)(*filled, **kwargs)
+            filled, named = list(primals), dict(keywords)
+            target: Any = filled if isinstance(place, int) else named
+            target[place] = x
+            return grad(f, *by)(*filled, **named)
 
-        return jvp(gradient, (primals[position],), (v,))[1]
+        return jvp(gradient, (at_place(f, primals, keywords, place),), (v,))[1]
 
+    del wrapped.__wrapped__  # its signature is another
     return wrapped

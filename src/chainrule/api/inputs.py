@@ -3,46 +3,166 @@ results as the caller sees them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.record import argument_paths, leaf_type, lift_output
+from chainrule.core.record import leaf_type, lift_output, parameter_names
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced, is_weak
-from chainrule.core.tree import flatten
+from chainrule.core.tree import LEAF, TreeDef, flatten, is_static
 from chainrule.core.types import ArrayType
 from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
 from chainrule.ops.coerce import lift
 
 Function = Callable[..., Any]
-Argnums = int | Sequence[int]
+Argnums = int | Sequence[int] | None
+Argnames = str | Sequence[str] | None
+
+_READY = (np.dtype(np.float64), np.dtype(np.float32))
+
+
+def several(x: Any) -> tuple[Any, ...]:
+    """One or several positions or names, or None, as a tuple."""
+    if x is None:
+        return ()
+    return tuple(x) if isinstance(x, Iterable) and not isinstance(x, str) else (x,)
+
+
+class Wanted:
+    """Which arguments to differentiate: positions and names. The first, unless something is said.
+
+    Raises:
+        UsageError: a position is no integer, a name no string.
+    """
+
+    def __init__(self, argnums: Argnums = None, argnames: Argnames = None) -> None:
+        if argnums is None and argnames is None:
+            argnums = 0
+        single = isinstance(argnums, (int, np.integer, str)) or isinstance(argnames, str)
+        self.single = single and (argnums is None or argnames is None)
+        self.said = f"argnums={argnums!r}" if argnames is None else f"argnames={argnames!r}"
+        numbers, names = several(argnums), several(argnames)
+        for n in numbers:
+            if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+                raise UsageError(
+                    f"argnums takes positions such as 0 or (0, 1), not {n!r}; argnames takes names"
+                )
+        for name in names:
+            if not isinstance(name, str):
+                raise UsageError(f"argnames takes names of parameters, not {name!r}")
+        self.each: tuple[int | str, ...] = (*[int(n) for n in numbers], *names)
+
+    def places(
+        self, f: Function, args: tuple[Any, ...], keywords: Mapping[str, Any]
+    ) -> list[int | str]:
+        """Where a call has them: at a position, or under a keyword.
+
+        Raises:
+            UsageError: it has no such argument, or the same twice.
+        """
+        if self.each == (0,) and args:
+            return [0]
+        found: list[int | str] = []
+        for one in self.each:
+            place = _place(f, one, args, keywords)
+            if place is None and isinstance(one, int):
+                raise UsageError(
+                    f"{self.said}, but {name_of(f)} was called with {len(args)} positional argument"
+                    f"{'s' * (len(args) != 1)}; what is differentiated must be passed by position, "
+                    "or be named by argnames="
+                )
+            if place is None:
+                given = [*parameter_names(f)[: len(args)], *keywords]
+                raise UsageError(
+                    f"{self.said}, but {name_of(f)} was called without {one!r}; it got "
+                    f"{', '.join(map(repr, given)) or 'nothing'}"
+                )
+            if place in found:
+                raise UsageError(f"{self.said} names the same argument of {name_of(f)} twice")
+            found.append(place)
+        return found
+
+
+def _place(
+    f: Function, one: int | str, args: tuple[Any, ...], keywords: Mapping[str, Any]
+) -> int | str | None:
+    """Where a call has an argument; under its name where it is left to its default."""
+    if isinstance(one, int):
+        return one % len(args) if -len(args) <= one < len(args) else None
+    positional = parameter_names(f)[: len(args)]
+    if one in positional:
+        return positional.index(one)
+    return one if one in keywords or default_of(f, one) is not None else None
+
+
+def default_of(f: Function, name: str) -> Any:
+    """The default of a parameter; None where there is none."""
+    try:
+        found = inspect.signature(f).parameters[name].default
+    except (KeyError, TypeError, ValueError):
+        return None
+    return None if found is inspect.Parameter.empty else found
 
 
 class Inputs:
-    """The arguments to differentiate, as fresh inputs of a recording."""
+    """The arguments to differentiate, as fresh inputs of a recording.
+
+    ``leaves`` and ``tree`` are what the caller passed, ``traced`` the inputs; ``args`` and
+    ``keywords`` call the function with these in place.
+    """
 
     def __init__(
-        self, f: Function, args: tuple[Any, ...], argnums: Argnums, rec: Recording, outermost: bool
+        self,
+        f: Function,
+        args: tuple[Any, ...],
+        keywords: Mapping[str, Any],
+        wanted: Wanted,
+        rec: Recording,
+        outermost: bool,
     ) -> None:
-        self.single = isinstance(argnums, (int, np.integer))
-        numbers = (argnums,) if isinstance(argnums, (int, np.integer)) else tuple(argnums)
-        self.positions = [position_of(f, int(n), args) for n in numbers]
-        chosen = tuple(args[i] for i in self.positions)
-        self.leaves, self.tree = flatten(chosen)
-        labels = argument_paths(f, args)
-        self.labels = _labels_of(labels, args, self.positions)
-        for leaf, label in zip(self.leaves, self.labels, strict=True):
-            _check_differentiable(leaf, label, f)
-        self.traced = [
-            _fresh(leaf, label, rec, outermost)
-            for leaf, label in zip(self.leaves, self.labels, strict=True)
-        ]
-        filled = list(args)
-        for i, tree in zip(self.positions, self.tree.unflatten(self.traced), strict=True):
-            filled[i] = tree
+        self.f = f
+        self.single = wanted.single
+        self.places = wanted.places(f, args, keywords)
+        self.leaves: list[Any] = []
+        shapes = []
+        for place in self.places:
+            x = at_place(f, args, keywords, place)
+            if type(x) is float or type(x) is np.ndarray:
+                self.leaves.append(x)
+                shapes.append(LEAF)
+                continue
+            leaves, shape = flatten(x)
+            if shape.kind == "static":
+                _check_differentiable(x, self._name(place), f)
+            self.leaves += leaves
+            shapes.append(shape)
+        self.tree = TreeDef(tuple, (), tuple(shapes))
+        for i, leaf in enumerate(self.leaves):
+            kind = type(leaf)
+            if kind is not float and not (kind is np.ndarray and leaf.dtype in _READY):
+                _check_differentiable(leaf, self._labels()[i], f)
+        self.traced = [_fresh(leaf, rec, outermost) for leaf in self.leaves]
+        filled, self.keywords = list(args), dict(keywords)
+        for place, tree in zip(self.places, self.tree.unflatten(self.traced), strict=True):
+            if isinstance(place, int):
+                filled[place] = tree
+            else:
+                self.keywords[place] = tree
         self.args = tuple(filled)
+
+    def _name(self, place: int | str) -> str:
+        if isinstance(place, str):
+            return place
+        names = parameter_names(self.f)
+        return names[place] if place < len(names) else f"x{place}"
+
+    def _labels(self) -> list[str]:
+        """A name for each leaf, for messages."""
+        pairs = zip(self.places, self.tree.children, strict=True)
+        return [label for place, shape in pairs for label in shape.paths(self._name(place))]
 
     def result(self, found: Sequence[Any]) -> Any:
         """Derivatives in the shape of the arguments: one tree, or a tuple of trees."""
@@ -50,22 +170,13 @@ class Inputs:
         return trees[0] if self.single else tuple(trees)
 
 
-def position_of(f: Function, n: int, args: tuple[Any, ...]) -> int:
-    if not -len(args) <= n < len(args):
-        raise UsageError(
-            f"argnums={n}, but {name_of(f)} was called with {len(args)} positional argument"
-            f"{'s' * (len(args) != 1)}; what is differentiated must be passed by position"
-        )
-    return n % len(args)
-
-
-def _labels_of(labels: list[str], args: tuple[Any, ...], positions: list[int]) -> list[str]:
-    counts = [len(flatten(arg)[0]) for arg in args]
-    found = []
-    for i in positions:
-        start = sum(counts[:i])
-        found += labels[start : start + counts[i]]
-    return found
+def at_place(
+    f: Function, args: tuple[Any, ...], keywords: Mapping[str, Any], place: int | str
+) -> Any:
+    """The argument that a call has at a position or under a keyword, or by default."""
+    if isinstance(place, int):
+        return args[place]
+    return keywords[place] if place in keywords else default_of(f, place)
 
 
 def name_of(f: Function) -> str:
@@ -73,30 +184,32 @@ def name_of(f: Function) -> str:
 
 
 def _check_differentiable(leaf: Any, label: str, f: Function) -> None:
-    if isinstance(leaf, (bool, int)) and not isinstance(leaf, np.generic):
-        kind = type(leaf).__name__
+    named = f"argument {label!r} of {name_of(f)}"
+    if isinstance(leaf, complex) or np.iscomplexobj(leaf):
+        raise DtypeError(
+            f"{named} is complex; chainrule differentiates real numbers: pass the real and the "
+            "imaginary part as two arguments"
+        )
+    if is_static(leaf) and not isinstance(leaf, bool):
+        kind, why = described(leaf), ""
     else:
-        if isinstance(leaf, complex) or np.iscomplexobj(leaf):
-            raise DtypeError(
-                f"argument {label!r} of {name_of(f)} is complex; chainrule differentiates real "
-                "numbers: pass the real and the imaginary part as two arguments"
-            )
-        dtype = leaf_type(leaf, f"argument {label!r} of {name_of(f)}").dtype
-        if dtype.kind == "f":
+        plain = isinstance(leaf, (bool, int))
+        dtype = None if plain else leaf_type(leaf, named).dtype
+        if dtype is not None and dtype.kind == "f":
             return
-        kind = dtype.name
+        kind = dtype.name if dtype is not None else type(leaf).__name__
+        why = ": integers and bools move in jumps. Pass a float (3.0 instead of 3, x.astype(float))"
     raise DtypeError(
-        f"argument {label!r} of {name_of(f)} is {kind}, which has no derivative: integers and "
-        "bools move in jumps. Pass a float (3.0 instead of 3, x.astype(float)), or choose other "
-        "arguments with argnums="
+        f"{named} is {kind}, which has no derivative{why}; or choose other arguments with argnums= "
+        "or argnames= (vjp and jvp take by keyword what is not differentiated)"
     )
 
 
-def _fresh(leaf: Any, label: str, rec: Recording, outermost: bool) -> Traced:
+def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
     if outermost and not isinstance(leaf, Traced):
         value = np.array(leaf)
         value.flags.writeable = False
-        return rec.input(leaf_type(value), value, label).like(leaf)
+        return rec.input(leaf_type(value), value).like(leaf)
     return rec.fresh(lift(leaf, rec)).like(leaf)
 
 

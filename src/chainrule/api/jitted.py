@@ -3,35 +3,125 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, overload
 
 import numpy as np
 
 from chainrule import run
-from chainrule.api.inputs import Function, is_plain, name_of
+from chainrule.api.inputs import Function, is_plain, several
 from chainrule.compile import Passes, passes_of, stability
 from chainrule.core.graph import Graph
-from chainrule.core.record import leaf_type, record
+from chainrule.core.record import (
+    flatten_call,
+    function_name,
+    leaf_types,
+    named_arguments,
+    parameter_names,
+    record,
+)
 from chainrule.core.recording import active
 from chainrule.core.traced import is_weak
-from chainrule.core.tree import flatten
+from chainrule.core.tree import Static, TreeDef
+from chainrule.errors import DtypeError, UsageError
 
 MOST_PROGRAMS = 512
 """How many programs a function keeps, one for each combination of argument types; the oldest
 gives way."""
 
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
-def trace(f: Function) -> Callable[..., Graph]:
+
+# Static arguments -------------------------------------------------------------------------
+
+
+class StaticArguments:
+    """Which arguments of ``f`` are static, by position or by name. Naming one way is enough:
+    the other follows from the signature.
+
+    Raises:
+        UsageError: ``f`` has no such parameter.
+    """
+
+    def __init__(self, f: Function, numbers: Any = None, names: Any = None) -> None:
+        self.given = (numbers, names)
+        self.names: set[str] = set()
+        self.numbers: set[int] = set()
+        if numbers is None and names is None:
+            return
+        parameters, positional, open_ended, keywords = _parameters(f)
+        for n in several(numbers):
+            if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
+                raise UsageError(f"static_argnums takes positions such as 0 or (1, -1), not {n!r}")
+            count = len(positional)
+            if open_ended or -count <= n < count:
+                self.numbers.add(int(n) if open_ended else int(n) % count)
+            else:
+                raise UsageError(
+                    f"static_argnums={n}: {function_name(f)} has {count} positional parameters"
+                )
+        for name in several(names):
+            if name not in parameters and not keywords:
+                listed = ", ".join(map(repr, parameters)) or "none"
+                raise UsageError(
+                    f"static_argnames={name!r}: {function_name(f)} has no such parameter; it has "
+                    f"{listed}"
+                )
+            self.names.add(name)
+        self.names |= {positional[n] for n in self.numbers if 0 <= n < len(positional)}
+        self.numbers |= {n for n, name in enumerate(positional) if name in self.names}
+
+    def mark(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
+        """The arguments, those that are static marked as such."""
+        count = len(args)
+        numbers = {n % count if -count <= n < 0 else n for n in self.numbers}
+        marked = tuple(Static(x) if i in numbers else x for i, x in enumerate(args))
+        named = {k: Static(x) if k in self.names else x for k, x in keywords.items()}
+        return marked, named
+
+
+def _parameters(f: Function) -> tuple[list[str], list[str], bool, bool]:
+    """The names of all parameters, of positional ones, and whether it takes any number of
+    positional ones and of keywords."""
+    try:
+        found = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):
+        return [], [], True, True
+    kinds = {p.kind for p in found}
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    names = [p.name for p in found if p.kind not in variable]
+    return names, list(parameter_names(f)), variable[0] in kinds, variable[1] in kinds
+
+
+# trace and jit ----------------------------------------------------------------------------
+
+
+def trace(
+    f: Function,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> Callable[..., Graph]:
     """The function that records ``f``: ``trace(f)(x)`` is its ``Graph`` for arguments of
     these types, which prints as text.
 
-    >>> print(trace(lambda x: np.sin(x) * 2)(1.0))  # doctest: +SKIP
-    """
+    Args:
+        f: a function written with NumPy, over trees of arrays and numbers.
+        static_argnums, static_argnames: arguments that are passed as they are: see ``jit``.
 
-    def traced(*args: Any) -> Graph:
-        return record(f, *args).graph
+    >>> print(trace(lambda x: np.sin(x) * 2)(1.0))  # doctest: +SKIP
+
+    Raises:
+        UnknownValueError: ``f`` branches on a value that depends on its arguments.
+    """
+    static = StaticArguments(f, static_argnums, static_argnames)
+
+    @functools.wraps(f)
+    def traced(*args: Any, **keywords: Any) -> Graph:
+        args, keywords = static.mark(args, keywords)
+        return record(f, *args, keywords=keywords).graph
 
     return traced
 
@@ -43,46 +133,73 @@ class Jitted:
     behind and are made again where they are needed.
     """
 
-    def __init__(self, f: Function, executor: str | None, threads: int | None) -> None:
-        functools.update_wrapper(self, f)
+    def __init__(
+        self, f: Function, executor: str | None, threads: int | None, static: StaticArguments
+    ) -> None:
+        if not callable(f):
+            raise UsageError(f"jit takes a function, not a {type(f).__name__}")
+        functools.update_wrapper(self, f, updated=("__dict__",) if inspect.isroutine(f) else ())
         run.check_threads(threads)
         self._f = f
         self._options = (executor, threads)
-        self._programs: dict[Any, tuple[run.Compiled, bool]] = {}
+        self._static = static
+        self._programs: dict[Any, Function] = {}
         self._quick: dict[Any, Function] = {}
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         around = active()
         if around is not None:  # f may also close over traced values of that recording
             with around.rewriting(stability.rewrite):
-                return self._f(*args)
-        signature = _signature(args)
+                return self._f(*args, **keywords)
+        signature = () if keywords else _signature(args)
         found = self._quick.get(signature)
         if found is not None:
             return found(args)
-        leaves, treedef = flatten(args)
-        types = tuple(leaf_type(x, f"an argument of {name_of(self._f)}") for x in leaves)
-        key = (treedef, types, tuple(map(is_weak, leaves)))
-        made = self._programs.get(key)
-        if made is None:
-            executor, threads = self._options
-            compiled = run.compile(self._f, *args, executor=executor, threads=threads)
-            made = compiled, is_plain(leaves)
-            _keep(self._programs, key, made)
-        compiled, plain = made
-        if None not in signature:
-            _keep(self._quick, signature, _quick(compiled, plain))
-        results = compiled.flat([np.asarray(x) for x in leaves])
-        return compiled.out_tree.unflatten([_number(y, plain) for y in results])
+        args, keywords = self._marked(args, keywords)
+        leaves, call = flatten_call(args, keywords)
+        types = leaf_types(leaves, self._f, call)
+        key = (call, tuple(types), tuple([is_weak(x) for x in leaves]))
+        try:
+            program = self._programs.get(key)
+        except TypeError:
+            raise _unhashable(self._f, call) from None
+        if program is None:
+            if args and not leaves and all(isinstance(x, str) for x in args):
+                raise DtypeError(
+                    f"an argument of {function_name(self._f)} is a str, and there is no array or "
+                    "number beside it: nothing to record"
+                )
+            program = _program(self._compile(args, keywords), is_plain(leaves))
+            self._store(key, program)
+        if signature and None not in signature and not self._static.numbers:
+            _keep(self._quick, signature, program)
+        return program(leaves)
 
-    def passes(self, *args: Any) -> Passes:
+    def _marked(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> Arguments:
+        static = self._static
+        return static.mark(args, keywords) if static.names or static.numbers else (args, keywords)
+
+    def _compile(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> run.Compiled:
+        executor, threads = self._options
+        return run.compile(self._f, *args, keywords=keywords, executor=executor, threads=threads)
+
+    def _store(self, key: tuple[Any, ...], program: Function) -> None:
+        """Keep a program as long as the static objects live that it was made for."""
+        call, *rest = key
+        if call.statics():
+            programs, own = self._programs, []
+            call = call.without_values(lambda _: programs.pop(own[0], None))
+            own.append((call, *rest))
+        _keep(self._programs, (call, *rest), program)
+
+    def passes(self, *args: Any, **keywords: Any) -> Passes:
         """What the compiler does to the function for arguments of these types, without
         running it; prints as a table."""
-        return passes_of(self._f, *args)
+        args, keywords = self._marked(args, keywords)
+        return passes_of(self._f, *args, keywords=keywords)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        """As a method of a class, like a plain function."""
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else _Method(self, instance)
 
     def __repr__(self) -> str:
         return f"<jit of {getattr(self, '__qualname__', self._f)}>"
@@ -90,8 +207,24 @@ class Jitted:
     def __reduce__(self) -> Any:
         name = getattr(self, "__qualname__", "")
         if _named(self.__module__, name) is self:
-            return name  # under a decorator: found again by its name
-        return jit, (self._f, *self._options)
+            if self.__module__ != "__main__":
+                return name  # under a decorator: found again by its name
+            # Others' __main__ lacks it: pickled with the function, as that is
+            self._f.__qualname__ = f"{name}.__wrapped__"
+        return _made_again, (self._f, *self._options, *self._static.given)
+
+
+def _made_again(f: Function, executor: Any, threads: Any, numbers: Any, names: Any) -> Jitted:
+    return Jitted(f, executor, threads, StaticArguments(f, numbers, names))
+
+
+class _Method(functools.partial):  # type: ignore[type-arg]
+    """A jitted function bound to an instance, with its ``passes`` and the like."""
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.func, name)
+        bound = callable(found) and not name.startswith("_")
+        return functools.partial(found, *self.args) if bound else found
 
 
 def _named(module: str | None, name: str) -> Any:
@@ -109,21 +242,83 @@ def _keep(table: dict[Any, Any], key: Any, value: Any) -> None:
         table.pop(next(iter(table)), None)
 
 
-def jit(f: Function, executor: str | None = None, threads: int | None = None) -> Jitted:
+def _unhashable(f: Function, call: TreeDef) -> UsageError:
+    """The error for a static value that cannot decide which program runs."""
+    for name, argument in named_arguments(f, call):
+        for path, static in argument.statics(name):
+            try:
+                hash(static)
+            except TypeError:
+                what = type(static.value).__name__
+                return UsageError(
+                    f"argument {path!r} of {function_name(f)} is a {what}: static, but not "
+                    "hashable, so that no program can be kept for it. Pass a tuple instead of a "
+                    "list, or make a class of yours a tree (cr.tree.register); arrays are never "
+                    "static"
+                )
+    return UsageError(f"an argument of {function_name(f)} has no hash")
+
+
+@overload
+def jit(
+    f: Function,
+    executor: str | None = None,
+    threads: int | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> Jitted: ...
+@overload
+def jit(
+    f: None = None,
+    executor: str | None = None,
+    threads: int | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> Callable[[Function], Jitted]: ...
+def jit(
+    f: Function | None = None,
+    executor: str | None = None,
+    threads: int | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+) -> Any:
     """``f`` recorded once for each combination of argument types and run as a graph.
 
     Inside another transformation it is recorded along with it, in the same stable form, and so are
-    the derivatives of that recording. Arguments are arrays, numbers and trees of them; a branch on
-    their values raises ``UnknownValueError``.
+    the derivatives of that recording. Arrays and numbers in the arguments, and in trees of them,
+    are traced: a branch on their values raises ``UnknownValueError``.
+
+    Static is what ``static_argnums`` and ``static_argnames`` say, and whatever is neither an array
+    nor a number: strings, True and False, None, functions, dtypes, models. ``f`` gets static
+    arguments as they are, and there is a program for each of their values: equal ones of different
+    type (1, 1.0, True) are different values; objects without an ``==`` of their own, such as the
+    ``self`` of a method, are compared by identity, and count as another once an attribute is bound
+    to another value. Static arguments must be hashable.
+
+    What ``f`` takes from elsewhere is frozen as it was when it was recorded: globals, closures and
+    defaults, what hides deeper inside ``self``, and random numbers: pass a key (``cr.random``).
 
     ``jit(f).passes(*args)`` runs nothing: it shows the stability rewrites and the compiler's
     passes, with the graph before and after each.
 
-    Parameters:
+    Args:
+        f: a function or a method; left out, the result is a decorator that takes it.
         executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
         threads: how many may share the work in machine code; None for as many as are worth it.
             The bits of the result do not depend on it.
+        static_argnums, static_argnames: positions and names of static arguments, such as the
+            length in ``x[:n]``. Either way of naming covers both ways of passing.
 
+    Raises:
+        UsageError: a static argument is unknown or not hashable.
+        DtypeError: an argument is complex or a kind of array that NumPy does not make.
+        UnknownValueError: ``f`` branches on a value that depends on its arguments.
+
+    >>> jit(lambda x, n: x[:n], static_argnames="n")(np.arange(5.0), n=2)
+    array([0., 1.])
     >>> print(jit(lambda x: 1 / (1 + np.exp(-x))).passes(0.5))
     operations of f before and after each pass of jit and fit
       stability       4 -> 1      put formulas in a form that stays finite, while recording
@@ -132,7 +327,15 @@ def jit(f: Function, executor: str | None = None, threads: int | None = None) ->
       fold            1 -> 1      compute constant scalars
       algebra         1 -> 1      drop factors of 1, join signs and views, repeat numbers last
     """
-    return Jitted(f, executor, threads)
+    if f is None:
+        return functools.partial(
+            jit,
+            executor=executor,
+            threads=threads,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+        )
+    return Jitted(f, executor, threads, StaticArguments(f, static_argnums, static_argnames))
 
 
 def _signature(args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -146,32 +349,24 @@ def _signature(args: tuple[Any, ...]) -> tuple[Any, ...]:
     )
 
 
-def _quick(compiled: run.Compiled, plain: bool) -> Function:
-    """What ``jit`` calls when it has seen such arguments before: checks and trees take longer
-    than a small function itself."""
+def _program(compiled: run.Compiled, plain: bool) -> Function:
+    """From leaves to results: what a call comes down to, for checks and trees take longer than a
+    small function itself. ``plain``: only Python's numbers come in, so such come out."""
     flat, tree = compiled.flat, compiled.out_tree
     numbers = getattr(flat, "numbers", None) or (lambda args: flat([np.asarray(x) for x in args]))
     leaf = tree.kind == "leaf"
     row = tree.kind is tuple and all(child.kind == "leaf" for child in tree.children)
 
-    def call(args: tuple[Any, ...]) -> Any:
-        results: list[Any] = numbers(args)
+    def call(leaves: Sequence[Any]) -> Any:
+        results: list[Any] = numbers(leaves)
         for i, y in enumerate(results):
             kind = type(y)
             if kind is np.float64:
                 if plain:
                     results[i] = float(y)
             elif kind is np.ndarray and not y.ndim:
-                results[i] = _number(y, plain)
+                y = y[()]
+                results[i] = float(y) if plain and type(y) is np.float64 else y
         return results[0] if leaf else tuple(results) if row else tree.unflatten(results)
 
     return call
-
-
-def _number(y: Any, plain: bool) -> Any:
-    """An array without axes as a number; Python's, where only such came in."""
-    if type(y) is np.ndarray:
-        if y.ndim:
-            return y
-        y = y[()]
-    return float(y) if plain and type(y) is np.float64 else y

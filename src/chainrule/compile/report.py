@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from chainrule.compile import algebra, stability
 from chainrule.compile.passes import PASSES
-from chainrule.core.graph import CONSTANT, INPUT, Graph
+from chainrule.core.graph import CONSTANT, INPUT, NO_ATTRS, Graph
 from chainrule.core.record import record
 
 _EXAMPLES = {one.name: one.example for one in (*stability.REWRITES, *algebra.REWRITES)}
@@ -64,11 +64,13 @@ class Passes(Sequence[PassRecord]):
     __repr__ = __str__
 
 
-def passes_of(f: Callable[..., Any], *args: Any) -> Passes:
+def passes_of(f: Callable[..., Any], *args: Any, keywords: Mapping[str, Any] = NO_ATTRS) -> Passes:
     """Record ``f`` for arguments of these types and take the graph through all passes."""
-    typed = record(f, *args).graph
+    typed = record(f, *args, keywords=keywords).graph
     fired: Counter[str] = Counter()
-    graph = record(f, *args, rewrite=partial(stability.rewrite, fired=fired)).graph
+    graph = record(
+        f, *args, keywords=keywords, rewrite=partial(stability.rewrite, fired=fired)
+    ).graph
     records = [PassRecord("stability", STABILITY, typed, graph, fired)]
     for one in PASSES:
         fired = Counter()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Graph
+from chainrule.core.graph import NO_ATTRS, Graph
 from chainrule.core.recording import Recording, Rewriter, escaped, fresh_recording
 from chainrule.core.traced import Traced
-from chainrule.core.tree import TreeDef, flatten, paths
+from chainrule.core.tree import TreeDef, flatten
 from chainrule.core.types import ArrayType, check_dtype, type_of
 from chainrule.errors import DtypeError
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A graph with the shapes of the trees that go in and come out."""
+    """A graph with the shapes of the trees that go in, as (arguments, keywords), and come out."""
 
     graph: Graph
     in_tree: TreeDef
@@ -48,21 +48,43 @@ def leaf_type(x: Any, what: str = "argument") -> ArrayType:
 
 
 def function_name(f: Callable[..., Any]) -> str:
+    """The name of ``f`` as an identifier, ``f`` where it has none."""
     name = getattr(f, "__name__", type(f).__name__)
     return name if name.isidentifier() else "f"
 
 
-def argument_paths(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
-    """A name for each leaf of the arguments: the parameter's, with the path inside its tree."""
-    parameters = _parameter_names(f)
-    labels = []
-    for position, arg in enumerate(args):
-        name = parameters[position] if position < len(parameters) else f"x{position}"
-        labels += paths(arg, name)
-    return labels
+def flatten_call(args: tuple[Any, ...], keywords: Mapping[str, Any]) -> tuple[list[Any], TreeDef]:
+    """The leaves of a call, arrays and numbers, and its shape: what is static included."""
+    return flatten((args, dict(keywords)), static=True)
 
 
-def _parameter_names(f: Callable[..., Any]) -> Sequence[str]:
+def argument_paths(f: Callable[..., Any], call: TreeDef) -> list[str]:
+    """A name for each leaf of a call: the parameter's, with the path inside its tree."""
+    return [label for name, arg in named_arguments(f, call) for label in arg.paths(name)]
+
+
+def named_arguments(f: Callable[..., Any], call: TreeDef) -> list[tuple[str, TreeDef]]:
+    """The arguments of a call by the names of the parameters."""
+    positional, keywords = call.children
+    names = [*parameter_names(f)[: len(positional.children)]]
+    names += [f"x{i}" for i in range(len(names), len(positional.children))]
+    return [
+        *zip(names, positional.children, strict=True),
+        *zip(keywords.keys, keywords.children, strict=True),
+    ]
+
+
+def leaf_types(leaves: Sequence[Any], f: Callable[..., Any], call: TreeDef) -> list[ArrayType]:
+    """The types of the leaves of a call. Errors name the argument."""
+    try:
+        return [leaf_type(leaf) for leaf in leaves]
+    except DtypeError:
+        for leaf, label in zip(leaves, argument_paths(f, call), strict=True):
+            leaf_type(leaf, f"argument {label!r} of {function_name(f)}")
+        raise
+
+
+def parameter_names(f: Callable[..., Any]) -> Sequence[str]:
     if inspect.isfunction(f) and not hasattr(f, "__wrapped__"):  # at a tenth of the cost
         return f.__code__.co_varnames[: f.__code__.co_argcount]
     try:
@@ -72,24 +94,32 @@ def _parameter_names(f: Callable[..., Any]) -> Sequence[str]:
     return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
-def record(f: Callable[..., Any], *args: Any, rewrite: Rewriter | None = None) -> Recorded:
+def record(
+    f: Callable[..., Any],
+    *args: Any,
+    keywords: Mapping[str, Any] = NO_ATTRS,
+    rewrite: Rewriter | None = None,
+) -> Recorded:
     """Record ``f`` for all values of arguments of these types.
 
     Args:
-        f: a function written with NumPy. args: trees of arrays, numbers or ``ArrayType``.
+        f: a function written with NumPy. args, keywords: trees of arrays, numbers or
+            ``ArrayType``; what else they hold (strings, bools, functions) is passed as it is.
         rewrite: see ``Recording``.
 
     Raises:
         UnknownValueError: ``f`` branches on a value that depends on its arguments.
     """
-    leaves, in_tree = flatten(args)
-    labels = argument_paths(f, args)
+    leaves, in_tree = flatten_call(args, keywords)
+    types = leaf_types(leaves, f, in_tree)
+    labels = argument_paths(f, in_tree)
     with fresh_recording(eager=False, rewrite=rewrite) as recording:
         inputs = [
-            recording.input(leaf_type(leaf, label), name=label).like(leaf)
-            for leaf, label in zip(leaves, labels, strict=True)
+            recording.input(type, name=label).like(leaf)
+            for leaf, type, label in zip(leaves, types, labels, strict=True)
         ]
-        result = f(*in_tree.unflatten(inputs))
+        positional, named = in_tree.unflatten(inputs)
+        result = f(*positional, **named)
         found, out_tree = flatten(result)
         outputs = [lift_output(y, recording) for y in found]
         graph = recording.graph(inputs, outputs, function_name(f))

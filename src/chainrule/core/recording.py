@@ -393,7 +393,8 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
 
 _REMEDY = (
     "Write np.where(condition, a, b) instead of a Python branch, or a fixed number of steps "
-    "instead of a loop on values; cr.grad without jit follows Python branches"
+    "instead of a loop on values, or make a flag or setting a static argument (static_argnames=); "
+    "cr.grad without jit follows Python branches"
 )
 
 

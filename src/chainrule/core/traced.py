@@ -146,8 +146,9 @@ class Traced:
     def __index__(self) -> NoReturn:
         self._refuse(
             "an index or count made",
-            "Lengths and counts must be plain numbers (x.shape, len(x), a constant); to read an "
-            "array at a traced place use np.take_along_axis, or make the array an argument",
+            "Lengths and counts must be plain numbers (x.shape, len(x), a constant, an argument "
+            "named by static_argnames=); to read an array at a traced place use "
+            "np.take_along_axis, or make the array an argument",
         )
 
     def item(self, *args: Any) -> NoReturn:

@@ -48,6 +48,9 @@ class _Explain:
         precision: int = 10,
         name: str | None = None,
         argnums: int | Sequence[int] | None = None,
+        argnames: str | Sequence[str] | None = None,
+        static_argnums: int | Sequence[int] | None = None,
+        static_argnames: str | Sequence[str] | None = None,
     ) -> Callable[..., Explanation]:
         """The function that explains ``f`` at its arguments.
 
@@ -58,13 +61,27 @@ class _Explain:
                 or "v" (v₁, v₂, ...).
             precision: significant digits to print, never more than are right.
             name: of the result; f's own name if not given.
-            argnums: the positional arguments to differentiate by; None takes all floating ones.
+            argnums, argnames: the arguments to differentiate by, as ``cr.grad`` takes them; all
+                floating ones if nothing is said, those passed by keyword last.
+            static_argnums, static_argnames: arguments that are passed as they are, as
+                ``cr.jit`` takes them.
         """
+        from chainrule.api.jitted import StaticArguments
         from chainrule.explanation.explaining import explain
 
+        static = StaticArguments(f, static_argnums, static_argnames)
+
         @functools.wraps(f)
-        def explained(*args: Any) -> Explanation:
-            return explain(f, args, names=names, precision=precision, name=name, argnums=argnums)
+        def explained(*args: Any, **keywords: Any) -> Explanation:
+            return explain(
+                f,
+                *static.mark(args, keywords),
+                names=names,
+                precision=precision,
+                name=name,
+                argnums=argnums,
+                argnames=argnames,
+            )
 
         return explained
 

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import INPUT, Node
+from chainrule.api.inputs import Wanted
+from chainrule.core.graph import INPUT, NO_ATTRS, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
 from chainrule.explanation.backward import Backward, Flow, as_array, backward, derivative_name
 from chainrule.explanation.checking import check_gradients
 from chainrule.explanation.counting import count
 from chainrule.explanation.program import Program, program_of
-from chainrule.explanation.recorded import Recorded, recorded
+from chainrule.explanation.recorded import Recorded, places, recorded
 from chainrule.explanation.steps import Check, Counts, Quantity, Result, Step
 from chainrule.explanation.symbolic import (
     ONE,
@@ -142,18 +143,21 @@ def check_precision(precision: int) -> None:
 def explain(
     f: Callable[..., Any],
     args: tuple[Any, ...],
+    keywords: Mapping[str, Any] = NO_ATTRS,
     *,
     names: str = "lecture",
     precision: int = 10,
     name: str | None = None,
     argnums: int | Sequence[int] | None = None,
+    argnames: str | Sequence[str] | None = None,
 ) -> Explanation:
     """Record ``f`` at ``args`` and explain its derivative by every floating argument, or by
-    those that ``argnums`` numbers."""
+    those that are chosen by position or name."""
     check_precision(precision)
-    with recorded(f, args, names, name, argnums) as r:
+    wanted = None if argnums is None and argnames is None else Wanted(argnums, argnames)
+    with recorded(f, args, keywords, names, name, wanted) as r:
         back = backward(r)
-        program = program_of(r, back, f, args)
+        program = program_of(r, back, f, args, keywords)
         formulas = whole_derivatives(r, back)
         results = _results(r, back, formulas)
         steps = tuple(_steps(r, back, program))
@@ -166,7 +170,7 @@ def explain(
             counts=count(r),
             output=r.quantities.index(r.output),
             value=r.value(r.output),
-            gradient=_gradient(r, back, argnums),
+            gradient=_gradient(r, back, wanted),
             program=program,
             precision=precision,
         )
@@ -204,15 +208,19 @@ def _nodes(r: Recorded, back: Backward) -> list[Quantity]:
     return found
 
 
-def _gradient(r: Recorded, back: Backward, argnums: int | Sequence[int] | None) -> Any:
+def _gradient(r: Recorded, back: Backward, wanted: Wanted | None) -> Any:
     leaves = []
     for node in r.free:
         total = total_of(r, back, node)
         leaves.append(None if total is None else total if total.ndim else _number(total))
-    trees = r.in_tree.unflatten(leaves)
-    if argnums is None:
-        return trees[0] if r.arguments == 1 else trees
-    return trees[argnums] if isinstance(argnums, int) else tuple(trees[i] for i in argnums)
+    left = iter(leaves)
+    trees = {
+        place: argument.unflatten([next(left) for _ in range(argument.count)])
+        for place, argument in places(r.call)
+    }
+    found = tuple(trees[place] for place in (trees if r.chosen is None else r.chosen))
+    single = len(found) == 1 if wanted is None else wanted.single
+    return found[0] if single else found
 
 
 def _number(value: np.ndarray) -> Any:

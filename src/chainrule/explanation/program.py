@@ -45,7 +45,11 @@ class Program:
 
 
 def program_of(
-    r: Recorded, back: Backward, f: Callable[..., Any], args: tuple[Any, ...]
+    r: Recorded,
+    back: Backward,
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    keywords: Mapping[str, Any],
 ) -> Program | None:
     """The program of a scalar explanation; None where arrays take part or it is too long."""
     if not r.is_scalar:
@@ -76,7 +80,7 @@ def program_of(
         values={place[node]: slot[node] for node in r.quantities},
         gradients={place[n]: slot[x.node] for n, x in totals if x is not None},
         flows=flows,
-        branches=_branches(f, args),
+        branches=_branches(f, args, keywords),
     )
 
 
@@ -89,10 +93,10 @@ def _slot(node: Node, slot: Mapping[Node, int], place: Mapping[Node, int]) -> Sl
     return Slot(node.primitive.name, tuple(slot[x] for x in node.inputs), dict(node.attrs))
 
 
-def _branches(f: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+def _branches(f: Callable[..., Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
     """Whether Python may have branched on a value: then it cannot be recorded for all values."""
     try:
-        record(f, *args)
+        record(f, *args, keywords=keywords)
     except ChainruleError:
         return True
     return False

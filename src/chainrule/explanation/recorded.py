@@ -11,8 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.api.inputs import Wanted
 from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
-from chainrule.core.record import argument_paths, function_name, leaf_type, lift_output
+from chainrule.core.record import (
+    argument_paths,
+    flatten_call,
+    function_name,
+    leaf_type,
+    lift_output,
+)
 from chainrule.core.recording import Recording, quiet
 from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten
@@ -55,8 +62,8 @@ class Recorded:
     moving: frozenset[Node]
     uses: Mapping[Node, Sequence[Use]]
     needs: Mapping[Node, Sequence[Node]]
-    in_tree: TreeDef
-    arguments: int
+    call: TreeDef
+    chosen: Sequence[int | str] | None
     scopes: Mapping[Node, str] = field(default_factory=dict)
 
     def value(self, node: Node) -> np.ndarray:
@@ -79,29 +86,31 @@ class Recorded:
 def recorded(
     f: Callable[..., Any],
     args: tuple[Any, ...],
+    keywords: Mapping[str, Any],
     scheme: str,
     name: str | None,
-    argnums: int | Sequence[int] | None = None,
+    wanted: Wanted | None = None,
 ) -> Iterator[Recorded]:
-    """Record ``f`` at ``args`` with values, and name what it computes.
+    """Record ``f`` at these arguments with values, and name what it computes.
 
     Args:
-        scheme: how to name. name: of the output; None takes the function's. argnums: the
+        scheme: how to name. name: of the output; None takes the function's. wanted: the
             arguments to differentiate by; None takes all floating ones.
 
     Raises:
         DtypeError: no such argument is floating. DerivativeError: the output is not one number.
     """
     naming.check_scheme(scheme)
-    leaves, tree = flatten(args)
-    labels = argument_paths(f, args)
+    leaves, tree = flatten_call(args, keywords)
+    labels = argument_paths(f, tree)
     rec = Recording(eager=True)
     from chainrule.core.recording import resumed
 
     try:
         with resumed(rec):
             inputs = [_input(rec, *pair) for pair in zip(leaves, labels, strict=True)]
-            wrt = _wanted(f, args, inputs, argnums)
+            chosen = None if wanted is None else wanted.places(f, args, keywords)
+            wrt = _moving(tree, inputs, chosen)
             if not wrt:
                 raise DtypeError(
                     f"{function_name(f)} has no floating argument to differentiate by: integers "
@@ -109,7 +118,8 @@ def recorded(
                 )
             local: dict[str, Any] = {}
             with _locals_of(f, local), quiet():
-                result = f(*tree.unflatten(inputs))
+                positional, named = tree.unflatten(inputs)
+                result = f(*positional, **named)
             output = _single(result, f, rec)
             graph = rec.graph(inputs, [output], function_name(f))
 
@@ -118,30 +128,29 @@ def recorded(
                 shown = name or graph.name
                 return naming.assign(order, free, output.node, shown, given, needs, scheme)
 
-            yield _quantities(rec, graph, wrt, local, name_all, in_tree=tree, arguments=len(args))
+            yield _quantities(rec, graph, wrt, local, name_all, call=tree, chosen=chosen)
     finally:
         rec.close()
 
 
-def _wanted(
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    inputs: Sequence[Traced],
-    argnums: int | Sequence[int] | None,
+def _moving(
+    call: TreeDef, inputs: Sequence[Traced], chosen: Sequence[int | str] | None
 ) -> set[Node]:
     """The inputs to differentiate by."""
-    numbers = range(len(args)) if argnums is None else argnums
-    chosen = (numbers,) if isinstance(numbers, int) else tuple(numbers)
-    counts = [len(flatten(arg)[0]) for arg in args]
+    left = iter(inputs)
     found: set[Node] = set()
-    for n in chosen:
-        if not -len(args) <= n < len(args):
-            raise UsageError(
-                f"argnums={argnums}: {function_name(f)} was called with {len(args)} arguments"
-            )
-        start = sum(counts[: n % len(args)])
-        found |= {x.node for x in inputs[start : start + counts[n]] if x.type.is_float}
+    for place, argument in places(call):
+        own = [next(left) for _ in range(argument.count)]
+        if chosen is None or place in chosen:
+            found |= {x.node for x in own if x.type.is_float}
     return found
+
+
+def places(call: TreeDef) -> list[tuple[int | str, TreeDef]]:
+    """The arguments of a call by position and then by keyword."""
+    positional, keywords = call.children
+    named = zip(keywords.keys, keywords.children, strict=True)
+    return [*enumerate(positional.children), *named]
 
 
 def _input(rec: Recording, leaf: Any, label: str) -> Traced:

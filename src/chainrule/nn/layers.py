@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.tree import register
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.initializers import Initializer, generator, initializer
 from chainrule.ops.random import uniform
@@ -20,6 +21,7 @@ from chainrule.ops.random import uniform
 Tree = Any
 
 
+@register
 @dataclass(frozen=True)
 class Dense:
     """``x @ weights + bias``; weights have shape (inputs, outputs), the slides' convention (L0.3).
@@ -65,6 +67,7 @@ class Dense:
             return (y + params["bias"] if self.bias else y), state
 
 
+@register
 @dataclass(frozen=True)
 class Dropout:
     """Inverted dropout: a share ``rate`` of the units is 0 for one step, the rest scaled up.
@@ -89,14 +92,14 @@ class Dropout:
             return x, state
         if key is None:
             raise UsageError(
-                "dropout with train=True needs a key, for example "
-                "key=chainrule.ops.random.key_of(seed, step)"
+                "dropout with train=True needs a key, for example key=cr.random.key_of(seed, step)"
             )
         with scope("dropout"):
             kept = uniform(key, np.shape(x), x.dtype) >= self.rate
             return np.where(kept, x * (1.0 / (1.0 - self.rate)), 0.0), state
 
 
+@register
 @dataclass(frozen=True)
 class BatchNorm:
     """Each unit to mean 0 and variance 1 over the batch, then scale and shift.
@@ -139,6 +142,7 @@ class BatchNorm:
             return centred * factor + params["shift"], state
 
 
+@register
 @dataclass(frozen=True)
 class LayerNorm:
     """Each example to mean 0 and (biased) variance 1 over its units, then scale and shift.

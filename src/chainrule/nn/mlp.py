@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.tree import register
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.activations import Activation, activation
 from chainrule.nn.initializers import Initializer, initializer
@@ -19,6 +20,7 @@ from chainrule.ops.random import fold_in
 Tree = Any
 
 
+@register
 @dataclass(frozen=True)
 class MLP:
     """Hidden layers, then a linear layer whose outputs the loss turns into predictions.
@@ -163,6 +165,7 @@ class MLP:
         return self.summary()
 
 
+@register
 @dataclass(frozen=True)
 class Block:
     """One layer of an MLP: linear, normalisation, activation, dropout."""

@@ -1,5 +1,14 @@
 """Random numbers inside recorded functions: counter-based, so the key decides every bit.
 
+Public as ``cr.random``. NumPy's own generators draw once, while a function is recorded, and ``jit``
+repeats that draw for ever; a key is an argument, so each call draws anew:
+
+>>> noisy = lambda key, x: x + uniform(key, x.shape)
+>>> for step in range(2):
+...     print(noisy(key_of(7, step), np.zeros(2)))
+[0.46881749 0.42614584]
+[0.85253802 0.40358794]
+
 A key is an array of two uint64. The numbers are those of NumPy's Philox4x64-10 with that key
 and counter 0, which any executor can reproduce (Salmon et al., SC 2011).
 """
@@ -50,7 +59,15 @@ random_uniform = Primitive(
 
 
 def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
-    """Numbers in [0, 1) of this shape and dtype, decided by ``key`` (uint64, shape (2,))."""
+    """Numbers in [0, 1).
+
+    Args:
+        key: decides them, uint64 of shape (2,).
+        shape: of the result. dtype: float64 or float32.
+
+    Raises:
+        ShapeError, DtypeError: ``key`` is no key, or the dtype another.
+    """
     _check_key(key)
     name, shape = np.dtype(dtype).name, tuple(shape)
     if isinstance(key, Traced):
@@ -59,7 +76,7 @@ def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
 
 
 def key_of(*numbers: int) -> np.ndarray:
-    """The key of a sequence of integers, such as (seed, epoch, step)."""
+    """The key of a sequence of integers >= 0, such as (seed, epoch, step): uint64, shape (2,)."""
     return np.random.SeedSequence([int(n) for n in numbers]).generate_state(2, np.uint64)
 
 
@@ -72,3 +89,6 @@ def fold_in(key: Any, n: int) -> Any:
     _check_key(key)
     step = np.array([(int(n) + 1) * int(m) % 2**64 for m in _STEP], np.uint64)
     return key * _SPREAD + step  # not a plain sum: folding in 0 twice is not folding in 1
+
+
+__all__ = ["fold_in", "key_of", "uniform"]

@@ -7,15 +7,15 @@ import importlib.util
 import platform
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.compile import optimise, stability
-from chainrule.core.graph import Graph
-from chainrule.core.record import leaf_type, record
+from chainrule.core.graph import NO_ATTRS, Graph
+from chainrule.core.record import flatten_call, leaf_type, record
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import ShapeError, UsageError
 from chainrule.forks import load
@@ -91,8 +91,8 @@ class Compiled:
     in_tree: TreeDef
     out_tree: TreeDef
 
-    def __call__(self, *arguments: Any) -> Any:
-        leaves, tree = flatten(arguments)
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        leaves, tree = flatten_call(arguments, keywords)
         if tree != self.in_tree:
             raise UsageError(
                 f"{self.graph.name} was compiled for arguments {self.in_tree}, called with {tree}"
@@ -108,19 +108,24 @@ class Compiled:
 
 
 def compile(
-    f: Callable[..., Any], *args: Any, executor: str | None = None, threads: int | None = None
+    f: Callable[..., Any],
+    *args: Any,
+    keywords: Mapping[str, Any] = NO_ATTRS,
+    executor: str | None = None,
+    threads: int | None = None,
 ) -> Compiled:
     """Record ``f`` for arguments of these types and compile it.
 
     Args:
         f: a function written with NumPy, over trees of arrays.
-        args: arrays, numbers or ``ArrayType``: only their types matter.
+        args, keywords: trees of arrays, numbers or ``ArrayType``: only their types matter. What
+            else they hold is passed to ``f`` as it is.
         executor: ``"native"`` (machine code), ``"numpy"`` (the interpreter), or None for the
             first of them that is installed.
         threads: how many share the work in machine code; None for as many as are worth it. The
             result's bits do not depend on it.
     """
-    recorded = record(f, *args, rewrite=stability.rewrite)
+    recorded = record(f, *args, keywords=keywords, rewrite=stability.rewrite)
     run = compile_graph(recorded.graph, executor, threads)
     return Compiled(recorded.graph, run, recorded.in_tree, recorded.out_tree)
 
