@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.core.recording import fresh_recording, known_value
-from chainrule.core.traced import Traced
+from chainrule.core.recording import fresh_recording
+from chainrule.core.traced import Traced, known_value
 from chainrule.core.types import type_of
 from tests.helpers.oracles import ridders
 

@@ -1,6 +1,7 @@
 """The language: types, graphs, recording, traced values, trees. Knows no derivative."""
 
 from chainrule.core.graph import PRIMITIVES, Graph, Node, Origin, Primitive, Sample, verify
+from chainrule.core.namespace import namespace_for
 from chainrule.core.recording import Recording, scope
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType
@@ -15,6 +16,7 @@ __all__ = [
     "Recording",
     "Sample",
     "Traced",
+    "namespace_for",
     "scope",
     "verify",
 ]

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from chainrule.core.frames import library_calls, users_line
 from chainrule.core.hints import HINTS
 from chainrule.errors import (
     ChainruleError,
@@ -95,8 +96,8 @@ def _call_with(ufunc: Any, name: str, inputs: tuple[Any, ...], kwargs: dict[str,
 
 def _refused_dtype(name: str, dtype: Any, arrays: list[Any]) -> DtypeError:
     return DtypeError(
-        f"{name}(dtype={dtype}) of {_described(arrays)} ({_line()}): no loop of that dtype; cast "
-        "the argument with x.astype(...) first"
+        f"{name}(dtype={dtype}) of {_described(arrays)} ({users_line()}): no loop of that "
+        "dtype; cast the argument with x.astype(...) first"
     )
 
 
@@ -149,7 +150,7 @@ def located(error: ChainruleError, name: str, arguments: Any) -> NoReturn:
 
     Functions are made of others; the outermost, which the user wrote, has the last word.
     """
-    line = _line()
+    line = users_line()
     found_at, message = getattr(error, "located", (line, str(error)))
     if found_at == line and line not in message and not isinstance(error, EscapedTracerError):
         error.located = line, message  # type: ignore[attr-defined]
@@ -176,15 +177,15 @@ def refuse_keywords(function: str, keywords: dict[str, Any]) -> None:
     if keywords:
         listed = ", ".join(f"{name}=" for name in keywords)
         raise UnsupportedError(
-            f"{function} does not take {listed} on traced values ({_line()}); leave it out and "
-            "write what it does as a separate step"
+            f"{function} does not take {listed} on traced values ({users_line()}); leave it out "
+            "and write what it does as a separate step"
         )
 
 
 def refuse_mutation(what: str) -> NoReturn:
     raise MutationError(
-        f"{what} changes an array in place ({_line()}), which cannot be recorded: the old value "
-        "is still needed on the backward pass. Build a new value instead: y = x + v, "
+        f"{what} changes an array in place ({users_line()}), which cannot be recorded: the old "
+        "value is still needed on the backward pass. Build a new value instead: y = x + v, "
         "np.where(mask, a, b), np.concatenate / np.stack of the parts, or np.broadcast_to(x, "
         "shape) for np.full"
     )
@@ -192,16 +193,14 @@ def refuse_mutation(what: str) -> NoReturn:
 
 def refuse_conversion(x: Any) -> NoReturn:
     """Raise for what would turn a traced value into an array, with what to write instead."""
-    from chainrule.core.recording import library_calls
-
     called = next((name for name in library_calls() if name in HINTS), "")
     if called:
         raise UnsupportedError(
-            f"{called} of a traced {x.type} ({_line()}) would turn it into a NumPy array, which "
-            f"carries no derivative. {HINTS[called]}"
+            f"{called} of a traced {x.type} ({users_line()}) would turn it into a NumPy "
+            f"array, which carries no derivative. {HINTS[called]}"
         )
     raise RecordingError(
-        f"a traced {x.type} cannot become a NumPy array ({_line()}): its value is still being "
+        f"a traced {x.type} cannot become a NumPy array ({users_line()}): its value is still being "
         "recorded. To build an array from parts use np.stack([x, y]) or np.concatenate, not "
         "np.array([x, y]) or array[i] = x; to read an ordinary array at a traced place use "
         "np.take_along_axis; draw random numbers first and scale them, mean + scale * noise; "
@@ -211,16 +210,10 @@ def refuse_conversion(x: Any) -> NoReturn:
 
 def unsupported(function: str) -> NoReturn:
     raise UnsupportedError(
-        f"{function} is not recorded by chainrule ({_line()}). "
+        f"{function} is not recorded by chainrule ({users_line()}). "
         + HINTS.get(
             function,
             "Write it with functions that are (docs/supported.md lists them), or give its "
             "derivative yourself with cr.custom_gradient",
         )
     )
-
-
-def _line() -> str:
-    from chainrule.core.recording import users_line
-
-    return users_line()

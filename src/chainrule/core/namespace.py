@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import dispatch
+from chainrule.core.traced import Traced
 
 
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
     """``x`` itself where it is traced (cast to ``dtype`` if given), else a NumPy array."""
-    from chainrule.core.traced import Traced
-
     if isinstance(x, Traced):
         return x if dtype is None else x.astype(dtype)
     return np.asarray(x, dtype=dtype)
@@ -41,3 +40,6 @@ def __getattr__(name: str) -> Any:
     if name == "special":
         return SimpleNamespace(**dispatch.SCIPY_UFUNCS)
     return getattr(np, name)
+
+
+dispatch.FUNCTIONS["namespace"] = namespace_for

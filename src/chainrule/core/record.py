@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.graph import NO_ATTRS, Graph
-from chainrule.core.recording import Recording, Rewriter, escaped, fresh_recording
-from chainrule.core.traced import Traced
+from chainrule.core.recording import Recording, Rewriter, fresh_recording
+from chainrule.core.traced import Traced, escaped
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.core.types import ArrayType, check_dtype, type_of
 from chainrule.errors import DtypeError

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from pathlib import Path
-from types import CodeType, FrameType, MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
+from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import (
     CONSTANT,
     INPUT,
@@ -28,14 +28,10 @@ from chainrule.core.graph import (
     Primitive,
     ancestors,
 )
-from chainrule.core.traced import Traced
+from chainrule.core.traced import Traced, escaped
 from chainrule.core.types import DTYPE_NAMES, ArrayType, array_type, check_dtype, type_of
-from chainrule.errors import ChainruleError, EscapedTracerError, UnknownValueError
+from chainrule.errors import ChainruleError
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = Path(np.__file__).resolve().parent.parent
-_NOT_THE_USERS = (_PACKAGE, str(_LIBRARIES / "numpy"), str(_LIBRARIES / "scipy"), "<frozen")
-_internal: dict[str, bool] = {}
 _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", default=None)
 _scope: ContextVar[str] = ContextVar("chainrule_scope", default="")
 
@@ -136,7 +132,8 @@ class Recording:
         seen = self._captured.get(id(array))
         if seen is not None and seen[0] is array:
             node = seen[1]
-            if _same_bits(self.captures[node], array):
+            kept = self.captures[node]  # the array itself where nothing can write to it
+            if kept is array or _same_bits(kept, array):
                 return Traced(node, self)
         frozen = array if _is_frozen(array) else array.copy()
         frozen.flags.writeable = False
@@ -275,28 +272,6 @@ class Recording:
         self._captured.clear()
 
 
-def users_frame() -> FrameType | None:
-    """The innermost frame that is not chainrule's own."""
-    known = _internal
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        file = frame.f_code.co_filename
-        internal = known.get(file)
-        if internal is None:
-            internal = is_internal(file)
-        if not internal:
-            return frame
-        frame = frame.f_back
-    return None
-
-
-def is_internal(file: str) -> bool:
-    found = _internal.get(file)
-    if found is None:
-        found = _internal[file] = file.startswith(_NOT_THE_USERS)
-    return found
-
-
 def _is_frozen(array: np.ndarray) -> bool:
     """No one can write to this memory: not through the array nor through what it views."""
     base: Any = array
@@ -308,15 +283,10 @@ def _is_frozen(array: np.ndarray) -> bool:
 
 
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
-
-
-def escaped() -> EscapedTracerError:
-    return EscapedTracerError(
-        "a traced value was used after the function that made it had returned: it stands for "
-        "a step of that recording and holds no number of its own. Return it from the function "
-        "(use has_aux=True for extra results) instead of storing it outside"
-    )
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    bits = f"u{a.itemsize}"  # compared as whole numbers: -0.0 is not 0.0, and NaN is itself
+    return bool(np.all(a.view(bits) == b.view(bits)))
 
 
 def active() -> Recording | None:
@@ -351,7 +321,8 @@ def resumed(paused: Recording) -> Iterator[None]:
     """Go on with a recording that was kept open."""
     token = _active.set(paused)
     try:
-        yield
+        with _warnings_at_the_users_line() if paused.eager else nullcontext():
+            yield
     except ValueError as error:
         # NumPy puts an error of its own before the one that array[i] = x got from float(x)
         if isinstance(error.__cause__, ChainruleError):
@@ -359,6 +330,26 @@ def resumed(paused: Recording) -> Iterator[None]:
         raise
     finally:
         _active.reset(token)
+
+
+def _warnings_at_the_users_line() -> Any:
+    """NumPy's floating-point warnings, said of the user's line instead of the line here that
+    computes a primitive: Python shows a warning once a line."""
+    asked = np.geterr()
+    if "warn" not in asked.values():
+        return nullcontext()
+    return np.errstate(
+        call=_warn_of_numbers,
+        **{kind: "call" if how == "warn" else how for kind, how in asked.items()},  # type: ignore[arg-type]
+    )
+
+
+def _warn_of_numbers(kind: str, flag: int) -> None:
+    frame = sys._getframe(1)
+    while frame.f_code is not Recording.emit.__code__ and is_internal(frame.f_code.co_filename):
+        frame = frame.f_back
+    primitive = frame.f_locals.get("primitive") if frame.f_code is Recording.emit.__code__ else None
+    warn(f"{kind} encountered{f' in {primitive.name}' if primitive else ''}")
 
 
 def quiet() -> Any:
@@ -375,52 +366,6 @@ def scope(name: str) -> Iterator[None]:
         yield
     finally:
         _scope.reset(token)
-
-
-def known_value(x: Traced, wanted: str) -> np.ndarray:
-    """The number behind a traced value, or an error that teaches why there is none."""
-    if x.recording.closed:
-        raise escaped()
-    value = x.recording.value(x.node)
-    if value is None:
-        raise UnknownValueError(
-            f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but this "
-            f"function is being recorded for all values at once (jit, trace and fit do that); "
-            f"it was made at {where(x)}. {_REMEDY}"
-        )
-    return value
-
-
-_REMEDY = (
-    "Write np.where(condition, a, b) instead of a Python branch, or a fixed number of steps "
-    "instead of a loop on values, or make a flag or setting a static argument (static_argnames=); "
-    "cr.grad without jit follows Python branches"
-)
-
-
-def where(x: Traced) -> str:
-    """The user's line that made a traced value, for messages."""
-    origins = x.recording.origins(x.node)
-    if origins:
-        return f"{origins[-1].file}:{origins[-1].line}"
-    name = x.recording.names.get(x.node)
-    return f"input {name!r}" if name else "an input of the function"
-
-
-def users_line() -> str:
-    """``file:line`` of the innermost frame that is not chainrule's, NumPy's or SciPy's."""
-    frame = users_frame()
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
-
-
-def library_calls() -> Iterator[str]:
-    """Public names of the functions of NumPy and SciPy between here and the user's line."""
-    frame = sys._getframe(1)
-    while frame is not None and is_internal(frame.f_code.co_filename):
-        module = frame.f_globals.get("__name__", "").split(".")
-        shown = ["np"] if module[0] == "numpy" else [m for m in module if not m.startswith("_")]
-        yield ".".join([*shown, frame.f_code.co_qualname.split(".")[0]])
-        frame = frame.f_back
 
 
 __all__ = ["Recording", "active", "recording", "scope"]

@@ -13,8 +13,15 @@ import numpy as np
 
 from chainrule.core import dispatch
 from chainrule.core.dispatch import FUNCTIONS, call_ufunc
+from chainrule.core.frames import users_line
 from chainrule.core.types import ArrayType, Shape
-from chainrule.errors import ChainruleError, RecordingError, ShapeError
+from chainrule.errors import (
+    ChainruleError,
+    EscapedTracerError,
+    RecordingError,
+    ShapeError,
+    UnknownValueError,
+)
 
 if TYPE_CHECKING:
     from chainrule.core.graph import Node
@@ -105,28 +112,24 @@ class Traced:
         return dispatch.array_function(function, args, kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
-        from chainrule.core.namespace import namespace_for
-
-        return namespace_for(sys._getframe(1).f_globals.get("__name__", ""))
+        return FUNCTIONS["namespace"](sys._getframe(1).f_globals.get("__name__", ""))
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         dispatch.refuse_conversion(self)
 
     # Values ------------------------------------------------------------------------------
     def __bool__(self) -> bool:
-        from chainrule.core.recording import known_value
-
         value = known_value(self, "a branch (if, while, and, or, not)")
         if value.size != 1:
             raise ShapeError(
                 f"the truth value of an array of shape {self.shape} is ambiguous "
-                f"({dispatch._line()}): use np.any(...) or np.all(...)"
+                f"({users_line()}): use np.any(...) or np.all(...)"
             )
         return bool(value.reshape(()))
 
     def _refuse(self, wanted: str, instead: str) -> NoReturn:
         raise RecordingError(
-            f"{wanted} of a traced {self.type} ({dispatch._line()}): a Python number would carry "
+            f"{wanted} of a traced {self.type} ({users_line()}): a Python number would carry "
             f"no derivative. {instead}"
         )
 
@@ -323,6 +326,44 @@ _IN_PLACE = ("sort", "partition", "fill", "put", "resize", "itemset", "setfield"
 def is_weak(x: Any) -> bool:
     """Whether ``x`` is, or stands for, a Python number."""
     return x.weak if isinstance(x, Traced) else type(x) in (float, int)
+
+
+def escaped() -> EscapedTracerError:
+    return EscapedTracerError(
+        "a traced value was used after the function that made it had returned: it stands for "
+        "a step of that recording and holds no number of its own. Return it from the function "
+        "(use has_aux=True for extra results) instead of storing it outside"
+    )
+
+
+def known_value(x: Traced, wanted: str) -> np.ndarray:
+    """The number behind a traced value, or an error that teaches why there is none."""
+    if x.recording.closed:
+        raise escaped()
+    value = x.recording.value(x.node)
+    if value is None:
+        raise UnknownValueError(
+            f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but this "
+            f"function is being recorded for all values at once (jit, trace and fit do that); "
+            f"it was made at {_where(x)}. {_REMEDY}"
+        )
+    return value
+
+
+_REMEDY = (
+    "Write np.where(condition, a, b) instead of a Python branch, or a fixed number of steps "
+    "instead of a loop on values, or make a flag or setting a static argument (static_argnames=); "
+    "cr.grad without jit follows Python branches"
+)
+
+
+def _where(x: Traced) -> str:
+    """The user's line that made a traced value, for messages."""
+    origins = x.recording.origins(x.node)
+    if origins:
+        return f"{origins[-1].file}:{origins[-1].line}"
+    name = x.recording.names.get(x.node)
+    return f"input {name!r}" if name else "an input of the function"
 
 
 def _binary(ufunc: Any) -> Any:

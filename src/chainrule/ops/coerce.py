@@ -14,8 +14,8 @@ import numpy as np
 
 from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS
 from chainrule.core.graph import Primitive
-from chainrule.core.recording import Recording, escaped
-from chainrule.core.traced import Traced
+from chainrule.core.recording import Recording
+from chainrule.core.traced import Traced, escaped
 from chainrule.core.types import Shape, broadcast_shapes, check_dtype
 from chainrule.errors import DtypeError, RecordingError
 from chainrule.ops import structure

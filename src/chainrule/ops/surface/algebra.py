@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import implements
-from chainrule.core.recording import known_value
+from chainrule.core.traced import known_value
 from chainrule.core.types import broadcast_shapes, normalize_axes, size_of
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import linalg as la

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import refuse_keywords
-from chainrule.core.recording import known_value
-from chainrule.core.traced import Traced
+from chainrule.core.traced import Traced, known_value
 from chainrule.errors import DtypeError
 
 NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]

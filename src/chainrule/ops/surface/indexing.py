@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS, implements, refuse_keywords
-from chainrule.core.recording import known_value
-from chainrule.core.traced import Traced
+from chainrule.core.traced import Traced, known_value
 from chainrule.core.types import broadcast_shapes, normalize_axis
 from chainrule.errors import IndexingError, ShapeError, UnsupportedError
 from chainrule.ops import reduce as rd
