@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.draws import Draws
 from chainrule.core.graph import NO_ATTRS, Graph
 from chainrule.core.recording import Recording, Rewriter, fresh_recording
 from chainrule.core.traced import Traced, escaped
@@ -109,21 +110,30 @@ def record(
 
     Raises:
         UnknownValueError: ``f`` branches on a value that depends on its arguments.
+
+    Warns where ``f`` draws random numbers: they are drawn once, here.
     """
     leaves, in_tree = flatten_call(args, keywords)
     types = leaf_types(leaves, f, in_tree)
     labels = argument_paths(f, in_tree)
-    with fresh_recording(eager=False, rewrite=rewrite) as recording:
-        inputs = [
-            recording.input(type, name=label).like(leaf)
-            for leaf, type, label in zip(leaves, types, labels, strict=True)
-        ]
-        positional, named = in_tree.unflatten(inputs)
-        result = f(*positional, **named)
-        found, out_tree = flatten(result)
-        outputs = [lift_output(y, recording) for y in found]
-        graph = recording.graph(inputs, outputs, function_name(f))
-    return Recorded(graph, in_tree, out_tree)
+
+    def recorded() -> Recorded:
+        with fresh_recording(eager=False, rewrite=rewrite) as recording:
+            inputs = [
+                recording.input(type, name=label).like(leaf)
+                for leaf, type, label in zip(leaves, types, labels, strict=True)
+            ]
+            positional, named = in_tree.unflatten(inputs)
+            result = f(*positional, **named)
+            found, out_tree = flatten(result)
+            outputs = [lift_output(y, recording) for y in found]
+            graph = recording.graph(inputs, outputs, function_name(f))
+        return Recorded(graph, in_tree, out_tree)
+
+    draws = Draws(f, [args, keywords])
+    made = recorded()
+    draws.warn(recorded)
+    return made
 
 
 def lift_output(y: Any, recording: Recording) -> Traced:
