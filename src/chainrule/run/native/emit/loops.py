@@ -25,7 +25,8 @@ SHORT = 48
 class Function:
     """Code of one step: its body, its pointer parameters in order, what it calls, how many
     rows threads share out in it, 0 where the first one does it alone, and definitions of its
-    own helpers by name.
+    own helpers by name; whether it is ``cold``, so that LLVM need not spend time on
+    it, and ``absolute``: it finds what lies in the arena by itself, from ``%arena``.
 
     Where they share, parameters ``%first`` and ``%last`` say which rows are this thread's. With
     ``numbers`` they count numbers, so many to a row, or so many in all where nothing is shared:
@@ -38,6 +39,8 @@ class Function:
     shares: int
     helpers: dict[str, str] = field(default_factory=dict)
     numbers: int = 0
+    cold: bool = False
+    absolute: bool = False
 
 
 class _Loops(Body):
@@ -223,22 +226,36 @@ class _Loops(Body):
 
 
 def group_function(
-    memory: dict[Node, Buffer], stages: Sequence[Sequence[Nest]], axis: int | None = None
+    memory: dict[Node, Buffer],
+    stages: Sequence[Sequence[Nest]],
+    axis: int | None = None,
+    straight: bool = False,
+    cold: bool = False,
 ) -> Function:
     """The function of one group.
 
     Args:
         memory: the buffers of nodes. stages: sets of nests; the nests of one share loops.
         axis: the axis along which threads share the loops of the only stage.
+        straight: whether there is no loop. cold: whether it need not be fast.
     """
-    text = FunctionText(memory)
+    text = FunctionText(memory, absolute=straight)
+    text.b.cold = cold
     made = [_Loops(text, nests, axis) for nests in stages]
     numbers = made[0].numbers if len(made) == 1 else 0
     for loops in made:
         loops.write(flat=numbers > 0)
     text.b.effect("ret void")
     shares = 0 if axis is None else stages[0][0].space[axis]
-    return Function(text.b.text(), list(text.pointers), text.b.needs, shares, numbers=numbers)
+    return Function(
+        text.b.text(),
+        list(text.pointers),
+        text.b.needs,
+        shares,
+        numbers=numbers,
+        cold=cold,
+        absolute=straight,
+    )
 
 
 def tile_function(

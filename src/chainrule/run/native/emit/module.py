@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from math import prod
 from operator import itemgetter
 from typing import NamedTuple
 
 from chainrule.run.native.emit import products, uniform
-from chainrule.run.native.emit.loops import group_function
+from chainrule.run.native.emit.loops import Function, group_function
 from chainrule.run.native.emit.threads import barrier, share
 from chainrule.run.native.numbers import philox
 from chainrule.run.native.numbers.ir import Builder
 from chainrule.run.native.numbers.kernels import KERNELS, SHARED
 from chainrule.run.native.numbers.trigonometric import HELPERS
-from chainrule.run.native.plan import CallOut, Group, Plan, Product, Uniform
+from chainrule.run.native.plan import CallOut, Group, Plan, Product, Step, Uniform
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.runtime import machine
 from chainrule.run.native.runtime.externals import declaration
@@ -51,11 +52,21 @@ FLUSH = 0x8040
 """MXCSR: flush results to zero, and take denormal operands as zero."""
 FLUSH_ARM = 1 << 24
 """FPCR: both."""
+ARRIVED = "  %arrived = getelementptr i8, ptr %flag, i64 {}"
+"""How many threads came to barriers, behind their flags."""
+CHAPTER = 200
+"""So many steps are called by one function."""
+HOT_STRAIGHT = 2
+"""So many functions without a loop are worth LLVM's time. Where there are more, a call of the
+program takes long anyway, and each of them runs once in it."""
+HOT, LITTLE = 200, 64
+"""Beyond so many functions, loops over so few numbers are not worth it, either."""
 LINE = 64
 """Bytes between what different threads write, so that they do not slow one another down."""
 ATTRIBUTES = """
 attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
 attributes #1 = { alwaysinline nounwind }
+attributes #2 = { noinline optnone nounwind }
 !0 = distinct !{!0, !1}
 !1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
 !2 = distinct !{!2, !3, !4}
@@ -67,12 +78,13 @@ attributes #1 = { alwaysinline nounwind }
 
 class Call(NamedTuple):
     """A step's function, the buffers it is given, the rows that threads share out in it, and how
-    many numbers it counts to each, or in all."""
+    many numbers it counts to each, or in all; whether it is given the arena, too."""
 
     name: str
     buffers: list[Buffer]
     shares: int
     numbers: int
+    absolute: bool
 
 
 @dataclass(frozen=True)
@@ -94,6 +106,13 @@ class _Writer:
         self.needs: set[str] = set()
         self.helpers: dict[str, str] = {}
         self.calls: list[CallOut] = []
+        straight = sum(isinstance(step, Group) and step.straight for step in plan.steps)
+        self.straight_is_cold = straight > HOT_STRAIGHT
+        self.chapters: list[str] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin a function that calls steps."""
         self.main = Builder()
         self.given: dict[Buffer, str] = {}
         self.parts: dict[int, tuple[str, str]] = {}
@@ -114,22 +133,54 @@ class _Writer:
             kernels.append(barrier(machine.pause()))
             imports = (*imports, "cr_yield")
         parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
+        parts += self.chapters
         parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
         parts.append(CALL)
         text = "\n\n".join([*kernels, *self.helpers.values(), *parts, ATTRIBUTES])
         return Module(text, imports, tuple(self.calls))
 
     def _all(self) -> None:
-        """Every step in order. With threads, a barrier after each phase; what they do not
-        share, the first thread does alone."""
+        """Every step in order; of a long program, in functions of their own: what LLVM does with
+        a function takes longer than in proportion."""
+        steps = list(zip(self.plan.phases, self.plan.steps, strict=True))
+        if len(steps) <= CHAPTER:
+            self._some(steps)
+            return
+        for first in range(0, len(steps), CHAPTER):
+            self._chapter(steps[first : first + CHAPTER])
+
+    def _chapter(self, steps: Sequence[tuple[int, Step]]) -> None:
+        """Some steps as a function of its own, and the call of it."""
+        goal = self._goal() if self.plan.threads > 1 else "null"
+        kept = self.main, self.given, self.parts, self.iteration, self.mode, self.goal
+        self._begin()
+        self.iteration, self.mode, self.goal = "%iteration", "", "%goal"
+        if self.plan.threads > 1:
+            self.main.entry.append(ARRIVED.format(LINE * self.plan.threads))
+        self._some(steps)
+        self.main.effect("ret i32 0")
+        name = f"chapter{len(self.chapters)}"
+        head = f"define internal i32 @{name}({SIGNATURE}, i64 %iteration, ptr %goal) #2"
+        self.chapters.append(f"{head} {{\n{self.main.text()}\n}}")
+        self.main, self.given, self.parts, self.iteration, self.mode, self.goal = kept
+        b, given = self.main, SIGNATURE + f", i64 {self.iteration or 0}, ptr {goal}"
+        failed = b.do(f"call i32 @{name}({given})")
+        if any(isinstance(step, CallOut) for _, step in steps):
+            with b.when(b.do(f"icmp ne i32 {failed}, 0"), goes_on=False):
+                self._leave()
+                b.effect("ret i32 1")
+
+    def _some(self, steps: Sequence[tuple[int, Step]]) -> None:
+        """With threads, a barrier after each phase; what they do not share, the first thread does
+        alone."""
         if self.plan.threads == 1:
-            for step in self.plan.steps:
+            for _, step in steps:
                 if isinstance(step, CallOut):
                     self._call_out(step)
                 else:
                     self._emit(self._call(step))
             return
-        for _, phase in groupby(zip(self.plan.phases, self.plan.steps, strict=True), itemgetter(0)):
+        for _, phase in groupby(steps, itemgetter(0)):
             calls = [self._call(step) for _, step in phase if not isinstance(step, CallOut)]
             for alone, some in groupby(calls, lambda call: not call.shares):
                 if alone:
@@ -173,7 +224,7 @@ class _Writer:
     def _call(self, step: Group | Product | Uniform) -> Call:
         """Write a step's function, unless one like it is there."""
         if isinstance(step, Group):
-            made = group_function(self.plan.memory, step.stages, step.axis)
+            made = self._group(step)
         elif isinstance(step, Uniform):
             made = uniform.write(step)
         else:
@@ -185,9 +236,18 @@ class _Writer:
             f"ptr noalias nocapture align {buffer.type.dtype.itemsize} %p{i}"
             for i, buffer in enumerate(made.buffers)
         ]
-        text = f"({', '.join(parameters)}) #0 {{\n{made.body}\n}}"
+        if made.absolute:
+            parameters.append("ptr %arena")
+        text = f"({', '.join(parameters)}) #{2 if made.cold else 0} {{\n{made.body}\n}}"
         name = self.functions.setdefault(text, f"step{len(self.functions)}")
-        return Call(name, made.buffers, made.shares, made.numbers)
+        return Call(name, made.buffers, made.shares, made.numbers, made.absolute)
+
+    def _group(self, step: Group) -> Function:
+        """The function of loops. In a long program, those that take little time are cold."""
+        space = step.shared
+        little = space is not None and prod(space) <= LITTLE and len(self.functions) >= HOT
+        cold = self.straight_is_cold if step.straight else little
+        return group_function(self.plan.memory, step.stages, step.axis, step.straight, cold)
 
     def _emit(self, call: Call) -> None:
         first, last = self._part(call.shares) if call.shares else ("0", str(call.numbers))
@@ -196,6 +256,8 @@ class _Writer:
                            for end in (first, last))  # fmt: skip
         arguments = ["ptr %own.flag", "i64 %thread", f"i64 {first}", f"i64 {last}"]
         arguments += [f"ptr {self._pointer(b)}" for b in call.buffers]
+        if call.absolute:
+            arguments.append("ptr %arena")
         self.main.effect(f"call void @{call.name}({', '.join(arguments)})")
 
     def _part(self, n: int) -> tuple[str, str]:
@@ -207,14 +269,15 @@ class _Writer:
             self.main.entry += b.lines
         return self.parts[n]
 
-    def _meet(self) -> str:
+    def _goal(self) -> str:
         if not self.goal:
             self.goal = self.main.stack("i64")
-            self.main.entry += [
-                f"  store i64 0, ptr {self.goal}",
-                f"  %arrived = getelementptr i8, ptr %flag, i64 {LINE * self.plan.threads}",
-            ]
-        return f"call void @barrier(ptr %arrived, ptr {self.goal}, i64 %threads)"
+            self.main.entry.append(f"  store i64 0, ptr {self.goal}")
+            self.main.entry.append(ARRIVED.format(LINE * self.plan.threads))
+        return self.goal
+
+    def _meet(self) -> str:
+        return f"call void @barrier(ptr %arrived, ptr {self._goal()}, i64 %threads)"
 
     def _call_out(self, step: CallOut) -> None:
         """Hand pointers to Python; leave at once if it raised."""
@@ -227,11 +290,9 @@ class _Writer:
         self.calls.append(step)
         failed = b.do(f"call i32 %callback(i64 {number}, ptr {table})")
         wrong = b.do(f"icmp ne i32 {failed}, 0")
-        b.effect(f"br i1 {wrong}, label %failed{number}, label %after{number}")
-        b.label(f"failed{number}")
-        self._leave()
-        b.effect("ret i32 1")
-        b.label(f"after{number}")
+        with b.when(wrong, goes_on=False):
+            self._leave()
+            b.effect("ret i32 1")
 
     def _pointer(self, buffer: Buffer) -> str:
         buffer = buffer.alias or buffer

@@ -22,16 +22,23 @@ class FunctionText:
     """A function while it is written: its instructions and its pointers.
 
     ``tile`` is a buffer of which only a tile is at hand, at ``%tile``, its rows ``%apart``.
+    ``absolute``: what lies in the arena is found there, not by a pointer of its own.
     """
 
-    def __init__(self, memory: dict[Node, Buffer], tile: Buffer | None = None) -> None:
+    def __init__(
+        self, memory: dict[Node, Buffer], tile: Buffer | None = None, absolute: bool = False
+    ) -> None:
         self.memory = memory
         self.tile = tile
+        self.absolute = absolute
         self.b = Builder()
         self.pointers: dict[Buffer, str] = {}
 
     def pointer(self, buffer: Buffer) -> str:
-        return self.pointers.setdefault(buffer.alias or buffer, f"%p{len(self.pointers)}")
+        buffer = buffer.alias or buffer
+        if self.absolute and buffer.place == "arena":
+            return self.b.do(f"getelementptr i8, ptr %arena, i64 {buffer.offset}")
+        return self.pointers.setdefault(buffer, f"%p{len(self.pointers)}")
 
 
 class Body:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 LLVM_TYPES = {
-    "float32": "float",
-    "float64": "double",
-    "bool": "i1",
-    **{f"{sign}int{bits}": f"i{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    np.dtype(np.float32): "float",
+    np.dtype(np.float64): "double",
+    np.dtype(np.bool): "i1",
+    **{np.dtype(f"{k}{n}"): f"i{8 * n}" for k in "iu" for n in (1, 2, 4, 8)},
 }
 
 UNROLLED = 128
@@ -28,12 +28,12 @@ AS_IT_IS = ", !llvm.loop !5"
 
 def register_type(dtype: np.dtype[Any]) -> str:
     """The LLVM type of a number of this dtype in a register."""
-    return LLVM_TYPES[dtype.name]
+    return LLVM_TYPES[dtype]
 
 
 def memory_type(dtype: np.dtype[Any]) -> str:
     """The LLVM type of a number of this dtype in memory."""
-    return "i8" if dtype.kind == "b" else LLVM_TYPES[dtype.name]
+    return "i8" if dtype.kind == "b" else LLVM_TYPES[dtype]
 
 
 def literal(value: Any, dtype: np.dtype[Any]) -> str:
@@ -56,6 +56,7 @@ class Builder:
         self.block = "entry"
         self.needs: set[str] = set()  # kernels and external functions that are called
         self.loops = 0  # how many are open
+        self.cold = False  # whether what runs is little, so that code may be slow
         self.prefix = "v"
         self._count = 0
 
@@ -121,13 +122,14 @@ class Builder:
         self.label(f"exit{n}")
 
     @contextmanager
-    def when(self, condition: str) -> Iterator[None]:
-        """Instructions that run where a condition holds."""
+    def when(self, condition: str, goes_on: bool = True) -> Iterator[None]:
+        """Instructions that run where a condition holds; they may return."""
         name = self.name()[1:]
         self.effect(f"br i1 {condition}, label %{name}.then, label %{name}.done")
         self.label(f"{name}.then")
         yield
-        self.effect(f"br label %{name}.done")
+        if goes_on:
+            self.effect(f"br label %{name}.done")
         self.label(f"{name}.done")
 
     def load(self, dtype: np.dtype[Any], address: str) -> str:

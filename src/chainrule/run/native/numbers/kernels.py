@@ -200,6 +200,6 @@ for _name, _body in trigonometric.BODIES.items():
 
 
 def call(b: Builder, name: str, type: str, *x: str) -> str:
-    """A call of a kernel: inlined in loops, shared where nothing is repeated."""
-    symbol = KERNELS[name].symbol(type) + ("" if b.loops else SHARED)
+    """A call of a kernel: inlined in loops, shared where little is repeated."""
+    symbol = KERNELS[name].symbol(type) + ("" if b.loops and not b.cold else SHARED)
     return b.call(symbol, type, *((type, value) for value in x))

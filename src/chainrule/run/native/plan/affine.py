@@ -6,6 +6,7 @@ index of their argument is read. All such indices are ``constant + sum(factor * 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,7 @@ ANYWHERE = Affine(-1, ())
 """A position that equals no other: what a gather reads is known only when it runs."""
 
 
+@functools.cache
 def zero(rank: int) -> Affine:
     return Affine(0, (0,) * rank)
 
@@ -48,6 +50,7 @@ def variables(rank: int) -> Index:
     return tuple(Affine(0, tuple(int(k == a) for k in range(rank))) for a in range(rank))
 
 
+@functools.lru_cache(1024)
 def strides_of(shape: Shape) -> tuple[int, ...]:
     """Strides, in elements, of a row-major array."""
     strides, step = [], 1
@@ -59,6 +62,8 @@ def strides_of(shape: Shape) -> tuple[int, ...]:
 
 def linear(index: Sequence[Affine], shape: Shape, rank: int) -> Affine:
     """The position of an index in a row-major array of this shape."""
+    if not shape:
+        return zero(rank)
     position = zero(rank)
     for part, stride in zip(index, strides_of(shape), strict=True):
         position = position.plus(part.times(stride))

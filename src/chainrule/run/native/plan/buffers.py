@@ -23,6 +23,8 @@ INLINE = ("select", "cast", "iota", "constant")
 SHORT_AXIS = 32
 RECOMPUTE = 4.0
 """What a value may cost, in additions, to be computed again by each of its readers."""
+LONGEST = 150.0
+"""What a value may cost that is computed where it is read, so that functions stay short."""
 
 
 @dataclass(eq=False)
@@ -84,10 +86,9 @@ def choose(graph: Graph) -> list[Node]:
         if node.primitive is INPUT or node.primitive is CONSTANT:
             cost[node] = 0.0
             continue
-        entry = lowered(node) if not is_view(node) else None
-        own = 0.0 if is_view(node) else entry.cost if entry else 1.0
-        cost[node] = own + sum(cost[x] for x in set(node.inputs))
-        if not is_view(node) and readers[node] > 1 and cost[node] > RECOMPUTE:
+        cost[node] = cost_of(node) + sum(cost[x] for x in set(node.inputs))
+        most = RECOMPUTE if readers[node] > 1 else LONGEST
+        if cost[node] > most and not is_view(node):
             wanted.add(node)
         wanted.update(base_of(x) for x in _repeated(node) if cost[x] > 0)
         if is_short_sum(node) and cost[node.inputs[0]] > RECOMPUTE:
@@ -95,6 +96,14 @@ def choose(graph: Graph) -> list[Node]:
         if node in wanted:
             cost[node] = 0.0
     return [node for node in graph.nodes if node in wanted and not _is_given(node)]
+
+
+def cost_of(node: Node) -> float:
+    """What a node costs by itself, in additions."""
+    if is_view(node):
+        return 0.0
+    entry = lowered(node)
+    return entry.cost if entry else 1.0
 
 
 def is_short_sum(node: Node) -> bool:

@@ -5,20 +5,28 @@ Nests over the same space join the earliest group that may hold them.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from chainrule.core.graph import Graph, Node
 from chainrule.core.types import Shape
 from chainrule.run.native.plan.affine import ANYWHERE, Affine, collapsed, is_outer
-from chainrule.run.native.plan.buffers import Buffer, choose, is_called_out, is_short_sum
+from chainrule.run.native.plan.buffers import Buffer, choose, cost_of, is_called_out, is_short_sum
 from chainrule.run.native.plan.nests import Nest, copy, nests_of, shared_axis
 from chainrule.run.native.plan.products import Product, product_of
-from chainrule.run.native.plan.sites import Load, Sites
+from chainrule.run.native.plan.sites import Load, Sites, Value
 from chainrule.run.native.plan.steps import CallOut, Group, Plan, Repeat, Step
 from chainrule.run.native.plan.uniform import Uniform
 
 WIDEST = 24
 """Buffers that one group writes at most: more streams than that slow a loop down."""
+STRAIGHT = 200
+"""The same where there is no loop: that a function stays short is all that counts."""
+LONGEST = 400
+"""Additions, about, in the body of one group: what LLVM does with a function takes longer than
+in proportion."""
+LOOKED_AT = 32
+"""Groups over one space that a nest may join: with more, looking costs more than it gains."""
 
 
 def group(graph: Graph, repeat: Repeat | None, threads: int) -> Plan:
@@ -34,7 +42,7 @@ class _Grouping:
         self.steps: list[Step] = []
         self.loads: dict[Nest, list[Load]] = {}
         self.made_by: dict[Buffer, int] = {}
-        self.by_space: dict[Shape, list[int]] = {}
+        self.by_space: dict[Shape, list[int]] = {}  # groups with room for more, in order
         inputs = [Buffer(x.type, "input", i) for i, x in enumerate(graph.inputs)]
         self.memory: dict[Node, Buffer] = dict(zip(graph.inputs, inputs, strict=True))
         self.inputs = inputs
@@ -96,14 +104,15 @@ class _Grouping:
             return
         group = Group([[nest] for nest in nests])
         for nest in nests:
-            group.add(nest, {load.buffer for load in self._loaded(nest, self._sites(nest))})
+            loads = self._loaded(nest, self._sites(nest))
+            group.add(nest, dict.fromkeys(load.buffer for load in loads))
         self._append(group, [out])
 
     def join(self, nest: Nest) -> None:
         """Put a nest into the first group that can hold it, or a new one."""
         sites = self._sites(nest)
         loads = self._loaded(nest, sites)
-        reads = {load.buffer for load in loads}
+        reads = dict.fromkeys(load.buffer for load in loads)
         positions = [*sites.positions(), nest.target]
         earliest = 0
         for load in loads:
@@ -112,35 +121,49 @@ class _Grouping:
                 continue
             beside = self._in_register(self.steps[maker], nest, load)
             earliest = max(earliest, maker if beside else maker + 1)
+        values = [site.node for site in sites.order if isinstance(site, Value)]
+        work = sum(map(cost_of, values)) if nest.space else len(values)
         apart = nest.node is not None and nest.mode == "sum" and is_short_sum(nest.node)
         axis = shared_axis(nest, self.threads) if self.threads > 1 else None
-        for position in () if apart else self.by_space.get(nest.space, ()):
+        known = self.by_space.setdefault(nest.space, [])
+        first = bisect_left(known, earliest)
+        for i in () if apart else range(first, min(first + LOOKED_AT, len(known))):
+            position = known[i]
             group = self.steps[position]
-            if position < earliest or not self._may_hold(group, nest, axis, reads):
+            if not self._may_hold(group, nest, axis, reads):
                 continue
             assert isinstance(group, Group)
-            if _keep_order({**group.positions, nest: positions}):
+            if _keep_order(group, nest, positions):
                 group.stages[0].append(nest)
-                group.add(nest, reads)
+                group.add(nest, reads, work)
                 group.positions[nest] = positions
                 self.made_by[nest.out] = position
+                if self._is_full(group):
+                    del known[i]
                 return
         group = Group([[nest]], nest.space, axis, positions={nest: positions})
-        group.add(nest, reads)
-        if 0 not in nest.space and not apart:
-            self.by_space.setdefault(nest.space, []).append(len(self.steps))
+        group.add(nest, reads, work)
+        if 0 not in nest.space and not apart and not self._is_full(group):
+            known.append(len(self.steps))
         self._append(group, [nest.out])
 
-    def _may_hold(self, group: Step, nest: Nest, axis: int | None, reads: set[Buffer]) -> bool:
+    @staticmethod
+    def _is_full(group: Group) -> bool:
+        widest = STRAIGHT if group.straight else WIDEST
+        return len(group.written) >= widest or group.work >= LONGEST
+
+    def _may_hold(
+        self, group: Step, nest: Nest, axis: int | None, reads: dict[Buffer, None]
+    ) -> bool:
         """Whether a group may take in a nest over its space. With threads, only if they are
         shared out alike; single numbers stay apart, lest one makes the others wait. Sums stay
         apart from loops over a product's result, which the product may take in."""
-        if not isinstance(group, Group) or group.axis != axis or len(group.written) >= WIDEST:
+        if not isinstance(group, Group) or group.axis != axis:
             return False
         stores = group.stages[0][0].mode == "store"
         if stores != (nest.mode == "store") and any(map(self._is_product, group.reads)):
             return False
-        return self.threads == 1 or axis is not None or not reads.isdisjoint(group.written)
+        return self.threads == 1 or axis is not None or not group.written.keys().isdisjoint(reads)
 
     def _is_product(self, buffer: Buffer) -> bool:
         maker = self.made_by.get(buffer)
@@ -175,15 +198,15 @@ class _Grouping:
         self.steps.append(step)
 
 
-def _keep_order(positions: dict[Nest, list[Affine]]) -> bool:
-    """Whether each sum of floats, in the loops of all these nests, has the order it has alone:
-    bits must not depend on what else shares its loops, which threads change."""
-    together = [p for some in positions.values() for p in some]
-    return all(
-        _summed(nest, own) == _summed(nest, together)
-        for nest, own in positions.items()
-        if nest.mode == "sum" and nest.out.type.is_float
-    )
+def _keep_order(group: Group, nest: Nest, positions: list[Affine]) -> bool:
+    """Whether each sum of floats, in the loops of a group and one more nest, has the order it
+    has alone: bits must not depend on what else shares its loops, which threads change."""
+    nests = {**group.positions, nest: positions}
+    sums = [n for n in nests if n.mode == "sum" and n.out.type.is_float]
+    if not sums or not nest.space:
+        return True
+    together = [p for some in nests.values() for p in some]
+    return all(_summed(n, nests[n]) == _summed(n, together) for n in sums)
 
 
 def _summed(nest: Nest, positions: Sequence[Affine]) -> list[list[int]]:

@@ -6,7 +6,7 @@ Kernels of our own (``gemm.py``) compute them, or BLAS where it measures faster.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -60,7 +60,7 @@ class Product:
     threads: int = 1
     shared: str = ""
     nests: tuple[Nest, ...] = ()
-    reads: frozenset[Buffer] = frozenset()
+    reads: tuple[Buffer, ...] = ()
     kept: bool = True
 
     @property
@@ -70,16 +70,16 @@ class Product:
         return (self.left.buffer, self.right.buffer, *out, self.scratch)
 
     @property
-    def touched(self) -> set[Buffer]:
-        reads = self.reads - {self.out.buffer}
-        return {*self.buffers, *reads, *(nest.out for nest in self.nests)}
+    def touched(self) -> list[Buffer]:
+        reads = (x for x in self.reads if x is not self.out.buffer)
+        return list(dict.fromkeys((*self.buffers, *reads, *(nest.out for nest in self.nests))))
 
-    def folded(self, nests: Sequence[Nest], reads: set[Buffer], kept: bool) -> Product:
+    def folded(self, nests: Sequence[Nest], reads: Iterable[Buffer], kept: bool) -> Product:
         """This product with loops over its result, if they go by its rows and columns."""
         cut = cut_of(self)
         assert cut is not None
         scratch = _scratch(cut, kept)
-        return replace(self, nests=tuple(nests), reads=frozenset(reads), kept=kept, scratch=scratch)
+        return replace(self, nests=tuple(nests), reads=tuple(reads), kept=kept, scratch=scratch)
 
     @property
     def tiled(self) -> bool:

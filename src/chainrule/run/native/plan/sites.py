@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from chainrule.core.graph import CONSTANT, INPUT, Node
 from chainrule.ops.contract import parse_spec
@@ -12,16 +12,14 @@ from chainrule.run.native.plan.buffers import Buffer, is_view
 from chainrule.run.native.plan.nests import Operand
 
 
-@dataclass(frozen=True, slots=True)
-class Load:
+class Load(NamedTuple):
     """A number read from a buffer at a position."""
 
     buffer: Buffer
     position: Affine
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """A node computed at an index."""
 
     node: Node

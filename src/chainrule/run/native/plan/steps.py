@@ -20,19 +20,27 @@ class Group:
     """Loop nests that run one after another in one function; those of a stage share loops.
 
     ``shared`` is the space of those loops if there is one stage, ``axis`` the axis of it along
-    which threads share them, ``positions`` all that each nest reads and writes there.
+    which threads share them, ``positions`` all that each nest reads and writes there, ``work``
+    what their body costs, in additions.
     """
 
     stages: list[list[Nest]]
     shared: Shape | None = None
     axis: int | None = None
     written: dict[Buffer, Nest] = field(default_factory=dict)
-    reads: set[Buffer] = field(default_factory=set)
+    reads: dict[Buffer, None] = field(default_factory=dict)
     positions: dict[Nest, list[Affine]] = field(default_factory=dict)
+    work: float = 0.0
 
-    def add(self, nest: Nest, reads: set[Buffer]) -> None:
+    def add(self, nest: Nest, reads: dict[Buffer, None], work: float = 0.0) -> None:
         self.written[nest.out] = nest
         self.reads |= reads
+        self.work += work
+
+    @property
+    def straight(self) -> bool:
+        """Whether there is no loop."""
+        return self.shared == ()
 
 
 @dataclass(eq=False)
@@ -95,11 +103,12 @@ def operands_of(step: Step) -> tuple[Buffer, ...]:
     return (step.left.buffer, step.right.buffer) if isinstance(step, Product) else ()
 
 
-def touched_by(step: Step) -> set[Buffer]:
+def touched_by(step: Step) -> list[Buffer]:
+    """Each buffer that a step reads or writes, once, in an order that is always the same."""
     if isinstance(step, Group):
-        return {*step.written, *step.reads}
+        return list({**step.written, **step.reads})
     if isinstance(step, Product):
         return step.touched
     if isinstance(step, Uniform):
-        return {step.key, step.out}
-    return {*step.inputs, step.out}
+        return [step.key, step.out]
+    return list(dict.fromkeys((*step.inputs, step.out)))
