@@ -11,7 +11,7 @@ import chainrule as cr
 from chainrule.errors import DerivativeError, DtypeError, UsageError
 from chainrule.explanation import explain
 from chainrule.explanation.names import spell
-from chainrule.ops import special
+from chainrule.ops import special, stable
 
 
 def names(f: Any, *args: Any, **settings: Any) -> list[str]:
@@ -117,8 +117,8 @@ DERIVATIVES = [
     (lambda x: x / 2, "0.5"),
     (lambda x: np.tanh(x), "1 − (tanh x)²"),
     (lambda x: special.logistic(x), "σ(x) · (1 − σ(x))"),
-    (lambda x: special.relu(x), "[x > 0]"),
-    (lambda x: special.softplus(x), "σ(x)"),
+    (lambda x: stable.relu(x), "[x > 0]"),
+    (lambda x: stable.softplus(x), "σ(x)"),
     (lambda x: 2.0**x, "2ˣ log 2"),
     (lambda x: np.pi * x**2, "2πx"),
     (lambda x: 1 / (1 + np.exp(-x)), "exp(−x)/(1 + exp(−x))²"),

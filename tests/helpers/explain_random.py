@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.ops import special
+from chainrule.ops import special, stable
 
 UNARY: tuple[Callable[[Any], Any], ...] = (
     np.sin,
@@ -27,8 +27,8 @@ UNARY: tuple[Callable[[Any], Any], ...] = (
     lambda x: x + 0.5,
     np.abs,
     np.arctan,
-    special.relu,
-    special.softplus,
+    stable.relu,
+    stable.softplus,
     special.logistic,
     np.floor,
     lambda x: np.where(x > 0.3, x, 2 * x),
@@ -90,7 +90,7 @@ ARRAYS: tuple[Callable[[Any, Any, Any], Any], ...] = (
     lambda w, x, b: np.mean(w, axis=1) - b,
     lambda w, x, b: np.max(w, axis=0) + x[0],
     lambda w, x, b: w @ w.T @ x,
-    lambda w, x, b: special.softmax(w @ x),
+    lambda w, x, b: stable.softmax(w @ x),
     lambda w, x, b: np.concatenate([x, b]) ** 2,
     lambda w, x, b: x[::-1] * b[1],
     lambda w, x, b: np.where(x > 0, x, b) / 2,

@@ -31,6 +31,16 @@ def _rel_entr(x: Any, y: Any) -> Any:
     return x * mp.log(x / y)
 
 
+def _huber(d: Any, r: Any) -> Any:
+    return r * r / 2 if abs(r) <= d else d * (abs(r) - d / 2)
+
+
+def _boxcox(x: Any, p: Any) -> Any:
+    """(x^p − 1)/p by its series in p·log x, which holds at p = 0 too."""
+    log = mp.log(x)
+    return mp.nsum(lambda k: log ** (k + 1) * p**k / mp.factorial(k + 1), [0, mp.inf])
+
+
 # name: the same function in mpmath, and the arguments where it is compared
 ONE: dict[str, tuple[Callable[..., Any], list[float]]] = {
     "expit": (lambda x: 1 / (1 + mp.exp(-x)), [-700.0, -30.0, -1.0, 0.0, 0.5, 20.0]),
@@ -56,6 +66,20 @@ ONE: dict[str, tuple[Callable[..., Any], list[float]]] = {
     "j1": (lambda x: mp.besselj(1, x), [0.5, 3.0]),
     "i0": (lambda x: mp.besseli(0, x), [0.5, 3.0]),
     "i1": (lambda x: mp.besseli(1, x), [0.5, 3.0]),
+    "y0": (lambda x: mp.bessely(0, x), [0.5, 3.0]),
+    "y1": (lambda x: mp.bessely(1, x), [0.5, 3.0]),
+    "k0": (lambda x: mp.besselk(0, x), [0.5, 3.0]),
+    "k1": (lambda x: mp.besselk(1, x), [0.5, 3.0]),
+    "i0e": (lambda x: mp.exp(-abs(x)) * mp.besseli(0, x), [-0.5, 3.0]),
+    "i1e": (lambda x: mp.exp(-abs(x)) * mp.besseli(1, x), [-0.5, 3.0]),
+    "erfcx": (lambda x: mp.exp(x * x) * mp.erfc(x), [-2.0, -0.5, 0.0, 0.9, 1.1, 30.0]),
+    "erfi": (mp.erfi, [-0.5, 0.0, 2.0]),
+    "dawsn": (lambda x: mp.sqrt(mp.pi) / 2 * mp.exp(-x * x) * mp.erfi(x), [-0.5, 0.0, 2.0]),
+    "rgamma": (mp.rgamma, [-1.5, 0.5, 1.0, 4.5]),
+    "expi": (mp.ei, [-2.0, 0.5, 3.0]),
+    "exp1": (mp.e1, [0.2, 3.0]),
+    "wrightomega": (lambda x: mp.lambertw(mp.exp(x)), [-2.0, 0.5, 3.0]),
+    "spence": (lambda x: mp.polylog(2, 1 - x), [0.3, 0.9, 1.7]),
 }
 TWO: dict[str, tuple[Callable[..., Any], list[tuple[float, float]]]] = {
     "xlogy": (lambda x, y: x * mp.log(y), [(0.5, 2.0), (-3.0, 0.1), (0.0, 0.7)]),
@@ -64,13 +88,33 @@ TWO: dict[str, tuple[Callable[..., Any], list[tuple[float, float]]]] = {
     "beta": (mp.beta, [(0.5, 2.0), (1.5, 0.25)]),
     "rel_entr": (_rel_entr, [(0.5, 2.0), (1.5, 0.25), (1.0, 1.0)]),
     "kl_div": (lambda x, y: _rel_entr(x, y) - x + y, [(0.5, 2.0), (1.5, 0.25)]),
+    "huber": (_huber, [(1.0, 0.3), (1.0, -2.5), (0.5, 4.0)]),
+    "pseudo_huber": (lambda d, r: d * (mp.hypot(d, r) - d), [(1.0, 0.3), (0.5, 4.0), (2.0, 1e-3)]),
+    "binom": (mp.binomial, [(5.0, 2.0), (3.5, 1.25)]),
+    "poch": (mp.rf, [(5.0, 2.0), (3.5, 1.25)]),
+    "boxcox": (_boxcox, [(0.5, 2.0), (1.5, -0.25), (2.0, 0.0)]),
+    "boxcox1p": (lambda x, p: _boxcox(1 + x, p), [(0.5, 2.0), (-0.5, -0.25), (2.0, 0.0)]),
+}
+# name: parameters before x, the same function of x in mpmath, and where it is compared
+PARAMETERS: dict[str, tuple[tuple[float, ...], Callable[..., Any], list[float]]] = {
+    "jv": ((2.5,), mp.besselj, [0.5, 3.0]),
+    "yv": ((2.0,), mp.bessely, [0.5, 3.0]),
+    "iv": ((0.5,), mp.besseli, [0.5, 3.0]),
+    "kv": ((1.5,), mp.besselk, [0.5, 3.0]),
+    "ive": ((2.0,), lambda n, x: mp.exp(-abs(x)) * mp.besseli(n, x), [0.5, 3.0]),
+    "zeta": ((2.5,), mp.zeta, [0.5, 3.0]),
+    "expn": ((2,), mp.expint, [0.5, 3.0]),
+    "gammainc": ((2.5,), lambda a, x: mp.gammainc(a, 0, x, True), [0.5, 3.0]),
+    "gammaincc": ((2.5,), lambda a, x: mp.gammainc(a, x, mp.inf, True), [0.5, 3.0]),
+    "betainc": ((2.5, 0.5), lambda a, b, x: mp.betainc(a, b, 0, x, True), [0.2, 0.9]),
+    "betaincc": ((2.5, 0.5), lambda a, b, x: mp.betainc(a, b, x, 1, True), [0.2, 0.9]),
 }
 REFUSED: dict[str, str] = {
     "logsumexp": "cr.nn.logsumexp",
     "softmax": "cr.nn.softmax",
     "log_softmax": "cr.nn.log_softmax",
     "loggamma": "scipy.special.gammaln",
-    "kv": "cr.custom_gradient",
+    "ellipk": "cr.custom_gradient",
     "polygamma": "cannot become a NumPy array",
 }
 
@@ -117,9 +161,35 @@ def check_two(name: str) -> None:
     assert cr.vjp(lambda x: f(x, one), one)[0].dtype == np.float32, name
 
 
+def check_parameters(name: str) -> None:
+    parameters, exact, points = PARAMETERS[name]
+    f = partial(getattr(special, name), *parameters)
+    exact, x = partial(exact, *parameters), np.array(points)
+    value, slope = cr.jvp(f, (x,), (np.ones_like(x),))
+    np.testing.assert_allclose(value, f(x), rtol=1e-15)
+    close(slope, [mp.diff(exact, v) for v in points], f"slope of {name}")
+    bend = cr.grad(lambda x: np.sum(cr.grad(lambda x: np.sum(f(x)))(x)))(x)
+    close(bend, [mp.diff(exact, v, 2) for v in points], f"second derivative of {name}")
+    with pytest.raises(cr.errors.UnsupportedError, match="plain number"):
+        cr.grad(lambda a: getattr(special, name)(a, *parameters[1:], 0.5))(parameters[0] * 1.0)
+
+
+def check_lambertw() -> None:
+    """The real branches, in float64 as SciPy's is complex128, and NaN where W is complex."""
+    for branch, points in ((0, [-0.3, 0.0, 1.5, 1e10]), (-1, [-0.3, -1e-3])):
+        x = np.array(points)
+        f = lambda x, branch=branch: special.lambertw(x, branch).real  # noqa: E731
+        value, slope = cr.jvp(f, (x,), (np.ones_like(x),))
+        np.testing.assert_allclose(value, f(x), rtol=1e-15)
+        exact = lambda v, branch=branch: mp.lambertw(v, branch)  # noqa: E731
+        close(slope, [mp.diff(exact, v) for v in points], "slope of lambertw")
+    assert np.isnan(cr.vjp(special.lambertw, -1.0)[0])
+    assert cr.vjp(special.lambertw, np.float32(1))[0].dtype == np.float64
+
+
 def check_refused(name: str, says: str) -> None:
     f = getattr(special, name)
-    call = partial(f, 1) if name in ("kv", "polygamma") else f
+    call = partial(f, 1) if name == "polygamma" else f
     for x in (np.array([0.5, 1.5]), 0.5):
         with pytest.raises(cr.errors.RecordingError) as error:
             cr.vjp(call, x)
@@ -144,10 +214,14 @@ def main() -> None:
         check_one(name)
     for name in TWO:
         check_two(name)
+    for name in PARAMETERS:
+        check_parameters(name)
+    check_lambertw()
     for name, says in REFUSED.items():
         check_refused(name, says)
     check_ours()
-    print(f"{len(ONE) + len(TWO)} functions, SCIPY_ARRAY_API={os.environ.get('SCIPY_ARRAY_API')}")
+    count = len(ONE) + len(TWO) + len(PARAMETERS)
+    print(f"{count} functions, SCIPY_ARRAY_API={os.environ.get('SCIPY_ARRAY_API')}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ops import special
+from chainrule.ops import special, stable
 
 __all__ = ["DIFFERENTIALS", "ELEMENTWISE", "Differential", "Elementwise"]
 
@@ -48,8 +48,8 @@ ELEMENTWISE: dict[str, Elementwise] = {
     "logistic": Elementwise(
         special.logistic, "logistic(U) * (1 - logistic(U))", r"\sigma", text="σ"
     ),
-    "softplus": Elementwise(special.softplus, "logistic(U)", r"\operatorname{softplus}"),
-    "relu": Elementwise(special.relu, "step(U)", r"\operatorname{relu}"),
+    "softplus": Elementwise(stable.softplus, "logistic(U)", r"\operatorname{softplus}"),
+    "relu": Elementwise(stable.relu, "step(U)", r"\operatorname{relu}"),
     "step": Elementwise(_step, "0", r"\operatorname{step}"),
     "abs": Elementwise(np.abs, "sign(U)", r"\operatorname{abs}"),
     "sign": Elementwise(np.sign, "0", r"\operatorname{sign}"),

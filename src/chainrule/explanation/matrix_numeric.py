@@ -17,7 +17,7 @@ import numpy as np
 from chainrule.api import grad, jacobian, jvp
 from chainrule.explanation.matrix_functions import ELEMENTWISE
 from chainrule.explanation.matrix_tree import SCALAR, Dim, Node, Shape, walk
-from chainrule.ops import special
+from chainrule.ops import stable
 
 __all__ = ["Point", "engine_derivative", "evaluate", "points", "well_posed"]
 
@@ -108,21 +108,21 @@ def _power(base: Any, exponent: Any) -> Any:
 
 
 def _softmax(x: Any) -> Any:
-    return special.softmax(x, axis=0 if x.shape[1] == 1 else 1)
+    return stable.softmax(x, axis=0 if x.shape[1] == 1 else 1)
 
 
 def _log_softmax(x: Any) -> Any:
-    return special.log_softmax(x, axis=0 if x.shape[1] == 1 else 1)
+    return stable.log_softmax(x, axis=0 if x.shape[1] == 1 else 1)
 
 
 def _logsumexp(x: Any) -> Any:
     if 1 in x.shape:
-        return special.logsumexp(x)
-    return np.reshape(special.logsumexp(x, axis=1), (-1, 1))
+        return stable.logsumexp(x)
+    return np.reshape(stable.logsumexp(x, axis=1), (-1, 1))
 
 
 def _binary_cross_entropy(a: Any, t: Any) -> Any:
-    return np.sum(special.softplus(a) - t * a)
+    return np.sum(stable.softplus(a) - t * a)
 
 
 def _sum(*terms: Any) -> Any:
@@ -221,5 +221,5 @@ def _draw(rng: np.random.Generator, node: Node, extent: tuple[int, int], mode: i
     if "symmetric" in flags:
         value = (value + value.T) / 2
     if "probabilities" in flags:
-        value = special.softmax(value, axis=0 if extent[1] == 1 else 1)
+        value = stable.softmax(value, axis=0 if extent[1] == 1 else 1)
     return value.reshape(()) if node.shape == SCALAR else value

@@ -367,6 +367,8 @@ WRITTEN: Algebra = {
     "expm1": lambda x: Sum((_call("exp", x), MINUS_ONE)),
     "log1p": lambda x: _call("log", Sum((ONE, x))),
     "hypot": lambda x, z: Power(Sum((Power(x, TWO), Power(z, TWO))), HALF),
+    "logistic_slope": lambda y, x: Product((y, Sum((ONE, _negated(y))))),
+    "tanh_slope": lambda y, x: Sum((ONE, _negated(Power(y, TWO)))),
     "xlogy": lambda x, z: _written_product(x, _call("log", z)),
     "xlog1py": lambda x, z: _written_product(x, _call("log", Sum((ONE, z)))),
 }
@@ -390,6 +392,8 @@ SIMPLIFIED: Algebra = {
     "expm1": lambda x: plus(_call("exp", x), MINUS_ONE),
     "log1p": lambda x: _call("log", plus(ONE, x)),
     "hypot": lambda x, z: to_the(plus(to_the(x, TWO), to_the(z, TWO)), HALF),
+    "logistic_slope": lambda y, x: times(y, plus(ONE, minus(y))),
+    "tanh_slope": lambda y, x: plus(ONE, minus(to_the(y, TWO))),
     "xlogy": lambda x, z: times(x, _call("log", z)),
     "xlog1py": lambda x, z: times(x, _call("log", plus(ONE, z))),
 }

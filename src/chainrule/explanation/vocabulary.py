@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.ops import special
+from chainrule.ops import special, stable
 
 _OF_ONE = (
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
@@ -36,10 +36,10 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int]] = {
     "norm": (np.linalg.norm, 1),
     "det": (np.linalg.det, 1),
     "inv": (np.linalg.inv, 1),
-    "relu": (special.relu, 1),
-    "softplus": (special.softplus, 1),
-    "softmax": (special.softmax, 1),
-    "logsumexp": (special.logsumexp, 1),
+    "relu": (stable.relu, 1),
+    "softplus": (stable.softplus, 1),
+    "softmax": (stable.softmax, 1),
+    "logsumexp": (stable.logsumexp, 1),
     "erf": (special.erf, 1),
     **dict.fromkeys(("sigma", "sigmoid", "logistic", "σ"), (special.logistic, 1)),
 }

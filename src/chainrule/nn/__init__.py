@@ -33,15 +33,8 @@ from chainrule.nn.losses import (
 from chainrule.nn.mlp import MLP
 from chainrule.nn.penalties import Penalty
 from chainrule.nn.weights import CONVENTIONS, export_weights, import_weights
-from chainrule.ops.special import (
-    log_logistic,
-    log_softmax,
-    logistic,
-    logsumexp,
-    relu,
-    softmax,
-    softplus,
-)
+from chainrule.ops.special import log_logistic, logistic
+from chainrule.ops.stable import log_softmax, logsumexp, relu, softmax, softplus
 
 __all__ = [
     "ACTIVATIONS",

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import UsageError
-from chainrule.ops.special import erfc, logistic, relu, softplus
+from chainrule.ops.special import erfc, logistic
+from chainrule.ops.stable import relu, softplus
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946

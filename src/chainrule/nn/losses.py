@@ -31,7 +31,8 @@ import numpy as np
 
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.targets import any_numbers, classes_or_probabilities, numbers
-from chainrule.ops.special import log_softmax, logistic, relu, softmax, softplus
+from chainrule.ops.special import logistic
+from chainrule.ops.stable import log_softmax, relu, softmax, softplus
 
 
 class Loss(Protocol):

@@ -9,12 +9,11 @@ import numpy as np
 from chainrule.core.graph import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
-from chainrule.core.types import ArrayType
-from chainrule.errors import DtypeError
 from chainrule.ops.coerce import for_scipy, scalar_like
 from chainrule.ops.elementwise import elementwise, zero_where
 from chainrule.ops.samples import both, case, points
-from chainrule.ops.special import logistic
+from chainrule.ops.special import logistic, tanh_slope
+from chainrule.ops.special.registering import float_type
 
 LN2 = float(np.log(2.0))
 LN10 = float(np.log(10.0))
@@ -22,12 +21,6 @@ WIDE = points(-20.0, -1.0, 0.0, 0.5, 1.0, 20.0)
 SMALL = points(-2.0, -0.5, 0.0, 0.7, 1.3)
 UNIT = points(-0.9, -0.3, 0.0, 0.5, 0.8)
 POSITIVE = points(1e-3, 0.5, 1.0, 2.0, 50.0)
-
-
-def _float_infer(x: ArrayType, **attrs: Any) -> ArrayType:
-    if not x.is_float:
-        raise DtypeError(f"takes float32 or float64, not {x.dtype}")
-    return x
 
 
 exp = elementwise(
@@ -96,7 +89,7 @@ def _root_partial(y: Traced, x: Traced, *, degree: float) -> Traced:
 _root = Primitive(
     "root",
     forward=lambda x, degree: np.sqrt(x) if degree == 2 else np.asarray(x ** (1 / degree)),
-    infer=_float_infer,
+    infer=float_type,
     rule=Elementwise((_root_partial,)),
     text="{}^(1/{degree})",
     latex=r"{}^{{1/{degree}}}",
@@ -170,8 +163,14 @@ cosh = elementwise(
     text="cosh({})", latex=r"\cosh\left({}\right)", samples=SMALL, ufunc=np.cosh,
     teaches="The slope of cosh is sinh.",
 )  # fmt: skip
+
+
+def _tanh_slope(y: Traced, x: Traced) -> Traced:
+    return tanh_slope(y, x)
+
+
 tanh = elementwise(
-    "tanh", np.tanh, lambda y, x: 1 - y * y,
+    "tanh", np.tanh, _tanh_slope,
     text="tanh({})", latex=r"\tanh\left({}\right)", samples=WIDE, ufunc=np.tanh,
     teaches="The slope of tanh is one minus its value squared, so only the output is needed.",
 )  # fmt: skip
@@ -281,7 +280,7 @@ def _sinc_forward(x: Any, *, order: int) -> Any:
 sinc = Primitive(
     "sinc",
     forward=_sinc_forward,
-    infer=_float_infer,
+    infer=float_type,
     rule=Elementwise((lambda y, x, order: sinc(x, order=order + 1),)),
     text="sinc⁽{order}⁾({})",
     latex=r"\operatorname{{sinc}}^{{({order})}}\left({}\right)",

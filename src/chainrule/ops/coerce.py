@@ -186,3 +186,8 @@ def scalar_like(x: Traced, value: Any) -> Traced:
     """The constant ``value`` with the dtype and shape of ``x``."""
     constant = x.recording.constant(value, x.dtype)
     return constant if not x.shape else structure.broadcast_to(constant, x.shape)
+
+
+def int_or(number: Any) -> Any:
+    """The integer equal to ``number``, or ``number`` itself: x**2.0 is written x²."""
+    return int(number) if np.isfinite(number) and number == int(number) else number

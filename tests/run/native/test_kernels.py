@@ -28,12 +28,16 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "logistic": lambda x: 1 / (1 + mpmath.exp(-x)),
     "log_logistic": lambda x: -mpmath.log1p(mpmath.exp(-x)),
     "entr": lambda x: -x * mpmath.log(x), "logit": lambda x: mpmath.log(x / (1 - x)),
+    "logistic_slope": lambda y, x: 1 / (mpmath.exp(x / 2) + mpmath.exp(-x / 2)) ** 2,
+    "tanh_slope": lambda y, x: mpmath.sech(x) ** 2,
     "xlogy": lambda x, z: x * mpmath.log(z), "xlog1py": lambda x, z: x * mpmath.log1p(z),
 }  # fmt: skip
 NUMPY = {"logistic": scipy.special.expit, "log_logistic": scipy.special.log_expit,
          **{name: getattr(scipy.special, name)
-            for name in ("erf", "entr", "logit", "xlogy", "xlog1py")}}  # fmt: skip
-BINARY = ("xlogy", "xlog1py")
+            for name in ("erf", "entr", "logit", "xlogy", "xlog1py")},
+         **{f"{name}_slope": PRIMITIVES[f"{name}_slope"].forward
+            for name in ("logistic", "tanh")}}  # fmt: skip
+BINARY = ("xlogy", "xlog1py", "logistic_slope", "tanh_slope")
 COUNT = 150
 
 
@@ -82,7 +86,8 @@ def judge(name: str, found: np.ndarray, *arguments: np.ndarray) -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_error_in_units_in_the_last_place(name: str, dtype: Any) -> None:
     x = points(dtype)
-    arguments = [x] if name not in BINARY else [x, np.random.default_rng(2).permutation(x)]
+    second = x if name.endswith("_slope") else np.random.default_rng(2).permutation(x)
+    arguments = [x] if name not in BINARY else [x, second]
     graph = graph_of(PRIMITIVES[name], Sample(tuple(arguments)))
     judge(name, native.compile(graph)(arguments)[0], *arguments)
 

@@ -21,13 +21,14 @@ from chainrule.ops.linalg.matrices import (
 from chainrule.ops.samples import both, case
 
 
-def _eigh_forward(a: Any) -> Any:
+def _eigh_forward(a: Any, *, uplo: str) -> Any:
+    """``a`` is symmetric, but LAPACK's signs of the vectors depend on the triangle it reads."""
     refuse_complex("eigh", a)
-    w, v = np.linalg.eigh(a)
+    w, v = np.linalg.eigh(a, uplo)
     return np.concatenate([w[..., None, :], v], axis=-2)
 
 
-def _eigh_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
+def _eigh_vjp(g: Traced, y: Traced, a: Traced, *, uplo: str) -> list[Any]:
     v, gw, gv = y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
     inner = diagonal_matrix(gw) + inverse_gaps(y[..., 0, :]) * (mt(v) @ gv)
     back = v @ inner @ mt(v)
@@ -37,12 +38,12 @@ def _eigh_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
 eigh = Primitive(
     "eigh",
     forward=_eigh_forward,
-    infer=lambda a: array_type(
+    infer=lambda a, uplo: array_type(
         (*check_matrix("eigh", a).shape[:-2], a.shape[-1] + 1, a.shape[-1]), a.dtype
     ),
     rule=Custom(_eigh_vjp, why="a factorisation; symmetric in its argument, distinct eigenvalues"),
     text="eigh {}",
     latex=r"\operatorname{{eigh}}\left({}\right)",
     teaches="An eigenvalue's gradient is v vᵀ. (Values in the first row, vectors below it.)",
-    samples=both(lambda: [case(positive_matrix(3, 3), symmetric=True)]),
+    samples=both(lambda: [case(positive_matrix(3, 3), symmetric=True, uplo=side) for side in "LU"]),
 )

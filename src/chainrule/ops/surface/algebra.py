@@ -147,20 +147,27 @@ def _symmetric(a: Any, UPLO: str) -> Any:
     a = float_of(a)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ShapeError(f"it takes square matrices in the last two axes, not {a.type}")
-    half = la.triangle(a, 0, lower=UPLO.upper() == "L")
-    strict = la.triangle(a, -1 if UPLO.upper() == "L" else 1, lower=UPLO.upper() == "L")
+    lower = _side(UPLO) == "L"
+    half, strict = la.triangle(a, 0, lower=lower), la.triangle(a, -1 if lower else 1, lower=lower)
     return half + la.mt(strict)
+
+
+def _side(UPLO: Any) -> str:
+    side = UPLO.upper() if isinstance(UPLO, str) else UPLO
+    if side not in ("L", "U"):
+        raise UnsupportedError(f"UPLO must be 'L' or 'U', not {UPLO!r}")
+    return side
 
 
 @implements(np.linalg.eigh)
 def eigh(a: Any, UPLO: str = "L") -> Any:
-    packed = la.eigh(_symmetric(a, UPLO))
+    packed = la.eigh(_symmetric(a, UPLO), uplo=_side(UPLO))
     return results.EighResult(packed[..., 0, :], packed[..., 1:, :])
 
 
 @implements(np.linalg.eigvalsh)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return la.eigh(_symmetric(a, UPLO))[..., 0, :]
+    return la.eigh(_symmetric(a, UPLO), uplo=_side(UPLO))[..., 0, :]
 
 
 @implements(np.linalg.svd)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS, implements, refuse_mutation
+from chainrule.core.dispatch import UFUNCS, implements, refuse_mutation
 from chainrule.core.traced import Traced
 from chainrule.core.types import broadcast_shapes, check_dtype
 from chainrule.errors import DtypeError, ShapeError
@@ -16,6 +16,7 @@ from chainrule.ops.coerce import (
     apply_ufunc,
     common_dtype,
     float_of,
+    int_or,
     lift,
     loop_dtypes,
     plain,
@@ -49,11 +50,6 @@ def power(x: Any, p: Any) -> Any:
     if dtype.kind == "f":
         number = float(number) if number != int_or(number) else int_or(number)
     return ew.power_constant(x, exponent=number)
-
-
-def int_or(number: Any) -> Any:
-    """The integer equal to ``number``, or ``number`` itself: x**2.0 is written x²."""
-    return int(number) if np.isfinite(number) and number == int(number) else number
 
 
 def _float_power(x: Any, p: Any) -> Any:
@@ -105,21 +101,6 @@ def _ldexp(x: Any, n: Any) -> Any:
         raise DtypeError("the exponent of np.ldexp must be of integers")
     x = float_of(lift(x, recording_of((x, n))))
     return x * np.exp2(np.astype(lift(n, x.recording), x.dtype))
-
-
-def _rel_entr(x: Any, z: Any) -> Any:
-    """x·log(x/z): 0 where x is 0, infinite outside the quadrant."""
-    x, z = plain(x), plain(z)
-    inside = np.greater(x, 0) & np.greater(z, 0)
-    found = x * np.log(np.where(inside, x / np.where(inside, z, 1), 1))
-    return np.where(inside | (np.equal(x, 0) & np.greater_equal(z, 0)), found, np.inf)
-
-
-def _kl_div(x: Any, z: Any) -> Any:
-    return _rel_entr(x, z) - x + z
-
-
-SCIPY_UFUNCS.update(rel_entr=_rel_entr, kl_div=_kl_div)
 
 
 def _divmod(x: Any, z: Any) -> tuple[Any, Any]:

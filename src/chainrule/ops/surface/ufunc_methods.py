@@ -20,7 +20,7 @@ from chainrule.ops.surface.reductions import all_, any_, cumprod, cumsum, max_, 
 
 
 def _logsumexp(a: Any, axis: Any = 0, keepdims: bool = False) -> Any:
-    from chainrule.ops.special import logsumexp
+    from chainrule.ops.stable import logsumexp
 
     return logsumexp(a, axis=axis, keepdims=keepdims)
 

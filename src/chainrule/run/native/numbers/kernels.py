@@ -17,8 +17,12 @@ from chainrule.run.native.numbers.arithmetic import Float
 from chainrule.run.native.numbers.ir import Builder
 
 _BOUNDED = ("exp", "expm1", "log", "log1p", "tanh", "logistic", "log_logistic", "sin", "cos",
-            "erf", "logaddexp", "logit", "entr", "xlogy", "xlog1py")  # fmt: skip
+            "erf", "logaddexp", "logit", "entr", "xlogy", "xlog1py", "logistic_slope",
+            "tanh_slope")  # fmt: skip
 BOUNDS = {"float32": dict.fromkeys(_BOUNDED, 2.0), "float64": dict.fromkeys(_BOUNDED, 4.0)}
+BOUNDS["float32"].update(
+    logistic_slope=3.0, tanh_slope=3.0
+)  # a sum, a square and a quotient of exp
 """The largest error of each function in ulp."""
 
 
@@ -176,6 +180,24 @@ def logistic(f: Float, x: str) -> str:
     e = f.kernel("exp", f.neg(f.abs(x)))
     top = f.sel(f.ge(x, f.c(0)), f.c(1), e)
     return f.div(top, f.add(f.c(1), e))
+
+
+def _bell(f: Float, size: str) -> str:
+    """e/(1 + e)² for e = exp(-size)."""
+    e = f.kernel("exp", f.neg(size))
+    whole = f.add(f.c(1), e)
+    return f.div(e, f.mul(whole, whole))
+
+
+@kernel
+def logistic_slope(f: Float, y: str, x: str) -> str:
+    return _bell(f, f.abs(x))
+
+
+@kernel
+def tanh_slope(f: Float, y: str, x: str) -> str:
+    size = f.abs(x)
+    return f.mul(f.c(4), _bell(f, f.add(size, size)))
 
 
 @kernel

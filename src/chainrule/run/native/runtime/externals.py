@@ -23,9 +23,11 @@ C_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asi
            "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2"}  # fmt: skip
 BLAS = ("sgemm", "dgemm")
 SPECIAL = {
-    "beta": "beta", "betaln": "betaln", "digamma": "psi", "erfcinv": "erfcinv",
-    "erfinv": "erfinv", "exp10": "exp10", "gamma": "gamma", "gammaln": "gammaln", "i0": "i0",
-    "i1": "i1", "j0": "j0", "j1": "j1", "log_ndtr": "log_ndtr", "ndtr": "ndtr", "ndtri": "ndtri",
+    **{name: name for name in (
+        "beta", "betaln", "binom", "dawsn", "erfcinv", "erfcx", "erfi", "erfinv", "exp10", "gamma",
+        "gammaln", "huber", "i0", "i1", "j0", "j1", "kl_div", "log_ndtr", "ndtr", "ndtri", "poch",
+        "pseudo_huber", "rel_entr", "rgamma", "y0", "y1")},
+    "digamma": "psi",
 }  # fmt: skip
 """Primitives that SciPy has as functions of one number each (``scipy.special.cython_special``),
 the very functions that it applies to arrays, and SciPy's names for them."""
@@ -48,6 +50,7 @@ def declaration(name: str) -> str:
 
 _PREFIX = "scipy."
 _SINGLE = {symbol for (_, type), symbol in LIBM.items() if type == "float"}
+_PAIRS = {"beta", "betaln", "binom", "huber", "kl_div", "poch", "pseudo_huber", "rel_entr"}
 _BINARY = {"fmod", "pow", "arctan2", "hypot"}
 
 
@@ -113,7 +116,7 @@ def special(name: str, type: str) -> int | None:
 
 
 def _arity(name: str) -> int:
-    return 2 if name in ("beta", "betaln") else 1
+    return 2 if name in _PAIRS else 1
 
 
 def _signature(capsule: Any) -> bytes:

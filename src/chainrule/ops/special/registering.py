@@ -1,0 +1,136 @@
+"""How a function of ``scipy.special`` becomes a primitive and a function that users call.
+
+The functions take plain arrays and traced values alike. SciPy is imported when a value is
+computed, not on import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.dispatch import SCIPY_UFUNCS
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Elementwise
+from chainrule.core.types import ArrayType
+from chainrule.errors import DtypeError, UnsupportedError
+from chainrule.ops.coerce import (
+    apply_float,
+    common_float,
+    for_scipy,
+    int_or,
+    is_traced,
+    plain,
+    refuse_complex,
+)
+from chainrule.ops.elementwise import elementwise
+from chainrule.ops.samples import Make, points
+
+SQRT_PI = float(np.sqrt(np.pi))
+SQRT_2PI = float(np.sqrt(2 * np.pi))
+LN10 = float(np.log(10.0))
+WIDE = points(-20.0, -1.0, 0.0, 0.5, 1.0, 20.0)
+SMALL = points(-2.0, -0.5, 0.0, 0.7, 1.3)
+POSITIVE = points(0.3, 1.0, 2.5, 30.0)
+LOG_PAIRS = points((0.5, 2.0), (1.5, 0.25), (0.0, 3.0))
+
+
+def of_scipy(name: str, complex_form: Callable[..., Any] | None = None) -> Callable[..., Any]:
+    """``scipy.special.<name>`` found at the first call; ``complex_form`` where SciPy's is real."""
+
+    def forward(*xs: Any) -> Any:
+        import scipy.special
+
+        if complex_form is not None and any(np.iscomplexobj(x) for x in xs):
+            return complex_form(*xs)
+        return getattr(scipy.special, name)(*xs)
+
+    return forward
+
+
+def special(
+    name: str,
+    *partials: Callable[..., Any],
+    complex_form: Callable[..., Any] | None = None,
+    aliases: tuple[str, ...] = (),
+    scipy_name: str = "",
+    samples: Make = list,
+    teaches: str,
+    text: str = "",
+    latex: str = "",
+) -> Callable[..., Any]:
+    """Register the primitive of a SciPy ufunc; returns the function that users call."""
+    forward = of_scipy(scipy_name or name, complex_form)
+    primitive = elementwise(
+        name, forward, *partials, samples=samples, teaches=teaches, text=text, latex=latex
+    )
+    for alias in (scipy_name or name, *aliases):
+        for_scipy(alias, primitive)
+
+    def function(*xs: Any) -> Any:
+        if is_traced(*xs):
+            return apply_float(primitive, *xs, name=name)
+        dtype = common_float(*map(plain, xs))
+        return forward(*(np.asarray(x, dtype) for x in xs))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = f"{teaches}\n\nElement by element on arrays, numbers or traced values."
+    return function
+
+
+def float_type(x: ArrayType, **attrs: Any) -> ArrayType:
+    if not x.is_float:
+        raise DtypeError(f"takes float32 or float64, not {x.dtype}")
+    return x
+
+
+def of_order(
+    name: str,
+    forward: Callable[..., Any],
+    partial: Callable[..., Any],
+    *,
+    scipy_name: str = "",
+    text: str,
+    latex: str,
+    teaches: str,
+    samples: Make,
+) -> Callable[..., Any]:
+    """Register a function of fixed orders, or other parameters without a recorded derivative,
+    and of x, as the Bessel functions are; returns what users call with ``(order, ..., x)``.
+    ``partial(y, x, order)`` is the slope in x; several parameters make one tuple."""
+
+    def run(x: Any, *, order: Any) -> Any:
+        refuse_complex(name, x)
+        parameters = order if isinstance(order, tuple) else (order,)
+        return np.asarray(forward(*parameters, x)).astype(x.dtype)
+
+    primitive = Primitive(
+        name,
+        forward=run,
+        infer=float_type,
+        rule=Elementwise((partial,)),
+        text=text,
+        latex=latex,
+        teaches=teaches,
+        samples=samples,
+    )
+
+    def function(*args: Any) -> Any:
+        *parameters, x = args
+        if is_traced(*parameters) or any(map(np.ndim, parameters)):
+            raise UnsupportedError(
+                f"scipy.special.{name} is recorded for parameters that are plain numbers, since "
+                "it has no recorded derivative in them: call it once for each, with a number"
+            )
+        numbers = tuple(int_or(float(n)) for n in parameters)
+        order = numbers if len(numbers) > 1 else numbers[0]
+        if is_traced(x):
+            return apply_float(primitive, x, name=name, order=order)
+        return run(np.asarray(x, common_float(plain(x))), order=order)
+
+    function.__name__ = function.__qualname__ = name
+    if scipy_name:
+        SCIPY_UFUNCS[scipy_name] = function
+    return function
