@@ -111,8 +111,34 @@ def test_settings():
 
 def test_errors_say_what_is_known():
     with pytest.raises(
-        UsageError, match="unknown activation 'rellu'; known are identity, logistic"
+        UsageError,
+        match=r"unknown activation 'rellu'; did you mean 'relu'\\? Known are identity, logistic",
     ):
         nn.activation("rellu")
     with pytest.raises(UsageError, match="relu has no setting 'slope'; it takes no settings"):
         nn.activation("relu", slope=0.1)
+
+
+@pytest.mark.parametrize("name", [*EXACT, "log_logistic", "softmax", "log_softmax"])
+def test_numbers_give_numbers_and_lists_give_arrays(name):
+    f = getattr(nn, name)
+    for number in (2.0, -0.5, np.float32(2), np.array(0.5)):
+        value = f(number)
+        wanted = np.float32 if isinstance(number, np.float32) else np.float64
+        assert type(value) is wanted, (number, type(value))
+    many = f([2.0, -0.5])
+    assert type(many) is np.ndarray
+    assert many.shape == (2,)
+
+
+def test_a_function_of_your_own():
+    own = nn.activation(np.cbrt)
+    assert str(own) == "cbrt"
+    np.testing.assert_array_equal(own(np.array([8.0])), [2.0])
+    assert nn.activation(nn.relu) == nn.activation("relu")
+    model = nn.MLP((2, 3, 1), activation=np.arctan)
+    params, state = model.init(0)
+    x = np.ones((4, 2))
+    first, last = params["layers"]
+    hidden = np.arctan(x @ first["weights"] + first["bias"])
+    np.testing.assert_allclose(model(params, state, x)[0], hidden @ last["weights"] + last["bias"])

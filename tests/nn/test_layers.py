@@ -214,8 +214,8 @@ def test_networks_are_values():
     [
         ({"sizes": (3,)}, "at least two numbers"),
         ({"sizes": 3}, "at least two numbers"),
-        ({"sizes": (3, 0, 1)}, "integers of at least 1"),
-        ({"sizes": (3, 2.5, 1)}, "integers of at least 1"),
+        ({"sizes": (3, 0, 1)}, "an integer of at least 1"),
+        ({"sizes": (3, 2.5, 1)}, "an integer of at least 1"),
         ({"sizes": (3, 2, 1), "activation": "rel"}, "unknown activation"),
         ({"sizes": (3, 1), "activation": "rel"}, "unknown activation"),
         ({"sizes": (3, 2, 1), "activation": ("relu", "relu")}, "activation has 2 entries"),

@@ -86,27 +86,11 @@ def test_the_last_batch_is_the_mean_over_its_own_rows():
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
 
 
-def test_shards_combined_are_the_whole_batch():
-    step = train.Step(MODEL, CE, nn.Penalty())
-    params, state = MODEL.init(0)
-    weights = np.linspace(0.5, 2.0, len(X))
-    parts = [
-        step.gradient(params, state, train.Batch(X[rows], T[rows], weights[rows]), None)
-        for rows in (slice(0, 20), slice(20, 50), slice(50, 90))
-    ]
-    loss, gradients, _ = step.combine(parts)
-    whole = step.gradient(params, state, train.Batch(X, T, weights), None)
-    wanted_loss, wanted, _ = step.combine([whole])
-    assert loss == pytest.approx(wanted_loss, rel=1e-13)
-    for a, b in zip(flatten(gradients)[0], flatten(wanted)[0], strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-15)
-
-
 def test_a_batch_without_weight_changes_nothing():
     step = train.Step(MODEL, CE, nn.Penalty())
     params, state = MODEL.init(0)
-    part = step.gradient(params, state, train.Batch(X[:4], T[:4], np.zeros(4)), None)
-    loss, gradients, _ = step.combine([part])
+    batch = train.Batch(X[:4], T[:4], np.zeros(4))
+    loss, gradients, _ = step.gradient(params, state, batch, None)
     assert loss == 0
     assert not any(g.any() for g in flatten(gradients)[0])
 
@@ -186,7 +170,7 @@ def test_history_holds_the_mean_losses_after_each_epoch():
         evaluate_train=True,
         validation=(XV, TV),
         test=(XV[:7], TV[:7]),
-        metrics={"accuracy": lambda y, t, w: np.mean(y.argmax(1) == t)},
+        metrics={"accuracy": lambda t, y, w: np.mean(y.argmax(1) == t)},
         callbacks=[lambda event: after.append(event.params)],
     )
     assert [row["epoch"] for row in result.history] == [1, 2, 3]
@@ -221,7 +205,7 @@ def test_running_loss_is_the_mean_over_the_epoch_weighted_by_rows():
 def test_metrics_see_predictions_targets_as_given_and_weights():
     seen = {}
 
-    def metric(y, t, w):
+    def metric(t, y, w):
         seen.update(y=y, t=t, w=w)
         return 0.25
 
@@ -248,8 +232,8 @@ def test_predictions_do_not_depend_on_the_other_rows():
 
 
 def test_evaluate_is_what_history_says():
-    result = _fit(validation=(XV, TV), metrics={"one": lambda y, t, w: 1.0})
-    scores = result.evaluate(XV, TV, metrics={"one": lambda y, t, w: 1.0})
+    result = _fit(validation=(XV, TV), metrics={"one": lambda t, y, w: 1.0})
+    scores = result.evaluate(XV, TV, metrics={"one": lambda t, y, w: 1.0})
     assert scores == {"loss": result.history[-1]["validation_loss"], "one": 1.0}
 
 
@@ -598,8 +582,9 @@ def test_batch_norm_learns_its_running_figures():
     extra = (np.concatenate([X, 1e3 + X[:1]]), np.append(T, 0))
     state = model.init(0)[1]
     step = train.Step(model, CE, nn.Penalty())
-    part = step.gradient(model.init(0)[0], state, train.Batch(extra[0][-1:], T[:1], None), None)
-    for a, b in zip(flatten(part.state)[0], flatten(state)[0], strict=True):
+    batch = train.Batch(extra[0][-1:], T[:1], None)
+    _, _, after = step.gradient(model.init(0)[0], state, batch, None)
+    for a, b in zip(flatten(after)[0], flatten(state)[0], strict=True):
         np.testing.assert_array_equal(a, b)
     assert _fit(extra, model, batch_size=30, epochs=1).steps == 4
 
@@ -675,18 +660,18 @@ def test_non_finite_inputs_are_named_by_row_and_column():
     [
         ({"epochs": 0}, "epochs must be"),
         ({"epochs": 2.5}, "epochs must be"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
         ({"batch_size": "all"}, "batch_size is an integer"),
         ({"early_stopping": 3}, "needs validation"),
-        ({"early_stopping": 0, "validation": (XV, TV)}, "at least 1 epoch"),
+        ({"early_stopping": 0, "validation": (XV, TV)}, "integer of at least 1, not 0"),
         ({"optimizer": "adem"}, "did you mean 'adam'"),
         ({"optimizer": optim.adam}, "function adam itself"),
         ({"optimizer": optim.chain(optim.weight_decay(0.1))}, "has no learning rate"),
         ({"validation": XV}, "validation is"),
         ({"loss": "mse"}, "unknown loss"),
-        ({"seed": -1}, "a seed is an integer"),
+        ({"seed": -1}, "seed must be an integer"),
         ({"data": (X, T, np.ones(90)), "sample_weight": np.ones(90)}, "the weights once"),
-        ({"l2": -1.0}, "l2 must be finite"),
+        ({"l2": -1.0}, "l2 must be a finite number"),
     ],
 )
 def test_arguments_that_do_not_fit(options, message):

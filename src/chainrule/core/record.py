@@ -14,7 +14,7 @@ from chainrule.core.graph import NO_ATTRS, Graph
 from chainrule.core.recording import Recording, Rewriter, fresh_recording
 from chainrule.core.traced import Traced, escaped
 from chainrule.core.tree import TreeDef, flatten
-from chainrule.core.types import ArrayType, check_dtype, type_of
+from chainrule.core.types import ArrayType, check_dtype, refuse_subclass, type_of
 from chainrule.errors import DtypeError
 
 
@@ -38,11 +38,7 @@ def leaf_type(x: Any, what: str = "argument") -> ArrayType:
             f"{what} is a {type(x).__name__}; pass arrays, numbers, or trees of them "
             "(tuples, lists, dicts)"
         )
-    if isinstance(x, np.ndarray) and type(x) not in (np.ndarray, np.memmap):
-        raise DtypeError(
-            f"{what} is a {type(x).__name__}, whose operators mean something else than an "
-            "array's; pass np.asarray(x), or a masked array's x.filled(0)"
-        )
+    refuse_subclass(x, what)
     array = np.asarray(x)
     check_dtype(array.dtype)
     return type_of(array)

@@ -123,7 +123,7 @@ def number(
     bounds += [f"above {above:g}"] if above > -math.inf else []
     bounds += [f"below {below:g}"] if below < math.inf else []
     raise UsageError(
-        f"{name} must be a finite number{' ' if bounds else ''}{' and '.join(bounds)}, "
+        f"{name} must be a finite number{', ' if bounds else ''}{' and '.join(bounds)}, "
         f"not {value!r}"
     )
 

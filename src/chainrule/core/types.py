@@ -87,6 +87,26 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
     raise DtypeError(f"dtype {dtype} is not supported: {hint}")
 
 
+def refuse_subclass(x: Any, what: str) -> None:
+    """Raise DtypeError for a masked array, an ``np.matrix`` or another subclass of arrays."""
+    if isinstance(x, np.ndarray) and type(x) not in (np.ndarray, np.memmap):
+        raise DtypeError(
+            f"{what} is a {type(x).__name__}, whose operators mean something else than an "
+            "array's; pass np.asarray(x), or a masked array's x.filled(0)"
+        )
+
+
+def plain_array(x: Any, what: str) -> np.ndarray:
+    """``x`` as an array; no array in a list of them may be masked either, or be a matrix.
+
+    Raises:
+        DtypeError: it is; NumPy would drop the mask without a word.
+    """
+    for part in (x, *x) if isinstance(x, (list, tuple)) else (x,):
+        refuse_subclass(part, what)
+    return np.asarray(x)
+
+
 def size_of(shape: Shape) -> int:
     size = 1
     for n in shape:

@@ -10,6 +10,7 @@ from chainrule.nn.activations import (
     identity,
     leaky_relu,
     mish,
+    relu,
     selu,
     silu,
     tanh,
@@ -32,9 +33,10 @@ from chainrule.nn.losses import (
 )
 from chainrule.nn.mlp import MLP
 from chainrule.nn.penalties import Penalty
+from chainrule.nn.sequential import Sequential
 from chainrule.nn.weights import CONVENTIONS, export_weights, import_weights
 from chainrule.ops.special import log_logistic, logistic
-from chainrule.ops.stable import log_softmax, logsumexp, relu, softmax, softplus
+from chainrule.ops.stable import log_softmax, logsumexp, softmax, softplus
 
 __all__ = [
     "ACTIVATIONS",
@@ -58,6 +60,7 @@ __all__ = [
     "Penalty",
     "Poisson",
     "Quantile",
+    "Sequential",
     "SquaredError",
     "activation",
     "elu",

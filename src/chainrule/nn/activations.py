@@ -6,41 +6,66 @@ derivative leaves the finite numbers anywhere in the range of the dtype's usual 
 
 At a kink the derivative is the one of the left branch: 0 for ``relu``, ``slope`` for
 ``leaky_relu``, ``alpha`` for ``elu``.
+
+All take an array of any shape and return one of that shape; of a number, a NumPy number. Floats
+keep their dtype.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import UsageError
+from chainrule.core.settings import Named, number
+from chainrule.core.traced import Traced
+from chainrule.core.types import plain_array
+from chainrule.ops import stable
 from chainrule.ops.special import erfc, logistic
-from chainrule.ops.stable import relu, softplus
+from chainrule.ops.stable import softplus
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
 
 
+def _as_ufunc(f: Callable[..., Any]) -> Callable[..., Any]:
+    """``f`` of anything NumPy's ufuncs take, with what they return: numbers of numbers."""
+
+    @wraps(f)
+    def wrapped(x: Any, *args: Any, **settings: Any) -> Any:
+        if isinstance(x, Traced):
+            return f(x, *args, **settings)
+        return f(plain_array(x, "x"), *args, **settings)[()]
+
+    return wrapped
+
+
+relu = _as_ufunc(stable.relu)
+
+
+@_as_ufunc
 def identity(x: Any) -> Any:
     """``x`` itself; its slope is 1."""
     return x
 
 
+@_as_ufunc
 def tanh(x: Any) -> Any:
     """The hyperbolic tangent; its slope is at most 1, at 0 (L2.5)."""
     return np.tanh(x)
 
 
+@_as_ufunc
 def leaky_relu(x: Any, slope: float = 0.01) -> Any:
     """``x`` where positive, ``slope * x`` elsewhere (Maas et al. 2013)."""
     return np.where(x > 0, x, slope * x)
 
 
+@_as_ufunc
 def elu(x: Any, alpha: float = 1.0) -> Any:
     """``x`` where positive, ``alpha * (exp(x) - 1)`` elsewhere (Clevert et al. 2016)."""
     # exp must not see a large positive x: it would overflow in the branch that is not taken,
@@ -49,17 +74,20 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
     return np.where(x > 0, x, alpha * np.expm1(negative))
 
 
+@_as_ufunc
 def selu(x: Any) -> Any:
     """Scaled ELU that keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
     return SELU_SCALE * elu(x, SELU_ALPHA)
 
 
+@_as_ufunc
 def gelu(x: Any) -> Any:
     """``x Phi(x)`` with the normal distribution function Phi, exact (Hendrycks, Gimpel 2016)."""
     # erfc, not 1 + erf: the left tail keeps its relative accuracy.
     return 0.5 * x * erfc(-math.sqrt(0.5) * x)
 
 
+@_as_ufunc
 def gelu_tanh(x: Any) -> Any:
     """The approximation of ``gelu`` by a tanh, ``0.5 x (1 + tanh(u))`` (same paper)."""
     # 0.5 (1 + tanh(u)) is logistic(2 u), which does not cancel in the left tail.
@@ -67,11 +95,13 @@ def gelu_tanh(x: Any) -> Any:
     return x * logistic(2.0 * u)
 
 
+@_as_ufunc
 def silu(x: Any) -> Any:
     """``x logistic(x)``, also called Swish (Elfwing et al. 2017; Ramachandran et al. 2017)."""
     return x * logistic(x)
 
 
+@_as_ufunc
 def mish(x: Any) -> Any:
     """``x tanh(softplus(x))`` (Misra 2019)."""
     return x * np.tanh(softplus(x))
@@ -82,21 +112,24 @@ class Activation:
     """An activation with its settings: call it with an array.
 
     Attributes:
-        name: the name in ``ACTIVATIONS``.
+        name: the name in ``ACTIVATIONS``, or that of a function of your own.
         settings: the constants it was made with, for example ``(("slope", 0.2),)``.
         init: the name of the initialiser that keeps the scale of the signal through it.
+        own: the function, where it is none of ``ACTIVATIONS``.
     """
 
     name: str
     settings: tuple[tuple[str, float], ...] = ()
     init: str = "glorot_uniform"
+    own: Callable[[Any], Any] | None = None
 
     def __call__(self, x: Any) -> Any:
         return self.function(x)
 
     @property
     def function(self) -> Callable[[Any], Any]:
-        function = ACTIVATIONS[self.name][0]
+        """What is called with an array."""
+        function = self.own or ACTIVATIONS[self.name][0]
         return partial(function, **dict(self.settings)) if self.settings else function
 
     def __str__(self) -> str:
@@ -104,44 +137,49 @@ class Activation:
         return f"{self.name}({listed})" if listed else self.name
 
 
-# Name -> (function, settings it takes, initialiser that fits). Initialisers: Glorot and Bengio
-# 2010 for functions that are linear around 0; He et al. 2015 for those that drop half of the
-# signal; LeCun et al. 1998 as the SELU paper asks.
-ACTIVATIONS: dict[str, tuple[Callable[..., Any], tuple[str, ...], str]] = {
-    "identity": (identity, (), "glorot_uniform"),
-    "logistic": (logistic, (), "glorot_uniform"),
-    "tanh": (tanh, (), "glorot_uniform"),
-    "relu": (relu, (), "he_normal"),
-    "leaky_relu": (leaky_relu, ("slope",), "he_normal"),
-    "elu": (elu, ("alpha",), "he_normal"),
-    "selu": (selu, (), "lecun_normal"),
-    "gelu": (gelu, (), "he_normal"),
-    "gelu_tanh": (gelu_tanh, (), "he_normal"),
-    "silu": (silu, (), "he_normal"),
-    "mish": (mish, (), "he_normal"),
-    "softplus": (softplus, (), "he_normal"),
+# Name -> (function, initialiser that fits). Initialisers: Glorot and Bengio 2010 for functions
+# that are linear around 0; He et al. 2015 for those that drop half of the signal; LeCun et al.
+# 1998 as the SELU paper asks.
+ACTIVATIONS: dict[str, tuple[Callable[..., Any], str]] = {
+    "identity": (identity, "glorot_uniform"),
+    "logistic": (logistic, "glorot_uniform"),
+    "tanh": (tanh, "glorot_uniform"),
+    "relu": (relu, "he_normal"),
+    "leaky_relu": (leaky_relu, "he_normal"),
+    "elu": (elu, "he_normal"),
+    "selu": (selu, "lecun_normal"),
+    "gelu": (gelu, "he_normal"),
+    "gelu_tanh": (gelu_tanh, "he_normal"),
+    "silu": (silu, "he_normal"),
+    "mish": (mish, "he_normal"),
+    "softplus": (softplus, "he_normal"),
 }
 
-ALIASES = {"linear": "identity", "sigmoid": "logistic", "swish": "silu"}
+_NAMED = Named(
+    "activation",
+    {name: function for name, (function, _) in ACTIVATIONS.items()},
+    'nn.activation("leaky_relu", slope=0.2)',
+    callable,
+    {"linear": "identity", "sigmoid": "logistic", "swish": "silu"},
+    skip=1,
+)
 
 
-def activation(name: str | Activation, **settings: float) -> Activation:
+def activation(name: str | Activation | Callable[[Any], Any], **settings: float) -> Activation:
     """The activation of this name, for example ``activation("leaky_relu", slope=0.2)``.
+
+    An activation stays as it is; a function of an array, ours or your own, becomes one.
 
     Raises:
         UsageError: no such name, or a setting that it does not have.
     """
-    if isinstance(name, Activation):
-        return name
-    known = ALIASES.get(name, name)
-    if known not in ACTIVATIONS:
-        raise UsageError(
-            f"unknown activation {name!r}; known are {', '.join(ACTIVATIONS)} "
-            f"(and {', '.join(f'{alias} for {meant}' for alias, meant in ALIASES.items())})"
-        )
-    _, allowed, init = ACTIVATIONS[known]
-    for setting in settings:
-        if setting not in allowed:
-            takes = " and ".join(allowed) or "no settings"
-            raise UsageError(f"activation {known} has no setting {setting!r}; it takes {takes}")
-    return Activation(known, tuple((k, float(v)) for k, v in settings.items()), init)
+    known = next((n for n, (f, _) in ACTIVATIONS.items() if f is name), name)
+    found = _NAMED.value(known, settings, _made)
+    if isinstance(found, Activation):
+        return found
+    return Activation(getattr(found, "__name__", "function"), own=found)
+
+
+def _made(name: str, settings: Mapping[str, Any]) -> Activation:
+    checked = tuple((k, number(k, v)) for k, v in settings.items())
+    return Activation(name, checked, ACTIVATIONS[name][1])

@@ -20,13 +20,14 @@ The normal ones are not truncated. A uniform distribution on (-a, a) has varianc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import ShapeError, UsageError
+from chainrule.core.settings import Named, number, whole
+from chainrule.errors import ShapeError
 
 Shape = tuple[int, ...]
 
@@ -36,25 +37,24 @@ def generator(seed: int, *place: int) -> np.random.Generator:
 
     Each place has a stream of its own, so that another layer changes no earlier one.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise UsageError(f"a seed is an integer of at least 0, not {seed!r}")
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence([int(seed), *place])))
+    seed = whole("seed", seed, 0)
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *place])))
 
 
 def _zeros(rng: np.random.Generator, shape: Shape) -> np.ndarray:
     return np.zeros(shape)
 
 
-def _constant(rng: np.random.Generator, shape: Shape, value: float) -> np.ndarray:
+def _constant(rng: np.random.Generator, shape: Shape, value: float = 0.0) -> np.ndarray:
     return np.full(shape, value)
 
 
-def _normal(rng: np.random.Generator, shape: Shape, std: float) -> np.ndarray:
+def _normal(rng: np.random.Generator, shape: Shape, std: float = 0.01) -> np.ndarray:
     return rng.normal(0.0, std, shape)
 
 
 def _scaled(fan: str, scale: float, uniform: bool) -> Callable[..., np.ndarray]:
-    def draw(rng: np.random.Generator, shape: Shape, gain: float) -> np.ndarray:
+    def draw(rng: np.random.Generator, shape: Shape, gain: float = 1.0) -> np.ndarray:
         inputs, outputs = _fans(shape)
         size = inputs if fan == "in" else (inputs + outputs) / 2
         std = gain * math.sqrt(scale / max(size, 1))
@@ -66,7 +66,7 @@ def _scaled(fan: str, scale: float, uniform: bool) -> Callable[..., np.ndarray]:
     return draw
 
 
-def _orthogonal(rng: np.random.Generator, shape: Shape, gain: float) -> np.ndarray:
+def _orthogonal(rng: np.random.Generator, shape: Shape, gain: float = 1.0) -> np.ndarray:
     inputs, outputs = _fans(shape)
     tall = rng.normal(size=(max(inputs, outputs), min(inputs, outputs)))
     q, r = np.linalg.qr(tall)
@@ -84,19 +84,19 @@ def _fans(shape: Shape) -> tuple[int, int]:
     return shape[0], shape[1]
 
 
-# Name -> (how to draw in float64, the settings with their defaults).
-INITIALIZERS: dict[str, tuple[Callable[..., np.ndarray], dict[str, float]]] = {
-    "zeros": (_zeros, {}),
-    "constant": (_constant, {"value": 0.0}),
-    "normal": (_normal, {"std": 0.01}),
-    "glorot_uniform": (_scaled("average", 1.0, uniform=True), {"gain": 1.0}),
-    "glorot_normal": (_scaled("average", 1.0, uniform=False), {"gain": 1.0}),
-    "he_uniform": (_scaled("in", 2.0, uniform=True), {"gain": 1.0}),
-    "he_normal": (_scaled("in", 2.0, uniform=False), {"gain": 1.0}),
-    "lecun_uniform": (_scaled("in", 1.0, uniform=True), {"gain": 1.0}),
-    "lecun_normal": (_scaled("in", 1.0, uniform=False), {"gain": 1.0}),
-    "orthogonal": (_orthogonal, {"gain": 1.0}),
+INITIALIZERS: dict[str, Callable[..., np.ndarray]] = {
+    "zeros": _zeros,
+    "constant": _constant,
+    "normal": _normal,
+    "glorot_uniform": _scaled("average", 1.0, uniform=True),
+    "glorot_normal": _scaled("average", 1.0, uniform=False),
+    "he_uniform": _scaled("in", 2.0, uniform=True),
+    "he_normal": _scaled("in", 2.0, uniform=False),
+    "lecun_uniform": _scaled("in", 1.0, uniform=True),
+    "lecun_normal": _scaled("in", 1.0, uniform=False),
+    "orthogonal": _orthogonal,
 }
+"""Name -> how to draw in float64, from a generator, a shape and settings."""
 
 
 @dataclass(frozen=True)
@@ -107,28 +107,33 @@ class Initializer:
     settings: tuple[tuple[str, float], ...] = ()
 
     def __call__(self, rng: np.random.Generator, shape: Shape, dtype: Any) -> np.ndarray:
-        draw, defaults = INITIALIZERS[self.name]
         # Drawn in float64 and rounded, so that both dtypes start from the same network.
-        return draw(rng, shape, **{**defaults, **dict(self.settings)}).astype(dtype)
+        return INITIALIZERS[self.name](rng, shape, **dict(self.settings)).astype(dtype)
 
     def __str__(self) -> str:
         listed = ", ".join(f"{name}={value:g}" for name, value in self.settings)
         return f"{self.name}({listed})" if listed else self.name
 
 
+_NAMED = Named(
+    "initialiser",
+    INITIALIZERS,
+    'nn.initializer("normal", std=0.1)',
+    lambda given: isinstance(given, Initializer),
+    skip=2,
+)
+
+
 def initializer(name: str | Initializer, **settings: float) -> Initializer:
     """The initialiser of this name, for example ``initializer("normal", std=0.1)``.
+
+    An initialiser stays as it is.
 
     Raises:
         UsageError: no such name, or a setting that it does not have.
     """
-    if isinstance(name, Initializer):
-        return name
-    if name not in INITIALIZERS:
-        raise UsageError(f"unknown initialiser {name!r}; known are {', '.join(INITIALIZERS)}")
-    allowed = INITIALIZERS[name][1]
-    for setting in settings:
-        if setting not in allowed:
-            takes = " and ".join(allowed) or "no settings"
-            raise UsageError(f"initialiser {name} has no setting {setting!r}; it takes {takes}")
-    return Initializer(name, tuple((k, float(v)) for k, v in settings.items()))
+    return _NAMED.value(name, settings, _made)
+
+
+def _made(name: str, settings: Mapping[str, Any]) -> Initializer:
+    return Initializer(name, tuple((k, number(k, v)) for k, v in settings.items()))

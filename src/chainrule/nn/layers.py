@@ -2,7 +2,7 @@
 
 ``init(seed, dtype) -> (params, state)``; ``layer(params, state, x, key=None, train=False) ->
 (y, state)``. ``state`` is what training updates without a gradient: the running figures of
-batch normalisation. Arrays have one example per row.
+batch normalisation; ``init_state(dtype)`` gives a fresh one. Arrays have one example per row.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.settings import number, whole
 from chainrule.core.tree import register
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.initializers import Initializer, generator, initializer
@@ -26,7 +27,11 @@ Tree = Any
 class Dense:
     """``x @ weights + bias``; weights have shape (inputs, outputs), the slides' convention (L0.3).
 
-    The bias starts at ``bias_init``, zeros unless said otherwise.
+    The bias starts as ``bias_initializer`` says, at zero by default.
+
+    Raises:
+        UsageError: sizes that are no whole numbers from 1 up, or an unknown initialiser; when
+            called, ShapeError for inputs that do not have (n, inputs) numbers.
     """
 
     inputs: int
@@ -37,11 +42,14 @@ class Dense:
     name: str = "linear"
 
     def __post_init__(self) -> None:
-        for size in (self.inputs, self.outputs):
-            if not isinstance(size, (int, np.integer)) or size < 1:
-                raise UsageError(f"a layer's sizes are integers of at least 1, not {size!r}")
+        for name in ("inputs", "outputs"):
+            whole(name, getattr(self, name))
         initializer(self.initializer)
         initializer(self.bias_initializer)
+
+    def init_state(self, dtype: Any = np.float64) -> Tree:
+        """None is kept."""
+        return {}
 
     def init(self, seed: int, dtype: Any = np.float64, *, place: int = 0) -> tuple[Tree, Tree]:
         """Fresh parameters ``{"weights": (inputs, outputs), "bias": (outputs,)}``."""
@@ -74,15 +82,23 @@ class Dropout:
 
     Acts only with ``train=True``, and then needs a key: the same key gives the same mask
     (Srivastava et al. 2014; the scaling by 1 / (1 - rate) leaves prediction without any).
+
+    Raises:
+        UsageError: a rate outside [0, 1); when called to train, no key.
     """
 
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise UsageError(f"a dropout rate lies in [0, 1), not {self.rate}")
+        number("dropout rate", self.rate, at_least=0, below=1)
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether a training step draws random numbers."""
+        return self.rate > 0
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
+        """No parameters and no state."""
         return {}, {}
 
     def __call__(
@@ -109,17 +125,28 @@ class BatchNorm:
     ``running = (1 - momentum) running + momentum batch``. A batch of a single row has no
     variance: it is normalised by the running figures, and leaves them as they are.
     (Ioffe and Szegedy 2015.)
+
+    Raises:
+        UsageError: a size, momentum or epsilon out of its range.
     """
 
     size: int
     momentum: float = 0.1
     epsilon: float = 1e-5
 
+    def __post_init__(self) -> None:
+        whole("size", self.size)
+        number("momentum", self.momentum, at_least=0)
+        number("epsilon", self.epsilon, at_least=0)
+
+    def init_state(self, dtype: Any = np.float64) -> Tree:
+        """The running figures of a fresh layer."""
+        return {"mean": np.zeros(self.size, dtype), "variance": np.ones(self.size, dtype)}
+
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
         """``{"scale": ones, "shift": zeros}`` and the running figures' state."""
         params = {"scale": np.ones(self.size, dtype), "shift": np.zeros(self.size, dtype)}
-        state = {"mean": np.zeros(self.size, dtype), "variance": np.ones(self.size, dtype)}
-        return params, state
+        return params, self.init_state(dtype)
 
     def __call__(
         self, params: Tree, state: Tree, x: Any, *, key: Any = None, train: bool = False
@@ -148,10 +175,17 @@ class LayerNorm:
     """Each example to mean 0 and (biased) variance 1 over its units, then scale and shift.
 
     (Ba, Kiros, Hinton 2016.) The same while training and predicting.
+
+    Raises:
+        UsageError: a size or epsilon out of its range.
     """
 
     size: int
     epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        whole("size", self.size)
+        number("epsilon", self.epsilon, at_least=0)
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
         """``{"scale": ones, "shift": zeros}`` and no state."""

@@ -29,14 +29,19 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from chainrule.errors import ShapeError, UsageError
+from chainrule.core.settings import Named, number
+from chainrule.errors import ShapeError
 from chainrule.nn.targets import any_numbers, classes_or_probabilities, numbers
 from chainrule.ops.special import logistic
 from chainrule.ops.stable import log_softmax, relu, softmax, softplus
 
 
 class Loss(Protocol):
-    """What ``fit`` asks of a loss. ``__call__`` and ``predict`` are recorded."""
+    """What ``fit`` asks of a loss. ``__call__`` and ``predict`` are recorded.
+
+    One whose outputs mean classes also has ``classes(outputs)``: the class of each row, from an
+    array of linear outputs.
+    """
 
     @property
     def name(self) -> str: ...
@@ -89,6 +94,10 @@ class BinaryCrossEntropy:
     def predict(self, outputs: Any) -> Any:
         return logistic(outputs)
 
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
+        """The more probable class: 1 where the linear output is positive; shape (n,) for one."""
+        return _positive(outputs)
+
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
         return numbers(targets, outputs, dtype, low=0.0, high=1.0, what="a probability or 0 or 1")
 
@@ -112,6 +121,10 @@ class CategoricalCrossEntropy:
 
     def predict(self, outputs: Any) -> Any:
         return softmax(outputs, axis=-1)
+
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
+        """The most probable class of each row, shape (n,); the first of equals."""
+        return np.argmax(outputs, axis=-1)
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
         return classes_or_probabilities(targets, outputs, dtype)
@@ -141,8 +154,7 @@ class Huber:
     name: ClassVar[str] = "huber"
 
     def __post_init__(self) -> None:
-        if not 0 < self.delta < np.inf:
-            raise UsageError(f"Huber's delta must be positive and finite, not {self.delta}")
+        number("delta", self.delta, above=0)
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         error = outputs - _like(outputs, targets)
@@ -170,8 +182,7 @@ class Quantile:
     name: ClassVar[str] = "quantile"
 
     def __post_init__(self) -> None:
-        if not 0 < self.q < 1:
-            raise UsageError(f"a quantile lies between 0 and 1, not {self.q}")
+        number("q", self.q, above=0, below=1)
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         short = _like(outputs, targets) - outputs
@@ -230,6 +241,10 @@ class Hinge:
     def predict(self, outputs: Any) -> Any:
         return outputs
 
+    def classes(self, outputs: np.ndarray) -> np.ndarray:
+        """The class with the largest score, shape (n,); the first of equals."""
+        return _positive(outputs) if outputs.shape[-1] == 1 else np.argmax(outputs, axis=-1)
+
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
         if outputs == 1:
             return numbers(targets, 1, dtype, allowed=(0.0, 1.0), what="0 or 1")
@@ -279,6 +294,10 @@ LOSSES: dict[str, type] = {
     )
 }
 
+_NAMED = Named(
+    "loss", LOSSES, "nn.SquaredError()", lambda given: hasattr(given, "prepare") or callable(given)
+)
+
 
 def loss(name: str | Loss | Callable[[Any, Any], Any], **settings: float) -> Loss:
     """The loss of this name, for example ``loss("huber", delta=0.5)``.
@@ -288,18 +307,8 @@ def loss(name: str | Loss | Callable[[Any, Any], Any], **settings: float) -> Los
     Raises:
         UsageError: no such name, or a setting that it does not have.
     """
-    if not isinstance(name, str):
-        return name if hasattr(name, "prepare") else FunctionLoss(name)  # type: ignore
-    if name not in LOSSES:
-        raise UsageError(f"unknown loss {name!r}; known are {', '.join(LOSSES)}")
-    cls = LOSSES[name]
-    known = tuple(cls.__dataclass_fields__)
-    takes = [field for field in known if field != "name"]
-    for setting in settings:
-        if setting not in takes:
-            listed = " and ".join(takes) or "no settings"
-            raise UsageError(f"loss {name} has no setting {setting!r}; it takes {listed}")
-    return cls(**settings)
+    found = _NAMED.value(name, settings)
+    return found if hasattr(found, "prepare") else FunctionLoss(found)
 
 
 def _like(outputs: Any, targets: Any) -> Any:
@@ -327,6 +336,11 @@ def _total(losses: Any) -> Any:
     if losses.shape[-1] == 1:
         return np.reshape(losses, losses.shape[:-1])
     return np.sum(losses, axis=-1)
+
+
+def _positive(outputs: np.ndarray) -> np.ndarray:
+    positive = (outputs > 0).astype(np.intp)
+    return positive[:, 0] if positive.shape[1:] == (1,) else positive
 
 
 def _is_class(outputs: Any, targets: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.settings import whole
 from chainrule.core.tree import register
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.activations import Activation, activation
@@ -60,11 +61,9 @@ class MLP:
             raise UsageError(
                 f"sizes are at least two numbers, (inputs, ..., outputs), not {self.sizes!r}"
             )
-        if any(not isinstance(n, (int, np.integer)) or n < 1 for n in sizes):
-            raise UsageError(f"sizes are integers of at least 1, not {self.sizes!r}")
         if self.batch_norm and self.layer_norm:
             raise UsageError("choose batch_norm or layer_norm, not both")
-        object.__setattr__(self, "sizes", tuple(int(n) for n in sizes))
+        object.__setattr__(self, "sizes", tuple(whole("each of sizes", n) for n in sizes))
         for name in ("activation", "dropout", "initializer"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -102,19 +101,23 @@ class MLP:
             )
         return tuple(blocks)
 
+    def init_state(self, dtype: Any = np.float64) -> Tree:
+        """The state of a fresh network."""
+        return {"layers": tuple(block.init_state(dtype) for block in self.blocks)}
+
     def init(self, seed: int, dtype: Any = np.float64) -> tuple[Tree, Tree]:
         """Fresh ``(params, state)``: the same for the same seed, in either dtype up to rounding.
 
         Each layer draws from a stream of its own.
+
+        Raises:
+            UsageError: a seed that is no whole number from 0 up, another dtype than a float's.
         """
         dtype = np.dtype(dtype)
         if dtype not in (np.float32, np.float64):
             raise UsageError(f"networks compute in float32 or float64, not {dtype}")
-        pairs = [block.init(seed, dtype, place=i) for i, block in enumerate(self.blocks)]
-        return (
-            {"layers": tuple(params for params, _ in pairs)},
-            {"layers": tuple(state for _, state in pairs)},
-        )
+        params = [block.init(seed, dtype, place=i) for i, block in enumerate(self.blocks)]
+        return {"layers": tuple(params)}, self.init_state(dtype)
 
     def __call__(
         self, params: Tree, state: Tree, x: Any, *, key: Any = None, train: bool = False
@@ -176,13 +179,18 @@ class Block:
     activation: Activation | None
     dropout: Dropout
 
-    def init(self, seed: int, dtype: Any, *, place: int) -> tuple[Tree, Tree]:
-        params, state = self.linear.init(seed, dtype, place=place)
+    def init_state(self, dtype: Any) -> Tree:
+        """The running figures of batch normalisation, if there is one."""
+        return {} if self.batch_norm is None else {"batch_norm": self.batch_norm.init_state(dtype)}
+
+    def init(self, seed: int, dtype: Any, *, place: int) -> Tree:
+        """Fresh parameters."""
+        params, _ = self.linear.init(seed, dtype, place=place)
         if self.batch_norm is not None:
-            params["batch_norm"], state["batch_norm"] = self.batch_norm.init(seed, dtype)
+            params["batch_norm"], _ = self.batch_norm.init(seed, dtype)
         if self.layer_norm is not None:
             params["layer_norm"], _ = self.layer_norm.init(seed, dtype)
-        return params, state
+        return params
 
     def __call__(
         self, params: Tree, state: Tree, x: Any, *, key: Any, train: bool
@@ -247,14 +255,16 @@ def summary(model: MLP) -> str:
 
 def _per_layer(name: str, value: Any, count: int) -> tuple[Any, ...]:
     if not isinstance(value, (tuple, list)):
-        if name == "dropout":
-            Dropout(float(value))
-        elif name == "activation":
-            activation(value)
-        elif value != "auto":
-            initializer(value)
+        _CHECKS[name](value)  # although there may be no layer that uses it
         return (value,) * count
     if len(value) != count:
         kind = "layer" if name == "initializer" else "hidden layer"
         raise UsageError(f"{name} has {len(value)} entries; the network has {count} {kind}s")
     return tuple(value)
+
+
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "dropout": Dropout,
+    "activation": activation,
+    "initializer": lambda value: value if value == "auto" else initializer(value),
+}

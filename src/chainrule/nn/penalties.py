@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.settings import number
 from chainrule.core.tree import flatten_with_paths
 from chainrule.errors import UsageError
 
@@ -36,8 +37,7 @@ class Penalty:
     def __post_init__(self) -> None:
         for name, strength in (("l1", self.l1), ("l2", self.l2)):
             for value in _table(strength).values():
-                if not 0 <= value < np.inf:
-                    raise UsageError(f"{name} must be finite and at least 0, not {value}")
+                number(name, value, at_least=0)
 
     def __bool__(self) -> bool:
         return any(v > 0 for s in (self.l1, self.l2) for v in _table(s).values())
@@ -57,7 +57,7 @@ class Penalty:
 
 
 def _table(strength: Strength) -> Mapping[str, float]:
-    return strength if isinstance(strength, Mapping) else {"*weights": float(strength)}
+    return strength if isinstance(strength, Mapping) else {"*weights": strength}
 
 
 def _strengths(name: str, strength: Strength, paths: list[str]) -> list[float]:

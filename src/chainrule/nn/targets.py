@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.types import plain_array
 from chainrule.errors import DataError
 
 
@@ -25,7 +26,7 @@ def numbers(
         DataError: they have another shape, are not numbers, or one of them is not finite,
             outside [low, high] or not among ``allowed``; the message names its row.
     """
-    array = np.asarray(targets)
+    array = plain_array(targets, "targets")
     if array.dtype.kind not in "fiub":
         raise DataError(f"targets must be numbers, not {array.dtype}")
     if array.ndim == 1 and outputs == 1:
@@ -53,7 +54,7 @@ def classes_or_probabilities(
         DataError: a class outside 0 .. outputs-1, or a row that is no distribution; the
             message names the row.
     """
-    array = np.asarray(targets)
+    array = plain_array(targets, "targets")
     if array.dtype.kind not in "fiub":
         raise DataError(f"targets must be integer classes or probabilities, not {array.dtype}")
     if array.ndim == 2 and array.shape[1] == outputs and outputs > 1:
@@ -77,7 +78,7 @@ def classes_or_probabilities(
 
 def any_numbers(targets: Any, dtype: Any) -> np.ndarray:
     """Finite numbers of any shape; floats become ``dtype``, integers stay integers."""
-    array = np.asarray(targets)
+    array = plain_array(targets, "targets")
     if array.dtype.kind not in "fiub" or not array.ndim:
         raise DataError(f"targets must be an array of numbers, not {array.dtype} {array.shape}")
     if array.dtype.kind == "f":

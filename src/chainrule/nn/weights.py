@@ -20,12 +20,20 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.settings import Named
+from chainrule.core.types import plain_array
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.mlp import MLP, check_weights
 
 Tree = Any
 CONVENTIONS = ("inputs_outputs", "outputs_inputs", "torch", "bias_row")
-_ALIASES = {"keras": "inputs_outputs", "slides": "inputs_outputs", "textbook": "outputs_inputs"}
+_NAMED = Named(
+    "convention",
+    dict.fromkeys(CONVENTIONS, lambda: None),
+    '"torch"',
+    lambda given: False,
+    {"keras": "inputs_outputs", "slides": "inputs_outputs", "textbook": "outputs_inputs"},
+)
 
 
 def export_weights(
@@ -46,7 +54,7 @@ def export_weights(
     Raises:
         UsageError: an unknown convention; batch normalisation under ``torch`` without state.
     """
-    convention = _known(convention)
+    convention = _NAMED.value(convention, {}, lambda name, settings: name)
     layers = params["layers"]
     prefixes = _prefixes(layers, convention, names)
     out: dict[str, np.ndarray] = {}
@@ -86,8 +94,9 @@ def import_weights(
         ShapeError: an array does not have its shape; the message names the layer, what is
             expected and found, and says when the transpose would fit.
         UsageError: an unknown convention, too few or too many arrays.
+        DtypeError: a masked array or an ``np.matrix``.
     """
-    convention = _known(convention)
+    convention = _NAMED.value(convention, {}, lambda name, settings: name)
     params, state = model.init(0, np.float64)
     wanted = _wanted(params, convention)
     arrays = _arrays(weights, wanted)
@@ -97,15 +106,6 @@ def import_weights(
     for i, layer in enumerate(params["layers"]):
         _layer_in(i, layer, state["layers"][i], given, convention, dtype)
     return params, state
-
-
-def _known(convention: str) -> str:
-    known = _ALIASES.get(convention, convention)
-    if known not in CONVENTIONS:
-        raise UsageError(
-            f"unknown convention {convention!r}; known are {', '.join((*CONVENTIONS, *_ALIASES))}"
-        )
-    return known
 
 
 def _prefixes(layers: Any, convention: str, names: Sequence[str] | None) -> list[str]:
@@ -175,7 +175,7 @@ def _arrays(weights: Any, wanted: list[tuple[int, str]]) -> list[tuple[str, np.n
             f"{len(named)} arrays for a network that has {len(wanted)}: {needs}; "
             f"given were {', '.join(name for name, _ in named)}"
         )
-    return [(name, np.asarray(value)) for name, value in named]
+    return [(name, plain_array(value, name)) for name, value in named]
 
 
 def _layer_in(

@@ -1,11 +1,24 @@
 """Training: ``fit``, its data, events and result; metrics and splits."""
 
+from chainrule.train import metrics
 from chainrule.train.data import ArrayData, Batch, Data
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import fit
+from chainrule.train.metrics import (
+    accuracy,
+    balanced_accuracy,
+    f1,
+    log_loss,
+    mae,
+    mse,
+    r2,
+    rmse,
+    roc_auc,
+)
+from chainrule.train.monitor import EarlyStopping
 from chainrule.train.result import DivergedError, EpochEnd, FitResult
-from chainrule.train.steps import Step, Sums
-from chainrule.train.watch import EarlyStopping
+from chainrule.train.splits import split
+from chainrule.train.steps import Step
 
 __all__ = [
     "ArrayData",
@@ -17,6 +30,16 @@ __all__ = [
     "FitResult",
     "Predictor",
     "Step",
-    "Sums",
+    "accuracy",
+    "balanced_accuracy",
+    "f1",
     "fit",
+    "log_loss",
+    "mae",
+    "metrics",
+    "mse",
+    "r2",
+    "rmse",
+    "roc_auc",
+    "split",
 ]

@@ -2,7 +2,7 @@
 
 A chunk is short enough for Ctrl-C and progress to be felt. What comes out is what single steps
 give: the same order of rows, the same masks, and after a loss that is not finite the same
-networks are kept.
+networks are training.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chainrule.core.types import ArrayType
 from chainrule.ops.random import key_of
 from chainrule.run import Runner
 from chainrule.train.data import MASKS, ArrayData, Batch
-from chainrule.train.watch import Kept, NonFiniteLossError
+from chainrule.train.monitor import NonFiniteLossError, TrainingState
 
 Leaves = list[np.ndarray]
 SECONDS = 0.05
@@ -38,12 +38,12 @@ class Chunks:
         self,
         step: Callable[..., Any],
         data: Any,
-        kept: Kept,
+        training: TrainingState,
         seed: int,
         keyed: bool,
         runner: Runner,
     ) -> None:
-        self.step, self.data, self.kept = step, data, kept
+        self.step, self.data, self.training = step, data, training
         self.seed, self.keyed, self.runner = seed, keyed, runner
         self.length = 8  # steps in a chunk, adapted as their time becomes known
         self.run: Any = None
@@ -97,32 +97,32 @@ class Chunks:
             return self.step(carry, batch, key, count)
 
         given = (data.x, data.targets, data.weights)
-        return self.runner.repeat(step, self.kept.carry, (rows, key, count), given, flush=True)
+        return self.runner.repeat(step, self.training.carry, (rows, key, count), given, flush=True)
 
     def _chunk(self, epoch: int, order: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Steps ``start`` to ``stop`` of the epoch; returns their losses."""
-        kept, origin = self.kept, self.kept.now
-        before = kept.steps - start  # updates before this epoch
+        training, origin = self.training, self.training.now
+        before = training.steps - start  # updates before this epoch
 
         def steps(first: int, end: int, leaves: Leaves) -> tuple[np.ndarray, Leaves]:
             return self._steps(epoch, order[first:end], first, before + first, leaves)
 
         losses, leaves = steps(start, stop - 1, origin)
         if np.isfinite(losses[:1]).all():
-            kept.safe = origin  # its loss was finite: what was safe before need not stay in memory
+            training.safe = origin  # its loss was finite: what was safe before may go
         last, after = steps(stop - 1, stop, leaves)
         losses = np.concatenate([losses, last])
         bad = np.flatnonzero(~np.isfinite(losses))
         if not bad.size:
-            kept.now, kept.steps = leaves, kept.steps + (stop - start - 1)
-            kept.move(after)
+            training.now, training.steps = leaves, training.steps + (stop - start - 1)
+            training.move(after)
             return losses
         good = int(bad[0])  # so many updates were done before the loss was seen
         if good:
             leaves = steps(start, start + good - 1, origin)[1]
             after = steps(start + good - 1, start + good, leaves)[1]
-            kept.now, kept.steps = leaves, kept.steps + good - 1
-            kept.move(after)
+            training.now, training.steps = leaves, training.steps + good - 1
+            training.move(after)
         raise NonFiniteLossError("the loss", float(losses[good]), epoch, start + good + 1)
 
     def _steps(

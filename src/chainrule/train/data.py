@@ -8,6 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from chainrule.core.settings import whole
+from chainrule.core.types import plain_array
 from chainrule.errors import DataError, UsageError
 from chainrule.ops.random import key_of
 
@@ -16,7 +18,7 @@ ORDER, MASKS = 1, 2
 
 
 class Batch(NamedTuple):
-    """Rows for one step. ``weights`` is None where all rows weigh 1."""
+    """Rows for one step: x (n, columns), targets as the loss takes them, weights (n,) or None."""
 
     x: np.ndarray
     targets: np.ndarray
@@ -95,11 +97,9 @@ def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> in
         return rows
     if batch_size is None:
         batch_size = default
-    if isinstance(batch_size, (bool, str)) or not isinstance(batch_size, (int, np.integer)):
+    if isinstance(batch_size, str):
         raise UsageError(f'batch_size is an integer or "full", not {batch_size!r}')
-    if batch_size < 1:
-        raise UsageError(f"batch_size must be at least 1, not {batch_size}")
-    return min(int(batch_size), rows)
+    return min(whole("batch_size", batch_size), rows)
 
 
 def check_inputs(x: Any, dtype: Any, name: str = "x") -> np.ndarray:
@@ -109,7 +109,7 @@ def check_inputs(x: Any, dtype: Any, name: str = "x") -> np.ndarray:
         DataError: not a table of numbers, no rows, or a number that is not finite in ``dtype``;
             the message names row and column.
     """
-    array = np.asarray(x)
+    array = plain_array(x, name)
     if array.dtype.kind not in "fiub":
         raise DataError(f"{name} must be numbers, not {array.dtype}")
     if array.ndim != 2:
@@ -138,7 +138,7 @@ def check_weights(weights: Any, rows: int, dtype: Any, name: str) -> np.ndarray 
     """Sample weights (n,) of ``dtype``: finite, not negative, not all zero; None stays None."""
     if weights is None:
         return None
-    array = np.asarray(weights)
+    array = plain_array(weights, name)
     if array.dtype.kind not in "fiub" or array.shape != (rows,):
         raise DataError(
             f"{name} must be {rows} numbers, one per row, not {array.dtype} {array.shape}"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.recording import quiet
 from chainrule.core.tree import flatten, flatten_with_paths
 from chainrule.errors import UsageError
 from chainrule.ops.random import key_of
@@ -15,31 +16,30 @@ from chainrule.optim import Lbfgs, Optimizer
 from chainrule.run import Runner
 from chainrule.train.chunks import Chunks
 from chainrule.train.data import MASKS, Batch, Data
-from chainrule.train.evaluation import quiet
+from chainrule.train.monitor import EpochMonitor, NonFiniteLossError, TrainingState, bytes_of
 from chainrule.train.steps import Step
-from chainrule.train.watch import Kept, NonFiniteLossError, Watch, bytes_of
 
 
 def descend(
     step: Step,
     optimizer: Optimizer,
     data: Data,
-    kept: Kept,
-    watch: Watch,
+    training: TrainingState,
+    monitor: EpochMonitor,
     seed: int,
     runner: Runner,
 ) -> str:
-    """Update after every minibatch; returns why it ended. Says in ``watch.memory`` what it takes.
+    """Update after every minibatch; returns why it ended. Says in ``monitor.memory`` what it takes.
 
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
     """
-    steps = _Steps(step, optimizer, data, kept, seed, runner)
-    for epoch in range(1, watch.epochs + 1):
+    steps = _Steps(step, optimizer, data, training, seed, runner)
+    for epoch in range(1, monitor.epochs + 1):
         running = steps.epoch(epoch)
-        watch.memory |= steps.memory()
-        rate = float(optimizer.learning_rate(kept.steps - 1))
-        stop = watch.after_epoch(epoch, kept, running, rate)
+        monitor.memory |= steps.memory()
+        rate = float(optimizer.learning_rate(training.steps - 1))
+        stop = monitor.after_epoch(epoch, training, running, rate)
         if stop is not None:
             return stop
     return "epochs"
@@ -56,18 +56,18 @@ class _Steps:
         step: Step,
         optimizer: Optimizer,
         data: Data,
-        kept: Kept,
+        training: TrainingState,
         seed: int,
         runner: Runner,
     ) -> None:
         self.function = step.whole(optimizer)
         self.data = data
-        self.kept = kept
+        self.training = training
         self.seed = seed
         self.runner = runner
         self.keyed = getattr(step.model, "needs_key", True)
         self.made: dict[Any, Callable[[list[Any]], list[np.ndarray]]] = {}
-        self.chunks = Chunks(self.function, data, kept, seed, self.keyed, runner)
+        self.chunks = Chunks(self.function, data, training, seed, self.keyed, runner)
 
     def epoch(self, epoch: int) -> float:
         """All steps of an epoch; returns the mean loss, each minibatch's before its update."""
@@ -82,7 +82,7 @@ class _Steps:
             value = float(loss)
             if not math.isfinite(value):
                 raise NonFiniteLossError("the loss", value, epoch, i + 1)
-            self.kept.move(leaves)
+            self.training.move(leaves)
             weight = len(batch.x) if batch.weights is None else float(batch.weights.sum())
             total, weights = total + weight * value, weights + weight
             return leaves
@@ -91,12 +91,12 @@ class _Steps:
             for value, weight in self.chunks.epoch(epoch):
                 total, weights, begun = total + weight * value, weights + weight, begun + 1
             rest = range(begun, self.data.steps)
-            self.runner.loop(advance, self.kept.now, rest)
+            self.runner.loop(advance, self.training.now, rest)
         return total / weights if weights else 0.0
 
     def memory(self) -> dict[str, int]:
         """Bytes that training takes beside the data."""
-        params, state, slots = map(bytes_of, self.kept.carry)
+        params, state, slots = map(bytes_of, self.training.carry)
         return {
             "parameters": params + state,
             "optimizer": slots,
@@ -108,21 +108,21 @@ class _Steps:
 
     def _run(self, leaves: list[np.ndarray], batch: Batch, key: Any) -> list[np.ndarray]:
         """``[mean loss, *leaves of the carry]`` after one step."""
-        count = np.asarray(self.kept.steps)
+        count = np.asarray(self.training.steps)
         given = [array for array in (*batch, key) if array is not None]
         signature = tuple([(array.shape, array.dtype) for array in given])
         run = self.made.get(signature)
         if run is None:
-            arguments = (self.kept.carry, batch, key, count)
+            arguments = (self.training.carry, batch, key, count)
             compiled = self.runner.compile(self.function, *arguments)
-            _check_types(self.kept, compiled(*arguments)[1])
+            _check_types(self.training, compiled(*arguments)[1])
             run = self.made[signature] = compiled.flat
         return run([*leaves, *given, count])
 
 
-def _check_types(kept: Kept, carry: Any) -> None:
+def _check_types(training: TrainingState, carry: Any) -> None:
     """A step must return what it got, or the next one does not fit."""
-    for (path, new), old in zip(flatten_with_paths(carry)[0], kept.now, strict=True):
+    for (path, new), old in zip(flatten_with_paths(carry)[0], training.now, strict=True):
         if new.shape != old.shape or new.dtype != old.dtype:
             _, _, name = path.partition("/")
             raise UsageError(
@@ -132,7 +132,12 @@ def _check_types(kept: Kept, carry: Any) -> None:
 
 
 def search(
-    step: Step, optimizer: Lbfgs, data: Data, kept: Kept, watch: Watch, runner: Runner
+    step: Step,
+    optimizer: Lbfgs,
+    data: Data,
+    training: TrainingState,
+    monitor: EpochMonitor,
+    runner: Runner,
 ) -> str:
     """L-BFGS over the flat vector of all parameters; an epoch is an iteration.
 
@@ -140,7 +145,7 @@ def search(
         NonFiniteLossError: the loss is not finite somewhere the search looked.
     """
     batch = Batch(*data.take(1, 0))
-    params, state, _ = kept.carry
+    params, state, _ = training.carry
     leaves, treedef = flatten(params)
     ends = np.cumsum([leaf.size for leaf in leaves])
     run = runner.compile(step.objective, params, state, batch)
@@ -156,9 +161,9 @@ def search(
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
         with quiet():
-            loss, total, gradients, new = run(unflatten(vector), kept.carry[1], batch)
+            loss, total, gradients, new = run(unflatten(vector), training.carry[1], batch)
         if not math.isfinite(float(total)):
-            raise NonFiniteLossError("the loss", float(total), kept.steps + 1, 1)
+            raise NonFiniteLossError("the loss", float(total), training.steps + 1, 1)
         looked[:] = [(vector.copy(), float(loss), new)]
         flat = [np.asarray(g, np.float64).ravel() for g in flatten(gradients)[0]]
         return float(total), np.concatenate(flat)
@@ -167,12 +172,12 @@ def search(
         if not looked or not np.array_equal(looked[0][0], vector):
             objective(vector)
         _, loss, new = looked[0]
-        kept.move(flatten((unflatten(vector), new, {}))[0])
-        stop = watch.after_epoch(kept.steps, kept, loss, None)
+        training.move(flatten((unflatten(vector), new, {}))[0])
+        stop = monitor.after_epoch(training.steps, training, loss, None)
         if stop is not None:
             stopped.append(stop)
         return stop is not None
 
     start = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
-    why = optimizer.minimize(objective, start, watch.epochs, after)
+    why = optimizer.minimize(objective, start, monitor.epochs, after)
     return stopped[0] if stopped else why

@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.recording import quiet
 from chainrule.core.tree import leaves
-from chainrule.core.types import ArrayType
-from chainrule.errors import DataError
+from chainrule.core.types import ArrayType, plain_array
+from chainrule.errors import DataError, UsageError
 from chainrule.nn import Loss
 from chainrule.run import Runner
 from chainrule.train.data import check_inputs, check_weights
+from chainrule.train.metrics import Scorer
 
 Tree = Any
-Metric = Callable[[np.ndarray, np.ndarray, np.ndarray | None], float]
 TILE = 256
 FEW = 8
 """So many rows take small tiles, in machine code."""
@@ -105,6 +106,9 @@ class Predictor:
     loss: Loss
     runner: Runner
 
+    def __reduce__(self) -> Any:
+        return Predictor, (self.model, self.loss, self.runner)  # compiled again where needed
+
     @cached_property
     def _outputs(self) -> Tiles:
         def outputs(network: Tree, x: Any) -> Any:
@@ -172,11 +176,15 @@ class HeldOut:
             raise DataError(f"{name}: {rows} rows of x and {len(prepared)} targets")
         label = "sample_weight" if name == "train" else f"{name} weights"
         return HeldOut(
-            name, x, prepared, np.asarray(targets), check_weights(weights, rows, dtype, label)
+            name,
+            x,
+            prepared,
+            plain_array(targets, name),
+            check_weights(weights, rows, dtype, label),
         )
 
     def score(
-        self, predictor: Predictor, params: Tree, state: Tree, metrics: Mapping[str, Metric]
+        self, predictor: Predictor, params: Tree, state: Tree, metrics: Mapping[str, Scorer]
     ) -> dict[str, float]:
         """``{"train_loss": ..., "train_accuracy": ...}``: weighted means over all rows.
 
@@ -190,15 +198,18 @@ class HeldOut:
         if metrics:
             with quiet():
                 predicted = predictor.unit(outputs)
+            if predicted.shape[1:] == (1,) and self.given.ndim == 1:
+                predicted = predicted[:, 0]  # or they would broadcast to (n, n)
+            classes = getattr(predictor.loss, "classes", None)
             for name, metric in metrics.items():
-                value = metric(predicted, self.given, self.weights)
-                scores[f"{self.name}_{name}"] = float(value)
+                chosen = classes(outputs) if classes and metric.of_classes else predicted
+                value = np.asarray(metric(self.given, chosen, self.weights))
+                if value.size != 1:
+                    raise UsageError(
+                        f"metric {name} returned shape {value.shape}; it must return a number"
+                    )
+                scores[f"{self.name}_{name}"] = float(value.item())
         return scores
-
-
-def quiet() -> np.errstate:
-    """NumPy's warnings off: what overflows is looked for in the loss, and reported with place."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore")
 
 
 def dtype_of(params: Tree) -> np.dtype[Any]:

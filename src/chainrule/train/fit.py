@@ -7,21 +7,25 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.recording import quiet
+from chainrule.core.settings import whole
 from chainrule.core.tree import flatten_with_paths, map_tree
+from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, UsageError
 from chainrule.nn import Loss, Penalty
 from chainrule.nn import loss as loss_of
-from chainrule.nn.initializers import generator
 from chainrule.nn.penalties import Strength
+from chainrule.nn.sequential import fresh_state
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner
-from chainrule.train.data import ArrayData, Data, batch_rows, check_inputs
+from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
 from chainrule.train.descent import descend, search
-from chainrule.train.evaluation import HeldOut, Metric, Predictor, dtype_of, quiet
+from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
+from chainrule.train.metrics import Metric, metrics_of
+from chainrule.train.monitor import EarlyStopping, EpochMonitor, NonFiniteLossError, TrainingState
 from chainrule.train.result import Callback, DivergedError, FitResult
 from chainrule.train.steps import Step
-from chainrule.train.watch import EarlyStopping, Kept, NonFiniteLossError, Watch
 
 Tree = Any
 
@@ -38,7 +42,7 @@ def fit(
     batch_size: int | str | None = None,
     seed: int = 0,
     sample_weight: Any = None,
-    metrics: Mapping[str, Metric] | None = None,
+    metrics: Metric | str | Sequence[Any] | Mapping[str, Any] | None = None,
     l1: Strength = 0.0,
     l2: Strength = 0.0,
     early_stopping: int | EarlyStopping | None = None,
@@ -56,7 +60,9 @@ def fit(
         model: an ``nn.MLP``, or anything with its ``init`` and call.
         data: ``(x, targets)``, x of shape (n, columns); or an object with ``take`` as
             ``train.Data`` describes it, which yields arrays that need no more checking.
-        loss: of one example, from linear outputs: ``nn.CategoricalCrossEntropy()`` and so on.
+        loss: of one example, from linear outputs: ``nn.CategoricalCrossEntropy()`` and so on, its
+            name, or a function of (outputs, targets).
+        optimizer: one of ``optim``, or its name for one with its defaults.
         validation, test: ``(x, targets)`` or ``(x, targets, weights)``, evaluated after every
             epoch; ``test`` decides nothing.
         epochs: passes over the data; iterations for L-BFGS.
@@ -66,13 +72,17 @@ def fit(
             the order from (seed, epoch), a dropout mask from (seed, epoch, step).
         sample_weight: (n,); a minibatch's loss is ``sum(w loss) / sum(w)``, as if a row of
             weight 2 stood there twice.
-        metrics: name -> ``f(predictions, targets, weights) -> float`` on whole sets, with
-            predictions (n, k) from the loss's output unit and targets as they were given.
+        metrics: scores of whole sets: a function or a name of ``train.metrics``, several in a
+            list, or a mapping from names of your own. Each is called as ``f(targets,
+            predictions, weights)``, or without the weights if it takes two: targets as they were
+            given, predictions (n, k) from the loss's output unit, (n,) where targets are; the
+            library's own scores of classes get the classes that the loss chooses.
         l1, l2: ``l1 sum |W| + l2/2 sum W^2`` over weights, added to the mean loss: the strength
             does not depend on the batch size. See ``nn.Penalty`` for strengths per group.
         early_stopping: patience in epochs; needs ``validation``; restores the best weights.
         callbacks: each called with an ``EpochEnd`` after every epoch; "stop" ends training.
-        params, state: where to start instead of ``model.init(seed, dtype)``; not written to.
+        params, state: where to start; not written to. Without ``params`` it is ``model.init(seed,
+            dtype)``; with them alone the state is a fresh one, ``model.init_state(dtype)``.
         dtype: float32 or float64; by default that of ``params``, else of a floating x, else
             float64. Inputs are cast to it once.
         evaluate_train: evaluate the training set after every epoch too, without dropout, which
@@ -88,76 +98,97 @@ def fit(
 
     Raises:
         DataError: data that do not fit; the message names row and column.
+        DtypeError: data or parameters that are masked arrays or ``np.matrix``.
         UsageError: arguments that do not fit together.
         DivergedError: a loss is not finite (a NonFiniteError); its ``result`` holds the last
             finite network.
     """
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
-    penalty = Penalty(l1, l2)
-    dtype = _dtype(dtype, params, data)
+    searching = isinstance(optimizer, Lbfgs)
+    source, rows = None, []
+    if hasattr(data, "take") and hasattr(data, "steps"):
+        if sample_weight is not None:
+            raise UsageError("sample_weight goes with arrays; a data object yields weights itself")
+        source = _Source(data)
+        x = source.first.x
+        dtype = _dtype(dtype, params, x)
+    else:
+        x, *given = _parts("data", data, sample_weight)
+        dtype = _dtype(dtype, params, x)
+        x = check_inputs(x, dtype)
     params, state = _start(model, seed, dtype, params, state)
-    predictor = Predictor(model, loss, runner)
-    size = "full" if isinstance(optimizer, Lbfgs) else batch_size
-    source, rows = _training(model, loss, params, state, data, sample_weight, size, seed)
-    rows = rows if evaluate_train else []
-    outputs = _outputs(model, params, state, source.take(1, 0)[0])
-    for name, held in (("validation", validation), ("test", test)):
-        if held is not None:
-            rows.append(HeldOut.of(name, *_parts(name, held), loss, outputs, dtype))
+    outputs = _outputs(model, params, state, x)
+    if source is None:
+        held = HeldOut.of("train", x, *given, loss, outputs, dtype)
+        rows = [held] if evaluate_train else []
+        size = batch_rows("full" if searching else batch_size, len(held.x))
+        source = ArrayData(held.x, held.targets, held.weights, size, seed)
+    for name, more in (("validation", validation), ("test", test)):
+        if more is not None:
+            rows.append(HeldOut.of(name, *_parts(name, more), loss, outputs, dtype))
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(early_stopping)
-    watch = Watch(predictor, rows, metrics or {}, penalty, early_stopping, callbacks, epochs)
-    step = Step(model, loss, penalty)
-    slots = {} if isinstance(optimizer, Lbfgs) else optimizer.init(params)
-    kept = Kept.start(params, state, slots)
-    del params, state, slots  # not to be kept in memory beside those that replace them
+    step = Step(model, loss, Penalty(l1, l2))
+    monitor = EpochMonitor(
+        Predictor(model, loss, runner),
+        rows,
+        metrics_of(metrics),
+        step.penalty,
+        early_stopping,
+        callbacks,
+        epochs,
+    )
+    training = TrainingState.start(params, state, {} if searching else optimizer.init(params))
+    del params, state  # not to be kept in memory beside those that replace them
     try:
         if isinstance(optimizer, Lbfgs):
-            stopped = search(step, optimizer, source, kept, watch, runner)
+            stopped = search(step, optimizer, source, training, monitor, runner)
         else:
-            stopped = descend(step, optimizer, source, kept, watch, seed, runner)
+            stopped = descend(step, optimizer, source, training, monitor, seed, runner)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except NonFiniteLossError as found:
-        kept.back()
-        result = _result(model, loss, kept, watch, "non_finite")
+        training.back()
+        result = _result(model, loss, training, monitor, "non_finite")
         raise DivergedError(_diverged(found), found.epoch, found.step, result) from None
-    return _result(model, loss, kept, watch, stopped)
+    return _result(model, loss, training, monitor, stopped)
 
 
-def _result(model: Any, loss: Loss, kept: Kept, watch: Watch, stopped: str) -> FitResult:
-    params, state, slots = kept.carry
-    if watch.early_stopping is not None and watch.best is not None and stopped != "non_finite":
-        params, state = watch.best
+def _result(
+    model: Any, loss: Loss, training: TrainingState, monitor: EpochMonitor, stopped: str
+) -> FitResult:
+    params, state, slots = training.carry
+    if monitor.early_stopping is not None and monitor.best is not None and stopped != "non_finite":
+        params, state = monitor.best
     return FitResult(
         params,
         state,
-        tuple(watch.history),
-        watch.best_epoch,
+        tuple(monitor.history),
+        monitor.best_epoch,
         stopped,
-        kept.steps,
+        training.steps,
         slots,
         model,
         loss,
-        watch.predictor,
-        watch.memory,
+        monitor.predictor,
+        monitor.memory,
     )
 
 
 def _diverged(found: NonFiniteLossError) -> str:
     if found.step is None:
-        where, kept = f"after epoch {found.epoch}", "its last finite update"
+        where, which = f"after epoch {found.epoch}", "its last finite update"
     else:
-        where, kept = f"in epoch {found.epoch}, step {found.step}", "the update before"
+        where, which = f"in epoch {found.epoch}, step {found.step}", "the update before"
     first = found.epoch == 1 and found.step == 1
     if first:
-        kept, hint = "the start", "look at the scale of the inputs, the targets and the weights"
+        which, hint = "the start", "look at the scale of the inputs, the targets and the weights"
     else:
         hint = "try a smaller learning rate, or optim.chain(optim.clip_by_norm(1.0), ...)"
     shown = "not finite" if found.what == "a parameter" else f"{found.value}"
     return (
-        f"{found.what} is {shown} {where}: {hint}. The network of {kept} is in this error's "
+        f"{found.what} is {shown} {where}: {hint}. The network of {which} is in this error's "
         "``result``"
     )
 
@@ -176,9 +207,8 @@ def _check_usage(
             f"optimizer {optimizer.name} has no learning rate: end it with a rule that has one, "
             "optim.chain(..., optim.sgd(0.1))"
         )
-    if isinstance(epochs, bool) or not isinstance(epochs, (int, np.integer)) or epochs < 1:
-        raise UsageError(f"epochs must be an integer of at least 1, not {epochs!r}")
-    generator(seed)  # refuses what is no seed
+    whole("epochs", epochs)
+    whole("seed", seed, 0)
     if early_stopping is not None and validation is None:
         raise UsageError("early_stopping needs validation=(x, targets) to look at")
     if isinstance(optimizer, Lbfgs):
@@ -190,14 +220,12 @@ def _check_usage(
         raise UsageError("batch normalisation needs more than one row per minibatch")
 
 
-def _dtype(dtype: Any, params: Tree, data: Any) -> np.dtype[Any]:
-    if dtype is None:
-        if params is not None:
-            dtype = dtype_of(params)
-        else:
-            x = data.take(1, 0)[0] if hasattr(data, "take") else _parts("data", data)[0]
-            found = getattr(x, "dtype", None)
-            dtype = found if found in (np.float32, np.float64) else np.float64
+def _dtype(dtype: Any, params: Tree, x: Any) -> np.dtype[Any]:
+    if dtype is None and params is not None:
+        dtype = dtype_of(params)
+    elif dtype is None:
+        found = getattr(x, "dtype", None)
+        dtype = found if found in (np.float32, np.float64) else np.float64
     known = np.dtype(dtype)
     if known not in (np.float32, np.float64):
         raise UsageError(f"training computes in float32 or float64, not {known}")
@@ -206,9 +234,13 @@ def _dtype(dtype: Any, params: Tree, data: Any) -> np.dtype[Any]:
 
 def _start(model: Any, seed: int, dtype: Any, params: Tree, state: Tree) -> tuple[Tree, Tree]:
     """Where to start, in this dtype; copies, so that the caller's arrays stay theirs."""
-    fresh, fresh_state = model.init(seed, dtype)
-    params = fresh if params is None else params
-    state = fresh_state if state is None else state
+    if params is None:
+        params, fresh = model.init(seed, dtype)
+        state = fresh if state is None else state
+    elif state is None:
+        state = fresh_state(model, dtype)
+    for path, leaf in flatten_with_paths((params, state))[0]:
+        refuse_subclass(leaf, path)
     params, state = (map_tree(lambda a: np.array(a, dtype), tree) for tree in (params, state))
     for path, leaf in flatten_with_paths(params)[0]:
         if not np.isfinite(leaf).all():
@@ -216,28 +248,33 @@ def _start(model: Any, seed: int, dtype: Any, params: Tree, state: Tree) -> tupl
     return params, state
 
 
-def _training(
-    model: Any,
-    loss: Loss,
-    params: Tree,
-    state: Tree,
-    data: Any,
-    sample_weight: Any,
-    batch_size: Any,
-    seed: int,
-) -> tuple[Data, list[HeldOut]]:
-    """Where minibatches come from, and the training rows to evaluate where they are known."""
-    if hasattr(data, "take"):
-        if sample_weight is not None:
-            raise UsageError("sample_weight goes with arrays; a data object yields weights itself")
-        return data, []
-    x, targets, weights = _parts("data", data, sample_weight)
-    dtype = dtype_of(params)
-    x = check_inputs(x, dtype)
-    outputs = _outputs(model, params, state, x)
-    rows = HeldOut.of("train", x, targets, weights, loss, outputs, dtype)
-    size = batch_rows(batch_size, len(rows.x))
-    return ArrayData(rows.x, rows.targets, rows.weights, size, seed), [rows]
+class _Source:
+    """A data object, asked for each minibatch once, whose arrays are what they seem."""
+
+    def __init__(self, data: Data) -> None:
+        self.data = data
+        self.first = self._checked(1, 0)
+        self.waiting = True  # nobody has taken it yet
+
+    @property
+    def rows(self) -> int:
+        return self.data.rows
+
+    @property
+    def steps(self) -> int:
+        return self.data.steps
+
+    def take(self, epoch: int, step: int) -> Batch:
+        if (epoch, step) == (1, 0) and self.waiting:
+            self.waiting = False
+            return self.first
+        return self._checked(epoch, step)
+
+    def _checked(self, epoch: int, step: int) -> Batch:
+        batch = Batch(*self.data.take(epoch, step))
+        for name, array in zip(batch._fields, batch, strict=True):
+            refuse_subclass(array, f"{name} of minibatch {step} of epoch {epoch}")
+        return batch
 
 
 def _outputs(model: Any, params: Tree, state: Tree, x: np.ndarray) -> int:

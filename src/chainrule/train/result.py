@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.types import plain_array
 from chainrule.errors import NonFiniteError
 from chainrule.nn import Loss
-from chainrule.train.evaluation import HeldOut, Metric, Predictor, dtype_of
+from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
+from chainrule.train.metrics import metrics_of
 
 Tree = Any
 Row = dict[str, float]
@@ -58,8 +60,6 @@ class FitResult:
             "optimizer" (its slots), "copies" (of both, to go back to), "best" (with validation),
             "order" (of the rows), and "arena" (in machine code: gradients and everything else
             that a step computes on its way). Empty for L-BFGS.
-        shards: into how many shards each minibatch was cut; the order of adding them decides
-            the last bits.
     """
 
     params: Tree = field(repr=False)
@@ -73,7 +73,6 @@ class FitResult:
     loss: Loss
     predictor: Predictor = field(repr=False, compare=False)
     memory: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
-    shards: int = 1
 
     def outputs(self, x: Any) -> np.ndarray:
         """Linear outputs (n, k) of the network for inputs (n, columns)."""
@@ -92,14 +91,17 @@ class FitResult:
         x: Any,
         targets: Any,
         weights: Any = None,
-        metrics: Mapping[str, Metric] | None = None,
+        metrics: Any = None,
     ) -> dict[str, float]:
-        """``{"loss": ..., NAME: ...}``: the mean loss, and the metrics, over these rows."""
-        outputs = self.outputs(np.asarray(x)[:1]).shape[1]
+        """``{"loss": ..., NAME: ...}``: the mean loss, and the metrics, over these rows.
+
+        Arguments are as ``fit`` takes them, with the same errors.
+        """
+        outputs = self.outputs(plain_array(x, "x")[:1]).shape[1]
         rows = HeldOut.of(
             "evaluate", x, targets, weights, self.loss, outputs, dtype_of(self.params)
         )
-        scores = rows.score(self.predictor, self.params, self.state, metrics or {})
+        scores = rows.score(self.predictor, self.params, self.state, metrics_of(metrics))
         return {name.removeprefix("evaluate_"): value for name, value in scores.items()}
 
 
@@ -116,3 +118,6 @@ class DivergedError(NonFiniteError):
         self.epoch = epoch
         self.step = step
         self.result = result
+
+    def __reduce__(self) -> Any:
+        return DivergedError, (str(self), self.epoch, self.step, self.result)

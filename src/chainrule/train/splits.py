@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.core.types import plain_array
 from chainrule.errors import ShapeError, UsageError
 
 __all__ = ["split"]
@@ -28,7 +29,9 @@ def split(
     row. The same arguments give the same rows for ever: the order comes from Philox's raw
     bits, whose stream NumPy keeps stable, not from ``Generator`` methods.
 
-    Raises UsageError if a share is out of range or no training row is left.
+    Raises:
+        UsageError: a share is out of range, or no training row is left.
+        ShapeError: ``strata`` are not one label per row; DtypeError if they are a masked array.
     """
     for name, share in (("validation", validation), ("test", test)):
         if not 0 <= share < 1:
@@ -70,7 +73,7 @@ def _bits(seed: int, n: int) -> NDArray[np.uint64]:
 
 
 def _labels(strata: ArrayLike, n: int) -> NDArray[np.intp]:
-    labels = np.asarray(strata)
+    labels = plain_array(strata, "strata")
     if labels.shape != (n,):
         raise ShapeError(f"strata of shape {labels.shape} do not fit {n} rows")
     return np.unique(labels, return_inverse=True)[1].reshape(n)

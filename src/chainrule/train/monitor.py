@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.settings import number, whole
 from chainrule.core.tree import TreeDef, flatten, map_tree
-from chainrule.errors import UsageError
 from chainrule.nn import Penalty
-from chainrule.train.evaluation import HeldOut, Metric, Predictor
+from chainrule.train.evaluation import HeldOut, Predictor
+from chainrule.train.metrics import Scorer
 from chainrule.train.result import Callback, EpochEnd, Row
 
 Tree = Any
@@ -31,12 +32,8 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        if isinstance(self.patience, bool) or not isinstance(self.patience, (int, np.integer)):
-            raise UsageError(f"early stopping needs a number of epochs, not {self.patience!r}")
-        if self.patience < 1:
-            raise UsageError(f"early stopping needs at least 1 epoch, not {self.patience}")
-        if not 0 <= self.min_delta < np.inf:
-            raise UsageError(f"min_delta must be finite and at least 0, not {self.min_delta}")
+        whole("early_stopping (the patience in epochs)", self.patience)
+        number("min_delta", self.min_delta, at_least=0)
 
 
 class NonFiniteLossError(Exception):
@@ -48,7 +45,7 @@ class NonFiniteLossError(Exception):
 
 
 @dataclass
-class Kept:
+class TrainingState:
     """The network while it is being trained; always consistent, whenever one is interrupted.
 
     Flat lists of arrays, the leaves of (params, state, slots): ``now`` after the last finished
@@ -63,7 +60,7 @@ class Kept:
     steps: int = 0
 
     @classmethod
-    def start(cls, params: Tree, state: Tree, slots: Tree) -> Kept:
+    def start(cls, params: Tree, state: Tree, slots: Tree) -> TrainingState:
         leaves, treedef = flatten((params, state, slots))
         return cls(leaves, treedef, leaves, leaves)
 
@@ -78,17 +75,17 @@ class Kept:
         self.steps += 1
 
     def back(self) -> None:
-        """Return to the last finite network that was kept."""
+        """Return to the last finite network that was training."""
         self.now = self.safe if all_finite(self.safe) else self.checked
 
 
 @dataclass
-class Watch:
+class EpochMonitor:
     """What happens between epochs, and what it leaves: the history and the best network."""
 
     predictor: Predictor
     rows: Sequence[HeldOut]
-    metrics: Mapping[str, Metric]
+    metrics: Mapping[str, Scorer]
     penalty: Penalty
     early_stopping: EarlyStopping | None
     callbacks: Sequence[Callback]
@@ -103,15 +100,15 @@ class Watch:
     started: float = field(default_factory=time.perf_counter)
 
     def after_epoch(
-        self, epoch: int, kept: Kept, running: float, learning_rate: float | None
+        self, epoch: int, training: TrainingState, running: float, learning_rate: float | None
     ) -> str | None:
         """Add a row to the history; returns why to stop, or None to go on.
 
         Raises:
             NonFiniteLossError: a loss evaluated here, or a parameter, is not finite.
         """
-        params, state, _ = kept.carry
-        if not all_finite(kept.now):
+        params, state, _ = training.carry
+        if not all_finite(training.now):
             raise NonFiniteLossError("a parameter", math.nan, epoch, None)
         row: Row = {"epoch": epoch, "train_loss": running, "running_loss": running}
         for rows in self.rows:
@@ -119,9 +116,9 @@ class Watch:
             loss = row[f"{rows.name}_loss"]
             if not math.isfinite(loss):
                 raise NonFiniteLossError(f"the {rows.name} loss", loss, epoch, None)
-        kept.checked = kept.now
+        training.checked = training.now
         if self.rows:
-            kept.safe = kept.now
+            training.safe = training.now
         if self.penalty:
             row["penalty"] = float(self.penalty(params))
         if learning_rate is not None:
