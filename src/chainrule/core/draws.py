@@ -151,7 +151,8 @@ class Draws:
         elif isinstance(x, dict):
             yield from x.values()
         elif not isinstance(x, (type, types.ModuleType, np.ndarray)):
-            yield from getattr(x, "__dict__", {}).values()
+            attributes = getattr(x, "__dict__", None)  # a foreign library's may be anything
+            yield from attributes.values() if isinstance(attributes, dict) else ()
             yield type(x).__dict__.get("__call__")
 
 
