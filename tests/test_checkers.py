@@ -6,9 +6,14 @@ A check that cannot fail proves nothing, however often it passes.
 from __future__ import annotations
 
 import ast
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,13 +23,13 @@ import chainrule as cr
 from chainrule.compile.passes import Pass, optimise
 from chainrule.compile.rewrite import rebuild
 from chainrule.core.graph import PRIMITIVES, Graph, Primitive, Sample
-from chainrule.core.recording import recording
 from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import GraphError
 from chainrule.ops.reduce import flip
 from tests.helpers import oracles
 from tests.helpers.habits import named_primitives
+from tests.helpers.places import ROOT
 
 SINE, SUM, CONTRACT, INV = (PRIMITIVES[n] for n in ("sin", "reduce_sum", "contract", "inv"))
 CUMSUM, MULTIPLY = PRIMITIVES["cumsum"], PRIMITIVES["multiply"]
@@ -372,17 +377,37 @@ def test_assert_same_refuses_what_differs(got: Any, expected: Any) -> None:
         oracles.assert_same([got], [got, got])
 
 
-def test_a_recording_left_open_would_be_noticed() -> None:
-    """What the fixture of conftest.py asserts after every test."""
-    from chainrule.core.recording import active
+LEFT_BEHIND = """
+import numpy as np
+from chainrule.core.recording import recording
 
-    context = recording(eager=True)
-    context.__enter__()
-    try:
-        assert active() is not None
-    finally:
-        context.__exit__(None, None, None)
-    assert active() is None
+def test_nothing():
+    pass
+
+def test_random_state():
+    np.random.normal()
+
+def test_error_settings():
+    np.seterr(divide="ignore")
+
+def test_recording():
+    global kept
+    kept = recording(eager=True)
+    kept.__enter__()
+"""
+
+
+def test_what_a_test_leaves_behind_is_noticed(tmp_path: Path) -> None:
+    """The fixture of conftest.py, run around tests that leave something behind."""
+    (tmp_path / "test_left.py").write_text(LEFT_BEHIND)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", tmp_path, tmp_path],
+        cwd=ROOT, env={**os.environ, "PYTEST_ADDOPTS": "-c /dev/null -p no:xdist"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    noticed = set(re.findall(r"^ERROR .*::(test_\w+)", done.stdout, flags=re.M))
+    assert noticed == {"test_random_state", "test_error_settings", "test_recording"}, done.stdout
+    assert "4 passed, 3 errors" in done.stdout, done.stdout
 
 
 # the style test ---------------------------------------------------------------------------

@@ -121,7 +121,7 @@ REFUSED: dict[str, str] = {
 
 def close(got: Any, expected: Any, what: str, single: bool = False) -> None:
     expected = np.array([float(v) for v in expected])
-    loose = 1e-5 if single else 2e-12
+    loose = 1e-5 if single else 2e-12  # a few dozen roundings of 1e-7 or 1e-16, conditioning
     np.testing.assert_allclose(got, expected, rtol=loose, atol=1e-14, err_msg=what)
 
 

@@ -112,6 +112,7 @@ def assert_equal_arrays(got: Any, expected: Any, what: str, coarsest: Any = None
     got, expected = np.asarray(got), np.asarray(expected)
     assert got.shape == expected.shape, f"{what}: shape {got.shape}, NumPy's {expected.shape}"
     assert got.dtype == expected.dtype, f"{what}: dtype {got.dtype}, NumPy's {expected.dtype}"
+    # Sums and products are added in another order than NumPy's: a hundred roundings or so.
     loose = 2e-5 if np.float32 in (expected.dtype, coarsest) else 1e-12
     if expected.dtype.kind == "f":
         top = np.max(np.abs(expected[np.isfinite(expected)]), initial=0.0)

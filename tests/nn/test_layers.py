@@ -138,7 +138,8 @@ def test_batch_norm_of_one_row_uses_and_keeps_the_running_figures():
     params, _ = layer.init()
     state = {"mean": np.array([1.0, 2.0]), "variance": np.array([4.0, 9.0])}
     y, new = layer(params, state, np.array([[3.0, 5.0]]), train=True)
-    np.testing.assert_allclose(y, [[1.0, 1.0]], rtol=1e-5)
+    wanted = [[2 / np.sqrt(4 + 1e-5), 3 / np.sqrt(9 + 1e-5)]]  # epsilon is part of it
+    np.testing.assert_allclose(y, wanted, rtol=1e-14)
     assert new is state
 
 

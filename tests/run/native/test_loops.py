@@ -241,6 +241,7 @@ def test_fit_agrees_with_the_interpreter(name: str) -> None:
         )  # fmt: skip
     a, b = results["numpy"], results["native"]
     assert (a.stopped, a.best_epoch, len(a.history)) == (b.stopped, b.best_epoch, len(b.history))
+    # Adam divides by the size of gradients, and so by roundings where these are near zero.
     for p, q in zip(flatten(a.params)[0], flatten(b.params)[0], strict=True):
         np.testing.assert_allclose(q, p, rtol=1e-8, atol=1e-9)
     for p, q in zip(a.history, b.history, strict=True):
@@ -261,6 +262,7 @@ def test_a_loss_that_diverges_is_reported_at_the_same_step_with_the_same_network
             )  # fmt: skip
         found.append(error.value)
     assert str(found[0]) == str(found[1])
+    # A step of a network that diverges magnifies a rounding as it magnifies all else.
     for p, q in zip(*(flatten(e.result.params)[0] for e in found), strict=True):
         np.testing.assert_allclose(q, p, rtol=1e-6)
 

@@ -18,6 +18,7 @@ pytest.importorskip("llvmlite")
 import chainrule.ops  # noqa: F401
 from chainrule.compile import PASSES, optimise
 from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Graph, Sample
+from chainrule.errors import DtypeError
 from chainrule.run import interpreter, native
 from chainrule.run.native import plan
 from chainrule.run.native.numbers.elementwise import ELEMENTWISE
@@ -38,9 +39,10 @@ def compare(graph: Graph, arguments: list[np.ndarray], rtol: float) -> None:
     """Fail where the optimised graph as machine code differs from what the graph as recorded
     means: by more than ``rtol``, or at all when it is 0."""
     if rtol and any(node.type.dtype == np.float32 for node in graph.nodes):
-        rtol = max(rtol, 2e-3)
+        rtol = max(rtol, 1e-5)  # one rounding is 6e-8; the most that 200 graphs showed is 4e-7
     wanted = interpreter.compile(graph)(arguments)
     found = native.compile(optimise(graph))(arguments)
+    assert wanted
     for x, y in zip(wanted, found, strict=True):
         assert (x.shape, x.dtype) == (y.shape, y.dtype)
         np.testing.assert_allclose(y, x, rtol=rtol, atol=rtol, equal_nan=True)
@@ -60,7 +62,9 @@ def test_every_primitive_has_a_lowering_or_a_stated_call_out() -> None:
 
 @pytest.mark.parametrize("primitive", list(samples()))
 def test_primitives(primitive: Any) -> None:
-    for sample in primitive.samples():
+    samples = list(primitive.samples())
+    assert samples
+    for sample in samples:
         graph = graph_of(primitive, sample)
         assert is_called_out(graph.outputs[0]) == (primitive.name in CALLED_OUT)
         wanted = interpreter.compile(graph)(sample.inputs)[0]
@@ -82,32 +86,42 @@ def unary_points(dtype: np.dtype[Any]) -> np.ndarray:
     return np.array([0, 1, 2, 3, 7, 100, limits.min, limits.max, limits.max - 1], dtype)
 
 
-ARITHMETIC = ["add", "subtract", "multiply", "divide", "negative", "square", "remainder", "fmod",
-              "abs", "sign", "floor", "ceil", "trunc", "round", "floor_divide", "equal",
-              "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and",
-              "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or",
-              "bitwise_xor", "invert", "left_shift", "right_shift", "isfinite", "isinf", "isnan",
-              "signbit", "maximum", "minimum", "reciprocal", "sqrt"]  # fmt: skip
+UNARY = ["negative", "square", "abs", "sign", "floor", "ceil", "trunc", "round", "logical_not",
+         "invert", "isfinite", "isinf", "isnan", "signbit", "reciprocal", "sqrt"]  # fmt: skip
+BINARY = ["add", "subtract", "multiply", "divide", "remainder", "fmod", "floor_divide", "equal",
+          "not_equal", "less", "less_equal", "greater", "greater_equal", "logical_and",
+          "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift",
+          "right_shift", "maximum", "minimum"]  # fmt: skip
+TAKES = {
+    **dict.fromkeys(["divide", "round", "signbit", "sqrt"], "f"),
+    **dict.fromkeys(["subtract", "negative", "square", "remainder", "fmod", "floor_divide", "sign",
+                     "reciprocal"], "fiu"),
+    **dict.fromkeys(["bitwise_and", "bitwise_or", "bitwise_xor", "invert"], "iub"),
+    **dict.fromkeys(["left_shift", "right_shift"], "iu"),
+}  # fmt: skip
+"""Kinds of dtype, for the primitives that do not take all; NumPy's functions convert the rest."""
 
 
-@pytest.mark.parametrize("name", ARITHMETIC)
-def test_arithmetic_has_numpys_semantics_bit_by_bit(name: str) -> None:
+@pytest.mark.parametrize("kind", ["float32", "float64", "int8", "int32", "int64", "uint8",
+                                  "uint64", "bool"])  # fmt: skip
+@pytest.mark.parametrize("name", [*UNARY, *BINARY])
+def test_arithmetic_has_numpys_semantics_bit_by_bit(name: str, kind: str) -> None:
     """Infinities, NaN, -0, division by zero, overflow and shifts by too much, in every dtype."""
     primitive = PRIMITIVES[name]
-    for kind in ("float32", "float64", "int8", "int32", "int64", "uint8", "uint64", "bool"):
-        points = unary_points(np.dtype(kind))
-        x, z = (a.ravel() for a in np.meshgrid(points, points))
-        for arguments in ((x,), (x, z)):
-            try:
-                graph = graph_of(primitive, Sample(arguments))
-            except Exception:  # not for this dtype, or not of this arity
-                continue
-            wanted = interpreter.compile(graph)(arguments)[0]
-            found = native.compile(graph)(arguments)[0]
-            np.testing.assert_array_equal(found, wanted, err_msg=f"{name} {kind}")
-            if wanted.dtype.kind == "f" and name not in ("maximum", "minimum"):
-                signs = ~np.isnan(wanted)
-                np.testing.assert_array_equal(np.signbit(found[signs]), np.signbit(wanted[signs]))
+    points = unary_points(np.dtype(kind))
+    pairs = [a.ravel() for a in np.meshgrid(points, points)]
+    arguments = pairs[: 1 if name in UNARY else 2]
+    if np.dtype(kind).kind not in TAKES.get(name, "fiub"):
+        with pytest.raises(DtypeError, match=f"{name} does not take {kind}"):
+            graph_of(primitive, Sample(tuple(arguments)))
+        return
+    graph = graph_of(primitive, Sample(tuple(arguments)))
+    wanted = interpreter.compile(graph)(arguments)[0]
+    found = native.compile(graph)(arguments)[0]
+    np.testing.assert_array_equal(found, wanted)
+    if wanted.dtype.kind == "f" and name not in ("maximum", "minimum"):
+        signs = ~np.isnan(wanted)
+        np.testing.assert_array_equal(np.signbit(found[signs]), np.signbit(wanted[signs]))
 
 
 SPECIAL_POINTS = [0.2, 0.3, 0.4, 0.65, 0.7, 1.5, 1.999, 2, 10, 40, 100, 171.7, 300, -0.7, -2, -9,

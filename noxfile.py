@@ -1,0 +1,104 @@
+"""One-command tasks: ``nox`` runs tests, lint and types; ``nox -s NAME`` one session.
+
+Arguments after ``--`` go to the session's main command: ``nox -s tests -- tests/ops -k einsum``.
+"""
+
+from __future__ import annotations
+
+import nox
+
+nox.needs_version = ">=2024.4"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
+OLDEST = ".ci/oldest.txt"
+FULL = {
+    "CHAINRULE_PARITY_GRAPHS": "20000",
+    "CHAINRULE_EXPLAIN_GRAPHS": "2000",
+}
+"""How much the random and generated tests do in their full form; CONTRIBUTING.md explains each."""
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite, on the Python that runs nox and the newest packages."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """The whole suite on each supported Python (those that are installed)."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def oldest(session: nox.Session) -> None:
+    """The suite on the oldest NumPy, SciPy, llvmlite and so on that pyproject.toml allows."""
+    session.install("-c", OLDEST, "-e", ".[test]")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def interpreted(session: nox.Session) -> None:
+    """The suite without llvmlite: every program runs on the NumPy executor."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pip", "uninstall", "-y", "-q", "llvmlite")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """The suite, and which lines it runs. Subprocesses are not counted."""
+    session.install("-e", ".[test]", "pytest-cov>=5")
+    session.run("pytest", "--cov=chainrule", "--cov-report=term:skip-covered", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint, format and import contracts."""
+    session.install("-e", ".[test]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Static types: strict where users call, basic elsewhere."""
+    session.install("-e", ".[test]")
+    session.run("pyright", *session.posargs)
+
+
+@nox.session
+def peers(session: nox.Session) -> None:
+    """Gradients and training steps against PyTorch, JAX and HIPS autograd (2 GB of wheels)."""
+    session.install("-e", ".[test,bench]", "torch", "jax")
+    session.run("pytest", "-m", "peers", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Generated pages and pictures, made anew; then every document is run."""
+    session.install("-e", ".[test]")
+    session.run("python", "docs/make_supported.py")
+    session.run("python", "docs/make_pictures.py")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """A benchmark: ``nox -s bench -- native --only compile``; without arguments ``engine``."""
+    session.install("-e", ".[bench]")
+    name, *arguments = session.posargs or ["engine"]
+    session.run("python", "-m", f"benchmarks.{name}", *arguments)
+
+
+@nox.session
+def full(session: nox.Session) -> None:
+    """The generated tests in their full form: sweeps, random graphs, the fuzzer (an hour)."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *(session.posargs or ["tests"]), env=FULL)
