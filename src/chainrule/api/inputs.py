@@ -213,8 +213,8 @@ def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
     if outermost and not isinstance(leaf, Traced):
         value = np.array(leaf)
         value.flags.writeable = False
-        return rec.input(leaf_type(value), value).like(leaf)
-    return rec.fresh(lift(leaf, rec)).like(leaf)
+        return rec.input(leaf_type(value), value).standing_for(leaf)
+    return rec.fresh(lift(leaf, rec)).standing_for(leaf)
 
 
 def scalar_output(y: Any, f: Function, rec: Recording) -> Traced:

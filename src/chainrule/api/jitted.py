@@ -23,7 +23,6 @@ from chainrule.core.record import (
     record,
 )
 from chainrule.core.recording import active
-from chainrule.core.traced import is_weak
 from chainrule.core.tree import Static, TreeDef
 from chainrule.errors import DtypeError, UsageError
 
@@ -158,7 +157,7 @@ class Jitted:
         args, keywords = self._marked(args, keywords)
         leaves, call = flatten_call(args, keywords)
         types = leaf_types(leaves, self._f, call)
-        key = (call, tuple(types), tuple([is_weak(x) for x in leaves]))
+        key = (call, tuple(types), tuple(map(type, leaves)))
         try:
             program = self._programs.get(key)
         except TypeError:

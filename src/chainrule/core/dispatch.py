@@ -61,7 +61,7 @@ def call_ufunc(ufunc: Any, *inputs: Any) -> Any:
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The body of ``Traced.__array_ufunc__``."""
     if not kwargs and method == "__call__":
-        return call_ufunc(ufunc, *inputs)
+        return _returned(call_ufunc(ufunc, *inputs))
     name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
     if method == "at":
         refuse_mutation(name)
@@ -109,9 +109,14 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
             refuse_mutation(public_name(function))
         unsupported(public_name(function))
     try:
-        return ours(*args, **kwargs)
+        return _returned(ours(*args, **kwargs))
     except ChainruleError as error:
         located(error, public_name(function), args)
+
+
+def _returned(y: Any) -> Any:
+    """A result of NumPy's functions: not a Python number, even where it is the argument itself."""
+    return y.like(None) if getattr(y, "weak", False) or getattr(y, "is_array", False) else y
 
 
 def public_name(function: Any) -> str:

@@ -116,7 +116,7 @@ def record(
     def recorded() -> Recorded:
         with fresh_recording(eager=False, rewrite=rewrite) as recording:
             inputs = [
-                recording.input(type, name=label).like(leaf)
+                recording.input(type, name=label).standing_for(leaf)
                 for leaf, type, label in zip(leaves, types, labels, strict=True)
             ]
             positional, named = in_tree.unflatten(inputs)
@@ -142,4 +142,5 @@ def lift_output(y: Any, recording: Recording) -> Traced:
         raise DtypeError(
             f"the function returned a {type(y).__name__}; return arrays, numbers, or trees of them"
         )
+    refuse_subclass(y, "the result of the function")
     return recording.capture(np.asarray(y))

@@ -203,7 +203,7 @@ def multiply(g: Traced, factor: Any) -> Any:
     kept = inside(lambda x: multiply(x, factor), g) if inside is not None else None
     if kept is not None:
         return kept
-    return -g if isinstance(factor, int) and factor == -1 else g * factor
+    return -g if type(factor) is int and factor == -1 else g * factor
 
 
 def add(a: Traced, b: Traced) -> Traced:

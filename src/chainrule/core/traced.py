@@ -33,20 +33,43 @@ class Traced:
 
     It has the attributes, operators and methods of an array; none of them changes it.
     ``weak`` is true of what would be a Python number without recording: it takes the dtype of
-    the array beside it (NumPy 2's promotion).
+    the array beside it (NumPy 2's promotion). ``is_array`` is true of what would be an array even
+    without axes, where NumPy's functions return scalars.
     """
 
-    __slots__ = ("node", "recording", "weak")
-    __hash__ = None  # type: ignore[assignment]
+    __slots__ = ("is_array", "node", "recording", "weak")
 
-    def __init__(self, node: Node, recording: Recording, weak: bool = False) -> None:
+    def __init__(
+        self, node: Node, recording: Recording, weak: bool = False, is_array: bool = False
+    ) -> None:
         self.node = node
         self.recording = recording
         self.weak = weak
+        self.is_array = is_array
 
     def like(self, x: Any) -> Traced:
         """This value, weak if ``x`` is."""
         return Traced(self.node, self.recording, is_weak(x))
+
+    def standing_for(self, x: Any) -> Traced:
+        """This value in the place of the argument ``x``: with its kind of number or array."""
+        return Traced(self.node, self.recording, is_weak(x), isinstance(x, np.ndarray))
+
+    @property
+    def __class__(self) -> Any:
+        """What code that looks at types would see without recording, so that it takes the same
+        branch: an array, a Python number, or a NumPy scalar. ``type(x)`` tells the truth."""
+        type_ = self.node.type
+        if self.is_array or type_.shape:
+            return np.ndarray
+        return _NUMBERS[type_.dtype.kind] if self.weak else type_.dtype.type
+
+    def __hash__(self) -> int:
+        raise RecordingError(
+            f"a traced {self.type} is not hashable ({users_line()}): what depends on it would "
+            "have to be looked up by value. Use a list instead of a set, and np.where or "
+            "np.take_along_axis instead of a dict"
+        )
 
     if TYPE_CHECKING:  # set below the class, from tables
 
@@ -323,6 +346,9 @@ _MEMORY = ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags",
 _IN_PLACE = ("sort", "partition", "fill", "put", "resize", "itemset", "setfield", "byteswap")
 
 
+_NUMBERS = {"f": float, "i": int, "u": int, "b": bool}
+
+
 def is_weak(x: Any) -> bool:
     """Whether ``x`` is, or stands for, a Python number."""
     return x.weak if isinstance(x, Traced) else type(x) in (float, int)
@@ -382,10 +408,6 @@ def _reflected(ufunc: Any) -> Any:
     return operator
 
 
-def _comparison(ufunc: Any) -> Any:
-    return lambda self, other: call_ufunc(ufunc, self, other)
-
-
 def _unary(ufunc: Any) -> Any:
     return lambda self: call_ufunc(ufunc, self).like(self)
 
@@ -406,7 +428,7 @@ for _name, _ufunc in _BINARY.items():
     setattr(Traced, f"__{_name}__", _binary(_ufunc))
     setattr(Traced, f"__r{_name}__", _reflected(_ufunc))
 for _name, _ufunc in _COMPARISONS.items():
-    setattr(Traced, f"__{_name}__", _comparison(_ufunc))
+    setattr(Traced, f"__{_name}__", _binary(_ufunc))
 for _name, _ufunc in _UNARY.items():
     setattr(Traced, f"__{_name}__", _unary(_ufunc))
 for _name, _function in _METHODS.items():
@@ -416,4 +438,3 @@ for _name in _IN_PLACE:
 for _name in _MEMORY:
     setattr(Traced, _name, _memory(_name))
 Traced.__rpow__ = _reflected(np.power)  # type: ignore[attr-defined]
-Traced.__hash__ = None  # type: ignore[assignment]

@@ -89,10 +89,12 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
 
 def refuse_subclass(x: Any, what: str) -> None:
     """Raise DtypeError for a masked array, an ``np.matrix`` or another subclass of arrays."""
-    if isinstance(x, np.ndarray) and type(x) not in (np.ndarray, np.memmap):
+    if issubclass(type(x), np.ndarray) and type(x) not in (np.ndarray, np.memmap):
+        masked = isinstance(x, np.ma.MaskedArray)
+        instead = "x.filled(0) or np.where(x.mask, 0, x.data)" if masked else "np.asarray(x)"
         raise DtypeError(
             f"{what} is a {type(x).__name__}, whose operators mean something else than an "
-            "array's; pass np.asarray(x), or a masked array's x.filled(0)"
+            f"array's; pass {instead}"
         )
 
 

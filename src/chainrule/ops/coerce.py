@@ -16,7 +16,7 @@ from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS
 from chainrule.core.graph import Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced, escaped
-from chainrule.core.types import Shape, broadcast_shapes, check_dtype
+from chainrule.core.types import Shape, broadcast_shapes, check_dtype, refuse_subclass
 from chainrule.errors import DtypeError, RecordingError
 from chainrule.ops import structure
 
@@ -46,7 +46,7 @@ def is_traced(*xs: Any) -> bool:
 def _weak_or_dtype(x: Any) -> Any:
     if isinstance(x, Traced):
         type_ = x.node.type
-        return (float if type_.is_float else int) if x.weak else type_.dtype
+        return type_.dtype if not x.weak or type_.dtype.kind == "b" else x.__class__
     kind = type(x)
     if kind is float or kind is int:
         return kind
@@ -59,7 +59,10 @@ def _weak_or_dtype(x: Any) -> Any:
 
 def plain(x: Any) -> Any:
     """``x`` as a Python number, NumPy value or traced value; sequences become arrays."""
-    if isinstance(x, (Traced, np.ndarray, np.generic, bool, int, float, complex)):
+    if isinstance(x, (Traced, np.generic, bool, int, float, complex)):
+        return x
+    if isinstance(x, np.ndarray):
+        refuse_subclass(x, "a constant")
         return x
     if isinstance(x, (list, tuple)) and any(isinstance(item, Traced) for item in _deep(x)):
         return np.stack([plain(item) for item in x])  # type: ignore[arg-type]

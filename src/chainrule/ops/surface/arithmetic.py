@@ -29,7 +29,7 @@ LN2 = float(np.log(2.0))
 
 def _constant_number(x: Any) -> Any:
     """The Python number behind an exponent that no gradient can reach, else None."""
-    if isinstance(x, (bool, np.bool_)):
+    if isinstance(x, (Traced, bool, np.bool_)):
         return None
     if isinstance(x, (int, float)) and not isinstance(x, np.generic):
         return x

@@ -106,7 +106,8 @@ def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
     if isinstance(item, Traced) or (isinstance(item, np.ndarray) and item.ndim):
         if item.dtype.kind not in "iu":
             raise IndexingError(f"arrays used as indices must be of integers, not {item.dtype}")
-        if isinstance(item, np.ndarray) and item.size and not -n <= item.min() <= item.max() < n:
+        known = not isinstance(item, Traced) and item.size
+        if known and not -n <= item.min() <= item.max() < n:
             raise IndexingError(f"index out of bounds for axis {axis} of {x.type}")
         return "array", item
     try:
