@@ -176,7 +176,7 @@ def test_an_entry_serves_its_own_key_only(folder: Path) -> None:
     cache._memory.clear()
     for text in (TEXT, TEXT.replace("7", "8")):
         assert cache._load(folder, cache._key(text)) is None
-        library = machine.Library(cache.object_code(text), ["run"], [])
+        library = machine.Library([cache.object_code(text)], ["run"], [])
         assert ctypes.CFUNCTYPE(ctypes.c_int32)(library.address("run"))() == int("8" in text) + 7
     assert (one.read_bytes(), other.read_bytes()) == contents
 

@@ -139,7 +139,7 @@ class Code:
         self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)
         written = module.write(self.plan)
         self.text = written.text
-        code = cache.object_code(written.text)
+        code = [cache.object_code(text) for text in (written.text, written.cold) if text]
         self.library = machine.Library(code, ("run", "call"), written.imports)
         self.entry = ENTRY(self.library.address("run"))
         self.calls = CallOuts(written.calls)

@@ -7,6 +7,7 @@ same loops over other buffers) are one function.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -59,7 +60,7 @@ CHAPTER = 200
 HOT_STRAIGHT = 2
 """So many functions without a loop are worth LLVM's time. Where there are more, a call of the
 program takes long anyway, and each of them runs once in it."""
-HOT, LITTLE = 200, 64
+HOT, LITTLE = 64, 128
 """Beyond so many functions, loops over so few numbers are not worth it, either."""
 LINE = 64
 """Bytes between what different threads write, so that they do not slow one another down."""
@@ -89,11 +90,13 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Module:
-    """Text of a module, the external functions it calls, the nodes it calls out for."""
+    """Text of a module, the external functions it calls, the nodes it calls out for; and text of
+    another one, with functions that are not worth LLVM's time."""
 
     text: str
     imports: tuple[str, ...]
     calls: tuple[CallOut, ...]
+    cold: str = ""
 
 
 class _Writer:
@@ -103,7 +106,9 @@ class _Writer:
         self.goal = ""  # where a thread keeps how often it was at a barrier
         self.mode = ""  # what restores the processor's mode after a loop
         self.functions: dict[str, str] = {}  # text after the name -> name
+        self.cold: dict[str, tuple[str, str, str]] = {}  # text -> text, name, parameters' types
         self.needs: set[str] = set()
+        self.cold_needs: set[str] = set()
         self.helpers: dict[str, str] = {}
         self.calls: list[CallOut] = []
         straight = sum(isinstance(step, Group) and step.straight for step in plan.steps)
@@ -128,16 +133,33 @@ class _Writer:
         else:
             self._all()
             self.main.effect("ret i32 0")
-        kernels, imports = definitions(self.needs)
+        kernels, imports = definitions(self.needs | self.cold_needs)
         if self.plan.threads > 1:
             kernels.append(barrier(machine.pause()))
             imports = (*imports, "cr_yield")
         parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
+        parts += [f"declare void @{name}({types})" for _, name, types in self.cold.values()]
         parts += self.chapters
         parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
         parts.append(CALL)
+        cold, kernels = self._cold_module(kernels)
         text = "\n\n".join([*kernels, *self.helpers.values(), *parts, ATTRIBUTES])
-        return Module(text, imports, tuple(self.calls))
+        return Module(text, imports, tuple(self.calls), cold)
+
+    def _cold_module(self, kernels: list[str]) -> tuple[str, list[str]]:
+        """The text of the cold functions, and the kernels, of which those are visible that cold
+        functions call."""
+        if not self.cold:
+            return "", kernels
+        parts, seen = [machine.COLD], []
+        for kernel in kernels:
+            head = re.match(r"(?:define internal|declare) (\w+) @([\w.]+)(\(.*?\))", kernel)
+            if head and head[2] in self.cold_needs:
+                parts.append(f"declare {head[1]} @{head[2]}{head[3]}")
+                kernel = kernel.replace("define internal", "define", 1)
+            seen.append(kernel)
+        parts += [f"define void @{name}{text}" for text, name, _ in self.cold.values()]
+        return "\n\n".join([*parts, ATTRIBUTES]), seen
 
     def _all(self) -> None:
         """Every step in order; of a long program, in functions of their own: what LLVM does with
@@ -229,7 +251,7 @@ class _Writer:
             made = uniform.write(step)
         else:
             made = products.write(step, self.plan.memory)
-        self.needs |= made.needs
+        (self.cold_needs if made.cold else self.needs).update(made.needs)
         self.helpers |= made.helpers
         parameters = ["ptr noalias nocapture %flag", "i64 %thread", "i64 %first", "i64 %last"]
         parameters += [
@@ -239,7 +261,12 @@ class _Writer:
         if made.absolute:
             parameters.append("ptr %arena")
         text = f"({', '.join(parameters)}) #{2 if made.cold else 0} {{\n{made.body}\n}}"
-        name = self.functions.setdefault(text, f"step{len(self.functions)}")
+        count = len(self.functions) + len(self.cold)
+        if made.cold:
+            types = ", ".join(x.split(" ", 1)[0] for x in parameters)
+            _, name, _ = self.cold.setdefault(text, (text, f"step{count}", types))
+        else:
+            name = self.functions.setdefault(text, f"step{count}")
         return Call(name, made.buffers, made.shares, made.numbers, made.absolute)
 
     def _group(self, step: Group) -> Function:

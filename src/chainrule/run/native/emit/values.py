@@ -22,7 +22,8 @@ class FunctionText:
     """A function while it is written: its instructions and its pointers.
 
     ``tile`` is a buffer of which only a tile is at hand, at ``%tile``, its rows ``%apart``.
-    ``absolute``: what lies in the arena is found there, not by a pointer of its own.
+    ``absolute``: there is no loop, and what lies in the arena is found there, not by a pointer of
+    its own.
     """
 
     def __init__(
@@ -85,6 +86,10 @@ class Body:
             row = self.b.do(f"mul nuw nsw i64 {self.within[0]}, %apart")
             offset, pointer = self.b.do(f"add nuw nsw i64 {row}, {self.within[1]}"), "%tile"
         else:
+            own = buffer.alias or buffer
+            if self.f.absolute and own.place == "arena" and not add:
+                at = own.offset + position.constant * own.type.dtype.itemsize
+                return self.b.do(f"getelementptr i8, ptr %arena, i64 {at}")
             offset, pointer = self.offset(position), self.f.pointer(buffer)
         if add:
             offset = self.b.do(f"add nsw i64 {offset}, {add}")

@@ -20,6 +20,7 @@ LOOPS = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", 
          "cumsum", "cumprod", "recurrence", "random_uniform")  # fmt: skip
 """Primitives with loops of their own, whose results always get a buffer."""
 INLINE = ("select", "cast", "iota", "constant")
+TRANSPARENT = frozenset((*VIEWS, *ALIASES))
 SHORT_AXIS = 32
 RECOMPUTE = 4.0
 """What a value may cost, in additions, to be computed again by each of its readers."""
@@ -49,7 +50,7 @@ class Buffer:
 
 
 def is_view(node: Node) -> bool:
-    return node.primitive.name in VIEWS or node.primitive.name in ALIASES
+    return node.primitive.name in TRANSPARENT
 
 
 def base_of(node: Node) -> Node:

@@ -68,17 +68,18 @@ class Sites:
     def add(self, operands: Sequence[Operand], inside: Node | None = None) -> list[Site]:
         """Add what these operands need, before themselves; returns their sites."""
         roots = [self.resolve(node, index, inside) for node, index in operands]
-        stack = [(root, False) for root in reversed(roots)]
+        stack = roots[::-1]
+        opened: dict[Site, tuple[Site, ...]] = {}
         while stack:
-            site, ready = stack.pop()
-            if site in self.order:
-                continue
-            children = () if isinstance(site, Load) else self._children(site)
-            if ready or not children:
-                self.order[site] = children
-                continue
-            stack.append((site, True))
-            stack += [(child, False) for child in children]
+            site = stack[-1]
+            children = opened.get(site)
+            if children is None and site not in self.order and isinstance(site, Value):
+                children = opened[site] = self._children(site)
+                if children:
+                    stack += children
+                    continue
+            stack.pop()
+            self.order.setdefault(site, children or ())
         return roots
 
     def _children(self, site: Value) -> tuple[Site, ...]:
@@ -90,14 +91,14 @@ class Sites:
             return ()
         if name == "gather":
             front = node.inputs[1].type.ndim
-            return tuple(self.resolve(x, index[:front]) for x in node.inputs[1:])
+            return tuple([self.resolve(x, index[:front]) for x in node.inputs[1:]])
         if name == "contract":
             left, right, out = parse_spec(node.attrs["spec"])
             parts = zip(node.inputs, (left, right), strict=True)
             return tuple(
                 self.resolve(x, by_label(out, index, labels, self.rank)) for x, labels in parts
             )
-        return tuple(self.resolve(x, index) for x in node.inputs)
+        return tuple([self.resolve(x, index) for x in node.inputs])
 
     def positions(self) -> Iterator[Affine]:
         """Every affine expression that the body computes."""

@@ -10,7 +10,7 @@ import ctypes
 import functools
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import llvmlite
@@ -20,6 +20,8 @@ from llvmlite.binding import ffi
 from chainrule import forks
 from chainrule.run.native.runtime.externals import RUNTIME, address_of
 
+COLD = "; cold"
+"""How the text of a module begins that is not worth LLVM's time."""
 _lock = threading.RLock()  # llvmlite guards its calls, but linking takes several
 _count = 0
 forks.wait_for(_lock)
@@ -27,7 +29,8 @@ forks.wait_for(ffi.lib._lock)
 
 
 @functools.cache
-def _target() -> Any:
+def _target(effort: int = 2) -> Any:
+    """LLVM for this machine; with effort 0 its quickest way to code."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     llvm.initialize_native_asmparser()
@@ -35,7 +38,7 @@ def _target() -> Any:
     # Windows maps libraries farther away than a small model's addresses reach.
     model = "large" if "windows" in llvm.get_default_triple() else "default"
     machine = target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=_features(), opt=2, reloc="pic", codemodel=model
+        cpu=llvm.get_host_cpu_name(), features=_features(), opt=effort, reloc="pic", codemodel=model
     )
     machine.set_asm_verbosity(False)
     return machine
@@ -102,15 +105,21 @@ def _compiler() -> Any:
 
 
 def assemble(text: str) -> bytes:
-    """Object code of a module's text, optimised for this machine."""
+    """Object code of a module's text, optimised for this machine unless it is ``COLD``."""
+    if text.startswith(COLD):
+        return _target(0).emit_object(_parsed(text, _target(0)))
     return _target().emit_object(optimised(text))
+
+
+def _parsed(text: str, machine: Any) -> Any:
+    head = f'target triple = "{machine.triple}"\ntarget datalayout = "{machine.target_data}"\n'
+    return llvm.parse_assembly(head + text)
 
 
 def optimised(text: str) -> Any:
     """LLVM's module of a text, optimised for this machine."""
     machine = _target()
-    head = f'target triple = "{machine.triple}"\ntarget datalayout = "{machine.target_data}"\n'
-    module = llvm.parse_assembly(head + text)
+    module = _parsed(text, machine)
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = tuning.slp_vectorization = True
     tuning.loop_unrolling = tuning.loop_interleaving = True
@@ -125,12 +134,15 @@ def optimised(text: str) -> Any:
 class Library:
     """Object code in memory, which stays there while this object does."""
 
-    def __init__(self, code: bytes, exports: Iterable[str], imports: Iterable[str]) -> None:
+    def __init__(
+        self, code: Sequence[bytes], exports: Iterable[str], imports: Iterable[str]
+    ) -> None:
         global _count
         with _lock:
             _count += 1
             builder = llvm.JITLibraryBuilder()
-            builder.add_object_img(code)
+            for one in code:
+                builder.add_object_img(one)
             for name in exports:
                 builder.export_symbol(name)
             for name in {*imports, *RUNTIME}:
@@ -156,7 +168,7 @@ define double @probe(double %x) {
 def trouble() -> str:
     """Why machine code can't be made or run here; "" where it can."""
     try:
-        library = Library(assemble(PROBE), ["probe"], ["cr_yield"])
+        library = Library([assemble(PROBE)], ["probe"], ["cr_yield"])
         function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(library.address("probe"))
         found = function(2.0)
     except Exception as error:  # of LLVM, of the system's linker, of its rules for memory
