@@ -19,7 +19,7 @@ MAY_NAME_PRIMITIVES = (
     "compile/algebra.py",
     "compile/passes.py",
     "compile/patterns.py",
-    "compile/stability.py",
+    "compile/stability",
     "compile/views.py",
     "run/native",
     "explanation",  # what a reader sees on one line: sums with their terms, a select's branch

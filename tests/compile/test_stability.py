@@ -292,6 +292,18 @@ EXAMPLES = {
     "log-softmax": lambda a: np.log(np.exp(a) / np.sum(np.exp(a))),
     "log-sum-exp": lambda a: np.log(np.sum(np.exp(a))),
     "norm": lambda a: np.sqrt(np.sum(a * a)),
+    "hypotenuse": lambda a: np.sqrt(a * a + 1),
+    "difference": lambda a: np.sqrt(a + 3) - np.sqrt(a + 2),
+    "difference-sum": lambda a: -1 / (a + 3) + 1 / (a + 4),
+    "quadratic": lambda a: (-3 + np.sqrt(9 - 2 * a)) / a,
+    "exp-quotient": lambda a: np.exp(a) / (np.exp(a) - 1),
+    "exp-factor": lambda a: (np.exp(2 * a) - 1) / (np.exp(a) - 1),
+    "series-quotient": lambda a: (1 - np.cos(a)) / a**2,
+    "cancel-factor": cr.grad(lambda a: np.sum(np.log(np.reciprocal(a + 2)))),
+    "log-of-1-plus": lambda a: np.log(1 + a * a),
+    "log-of-quotient": lambda a: np.log((4 - a) / (4 + a)),
+    "inverse-hyperbolic": lambda a: np.log(a + np.sqrt(a * a + 1)),
+    "series-log": lambda a: np.log(np.cos(a / 2)),
 }
 
 

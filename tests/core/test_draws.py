@@ -157,3 +157,14 @@ def test_looking_for_the_line_draws_no_more_numbers() -> None:
     np.testing.assert_array_equal(results[0], X + drawn[0])
     np.testing.assert_array_equal(results[1], 2 * X + drawn[1])
     assert [RNG.uniform(), np.random.normal()] == after
+
+
+def test_looking_for_generators_asks_objects_nothing() -> None:
+    class Odd:
+        __slots__ = ()
+
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError(f"asked for {name}")
+
+    odd = Odd()
+    assert len(cr.trace(lambda x: (odd, x * 2)[1])(X).outputs) == 1

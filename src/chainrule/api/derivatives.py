@@ -193,7 +193,10 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
 
 def _all_but_static(primals: Sequence[Any]) -> Wanted:
     """All primals but strings, functions and the like; a bool is refused when it is met."""
-    return Wanted([i for i, x in enumerate(primals) if isinstance(x, bool) or not is_static(x)])
+    return Wanted(
+        [i for i, x in enumerate(primals) if isinstance(x, bool) or not is_static(x)],
+        instead="pass it by keyword: not differentiated, as what argnums= leaves out of grad",
+    )
 
 
 def _pull(y: Any, g: Any, inputs: Inputs, rec: Recording, f: Function) -> list[Traced]:

@@ -33,12 +33,19 @@ def several(x: Any) -> tuple[Any, ...]:
 
 class Wanted:
     """Which arguments to differentiate: positions and names. The first, unless something is said.
+    ``instead`` says, in errors, what to do with one that has no derivative.
 
     Raises:
         UsageError: a position is no integer, a name no string.
     """
 
-    def __init__(self, argnums: Argnums = None, argnames: Argnames = None) -> None:
+    def __init__(
+        self,
+        argnums: Argnums = None,
+        argnames: Argnames = None,
+        instead: str = "choose other arguments with argnums=",
+    ) -> None:
+        self.instead = instead
         if argnums is None and argnames is None:
             argnums = 0
         single = isinstance(argnums, (int, np.integer, str)) or isinstance(argnames, str)
@@ -136,14 +143,14 @@ class Inputs:
                 continue
             leaves, shape = flatten(x)
             if shape.kind == "static":
-                _check_differentiable(x, self._name(place), f)
+                _check_differentiable(x, self._name(place), f, wanted.instead)
             self.leaves += leaves
             shapes.append(shape)
         self.tree = TreeDef(tuple, (), tuple(shapes))
         for i, leaf in enumerate(self.leaves):
             kind = type(leaf)
             if kind is not float and not (kind is np.ndarray and leaf.dtype in _READY):
-                _check_differentiable(leaf, self._labels()[i], f)
+                _check_differentiable(leaf, self._labels()[i], f, wanted.instead)
         self.traced = [_fresh(leaf, rec, outermost) for leaf in self.leaves]
         filled, self.keywords = list(args), dict(keywords)
         for place, tree in zip(self.places, self.tree.unflatten(self.traced), strict=True):
@@ -183,7 +190,7 @@ def name_of(f: Function) -> str:
     return getattr(f, "__name__", "the function")
 
 
-def _check_differentiable(leaf: Any, label: str, f: Function) -> None:
+def _check_differentiable(leaf: Any, label: str, f: Function, instead: str) -> None:
     named = f"argument {label!r} of {name_of(f)}"
     if isinstance(leaf, complex) or np.iscomplexobj(leaf):
         raise DtypeError(
@@ -191,7 +198,7 @@ def _check_differentiable(leaf: Any, label: str, f: Function) -> None:
             "imaginary part as two arguments"
         )
     if is_static(leaf) and not isinstance(leaf, bool):
-        kind, why = described(leaf), ""
+        kind, why = described(leaf), ". Pass a float"
     else:
         plain = isinstance(leaf, (bool, int))
         dtype = None if plain else leaf_type(leaf, named).dtype
@@ -199,10 +206,7 @@ def _check_differentiable(leaf: Any, label: str, f: Function) -> None:
             return
         kind = dtype.name if dtype is not None else type(leaf).__name__
         why = ": integers and bools move in jumps. Pass a float (3.0 instead of 3, x.astype(float))"
-    raise DtypeError(
-        f"{named} is {kind}, which has no derivative{why}; or choose other arguments with argnums= "
-        "or argnames= (vjp and jvp take by keyword what is not differentiated)"
-    )
+    raise DtypeError(f"{named} is {kind}, which has no derivative{why}, or {instead}")
 
 
 def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:

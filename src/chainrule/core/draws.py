@@ -8,6 +8,7 @@ one has changed is the function recorded once more, line by line, to find out wh
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
 import random
@@ -114,8 +115,9 @@ class Draws:
             if id(x) in seen:
                 continue
             seen.add(id(x))
-            if isinstance(x, (np.random.Generator, np.random.RandomState, random.Random)):
-                if not isinstance(x, random.SystemRandom):
+            kind = type(x)
+            if issubclass(kind, (np.random.Generator, np.random.RandomState, random.Random)):
+                if not issubclass(kind, random.SystemRandom):
                     self.generators[id(x)] = x
             else:
                 stack += self._behind(x)
@@ -151,8 +153,8 @@ class Draws:
         elif isinstance(x, dict):
             yield from x.values()
         elif not isinstance(x, (type, types.ModuleType, np.ndarray)):
-            attributes = getattr(x, "__dict__", None)  # a foreign library's may be anything
-            yield from attributes.values() if isinstance(attributes, dict) else ()
+            with contextlib.suppress(AttributeError):  # past any __getattr__
+                yield from object.__getattribute__(x, "__dict__").values()
             yield type(x).__dict__.get("__call__")
 
 

@@ -201,6 +201,8 @@ class Graph:
 
         return print_graph(self)
 
+    __repr__ = __str__
+
     @staticmethod
     def parse(text: str, captures: Sequence[np.ndarray] = ()) -> Graph:
         """The graph that ``text`` describes, the inverse of ``str(graph)``; ``captures`` are the

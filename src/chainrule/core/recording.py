@@ -22,6 +22,7 @@ from chainrule.core.graph import (
     CONSTANT,
     INPUT,
     NO_ATTRS,
+    Attrs,
     Graph,
     Node,
     Origin,
@@ -46,12 +47,17 @@ class Recording:
         eager: values flow along, so Python may branch on them. Otherwise only types are
             known and a branch on an input raises ``UnknownValueError``.
         rewrite: what to record instead of an operation, or None to record it as it is.
+
+    ``typed`` holds, of nodes that a rewrite put in the place of an operation, that operation:
+    primitive, inputs and attributes.
     """
 
     def __init__(self, *, eager: bool, rewrite: Rewriter | None = None) -> None:
         self.eager = eager
         self.rewrite = rewrite
         self.derivative_rewrite = rewrite
+        self.is_deriving = False
+        self.typed: dict[Node, tuple[Primitive, tuple[Node, ...], Attrs]] = {}
         self.closed = False
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
@@ -189,12 +195,13 @@ class Recording:
     def deriving(self) -> Iterator[None]:
         """Record derivatives: they have no line of the user's, and an infinite local
         derivative is a value, not a fault to warn of."""
-        outer, self.rewrite = self.rewrite, self.derivative_rewrite
+        outer = self.rewrite, self.is_deriving
+        self.rewrite, self.is_deriving = self.derivative_rewrite, True
         try:
             with self.unattributed(), quiet():
                 yield
         finally:
-            self.rewrite = outer
+            self.rewrite, self.is_deriving = outer
 
     @contextmanager
     def rewriting(self, rewrite: Rewriter) -> Iterator[None]:
@@ -252,7 +259,7 @@ class Recording:
 
     def forget_after(self, serial: int) -> None:
         """Drop all nodes recorded after this serial number."""
-        for table in (self.values, self.captures, self.places):
+        for table in (self.values, self.captures, self.places, self.typed):
             for node in [n for n in table if n.serial > serial]:
                 del table[node]  # type: ignore[attr-defined]
         self._known = {k: n for k, n in self._known.items() if n.serial <= serial}

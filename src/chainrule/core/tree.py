@@ -18,7 +18,6 @@ import types
 import weakref
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,9 +127,9 @@ def _key(x: Any, gone: Callable[[Any], None] | None = None) -> Any:
 # The shape of a tree ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class TreeDef:
-    """The shape of a tree without its leaves."""
+class TreeDef(NamedTuple):
+    """The shape of a tree without its leaves. (A named tuple, since these are made, compared and
+    hashed in every call of a jitted function.)"""
 
     kind: Any  # "leaf", "none", "static" or the container's class
     keys: tuple[Any, ...] = ()
@@ -138,7 +137,7 @@ class TreeDef:
     extra: Static | None = None  # what the container holds beside its children
 
     @property
-    def count(self) -> int:
+    def count(self) -> int:  # type: ignore[override]
         """How many leaves the tree has."""
         return 1 if self.kind == "leaf" else sum(child.count for child in self.children)
 
@@ -250,7 +249,7 @@ _NUMBER, _OTHER, _STATIC = "number", "other", "static"
 _known: dict[type, Any] = {}
 """How types that were seen are taken: ``_NUMBER`` (arrays too) and ``_OTHER`` are leaves,
 ``_STATIC`` is never one, the rest are a ``_Container``."""
-_registered: dict[type, Any] = {Static: _STATIC}
+_registered: dict[type, Any] = {Static: _STATIC, TreeDef: _STATIC}
 MOST_KNOWN = 1000
 """How many types, and orders of keys, are remembered."""
 

@@ -1,16 +1,9 @@
-"""Stability rewrites: formulas typed as in a textbook, computed so that they stay finite.
-
-They act while ``jit`` and ``fit`` record, before anything is differentiated, so that the
-derivative is that of the stable form: rewriting the derivative of the unstable one would have
-to undo divisions of zero by zero. ``trace`` and ``grad`` without ``jit`` show and run what was
-typed. Each rewrite is judged by mpmath in the tests: never less accurate than what it replaces.
-"""
+"""Logistic functions, softmax and their logarithms, as losses are typed in textbooks."""
 
 from __future__ import annotations
 
 from chainrule.compile.patterns import (
     Rewrite,
-    Table,
     apply,
     constant_like,
     inner,
@@ -40,15 +33,6 @@ def _one_plus_exp(x: Traced) -> Traced | None:
 
 def _minus(a: Traced) -> Traced:
     return inner(a) if made_by(a, "negative") else -a
-
-
-def _squares(x: Traced) -> bool:
-    """Whether x is v², written in any of the usual ways."""
-    if made_by(x, "square"):
-        return True
-    if made_by(x, "power_constant"):
-        return x.node.attrs["exponent"] == 2
-    return made_by(x, "multiply") and x.node.inputs[0] is x.node.inputs[1]
 
 
 def _top(a: Traced, axes: tuple[int, ...]) -> Traced:
@@ -163,16 +147,6 @@ def _shifted(a: Traced) -> bool:
     return node.primitive.name == "reduce_max"
 
 
-def _norm(x: Traced) -> Traced | None:
-    """The root of a sum of squares, with gradient 0 where all of them are 0."""
-    total = x
-    while made_by(total, "reshape"):
-        (total,) = inputs_of(total)
-    if not made_by(total, "reduce_sum") or not _squares(inner(total)):
-        return None
-    return apply("root", x, degree=2.0)
-
-
 REWRITES = (
     Rewrite("logistic", "divide", _logistic, "1 / (1 + exp(-a)) -> logistic(a)"),
     Rewrite("softmax", "divide", _softmax, "exp(a) / sum(exp(a)), shifted by max(a)"),
@@ -183,8 +157,4 @@ REWRITES = (
     Rewrite("softplus-log1p", "log1p", _softplus_log1p, "log1p(exp(a)) -> logaddexp(a, 0)"),
     Rewrite("log-softmax", "log", _log_quotient, "log(exp(a) / z) -> a - log(z)"),
     Rewrite("log-sum-exp", "log", _log_sum_exp, "log(sum(exp(a))), shifted by max(a)"),
-    Rewrite("norm", "sqrt", _norm, "sqrt(sum(x * x)) with gradient 0 at 0"),
 )
-
-rewrite = Table(REWRITES)
-"""What a recording does instead of operations that would overflow or cancel."""

@@ -1,0 +1,306 @@
+"""Taylor series at 0, with exact coefficients, where the leading terms of a formula cancel.
+
+x - sin(x) is x³/6 - ... near 0, and subtracting leaves nothing of it. A formula of one variable is
+read as a power series in fractions; near 0 its first terms serve, so that the derivative is
+theirs too, and what was typed elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from math import isqrt
+
+from chainrule.compile.patterns import apply, constant_like
+from chainrule.compile.stability.terms import as_written, choose, exact, meaning, quick
+from chainrule.core.graph import Node
+from chainrule.core.traced import Traced
+
+Series = tuple[int, list[Fraction]]
+"""The order of the first term, whose coefficient is not 0, and the coefficients from there on."""
+
+MOST_NODES = 40
+FEW, MANY = 6, 44
+"""How many terms decide whether something cancels, and are taken where it does."""
+LONGEST = 18
+PRECISION = Fraction(1, 2**57)
+
+# Arithmetic -------------------------------------------------------------------------------
+
+
+def _trimmed(order: int, c: list[Fraction]) -> Series | None:
+    for k, value in enumerate(c):
+        if value:
+            return order + k, c[k:]
+    return None
+
+
+def _add(a: Series, b: Series, sign: int = 1) -> Series | None:
+    order = min(a[0], b[0])
+    end = min(a[0] + len(a[1]), b[0] + len(b[1]))
+    found = [Fraction(0)] * (end - order)
+    for (start, c), s in ((a, 1), (b, sign)):
+        for k, value in enumerate(c):
+            if start + k < end:
+                found[start + k - order] += s * value
+    return _trimmed(order, found)
+
+
+def _product(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
+    n = min(len(a), len(b))
+    found = [Fraction(0)] * n
+    for i, x in enumerate(a[:n]):
+        if x:
+            for j, z in enumerate(b[: n - i]):
+                if z:
+                    found[i + j] += x * z
+    return found
+
+
+def _quotient(a: list[Fraction], b: list[Fraction]) -> list[Fraction]:
+    found: list[Fraction] = []
+    for k in range(min(len(a), len(b))):
+        rest = a[k] - sum((b[i] * found[k - i] for i in range(1, k + 1) if b[i]), Fraction(0))
+        found.append(rest / b[0])
+    return found
+
+
+def _slope(u: list[Fraction]) -> list[Fraction]:
+    return [*(k * c for k, c in enumerate(u) if k), Fraction(0)]
+
+
+def _integral(u: list[Fraction]) -> list[Fraction]:
+    return [Fraction(0)] + [c / (k + 1) for k, c in enumerate(u[:-1])]
+
+
+def _exp(u: list[Fraction]) -> list[Fraction]:
+    found = [Fraction(1)]
+    for n in range(1, len(u)):
+        terms = (k * u[k] * found[n - k] for k in range(1, n + 1) if u[k])
+        found.append(sum(terms, Fraction(0)) / n)
+    return found
+
+
+def _circular(u: list[Fraction], sign: int) -> tuple[list[Fraction], list[Fraction]]:
+    """sin and cos of u, or sinh and cosh."""
+    s, c = [Fraction(0)], [Fraction(1)]
+    for n in range(1, len(u)):
+        used = [k for k in range(1, n + 1) if u[k]]
+        s.append(sum((k * u[k] * c[n - k] for k in used), Fraction(0)) / n)
+        c.append(sign * sum((k * u[k] * s[n - k] for k in used), Fraction(0)) / n)
+    return s, c
+
+
+def _power(u: list[Fraction], e: Fraction) -> list[Fraction]:
+    """(1 + u)^e"""
+    found = [Fraction(1)]
+    for n in range(1, len(u)):
+        terms = ((e * k - (n - k)) * u[k] * found[n - k] for k in range(1, n + 1) if u[k])
+        found.append(sum(terms, Fraction(0)) / n)
+    return found
+
+
+def _plus(u: list[Fraction], number: int) -> list[Fraction]:
+    return [u[0] + number, *u[1:]]
+
+
+def _inverse(sign: int, e: Fraction) -> Callable[[list[Fraction]], list[Fraction]]:
+    """The integral of (1 ± u²)^e."""
+
+    def of(u: list[Fraction]) -> list[Fraction]:
+        square = [sign * c for c in _product(u, u)]
+        return _integral(_product(_slope(u), _power(square, e)))
+
+    return of
+
+
+HALF = Fraction(1, 2)
+AT_0: dict[str, Callable[[list[Fraction]], list[Fraction]]] = {
+    "exp": _exp,
+    "expm1": lambda u: _plus(_exp(u), -1),
+    "sin": lambda u: _circular(u, -1)[0],
+    "cos": lambda u: _circular(u, -1)[1],
+    "tan": lambda u: _quotient(*_circular(u, -1)),
+    "sinh": lambda u: _circular(u, 1)[0],
+    "cosh": lambda u: _circular(u, 1)[1],
+    "tanh": lambda u: _quotient(*_circular(u, 1)),
+    "log1p": lambda u: _integral(_quotient(_slope(u), _plus(u, 1))),
+    "arctan": _inverse(1, Fraction(-1)),
+    "arctanh": _inverse(-1, Fraction(-1)),
+    "arcsin": _inverse(-1, -HALF),
+    "arcsinh": _inverse(1, -HALF),
+}
+"""Functions of a series without constant term."""
+
+
+# Reading ----------------------------------------------------------------------------------
+
+
+def _series(x: Traced, atom: Node, count: int, known: dict[Node, Series | None]) -> Series | None:
+    if x.node is atom:
+        return 1, [Fraction(1)] + [Fraction(0)] * (count - 1)
+    if x.node not in known:
+        known[x.node] = None if len(known) > MOST_NODES else _made(x, atom, count, known)
+    return known[x.node]
+
+
+def _made(x: Traced, atom: Node, count: int, known: dict[Node, Series | None]) -> Series | None:
+    value = exact(x)
+    if value is not None:
+        return (0, [value] + [Fraction(0)] * (count - 1)) if value else None
+    name, inputs, attrs = meaning(x)
+    if not inputs or x.node.primitive.name == "broadcast":
+        return None
+    parts = [_series(z, atom, count, known) for z in inputs]
+    if name in ("add", "subtract") and None in parts:
+        zero = [exact(z) == 0 for z in inputs]
+        parts = [(0, [Fraction(0)] * count) if z else p for p, z in zip(parts, zero, strict=True)]
+    if None in parts:
+        return None
+    a = parts[0]
+    assert a is not None
+    if len(parts) == 2:
+        b = parts[1]
+        assert b is not None
+        if name in ("add", "subtract"):
+            return _add(a, b, 1 if name == "add" else -1)
+        if name == "multiply":
+            return a[0] + b[0], _product(a[1], b[1])
+        return (a[0] - b[0], _quotient(a[1], b[1])) if name == "divide" else None
+    return _of_function(name, a, attrs.get("exponent"), count)
+
+
+def _of_function(name: str, a: Series, exponent: float | None, count: int) -> Series | None:
+    order, c = a
+    if name == "negative":
+        return order, [-value for value in c]
+    if name == "square":
+        return 2 * order, _product(c, c)
+    if name == "reciprocal":
+        return -order, _quotient([Fraction(1)] + [Fraction(0)] * (len(c) - 1), c)
+    if name == "power_constant" and exponent is not None and exponent == int(exponent):
+        unit = _power([Fraction(0), *(value / c[0] for value in c[1:])], Fraction(exponent))
+        return int(exponent) * order, [c[0] ** int(exponent) * value for value in unit]
+    if name in ("sqrt", "log", "power_constant"):
+        return _around_1(name, a, exponent)
+    if order < 1 or name not in AT_0:
+        return None
+    return _trimmed(0, AT_0[name](([Fraction(0)] * order + c)[:count]))
+
+
+def _around_1(name: str, a: Series, exponent: float | None) -> Series | None:
+    """Of a series with constant term 1, or a square under a root."""
+    order, c = a
+    top, low = isqrt(abs(c[0].numerator)), isqrt(c[0].denominator)
+    root = Fraction(top, low)
+    if order or c[0] < 0 or (root * root if name == "sqrt" else Fraction(1)) != c[0]:
+        return None
+    u = [Fraction(0), *(value / c[0] for value in c[1:])]
+    if name == "log":
+        return _trimmed(0, AT_0["log1p"](u))
+    e = HALF if name == "sqrt" else Fraction(exponent or 0)
+    return 0, [root * value if name == "sqrt" else value for value in _power(u, e)]
+
+
+def _atoms(*roots: Traced) -> Iterator[Node]:
+    """What the formula may be a series in: the one thing it is made of, or the one argument of
+    all its functions."""
+    leaves: dict[Node, None] = {}
+    arguments: dict[Node, None] = {}
+    seen: dict[Node, None] = {}
+    stack = list(roots)
+    while stack and len(seen) <= MOST_NODES:
+        x = stack.pop()
+        if x.node in seen or exact(x) is not None:
+            continue
+        seen[x.node] = None
+        name, inputs, _ = meaning(x)
+        if name in AT_0 or name in ("sqrt", "log"):
+            arguments[inputs[0].node] = None
+        elif name not in _ARITHMETIC:
+            leaves[x.node] = None
+            continue
+        stack += inputs
+    for found in (leaves, arguments):
+        if len(found) == 1 and len(seen) <= MOST_NODES:
+            yield from found
+
+
+_ARITHMETIC = frozenset(
+    {"add", "subtract", "multiply", "divide", "negative", "square", "reciprocal", "power_constant"}
+)
+_has_function = quick(frozenset(AT_0) | {"log", "sqrt"})
+
+
+# Building ---------------------------------------------------------------------------------
+
+
+def of_a_sum(typed: Traced, a: Traced, b: Traced) -> Traced | None:
+    """The series of a sum, near 0, where the leading terms of its parts cancel there."""
+    if not (_has_function(a) or _has_function(b)):
+        return None
+    for atom in _atoms(a, b):
+        known: dict[Node, Series | None] = {}
+        parts = [_series(x, atom, FEW, known) for x in (a, b)]
+        if parts[0] is None or parts[1] is None or parts[0][0] != parts[1][0]:
+            continue
+        subtracted = typed.node.primitive.name == "subtract"
+        if parts[0][1][0] == (1 if subtracted else -1) * parts[1][1][0]:
+            return _near_0(typed, atom)
+    return None
+
+
+def of_a_quotient(x: Traced, z: Traced) -> Traced | None:
+    """The series of a quotient that is 0/0 at 0."""
+    if not (_has_function(x) or _has_function(z)):
+        return None
+    for atom in _atoms(x, z):
+        known: dict[Node, Series | None] = {}
+        parts = [_series(y, atom, FEW, known) for y in (x, z)]
+        if all(part is not None and part[0] > 0 for part in parts):
+            with as_written(x.recording):
+                return _near_0(x / z, atom)
+    return None
+
+
+def of_a_log(x: Traced) -> Traced | None:
+    """The series of a logarithm of what is 1 at 0."""
+    if not _has_function(x):
+        return None
+    for atom in _atoms(x):
+        part = _series(x, atom, FEW, {})
+        if part is not None and part[0] == 0 and part[1][0] == 1:
+            with as_written(x.recording):
+                return _near_0(apply("log", x), atom)
+    return None
+
+
+def _near_0(typed: Traced, atom: Node) -> Traced | None:
+    found = _series(typed, atom, MANY, {})
+    if found is None:
+        return None
+    order, c = found
+    even = not any(c[1::2])
+    if even:
+        c = c[::2]
+    radius = Fraction(1)
+    while radius > Fraction(1, 2**20):
+        z = radius * radius if even else radius
+        sizes = [abs(value) * z**k for k, value in enumerate(c)]
+        kept = next((k for k in range(1, len(c)) if sum(sizes[k:]) < PRECISION * sizes[0]), None)
+        if kept is not None and kept <= LONGEST and sum(sizes[1:]) <= sizes[0]:
+            break
+        radius /= 2
+    else:
+        return None
+    x = Traced(atom, typed.recording)
+    z_ = x * x if even else x
+    y = constant_like(x, float(c[kept - 1]))
+    for value in reversed(c[: kept - 1]):
+        y = y * z_ + float(value)
+    for _ in range(abs(order)):
+        y = y * x if order > 0 else y / x
+    size = abs(x)
+    near = apply("less", size, constant_like(x, float(radius)))
+    met = apply("less", constant_like(x, 0.0), size)  # at 0 itself, what was typed
+    return choose(apply("logical_and", near, met), y, typed)

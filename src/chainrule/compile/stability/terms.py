@@ -1,0 +1,269 @@
+"""What an operation means: sums of monomials with exact coefficients, read off the nodes.
+
+A rewrite puts another form in the place of what was typed; ``Recording.typed`` keeps what it
+stands for, so that a larger pattern is found whether or not its parts were rewritten before.
+Reading stops at a few levels and a few terms: matching costs the same in a large program.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from fractions import Fraction
+
+from chainrule.compile.patterns import apply, constant_like, number
+from chainrule.core.graph import Attrs, Node
+from chainrule.core.recording import Recording
+from chainrule.core.traced import Traced
+
+MOST_TERMS = 12
+DEPTH = 4
+
+Powers = tuple[tuple[Node, int], ...]
+"""Factors with their exponents, in the order in which they were recorded; () is the number 1."""
+Terms = dict[Powers, Fraction]
+"""A sum: monomials with their coefficients, none of them 0."""
+
+
+@contextmanager
+def as_written(recording: Recording) -> Iterator[None]:
+    """Record what a rewrite builds without rewriting that again."""
+    outer, recording.rewrite = recording.rewrite, None
+    try:
+        yield
+    finally:
+        recording.rewrite = outer
+
+
+# Reading ----------------------------------------------------------------------------------
+
+
+def meaning(x: Traced) -> tuple[str, tuple[Traced, ...], Attrs]:
+    """The operation that x stands for, by the name of its primitive: as typed, where a rewrite
+    put another form in its place. ``x**0.5``, ``x**2`` and ``x**-1`` have names of their own."""
+    recording, node = x.recording, x.node
+    primitive, nodes, attrs = recording.typed.get(node) or (node.primitive, node.inputs, node.attrs)
+    name = primitive.name
+    if name == "power_constant":
+        name = _POWERS.get(attrs["exponent"], name)
+    return name, tuple([Traced(n, recording) for n in nodes]), attrs
+
+
+_POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
+
+
+def exact(x: Traced) -> Fraction | None:
+    """The finite number that x holds everywhere, if it is a constant."""
+    value = number(x)
+    if value is None or not math.isfinite(value):
+        return None
+    return Fraction(value)
+
+
+def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
+    """x as a number times powers of factors that are no products themselves."""
+    value = exact(x)
+    if value is not None:
+        return value, {}
+    name, inputs, attrs = meaning(x)
+    if depth:
+        if name == "negative":
+            c, powers = monomial(inputs[0], depth - 1)
+            return -c, powers
+        if name in ("multiply", "divide"):
+            c, powers = monomial(inputs[0], depth - 1)
+            d, others = monomial(inputs[1], depth - 1)
+            if name == "multiply" or d:
+                sign = 1 if name == "multiply" else -1
+                return c * d**sign, _joined(powers, others, sign)
+        if name in ("square", "reciprocal", "power_constant"):
+            n = {"square": 2, "reciprocal": -1}.get(name, attrs.get("exponent", 0))
+            if n == int(n) and 1 <= abs(n) <= DEPTH:
+                c, powers = monomial(inputs[0], depth - 1)
+                if c or n > 0:
+                    return c ** int(n), {node: e * int(n) for node, e in powers.items()}
+    return Fraction(1), {x.node: 1}
+
+
+def _joined(a: dict[Node, int], b: dict[Node, int], sign: int = 1) -> dict[Node, int]:
+    found = dict(a)
+    for node, e in b.items():
+        found[node] = found.get(node, 0) + sign * e
+    return {node: e for node, e in found.items() if e}
+
+
+def key(powers: Mapping[Node, int]) -> Powers:
+    return tuple(sorted(powers.items(), key=lambda item: item[0].serial))
+
+
+def summands(x: Traced, depth: int = 2, sign: int = 1) -> list[tuple[Fraction, dict[Node, int]]]:
+    """The monomials that x is the sum of, in the order of typing, equal ones not joined."""
+    name, inputs, _ = meaning(x)
+    if depth and name in ("add", "subtract"):
+        second = sign if name == "add" else -sign
+        return summands(inputs[0], depth - 1, sign) + summands(inputs[1], depth - 1, second)
+    if depth and name == "negative":
+        return summands(inputs[0], depth - 1, -sign)
+    c, powers = monomial(x)
+    return [(sign * c, powers)]
+
+
+def polynomial(x: Traced, depth: int = DEPTH) -> Terms:
+    """x multiplied out, as far as it is made by sums, products and small powers."""
+    whole: Terms = {key({x.node: 1}): Fraction(1)}
+    value = exact(x)
+    if value is not None:
+        return {(): value} if value else {}
+    if not depth:
+        return whole
+    name, inputs, attrs = meaning(x)
+    if name in ("add", "subtract"):
+        return added(
+            polynomial(inputs[0], depth - 1),
+            polynomial(inputs[1], depth - 1),
+            1 if name == "add" else -1,
+        )
+    if name == "negative":
+        return scaled(polynomial(inputs[0], depth - 1), Fraction(-1))
+    if name == "divide":
+        d = exact(inputs[1])
+        return scaled(polynomial(inputs[0], depth - 1), 1 / d) if d else whole
+    if name == "multiply":
+        return multiplied(*(polynomial(z, depth - 1) for z in inputs)) or whole
+    n = 2 if name == "square" else attrs.get("exponent") if name == "power_constant" else None
+    if n in (2, 3, 4):
+        return power(polynomial(inputs[0], depth - 1), int(n)) or whole
+    return whole
+
+
+def added(a: Terms, b: Terms, factor: int | Fraction = 1) -> Terms:
+    found = dict(a)
+    for powers, c in b.items():
+        found[powers] = found.get(powers, Fraction(0)) + factor * c
+    return {powers: c for powers, c in found.items() if c}
+
+
+def scaled(a: Terms, factor: Fraction) -> Terms:
+    return {powers: factor * c for powers, c in a.items()} if factor else {}
+
+
+def multiplied(a: Terms, b: Terms) -> Terms | None:
+    """The product, or None where it has too many terms."""
+    if len(a) * len(b) > MOST_TERMS:
+        return None
+    found: Terms = {}
+    for p, c in a.items():
+        for q, d in b.items():
+            found = added(found, {key(_joined(dict(p), dict(q))): c * d})
+    return found
+
+
+def power(a: Terms | None, n: int) -> Terms | None:
+    found: Terms | None = {(): Fraction(1)}
+    for _ in range(n):
+        found = None if found is None or a is None else multiplied(found, a)
+    return found
+
+
+def flat(x: Traced) -> Terms:
+    """x as a sum of monomials in which no sum is multiplied out."""
+    found: Terms = {}
+    for c, powers in summands(x, DEPTH):
+        found = added(found, {key(powers): c})
+    return found
+
+
+def difference(
+    p: Traced, q: Traced, a: Fraction = Fraction(1), b: Fraction = Fraction(1)
+) -> Terms | None:
+    """a·p - b·q where terms cancel on the way, so that it is known better than by
+    subtracting."""
+    for read in (flat, polynomial):
+        first, second = scaled(read(p), a), scaled(read(q), b)
+        if any(first.get(t) == c for t, c in second.items()):
+            return added(first, second, -1)
+    return None
+
+
+# Building ---------------------------------------------------------------------------------
+
+
+def constant(c: Fraction, like: Traced) -> Traced:
+    return constant_like(like, float(c))
+
+
+def times(c: Fraction, x: Traced) -> Traced:
+    if abs(c) == 1:
+        return x if c > 0 else -x
+    return x / float(1 / c) if c.numerator in (1, -1) else x * float(c)
+
+
+def product(c: Fraction, powers: Mapping[Node, int], like: Traced) -> Traced:
+    """A number times powers: what is below the line is divided by one by one, which over- and
+    underflows later than dividing by a product."""
+    found = None
+    for node, e in powers.items():
+        for _ in range(max(e, 0)):
+            x = Traced(node, like.recording)
+            found = x if found is None else found * x
+    found = constant(c, like) if found is None else times(c, found)
+    return over(found, powers)
+
+
+def over(x: Traced, powers: Mapping[Node, int]) -> Traced:
+    """x divided by the factors with negative exponents."""
+    for node, e in powers.items():
+        for _ in range(max(-e, 0)):
+            x = x / Traced(node, x.recording)
+    return x
+
+
+def total(terms: Terms, like: Traced) -> Traced:
+    """A sum of monomials; what several have in common is taken out of them."""
+    if not terms:
+        return constant_like(like, 0.0)
+    common = dict(next(iter(terms)))
+    for powers in terms:
+        others = dict(powers)
+        common = {n: min(e, others.get(n, 0)) for n, e in common.items() if others.get(n, 0) > 0}
+    if len(terms) > 1 and common:
+        rest = {key(_joined(dict(p), common, -1)): c for p, c in terms.items()}
+        return product(Fraction(1), common, like) * total(rest, like)
+    parts = [(c, dict(powers)) for powers, c in terms.items()]
+    found = product(*parts[0], like)
+    for c, powers in parts[1:]:
+        one = product(abs(c), powers, like)
+        found = found + one if c > 0 else found - one
+    return found
+
+
+def choose(condition: Traced, stable: Traced, typed: Traced) -> Traced:
+    return apply("select", condition, stable, typed)
+
+
+def cancels(y: Traced, parts: Iterable[Traced]) -> Traced:
+    """Where a sum is less than half of the largest of its parts; not where one is infinite."""
+    largest = None
+    for part in parts:
+        size = abs(part)
+        largest = size if largest is None else apply("maximum", largest, size)
+    return apply("less", 2.0 * abs(y), largest)
+
+
+def quick(names: frozenset[str]) -> Callable[[Traced], bool]:
+    """A test of whether something of these names is near the top: what decides for most
+    operations that no pattern fits."""
+
+    def found(x: Traced) -> bool:
+        node = x.node
+        if node.primitive.name in names or node in x.recording.typed:
+            return True
+        return node.primitive.name in _ARITHMETIC and any(
+            n.primitive.name in names for n in node.inputs
+        )
+
+    return found
+
+
+_ARITHMETIC = frozenset({"add", "subtract", "multiply", "divide", "negative", "square"})
