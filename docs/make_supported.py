@@ -23,6 +23,7 @@ from chainrule.core.dispatch import (
     public_name,
 )
 from chainrule.core.hints import HINTS
+from chainrule.core.replacements import REPLACEMENTS
 
 PAGE = Path(__file__).with_name("supported.md")
 GROUPS = {
@@ -92,6 +93,18 @@ def refused() -> Iterator[str]:
         yield f"| {_listed(names)} | {hint} |"
 
 
+def replaced() -> Iterator[str]:
+    """A line for each package of SciPy whose functions come with code to write instead."""
+    packages: dict[str, set[str]] = {}
+    for name in REPLACEMENTS:
+        _, package, function, *method = name.split(".")
+        if package in ("sparse", "spatial"):
+            package, function = f"{package}.{function}", method[0]
+        packages.setdefault(package, set()).add(function)
+    for package, functions in sorted(packages.items()):
+        yield f"- `scipy.{package}`: {_listed(sorted(functions))}"
+
+
 def _listed(names: Any) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
@@ -121,6 +134,15 @@ def render() -> str:
         "## `scipy.special`\n\n"
         f"{_listed(special_names())}, with `SCIPY_ARRAY_API` unset or 1; and as functions of ours "
         "`cr.nn.logsumexp`, `cr.nn.softmax`, `cr.nn.log_softmax`.\n"
+    )
+    parts.append(
+        "## SciPy's functions that take plain arrays only\n\nSciPy turns their arguments into "
+        "arrays before we see them. The error names the function, your line, and the code that "
+        "does the same with functions that are recorded; so it does for distributions (`logpdf`, "
+        "`logpmf`, `pdf`, `pmf`, `cdf`, `sf` and their logarithms, frozen or not), for products "
+        "with sparse arrays, for `quad` and for splines of known knots.\n\n"
+        + "\n".join(replaced())
+        + "\n"
     )
     parts.append(
         "## Refused, and what to write instead\n\n| function | instead |\n|---|---|\n"

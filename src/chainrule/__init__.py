@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from chainrule.errors import ChainruleError
     from chainrule.explanation import explain
     from chainrule.ops import random
+    from chainrule.ops.linalg import expm
 
 _HOMES = {
     **dict.fromkeys(
@@ -56,6 +57,7 @@ _HOMES = {
     "Graph": "chainrule.api",  # with the primitives, which Graph.parse looks up
     "ChainruleError": "chainrule.errors",
     "explain": "chainrule.explanation",
+    "expm": "chainrule.ops.linalg",
 }
 _MODULES = {
     **{name: name for name in ("errors", "io", "nn", "optim", "tabular", "train")},
@@ -71,6 +73,7 @@ __all__ = [
     "custom_gradient",
     "errors",
     "explain",
+    "expm",
     "grad",
     "hessian",
     "hvp",

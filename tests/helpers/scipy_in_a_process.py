@@ -115,7 +115,7 @@ REFUSED: dict[str, str] = {
     "log_softmax": "cr.nn.log_softmax",
     "loggamma": "scipy.special.gammaln",
     "ellipk": "cr.custom_gradient",
-    "polygamma": "cannot become a NumPy array",
+    "polygamma": "scipy.special.zeta(n + 1, x)",
 }
 
 

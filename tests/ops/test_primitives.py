@@ -30,6 +30,7 @@ CUSTOM = {
     "custom",
     "det",
     "eigh",
+    "expm",
     "inv",
     "pinv",
     "qr",

@@ -13,8 +13,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.core.frames import library_calls, users_line
-from chainrule.core.hints import HINTS
+from chainrule.core.frames import library_call, users_line
+from chainrule.core.hints import instead
 from chainrule.errors import (
     ChainruleError,
     DtypeError,
@@ -196,19 +196,35 @@ def refuse_mutation(what: str) -> NoReturn:
     )
 
 
-def refuse_conversion(x: Any) -> NoReturn:
-    """Raise for what would turn a traced value into an array, with what to write instead."""
-    called = next((name for name in library_calls() if name in HINTS), "")
+_UNKNOWN = (
+    "Write it with functions that are (docs/supported.md lists them), or give its derivative "
+    "yourself with cr.custom_gradient"
+)
+
+
+_FROM_PARTS = (
+    "To build an array from parts use np.stack([x, y]) or np.concatenate, not np.array([x, y]) or "
+    "array[i] = x; to read an ordinary array at a traced place use np.take_along_axis"
+)
+
+
+def refuse_call(x: Any) -> None:
+    """Raise if a function of NumPy or SciPy asked for plain numbers, with what to write instead."""
+    called = library_call()
     if called:
         raise UnsupportedError(
             f"{called} of a traced {x.type} ({users_line()}) would turn it into a NumPy "
-            f"array, which carries no derivative. {HINTS[called]}"
+            "array, which carries no derivative. "
+            + (instead(called) or (_FROM_PARTS if called.startswith("np.") else _UNKNOWN))
         )
+
+
+def refuse_conversion(x: Any) -> NoReturn:
+    """Raise for what would turn a traced value into an array, with what to write instead."""
+    refuse_call(x)
     raise RecordingError(
         f"a traced {x.type} cannot become a NumPy array ({users_line()}): its value is still being "
-        "recorded. To build an array from parts use np.stack([x, y]) or np.concatenate, not "
-        "np.array([x, y]) or array[i] = x; to read an ordinary array at a traced place use "
-        "np.take_along_axis; draw random numbers first and scale them, mean + scale * noise; "
+        f"recorded. {_FROM_PARTS}; draw random numbers first and scale them, mean + scale * noise; "
         "where a library converts its arguments, write the function with np.* instead"
     )
 
@@ -216,9 +232,5 @@ def refuse_conversion(x: Any) -> NoReturn:
 def unsupported(function: str) -> NoReturn:
     raise UnsupportedError(
         f"{function} is not recorded by chainrule ({users_line()}). "
-        + HINTS.get(
-            function,
-            "Write it with functions that are (docs/supported.md lists them), or give its "
-            "derivative yourself with cr.custom_gradient",
-        )
+        + (instead(function) or _UNKNOWN)
     )

@@ -5,12 +5,13 @@ Chainrule's own files, NumPy's, SciPy's and the standard library's are never the
 
 from __future__ import annotations
 
+import itertools
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import numpy as np
 
@@ -51,14 +52,65 @@ def users_line() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
 
 
-def library_calls() -> Iterator[str]:
-    """Public names of the functions of NumPy and SciPy between here and the user's line."""
-    frame = sys._getframe(1)
+def library_call() -> str:
+    """The public name of what the user's line called in NumPy or SciPy; "" where it called
+    neither: the outermost of the frames between here and there that has one."""
+    frames = []
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_internal(frame.f_code.co_filename):
-        module = frame.f_globals.get("__name__", "").split(".")
-        shown = ["np"] if module[0] == "numpy" else [m for m in module if not m.startswith("_")]
-        yield ".".join([*shown, frame.f_code.co_qualname.split(".")[0]])
+        frames.append(frame)
         frame = frame.f_back
+    return next(filter(None, map(_public_name, reversed(frames))), "")
+
+
+def _public_name(frame: FrameType) -> str:
+    package = _package(frame.f_globals.get("__name__", ""))
+    if not package:
+        return ""
+    owner, name = frame.f_locals.get("self"), frame.f_code.co_name
+    wrapped = [frame.f_locals.get(free) for free in frame.f_code.co_freevars]  # by a decorator
+    if owner is not None:
+        names = [name, *(getattr(function, "__name__", "") for function in wrapped)]
+        return next((_method_name(owner, n) for n in names if hasattr(type(owner), n)), "")
+    if _is_public(package, name):
+        return f"{package}.{name}"
+    return next(filter(None, map(_function_name, wrapped)), "")
+
+
+def _package(module: str) -> str:
+    """``np`` or the public part of the name of a module of SciPy; "" for others."""
+    parts = module.split(".")
+    if parts[0] == "numpy":
+        return "np"
+    shown = itertools.takewhile(lambda part: not part.startswith("_"), parts)
+    return ".".join(shown) if parts[0] == "scipy" else ""
+
+
+def _is_public(package: str, name: str) -> bool:
+    module = sys.modules.get("numpy" if package == "np" else package)
+    return package != "scipy" and not name.startswith("_") and hasattr(module, name)
+
+
+def _function_name(function: Any) -> str:
+    """The public name of a function that a decorator holds."""
+    name = getattr(function, "__name__", "")
+    package = _package(getattr(function, "__module__", None) or "") if callable(function) else ""
+    return f"{package}.{name}" if package and _is_public(package, name) else ""
+
+
+def _method_name(owner: Any, method: str) -> str:
+    """``scipy.stats.norm.logpdf``, ``scipy.interpolate.CubicSpline``: what users write."""
+    kind = type(owner)
+    package = _package(kind.__module__)
+    owner = getattr(owner, "dist", owner)  # a frozen distribution's
+    name = kind.__name__.removesuffix("_gen").removesuffix("_frozen")
+    if package == "scipy.stats":
+        name = getattr(owner, "name", None) or name
+    if not package or not _is_public(package, name):
+        return ""
+    interpolant = package == "scipy.interpolate"  # made in one call, evaluated in another
+    made = method in ("__init__", "__new__") or (method == "__call__" and not interpolant)
+    return f"{package}.{name}" if made else f"{package}.{name}.{method}"
 
 
 def warn(message: str, category: type[Warning] = RuntimeWarning) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from chainrule.core.replacements import REPLACEMENTS
+
 _COMPLEX = "Its result is complex, and chainrule differentiates real numbers. "
 _VALUES = (
     "The length of its result depends on values; call it on plain arrays before the function "
@@ -45,12 +47,23 @@ HINTS: dict[str, str] = {
     "np.vectorize": "np.vectorize calls its function once per number and collects the results in "
     "an array; call the function on the whole array, as NumPy's functions work element by "
     "element, or use np.apply_along_axis or np.stack",
-    "scipy.special.logsumexp": "Use cr.nn.logsumexp",
-    "scipy.special.softmax": "Use cr.nn.softmax(x, axis); its axis is the last unless given",
-    "scipy.special.log_softmax": "Use cr.nn.log_softmax(x, axis); its axis is the last unless "
-    "given",
-    "scipy.special.loggamma": "Use scipy.special.gammaln",
 }
+_ITERATED = (
+    "Find the solution outside and take one Newton step inside, x - f(x) / f'(x), which carries "
+    "the derivative by the implicit function theorem"
+)
+for _name in ("minimize", "minimize_scalar", "root", "root_scalar", "brentq", "newton", "fsolve"):
+    HINTS[f"scipy.optimize.{_name}"] = _ITERATED
+for _name in ("solve_ivp", "odeint", "ode"):
+    HINTS[f"scipy.integrate.{_name}"] = (
+        "Write its steps as a loop, those of Runge and Kutta: k1 = f(t, y); k2 = f(t + h/2, y + "
+        "h/2*k1); k3 = f(t + h/2, y + h/2*k2); k4 = f(t + h, y + h*k3); y = y + h/6*(k1 + 2*k2 + "
+        "2*k3 + k4)"
+    )
+for _name in ("lu", "lu_factor", "ldl"):
+    HINTS[f"scipy.linalg.{_name}"] = (
+        "Write np.linalg.solve(a, b) for what it solves and np.linalg.slogdet(a) for determinants"
+    )
 for _name in (
     "fft", "fft2", "fftn", "ifft", "ifft2", "ifftn", "rfft", "rfft2", "rfftn", "irfft", "irfft2",
     "irfftn", "hfft", "ihfft",
@@ -74,3 +87,29 @@ for _name in ("may_share_memory", "shares_memory"):
     HINTS[f"np.{_name}"] = _MEMORY
 for _name in ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device"):
     HINTS[f"x.{_name}"] = _MEMORY + "; return the array from the function and do that outside"
+
+
+def instead(function: str) -> str:
+    """What to write instead of a function of this public name; "" where nothing is known."""
+    if function in HINTS:
+        return HINTS[function]
+    code = REPLACEMENTS.get(function)
+    if code is not None:
+        return f"Write {code}"
+    if function.startswith("scipy.fft."):
+        return HINTS["np.fft.fft"]
+    if function.startswith("scipy.sparse.") and not function.startswith("scipy.sparse.linalg."):
+        return _sparse(function)
+    return ""
+
+
+def _sparse(function: str) -> str:
+    _, _, method = function.removeprefix("scipy.sparse.").partition(".")
+    if method in ("__matmul__", "__mul__", "dot"):
+        return (
+            "Write S.toarray() @ x, or for a large S and a vector x: C = S.tocoo(); "
+            "np.bincount(C.row, C.data * x[C.col], S.shape[0])"
+        )
+    if method in ("__rmatmul__", "__rmul__"):
+        return "Write x @ S.toarray()"
+    return "A sparse array holds plain numbers: write it with S.toarray(), or keep x dense"

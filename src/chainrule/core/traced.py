@@ -117,6 +117,10 @@ class Traced:
     def itemsize(self) -> int:
         return self.dtype.itemsize
 
+    @property
+    def strides(self) -> NoReturn:
+        dispatch.refuse_conversion(self)
+
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of a traced value of shape (): it is a single number")
@@ -151,6 +155,7 @@ class Traced:
         return bool(value.reshape(()))
 
     def _refuse(self, wanted: str, instead: str) -> NoReturn:
+        dispatch.refuse_call(self)
         raise RecordingError(
             f"{wanted} of a traced {self.type} ({users_line()}): a Python number would carry "
             f"no derivative. {instead}"

@@ -69,7 +69,10 @@ def plain(x: Any) -> Any:
     array = np.asarray(x)
     if array.dtype.kind == "O":
         if not array.ndim:
-            raise DtypeError(f"a {type(x).__name__} is neither a number nor an array of numbers")
+            dense = "; write x.toarray() for a sparse one" if hasattr(x, "toarray") else ""
+            raise DtypeError(
+                f"a {type(x).__name__} is neither a number nor an array of numbers{dense}"
+            )
         check_dtype(array.dtype)
     return array
 

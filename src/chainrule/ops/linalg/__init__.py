@@ -7,6 +7,7 @@ derivative results for forward and reverse mode algorithmic differentiation".
 from chainrule.ops.linalg.cholesky_factor import cholesky
 from chainrule.ops.linalg.determinants import determinant, slogdet
 from chainrule.ops.linalg.eigenvalues import eigh
+from chainrule.ops.linalg.exponential import expm
 from chainrule.ops.linalg.inverses import inv, pinv, solve
 from chainrule.ops.linalg.matrices import diagonal_matrix, mt, triangle
 from chainrule.ops.linalg.qr_factors import qr
@@ -17,6 +18,7 @@ __all__ = [
     "determinant",
     "diagonal_matrix",
     "eigh",
+    "expm",
     "inv",
     "mt",
     "pinv",
