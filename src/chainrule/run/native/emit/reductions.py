@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.run.native.numbers.arithmetic import multiply_add
-from chainrule.run.native.numbers.elementwise import select, truth
+from chainrule.run.native.numbers.arithmetic import multiply_add, select
+from chainrule.run.native.numbers.casts import truth
 from chainrule.run.native.numbers.ir import Builder, literal, memory_type, register_type
 from chainrule.run.native.plan.nests import Nest
 

@@ -10,7 +10,8 @@ import numpy as np
 from chainrule.core.graph import CONSTANT, Node
 from chainrule.core.types import Shape
 from chainrule.run.native.emit.reductions import words
-from chainrule.run.native.numbers.elementwise import ELEMENTWISE, select
+from chainrule.run.native.numbers.arithmetic import select
+from chainrule.run.native.numbers.elementwise import ELEMENTWISE
 from chainrule.run.native.numbers.ir import Builder, literal, memory_type, register_type
 from chainrule.run.native.plan.affine import Affine, collapsed
 from chainrule.run.native.plan.buffers import Buffer

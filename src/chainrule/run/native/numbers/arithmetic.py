@@ -151,3 +151,7 @@ def multiply_add(
         b.effect(f"{name}.product = fmul {type} {x}, {z}")
         b.effect(f"{name} = fadd {type} {name}.product, {a}")
     return name
+
+
+def select(b: Builder, condition: str, type: str, yes: str, no: str) -> str:
+    return b.do(f"select i1 {condition}, {type} {yes}, {type} {no}")

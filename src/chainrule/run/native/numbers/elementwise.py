@@ -14,6 +14,8 @@ import numpy as np
 
 from chainrule.core.graph import Node
 from chainrule.run.native.numbers import kernels, special
+from chainrule.run.native.numbers.arithmetic import select
+from chainrule.run.native.numbers.casts import cast, truth
 from chainrule.run.native.numbers.ir import Builder, literal, register_type
 from chainrule.run.native.numbers.kernels import KERNELS
 from chainrule.run.native.runtime import externals
@@ -108,10 +110,6 @@ def _abs(b: Builder, node: Node, x: Sequence[str]) -> str:
     negated = b.do(f"sub {type_in(node)} 0, {x[0]}")
     below = b.do(f"icmp slt {type_in(node)} {x[0]}, 0")
     return select(b, below, type_in(node), negated, x[0])
-
-
-def select(b: Builder, condition: str, type: str, yes: str, no: str) -> str:
-    return b.do(f"select i1 {condition}, {type} {yes}, {type} {no}")
 
 
 _register("negative", "fiu", _negative)
@@ -303,14 +301,6 @@ for _name, _f, _i in (
     )  # fmt: skip
 
 
-def truth(b: Builder, dtype: np.dtype[Any], x: str) -> str:
-    """Whether a number is not 0; NaN is not."""
-    if dtype.kind == "b":
-        return x
-    test = "fcmp une" if dtype.kind == "f" else "icmp ne"
-    return b.do(f"{test} {register_type(dtype)} {x}, {literal(0, dtype)}")
-
-
 def _logic(word: str) -> Lower:
     def lower(b: Builder, node: Node, x: Sequence[str]) -> str:
         return b.do(f"{word} i1 {', '.join(truth(b, dtype_in(node), v) for v in x)}")
@@ -396,34 +386,6 @@ _register("select", "fiub", lambda b, node, x: select(b, x[0], type_in(node), x[
 
 def _cast(b: Builder, node: Node, x: Sequence[str]) -> str:
     return cast(b, dtype_in(node), node.type.dtype, x[0])
-
-
-def cast(b: Builder, old: np.dtype[Any], new: np.dtype[Any], x: str) -> str:
-    """``astype``. A float that the integer cannot hold, which C leaves open, becomes the
-    smallest int64, as on x86."""
-    a, z = register_type(old), register_type(new)
-    if a == z:
-        return x
-    if new.kind == "b":
-        return truth(b, old, x)
-    if old.kind == "f" and new.kind == "f":
-        return b.do(f"{'fpext' if new.itemsize > old.itemsize else 'fptrunc'} {a} {x} to {z}")
-    if old.kind == "f":
-        if new == np.uint64:
-            return b.do(f"call i64 @llvm.fptoui.sat.i64.{_short(a)}({a} {x})")
-        wide = b.do(f"call i64 @llvm.fptosi.sat.i64.{_short(a)}({a} {x})")
-        fits = b.do(f"fcmp olt {a} {x}, {literal(2.0**63, old)}")
-        wide = select(b, fits, "i64", wide, str(-(2**63)))
-        return wide if z == "i64" else b.do(f"trunc i64 {wide} to {z}")
-    if new.kind == "f":
-        return b.do(f"{'sitofp' if old.kind == 'i' else 'uitofp'} {a} {x} to {z}")
-    if new.itemsize < old.itemsize:
-        return b.do(f"trunc {a} {x} to {z}")
-    return b.do(f"{'sext' if old.kind == 'i' else 'zext'} {a} {x} to {z}")
-
-
-def _short(type: str) -> str:
-    return {"float": "f32", "double": "f64"}[type]
 
 
 _register("cast", "fiub", _cast)
