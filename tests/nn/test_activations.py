@@ -112,7 +112,7 @@ def test_settings():
 def test_errors_say_what_is_known():
     with pytest.raises(
         UsageError,
-        match=r"unknown activation 'rellu'; did you mean 'relu'\\? Known are identity, logistic",
+        match=r"unknown activation 'rellu'; did you mean 'relu'\? Known are identity, logistic",
     ):
         nn.activation("rellu")
     with pytest.raises(UsageError, match="relu has no setting 'slope'; it takes no settings"):

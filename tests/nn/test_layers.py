@@ -220,7 +220,7 @@ def test_networks_are_values():
         ({"sizes": (3, 2, 1), "activation": "rel"}, "unknown activation"),
         ({"sizes": (3, 1), "activation": "rel"}, "unknown activation"),
         ({"sizes": (3, 2, 1), "activation": ("relu", "relu")}, "activation has 2 entries"),
-        ({"sizes": (3, 2, 1), "dropout": 1.0}, "dropout rate"),
+        ({"sizes": (3, 2, 1), "dropout": 1.0}, "rate=1.0: must be"),
         ({"sizes": (3, 2, 1), "dropout": (0.1, 0.1)}, "dropout has 2 entries"),
         ({"sizes": (3, 2, 1), "initializer": "xavier"}, "unknown initialiser"),
         ({"sizes": (3, 2, 1), "initializer": ("zeros",)}, "network has 2 layers"),

@@ -153,7 +153,7 @@ def test_penalty_leaves_normalisation_alone_and_takes_groups():
 def test_penalty_errors():
     assert not nn.Penalty()
     assert nn.Penalty(l1=1e-3)
-    with pytest.raises(UsageError, match="l2 must be a finite number, at least 0"):
+    with pytest.raises(UsageError, match=r"l2=-1\.0: must be a finite number, at least 0"):
         nn.Penalty(l2=-1.0)
     with pytest.raises(UsageError, match="'layer/0' matches none of 'layers/0/bias', "):
         nn.Penalty(l2={"layer/0": 1.0})(MODEL.init(0)[0])

@@ -89,21 +89,21 @@ def test_headers(tmp_path):
     assert read(tmp_path, ',"b c" , d\n1,2,3\n').names() == ["c1", "b c", "d"]
     assert read(tmp_path, "1,x\n2,y\n", header=False).names() == ["c1", "c2"]
     assert read(tmp_path, "1,x\n2,y\n", header=False).rows == 2
-    assert "--no-header" in read(tmp_path, "1,x\n2,y\n").notes[0]
+    assert "header=False" in read(tmp_path, "1,x\n2,y\n").notes[0]
     assert read(tmp_path, PLAIN).notes == ()
 
 
 def test_columns_by_place(tmp_path):
     table = read(tmp_path, "a,2,c\n1,2,3\n")
-    assert [table.choose(name, "--target") for name in ("a", "1", "-1", "2")] == [
+    assert [table.choose(name, "target") for name in ("a", "1", "-1", "2")] == [
         "a",
         "a",
         "c",
         "2",
     ]
     for wrong in ("0", "4", "-4", "z", "1.5"):
-        with pytest.raises(UsageError, match=rf"--target {wrong}: .*no such column"):
-            table.choose(wrong, "--target")
+        with pytest.raises(UsageError, match=rf"target='{wrong}': .*no such column"):
+            table.choose(wrong, "target")
 
 
 def test_encodings(tmp_path):
@@ -154,7 +154,7 @@ def test_all_rows_are_looked_at(tmp_path):
         ('a,b\n1,x\n2,"y\n', {}, r'data\.csv:3: a cell begins with "'),
         ("n\nß".encode("latin-1"), {}, r"data\.csv:2: byte 0xdf at offset 2 is not UTF-8.*latin-1"),
         ("a\n☃".encode(), {"encoding": "ascii"}, r"data\.csv:2: byte 0xe2 .* not ASCII"),
-        ("a\n1\n".encode("utf-16"), {}, "--encoding utf-16"),
+        ("a\n1\n".encode("utf-16"), {}, "encoding='utf-16'"),
         ("a,b\n1,\0\n", {}, r"data\.csv:2: holds a zero byte"),
         (b"\x1f\x8b\x08", {}, "gzip archive"),
         (b"PAR1 no parquet", {}, "cannot be read as Parquet"),
@@ -166,7 +166,7 @@ def test_bad_files(tmp_path, content, format, message):
 
 
 def test_bad_arguments(tmp_path):
-    with pytest.raises(UsageError, match="--encoding klingon"):
+    with pytest.raises(UsageError, match="encoding='klingon'"):
         read(tmp_path, PLAIN, encoding="klingon")
     with pytest.raises(UsageError, match="one character"):
         read(tmp_path, PLAIN, delimiter=", ")

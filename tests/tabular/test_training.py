@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ChainruleError, DataError, NonFiniteError, UsageError
+from chainrule.optim.rules import OPTIMIZERS
 from chainrule.tabular import Options, prepare, read_table, table_of, train
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
-from chainrule.tabular.options import LEARNING_RATES, SCHEDULES, batch_rule
+from chainrule.tabular.options import SCHEDULES, batch_rule
 from chainrule.train.splits import split
 from tests.helpers.places import PENGUINS
 
@@ -100,7 +101,7 @@ def test_the_task_can_be_given():
     assert plan.target.task == "regression"
     plan = prepare(table("x", "side"), "side", Options(task="multiclass"))
     assert plan.network.sizes[-1] == 2
-    assert any("--task regression" in n for n in prepare(table("x", "level"), "level").notes)
+    assert any("task='regression'" in n for n in prepare(table("x", "level"), "level").notes)
 
 
 def test_classes_are_words_in_sorted_order():
@@ -151,7 +152,7 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() != (tmp_path / "c").read_bytes()
 
 
-@pytest.mark.parametrize("optimizer", sorted(LEARNING_RATES))
+@pytest.mark.parametrize("optimizer", sorted(OPTIMIZERS.table))
 def test_every_optimizer_learns(optimizer):
     model = train(table("x", "z", "side"), "side", Options(optimizer=optimizer, epochs=30))
     baseline = model.scores.sets[-1]
@@ -251,7 +252,7 @@ def bad(cells):
 @pytest.mark.parametrize(
     ("data", "target", "options", "error", "message"),
     [
-        (table("x", "side"), "y", {}, UsageError, "--target y: table has no such column"),
+        (table("x", "side"), "y", {}, UsageError, "target='y': table has no such column"),
         (bad([None] * N), "t", {}, DataError, "every cell of the target 't' is missing"),
         (bad(["a"] * N), "t", {}, DataError, "one class, 'a', in every row"),
         (bad([3.5] * N), "t", {}, DataError, "is 3.5 in every row"),
@@ -262,15 +263,15 @@ def bad(cells):
         (table("side"), "side", {}, DataError, "no column is left to predict 'side'"),
         (table("side", k=["c"] * N), "side", {}, DataError, "left to predict .*every cell is 'c'"),
         (table("x", "side"), "side", {"drop": ("x",)}, DataError, "no column is left"),
-        (table("x", "side"), "side", {"drop": ("side",)}, UsageError, "--drop side: is the target"),
-        (table("x", "side"), "side", {"weight": "side"}, UsageError, "--weight side: is the"),
+        (table("x", "side"), "side", {"drop": ("side",)}, UsageError, "drop='side': is the target"),
+        (table("x", "side"), "side", {"weight": "side"}, UsageError, "weight='side': is the"),
         (table("x", "side"), "side", {"weight": "x"}, DataError, "row .*:x: the weight"),
         (table("x", "side", w=np.zeros(N)), "side", {"weight": "w"}, DataError, "every weight"),
-        (table("x", "side"), "side", {"activation": "sin"}, UsageError, "--activation sin: .*relu"),
-        (table("x", "side"), "side", {"init": "big"}, UsageError, "--init big: .*he_normal"),
+        (table("x", "side"), "side", {"activation": "sin"}, UsageError, "activation='sin': .*relu"),
+        (table("x", "side"), "side", {"init": "big"}, UsageError, "init='big': .*he_normal"),
         (table("x", "sum"), "sum", {"class_weight": "balanced"}, UsageError, "is for classes"),
         (table("x", "side"), "side", {"validation": 0.6, "test": 0.5}, UsageError, "leave no row"),
-        (table("x", "sum"), "1", {"drop": ("9",)}, UsageError, "--drop 9"),
+        (table("x", "sum"), "1", {"drop": ("9",)}, UsageError, "drop='9'"),
     ],
 )
 def test_bad_data_and_options(data, target, options, error, message):
@@ -306,7 +307,7 @@ def test_bad_data_and_options(data, target, options, error, message):
     ],
 )
 def test_options_that_make_no_sense(options):
-    with pytest.raises(UsageError, match="--" + next(reversed(options)).replace("_", "-")):
+    with pytest.raises(UsageError, match=next(reversed(options)) + "="):
         Options(**options)
 
 

@@ -663,20 +663,23 @@ def test_non_finite_inputs_are_named_by_row_and_column():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epochs": 0}, "epochs must be"),
-        ({"epochs": 2.5}, "epochs must be"),
-        ({"batch_size": 0}, "batch_size must be an integer of at least 1"),
+        ({"epochs": 0}, "epochs=.*: must be"),
+        ({"epochs": 2.5}, "epochs=.*: must be"),
+        ({"batch_size": 0}, "batch_size=0: must be an integer of at least 1"),
         ({"batch_size": "all"}, "batch_size is an integer"),
         ({"early_stopping": 3}, "needs validation"),
-        ({"early_stopping": 0, "validation": (XV, TV)}, "integer of at least 1, not 0"),
+        (
+            {"early_stopping": 0, "validation": (XV, TV)},
+            "patience=0: must be an integer",
+        ),
         ({"optimizer": "adem"}, "did you mean 'adam'"),
         ({"optimizer": optim.adam}, "function adam itself"),
         ({"optimizer": optim.chain(optim.weight_decay(0.1))}, "has no learning rate"),
         ({"validation": XV}, "validation is"),
         ({"loss": "mse"}, "unknown loss"),
-        ({"seed": -1}, "seed must be an integer"),
+        ({"seed": -1}, "seed=-1: must be an integer"),
         ({"data": (X, T, np.ones(90)), "sample_weight": np.ones(90)}, "the weights once"),
-        ({"l2": -1.0}, "l2 must be a finite number"),
+        ({"l2": -1.0}, "l2=-1.0: must be a finite number"),
     ],
 )
 def test_arguments_that_do_not_fit(options, message):

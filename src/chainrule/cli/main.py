@@ -75,7 +75,9 @@ def _run(arguments: list[str], settings: dict[str, bool]) -> int:
 def _explained(error: Exception) -> tuple[int, str]:
     """The exit status and the message for an error."""
     if isinstance(error, DataError | UsageError):
-        return 2, str(error)
+        from chainrule.cli.shared import in_flags
+
+        return 2, in_flags(str(error))
     if isinstance(error, ChainruleError):
         return 1, str(error)
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("chainrule"):

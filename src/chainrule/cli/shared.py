@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -115,11 +118,41 @@ def check_output(path: Path, option: str, inputs: Iterable[Path], *, force: bool
         raise UsageError(f"{option} {path}: the folder {path.parent} cannot be written to")
 
 
+_SETTING = re.compile(r"""(?<![\w.])(\w+)=(\([^()]*\)|'[^']*'|"[^"]*"|[^\s:;,)]+)""")
+
+
+def in_flags(message: str) -> str:
+    """A message of ``tabular`` with its settings, ``drop=('id',)``, as options, ``--drop id``."""
+    if "chainrule.tabular.options" not in sys.modules:
+        return message
+    from chainrule.tabular import Options
+
+    names = {*Options.__dataclass_fields__, "target", "header", "encoding", "delimiter", "missing"}
+
+    def flag(found: re.Match[str]) -> str:
+        name, text = found.groups()
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            return found[0]
+        if name not in names:
+            return found[0]
+        option = "--" + name.replace("_", "-")
+        if isinstance(value, bool):
+            return option if value else f"--no-{name}"
+        if name == "hidden":
+            value = ",".join(map(str, value))
+        several = value if isinstance(value, tuple) else (value,)
+        return " ".join(f"{option} {shlex.quote(str(one))}" for one in several)
+
+    return _SETTING.sub(flag, message)
+
+
 def print_notes(notes: Iterable[str], *, quiet: bool) -> None:
     """Notes on the data, on standard error."""
     if not quiet:
         for note in notes:
-            print(f"note: {clean(note)}", file=sys.stderr)
+            print(f"note: {clean(in_flags(note))}", file=sys.stderr)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import click
 from chainrule.cli import shared
 from chainrule.cli.config import config_option
 from chainrule.errors import UsageError
+from chainrule.tabular.options import SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
     from chainrule.tabular import Format, Plan, Table, TabularModel
@@ -62,53 +64,39 @@ METAVARS = {"--hidden": "UNITS", "--batch-size": "N|full", "--weight": "COLUMN"}
 
 
 def _options(command: Any) -> Any:
-    """The settings that are passed on to ``tabular.Options``, by the same names."""
+    """The settings that are passed on to ``tabular.Options``, with its names and defaults."""
+    defaults = {field.name: field.default for field in dataclasses.fields(Options)}
     options = (
-        ("--task", str, None, "regression, binary or multiclass; inferred from the target."),
-        ("--hidden", Hidden(), "64,32", 'Units per hidden layer; "" for none.'),
+        ("--task", str, f"{', '.join(TASKS[:-1])} or {TASKS[-1]}; inferred from the target."),
+        ("--hidden", Hidden(), 'Units per hidden layer; "" for none.'),
         (
             "--activation",
             str,
-            "relu",
             "Of hidden layers: identity, logistic, tanh, relu, leaky_relu, elu, selu, gelu, "
             "silu, mish or softplus.",
         ),
-        (
-            "--optimizer",
-            str,
-            "adam",
-            "adam, adamw, rmsprop, sgd, momentum, nesterov or lbfgs.",
-        ),
-        ("--learning-rate", float, None, "By default the optimizer's own: 0.001 for adam."),
-        (
-            "--schedule",
-            str,
-            "constant",
-            "Of the learning rate: constant, step, inverse-scaling, exponential, cosine, "
-            "one-cycle or warm-up.",
-        ),
-        ("--epochs", int, 200, "Most passes over the training rows."),
-        (
-            "--batch-size",
-            BatchSize(),
-            None,
-            "Rows per step; by default 32 to 256 by their count.",
-        ),
-        ("--l1", float, 0.0, "Strength of the penalty on the weights' absolute values."),
-        ("--l2", float, 0.0, "Strength of the penalty on half the weights' squares."),
-        ("--dropout", float, 0.0, "Share of hidden units left out at each step."),
-        ("--init", str, "auto", "Initial weights: auto, or as he_normal, glorot_uniform, zeros."),
-        ("--seed", int, 0, "Fixes split, initial weights and the order of rows."),
-        ("--early-stopping", int, 20, "Epochs without a better validation loss; 0 for never."),
-        ("--class-weight", str, None, "balanced: every class weighs the same in sum."),
-        ("--weight", str, None, "The column with the weight of each row."),
+        ("--optimizer", str, "adam, adamw, rmsprop, sgd, momentum, nesterov or lbfgs."),
+        ("--learning-rate", float, "By default the optimizer's own: 0.001 for adam."),
+        ("--schedule", str, f"Of the learning rate: {', '.join(SCHEDULES)}."),
+        ("--epochs", int, "Most passes over the training rows."),
+        ("--batch-size", BatchSize(), "Rows per step; by default 32 to 256 by their count."),
+        ("--l1", float, "Strength of the penalty on the weights' absolute values."),
+        ("--l2", float, "Strength of the penalty on half the weights' squares."),
+        ("--dropout", float, "Share of hidden units left out at each step."),
+        ("--init", str, "Initial weights: auto, or as he_normal, glorot_uniform, zeros."),
+        ("--seed", int, "Fixes split, initial weights and the order of rows."),
+        ("--early-stopping", int, "Epochs without a better validation loss; 0 for never."),
+        ("--class-weight", str, "balanced: every class weighs the same in sum."),
+        ("--weight", str, "The column with the weight of each row."),
     )
-    for name, kind, default, text in reversed(options):
+    for name, kind, text in reversed(options):
+        default = defaults[name[2:].replace("-", "_")]
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         command = click.option(
             name,
             type=kind,
             metavar=METAVARS.get(name, {int: "N", float: "NUMBER"}.get(kind, "NAME")),
-            default=default,
+            default=shown,
             help=text,
             show_default=default not in (None, 0.0),
         )(command)
@@ -122,14 +110,14 @@ def _options(command: Any) -> Any:
 @click.option("--batch-norm", is_flag=True, help="Normalise each hidden layer over the batch.")
 @click.option(
     "--validation",
-    default="0.2",
+    default=str(Options.validation),
     show_default=True,
     metavar="FILE|SHARE",
     help="Rows that choose the epoch: a file, or a share of DATA (0 for none).",
 )
 @click.option(
     "--test",
-    default="0.2",
+    default=str(Options.test),
     show_default=True,
     metavar="FILE|SHARE",
     help="Rows for the final judgement: a file, or a share of DATA (0 for none).",
@@ -189,7 +177,7 @@ def command(
     training rows: on the test rows, or else the validation or training rows. Ctrl-C ends
     training early and keeps what was learned so far.
     """
-    from chainrule.tabular import Format, Options, prepare, read_table
+    from chainrule.tabular import Format, prepare, read_table
 
     format = Format(not no_header, shared.delimiter(delimiter), encoding, missing)
     files, shares = _held_out(validation=validation, test=test)

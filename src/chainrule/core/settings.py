@@ -123,8 +123,7 @@ def number(
     bounds += [f"above {above:g}"] if above > -math.inf else []
     bounds += [f"below {below:g}"] if below < math.inf else []
     raise UsageError(
-        f"{name} must be a finite number{', ' if bounds else ''}{' and '.join(bounds)}, "
-        f"not {value!r}"
+        f"{name}={value!r}: must be a finite number{', ' if bounds else ''}{' and '.join(bounds)}"
     )
 
 
@@ -132,4 +131,4 @@ def whole(name: str, value: Any, at_least: int = 1) -> int:
     """``value`` as an int, if it is a whole number of at least that; else a UsageError."""
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= at_least:
         return int(value)
-    raise UsageError(f"{name} must be an integer of at least {at_least}, not {value!r}")
+    raise UsageError(f"{name}={value!r}: must be an integer of at least {at_least}")

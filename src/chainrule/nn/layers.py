@@ -90,7 +90,7 @@ class Dropout:
     rate: float
 
     def __post_init__(self) -> None:
-        number("dropout rate", self.rate, at_least=0, below=1)
+        number("rate", self.rate, at_least=0, below=1)
 
     @property
     def needs_key(self) -> bool:

@@ -63,7 +63,7 @@ class MLP:
             )
         if self.batch_norm and self.layer_norm:
             raise UsageError("choose batch_norm or layer_norm, not both")
-        object.__setattr__(self, "sizes", tuple(whole("each of sizes", n) for n in sizes))
+        object.__setattr__(self, "sizes", tuple(whole("sizes", n) for n in sizes))
         for name in ("activation", "dropout", "initializer"):
             if isinstance(getattr(self, name), list):
                 object.__setattr__(self, name, tuple(getattr(self, name)))

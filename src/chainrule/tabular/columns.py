@@ -154,7 +154,7 @@ def refuse_infinite(table: Table, column: Column) -> None:
         raise DataError(
             f"{table.where(row, column.name)}: {column.text(row)!r} is not a finite number "
             f"({several(int(infinite.sum()), 'such cell')}); mend it, or leave the cell empty if "
-            f"the value is not known, or drop the column with --drop"
+            f"the value is not known, or leave the column out with drop=({column.name!r},)"
         )
 
 
@@ -182,7 +182,7 @@ def _almost_numbers(table: Table, column: Column) -> str:
         return (
             f"{table.where(row, column.name)}: {word!r} is not a number ({count} of {present} "
             f"cells), so the column is read as text; mend the cells, or add "
-            f"--missing {word!r} if that means a missing value"
+            f"missing=({word!r},) if that means a missing value"
         )
     if re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", word):
         return (

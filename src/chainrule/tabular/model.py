@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from numpy.typing import NDArray
 
 from chainrule import io
 from chainrule.core import tree
+from chainrule.core.recording import quiet
 from chainrule.errors import DataError, UsageError
+from chainrule.run import Runner
 from chainrule.tabular.coding import Coding
-from chainrule.tabular.network import LOSSES, Network, exact_outputs
+from chainrule.tabular.network import LOSSES, Network
 from chainrule.tabular.options import Options
 from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
 from chainrule.tabular.scoring import Judged, Scores, score_table
-from chainrule.tabular.table import Fingerprint, Table
+from chainrule.tabular.table import Fingerprint, Table, table_of
 from chainrule.tabular.target import Target
+from chainrule.train import Predictor
 from chainrule.version import __version__
 
 __all__ = ["File", "Prediction", "TabularModel"]
@@ -87,12 +91,16 @@ class TabularModel:
     rows: dict[str, int]
     version: str = __version__
 
-    def predict(self, table: Table) -> Prediction:
-        """Predictions for every row. Columns are found by name; a target is not needed.
+    def predict(self, table: Any) -> Prediction:
+        """Predictions for every row of a table, or of what ``table_of`` makes one of.
 
-        A row's prediction depends on that row only, to the last bit. Raises DataError for
-        columns that are missing or changed their type, and for non-finite numbers.
+        Columns are found by name; a target is not needed. A row's prediction depends on that row
+        only, to the last bit.
+
+        Raises:
+            DataError: columns that are missing or changed their type; non-finite numbers.
         """
+        table = table_of(table)
         x, notes = self.inputs(table)
         outputs, predicted = self.compute(x)
         if self.target.task == "regression":
@@ -104,20 +112,23 @@ class TabularModel:
             probabilities = np.column_stack([1 - predicted[:, 0], predicted[:, 0]])
         else:
             probabilities = predicted
-        values = names[self._chosen(outputs)]
+        values = names[LOSSES[self.target.task].classes(outputs)]
         return Prediction(values, self.target.classes, probabilities, tuple(notes))
 
-    def evaluate(self, table: Table) -> tuple[Scores, list[str]]:
+    def evaluate(self, table: Any) -> tuple[Scores, list[str]]:
         """The task's scores on a table with the target, beside the baseline's; and notes.
 
-        Rows without a target are left out, with a note. Raises DataError as ``predict``, and
-        for classes that the model does not know.
+        Rows without a target are left out, with a note.
+
+        Raises:
+            DataError: as ``predict``; no target, or classes that the model does not know.
         """
+        table = table_of(table)
         x, notes = self.inputs(table)
         if self.target.name not in table:
             raise DataError(
                 f"{table.source}: has no column {self.target.name!r}, the target, which "
-                f"evaluating needs; to predict without it, use `chainrule predict`"
+                f"evaluating needs; to predict without it, call predict"
             )
         rows = self.target.rows(table)
         notes += self.target.left_out(table, rows)
@@ -133,8 +144,9 @@ class TabularModel:
         judged = self.judge(x[rows], self.target.numbers(table, rows), weights)
         return score_table(self.target, {"data": judged}), notes
 
-    def inputs(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
+    def inputs(self, table: Any) -> tuple[NDArray[np.float64], list[str]]:
         """The network's inputs for every row of a table, shape (rows, inputs), and notes."""
+        table = table_of(table)
         self._check_places(table)
         x, notes = self.coding.encode(table)
         notes = [*table.notes, *notes]
@@ -157,16 +169,27 @@ class TabularModel:
                 f"the same columns in the same order"
             )
 
-    def compute(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Linear outputs and predictions of the output unit, each (rows, outputs)."""
-        model, loss = self.network.build(), LOSSES[self.target.task]
-        return exact_outputs(model, self.params, self.state, x, loss.predict)
+    @cached_property
+    def predictor(self) -> Predictor:
+        """Runs the network, in machine code where there is any."""
+        return Predictor(self.network.build(), LOSSES[self.target.task], Runner(), exact=True)
 
-    def _chosen(self, outputs: NDArray[np.float64]) -> NDArray[np.intp]:
-        """The index of the most probable class; the first of equals."""
-        if self.target.task == "binary":
-            return (outputs[:, 0] > 0).astype(np.intp)
-        return np.argmax(outputs, axis=1)
+    @cached_property
+    def _double(self) -> tuple[Any, Any]:
+        """Parameters and state in float64, whatever they were trained in."""
+        return tree.map_tree(lambda a: np.asarray(a, np.float64), (self.params, self.state))
+
+    def compute(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Linear outputs and predictions of the output unit, each (rows, outputs), in float64.
+
+        A row's bits depend on that row and the weights only: not on the other rows, their number
+        or order.
+        """
+        if not len(x):
+            return np.empty((0, self.target.outputs)), np.empty((0, self.target.outputs))
+        with quiet():  # what overflows is refused by its row
+            outputs = self.predictor.outputs(*self._double, x)
+            return outputs, self.predictor.unit(outputs)
 
     def judge(
         self,
@@ -184,7 +207,7 @@ class TabularModel:
         prepared = loss.prepare(truth, outputs.shape[1], np.float64)
         probabilities = predicted[:, 0] if self.target.task == "binary" else predicted
         losses = np.asarray(loss(outputs, prepared))
-        return Judged(truth, self._chosen(outputs), probabilities, losses, weights)
+        return Judged(truth, loss.classes(outputs), probabilities, losses, weights)
 
     def parameters(self) -> int:
         """How many numbers were trained."""

@@ -1,29 +1,21 @@
-"""How to train: every setting, its default, and the optimiser and schedule it stands for."""
+"""How to train: every setting, its default, and the optimiser and schedule it stands for.
+
+The one owner of these defaults: the command line reads them here. What needs NumPy is imported
+where it is used, so that its help does not load it.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule import optim
 from chainrule.errors import UsageError
-from chainrule.optim import schedules
-from chainrule.tabular.target import TASKS
 
-__all__ = ["LEARNING_RATES", "SCHEDULES", "Options"]
+__all__ = ["SCHEDULES", "TASKS", "Options"]
 
-LEARNING_RATES = {
-    "adam": 1e-3,
-    "adamw": 1e-3,
-    "rmsprop": 1e-3,
-    "sgd": 0.1,
-    "momentum": 0.02,
-    "nesterov": 0.02,
-    "lbfgs": None,
-}
-"""The optimisers by name, with the learning rate each has unless told otherwise
-(lbfgs searches for its own)."""
+TASKS = ("regression", "binary", "multiclass")
 
 SCHEDULES = {
     "constant": "stays as it is",
@@ -41,12 +33,28 @@ SCHEDULES = {
 class Options:
     """Settings of a training run; the defaults do well on ordinary tables.
 
-    ``learning_rate`` None is the optimiser's own (``LEARNING_RATES``); ``batch_size`` None
-    follows the number of training rows (``batch_rule``), 0 is all rows at once. ``validation``
-    and ``test`` are shares of the rows, unless tables are given for them. ``early_stopping`` 0
-    is off. ``task`` None is inferred. ``keep`` names columns that no rule may drop.
+    Parameters:
+        task: "regression", "binary" or "multiclass"; None infers it from the target.
+        hidden: units per hidden layer; () for none.
+        activation, init: of hidden layers, and initial weights ("auto" fits the activation); a
+            name of ``nn.ACTIVATIONS``, ``nn.INITIALIZERS``.
+        optimizer: a name that ``optim.optimizer`` knows; ``learning_rate`` None is its own.
+        schedule: of the learning rate over all epochs, a name of ``SCHEDULES``.
+        epochs: most passes over the training rows.
+        batch_size: rows per step; None follows their number (``batch_rule``), 0 is all at once.
+        l1, l2: strengths of the penalty ``l1 sum |W| + l2/2 sum W^2``.
+        dropout: share of hidden units left out at each step; batch_norm: normalise them.
+        seed: fixes split, initial weights and the order of rows.
+        validation, test: shares of the rows, unless tables are given for them.
+        early_stopping: epochs without a better validation loss; 0 is off.
+        class_weight: "balanced" lets every class weigh the same in sum.
+        weight: the column with the weight of each row.
+        drop, keep: columns left out; columns that no rule may drop.
 
-    Raises UsageError, naming the command line's option, for values that make no sense.
+    Names, not values, since options are saved with the model.
+
+    Raises:
+        UsageError: values that make no sense, alone or together.
     """
 
     task: str | None = None
@@ -72,51 +80,54 @@ class Options:
     keep: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        _known("--task", self.task, (*TASKS, None))
-        _known("--optimizer", self.optimizer, tuple(LEARNING_RATES))
-        _known("--schedule", self.schedule, tuple(SCHEDULES))
-        _known("--class-weight", self.class_weight, ("balanced", None))
-        if any(units < 1 for units in self.hidden):
-            shown = ",".join(map(str, self.hidden))
-            raise UsageError(f"--hidden {shown}: every layer needs at least one unit")
-        if self.epochs < 1:
-            raise UsageError(f"--epochs {self.epochs}: must be at least 1")
-        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
-            raise UsageError(f"--learning-rate {self.learning_rate}: must be a number above 0")
+        from chainrule.core.settings import number, whole
+        from chainrule.nn import ACTIVATIONS, INITIALIZERS, activation, initializer
+        from chainrule.optim.rules import OPTIMIZERS
+
+        for name in ("hidden", "drop", "keep"):
+            value = getattr(self, name)
+            several = (value,) if isinstance(value, (str, int)) else tuple(value)
+            object.__setattr__(self, name, several)
+        _known("task", self.task, (*TASKS, None))
+        _known("schedule", self.schedule, SCHEDULES)
+        _known("class_weight", self.class_weight, ("balanced", None))
+        _named("optimizer", self.optimizer, OPTIMIZERS.known, OPTIMIZERS.table)
+        _named("activation", self.activation, activation, ACTIVATIONS)
+        if self.init != "auto":
+            _named("init", self.init, initializer, INITIALIZERS)
+        for units in self.hidden:
+            if isinstance(units, bool) or not isinstance(units, int) or units < 1:
+                raise UsageError(f"hidden={self.hidden!r}: every layer needs at least one unit")
+        whole("epochs", self.epochs)
+        whole("early_stopping", self.early_stopping, 0)
+        whole("batch_size", self.batch_size or 0, 0)
+        if self.learning_rate is not None:
+            number("learning_rate", self.learning_rate, above=0)
         for name in ("l1", "l2"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise UsageError(f"--{name} {getattr(self, name)}: must be a number from 0 up")
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"--dropout {self.dropout}: must be at least 0 and below 1")
-        if not 0 <= self.seed < 2**63:
-            raise UsageError(f"--seed {self.seed}: must be a whole number from 0 to 2**63 - 1")
-        for name in ("early_stopping", "batch_size"):
-            if (getattr(self, name) or 0) < 0:
-                shown = name.replace("_", "-")
-                raise UsageError(f"--{shown} {getattr(self, name)}: must not be negative")
-        for name in ("validation", "test"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UsageError(
-                    f"--{name} {getattr(self, name)}: must be a share from 0 up to 1, or a file"
-                )
+            number(name, getattr(self, name), at_least=0)
+        for name in ("dropout", "validation", "test"):
+            number(name, getattr(self, name), at_least=0, below=1)
+        if whole("seed", self.seed, 0) >= 2**63:
+            raise UsageError(f"seed={self.seed}: must be below 2**63")
         self._check_together()
 
     def _check_together(self) -> None:
         """Options that would have no effect beside others are refused, not ignored."""
         if not self.hidden and self.dropout:
-            raise UsageError("--dropout: has no effect without --hidden layers; leave it out")
+            raise UsageError(f"dropout={self.dropout}: has no effect without hidden layers")
         if not self.hidden and self.batch_norm:
-            raise UsageError("--batch-norm: has no effect without --hidden layers; leave it out")
+            raise UsageError("batch_norm=True: has no effect without hidden layers")
         if self.optimizer != "lbfgs":
             return
-        if self.schedule != "constant":
-            raise UsageError("--schedule: lbfgs finds its own step lengths; leave it out")
-        if self.learning_rate is not None:
-            raise UsageError("--learning-rate: lbfgs finds its own step lengths; leave it out")
-        if self.batch_size:
-            raise UsageError("--batch-size: lbfgs needs all rows at once; leave it out")
-        if self.dropout:
-            raise UsageError("--dropout: lbfgs needs the same loss at every step; leave it out")
+        for name, none, why in (
+            ("schedule", "constant", "finds its own step lengths"),
+            ("learning_rate", None, "finds its own step lengths"),
+            ("batch_size", None, "needs all rows at once"),
+            ("dropout", 0.0, "needs the same loss at every step"),
+        ):
+            given = getattr(self, name)
+            if given and given != none:
+                raise UsageError(f"{name}={given!r}: lbfgs {why}; leave it out")
 
     def resolved(self, rows: int) -> Options:
         """The same with the learning rate and batch size that are meant, for so many rows."""
@@ -126,25 +137,20 @@ class Options:
             batch = 0 if self.optimizer == "lbfgs" else batch_rule(rows)
         return dataclasses.replace(
             self,
-            learning_rate=LEARNING_RATES[self.optimizer] if rate is None else rate,
+            learning_rate=learning_rate(self.optimizer) if rate is None else rate,
             batch_size=0 if batch >= rows else batch,
         )
 
     def build_optimizer(self, rows: int) -> Any:
         """The optimiser as a value of ``optim``, for so many training rows."""
+        from chainrule import optim
+
         rate = self._rate(rows)
-        makers = {
-            "sgd": lambda: optim.sgd(rate),
-            "momentum": lambda: optim.sgd(rate, momentum=0.9),
-            "nesterov": lambda: optim.sgd(rate, momentum=0.9, nesterov=True),
-            "rmsprop": lambda: optim.rmsprop(rate),
-            "adam": lambda: optim.adam(rate),
-            "adamw": lambda: optim.adamw(rate),
-            "lbfgs": optim.lbfgs,
-        }
-        return makers[self.optimizer]()
+        return optim.optimizer(self.optimizer, **({} if rate is None else {"learning_rate": rate}))
 
     def _rate(self, rows: int) -> Any:
+        from chainrule.optim import schedules
+
         settings = self.resolved(rows)
         rate = settings.learning_rate
         if rate is None:
@@ -153,7 +159,7 @@ class Options:
         per_epoch = -(-rows // batch)
         steps = self.epochs * per_epoch
         if self.schedule == "one-cycle" and steps < 10:
-            raise UsageError("--schedule one-cycle: needs at least 10 steps; add --epochs")
+            raise UsageError("schedule='one-cycle': needs at least 10 steps; add epochs")
         makers = {
             "constant": lambda: rate,
             "step": lambda: schedules.step(rate, 0.1, max(1, -(-steps // 3))),
@@ -174,10 +180,15 @@ class Options:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Options:
-        tuples: dict[str, Any] = {
-            k: tuple(v) if isinstance(v, list) else v for k, v in record.items()
-        }
-        return cls(**tuples)
+        return cls(**record)
+
+
+def learning_rate(optimizer: str) -> float | None:
+    """The rate that an optimiser of this name has unless told otherwise; None for lbfgs."""
+    from chainrule import optim
+
+    made = optim.optimizer(optimizer)
+    return None if isinstance(made, optim.Lbfgs) else made.learning_rate.settings["value"]
 
 
 def batch_rule(rows: int) -> int:
@@ -189,7 +200,19 @@ def batch_rule(rows: int) -> int:
     return size
 
 
-def _known(option: str, value: str | None, allowed: tuple[str | None, ...]) -> None:
-    if value not in allowed:
+def _known(option: str, value: Any, allowed: Iterable[str | None]) -> None:
+    if value not in tuple(allowed):
         names = ", ".join(name for name in allowed if name)
-        raise UsageError(f"{option} {value}: not known; choose one of {names}")
+        raise UsageError(f"{option}={value!r}: not known; choose one of {names}")
+
+
+def _named(option: str, value: Any, find: Callable[[str], Any], table: Iterable[str]) -> None:
+    if not isinstance(value, str):
+        raise UsageError(
+            f"{option}={value!r}: the options of a table are saved with its model, so they go "
+            f"by name: {', '.join(table)}"
+        )
+    try:
+        find(value)
+    except UsageError as error:
+        raise UsageError(f"{option}={value!r}: {error}") from None

@@ -76,7 +76,7 @@ def _read_csv(data: bytes, source: str, format: Format) -> Table:
         raise DataError(f"{source}: is empty; expected a header line and rows")
     delimiter = format.delimiter or csv_text.sniff(text)
     if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise UsageError(f"--delimiter {delimiter!r}: must be one character")
+        raise UsageError(f"delimiter={delimiter!r}: must be one character")
     first = csv_text.first_record(text, delimiter, source)
     names, notes = _names(first, source, format.header)
     cells = _cells(text, delimiter, source, len(first), format.header)
@@ -112,7 +112,7 @@ def _names(first: list[str], source: str, header: bool) -> tuple[list[str], tupl
         return names, ()
     return names, (
         f"{source}:1: the header holds numbers ({', '.join(numeric[:3])}); if the first line is "
-        f"data, add --no-header",
+        f"data, add header=False",
     )
 
 

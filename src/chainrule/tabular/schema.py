@@ -21,8 +21,8 @@ from chainrule.io import (
     Text,
     check,
 )
-from chainrule.tabular.options import LEARNING_RATES, SCHEDULES
-from chainrule.tabular.target import TASKS
+from chainrule.optim.rules import OPTIMIZERS
+from chainrule.tabular.options import SCHEDULES, TASKS
 
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
@@ -90,7 +90,7 @@ OPTIONS = Record(
         "task": Nullable(OneOf(TASKS)),
         "hidden": ListOf(Integer(minimum=1)),
         "activation": Text(),
-        "optimizer": OneOf(tuple(LEARNING_RATES)),
+        "optimizer": OneOf(tuple(OPTIMIZERS.table)),
         "learning_rate": Nullable(Number(minimum=0)),
         "schedule": OneOf(tuple(SCHEDULES)),
         "epochs": Integer(minimum=1),

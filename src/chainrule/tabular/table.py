@@ -9,11 +9,15 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
+from numbers import Real
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, ShapeError, UsageError
 from chainrule.tabular.words import number_text, quoted
 
@@ -114,21 +118,34 @@ class Table:
             place = 0
         if 1 <= place <= len(self.columns) or -len(self.columns) <= place <= -1:
             return self.columns[place - 1 if place > 0 else place].name
-        hint = "" if not self.header else "; if its first line is data, add --no-header"
+        hint = "" if not self.header else "; if its first line is data, add header=False"
         raise UsageError(
-            f"{option} {name}: {self.source} has no such column; "
+            f"{option}={name!r}: {self.source} has no such column; "
             f"its columns are {quoted(self.names())}{hint}"
         )
 
 
-def table_of(columns: Mapping[str, ArrayLike], source: str = "table") -> Table:
-    """A table from arrays of equal length, one per column.
+def table_of(columns: Any, source: str = "table") -> Table:
+    """A table from columns of equal length; a ``Table`` stays as it is.
+
+    Parameters:
+        columns: a mapping from names to arrays (n,), or a data frame: anything with the names
+            as ``columns`` or ``column_names`` that gives a column by its name (pandas, polars,
+            pyarrow).
+        source: what messages call it.
 
     Numbers and booleans are taken as such (nan is missing); ``datetime64`` becomes ISO text
-    (NaT is missing); anything else is text, where None, nan and the words in ``MISSING`` are
-    missing. Text is not read as numbers. Raises ShapeError for unequal lengths.
+    (NaT is missing); of other cells, None, nan, pandas' NA and the words in ``MISSING`` are
+    missing, and the rest are numbers if all are, else text. Text is not read as numbers.
+
+    Raises:
+        UsageError: nothing with columns.
+        ShapeError: columns of unequal length, or one that is no vector.
+        DtypeError: a masked array or an ``np.matrix``.
     """
-    made = [_column_of(str(name), np.asarray(values)) for name, values in columns.items()]
+    if isinstance(columns, Table):
+        return columns
+    made = [_column_of(name, values) for name, values in _columns(columns)]
     lengths = {column.name: len(column.missing) for column in made}
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"columns of different lengths: {lengths}")
@@ -139,6 +156,26 @@ def table_of(columns: Mapping[str, ArrayLike], source: str = "table") -> Table:
         digest.update(json.dumps([column.name, *words]).encode())
         digest.update(codes.tobytes())
     return Table(source, rows, tuple(made), Fingerprint(digest.hexdigest(), rows, len(made)))
+
+
+def _columns(data: Any) -> list[tuple[str, NDArray]]:
+    """Names and arrays of whatever has columns."""
+    names = getattr(data, "column_names", None)
+    names = getattr(data, "columns", None) if names is None else names
+    if isinstance(data, Mapping):
+        names = list(data)
+    if names is None or isinstance(data, type) or not hasattr(data, "__getitem__"):
+        raise UsageError(
+            f"a table is a mapping of columns, such as {{'x': [1.0, 2.0], 'y': ['a', 'b']}}, a "
+            f"data frame, or what read_table(path) returns, not a {type(data).__name__}"
+        )
+    found = []
+    for name in names:
+        column = data[name]
+        refuse_subclass(column, f"column {name!r}")
+        own = getattr(column, "to_numpy", None)
+        found.append((str(name), np.asarray(column if own is None else own())))
+    return found
 
 
 def _column_of(name: str, values: NDArray) -> Column:
@@ -153,12 +190,25 @@ def _column_of(name: str, values: NDArray) -> Column:
     elif values.dtype.kind == "M":
         cells = ["" if np.isnat(value) else str(value) for value in values]
     else:
-        cells = ["" if v is None or v != v else str(v).strip() for v in values.tolist()]
+        given = [None if _is_missing(v) else v for v in values.tolist()]
+        present = [v for v in given if v is not None]
+        if present and all(
+            isinstance(v, Real | Decimal) and not isinstance(v, bool) for v in present
+        ):
+            return _column_of(name, np.array([np.nan if v is None else float(v) for v in given]))
+        cells = ["" if v is None else str(v).strip() for v in given]
     missing = np.array([cell in MISSING for cell in cells], dtype=bool)
     present = np.flatnonzero(~missing)
     obstacle = (int(present[0]), len(present)) if len(present) else None
     numbers = None if len(present) else np.full(len(cells), np.nan)
     return Column(name, missing, numbers, lambda: encode_texts(cells, missing), obstacle)
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas' NA is neither equal nor unequal to itself
+        return True
 
 
 def encode_texts(cells: list[str], missing: NDArray[np.bool_]) -> Codes:

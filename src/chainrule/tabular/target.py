@@ -20,9 +20,7 @@ from chainrule.tabular.rules import moments_of
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
 
-__all__ = ["TASKS", "Target", "learn_target"]
-
-TASKS = ("regression", "binary", "multiclass")
+__all__ = ["Target", "learn_target"]
 
 MOST_LABELS = 20
 """Whole numbers up to this one, from 0 or 1 without a gap, are labels of classes."""
@@ -131,8 +129,8 @@ def learn_target(table: Table, name: str, task: str | None) -> tuple[Target, str
     classes = _classes(table, column, rows)
     if task == "binary" and len(classes) != 2:
         raise UsageError(
-            f"--task binary: the target {name!r} has {len(classes)} classes, "
-            f"{quoted(classes, 5)}; write --task multiclass"
+            f"task='binary': the target {name!r} has {len(classes)} classes, "
+            f"{quoted(classes, 5)}; write task='multiclass'"
         )
     return Target(name, task, classes), note
 
@@ -175,7 +173,7 @@ def _alternative(name: str, task: str) -> str:
         return ""
     return (
         f"the numbers of {name!r} are read as labels of classes; "
-        f"add --task regression if they measure something"
+        f"add task='regression' if they measure something"
     )
 
 
@@ -186,7 +184,7 @@ def _regression_numbers(table: Table, column: Column) -> NDArray[np.float64]:
         raise DataError(
             f"{table.where(row, column.name)}: {column.text(row)!r} is not a number ("
             f"{several(count, 'such row')}), and a regression needs numbers as its target; mend "
-            f"the cells, or write --task multiclass to predict classes"
+            f"the cells, or write task='multiclass' to predict classes"
         )
     refuse_infinite(table, column)
     return column.numbers
@@ -197,7 +195,7 @@ def _refuse_one_value(table: Table, column: Column, rows: NDArray[np.intp]) -> N
     if np.all(values == values[0]):
         raise DataError(
             f"{table.source}: the target {column.name!r} is {column.text(int(rows[0]))} in every "
-            f"row, so there is nothing to learn; choose another --target"
+            f"row, so there is nothing to learn; choose another target"
         )
 
 
@@ -209,17 +207,13 @@ def _classes(table: Table, column: Column, rows: NDArray[np.intp]) -> tuple[str,
         raise DataError(
             f"{table.source}: the target {column.name!r} has one class, {words[0]!r}, in every "
             f"row, so there is nothing to learn; add rows of another class or choose another "
-            f"--target"
+            f"target"
         )
     if len(words) > MOST_CLASSES or 2 * len(words) > max(len(rows), 20):
         raise DataError(
             f"{table.source}: the target {column.name!r} has {len(words)} different values in "
             f"{len(rows)} rows, too many for classes; "
-            + (
-                "write --task regression"
-                if column.numbers is not None
-                else "choose another --target"
-            )
+            + ("write task='regression'" if column.numbers is not None else "choose another target")
         )
     if column.numbers is not None:
         return tuple(sorted(words, key=lambda word: (float(word), word)))

@@ -31,10 +31,10 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
         codecs.lookup(name)
     except LookupError:
         raise UsageError(
-            f"--encoding {name}: no such encoding; write for example utf-8, latin-1 or utf-16"
+            f"encoding={name!r}: no such encoding; write for example utf-8, latin-1 or utf-16"
         ) from None
     if encoding is None and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise DataError(f"{source}:1: the file is UTF-16, not UTF-8; add --encoding utf-16")
+        raise DataError(f"{source}:1: the file is UTF-16, not UTF-8; add encoding='utf-16'")
     try:
         text = data.decode(name)
     except UnicodeDecodeError as error:
@@ -42,14 +42,14 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
         advice = "give the right one" if encoding else "give its encoding"
         raise DataError(
             f"{source}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not "
-            f"{name.upper()}; {advice}, for example --encoding latin-1"
+            f"{name.upper()}; {advice}, for example encoding='latin-1'"
         ) from None
     text = text.removeprefix("\ufeff")
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(
             f"{source}:{line}: holds a zero byte, so it is not a text file in {name.upper()}; "
-            f"give a CSV or Parquet file, or its --encoding"
+            f"give a CSV or Parquet file, or its encoding"
         )
     return text
 
@@ -150,7 +150,7 @@ def bad_record(text: str, delimiter: str, source: str, header: bool) -> DataErro
                 return DataError(
                     f"{source}:{line}: found {len(cells)} cells, expected {expected} as in {like} "
                     f"(separator {delimiter!r}); mend the line, or quote cells that contain the "
-                    f"separator, or give --delimiter"
+                    f"separator, or give the delimiter"
                 )
     except _UnclosedError as error:
         return _unclosed(source, error.line)

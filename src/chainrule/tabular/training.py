@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule import nn
 from chainrule import train as training
 from chainrule.errors import DataError, UsageError
 from chainrule.tabular.coding import Coding, learn_coding
@@ -20,7 +19,7 @@ from chainrule.tabular.network import LOSSES, Network
 from chainrule.tabular.options import Options
 from chainrule.tabular.rules import Dropped
 from chainrule.tabular.scoring import Judged, Scores, score_table
-from chainrule.tabular.table import Table
+from chainrule.tabular.table import Table, table_of
 from chainrule.tabular.target import Target, learn_target, with_statistics
 from chainrule.tabular.words import quoted
 from chainrule.train.splits import split
@@ -158,46 +157,61 @@ class Plan:
         part, k = self.parts["train"], len(self.target.classes)
         counts = np.bincount(part.truth, part.weights, minlength=k)
         if np.any(counts == 0):
-            raise DataError("--class-weight balanced: a class has no weight in the training rows")
+            raise DataError("class_weight='balanced': a class has no weight in the training rows")
         return counts.sum() / (k * counts)
 
 
 def train(
-    table: Table,
+    table: Any,
     target: str,
     options: Options | None = None,
     *,
-    validation: Table | None = None,
-    test: Table | None = None,
+    validation: Any = None,
+    test: Any = None,
     on_epoch: OnEpoch | None = None,
+    executor: str | None = None,
+    threads: int | None = None,
 ) -> TabularModel:
-    """Train a network that predicts the column ``target``: ``prepare`` and ``fit`` in one."""
+    """Train a network that predicts the column ``target``: ``prepare`` and ``fit`` in one.
+
+    Parameters:
+        table, validation, test: as ``table_of`` takes them: a ``Table``, a mapping of columns,
+            or a data frame.
+        on_epoch, executor, threads: see ``Plan.fit``.
+
+    Raises:
+        DataError, UsageError: as ``prepare``, naming file, line and column, or the option.
+        NonFiniteError: training diverged.
+    """
     plan = prepare(table, target, options, validation=validation, test=test)
-    return plan.fit(on_epoch)
+    return plan.fit(on_epoch, executor=executor, threads=threads)
 
 
 def prepare(
-    table: Table,
+    table: Any,
     target: str,
     options: Options | None = None,
     *,
-    validation: Table | None = None,
-    test: Table | None = None,
+    validation: Any = None,
+    test: Any = None,
 ) -> Plan:
     """Type the columns, divide the rows and learn the coding from the training rows.
 
     Tables given for validation and test take the place of shares of ``table``.
     Raises DataError and UsageError naming file, line and column, or the option.
     """
-    options = options or Options()
-    target = table.choose(target, "--target")
+    options = Options() if options is None else options
+    if not isinstance(options, Options):
+        raise UsageError(f"options are a tabular.Options(...), not {options!r}")
+    table = table_of(table)
+    validation, test = (None if t is None else table_of(t) for t in (validation, test))
+    target = table.choose(target, "target")
     options = _with_names(table, target, options)
-    _check_names(options)
     given = {name: other for name, other in (("validation", validation), ("test", test)) if other}
     options = dataclasses.replace(options, **dict.fromkeys(given, 0.0))
     learned, inferred = learn_target(table, target, options.task)
     if options.class_weight and learned.task == "regression":
-        raise UsageError("--class-weight balanced: is for classes, and the task is regression")
+        raise UsageError("class_weight='balanced': is for classes, and the task is regression")
     rows = learned.rows(table)
     truth = learned.numbers(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
@@ -266,30 +280,17 @@ def _missing_cells(table: Table, besides: tuple[str | None, ...]) -> int:
 def _check_weights(parts: dict[str, Part]) -> None:
     for name, part in parts.items():
         if part.weights is not None and not part.weights.any():
-            raise DataError(f"--weight: every weight of the {name} rows is 0, so none counts")
-
-
-def _check_names(options: Options) -> None:
-    """Names that only ``nn`` knows, checked before any work is done."""
-    try:
-        nn.activation(options.activation)
-    except UsageError as error:
-        raise UsageError(f"--activation {options.activation}: {error}") from None
-    try:
-        if options.init != "auto":
-            nn.initializer(options.init)
-    except UsageError as error:
-        raise UsageError(f"--init {options.init}: {error}") from None
+            raise DataError(f"every weight of the {name} rows is 0, so none counts")
 
 
 def _with_names(table: Table, target: str, options: Options) -> Options:
     """The options with columns by name, where the user may have given places."""
-    weight = None if options.weight is None else table.choose(options.weight, "--weight")
-    drop = tuple(table.choose(name, "--drop") for name in options.drop)
-    keep = tuple(table.choose(name, "--keep") for name in options.keep)
-    for option, name in (("--weight", weight), *(("--drop", name) for name in drop)):
+    weight = None if options.weight is None else table.choose(options.weight, "weight")
+    drop = tuple(table.choose(name, "drop") for name in options.drop)
+    keep = tuple(table.choose(name, "keep") for name in options.keep)
+    for option, name in (("weight", weight), *(("drop", name) for name in drop)):
         if name == target:
-            raise UsageError(f"{option} {name}: is the target; choose another column")
+            raise UsageError(f"{option}={name!r}: is the target; choose another column")
     return dataclasses.replace(options, weight=weight, drop=drop, keep=keep)
 
 
@@ -300,7 +301,7 @@ def _learn_columns(
     features = [name for name in table.names() if name not in (target, options.weight)]
     used = [name for name in features if name not in options.drop]
     decided = {d.name: d for d in decide(table, used, options.keep)}
-    left_out = {name: Decision(name, "dropped", "left out with --drop") for name in options.drop}
+    left_out = {name: Decision(name, "dropped", "left out as asked") for name in options.drop}
     decisions = [(decided | left_out)[name] for name in features]
     coding = learn_coding(table, decisions, rows)
     dropped = [
@@ -312,13 +313,13 @@ def _learn_columns(
         why = ": " + ", ".join(dropped) if dropped else ""
         raise DataError(
             f"{table.source}: no column is left to predict {target!r} from{why}; bring other "
-            f"columns, or keep one with --keep"
+            f"columns, or keep one with the option keep"
         )
     notes = [decision.note for decision in decisions]
     if dropped:
         notes.append(f"columns not used: {', '.join(dropped)}")
     notes += [
-        f"column {quoted((name,))} equals the target in every row; add --drop {name} if it is "
+        f"column {quoted((name,))} equals the target in every row; add drop=({name!r},) if it is "
         f"not known when predicting"
         for name in used
         if decided[name].kind != "dropped" and same_cells(table[name], table[target])

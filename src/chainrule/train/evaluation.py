@@ -4,7 +4,7 @@ Every product then has the same shape whatever the number of rows, and the last 
 up: a row's prediction depends on neither the values of the rows beside it nor their number. In
 machine code it does not depend on its place in the tile either, nor on the size of the tile, so
 that a few rows need no large one. NumPy's BLAS need not round all rows of a product alike
-(OpenBLAS in float32 does not).
+(OpenBLAS in float32 does not); an exact predictor does without it.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.recording import quiet
-from chainrule.core.tree import leaves
+from chainrule.core.tree import leaves, map_tree
 from chainrule.core.types import ArrayType, plain_array
 from chainrule.errors import DataError, UsageError
 from chainrule.nn import Loss
 from chainrule.run import Runner
 from chainrule.train.data import check_inputs, check_weights
 from chainrule.train.metrics import Scorer
+from chainrule.train.ordered import Ordered
 
 Tree = Any
 TILE = 256
@@ -39,9 +40,10 @@ class Tiles:
     Called with a tree of arrays and with arrays of n rows each, it returns an array of n rows.
     """
 
-    def __init__(self, function: Callable[..., Any], runner: Runner) -> None:
+    def __init__(self, function: Callable[..., Any], runner: Runner, exact: bool = False) -> None:
         self.function = function
         self.runner = runner
+        self.exact = exact
         self.made: dict[Any, Any] = {}
 
     def __call__(self, constants: Tree, *arrays: np.ndarray) -> np.ndarray:
@@ -84,6 +86,9 @@ class Tiles:
         return self._known((tile, "loop", *((x.shape[1:], x.dtype) for x in arrays)), make)
 
     def _compiled(self, constants: Tree, tile: Sequence[np.ndarray]) -> Any:
+        if self.exact:
+            ordered = map_tree(lambda leaf: np.asarray(leaf).view(Ordered), constants)
+            return lambda _, *rows: self.function(ordered, *rows)
         signature = tuple((x.shape, x.dtype) for x in tile)
         return self._known(signature, lambda: self.runner.compile(self.function, constants, *tile))
 
@@ -100,14 +105,17 @@ class Predictor:
     Attributes:
         model, loss: as given to ``fit``.
         runner: where to run.
+        exact: whether a row's bits may not depend on its place among the others on NumPy either,
+            which then adds products one by one, without BLAS. In machine code they never do.
     """
 
     model: Any
     loss: Loss
     runner: Runner
+    exact: bool = False
 
-    def __reduce__(self) -> Any:
-        return Predictor, (self.model, self.loss, self.runner)  # compiled again where needed
+    def __reduce__(self) -> Any:  # compiled again where needed
+        return Predictor, (self.model, self.loss, self.runner, self.exact)
 
     @cached_property
     def _outputs(self) -> Tiles:
@@ -115,7 +123,7 @@ class Predictor:
             params, state = network
             return self.model(params, state, x, train=False)[0]
 
-        return Tiles(outputs, self.runner)
+        return Tiles(outputs, self.runner, self.exact)
 
     @cached_property
     def _predictions(self) -> Tiles:
@@ -123,7 +131,7 @@ class Predictor:
             params, state = network
             return self.loss.predict(self.model(params, state, x, train=False)[0])
 
-        return Tiles(predictions, self.runner)
+        return Tiles(predictions, self.runner, self.exact)
 
     @cached_property
     def _unit(self) -> Tiles:

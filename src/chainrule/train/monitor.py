@@ -32,7 +32,7 @@ class EarlyStopping:
     min_delta: float = 0.0
 
     def __post_init__(self) -> None:
-        whole("early_stopping (the patience in epochs)", self.patience)
+        whole("patience", self.patience)
         number("min_delta", self.min_delta, at_least=0)
 
 

@@ -1,0 +1,143 @@
+"""Whatever has columns is a table: mappings, pyarrow, pandas, polars; all else is refused."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from chainrule.errors import DtypeError, NonFiniteError, ShapeError, UsageError
+from chainrule.tabular import Options, TabularModel, table_of, train
+
+N = 60
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=N)
+COLUMNS = {
+    "x": X.tolist(),
+    "gaps": [None if i % 7 == 0 else int(i) for i in range(N)],
+    "word": [None if i % 9 == 0 else "ab"[i % 2] for i in range(N)],
+    "flag": [bool(i % 3) for i in range(N)],
+    "day": [datetime.date(2024, 1, 1) + datetime.timedelta(days=int(i * i)) for i in range(N)],
+    "y": ["yes" if x > 0 else "no" for x in X],
+}
+FEW = Options(epochs=2, hidden=(3,), early_stopping=0)
+
+
+def arrow(columns):
+    return pytest.importorskip("pyarrow").table(columns)
+
+
+def pandas(columns):
+    return pytest.importorskip("pandas").DataFrame(columns)
+
+
+def nullable(columns):
+    return pandas(columns).convert_dtypes()
+
+
+def categorical(columns):
+    return pandas(columns).astype({"word": "category"})
+
+
+def polars(columns):
+    return pytest.importorskip("polars").DataFrame(columns)
+
+
+class Protocol:
+    """A data frame of nobody: names and columns."""
+
+    def __init__(self, columns):
+        self.columns = list(columns)
+        self.given = columns
+
+    def __getitem__(self, name):
+        return self.given[name]
+
+
+FRAMES = [dict, Protocol, arrow, pandas, nullable, categorical, polars]
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda f: f.__name__)
+def test_frames_hold_what_their_mapping_holds(frame):
+    wanted, found = table_of(COLUMNS), table_of(frame(COLUMNS))
+    assert found.names() == wanted.names()
+    for name in wanted.names():
+        one, other = wanted[name], found[name]
+        np.testing.assert_array_equal(other.missing, one.missing)
+        if one.numbers is not None:
+            np.testing.assert_array_equal(other.numbers, one.numbers)
+        elif name != "day":  # times of day may or may not be written
+            assert [w.lower() for w in other.codes[1]] == [w.lower() for w in one.codes[1]]
+    assert wanted["gaps"].numbers is not None
+
+
+@pytest.mark.parametrize("frame", FRAMES, ids=lambda f: f.__name__)
+def test_frames_train_validate_predict_and_evaluate(frame):
+    data = frame(COLUMNS)
+    model = train(data, "y", FEW, validation=data, executor="numpy", threads=1)
+    assert isinstance(model, TabularModel)
+    predicted = model.predict(data)
+    assert len(predicted.values) == N
+    np.testing.assert_array_equal(predicted.values, model.predict(COLUMNS).values)
+    scores, _ = model.evaluate(data)
+    assert scores.of("accuracy", "data") == np.mean(predicted.values == np.array(COLUMNS["y"]))
+
+
+def test_numbers_among_objects_are_numbers_and_text_is_not():
+    table = table_of(
+        {"a": [Decimal("1.5"), None, 2], "b": ["1.5", None, "2"], "c": [True, None, 0]}
+    )
+    np.testing.assert_array_equal(table["a"].numbers, [1.5, np.nan, 2])
+    assert table["b"].numbers is None
+    assert table["c"].numbers is None
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        (np.zeros((3, 2)), UsageError, "a table is a mapping of columns.* not a ndarray"),
+        ([1, 2], UsageError, "not a list"),
+        ("penguins.csv", UsageError, r"read_table\(path\).* not a str"),
+        (None, UsageError, "not a NoneType"),
+        (dict, UsageError, "a table is a mapping"),
+        ({"x": [1, 2], "y": [1]}, ShapeError, "columns of different lengths"),
+        ({"x": np.zeros((3, 2)), "y": [1, 2, 3]}, ShapeError, "column 'x' has shape"),
+        (
+            {"x": np.ma.array([1, 2], mask=[0, 1]), "y": [1, 2]},
+            DtypeError,
+            "column 'x' is a Masked",
+        ),
+    ],
+)
+def test_what_is_no_table_is_refused(data, error, message):
+    with pytest.raises(error, match=message):
+        train(data, "y", FEW)
+
+
+def test_options_are_options():
+    with pytest.raises(UsageError, match=r"options are a tabular.Options"):
+        train(COLUMNS, "y", {"epochs": 2})
+    assert Options(hidden=[4, 2], drop="id", keep=["a"]) == Options(
+        hidden=(4, 2), drop=("id",), keep=("a",)
+    )
+    with pytest.raises(UsageError, match=r"hidden=\(0,\): every layer"):
+        Options(hidden=(0,))
+    with pytest.raises(UsageError, match=r"optimizer=.*saved with its model, so they go by name"):
+        Options(optimizer=0.1)
+    with pytest.raises(UsageError, match="did you mean 'adam'"):
+        Options(optimizer="addam")
+    with pytest.raises(NonFiniteError, match="smaller learning rate"):
+        train(COLUMNS, "x", Options(optimizer="sgd", learning_rate=1e30, epochs=3))
+
+
+def test_messages_and_notes_speak_no_flags():
+    """Only the command line has flags; the library's words for them are its own arguments."""
+    import pathlib
+    import re
+
+    import chainrule.tabular
+
+    for path in pathlib.Path(chainrule.tabular.__file__).parent.glob("*.py"):
+        assert not re.findall(r"(?<!-)--[a-z][a-z-]+", path.read_text()), path.name
