@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,6 +13,11 @@ from threadpoolctl import threadpool_limits
 from chainrule.core.recording import active
 
 pytest.register_assert_rewrite("tests.helpers")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell that starts a command in the background has it ignore Ctrl-C, and its children with
+    # it; some tests are about Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("chainrule", derandomize=True, deadline=None, database=None)
 settings.load_profile("chainrule")
