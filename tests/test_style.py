@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import grimp
 import pytest
 
 import chainrule
 import chainrule.ops  # fills the registry
 from chainrule.core.graph import PRIMITIVES
-from tests.helpers.habits import imported_names, named_primitives
+from tests.helpers.habits import circles, imported_names, named_primitives
 from tests.helpers.places import ROOT
 
 SOURCE = Path(chainrule.__file__).parent
@@ -60,3 +61,48 @@ def test_no_test_imports_a_test() -> None:
         imported = set(imported_names(ast.parse(path.read_text("utf-8"))))
         tests = {name for name in imported if any(p.startswith("test_") for p in name.split("."))}
         assert not tests, f"{path} imports {tests}"
+
+
+LONGEST = 450
+KNOWN_CIRCLES = {
+    "explanation": [  # until it is divided into rooms
+        {"building", "notation", "symbolic", "writers"},
+        {"document", "dot", "explaining", "html", "latex", "markdown", "page", "page_formula",
+         "rows", "text"},
+        {"matrix_node", "matrix_text", "matrix_tree"},
+        {"network", "network_text"},
+    ],
+    "core": [{"graph", "text"}],  # a graph prints itself and is parsed from its text
+}  # fmt: skip
+
+
+def test_no_file_is_long_without_a_reason() -> None:
+    """Past some 400 lines one asks why; the answer begins "One file: " in the file's head."""
+    long = []
+    for path in SOURCE.rglob("*.py"):
+        text = path.read_text("utf-8")
+        head = ast.get_docstring(ast.parse(text)) or ""
+        if text.count("\n") > LONGEST and "One file: " not in head:
+            long.append(f"{path.relative_to(SOURCE)}: {text.count(chr(10))} lines")
+    assert not long
+
+
+def imports_of_the_package() -> dict[str, set[str]]:
+    """Who imports whom, inside functions too; not what is for the type checker alone."""
+    graph = grimp.build_graph("chainrule", exclude_type_checking_imports=True, cache_dir=None)
+    return {m: set(graph.find_modules_directly_imported_by(m)) for m in graph.modules}
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    known = [
+        {f"chainrule.{room}.{name}" for name in group}
+        for room, groups in KNOWN_CIRCLES.items()
+        for group in groups
+    ]
+    assert [group for group in circles(imports_of_the_package()) if group not in known] == []
+
+
+def test_a_circle_would_be_seen() -> None:
+    imports = imports_of_the_package()
+    imports["chainrule.errors"].add("chainrule.core.tree")
+    assert {"chainrule.errors", "chainrule.core.tree"} <= set().union(*circles(imports))

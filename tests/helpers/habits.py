@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 
 OF_THE_LANGUAGE = {"INPUT", "CONSTANT", "None"}
 
@@ -54,3 +54,24 @@ def imported_names(tree: ast.AST) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield from (f"{node.module or '.'}.{alias.name}" for alias in node.names)
+
+
+def circles(imports: Mapping[str, Set[str]]) -> list[set[str]]:
+    """The groups of modules that import one another, each with all that is on its circles."""
+    reached = {module: _reached(imports, module) for module in imports}
+    found: list[set[str]] = []
+    for module, others in reached.items():
+        group = {other for other in others if module in reached[other]}
+        if group and group not in found:
+            found.append(group)
+    return found
+
+
+def _reached(imports: Mapping[str, Set[str]], start: str) -> set[str]:
+    found: set[str] = set()
+    ahead = [start]
+    while ahead:
+        new = imports[ahead.pop()] - found
+        found |= new
+        ahead.extend(new)
+    return found

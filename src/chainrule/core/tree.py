@@ -7,6 +7,8 @@ keys are the same tree however they were built; an ``OrderedDict`` in its own or
 What an attribute (of a dataclass, an attrs class, a named tuple) holds beside arrays and numbers,
 such as "relu", True or a function, is *static*: no leaf, but part of the shape. So is a field with
 ``metadata={"static": True}``. ``register`` says how a class of your own is a tree.
+
+One file: flattening, classifying and rebuilding a container call one another.
 """
 
 from __future__ import annotations

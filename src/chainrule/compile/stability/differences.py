@@ -3,6 +3,8 @@
 u = f(p) and v = f(q) with p - q known exactly, as in sqrt(x + 1) - sqrt(x): one identity a function
 turns the difference of values into one of arguments. It serves where the values cancel, and
 what was typed elsewhere, so that the result is nowhere less accurate.
+
+One file: the identities, and the sums that look for two parts to which one of them applies.
 """
 
 from __future__ import annotations
