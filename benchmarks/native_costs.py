@@ -8,7 +8,7 @@ from typing import Any
 from benchmarks.measure import duration, median
 from benchmarks.native_compare import Rows
 from benchmarks.native_settings import OURS, Settings, row, show
-from benchmarks.work import Compilation, Cost
+from benchmarks.work import Compilation, Cost, Unrolled
 from benchmarks.workers import Contestant, Worker, compete, workers
 
 MEMORY = Contestant(OURS, "memory", package="llvmlite")
@@ -70,6 +70,35 @@ def compilation(settings: Settings) -> Rows:
             rows.append(row(work.title, found.seconds, found.left_out, work, **more))
             show(rows[-1])
             print(f"    {nodes} nodes, {duration(each)} each", flush=True)
+        for loop in settings.unrolled:
+            rows += unrolled(settings, loop, one[OURS])
+    return rows
+
+
+def unrolled(settings: Settings, loop: Unrolled, ours: Worker) -> Rows:
+    """Seconds of the processor for a node, by stage and number of steps: what makes the gradient
+    of a loop that is written out. Beside them their growth since the first number, and the
+    whole as many times as long as what the NumPy executor takes."""
+    rows: Rows = []
+    print(f"{loop.name}, microseconds a node")
+    for steps in loop.steps:
+        found = [ours.ask("stages", loop, steps) for _ in range(min(settings.rounds, PROCESSES))]
+        nodes = found[0]["nodes"]
+        stages = {
+            stage: float(f"{median([one['seconds'][stage] for one in found]) / nodes * 1e6:.4g}")
+            for stage in found[0]["seconds"]
+        }
+        total = sum(stages.values()) - stages["NumPy"]
+        numpy = stages["recording"] + stages["passes"] + stages["NumPy"]
+        first = rows[0]["total"] if rows else total
+        rows.append({
+            "title": f"{loop.name}, {steps:,} steps", "nodes": nodes, "microseconds": stages,
+            "total": float(f"{total:.4g}"), "growth": float(f"{total / first:.3g}"),
+            "of_numpy": float(f"{total / numpy:.3g}"),
+        })  # fmt: skip
+        listed = ", ".join(f"{stage} {each:.1f}" for stage, each in stages.items())
+        print(f"    {steps:>6,} steps, {nodes:>6,} nodes: {total:6.1f} (x {total / first:.2f}, "
+              f"{total / numpy:.2f} of NumPy's): {listed}", flush=True)  # fmt: skip
     return rows
 
 

@@ -7,7 +7,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from benchmarks.measure import duration, median, quartiles
-from benchmarks.work import FITTED, FUNCTIONS, NETWORKS, PREDICTED, Function, Network, Work
+from benchmarks.work import (
+    FITTED,
+    FUNCTIONS,
+    NETWORKS,
+    PREDICTED,
+    UNROLLED,
+    Function,
+    Network,
+    Unrolled,
+    Work,
+)
 
 OURS = "chainrule"
 NEEDS = "its native executor needs llvmlite"
@@ -26,6 +36,7 @@ class Settings:
     functions: tuple[Function, ...] = FUNCTIONS
     rows: tuple[int, ...] = (1, 100_000)
     operations: tuple[int, ...] = (50, 500, 5000)
+    unrolled: tuple[Unrolled, ...] = UNROLLED
     seed: int = 0
 
 

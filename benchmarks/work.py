@@ -138,6 +138,75 @@ FUNCTIONS = (
 )
 
 
+# Unrolled loops, whose derivative is compiled ------------------------------------------------
+
+
+def sines(x: Any, np: Any, steps: int) -> Any:
+    for _ in range(steps):
+        x = np.sin(x)
+    return x
+
+
+def pendulum(p: Any, np: Any, steps: int) -> Any:
+    """A damped pendulum by the method of Runge and Kutta, number by number."""
+    h = 0.01
+
+    def rates(y: Any) -> Any:
+        return y[1], -p * np.sin(y[0]) - 0.1 * y[1]
+
+    y = (1.0, 0.0)
+    for _ in range(steps):
+        k1 = rates(y)
+        k2 = rates([a + h / 2 * k for a, k in zip(y, k1, strict=True)])
+        k3 = rates([a + h / 2 * k for a, k in zip(y, k2, strict=True)])
+        k4 = rates([a + h * k for a, k in zip(y, k3, strict=True)])
+        y = [y[i] + h / 6 * (k1[i] + 2 * k2[i] + 2 * k3[i] + k4[i]) for i in range(2)]
+    return y[0] ** 2
+
+
+def lorenz(p: Any, np: Any, steps: int) -> Any:
+    """The same for Lorenz's system, as arrays of three numbers."""
+    h = 0.01
+
+    def rates(y: Any) -> Any:
+        return np.stack([p[0] * (y[1] - y[0]), y[0] * (p[1] - y[2]) - y[1],
+                         y[0] * y[1] - p[2] * y[2]])  # fmt: skip
+
+    y = np.ones(3)
+    for _ in range(steps):
+        k1 = rates(y)
+        k2 = rates(y + h / 2 * k1)
+        k3 = rates(y + h / 2 * k2)
+        k4 = rates(y + h * k3)
+        y = y + h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return np.sum(y**2)
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """A loop by the name of its definition, the numbers of steps it is written out for, and its
+    argument: a number, or several."""
+
+    name: str
+    definition: str
+    steps: tuple[int, ...]
+    start: float | tuple[float, ...] = 0.5
+
+    def f(self, np: Any, steps: int) -> Callable[[Any], Any]:
+        definition = globals()[self.definition]
+        return lambda x: definition(x, np, steps)
+
+    def x(self) -> Any:
+        return np.array(self.start) if isinstance(self.start, tuple) else self.start
+
+
+UNROLLED = (
+    Unrolled("Runge-Kutta, pendulum", "pendulum", (47, 235, 940), 2.0),
+    Unrolled("Runge-Kutta, Lorenz", "lorenz", (12, 47, 235), (10.0, 28.0, 8 / 3)),
+    Unrolled("chain of sin", "sines", (1000, 3000, 10_000)),
+)
+
+
 # Work --------------------------------------------------------------------------------------
 
 

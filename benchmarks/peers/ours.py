@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +21,18 @@ from benchmarks.work import (
     Prediction,
     Prepared,
     Training,
+    Unrolled,
     mean_square,
     outcome_of,
 )
 from chainrule import nn, optim, run, train
+from chainrule.compile import optimise, stability
+from chainrule.core.record import record
 from chainrule.core.tree import flatten
-from chainrule.run.native.runtime import cache
+from chainrule.run import interpreter
+from chainrule.run.native import plan
+from chainrule.run.native.emit import module
+from chainrule.run.native.runtime import cache, machine
 from chainrule.train import Batch, Predictor, Step
 
 NATIVE = "native"
@@ -181,6 +189,33 @@ def compilation(work: Compilation, variant: str) -> Prepared:
     """Every time anew: nothing is remembered."""
     cache.REMEMBERED = 0
     return Prepared(compiler_of(work.subject))
+
+
+def stages(loop: Unrolled, steps: int) -> dict[str, Any]:
+    """Seconds of the processor from a loop that is written out to the machine code of its
+    gradient, by stage; "NumPy" is what its executor takes instead of what follows the passes."""
+    seconds, last = {}, time.process_time()
+
+    def done(stage: str) -> None:
+        nonlocal last
+        now = time.process_time()
+        seconds[stage], last = now - last, now
+
+    gc.collect()
+    graph = record(cr.grad(loop.f(np, steps)), loop.x(), rewrite=stability.rewrite).graph
+    done("recording")
+    best = optimise(graph)
+    done("passes")
+    interpreter.compile(best)
+    done("NumPy")
+    made = plan.make(best)
+    done("planning")
+    written = module.write(made)
+    done("text")
+    texts = [text for text in (written.text, written.cold) if text]
+    machine.Library([machine.assemble(text) for text in texts], ("call",), written.imports)
+    done("LLVM")
+    return {"nodes": len(graph.nodes), "seconds": seconds}
 
 
 def nodes_of(work: Compilation) -> int:

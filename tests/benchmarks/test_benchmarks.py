@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks import native, native_cold, native_compare, native_costs, table
 from benchmarks.native_settings import OURS, Settings, row
-from benchmarks.work import Function, Gradient, Network, Prediction, Training, Work
+from benchmarks.work import Function, Gradient, Network, Prediction, Training, Unrolled, Work
 from benchmarks.workers import Contestant, Worker, WorkerError, compete, workers
 from tests.helpers.places import ROOT
 
@@ -98,7 +98,8 @@ def test_themes_with_real_workers(capsys: pytest.CaptureFixture[str]) -> None:
 @machine_code
 def test_costs_with_real_workers() -> None:
     summed = Function("log-sum-exp", "logsumexp", 300_000)
-    small = Settings(1, 0.0, (), (), (NUMBERS,), (summed,), operations=(20,))
+    sines = Unrolled("chain", "sines", (5, 10))
+    small = Settings(1, 0.0, (), (), (NUMBERS,), (summed,), operations=(20,), unrolled=(sines,))
     (found,) = native_costs.gradient(small)
     arguments, gradient = (found["memory"]["gradient"][k] for k in ("arguments", "peak"))
     assert arguments == 2_400_000
@@ -107,8 +108,10 @@ def test_costs_with_real_workers() -> None:
     (fit,) = native_costs.memory(small)
     assert fit["stated"]["parameters"] == 4 * (5 * 4 + 4 + 4 + 1)
     assert fit["stated"]["optimizer"] == 2 * fit["stated"]["parameters"]
-    (compiled,) = native_costs.compilation(small)
+    compiled, shorter, longer = native_costs.compilation(small)
     assert compiled["nodes"] >= 20
+    assert longer["nodes"] > shorter["nodes"] >= 15  # sin, cos and a product each
+    assert min(longer["microseconds"].values()) > 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere peaks cannot be forgotten")
