@@ -169,6 +169,17 @@ def test_what_is_not_differentiated_may_be_anything() -> None:
         cr.vjp(product, 2.0, 3)
 
 
+def test_strings_among_the_results_come_out_as_they_are() -> None:
+    def f(x: Any) -> Any:
+        return x * x, {"name": "square", "y": x}
+
+    expected = (9.0, {"name": "square", "y": 3.0})
+    assert cr.jit(f)(3.0) == expected
+    assert cr.jit(cr.value_and_grad(f, has_aux=True))(3.0) == (expected, 6.0)
+    explained = cr.explain(lambda x, mode: x * x)(3.0, "square")
+    assert (explained.value, explained.gradient) == (9.0, 6.0)
+
+
 def test_extra_results_of_vjp_and_jvp() -> None:
     def f(x: Any) -> Any:
         y = x * x
@@ -324,6 +335,17 @@ class Model:
         return 3 * x
 
 
+class Slotted:
+    __slots__ = ("__weakref__", "scale")
+
+    def __init__(self, scale: Any) -> None:
+        self.scale = scale
+
+    @cr.jit
+    def __call__(self, x: Any) -> Any:
+        return x * self.scale
+
+
 @cr.jit
 def by_name(x: Any) -> Any:
     return x * x
@@ -349,6 +371,11 @@ def test_an_instance_counts_as_another_when_an_attribute_is_bound_anew() -> None
     assert model(1.0) == 5.0
     model.scale = np.array([1.0, 2.0])
     np.testing.assert_array_equal(model(1.0), [1.0, 2.0])
+    slotted = Slotted(2.0)
+    assert slotted(1.0) == slotted(1.0) == 2.0
+    assert len(Slotted.__call__._programs) == 1
+    slotted.scale = 5.0
+    assert slotted(1.0) == 5.0
     model.scale[0] = 9.0  # changed inside: frozen, as the docstring says
     np.testing.assert_array_equal(model(1.0), [1.0, 2.0])
 

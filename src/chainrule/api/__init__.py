@@ -1,7 +1,7 @@
 """The transformations that users call: grad and its relatives, jit, trace.
 
 Each takes a function written with NumPy and returns a function of the same arguments.
-Arguments may be trees (nested tuples, lists, dicts, frozen dataclasses) of arrays. They nest
+Arguments may be trees of arrays (``cr.tree``: nested tuples, lists, dicts, dataclasses). They nest
 in any order. float32 and float64 are kept as given.
 """
 

@@ -400,7 +400,7 @@ def hvp(f: Function, argnums: int | None = None, argnames: str | None = None) ->
     def wrapped(*args: Any, **keywords: Any) -> Any:
         if not args or (len(args) < 2 and not keywords):
             raise UsageError("hvp(f) takes the arguments of f and then the vector")
-        primals, v = args[:-1], args[-1]
+        primals, v = args[: len(args) - 1], args[len(args) - 1]
         (place,) = wanted.places(f, primals, keywords)
         by: Any = (place, False) if isinstance(place, int) else (None, False, place)
 

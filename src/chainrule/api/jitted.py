@@ -209,7 +209,8 @@ class Jitted:
             if self.__module__ != "__main__":
                 return name  # under a decorator: found again by its name
             # Others' __main__ lacks it: pickled with the function, as that is
-            self._f.__qualname__ = f"{name}.__wrapped__"
+            inside: Any = self._f
+            inside.__qualname__ = f"{name}.__wrapped__"
         return _made_again, (self._f, *self._options, *self._static.given)
 
 

@@ -50,9 +50,9 @@ class Draws:
         if after == self.before and not fresh:
             return
         lines: list[tuple[str, int]] = []
+        hook: Any = sys.setprofile if after == self.before else sys.settrace
+        outer = sys.getprofile() if after == self.before else sys.gettrace()
         watch = self._unseeded(lines) if after == self.before else self._changes(lines)
-        hook = sys.setprofile if after == self.before else sys.settrace
-        outer = sys.getprofile() if hook is sys.setprofile else sys.gettrace()
         try:
             hook(watch)
             with warnings.catch_warnings():
@@ -83,7 +83,7 @@ class Draws:
         last: list[tuple[str, int]] = []
 
         def step(frame: types.FrameType, event: str, _: Any) -> Any:
-            if lines or next(left, None) is None or _is_internal(frame.f_code.co_filename):
+            if lines or next(left, None) is None or is_internal(frame.f_code.co_filename):
                 return None
             if last and self._states() != known:
                 lines.append(last[0])
@@ -100,7 +100,7 @@ class Draws:
             code = frame.f_code
             if event == "call" and code is random.SystemRandom.getrandbits.__code__:
                 user: Any = frame.f_back
-                while user is not None and _is_internal(user.f_code.co_filename):
+                while user is not None and is_internal(user.f_code.co_filename):
                     user = user.f_back
                 if user is not None:
                     lines.append((user.f_code.co_filename, user.f_lineno))
@@ -132,7 +132,7 @@ class Draws:
             yield from x.__defaults__ or ()
             yield from (x.__kwdefaults__ or {}).values()
             yield getattr(x, "__wrapped__", None)
-            if _is_internal(x.__code__.co_filename):
+            if is_internal(x.__code__.co_filename):
                 return
             names = set(_names(x.__code__))
             self.names |= names
@@ -140,7 +140,7 @@ class Draws:
                 found = x.__globals__[name]
                 if isinstance(found, types.ModuleType):
                     file = getattr(found, "__file__", None) or "<frozen>"
-                    inside = () if _is_internal(file) else names & vars(found).keys()
+                    inside = () if is_internal(file) else names & vars(found).keys()
                     yield from [vars(found)[inner] for inner in inside]
                 else:
                     yield found
@@ -156,10 +156,6 @@ class Draws:
             with contextlib.suppress(AttributeError):  # past any __getattr__
                 yield from object.__getattribute__(x, "__dict__").values()
             yield type(x).__dict__.get("__call__")
-
-
-def _is_internal(file: str) -> bool:
-    return is_internal(file) or file == random.__file__
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

@@ -13,7 +13,7 @@ from chainrule.core.draws import Draws
 from chainrule.core.graph import NO_ATTRS, Graph
 from chainrule.core.recording import Recording, Rewriter, fresh_recording
 from chainrule.core.traced import Traced, escaped
-from chainrule.core.tree import TreeDef, flatten
+from chainrule.core.tree import Static, TreeDef, flatten
 from chainrule.core.types import ArrayType, check_dtype, refuse_subclass, type_of
 from chainrule.errors import DtypeError
 
@@ -122,6 +122,9 @@ def record(
             positional, named = in_tree.unflatten(inputs)
             result = f(*positional, **named)
             found, out_tree = flatten(result)
+            if any(isinstance(y, str) for y in found) and len(found) > 1:
+                marked = [Static(y) if isinstance(y, str) else y for y in found]
+                found, out_tree = flatten(out_tree.unflatten(marked))
             outputs = [lift_output(y, recording) for y in found]
             graph = recording.graph(inputs, outputs, function_name(f))
         return Recorded(graph, in_tree, out_tree)

@@ -84,8 +84,12 @@ class _Same:
         except TypeError:
             self.ref = lambda: x
         self.hash = id(x)
+        self.attributes: dict[str, Any] = {}
         fixed = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
-        self.attributes = {} if isinstance(x, fixed) else dict(getattr(x, "__dict__", ()))
+        if not isinstance(x, fixed):
+            slots = [s for kind in type(x).__mro__ for s in kind.__dict__.get("__slots__", ())]
+            own = [s for s in slots if s[:2] != "__" and hasattr(x, s)]
+            self.attributes = {s: getattr(x, s) for s in own} | getattr(x, "__dict__", {})
 
     def __hash__(self) -> int:
         return self.hash
@@ -325,16 +329,17 @@ def _known_as(kind: Any) -> Any:
     return found
 
 
-def _classified(kind: Any) -> Any:
+def _classified(kind: type) -> Any:
+    own: Any = kind
     if issubclass(kind, dict):
         return _Container(_take_dict, _build_dict, static=False)
     if issubclass(kind, tuple) and hasattr(kind, "_fields"):
-        fields = tuple(kind._fields)
-        return _Container(lambda x: (fields, x, None), lambda shape, parts: kind._make(parts))
-    if kind is not ArrayType and hasattr(kind, "__dataclass_fields__"):
+        fields = tuple(own._fields)
+        return _Container(lambda x: (fields, x, None), lambda shape, parts: own._make(parts))
+    if kind is not ArrayType and dataclasses.is_dataclass(kind):
         return _attributes(kind, {f.name: f for f in dataclasses.fields(kind) if f.init})
     if hasattr(kind, "__attrs_attrs__"):
-        return _attributes(kind, {a.alias or a.name: a for a in kind.__attrs_attrs__ if a.init})
+        return _attributes(kind, {a.alias or a.name: a for a in own.__attrs_attrs__ if a.init})
     if issubclass(kind, (str, bytes, bool, enum.Enum)):
         return _OTHER
     arrays = ("__array__", "__array_interface__", "__array_ufunc__")
@@ -457,11 +462,11 @@ def _flatten(tree: Any, leaves: list[Any], static: bool) -> TreeDef:
     if kind is dict:
         keys = _order(tree)
         return TreeDef(dict, keys, tuple([_flatten(tree[k], leaves, static) for k in keys]))
-    how = _known.get(kind) or _known_as(kind)
-    if how is _NUMBER or (how is _OTHER and not static):
+    how: Any = _known.get(kind) or _known_as(kind)
+    if how == _NUMBER or (how == _OTHER and not static):
         leaves.append(tree)
         return LEAF
-    if how is _STATIC or how is _OTHER:
+    if how in (_STATIC, _OTHER):
         return TreeDef("static", (), (), tree if kind is Static else Static(tree))
     keys, parts, extra = how.take(tree)
     static = static or how.static

@@ -147,10 +147,11 @@ def _moving(
 
 
 def places(call: TreeDef) -> list[tuple[int | str, TreeDef]]:
-    """The arguments of a call by position and then by keyword."""
+    """The arguments of a call that are not static, by position and then by keyword."""
     positional, keywords = call.children
     named = zip(keywords.keys, keywords.children, strict=True)
-    return [*enumerate(positional.children), *named]
+    found = [*enumerate(positional.children), *named]
+    return [(place, argument) for place, argument in found if argument.kind != "static"]
 
 
 def _input(rec: Recording, leaf: Any, label: str) -> Traced:
