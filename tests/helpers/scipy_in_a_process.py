@@ -78,7 +78,6 @@ ONE: dict[str, tuple[Callable[..., Any], list[float]]] = {
     "rgamma": (mp.rgamma, [-1.5, 0.5, 1.0, 4.5]),
     "expi": (mp.ei, [-2.0, 0.5, 3.0]),
     "exp1": (mp.e1, [0.2, 3.0]),
-    "wrightomega": (lambda x: mp.lambertw(mp.exp(x)), [-2.0, 0.5, 3.0]),
     "spence": (lambda x: mp.polylog(2, 1 - x), [0.3, 0.9, 1.7]),
 }
 TWO: dict[str, tuple[Callable[..., Any], list[tuple[float, float]]]] = {

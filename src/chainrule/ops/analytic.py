@@ -138,13 +138,18 @@ tan = elementwise(
     text="tan({})", latex=r"\tan\left({}\right)", samples=SMALL, ufunc=np.tan,
     teaches="The slope of the tangent is one plus its square.",
 )  # fmt: skip
+one_minus_square = elementwise(
+    "one_minus_square", lambda x: (1 - x) * (1 + x), lambda y, x: -2 * x,
+    text="(1 − {}²)", latex=r"\left(1 - {}^{{2}}\right)", samples=UNIT,
+    teaches="1 − x² as (1 − x)·(1 + x), exact near 1; its slope is −2x.",
+)  # fmt: skip
 arcsin = elementwise(
-    "arcsin", np.arcsin, lambda y, x: 1 / np.sqrt((1 - x) * (1 + x)),
+    "arcsin", np.arcsin, lambda y, x: 1 / np.sqrt(one_minus_square(x)),
     text="arcsin({})", latex=r"\arcsin\left({}\right)", samples=UNIT, ufunc=np.arcsin,
     teaches="The slope of arcsin is 1/√(1 − x²).",
 )  # fmt: skip
 arccos = elementwise(
-    "arccos", np.arccos, lambda y, x: -1 / np.sqrt((1 - x) * (1 + x)),
+    "arccos", np.arccos, lambda y, x: -1 / np.sqrt(one_minus_square(x)),
     text="arccos({})", latex=r"\arccos\left({}\right)", samples=UNIT, ufunc=np.arccos,
     teaches="The slope of arccos is −1/√(1 − x²).",
 )  # fmt: skip
@@ -186,7 +191,7 @@ arccosh = elementwise(
     teaches="The slope of arccosh is 1/√(x² − 1).",
 )  # fmt: skip
 arctanh = elementwise(
-    "arctanh", np.arctanh, lambda y, x: 1 / ((1 - x) * (1 + x)),
+    "arctanh", np.arctanh, lambda y, x: 1 / one_minus_square(x),
     text="arctanh({})", latex=r"\operatorname{{artanh}}\left({}\right)", samples=UNIT,
     ufunc=np.arctanh, teaches="The slope of arctanh is 1/(1 − x²).",
 )  # fmt: skip

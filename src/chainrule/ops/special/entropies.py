@@ -57,6 +57,11 @@ def _log_or_flat(x: Traced, z: Traced) -> Traced:
     return select(x <= 0, scalar_like(x, -1), log_ratio(x, z))
 
 
+def _gap(x: Traced, z: Traced) -> Traced:
+    """1 − x/z, exact where x and z are near, and with an exact slope where they are not."""
+    return select(np.abs(z - x) < 0.5 * z, (z - x) / z, 1 - x / z)
+
+
 rel_entr = special(
     "rel_entr", lambda y, x, z: _log_or_flat(x, z) + 1, lambda y, x, z: zero_where(x <= 0, -x / z),
     complex_form=lambda x, z: x * np.log(x / z), samples=POSITIVE_PAIRS,
@@ -65,12 +70,17 @@ rel_entr = special(
 )  # fmt: skip
 kl_div = special(
     "kl_div", lambda y, x, z: _log_or_flat(x, z),
-    lambda y, x, z: select(x <= 0, scalar_like(x, 1), (z - x) / z),
+    lambda y, x, z: select(x <= 0, scalar_like(x, 1), _gap(x, z)),
     complex_form=lambda x, z: x * np.log(x / z) - x + z, samples=POSITIVE_PAIRS,
     text="({0} · log({0} / {1}) − {0} + {1})",
     latex=r"\left({0} \log\frac{{{0}}}{{{1}}} - {0} + {1}\right)",
     teaches="The divergence x·log(x/z) − x + z is least, and flat, where x and z agree.",
 )  # fmt: skip
+
+
+def _beyond(delta: Traced, r: Traced) -> Traced:
+    """√(δ² + r²) − δ without cancellation."""
+    return r * (r / (np.hypot(delta, r) + delta))
 
 
 huber = special(
@@ -85,7 +95,7 @@ huber = special(
 )  # fmt: skip
 pseudo_huber = special(
     "pseudo_huber",
-    lambda y, delta, r: (y / delta) * (y / delta) / np.hypot(delta, r),
+    lambda y, delta, r: _beyond(delta, r) * (_beyond(delta, r) / np.hypot(delta, r)),
     lambda y, delta, r: r * (delta / np.hypot(delta, r)),
     samples=points((1.0, 0.3), (1.0, -2.5), (0.5, 4.0)),
     complex_form=lambda d, r: d * (np.sqrt(d * d + r * r) - d),

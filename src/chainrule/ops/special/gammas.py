@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.graph import Primitive
+from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
+from chainrule.ops.coerce import refuse_complex
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special.registering import (
     POSITIVE,
+    float_type,
     of_order,
     of_scipy,
     special,
@@ -52,9 +57,55 @@ def polygamma(n: Any, x: Any) -> Any:
     return digamma(x) if n == 0 else _polygamma(n, x)
 
 
+BERNOULLI = (1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510)
+
+
+def _rise_forward(x: Any, z: Any, *, order: int) -> Any:
+    """ψ⁽ⁿ⁾(x + z) − ψ⁽ⁿ⁾(x), each term of the recurrence and of the asymptotic series (Abramowitz
+    and Stegun 6.4.6, 6.4.11) as a difference of powers that does not cancel."""
+    refuse_complex("polygamma_rise", x)
+    dtype, n = np.result_type(x, z), order
+    x, z = np.asarray(x, np.float64), np.asarray(z, np.float64)
+    with np.errstate(all="ignore"):
+        shifts = 20 + n
+        far, growth = x + shifts, np.log1p(z / (x + shifts))
+
+        def power(base: Any, p: int, growth: Any) -> Any:
+            """(base + z)^−p − base^−p."""
+            return base**-p * np.expm1(-p * growth)
+
+        found = power(far, n + 1, growth) * math.factorial(n) / 2
+        found = found + (power(far, n, growth) * math.factorial(n - 1) if n else -growth)
+        for j, number in enumerate(BERNOULLI, 1):
+            weight = number * math.factorial(2 * j + n - 1) / math.factorial(2 * j)
+            found = found + weight * power(far, 2 * j + n, growth)
+        for k in range(shifts):
+            found = found + math.factorial(n) * power(x + k, n + 1, np.log1p(z / (x + k)))
+        plain = of_scipy("polygamma")(n, x + z) - of_scipy("polygamma")(n, x)
+    smooth = (x > 0) & (x + z > 0)
+    return np.where(smooth, found if n % 2 else -found, plain).astype(dtype)
+
+
+_polygamma_rise = Primitive(
+    "polygamma_rise",
+    forward=_rise_forward,
+    infer=lambda x, z, order: float_type(x),
+    rule=Elementwise(
+        (
+            lambda y, x, z, order: _polygamma_rise(x, z, order=order + 1),
+            lambda y, x, z, order: polygamma(order + 1, x + z),
+        )
+    ),
+    text="(ψ⁽{order}⁾({0} + {1}) − ψ⁽{order}⁾({0}))",
+    latex=r"\left(\psi^{{({order})}}({0} + {1}) - \psi^{{({order})}}({0})\right)",
+    teaches="How much a polygamma rises from x to x + z.",
+    samples=both(lambda: [case([0.5, 1.5, 9.0], [2.0, 0.25, 1e-3], order=n) for n in (0, 1)]),
+)
+
+
 def _rise(x: Traced, z: Traced) -> Traced:
-    """ψ(x + z) − ψ(x)."""
-    return digamma(x + z) - digamma(x)
+    """ψ(x + z) − ψ(x), also where z is far smaller than x."""
+    return _polygamma_rise(x, z, order=0)
 
 
 betaln = special(

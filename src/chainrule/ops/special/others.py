@@ -79,10 +79,6 @@ def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Any:
     return _lambertw(k, cast(lift(plain(z), recording_of((z,))), np.float64))
 
 
-wrightomega = special(
-    "wrightomega", lambda y, x: y / (1 + y), samples=SMALL,
-    teaches="ω + log ω = x, so the slope is ω/(1 + ω).",
-)  # fmt: skip
 spence = special(
     "spence", lambda y, x: zero_where(x == 1, np.log(x) / (1 - x)) - np.equal(x, 1),
     samples=points(0.3, 0.9, 2.5), teaches="The slope of Spence's integral is log(x)/(1 − x).",

@@ -112,6 +112,12 @@ def _abs(b: Builder, node: Node, x: Sequence[str]) -> str:
     return select(b, below, type_in(node), negated, x[0])
 
 
+def _one_minus_square(b: Builder, node: Node, x: Sequence[str]) -> str:
+    t, one = type_in(node), const(node, 1)
+    return _times(b, node, b.do(f"fsub {t} {one}, {x[0]}"), b.do(f"fadd {t} {one}, {x[0]}"))
+
+
+_register("one_minus_square", "f", _one_minus_square, 3)
 _register("negative", "fiu", _negative)
 _register("square", "fiu", _square)
 _register("reciprocal", "f", _reciprocal, 4)

@@ -24,9 +24,10 @@ C_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asi
 BLAS = ("sgemm", "dgemm")
 SPECIAL = {
     **{name: name for name in (
-        "beta", "betaln", "binom", "dawsn", "erfcinv", "erfcx", "erfi", "erfinv", "exp10", "gamma",
-        "gammaln", "huber", "i0", "i1", "j0", "j1", "kl_div", "log_ndtr", "ndtr", "ndtri", "poch",
-        "pseudo_huber", "rel_entr", "rgamma", "y0", "y1")},
+        "beta", "betaln", "binom", "boxcox", "boxcox1p", "dawsn", "erfcinv", "erfcx", "erfi",
+        "erfinv", "exp1", "exp10", "expi", "gamma", "gammaln", "huber", "i0", "i0e", "i1", "i1e",
+        "j0", "j1", "k0", "k1", "kl_div", "log_ndtr", "ndtr", "ndtri", "poch", "pseudo_huber",
+        "rel_entr", "rgamma", "spence", "y0", "y1")},
     "digamma": "psi",
 }  # fmt: skip
 """Primitives that SciPy has as functions of one number each (``scipy.special.cython_special``),
@@ -50,7 +51,8 @@ def declaration(name: str) -> str:
 
 _PREFIX = "scipy."
 _SINGLE = {symbol for (_, type), symbol in LIBM.items() if type == "float"}
-_PAIRS = {"beta", "betaln", "binom", "huber", "kl_div", "poch", "pseudo_huber", "rel_entr"}
+_PAIRS = {"beta", "betaln", "binom", "boxcox", "boxcox1p", "huber", "kl_div", "poch",
+          "pseudo_huber", "rel_entr"}  # fmt: skip
 _BINARY = {"fmod", "pow", "arctan2", "hypot"}
 
 
