@@ -63,6 +63,7 @@ for name, optimizer, batch_size in runs:
         test=test,
         epochs=10,
         batch_size=batch_size,
+        executor="numpy",  # the network is small: to compile each training takes longer
     )
     row = result.history[-1]
     size = sum(float(np.sum(layer["weights"] ** 2)) for layer in result.params["layers"])

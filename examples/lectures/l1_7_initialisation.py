@@ -33,6 +33,8 @@ def train(init):
         state=state,
         epochs=100,
         batch_size=16,
+        evaluate_train=False,
+        executor="numpy",  # the network is small: to compile each training takes longer
     )
 
 
