@@ -461,7 +461,8 @@ def test_a_jitted_function_looks_like_the_function() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["api.custom", "api.derivatives", "api.jitted", "core.tree", "ops.random"]
+    "name",
+    ["api.custom", "api.derivatives", "api.jitted", "core.containers", "core.tree", "ops.random"],
 )
 def test_examples_in_docstrings_hold(name: str) -> None:
     failed, tried = doctest.testmod(

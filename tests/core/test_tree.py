@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.core.tree import Static
+from chainrule.core.static import Static
 from chainrule.errors import UsageError
 
 
@@ -239,7 +239,7 @@ def test_a_tree_that_contains_itself_is_refused() -> None:
 
 
 def test_types_that_were_met_are_not_kept_for_ever() -> None:
-    from chainrule.core import tree
+    from chainrule.core import containers
 
     def made() -> Any:
         @dataclasses.dataclass
@@ -250,8 +250,8 @@ def test_types_that_were_met_are_not_kept_for_ever() -> None:
         return weakref.ref(Once)
 
     before = made()
-    for _ in range(tree.MOST_KNOWN):
+    for _ in range(containers.MOST_KNOWN):
         made()
     gc.collect()
     assert before() is None
-    assert len(tree._known) <= tree.MOST_KNOWN
+    assert len(containers.KNOWN) <= containers.MOST_KNOWN

@@ -26,10 +26,11 @@ from chainrule.api.inputs import (
     scalar_output,
 )
 from chainrule.autodiff import pullback, pushforward
+from chainrule.core.containers import is_static
 from chainrule.core.record import lift_output
 from chainrule.core.recording import Recording, active, recording, resumed
 from chainrule.core.traced import Traced
-from chainrule.core.tree import flatten, is_static
+from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.errors import UsageError
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.containers import is_static
 from chainrule.core.record import leaf_type, lift_output, parameter_names
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced, is_weak
-from chainrule.core.tree import LEAF, TreeDef, flatten, is_static
+from chainrule.core.tree import LEAF, TreeDef, flatten
 from chainrule.core.types import ArrayType
 from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
 from chainrule.ops.coerce import lift

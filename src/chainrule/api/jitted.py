@@ -23,7 +23,8 @@ from chainrule.core.record import (
     record,
 )
 from chainrule.core.recording import active
-from chainrule.core.tree import Static, TreeDef
+from chainrule.core.static import Static
+from chainrule.core.tree import TreeDef
 from chainrule.errors import DtypeError, UsageError
 
 MOST_PROGRAMS = 512

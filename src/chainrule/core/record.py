@@ -12,8 +12,9 @@ import numpy as np
 from chainrule.core.draws import Draws
 from chainrule.core.graph import NO_ATTRS, Graph
 from chainrule.core.recording import Recording, Rewriter, fresh_recording
+from chainrule.core.static import Static
 from chainrule.core.traced import Traced, escaped
-from chainrule.core.tree import Static, TreeDef, flatten
+from chainrule.core.tree import TreeDef, flatten
 from chainrule.core.types import ArrayType, check_dtype, refuse_subclass, type_of
 from chainrule.errors import DtypeError
 

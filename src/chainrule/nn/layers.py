@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.containers import register
 from chainrule.core.settings import number, whole
-from chainrule.core.tree import register
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.initializers import Initializer, generator, initializer
 from chainrule.ops.random import uniform

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.containers import register
 from chainrule.core.settings import whole
-from chainrule.core.tree import register
 from chainrule.errors import ShapeError, UsageError
 from chainrule.nn.activations import Activation, activation
 from chainrule.nn.initializers import Initializer, initializer
