@@ -26,6 +26,7 @@ from chainrule.core.recording import active
 from chainrule.core.static import Static
 from chainrule.core.tree import TreeDef
 from chainrule.errors import DtypeError, UsageError
+from chainrule.run.profile import Profile, profile
 
 MOST_PROGRAMS = 512
 """How many programs a function keeps, one for each combination of argument types; the oldest
@@ -197,6 +198,24 @@ class Jitted:
         running it; prints as a table."""
         args, keywords = self._marked(args, keywords)
         return passes_of(self._f, *args, keywords=keywords)
+
+    def ir(self, *args: Any, **keywords: Any) -> str:
+        """The code that runs the function for arguments of these types, as LLVM takes it.
+
+        Each step of the program is a function; ``run`` calls them. A long program has a second
+        module after the first, of functions that LLVM does not optimise.
+
+        Raises:
+            UsageError: the executor is NumPy's, which makes no code.
+        """
+        args, keywords = self._marked(args, keywords)
+        return run.code_of(self._compile(args, keywords))
+
+    def profile(self, *args: Any, **keywords: Any) -> Profile:
+        """The time that each step takes at these arguments, on one thread, with the operations
+        and the user's lines that it computes; prints as a table."""
+        args, keywords = self._marked(args, keywords)
+        return profile(self._f, *args, keywords=keywords, executor=self._options[0])
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else _Method(self, instance)

@@ -130,6 +130,21 @@ def compile(
     return Compiled(recorded.graph, run, recorded.in_tree, recorded.out_tree)
 
 
+def code_of(compiled: Compiled) -> str:
+    """The code of a compiled function, as LLVM takes it.
+
+    Raises:
+        UsageError: its executor makes none.
+    """
+    code = getattr(compiled.flat, "code", None)
+    if code is None:
+        raise UsageError(
+            'the NumPy executor makes no code to show; jit(f, executor="native") does, where '
+            "llvmlite is installed"
+        )
+    return "\n\n".join(text for text in (code.text, code.cold) if text)
+
+
 def repeat(
     f: Callable[..., Any],
     carry: Any,

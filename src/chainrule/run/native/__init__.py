@@ -8,10 +8,11 @@ from __future__ import annotations
 from chainrule.core.graph import Graph
 from chainrule.run.interpreter import loop
 from chainrule.run.native.plan import Repeat
+from chainrule.run.native.program import Clocked as clocked
 from chainrule.run.native.program import Loop, Program
 from chainrule.run.native.runtime import machine
 
-__all__ = ["Loop", "Program", "compile", "loop", "machine", "repeat"]
+__all__ = ["Loop", "Program", "clocked", "compile", "loop", "machine", "repeat"]
 
 
 def compile(graph: Graph, threads: int | None = None) -> Program:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import operator
+import time
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -15,6 +17,7 @@ from chainrule.errors import GraphError
 from chainrule.run.native import plan
 from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
+from chainrule.run.native.plan.steps import computed_by
 from chainrule.run.native.runtime import cache, machine
 from chainrule.run.native.runtime.team import AdaptiveThreads, available, running_threads
 
@@ -31,14 +34,19 @@ STAGED = 4096
 class CallOuts:
     """The nodes of a program that the interpreter computes, called back from machine code."""
 
-    def __init__(self, calls: Sequence[CallOut]) -> None:
+    def __init__(self, calls: Sequence[CallOut], ticks: list[int] | None = None) -> None:
         self.calls = calls
+        self.ticks = ticks
         self.errors: list[BaseException] = []
-        self.function = CALLBACK(self._run) if calls else None
+        self.function = CALLBACK(self._run) if calls or ticks is not None else None
         function = self.function
         self.pointer = ctypes.cast(function, ctypes.c_void_p).value if function else None
 
     def _run(self, number: int, table: int) -> int:
+        if number == module.TICK:
+            assert self.ticks is not None
+            self.ticks.append(time.perf_counter_ns())
+            return 0
         try:
             step = self.calls[number]
             buffers = [*step.inputs, step.out]
@@ -128,7 +136,9 @@ def _aligned(size: int) -> np.ndarray:
 class Code:
     """Machine code of a plan, found in the cache or made: what calls of any kind share."""
 
-    def __init__(self, graph: Graph, repeat: Repeat | None, threads: int | None) -> None:
+    def __init__(
+        self, graph: Graph, repeat: Repeat | None, threads: int | None, clocked: bool = False
+    ) -> None:
         if any(value is None for value in graph.captures):
             raise GraphError(
                 f"graph {graph.name} was parsed from text, which does not carry its captured "
@@ -137,12 +147,13 @@ class Code:
         self.name = graph.name
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
         self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)
-        written = module.write(self.plan)
-        self.text = written.text
+        written = module.write(self.plan, clocked)
+        self.text, self.cold = written.text, written.cold
         code = [cache.object_code(text) for text in (written.text, written.cold) if text]
         self.library = machine.Library(code, ("run", "call"), written.imports)
         self.entry = ENTRY(self.library.address("run"))
-        self.calls = CallOuts(written.calls)
+        self.ticks: list[int] = []
+        self.calls = CallOuts(written.calls, self.ticks if clocked else None)
         self.free = len(graph.free_inputs)
         captures = (np.require(value, requirements=["C", "A"]) for value in graph.captures)
         self.captured = [(self.free + i, value) for i, value in enumerate(captures)]
@@ -180,8 +191,8 @@ class Code:
 class Program:
     """Machine code of one graph; calling it maps a list of arrays to a list of fresh arrays."""
 
-    def __init__(self, graph: Graph, threads: int | None = None) -> None:
-        self.code = code = Code(graph, None, threads)
+    def __init__(self, graph: Graph, threads: int | None = None, clocked: bool = False) -> None:
+        self.code = code = Code(graph, None, threads, clocked)
         self.plan, self.calls, self.captured = code.plan, code.calls, code.captured
         self.alone = CALL(code.library.address("call")) if self.plan.threads == 1 else None
         self.big = [(i, b.type) for i, b in enumerate(self.plan.outputs) if b.type.nbytes > STAGED]
@@ -220,6 +231,23 @@ class Program:
         ]
         self.memories.append(memory)
         return results
+
+
+class Clocked:
+    """A program that looks at the clock after each step, on one thread: a function from its
+    inputs to the seconds that each took; ``nodes`` has what each computes."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.program = Program(graph, 1, clocked=True)
+        made = self.program.plan
+        self.nodes = [computed_by(step, made) for step in made.steps]
+
+    def __call__(self, arguments: Sequence[np.ndarray]) -> list[float]:
+        ticks = self.program.code.ticks
+        ticks.clear()
+        self.program(arguments)
+        own = ticks[1] - ticks[0]  # what looking at the clock itself takes
+        return [max(0, b - a - own) * 1e-9 for a, b in pairwise(ticks[1:])]
 
 
 class LoopMemory:

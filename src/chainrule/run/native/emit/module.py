@@ -55,6 +55,8 @@ FLUSH_ARM = 1 << 24
 """FPCR: both."""
 ARRIVED = "  %arrived = getelementptr i8, ptr %flag, i64 {}"
 """How many threads came to barriers, behind their flags."""
+TICK = -1
+"""The number of a call-out that only looks at the clock."""
 CHAPTER = 200
 """So many steps are called by one function."""
 HOT_STRAIGHT = 2
@@ -100,8 +102,9 @@ class Module:
 
 
 class _Writer:
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, clocked: bool) -> None:
         self.plan = plan
+        self.clocked = clocked
         self.iteration = ""
         self.goal = ""  # where a thread keeps how often it was at a barrier
         self.mode = ""  # what restores the processor's mode after a loop
@@ -128,6 +131,9 @@ class _Writer:
         ]
 
     def module(self) -> Module:
+        if self.clocked:
+            for _ in range(2):
+                self._tick()
         if self.plan.repeat is not None:
             self._loop(self.plan.repeat.flush)
         else:
@@ -201,6 +207,8 @@ class _Writer:
                     self._call_out(step)
                 else:
                     self._emit(self._call(step))
+                if self.clocked:
+                    self._tick()
             return
         for _, phase in groupby(steps, itemgetter(0)):
             calls = [self._call(step) for _, step in phase if not isinstance(step, CallOut)]
@@ -321,6 +329,9 @@ class _Writer:
             self._leave()
             b.effect("ret i32 1")
 
+    def _tick(self) -> None:
+        self.main.do(f"call i32 %callback(i64 {TICK}, ptr null)")
+
     def _pointer(self, buffer: Buffer) -> str:
         buffer = buffer.alias or buffer
         if buffer.place == "arena":
@@ -344,9 +355,10 @@ class _Writer:
         return name
 
 
-def write(plan: Plan) -> Module:
-    """The module of a plan; one that repeats runs its steps from %start up to %stop."""
-    return _Writer(plan).module()
+def write(plan: Plan, clocked: bool = False) -> Module:
+    """The module of a plan; one that repeats runs its steps from %start up to %stop. One that
+    is ``clocked`` calls out with ``TICK`` twice at the start, and after each step."""
+    return _Writer(plan, clocked).module()
 
 
 def _flush_denormals(b: Builder) -> str:

@@ -60,7 +60,7 @@ def reduce(b: Builder, nest: Nest, places: list[str], values: list[str], positio
     if nest.mode in ("any", "all"):
         value = truth(b, dtype, value)
     if nest.mode.startswith("arg"):
-        _argument(b, nest, value, dtype, *places, position)
+        _argument(b, nest, value, dtype, places, position)
     else:
         combine(b, nest, places[0], value)
 
@@ -79,11 +79,11 @@ def _argument(
     nest: Nest,
     value: str,
     dtype: np.dtype[Any],
-    best: str,
-    place: str,
+    places: list[str],
     position: str,
 ) -> None:
     """The first of the best, or the first NaN."""
+    best, place = places
     t = register_type(dtype)
     position = position if nest.space and not nest.target.factors[-1] else "0"  # length 1
     old = b.load(dtype, best)

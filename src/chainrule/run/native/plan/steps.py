@@ -11,7 +11,7 @@ from chainrule.run.native.plan.affine import Affine
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import Nest
 from chainrule.run.native.plan.products import Product
-from chainrule.run.native.plan.sites import Load
+from chainrule.run.native.plan.sites import Load, Sites, Value
 from chainrule.run.native.plan.uniform import Uniform
 
 
@@ -101,6 +101,25 @@ def loops_of(step: Step) -> Sequence[Nest]:
 def operands_of(step: Step) -> tuple[Buffer, ...]:
     """What a step reads beside its loops."""
     return (step.left.buffer, step.right.buffer) if isinstance(step, Product) else ()
+
+
+def computed_by(step: Step, plan: Plan) -> list[Node]:
+    """The nodes that a step computes, each once, in order."""
+    if isinstance(step, CallOut):
+        return [step.node]
+    found: dict[Node, None] = {}
+    if isinstance(step, Group):
+        nests = [nest for stage in step.stages for nest in stage]
+    else:
+        out = step.out.buffer if isinstance(step, Product) else step.out
+        found |= {node: None for node, buffer in plan.memory.items() if buffer is out}
+        nests = list(loops_of(step))
+    for nest in nests:
+        sites = Sites(plan.memory, nest.rank)
+        sites.add(nest.operands, nest.defines(plan.memory))
+        found |= {site.node: None for site in sites.order if isinstance(site, Value)}
+        found |= {} if nest.node is None else {nest.node: None}
+    return list(found)
 
 
 def touched_by(step: Step) -> list[Buffer]:
