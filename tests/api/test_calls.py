@@ -420,6 +420,9 @@ def test_jitted_functions_are_pickled_and_copied_without_their_programs() -> Non
         ):
             np.testing.assert_array_equal(again(X, n=2), X[:2])
             assert again._options == ("numpy", 1)
+        derived = cloudpickle.loads(cloudpickle.dumps(cr.grad(local)))
+        with pytest.raises(cr.ChainruleError, match="single number"):
+            derived(X, n=2)
         assert by_name(3.0) == 9.0
         np.testing.assert_array_equal(local(X, n=1), X[:1])
 

@@ -134,6 +134,9 @@ class Jitted:
     behind and are made again where they are needed.
     """
 
+    # State has slots, for functools.wraps takes __dict__ along, and what it wraps may be pickled.
+    __slots__ = ("__dict__", "__weakref__", "_f", "_options", "_programs", "_quick", "_static")
+
     def __init__(
         self, f: Function, executor: str | None, threads: int | None, static: StaticArguments
     ) -> None:
