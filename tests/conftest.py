@@ -10,9 +10,11 @@ import pytest
 from hypothesis import settings
 from threadpoolctl import threadpool_limits
 
+from chainrule.core import graph
 from chainrule.core.recording import active
 
 pytest.register_assert_rewrite("tests.helpers")
+graph.ALWAYS_VERIFY = True
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that starts a command in the background has it ignore Ctrl-C, and its children with

@@ -22,6 +22,7 @@ from chainrule.api.inputs import (
     like_output,
     name_of,
     returned,
+    returned_leaf,
     returned_tree,
     scalar_output,
 )
@@ -78,7 +79,7 @@ def value_and_grad(
             gradient = [
                 returned(g, keep, like) for g, like in zip(found, inputs.leaves, strict=True)
             ]
-            value = returned_tree(y, keep, plain)
+            value = returned_leaf(y, keep, plain)
             if has_aux:
                 value = (value, returned_tree(aux, keep, plain))
             return value, inputs.result(gradient)

@@ -220,8 +220,7 @@ def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
 
 def scalar_output(y: Any, f: Function, rec: Recording) -> Traced:
     """The output of a function whose gradient is asked, checked to be one real number."""
-    leaves, _ = flatten(y)
-    if len(leaves) != 1 or not isinstance(y, (Traced, np.ndarray, np.generic, int, float)):
+    if not isinstance(y, (Traced, np.ndarray, np.generic, int, float)):
         raise DerivativeError(
             f"the gradient of {name_of(f)} needs a single number, but it returned "
             f"{described(y)}; return the loss alone, or (loss, extra) with has_aux=True"
@@ -276,15 +275,13 @@ def is_plain(leaves: Sequence[Any]) -> bool:
 
 def returned_tree(tree: Any, keep: bool, plain: bool) -> Any:
     leaves, treedef = flatten(tree)
-    like = 0.0 if plain else None
-    return treedef.unflatten(
-        returned(
-            x,
-            keep,
-            like if isinstance(x, Traced) and x.dtype == np.float64 and not x.shape else None,
-        )
-        for x in leaves
-    )
+    return treedef.unflatten(returned_leaf(x, keep, plain) for x in leaves)
+
+
+def returned_leaf(x: Any, keep: bool, plain: bool) -> Any:
+    """A result; a Python number where only such came in and it is a float64."""
+    number = plain and isinstance(x, Traced) and x.dtype == np.float64 and not x.shape
+    return returned(x, keep, 0.0 if number else None)
 
 
 def like_output(x: Any, type: ArrayType, rec: Recording, what: str) -> Traced:

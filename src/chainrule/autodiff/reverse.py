@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from chainrule.core.graph import Node
@@ -29,16 +30,16 @@ def active_nodes(outputs: Sequence[Traced], wrt: Sequence[Traced]) -> tuple[list
         found.add(node)
         if node not in starts:
             stack.extend(node.inputs)
-    order = sorted(found, key=lambda node: node.serial)
-    active = set()
-    for node in order:
+    order, active = [], set(starts)
+    for node in sorted(found, key=attrgetter("serial")):
         if node in starts or (
             node.primitive.rule is not None
             and node.type.is_float
-            and any(x in active for x in node.inputs)
+            and not active.isdisjoint(node.inputs)
         ):
+            order.append(node)
             active.add(node)
-    return [node for node in order if node in active], active
+    return order, active
 
 
 def pullback(
@@ -65,9 +66,10 @@ def pullback(
     found: dict[Node, Traced] = {}
     with outputs[0].recording.deriving():
         for node in reversed(order):
-            if node not in pending:
+            arrived = pending.pop(node, None)
+            if arrived is None:
                 continue
-            g = total(pending.pop(node))
+            g = total(arrived)
             parts: list[tuple[int, Any]] = []
             if node in starts:
                 found[node] = g

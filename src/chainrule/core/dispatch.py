@@ -116,7 +116,8 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
 
 def _returned(y: Any) -> Any:
     """A result of NumPy's functions: not a Python number, even where it is the argument itself."""
-    return y.like(None) if getattr(y, "weak", False) or getattr(y, "is_array", False) else y
+    weak = getattr(y, "weak", None)  # None: not a traced value
+    return y.like(None) if weak or (weak is not None and y.is_array) else y
 
 
 def public_name(function: Any) -> str:

@@ -9,8 +9,10 @@ import itertools
 import sys
 import sysconfig
 import warnings
+from bisect import bisect_right
+from functools import lru_cache
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,20 @@ def users_line() -> str:
     """``file:line`` of the user's innermost frame, for messages."""
     frame = users_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<unknown>"
+
+
+@lru_cache(maxsize=512)
+def _lines(code: CodeType) -> tuple[list[int], list[int]]:
+    """Where lines begin in a function's instructions, and which lines these are."""
+    found = [(start, line) for start, _, line in code.co_lines() if line is not None]
+    return [start for start, _ in found], [line for _, line in found]
+
+
+def line_of(code: CodeType, at: int) -> int:
+    """The line of an instruction: looked up when asked, as a frame's own answer takes time in
+    proportion to the length of its function."""
+    starts, lines = _lines(code)
+    return lines[max(bisect_right(starts, at) - 1, 0)] if lines else code.co_firstlineno
 
 
 def library_call() -> str:

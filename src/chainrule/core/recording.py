@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
+from operator import attrgetter
 from types import CodeType, MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
-from chainrule.core.frames import is_internal, users_frame, warn
+from chainrule.core.frames import is_internal, line_of, users_frame, warn
 from chainrule.core.graph import (
     CONSTANT,
     INPUT,
@@ -38,6 +39,7 @@ _scope: ContextVar[str] = ContextVar("chainrule_scope", default="")
 
 Rewriter = Callable[[Primitive, tuple[Traced, ...], Any], Traced | None]
 Place = tuple[CodeType, int, str]
+_NODE, _TYPE, _IS_CONSTANT = attrgetter("node"), attrgetter("type"), attrgetter("is_constant")
 
 
 class Recording:
@@ -47,12 +49,15 @@ class Recording:
         eager: values flow along, so Python may branch on them. Otherwise only types are
             known and a branch on an input raises ``UnknownValueError``.
         rewrite: what to record instead of an operation, or None to record it as it is.
+        provenance: whether to keep the user's line of each node.
 
     ``typed`` holds, of nodes that a rewrite put in the place of an operation, that operation:
     primitive, inputs and attributes.
     """
 
-    def __init__(self, *, eager: bool, rewrite: Rewriter | None = None) -> None:
+    def __init__(
+        self, *, eager: bool, rewrite: Rewriter | None = None, provenance: bool = True
+    ) -> None:
         self.eager = eager
         self.rewrite = rewrite
         self.derivative_rewrite = rewrite
@@ -65,9 +70,11 @@ class Recording:
         self.places: dict[Node, list[Place]] = {}
         self._known: dict[Any, Node] = {}
         self._numbers: dict[Any, Node] = {}  # the nodes of Python floats, found sooner
+        self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
+        self._ones: set[Node] = set()
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self._serial = 0
-        self._provenance = True
+        self._provenance = provenance
 
     def _node(
         self, primitive: Primitive, inputs: Any, attrs: Any, type: ArrayType, constant: bool
@@ -103,24 +110,41 @@ class Recording:
 
     def constant(self, value: Any, dtype: np.dtype[Any]) -> Traced:
         """A scalar constant, keyed by dtype and bytes: 1, 1.0, True and -0.0 stay apart."""
-        met = (value, dtype) if value and value.__class__ is float else None
-        if met is not None and met in self._numbers:
-            return Traced(self._numbers[met], self)
+        met = (value, dtype.char) if type(value) is float and value else None
+        if met is not None:
+            node = self._numbers.get(met)
+            if node is not None:
+                return Traced(node, self)
         array = np.asarray(value, dtype)
         key = (CONSTANT, array.dtype, array.tobytes())
         node = self._known.get(key)
         if node is None:
             attrs = MappingProxyType({"value": array.tobytes(), "dtype": DTYPE_NAMES[array.dtype]})
-            type = array_type((), array.dtype)
-            node = self._known[key] = self._node(CONSTANT, (), attrs, type, True)
+            node = self._node(CONSTANT, (), attrs, array_type((), array.dtype), True)
+            self._known[key] = node
             self.values[node] = array
+            if array == 1:
+                self._ones.add(node)
         if met is not None:
             self._numbers[met] = node
         return Traced(node, self)
 
     def is_one(self, x: Traced) -> bool:
         """Whether ``x`` is the scalar constant 1."""
-        return self._numbers.get((1.0, x.node.type.dtype)) is x.node
+        return x.node in self._ones
+
+    def spread(self, value: float, type: ArrayType) -> Traced:
+        """A number, repeated to the shape of ``type``, a floating one."""
+        if not type.shape:
+            return self.constant(float(value), type.dtype)
+        node = self._spread.get((value, type)) if value else None  # -0.0 is not 0.0
+        if node is not None:
+            return Traced(node, self)
+        value = float(value)
+        made = FUNCTIONS["spread"](self.constant(value, type.dtype), type.shape)
+        if value:
+            self._spread[value, type] = made.node
+        return made
 
     def literal(self, node: Node) -> Traced:
         """The constant that a node of another recording holds."""
@@ -152,11 +176,9 @@ class Recording:
         """Record one operation, or find the node that already stands for it."""
         if self.closed:
             raise escaped()
-        nodes = []
         for x in inputs:
             if x.recording is not self:
                 raise escaped()
-            nodes.append(x.node)
         if primitive.instead is not None:
             instead = primitive.instead(*inputs, **attrs)
             if instead is not None:
@@ -165,17 +187,20 @@ class Recording:
             instead = self.rewrite(primitive, tuple(inputs), attrs)
             if instead is not None:
                 return instead
-        inputs_key = tuple(nodes)
-        key = (primitive, inputs_key, tuple(attrs.items())) if attrs else (primitive, inputs_key)
+        nodes = tuple(map(_NODE, inputs))
+        key: Any = (primitive, nodes)
+        if attrs:
+            key += tuple(sorted(attrs.items())) if len(attrs) > 1 else tuple(attrs.items())
         node = self._known.get(key)
         if node is None:
-            type = primitive.infer(*[x.type for x in nodes], **attrs)
+            type = primitive.infer(*map(_TYPE, nodes), **attrs)
             frozen = MappingProxyType(attrs) if attrs else NO_ATTRS
-            constant = False not in [x.is_constant for x in nodes]
-            node = self._known[key] = self._node(primitive, inputs_key, frozen, type, constant)
+            constant = all(map(_IS_CONSTANT, nodes))
+            self._serial = serial = self._serial + 1
+            node = self._known[key] = Node(primitive, nodes, frozen, type, serial, constant)
             if self.eager:
                 values = self.values
-                values[node] = primitive.forward(*[values[x] for x in nodes], **attrs)
+                values[node] = primitive.forward(*map(values.__getitem__, nodes), **attrs)
         if self._provenance:
             self._note_origin(node)
         return Traced(node, self)
@@ -184,7 +209,7 @@ class Recording:
         frame = users_frame()
         if frame is None:
             return
-        place = (frame.f_code, frame.f_lineno, _scope.get())
+        place = (frame.f_code, frame.f_lasti, _scope.get())
         places = self.places.get(node)
         if places is None:
             self.places[node] = [place]
@@ -195,13 +220,14 @@ class Recording:
     def deriving(self) -> Iterator[None]:
         """Record derivatives: they have no line of the user's, and an infinite local
         derivative is a value, not a fault to warn of."""
-        outer = self.rewrite, self.is_deriving
+        outer = self.rewrite, self.is_deriving, self._provenance
         self.rewrite, self.is_deriving = self.derivative_rewrite, True
+        self._provenance = False
         try:
-            with self.unattributed(), quiet():
+            with quiet():
                 yield
         finally:
-            self.rewrite, self.is_deriving = outer
+            self.rewrite, self.is_deriving, self._provenance = outer
 
     @contextmanager
     def rewriting(self, rewrite: Rewriter) -> Iterator[None]:
@@ -230,24 +256,32 @@ class Recording:
         found = self.values.get(node)
         if found is not None or not node.is_constant:
             return found
-        for x in ancestors([node]):
-            if x not in self.values:
-                arguments = [self.values[i] for i in x.inputs]
-                self.values[x] = x.primitive.forward(*arguments, **x.attrs)
+        unknown: dict[Node, None] = {}
+        stack = [node]
+        while stack:
+            x = stack.pop()
+            if x not in self.values and x not in unknown:
+                unknown[x] = None
+                stack.extend(x.inputs)
+        for x in sorted(unknown, key=attrgetter("serial")):
+            arguments = [self.values[i] for i in x.inputs]
+            self.values[x] = x.primitive.forward(*arguments, **x.attrs)
         return self.values[node]
 
     def origins(self, node: Node) -> list[Origin]:
-        return [
-            Origin(code.co_filename, line, code.co_name, scope)
-            for code, line, scope in self.places.get(node, ())
+        """Where the user's code made a node: its lines, in the order in which they were met."""
+        found = [
+            Origin(code.co_filename, line_of(code, at), code.co_name, scope)
+            for code, at, scope in self.places.get(node, ())
         ]
+        return list(dict.fromkeys(found))
 
     def graph(self, inputs: Sequence[Traced], outputs: Sequence[Traced], name: str) -> Graph:
         """The graph from ``inputs`` to ``outputs``, captured arrays as hidden inputs."""
         roots = [y.node for y in outputs]
-        used = [n for n in ancestors(roots) if n in self.captures]
-        free = tuple(x.node for x in inputs)
         nodes = ancestors(roots)
+        used = [n for n in nodes if n in self.captures]
+        free = tuple(x.node for x in inputs)
         return Graph(
             inputs=free + tuple(used),
             outputs=tuple(roots),
@@ -262,8 +296,9 @@ class Recording:
         for table in (self.values, self.captures, self.places, self.typed):
             for node in [n for n in table if n.serial > serial]:
                 del table[node]  # type: ignore[attr-defined]
-        self._known = {k: n for k, n in self._known.items() if n.serial <= serial}
-        self._numbers = {k: n for k, n in self._numbers.items() if n.serial <= serial}
+        for name in ("_known", "_numbers", "_spread"):
+            kept = {k: n for k, n in getattr(self, name).items() if n.serial <= serial}
+            setattr(self, name, kept)
         self._captured = {k: v for k, v in self._captured.items() if v[1].serial <= serial}
 
     @property
@@ -292,6 +327,8 @@ def _is_frozen(array: np.ndarray) -> bool:
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
     if a.shape != b.shape or a.dtype != b.dtype:
         return False
+    if a.nbytes < 4096:
+        return a.tobytes() == b.tobytes()
     bits = f"u{a.itemsize}"  # compared as whole numbers: -0.0 is not 0.0, and NaN is itself
     return bool(np.all(a.view(bits) == b.view(bits)))
 
@@ -301,54 +338,71 @@ def active() -> Recording | None:
     return _active.get()
 
 
-@contextmanager
-def recording(*, eager: bool) -> Iterator[tuple[Recording, bool]]:
-    """Join the active recording, or open one; yields it and whether it is new."""
-    current = _active.get()
-    if current is not None:
-        yield current, False
-        return
-    with fresh_recording(eager=eager) as opened:
-        yield opened, True
+class resumed:
+    """Go on with a recording that was kept open, for the length of a ``with``.
 
+    With values flowing, NumPy's floating-point warnings are said of the user's line instead of
+    the line here that computes a primitive: Python shows a warning once a line.
+    """
 
-@contextmanager
-def fresh_recording(*, eager: bool, rewrite: Rewriter | None = None) -> Iterator[Recording]:
-    """Open a recording of its own, even inside another one."""
-    opened = Recording(eager=eager, rewrite=rewrite)
-    try:
-        with resumed(opened):
-            yield opened
-    finally:
-        opened.close()
+    __slots__ = ("_errors", "_paused", "_token")
 
+    def __init__(self, paused: Recording) -> None:
+        self._paused = paused
 
-@contextmanager
-def resumed(paused: Recording) -> Iterator[None]:
-    """Go on with a recording that was kept open."""
-    token = _active.set(paused)
-    try:
-        with _warnings_at_the_users_line() if paused.eager else nullcontext():
-            yield
-    except ValueError as error:
+    def __enter__(self) -> Recording:
+        self._token = _active.set(self._paused)
+        asked = np.geterr() if self._paused.eager else {}
+        self._errors = None
+        if "warn" in asked.values():
+            ours = {kind: "call" if how == "warn" else how for kind, how in asked.items()}
+            self._errors = np.errstate(call=_warn_of_numbers, **ours)  # type: ignore[arg-type]
+            self._errors.__enter__()
+        return self._paused
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        _active.reset(self._token)
+        if self._errors is not None:
+            self._errors.__exit__(kind, error, trace)
         # NumPy puts an error of its own before the one that array[i] = x got from float(x)
-        if isinstance(error.__cause__, ChainruleError):
+        if isinstance(error, ValueError) and isinstance(error.__cause__, ChainruleError):
             raise error.__cause__ from None
-        raise
-    finally:
-        _active.reset(token)
 
 
-def _warnings_at_the_users_line() -> Any:
-    """NumPy's floating-point warnings, said of the user's line instead of the line here that
-    computes a primitive: Python shows a warning once a line."""
-    asked = np.geterr()
-    if "warn" not in asked.values():
-        return nullcontext()
-    return np.errstate(
-        call=_warn_of_numbers,
-        **{kind: "call" if how == "warn" else how for kind, how in asked.items()},  # type: ignore[arg-type]
-    )
+class fresh_recording(resumed):
+    """Open a recording of its own, even inside another one; its arguments are ``Recording``'s."""
+
+    __slots__ = ()
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(Recording(**options))
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            super().__exit__(kind, error, trace)
+        finally:
+            self._paused.close()
+
+
+class recording:
+    """Join the active recording, or open one; yields it and whether it is new."""
+
+    __slots__ = ("_eager", "_opened")
+
+    def __init__(self, *, eager: bool) -> None:
+        self._eager = eager
+
+    def __enter__(self) -> tuple[Recording, bool]:
+        current = _active.get()
+        self._opened = None
+        if current is not None:
+            return current, False
+        self._opened = fresh_recording(eager=self._eager, provenance=not self._eager)
+        return self._opened.__enter__(), True
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        if self._opened is not None:
+            self._opened.__exit__(kind, error, trace)
 
 
 def _warn_of_numbers(kind: str, flag: int) -> None:

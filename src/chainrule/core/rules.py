@@ -73,8 +73,11 @@ class Elementwise(Rule):
 
     def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
         y, xs = arguments(node, g.recording)
-        chosen = [self.partials[i] for i in wanted]
-        return [p and multiply(g, p(y, *xs, **node.attrs)) for p in chosen]
+        parts = []
+        for i in wanted:
+            partial = self.partials[i]
+            parts.append(None if partial is None else multiply(g, partial(y, *xs, **node.attrs)))
+        return parts
 
     def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
         y, xs = arguments(node, _recording(tangents))
@@ -192,7 +195,7 @@ class Deferred:
 
 def multiply(g: Traced, factor: Any) -> Any:
     """``g`` times a local derivative; None where that is the number 0."""
-    if isinstance(factor, Traced):
+    if type(factor) is Traced:
         if g.recording.is_one(g):
             return factor
     elif factor == 0:
@@ -220,11 +223,11 @@ def total(contributions: Sequence[Any]) -> Traced:
     """The sum of cotangents; deferred writes into one array are merged into one first."""
     if len(contributions) == 1:
         (only,) = contributions
-        return only.emit() if isinstance(only, Deferred) else only
+        return only.emit() if type(only) is Deferred else only
     groups: dict[Any, list[Deferred]] = {}
     ready: list[Traced] = []
     for part in contributions:
-        if isinstance(part, Deferred):
+        if type(part) is Deferred:
             key = (part.primitive, part.attrs.get("axes"))
             groups.setdefault(key, []).append(part)
         else:

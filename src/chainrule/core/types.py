@@ -7,7 +7,7 @@ them), NumPy scalars are not. Broadcasting is a pure function of shapes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -35,11 +35,18 @@ class ArrayType:
 
     shape: Shape
     dtype: np.dtype[Any]
+    is_float: bool = field(init=False, compare=False, repr=False)
+    _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         object.__setattr__(self, "dtype", np.dtype(self.dtype))
         check_dtype(self.dtype)
+        object.__setattr__(self, "is_float", self.dtype.kind == "f")
+        object.__setattr__(self, "_hash", hash((self.shape, self.dtype)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @property
     def ndim(self) -> int:
@@ -52,10 +59,6 @@ class ArrayType:
     @property
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
-
-    @property
-    def is_float(self) -> bool:
-        return self.dtype.kind == "f"
 
     def __str__(self) -> str:
         if not self.shape:

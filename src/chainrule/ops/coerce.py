@@ -6,8 +6,9 @@ un-broadcasts anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -114,15 +115,38 @@ def loop_dtypes(ufunc: Any, keys: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
     return dtypes
 
 
+_NUMBERS = (float, int)
+
+
+@cache
+def _keeps_floats(ufunc: Any) -> bool:
+    """Whether a Python float beside a floating array takes that array's dtype."""
+    if ufunc.nin != 2:
+        return False
+    dtypes = [np.dtype(np.float32), np.dtype(np.float64)]
+    try:
+        found = [loop_dtypes(ufunc, (dtype, float))[:2] for dtype in dtypes]
+    except TypeError:
+        return False
+    return found == [(dtype, dtype) for dtype in dtypes]
+
+
 def apply_ufunc(ufunc: Any, primitive: Primitive, *xs: Any) -> Traced:
     """Record ``primitive`` with the promotion and broadcasting of ``ufunc``."""
     if len(xs) != ufunc.nin:
         raise TypeError(f"np.{ufunc.__name__} takes {ufunc.nin} arguments, not {len(xs)}")
     first, last = xs[0], xs[-1]
-    if type(first) is Traced and type(last) is Traced:
+    if type(first) is Traced:
         type_ = first.node.type
-        if type_.is_float and last.node.type is type_:  # nothing to promote or to broadcast
-            return first.recording.emit(primitive, xs, {})
+        if type(last) is Traced:
+            if type_.is_float and last.node.type is type_:  # nothing to promote or to broadcast
+                return first.recording.emit(primitive, xs, {})
+        elif type(last) in _NUMBERS and type_.is_float and _keeps_floats(ufunc):
+            return first.recording.emit(primitive, (first, first.recording.spread(last, type_)), {})
+    elif type(first) in _NUMBERS and type(last) is Traced:
+        type_ = last.node.type
+        if type_.is_float and _keeps_floats(ufunc):
+            return last.recording.emit(primitive, (last.recording.spread(first, type_), last), {})
     xs = tuple(plain(x) for x in xs)
     recording = recording_of(xs)
     try:
@@ -196,4 +220,6 @@ def scalar_like(x: Traced, value: Any) -> Traced:
 
 def int_or(number: Any) -> Any:
     """The integer equal to ``number``, or ``number`` itself: x**2.0 is written x²."""
-    return int(number) if np.isfinite(number) and number == int(number) else number
+    if isinstance(number, int):
+        return number
+    return int(number) if math.isfinite(number) and number == int(number) else number

@@ -57,7 +57,9 @@ def elementwise(
     def infer(*xs: ArrayType) -> ArrayType:
         if len(xs) != arity:
             raise GraphError(f"{name} takes {arity} arguments, not {len(xs)}")
-        found = _same(name, kinds, *xs)
+        found = xs[0]
+        if found is not xs[-1] or arity > 2 or found.dtype.kind not in kinds:
+            found = _same(name, kinds, *xs)
         return array_type(found.shape, BOOL) if to_bool else found
 
     made = Primitive(

@@ -41,6 +41,8 @@ def _constant_number(x: Any) -> Any:
 def power(x: Any, p: Any) -> Any:
     """``x ** p``; a constant exponent becomes an attribute, so that the derivative of x^n at
     0 exists to every order."""
+    if type(x) is Traced and type(p) in (int, float) and x.type.is_float:
+        return ew.power_constant(x, exponent=int_or(p))
     x, p = plain(x), plain(p)
     number = _constant_number(p)
     if number is None or not isinstance(x, Traced):
@@ -48,7 +50,7 @@ def power(x: Any, p: Any) -> Any:
     dtype = loop_dtypes(np.power, (_weak_or_dtype(x), _weak_or_dtype(p)))[0]
     x = lift(x, recording_of((x,)), dtype)
     if dtype.kind == "f":
-        number = float(number) if number != int_or(number) else int_or(number)
+        number = int_or(number)
     return ew.power_constant(x, exponent=number)
 
 
