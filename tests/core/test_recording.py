@@ -90,3 +90,27 @@ def test_an_array_that_no_one_can_write_to_is_neither_copied_nor_compared() -> N
     recording = Recording(eager=True)
     node = recording.capture(array).node
     assert recording.captures[node] is array
+
+
+def test_a_function_is_called_once() -> None:
+    calls = []
+
+    def f(x: float) -> float:
+        calls.append(x)
+        return np.sin(x) * x if x > 0 else x
+
+    for transformed in (
+        cr.grad(f),
+        cr.value_and_grad(f),
+        cr.jacobian(f),
+        lambda x: cr.vjp(f, x)[1](1.0),
+        lambda x: cr.jvp(f, (x,), (1.0,)),
+        cr.hessian(f),
+        cr.explain(f),
+        cr.explain(f, argnums=0),
+    ):
+        calls.clear()
+        transformed(0.5)
+        assert len(calls) == 1
+    assert cr.explain(f)(0.5).program.branches
+    assert not cr.explain(np.sin)(0.5).program.branches

@@ -64,6 +64,7 @@ class Recording:
         self.is_deriving = False
         self.typed: dict[Node, tuple[Primitive, tuple[Node, ...], Attrs]] = {}
         self.closed = False
+        self.branched = False  # whether Python was told a value, and may have branched on it
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
         self.names: dict[Node, str] = {}

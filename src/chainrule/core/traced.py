@@ -371,6 +371,7 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
     """The number behind a traced value, or an error that teaches why there is none."""
     if x.recording.closed:
         raise escaped()
+    x.recording.branched |= not x.node.is_constant
     value = x.recording.value(x.node)
     if value is None:
         raise UnknownValueError(

@@ -157,7 +157,7 @@ def explain(
     wanted = None if argnums is None and argnames is None else Wanted(argnums, argnames)
     with recorded(f, args, keywords, names, name, wanted) as r:
         back = backward(r)
-        program = program_of(r, back, f, args, keywords)
+        program = program_of(r, back)
         formulas = whole_derivatives(r, back)
         results = _results(r, back, formulas)
         steps = tuple(_steps(r, back, program))

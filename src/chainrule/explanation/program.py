@@ -5,14 +5,12 @@ A page that lets the reader move an input runs it; so can a test.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chainrule.core.graph import CONSTANT, INPUT, Node, ancestors
-from chainrule.core.record import record
 from chainrule.core.traced import Traced
-from chainrule.errors import ChainruleError
 from chainrule.explanation.backward import Backward
 from chainrule.explanation.building import number
 from chainrule.explanation.recorded import Recorded
@@ -44,13 +42,7 @@ class Program:
     branches: bool
 
 
-def program_of(
-    r: Recorded,
-    back: Backward,
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    keywords: Mapping[str, Any],
-) -> Program | None:
+def program_of(r: Recorded, back: Backward) -> Program | None:
     """The program of a scalar explanation; None where arrays take part or it is too long."""
     if not r.is_scalar:
         return None
@@ -80,7 +72,7 @@ def program_of(
         values={place[node]: slot[node] for node in r.quantities},
         gradients={place[n]: slot[x.node] for n, x in totals if x is not None},
         flows=flows,
-        branches=_branches(f, args, keywords),
+        branches=r.recording.branched,
     )
 
 
@@ -91,12 +83,3 @@ def _slot(node: Node, slot: Mapping[Node, int], place: Mapping[Node, int]) -> Sl
         value = node.primitive.forward(**node.attrs)
         return Slot("constant", value=number(value).value)
     return Slot(node.primitive.name, tuple(slot[x] for x in node.inputs), dict(node.attrs))
-
-
-def _branches(f: Callable[..., Any], args: tuple[Any, ...], keywords: Mapping[str, Any]) -> bool:
-    """Whether Python may have branched on a value: then it cannot be recorded for all values."""
-    try:
-        record(f, *args, keywords=keywords)
-    except ChainruleError:
-        return True
-    return False
