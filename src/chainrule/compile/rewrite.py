@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
+from chainrule.core.graph import CONSTANT, INPUT, Graph, Node, Origins
 from chainrule.core.recording import Recording, Rewriter
 from chainrule.core.traced import Traced
 
@@ -26,7 +26,7 @@ def rebuild(graph: Graph, rewrite: Rewrite, while_recording: Rewriter | None = N
     new: dict[Node, Traced] = {}
     for node in graph.inputs:
         new[node] = recording.input(node.type, name=graph.names.get(node, ""))
-    origins = {}
+    places = {}
     with recording.unattributed():  # the origins are those of the old nodes
         for node in graph.nodes:
             if node.primitive is INPUT:
@@ -37,14 +37,14 @@ def rebuild(graph: Graph, rewrite: Rewrite, while_recording: Rewriter | None = N
                 made = _keep(node, inputs, recording)
             new[node] = made
             if node in graph.origins:
-                origins[made.node] = graph.origins[node]
+                places[made.node] = graph.origins.places[node]
     return Graph(
         inputs=tuple(new[x].node for x in graph.inputs),
         outputs=tuple(new[y].node for y in graph.outputs),
         captures=graph.captures,
         name=graph.name,
         names=recording.names,
-        origins=origins,
+        origins=Origins(places),
     )
 
 

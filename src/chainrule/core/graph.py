@@ -6,14 +6,15 @@ inputs and outputs; its text form is Python and parses back (``core/text.py``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from types import MappingProxyType
+from types import CodeType, MappingProxyType
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.frames import line_of
 from chainrule.core.types import ArrayType
 from chainrule.errors import ChainruleError, GraphError
 
@@ -179,6 +180,35 @@ ALWAYS_VERIFY = False
 makes is right by construction, and a check costs as much as a third of recording."""
 
 
+Place = tuple[CodeType, int, str]
+
+
+class Origins(Mapping[Node, Sequence[Origin]]):
+    """Where the nodes of a graph come from. What is kept of a place is a function, an instruction
+    in it and a scope; its line is looked up when asked."""
+
+    __slots__ = ("places",)
+
+    def __init__(self, places: Mapping[Node, Sequence[Place]] = MappingProxyType({})) -> None:
+        self.places = places
+
+    def __getitem__(self, node: Node) -> Sequence[Origin]:
+        found = [
+            Origin(code.co_filename, line_of(code, at), code.co_name, scope)
+            for code, at, scope in self.places[node]
+        ]
+        return list(dict.fromkeys(found))
+
+    def __contains__(self, node: object) -> bool:
+        return node in self.places
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+
 @dataclass(frozen=True, eq=False)
 class Graph:
     """A typed, acyclic graph: a function from ``inputs`` to ``outputs``.
@@ -194,7 +224,7 @@ class Graph:
     captures: tuple[np.ndarray | None, ...] = ()
     name: str = "f"
     names: Mapping[Node, str] = field(default_factory=dict, repr=False)
-    origins: Mapping[Node, Sequence[Origin]] = field(default_factory=dict, repr=False)
+    origins: Origins = field(default_factory=Origins, repr=False)
     nodes: tuple[Node, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from operator import attrgetter
-from types import CodeType, MappingProxyType
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
-from chainrule.core.frames import is_internal, line_of, users_frame, warn
+from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import (
     CONSTANT,
     INPUT,
@@ -26,7 +26,8 @@ from chainrule.core.graph import (
     Attrs,
     Graph,
     Node,
-    Origin,
+    Origins,
+    Place,
     Primitive,
     ancestors,
 )
@@ -38,7 +39,6 @@ _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", defaul
 _scope: ContextVar[str] = ContextVar("chainrule_scope", default="")
 
 Rewriter = Callable[[Primitive, tuple[Traced, ...], Any], Traced | None]
-Place = tuple[CodeType, int, str]
 _NODE, _TYPE, _IS_CONSTANT = attrgetter("node"), attrgetter("type"), attrgetter("is_constant")
 
 
@@ -269,14 +269,6 @@ class Recording:
             self.values[x] = x.primitive.forward(*arguments, **x.attrs)
         return self.values[node]
 
-    def origins(self, node: Node) -> list[Origin]:
-        """Where the user's code made a node: its lines, in the order in which they were met."""
-        found = [
-            Origin(code.co_filename, line_of(code, at), code.co_name, scope)
-            for code, at, scope in self.places.get(node, ())
-        ]
-        return list(dict.fromkeys(found))
-
     def graph(self, inputs: Sequence[Traced], outputs: Sequence[Traced], name: str) -> Graph:
         """The graph from ``inputs`` to ``outputs``, captured arrays as hidden inputs."""
         roots = [y.node for y in outputs]
@@ -289,7 +281,7 @@ class Recording:
             captures=tuple(self.captures[n] for n in used),
             name=name,
             names={n: self.names[n] for n in free if n in self.names},
-            origins={n: self.origins(n) for n in nodes if n in self.places},
+            origins=Origins({n: self.places[n] for n in nodes if n in self.places}),
         )
 
     def forget_after(self, serial: int) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from chainrule.core import dispatch
 from chainrule.core.dispatch import FUNCTIONS, call_ufunc
 from chainrule.core.frames import users_line
+from chainrule.core.graph import Origins
 from chainrule.core.types import ArrayType, Shape
 from chainrule.errors import (
     ChainruleError,
@@ -391,7 +392,7 @@ _REMEDY = (
 
 def _where(x: Traced) -> str:
     """The user's line that made a traced value, for messages."""
-    origins = x.recording.origins(x.node)
+    origins = Origins(x.recording.places).get(x.node)
     if origins:
         return f"{origins[-1].file}:{origins[-1].line}"
     name = x.recording.names.get(x.node)
