@@ -181,8 +181,12 @@ def apply_float(primitive: Primitive, *xs: Any, name: str = "", **attrs: Any) ->
 
 def common_dtype(*xs: Any) -> np.dtype[Any]:
     """NumPy 2's result dtype, Python numbers being weak."""
-    keys = [k() if isinstance(k, type) else k for k in map(_weak_or_dtype, xs)]
-    dtype = np.result_type(*keys)
+    return _common_dtype(tuple(map(_weak_or_dtype, xs)))
+
+
+@lru_cache(maxsize=4096)
+def _common_dtype(keys: tuple[Any, ...]) -> np.dtype[Any]:
+    dtype = np.result_type(*[k() if isinstance(k, type) else k for k in keys])
     check_dtype(dtype)
     return dtype
 

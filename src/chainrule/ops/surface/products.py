@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import operator
+from functools import lru_cache
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.dispatch import UFUNCS, implements, refuse_keywords
-from chainrule.core.types import broadcast_shapes, normalize_axis
+from chainrule.core.types import Shape, broadcast_shapes, normalize_axis
 from chainrule.errors import ShapeError
 from chainrule.ops import reduce as rd
 from chainrule.ops import structure
@@ -21,7 +22,7 @@ LABELS = ascii_uppercase + ascii_lowercase  # what einsum's numbers stand for
 
 def _pair(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as traced values of their common dtype; a Python number counts as an array here."""
-    a, b = (x if hasattr(x, "dtype") else np.asarray(x) for x in (plain(a), plain(b)))
+    a, b = [x if hasattr(x, "dtype") else np.asarray(x) for x in (plain(a), plain(b))]
     recording, dtype = recording_of((a, b)), common_dtype(a, b)
     return lift(a, recording, dtype), lift(b, recording, dtype)
 
@@ -34,16 +35,25 @@ def matmul(a: Any, b: Any) -> Any:
     n, m = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
     if n != m:
         raise _inner_lengths(a, b, n, m)
-    left = "j" if a.ndim == 1 else "ij"
-    right = "j" if b.ndim == 1 else "jk"
-    batch_a, batch_b = a.shape[: a.ndim - len(left)], b.shape[: b.ndim - len(right)]
+    shape_a, shape_b, spec, shape = _matmul_plan(a.shape, b.shape)
+    found = contract(structure.reshape(a, shape_a), structure.reshape(b, shape_b), spec=spec)
+    return structure.reshape(found, shape)
+
+
+@lru_cache(maxsize=4096)
+def _matmul_plan(a: Shape, b: Shape) -> tuple[Shape, Shape, str, Shape]:
+    """The shapes that ``contract`` takes, its spec, and the shape of the product."""
+    left = "j" if len(a) == 1 else "ij"
+    right = "j" if len(b) == 1 else "jk"
+    batch_a, batch_b = a[: len(a) - len(left)], b[: len(b) - len(right)]
     batch = broadcast_shapes(batch_a, batch_b)
     letters = ascii_letters[26 : 26 + len(batch)]
-    a, la = _batched(a, batch_a, batch_b, letters)
-    b, lb = _batched(b, batch_b, batch_a, letters)
+    kept_a, la = _batched(a, batch_a, letters)
+    kept_b, lb = _batched(b, batch_b, letters)
     out = letters + left[:-1] + right[1:]
-    found = contract(a, b, spec=f"{la}{left},{lb}{right}->{_present(out, la, lb, left, right)}")
-    return structure.reshape(found, batch + _tail(a, b, left, right))
+    spec = f"{la}{left},{lb}{right}->{_present(out, la, lb, left, right)}"
+    rows, columns = a[-2:-1] if len(left) == 2 else (), b[-1:] if len(right) == 2 else ()
+    return kept_a, kept_b, spec, batch + rows + columns
 
 
 def _inner_lengths(a: Any, b: Any, n: int, m: int) -> ShapeError:
@@ -64,22 +74,16 @@ def _inner_lengths(a: Any, b: Any, n: int, m: int) -> ShapeError:
     )
 
 
-def _batched(x: Any, mine: Any, other: Any, letters: str) -> tuple[Any, str]:
+def _batched(shape: Shape, batch: Shape, letters: str) -> tuple[Shape, str]:
     """Drop batch axes of length 1, which repeat anyway, and label the others."""
-    keep = [k for k, n in enumerate(mine) if n != 1]
-    label = "".join(letters[len(letters) - len(mine) + k] for k in keep)
-    shape = tuple(mine[k] for k in keep) + x.shape[len(mine) :]
-    return structure.reshape(x, shape), label
+    keep = [k for k, n in enumerate(batch) if n != 1]
+    label = "".join(letters[len(letters) - len(batch) + k] for k in keep)
+    return tuple(batch[k] for k in keep) + shape[len(batch) :], label
 
 
 def _present(out: str, *labels: str) -> str:
     found = set("".join(labels))
     return "".join(c for c in out if c in found)
-
-
-def _tail(a: Any, b: Any, left: str, right: str) -> tuple[int, ...]:
-    rows = a.shape[-2:-1] if len(left) == 2 else ()
-    return rows + (b.shape[-1:] if len(right) == 2 else ())
 
 
 UFUNCS[np.matmul] = matmul
