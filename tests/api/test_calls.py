@@ -101,6 +101,56 @@ def test_an_exploding_keyword_name_is_no_option_of_ours() -> None:
     assert len(cr.trace(f)(1.0, **given).inputs) == 4
 
 
+def general(x: Any, k: Any = 2.0, n: int = 2, *more: Any, mode: str = "up", **named: Any) -> Any:
+    """Every kind of parameter. Linear in x, with the slope of k and the rest."""
+    assert type(n) is int
+    assert mode in ("up", "down")
+    slope = k + sum(more) + sum(named.values())
+    return x[:n] * slope * (1 if mode == "up" else -1)
+
+
+GENERAL = [
+    (args, {**k, **mode, **named})
+    for args, keywords in [
+        ((X,), [{}, {"k": 3.0}, {"n": 1}, {"k": 3.0, "n": 1}]),
+        ((X, 3.0), [{}, {"n": 1}]),
+        ((X, 3.0, 1), [{}]),
+        ((X, np.float32(3.0), 3, 4.0, 5.0), [{}]),
+    ]
+    for k in keywords
+    for mode in ({}, {"mode": "down"})
+    for named in ({}, {"extra": 6.0})
+]
+
+
+@pytest.mark.parametrize(("args", "keywords"), GENERAL)
+@pytest.mark.parametrize("how", [{"static_argnums": 2}, {"static_argnames": "n"}])
+def test_all_ways_of_passing_give_the_same(how: Any, args: Any, keywords: Any) -> None:
+    expected = general(*args, **keywords)
+
+    def total(*args: Any, **keywords: Any) -> Any:
+        return np.sum(general(*args, **keywords))
+
+    jitted = cr.jit(general, executor="numpy", **how)
+    np.testing.assert_allclose(jitted(*args, **keywords), expected, rtol=1e-15)
+    np.testing.assert_allclose(jitted(*args, **keywords), expected, rtol=1e-15)
+    slope = np.zeros(3)
+    slope[: len(expected)] = expected / X[: len(expected)]
+    gradients = [
+        cr.grad(total)(*args, **keywords),
+        cr.grad(total, argnums=-len(args))(*args, **keywords),
+        cr.jacobian(jitted)(*args, **keywords).sum(axis=0),
+        cr.jit(cr.jacobian(general), executor="numpy", **how)(*args, **keywords).sum(axis=0),
+        cr.jvp(lambda x: general(x, *args[1:], **keywords), (X,), (np.ones(3),))[1],
+    ]
+    for found in gradients[:-1]:
+        np.testing.assert_allclose(found, slope, rtol=1e-15)
+    np.testing.assert_allclose(gradients[-1], slope[: len(expected)], rtol=1e-15)
+    graph = cr.trace(general, **how)(*args, **keywords)
+    given = (*args[:2], *args[3:], *keywords.values())
+    assert len(graph.free_inputs) == sum(type(v) not in (str, int) for v in given)
+
+
 # which arguments --------------------------------------------------------------------------
 
 

@@ -191,7 +191,10 @@ def test_a_class_registered_without_functions_is_static() -> None:
     x = np.ones((4, 2))
     called = cr.jit(lambda model, params, x: model(params, state, x)[0])
     np.testing.assert_allclose(called(model, params, x), model(params, state, x)[0], rtol=1e-15)
-    assert cr.tree.leaves(model) == []
+    settings = [model, cr.nn.Huber(), cr.nn.Quantile(0.3), cr.nn.Penalty(0.1)]
+    assert cr.tree.leaves(settings) == []
+    penalty = cr.jit(lambda penalty, params: penalty(params))
+    assert penalty(cr.nn.Penalty(0.5), {"weights": np.ones(4)}) == 2.0
 
 
 def broken(x: Any) -> Any:

@@ -52,7 +52,7 @@ def register(
         unflatten: from ``(static, children)`` to an instance.
 
     Without the functions instances are static as a whole: jit freezes them and keeps a program
-    for each that differs, by ``==`` and ``hash``. So is every model of ``cr.nn``.
+    for each that differs, by ``==`` and ``hash``. So are layers, losses and penalties of ``cr.nn``.
 
     >>> import chainrule as cr
     >>> class Line:

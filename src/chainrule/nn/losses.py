@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from chainrule.core.containers import register
 from chainrule.core.settings import Named, number
 from chainrule.errors import ShapeError
 from chainrule.nn.targets import any_numbers, classes_or_probabilities, numbers
@@ -146,6 +147,7 @@ class AbsoluteError:
         return numbers(targets, outputs, dtype)
 
 
+@register
 @dataclass(frozen=True)
 class Huber:
     """``e^2 / 2`` for errors within ``delta``, ``delta (|e| - delta / 2)`` beyond (Huber 1964)."""
@@ -170,6 +172,7 @@ class Huber:
         return numbers(targets, outputs, dtype)
 
 
+@register
 @dataclass(frozen=True)
 class Quantile:
     """The pinball loss, whose minimum is the quantile ``q`` (Koenker, Bassett 1978).

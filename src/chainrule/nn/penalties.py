@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.containers import register
 from chainrule.core.settings import number
 from chainrule.core.tree import flatten_with_paths
 from chainrule.errors import UsageError
@@ -16,6 +17,7 @@ from chainrule.errors import UsageError
 Strength = float | Mapping[str, float]
 
 
+@register
 @dataclass(frozen=True)
 class Penalty:
     """``l1 sum |W| + l2/2 sum W^2`` over the weights; biases, scales and shifts are left out.
