@@ -35,6 +35,32 @@ class Checked:
             raise ValueError("a rate is positive")
 
 
+@dataclasses.dataclass(slots=True, kw_only=True)
+class Tight:
+    weights: Any
+    bias: Any = 1.0
+
+
+@dataclasses.dataclass
+class OfTwo:
+    weights: Any
+    factor: dataclasses.InitVar[Any]
+
+    def __post_init__(self, factor: Any) -> None:
+        self.weights = self.weights * factor
+
+
+@dataclasses.dataclass
+class Derived:
+    """What is no argument of the constructor is made again, and gradients flow through it."""
+
+    weights: Any
+    total: Any = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        self.total = np.sum(self.weights * self.weights)
+
+
 @attrs.define
 class Slotted:
     weights: Any
@@ -76,6 +102,8 @@ def labelled() -> Labelled:
 TREES = [
     Layer(1.0, [2.0, 3.0]),
     Checked(1.0),
+    Tight(weights=1.0),
+    OfTwo(2.0, 3.0),
     Slotted(1.0),
     Frozen(1.0),
     Named(1.0),
@@ -130,6 +158,12 @@ def test_the_factory_of_a_defaultdict_stays() -> None:
     assert again["new"] == []
     assert cr.tree.map(lambda x: x, labelled()).label == "mine"
     assert cr.tree.map(lambda x: 5.0, Attributes(a=1.0)).a == 5.0
+
+
+def test_derived_attributes_are_derived_again() -> None:
+    assert cr.tree.paths(Derived(3.0)) == ["weights"]
+    assert cr.grad(lambda tree: tree.total)(Derived(3.0)) == Derived(6.0)
+    assert cr.jit(lambda tree: tree.total)(Derived(3.0)) == 9.0
 
 
 def test_attributes_beside_arrays_and_numbers_are_static() -> None:

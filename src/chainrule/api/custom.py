@@ -16,7 +16,14 @@ from chainrule.ops.structure import stop_gradient as _stop
 
 
 def stop_gradient(x: Any) -> Any:
-    """``x`` as a constant: the same values, through which no gradient flows. Takes trees."""
+    """``x`` as a constant: the same values, through which no gradient flows.
+
+    Args:
+        x: an array, a number, or a tree of them, which may hold anything else too.
+
+    Returns:
+        The same tree.
+    """
     leaves, treedef = flatten(x)
     return treedef.unflatten(_stop(x).like(x) if isinstance(x, Traced) else x for x in leaves)
 

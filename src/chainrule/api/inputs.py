@@ -199,7 +199,7 @@ def _check_differentiable(leaf: Any, label: str, f: Function, instead: str) -> N
             "imaginary part as two arguments"
         )
     if is_static(leaf) and not isinstance(leaf, bool):
-        kind, why = described(leaf), ". Pass a float"
+        kind, why = described(leaf), ": pass numbers, arrays or trees of them (cr.tree)"
     else:
         plain = isinstance(leaf, (bool, int))
         dtype = None if plain else leaf_type(leaf, named).dtype

@@ -110,7 +110,8 @@ def trace(
 
     Args:
         f: a function written with NumPy, over trees of arrays and numbers.
-        static_argnums, static_argnames: arguments that are passed as they are: see ``jit``.
+        static_argnums, static_argnames: arguments that are passed as they are: see ``jit``, also
+            for what is frozen in the graph.
 
     >>> print(trace(lambda x: np.sin(x) * 2)(1.0))  # doctest: +SKIP
 
