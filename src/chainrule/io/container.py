@@ -1,12 +1,16 @@
 """One file: named arrays and a JSON document, in the safetensors format.
 
 The format is data only (a JSON header, then raw numbers), so loading runs no code. The
-document is kept as one string under one key, so that equal contents give equal bytes.
+document is kept as one string under one key, so that equal contents give equal bytes. Its entry
+``sha256`` is a sum over all arrays and the rest of the document, which shows damage: anyone who
+changes a file on purpose can compute it again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,12 +18,15 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DataError
-from chainrule.io.atomic import atomic_write
+from chainrule.io.atomic import atomic_write, naming
 
 __all__ = ["is_ours", "load", "save"]
 
 KEY = "chainrule"
 """The safetensors metadata entry that holds the document."""
+
+SUM = "sha256"
+"""The document's own entry for the sum."""
 
 LIMIT = 64 * 2**20
 """The longest document accepted, in bytes: far beyond any real one."""
@@ -35,7 +42,8 @@ def save(
     """Write arrays and a JSON document to ``path``, atomically.
 
     Arrays must be float, integer or bool, and every number finite; the document must be JSON
-    without NaN or infinity (ValueError otherwise: a caller's mistake, not the user's).
+    without NaN, infinity and an entry ``sha256`` (ValueError otherwise: a caller's mistake, not
+    the user's).
     """
     from safetensors.numpy import save as to_bytes
 
@@ -46,21 +54,42 @@ def save(
         if not np.all(np.isfinite(array)):
             raise ValueError(f"array {name!r} holds a non-finite number")
         contiguous[name] = np.ascontiguousarray(array).reshape(array.shape)
-    document = json.dumps(metadata, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    if SUM in metadata:
+        raise ValueError(f"the document has an entry {SUM!r}, which is the sum's own")
+    document = _text({SUM: _sum(contiguous, metadata), **metadata})
     atomic_write(path, to_bytes(contiguous, metadata={KEY: document}), replace=replace)
 
 
-def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _text(document: dict[str, Any]) -> str:
+    return json.dumps(document, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _sum(arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> str:
+    """The SHA-256 of a document, as ``_text`` writes it, and of the arrays in the order of
+    their names: each with its name, dtype and shape, and its numbers in little-endian order."""
+    digest = hashlib.sha256(_text(metadata).encode("utf-8", "surrogatepass"))
+    for name, array in sorted(arrays.items()):
+        digest.update(f"\n{json.dumps(name)} {array.dtype.name} {array.shape}\n".encode())
+        digest.update(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+    return digest.hexdigest()
+
+
+def load(
+    path: str | os.PathLike[str], notes: list[str] | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what ``save`` wrote: (arrays, metadata). The arrays are fresh and writable.
 
+    A file without a sum, as chainrule 0.1.0 wrote them, is read as it is, with a line for the
+    user in ``notes``.
+
     Raises DataError if the file is truncated, corrupt, not chainrule's, or holds a non-finite
-    number; FileNotFoundError and other OSErrors as they come.
+    number; FileNotFoundError and other OSErrors, naming the file, as they come.
     """
     from safetensors import SafetensorError, safe_open
 
     _readable(path)
     try:
-        with safe_open(path, framework="numpy") as file:
+        with naming(path), safe_open(path, framework="numpy") as file:
             document = (file.metadata() or {}).get(KEY)
             if document is None:
                 raise DataError(
@@ -76,7 +105,17 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str,
             raise DataError(f"{path}: array {name!r} has dtype {array.dtype}; expected numbers")
         if not np.all(np.isfinite(array)):
             raise DataError(f"{path}: array {name!r} holds a number that is not finite")
-    return arrays, _parse(path, document)
+    metadata = _parse(path, document)
+    stated = metadata.pop(SUM, None)
+    if stated is None:
+        if notes is not None:
+            notes.append(f"{path}: carries no checksum, so damage to it may go unseen")
+    elif not _is_sum(stated, arrays, metadata):
+        raise DataError(
+            f"{path}: is damaged: its contents do not match their checksum; restore the file "
+            f"from a copy, or train again"
+        )
+    return arrays, metadata
 
 
 def is_ours(path: str | os.PathLike[str]) -> bool:
@@ -95,7 +134,7 @@ def _readable(path: str | os.PathLike[str]) -> None:
     """Raise the plain OSError for a missing or unreadable file, which safetensors rewords."""
     if Path(path).is_dir():
         raise DataError(f"{path}: is a folder; expected a model file")
-    with open(path, "rb") as file:
+    with naming(path), open(path, "rb") as file:
         if not file.read(1):
             raise DataError(f"{path}: is empty; expected a model file")
 
@@ -111,7 +150,9 @@ def _parse(path: object, document: str) -> dict[str, Any]:
     if len(document) > LIMIT:
         raise DataError(f"{path}: metadata of {len(document)} characters is too long to be real")
     try:
-        value = json.loads(document, parse_constant=_refuse, object_pairs_hook=_distinct)
+        value = json.loads(
+            document, parse_constant=_finite, parse_float=_finite, object_pairs_hook=_distinct
+        )
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: its metadata is not the JSON it should be ({error})") from error
     if not isinstance(value, dict):
@@ -119,8 +160,18 @@ def _parse(path: object, document: str) -> dict[str, Any]:
     return value
 
 
-def _refuse(constant: str) -> float:
-    raise ValueError(f"{constant} is not a finite number")
+def _is_sum(stated: Any, arrays: dict[str, np.ndarray], metadata: dict[str, Any]) -> bool:
+    try:
+        return stated == _sum(arrays, metadata)
+    except RecursionError:  # nested as deep as could be read, but too deep to be written
+        return False
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(f"{word[:30]} is not a finite number")
+    return value
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ is then reported instead of half understood.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -46,19 +47,23 @@ def check(value: Any, schema: Schema, where: str = "") -> None:
 
 
 def _wrong(where: str, expected: str, found: Any) -> DataError:
-    shown = repr(found)
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
-    return DataError(f"{where or 'the document'}: expected {expected}, found {shown}")
+    return DataError(f"{where or 'the document'}: expected {expected}, found {_repr(found)}")
+
+
+_shortened = reprlib.Repr()
+_shortened.maxstring = _shortened.maxlong = _shortened.maxother = 60
+_repr = _shortened.repr
 
 
 @dataclass(frozen=True)
 class Text:
-    """A string."""
+    """A string that can be written: no half of a surrogate pair."""
 
     def check(self, value: Any, where: str) -> None:
         if not isinstance(value, str):
             raise _wrong(where, "a string", value)
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise _wrong(where, "a string of whole characters", value)
 
 
 @dataclass(frozen=True)
@@ -72,29 +77,32 @@ class Boolean:
 
 @dataclass(frozen=True)
 class Integer:
-    """A whole number, at least ``minimum`` and at most ``maximum``."""
+    """A whole number from ``minimum`` to ``maximum``."""
 
-    minimum: int | None = None
-    maximum: int | None = None
+    minimum: int = -(2**63)
+    maximum: int = 2**63 - 1
 
     def check(self, value: Any, where: str) -> None:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong(where, "a whole number", value)
-        if self.minimum is not None and value < self.minimum:
+        if value < self.minimum:
             raise _wrong(where, f"a whole number of at least {self.minimum}", value)
-        if self.maximum is not None and value > self.maximum:
+        if value > self.maximum:
             raise _wrong(where, f"a whole number of at most {self.maximum}", value)
 
 
 @dataclass(frozen=True)
 class Number:
-    """A finite number, at least ``minimum``."""
+    """A finite number, at least ``minimum``; a whole one of at most 53 bits, which every float
+    holds as it is."""
 
     minimum: float | None = None
 
     def check(self, value: Any, where: str) -> None:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise _wrong(where, "a number", value)
+        if isinstance(value, int) and abs(value) > 2**53:
+            raise _wrong(where, "a number, with a decimal point if beyond 2**53", value)
         if not math.isfinite(value):
             raise _wrong(where, "a finite number", value)
         if self.minimum is not None and value < self.minimum:

@@ -49,7 +49,8 @@ class Coding:
                     f"{table.source}: column {rule.name!r} has {column.unsupported}, which is "
                     f"not supported; store numbers, text or dates"
                 )
-            block, said = rule.encode(table, column)
+            with np.errstate(all="ignore"):
+                block, said = rule.encode(table, column)
             _refuse_far(table, column, block)
             blocks.append(block)
             notes += said

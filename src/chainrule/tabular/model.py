@@ -71,7 +71,8 @@ class TabularModel:
     missing ones, ``header`` whether it had one. ``history`` has one row per epoch, its losses
     those that were minimised: for regression, of the standardised target. ``kept_epoch`` is the
     one whose weights these are, ``stopped`` why training ended. ``rows`` counts the
-    training, validation and test rows, and those left out for want of a target.
+    training, validation and test rows, and those left out for want of a target. ``notes`` is
+    what a user should know about the file it was read from.
     """
 
     target: Target
@@ -90,6 +91,7 @@ class TabularModel:
     files: dict[str, File | None]
     rows: dict[str, int]
     version: str = __version__
+    notes: tuple[str, ...] = ()
 
     def predict(self, table: Any) -> Prediction:
         """Predictions for every row of a table, or of what ``table_of`` makes one of.
@@ -103,8 +105,9 @@ class TabularModel:
         table = table_of(table)
         x, notes = self.inputs(table)
         outputs, predicted = self.compute(x)
+        _refuse_infinite(table, outputs)
         if self.target.task == "regression":
-            values = predicted[:, 0] * self.target.scale + self.target.center
+            values = self._values(predicted)
             _refuse_infinite(table, values)
             return Prediction(values, (), None, tuple(notes))
         names = np.array(self.target.classes, dtype=object)
@@ -142,6 +145,9 @@ class TabularModel:
                     f"counts the same"
                 )
         judged = self.judge(x[rows], self.target.numbers(table, rows), weights)
+        _refuse_infinite(
+            table, judged.predicted if judged.log_losses is None else judged.log_losses, rows
+        )
         return score_table(self.target, {"data": judged}), notes
 
     def inputs(self, table: Any) -> tuple[NDArray[np.float64], list[str]]:
@@ -149,7 +155,7 @@ class TabularModel:
         table = table_of(table)
         self._check_places(table)
         x, notes = self.coding.encode(table)
-        notes = [*table.notes, *notes]
+        notes = [*self.notes, *table.notes, *notes]
         extra = [name for name in table.names() if name not in self.names]
         if extra:
             notes.insert(0, f"{table.source}: columns not known to the model, ignored: {extra}")
@@ -168,6 +174,11 @@ class TabularModel:
                 f"without a header, where only their places tell which is which; give the file "
                 f"the same columns in the same order"
             )
+
+    def _values(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The output unit's predictions in the units of a regression's target."""
+        with quiet():
+            return predicted[:, 0] * self.target.scale + self.target.center
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -200,13 +211,12 @@ class TabularModel:
         """The model's answers for inputs whose target is known, ready to be scored."""
         outputs, predicted = self.compute(x)
         if self.target.task == "regression":
-            return Judged(
-                truth, predicted[:, 0] * self.target.scale + self.target.center, weights=weights
-            )
+            return Judged(truth, self._values(predicted), weights=weights)
         loss = LOSSES[self.target.task]
         prepared = loss.prepare(truth, outputs.shape[1], np.float64)
         probabilities = predicted[:, 0] if self.target.task == "binary" else predicted
-        losses = np.asarray(loss(outputs, prepared))
+        with quiet():
+            losses = np.asarray(loss(outputs, prepared))
         return Judged(truth, loss.classes(outputs), probabilities, losses, weights)
 
     def parameters(self) -> int:
@@ -250,7 +260,8 @@ class TabularModel:
 
         Raises DataError for a file that is not a whole, sound model of a known version.
         """
-        arrays, metadata = io.load(path)
+        notes: list[str] = []
+        arrays, metadata = io.load(path, notes)
         check_metadata(metadata, str(path))
         coding = Coding.from_json(metadata["columns"])
         network = Network.from_json(metadata["network"])
@@ -259,13 +270,17 @@ class TabularModel:
             raise _unsound(path, f"{network.sizes[0]} inputs do not fit the columns' {inputs}")
         params, state = _restored(path, network, arrays)
         reading, files = metadata["reading"], metadata["data"]
+        try:
+            options = Options.from_json(metadata["options"])
+        except UsageError as error:
+            raise _unsound(path, f"options: {error}") from None
         return cls(
             target=Target.from_json(metadata["target"]),
             coding=coding,
             network=network,
             params=params,
             state=state,
-            options=Options.from_json(metadata["options"]),
+            options=options,
             names=tuple(reading["names"]),
             header=reading["header"],
             missing=tuple(reading["missing"]),
@@ -276,6 +291,7 @@ class TabularModel:
             files={k: None if f is None else File.from_json(f) for k, f in files.items()},
             rows=metadata["rows"],
             version=metadata["chainrule"],
+            notes=tuple(notes),
         )
 
 
@@ -296,11 +312,17 @@ def row_weights(table: Table, name: str) -> NDArray[np.float64]:
     )
 
 
-def _refuse_infinite(table: Table, values: NDArray[np.float64]) -> None:
-    if not np.all(np.isfinite(values)):
-        row = int(np.argmin(np.isfinite(values)))
+def _refuse_infinite(
+    table: Table, values: NDArray[np.float64], rows: NDArray[np.intp] | None = None
+) -> None:
+    """Raise DataError at the first of these rows (None: all) with a value that is not finite."""
+    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        row = row if rows is None else int(rows[row])
         raise DataError(
-            f"{table.where(row, 'prediction')}: is not finite; the row's numbers are too large"
+            f"{table.where(row, 'prediction')}: is not finite; the row's numbers, or the model's "
+            f"weights, are too large"
         )
 
 

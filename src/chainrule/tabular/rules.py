@@ -92,8 +92,7 @@ class Number:
         refuse_infinite(table, column)
         filled = np.where(column.missing, self.fill, column.numbers)
         if self.scale > 0:
-            with np.errstate(over="ignore"):  # reported by Coding.encode, with its place
-                z = ((filled - self.center) / self.scale)[:, None]
+            z = ((filled - self.center) / self.scale)[:, None]  # Coding.encode looks for overflow
         else:
             z = np.empty((table.rows, 0))
         return _with_indicator(z, column.missing, self.indicator), []

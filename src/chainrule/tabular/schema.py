@@ -206,6 +206,8 @@ def _faults(metadata: dict[str, Any]) -> list[str]:
     outputs = classes if target["task"] == "multiclass" else 1
     if sizes[-1] != outputs:
         faults.append(f"network.sizes: {sizes[-1]} outputs do not fit the target's {outputs}")
+    if metadata["options"]["learning_rate"] is None and metadata["options"]["optimizer"] != "lbfgs":
+        faults.append("options.learning_rate: must be a number")
     if len(metadata["scores"]["sets"]) > 4 or any(
         len(row["values"]) != len(metadata["scores"]["sets"]) for row in metadata["scores"]["rows"]
     ):
