@@ -53,7 +53,8 @@ def app(ctx: click.Context) -> None:
       chainrule inspect penguins.safetensors
 
     Results go to standard output, everything else to standard error. The exit status is 0 when
-    done, 1 if it failed while running, 2 for wrong usage or bad data, 130 if interrupted.
+    done, 1 if it failed while running, 2 for wrong usage or bad data, 130 if interrupted, 143 if
+    terminated.
     """
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)

@@ -16,9 +16,12 @@ __all__ = ["config_option"]
 def _load(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value is None:
         return
+    from chainrule.io import naming
+
     try:
-        settings = tomllib.loads(Path(value).read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        with naming(value):
+            settings = tomllib.loads(Path(value).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--config {value}: is not TOML ({error})") from None
     known = {
         option.name: option

@@ -117,14 +117,9 @@ def _refuse_options(words: tuple[str, ...]) -> None:
 
 def _write(shown: str | bytes, out: Path | None, force: bool) -> None:
     if isinstance(shown, str):
-        shown = (shown if shown.endswith("\n") else shown + "\n").encode()
-    data = shown
-    if out is None:
-        shared.write_bytes(data)
-    else:
-        from chainrule.io import atomic_write
-
-        atomic_write(out, data, replace=force)
+        shared.write_text(shown if shown.endswith("\n") else shown + "\n", out, force=force)
+    elif out is not None:  # as checked before
+        shared.write_file(out, shown, force=force)
 
 
 def _given(words: tuple[str, ...]) -> dict[str, Any]:

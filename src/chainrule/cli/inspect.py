@@ -33,6 +33,7 @@ def command(model: Path, as_json: bool) -> None:
     from chainrule.tabular import TabularModel
 
     loaded = TabularModel.load(model)
+    shared.print_notes(loaded.notes, quiet=False)
     if as_json:
         shared.print_json(_json(loaded, model))
     else:

@@ -1,15 +1,20 @@
 """The entry point: runs a command and turns whatever goes wrong into one message.
 
-Exit status: 0 done, 1 failed while running, 2 wrong usage or bad data, 130 interrupted.
+Exit status: 0 done, 1 failed while running, 2 wrong usage or bad data, 130 interrupted (Ctrl-C),
+143 terminated (SIGTERM, which does what Ctrl-C does).
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 
 from chainrule.errors import ChainruleError, DataError, UsageError
 
@@ -18,11 +23,16 @@ __all__ = ["main"]
 BLAS_THREADS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """What the common BLAS libraries read their number of threads from, when NumPy loads them."""
 
+WRITING = (errno.ENOSPC, errno.EFBIG, errno.EIO)
+"""Errors of writing. Files name themselves; what is left is what click prints."""
+
 INSTALL = "install it with:  pip install 'chainrule[cli]'"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line on ``arguments`` (default: the process's) and return its status."""
+    if sys.stdout is None:  # closed by who started the process
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:  # a terminal without "·" shows "?" instead of failing
@@ -32,15 +42,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # want the cores too; one thread also gives the same bits on any number of cores.
         for variable in BLAS_THREADS:
             os.environ.setdefault(variable, "1")
-    settings = {"debug": False}
+    settings = {"debug": False, "terminated": False}
+    status = _status(list(sys.argv[1:] if arguments is None else arguments), settings)
+    return 143 if settings["terminated"] else status
+
+
+def _status(arguments: list[str], settings: dict[str, bool]) -> int:
+    """The exit status of a command, whatever goes wrong having been said."""
     try:
-        status = _run(list(sys.argv[1:] if arguments is None else arguments), settings)
-        sys.stdout.flush()
-        return status
+        with _terminable(settings), warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: _say(str(message), "note")
+            status = _run(arguments, settings)
+            sys.stdout.flush()
+            return status
     except BrokenPipeError:
-        # The reader has gone, as in `| head`: nobody is left to be told.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()  # the reader has gone, as in `| head`: nobody is left to be told
         return 1
     except KeyboardInterrupt:
         _say("interrupted")
@@ -50,7 +66,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         status, message = _explained(error)
         _say(message)
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _abandon_output()
         return status
+
+
+@contextlib.contextmanager
+def _terminable(settings: dict[str, bool]) -> Iterator[None]:
+    """Within it SIGTERM does what Ctrl-C does, unless whoever started the process, or calls this
+    from a program, has said what it does. The library itself handles no signal."""
+
+    def end(*_: object) -> None:
+        settings["terminated"] = True
+        raise KeyboardInterrupt
+
+    alone = threading.current_thread() is threading.main_thread()
+    if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _abandon_output() -> None:
+    """Python writes what is left when it ends; where that is impossible, it goes nowhere."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str], settings: dict[str, bool]) -> int:
@@ -83,7 +129,8 @@ def _explained(error: Exception) -> tuple[int, str]:
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("chainrule"):
         return 1, f"the command line needs the package {error.name}; {INSTALL}"
     if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename is not None else ""
+        unnamed = "standard output: " if error.errno in WRITING else ""
+        place = unnamed if error.filename is None else f"{error.filename}: "
         missing = isinstance(error, FileNotFoundError | IsADirectoryError)
         return (2 if missing else 1), f"{place}{error.strerror}"
     if isinstance(error, MemoryError):
@@ -92,8 +139,8 @@ def _explained(error: Exception) -> tuple[int, str]:
     return 1, f"unexpected {kind}: {error}. This is a fault of chainrule; --debug shows where"
 
 
-def _say(message: str) -> None:
+def _say(message: str, who: str = "chainrule") -> None:
     from chainrule.cli.text import clean
 
     with contextlib.suppress(OSError, ValueError):
-        print(f"chainrule: {clean(message)}", file=sys.stderr, flush=True)
+        print(f"{who}: {clean(message)}", file=sys.stderr, flush=True)

@@ -55,7 +55,6 @@ def command(
     does not depend on the other rows.
     """
     from chainrule.errors import UsageError
-    from chainrule.io import atomic_write
     from chainrule.tabular import TabularModel, read_table
 
     path = None if out in (None, "-") else Path(str(out))
@@ -71,10 +70,7 @@ def command(
     else:
         text = _csv(predicted, proba)
         shared.print_notes(predicted.notes, quiet=quiet)
-    if path is None:
-        shared.write_bytes(text.encode())
-    else:
-        atomic_write(path, text.encode(), replace=force)
+    shared.write_text(text, path, force=force)
 
 
 def _csv(predicted: Prediction, proba: bool) -> str:

@@ -62,13 +62,9 @@ def make_command(
     else:
         write = quizzes.to_markdown if form == "markdown" else quizzes.to_text
         content = write(made, part)
-    if out is None:
-        shared.write_bytes(content.encode())
-        return
-    from chainrule.io import atomic_write
-
-    atomic_write(out, content.encode())
-    print(f"wrote {out}", file=sys.stderr)
+    shared.write_text(content, out, force=force)
+    if out is not None:
+        print(f"wrote {out}", file=sys.stderr)
 
 
 @command.command("mark", short_help="Mark answers, and name the likely slip in wrong ones.")
@@ -112,7 +108,10 @@ def _answers(argument: str) -> dict[int, str]:
 def _content(path: Path) -> str:
     if path.is_file() and path.stat().st_size > LARGEST:
         raise UsageError(f"{path}: larger than {LARGEST:,} bytes; that is no quiz")
+    from chainrule.io import naming
+
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with naming(path):
+            return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not text in UTF-8") from None

@@ -29,7 +29,13 @@ __all__ = [
     "print_lines",
     "print_notes",
     "reading_options",
+    "write_file",
+    "write_text",
 ]
+
+
+OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but line breaks and tabs."""
 
 
 def _set_debug(ctx: click.Context, param: click.Parameter, value: bool) -> None:
@@ -104,6 +110,8 @@ def model_format(
 
 def check_output(path: Path, option: str, inputs: Iterable[Path], *, force: bool) -> None:
     """Refuse an output file that cannot or must not be written, before any work is done."""
+    if "\0" in str(path):
+        raise UsageError(f"{option} {str(path)!r}: a file name has no zero byte")
     if path.is_dir():
         raise UsageError(f"{option} {path}: is a folder; give a file name")
     if path.exists() and not path.is_file():
@@ -156,23 +164,50 @@ def print_notes(notes: Iterable[str], *, quiet: bool) -> None:
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Lines of a result, on standard output."""
-    for line in lines:
-        print(line)
-    sys.stdout.flush()
+    """Lines of a result, on standard output, which errors name."""
+    from chainrule.io import naming
+
+    with naming("standard output"):
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
 
 
 def print_json(value: Any) -> None:
     """A result as JSON, in UTF-8 whatever the terminal's encoding."""
-    write_bytes((json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2) + "\n").encode())
+    write_text(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2) + "\n")
 
 
-def write_bytes(data: bytes) -> None:
-    """Bytes on standard output, after what was printed before."""
-    sys.stdout.flush()
+def write_text(text: str, out: Path | None = None, *, force: bool = False) -> None:
+    """Text in UTF-8 to a file, or on standard output after what was printed before.
+
+    A terminal obeys some characters, and data may hold them: there, and only there, they are
+    shown as JSON has them.
+    """
+    if out is not None:
+        write_file(out, _utf8(text), force=force)
+        return
+    from chainrule.io import naming
+
+    if sys.stdout.isatty():
+        text = OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     buffer = getattr(sys.stdout, "buffer", None)
-    if buffer is None:
-        sys.stdout.write(data.decode())
-    else:
-        buffer.write(data)
-        buffer.flush()
+    with naming("standard output"):
+        sys.stdout.flush()
+        if buffer is None:
+            sys.stdout.write(text)
+        else:
+            buffer.write(_utf8(text))
+            buffer.flush()
+
+
+def write_file(out: Path, data: bytes, *, force: bool) -> None:
+    """Bytes to a file that ``check_output`` has passed."""
+    from chainrule.io import atomic_write
+
+    atomic_write(out, data, replace=force)
+
+
+def _utf8(text: str) -> bytes:
+    """Text as bytes; what is no character, as in a file name that is not UTF-8, as JSON has it."""
+    return text.encode("utf-8", "backslashreplace")

@@ -4,7 +4,7 @@ Nothing here is pickle, and loading never runs code. Each part of chainrule owns
 what it stores; this package only reads, writes and checks.
 """
 
-from chainrule.io.atomic import atomic_write, naming, read_bytes, sweep
+from chainrule.io.atomic import atomic_write, naming, sweep
 from chainrule.io.container import is_ours, load, save
 from chainrule.io.schema import (
     Boolean,
@@ -40,7 +40,6 @@ __all__ = [
     "is_ours",
     "load",
     "naming",
-    "read_bytes",
     "save",
     "sweep",
 ]

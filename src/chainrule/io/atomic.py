@@ -21,7 +21,7 @@ from chainrule.errors import UsageError
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["atomic_write", "naming", "read_bytes", "sweep"]
+__all__ = ["atomic_write", "naming", "sweep"]
 
 TEMPORARY = re.compile(r"\.chainrule-[0-9a-f]{24}\.tmp")
 ABANDONED = 24 * 3600
@@ -37,12 +37,6 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     except OSError as error:
         error.filename, error.filename2 = os.fspath(path), None
         raise
-
-
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """What a file holds; OSErrors name it."""
-    with naming(path):
-        return Path(path).read_bytes()
 
 
 def atomic_write(

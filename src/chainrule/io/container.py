@@ -12,6 +12,7 @@ import hashlib
 import json
 import math
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +133,15 @@ def is_ours(path: str | os.PathLike[str]) -> bool:
 
 def _readable(path: str | os.PathLike[str]) -> None:
     """Raise the plain OSError for a missing or unreadable file, which safetensors rewords."""
-    if Path(path).is_dir():
-        raise DataError(f"{path}: is a folder; expected a model file")
-    with naming(path), open(path, "rb") as file:
-        if not file.read(1):
+    with naming(path):
+        found = Path(path).stat()
+        if stat.S_ISDIR(found.st_mode):
+            raise DataError(f"{path}: is a folder; expected a model file")
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe could wait for ever
+            raise DataError(f"{path}: is not an ordinary file; expected a model file")
+        if not found.st_size:
             raise DataError(f"{path}: is empty; expected a model file")
+        open(path, "rb").close()
 
 
 def _corrupt(path: object, error: Exception) -> DataError:

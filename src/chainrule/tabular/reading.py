@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from chainrule.errors import DataError, UsageError
+from chainrule.io import naming
 from chainrule.tabular import text as csv_text
 from chainrule.tabular.table import MISSING, Codes, Column, Fingerprint, Table, encode_numbers
 
@@ -60,7 +61,8 @@ def read_table(path: str | Path, format: Format | None = None) -> Table:
     source = str(path)
     if Path(path).is_dir():
         raise DataError(f"{source}: is a folder; expected a CSV or Parquet file")
-    data = Path(path).read_bytes()
+    with naming(path):
+        data = Path(path).read_bytes()
     if data.startswith(b"PAR1"):
         return _read_parquet(data, source, format)
     return _read_csv(data, source, format)

@@ -292,7 +292,7 @@ class Date:
             raise type_changed(table, column, row, wrong, "as dates")
         chosen = [FEATURES.index(f) for f in self.features]
         z = (self._moments(column)[:, chosen] - np.array(self.centers)) / np.array(self.scales)
-        return _with_indicator(np.nan_to_num(z, nan=0.0), column.missing, self.indicator), []
+        return _with_indicator(np.where(np.isnan(z), 0.0, z), column.missing, self.indicator), []
 
     def statistics(self) -> str:
         return f"from {self.low} to {self.high}"
