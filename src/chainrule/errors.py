@@ -7,6 +7,8 @@ exception that NumPy users expect in the same place.
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ChainruleError",
     "DataError",
@@ -26,7 +28,16 @@ __all__ = [
 
 
 class ChainruleError(Exception):
-    """Base of all errors raised by chainrule."""
+    """Base of all errors raised by chainrule. They pickle, whatever their ``__init__`` takes."""
+
+    def __reduce__(self) -> Any:
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[ChainruleError], args: tuple[Any, ...], attributes: Any) -> ChainruleError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class ShapeError(ChainruleError, ValueError):
