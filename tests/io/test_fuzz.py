@@ -9,16 +9,18 @@ import io
 import json
 import math
 import os
+import re
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chainrule.cli.main import main
 from chainrule.errors import DataError
 from chainrule.tabular import TabularModel
-from tests.helpers.damage import damaged
+from tests.helpers.damage import Raw, damaged, put_together, taken_apart
 
 HERE = Path(__file__).parent / "fixtures"
 OLD = sorted(HERE.glob("model_without_sum_*.safetensors"))
@@ -78,6 +80,39 @@ def judged(path: Path, rare: bool, monkeypatch: pytest.MonkeyPatch) -> str:
         else:
             assert not any(c < " " or "\x7f" <= c <= "\x9f" for c in out.decode().replace("\n", ""))
     return "read" if model else "refused"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (("scores", "rows", 0, "values", 3), -(10**377), r"scores.rows\[0\].values\[3\]: expected"),
+        (("columns", 2, "scales", 0), 2**64, r"columns\[2\].scales\[0\]: expected a number"),
+        (("reading", "names", 2), "flag\ud83d", r"reading.names\[2\]: expected a string of whole"),
+        (("options", "learning_rate"), None, "options.learning_rate: must be a number"),
+        (("options", "dropout"), 2**52, "options: .*dropout"),
+        (("history", 0, "train_loss"), Raw("1e999"), "1e999 is not a finite number"),
+        (("kept_epoch",), Raw("9" * 5000), "its metadata is not the JSON it should be"),
+        (("rows", "train"), 2**63, "rows.train: expected a whole number of at most"),
+    ],
+)
+def test_numbers_and_text_that_cannot_be_are_named(
+    place: tuple[Any, ...],
+    value: Any,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    parts = taken_apart((HERE / "model_without_sum_price.safetensors").read_bytes())
+    holder = parts.document
+    for key in place[:-1]:
+        holder = holder[key]
+    holder[place[-1]] = value
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(put_together(parts))
+    for command in commands(path):
+        status, out, err = said(command, monkeypatch)
+        assert (status, out) == (2, b"")
+        assert re.fullmatch(f"chainrule: .*m.safetensors: .*{message}.*\n", err), err
 
 
 @pytest.mark.parametrize("share", range(SHARES))
