@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.recording import is_internal
+from chainrule.forks import load
 
 MOST_REACHED = 500
 """How many objects are looked at for generators."""
@@ -35,6 +36,7 @@ class Draws:
     """The generators that a call of ``f`` reaches, and their states before it."""
 
     def __init__(self, f: Callable[..., Any], given: Iterable[Any]) -> None:
+        load("numpy.random")  # NumPy itself imports it on first use
         self.names: set[str] = set()
         self.generators: _Generators = {}
         self._reach([f, *given])

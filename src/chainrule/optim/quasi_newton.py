@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from chainrule.core.settings import number, whole
+from chainrule.forks import load
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Lbfgs:
             Why it ended: "converged" (a tolerance was met), "epochs" (all iterations done, or
             ``after`` said so), or "stalled" (the line search found nothing lower).
         """
-        from scipy.optimize import minimize  # here: it takes longer to load than all else
+        minimize = load("scipy.optimize").minimize  # here: it takes longer to load than all else
 
         def callback(vector: np.ndarray) -> None:
             if after(np.array(vector)):

@@ -9,15 +9,14 @@ import numpy as np
 from chainrule.core.graph import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
+from chainrule.forks import load
 from chainrule.ops.coerce import common_float, float_of, plain
 from chainrule.ops.linalg.matrices import check_matrix, mt
 from chainrule.ops.samples import arrays, both, case
 
 
 def _expm_forward(a: Any) -> Any:
-    import scipy.linalg
-
-    return np.asarray(scipy.linalg.expm(a), a.dtype)
+    return np.asarray(load("scipy.linalg").expm(a), a.dtype)
 
 
 def _expm_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:

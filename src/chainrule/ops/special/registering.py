@@ -16,6 +16,7 @@ from chainrule.core.graph import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.types import ArrayType
 from chainrule.errors import DtypeError, UnsupportedError
+from chainrule.forks import load
 from chainrule.ops.coerce import (
     apply_float,
     common_float,
@@ -41,11 +42,9 @@ def of_scipy(name: str, complex_form: Callable[..., Any] | None = None) -> Calla
     """``scipy.special.<name>`` found at the first call; ``complex_form`` where SciPy's is real."""
 
     def forward(*xs: Any) -> Any:
-        import scipy.special
-
         if complex_form is not None and any(np.iscomplexobj(x) for x in xs):
             return complex_form(*xs)
-        return getattr(scipy.special, name)(*xs)
+        return getattr(load("scipy.special"), name)(*xs)
 
     return forward
 
