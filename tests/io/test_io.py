@@ -237,10 +237,10 @@ def test_what_a_killed_writer_left_goes_and_what_a_living_one_writes_stays(tmp_p
         (tmp_path / name).write_text("mine")
     (tmp_path / (".chainrule-" + "b" * 24 + ".tmp")).mkdir()
     with subprocess.Popen(command, **pipes) as dead, subprocess.Popen(command, **pipes) as living:
-        dead.stdout.readline()
+        for writer in (dead, living):  # both have begun: a later one would sweep too
+            writer.stdout.readline()
         dead.kill()
         dead.wait()
-        living.stdout.readline()
         assert len(temporaries(tmp_path)) == 3 + 2
         io.atomic_write(tmp_path / "other", b"x")
         (left,) = (name for name in temporaries(tmp_path) if (tmp_path / name).is_file() and
