@@ -51,7 +51,7 @@ def command(
                 "target": loaded.target.name,
                 "rows": len(loaded.target.rows(table)),
                 **scores_json(scores),
-                "notes": notes,
+                "notes": [shared.in_flags(note) for note in notes],
             }
         )
         return

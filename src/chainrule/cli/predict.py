@@ -103,5 +103,5 @@ def _json(predicted: Prediction, proba: bool, model: str, data: str, target: str
     if proba and predicted.probabilities is not None:
         columns = predicted.probabilities.T.tolist()
         result["probabilities"] = dict(zip(predicted.classes, columns, strict=True))
-    result["notes"] = list(predicted.notes)
+    result["notes"] = [shared.in_flags(note) for note in predicted.notes]
     return json.dumps(result, allow_nan=False, ensure_ascii=False, indent=2) + "\n"

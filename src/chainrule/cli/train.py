@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from chainrule.errors import UsageError
 from chainrule.tabular.options import SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
-    from chainrule.tabular import Format, Plan, Table, TabularModel
+    from chainrule.tabular import Plan, TabularModel
 
 __all__ = ["command"]
 
@@ -186,7 +187,7 @@ def command(
         raise UsageError(f"--out: name the model file, as {data} is not an ordinary file")
     path = data.with_suffix(".safetensors") if out is None else Path(out)
     replaced = _check_out(path, [data, *files.values()], force=force)
-    tables = {name: _read_like(file, format) for name, file in files.items()}
+    tables = {name: read_table(file, format) for name, file in files.items()}
     plan = prepare(read_table(data, format), target, options, **tables)
 
     talk = not (quiet or as_json)
@@ -220,12 +221,6 @@ def _held_out(**given: str) -> tuple[dict[str, Path], dict[str, Any]]:
     return files, shares
 
 
-def _read_like(path: Path, format: Format) -> Table:
-    from chainrule.tabular import read_table
-
-    return read_table(path, format)
-
-
 def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
     """Whether a model that chainrule wrote will be replaced; any other file needs --force."""
     from chainrule import io
@@ -252,22 +247,16 @@ def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
     from chainrule.cli.render import outcome, scores_lines
     from chainrule.cli.text import clean
 
-    did = "replaced" if replaced else "saved"
+    did, name = "replaced" if replaced else "saved", shlex.quote(str(path))
     shared.print_lines(
         [
             outcome(model),
             "",
             *scores_lines(model.scores),
             "",
-            clean(f"{did} {path}   ·   predict:  chainrule predict {_shell(path)} new.csv"),
+            clean(f"{did} {path}   ·   predict:  chainrule predict {name} new.csv"),
         ]
     )
-
-
-def _shell(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
 
 
 def _result(model: TabularModel, plan: Plan, path: Path, seconds: float) -> dict[str, Any]:
@@ -287,5 +276,5 @@ def _result(model: TabularModel, plan: Plan, path: Path, seconds: float) -> dict
         "stopped": model.stopped,
         "seconds": round(seconds, 3),
         **scores_json(model.scores),
-        "notes": list(plan.notes),
+        "notes": [shared.in_flags(note) for note in plan.notes],
     }

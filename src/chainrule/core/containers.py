@@ -7,7 +7,7 @@ import enum
 import numbers
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -38,11 +38,14 @@ MOST_KNOWN = 1000
 """How many types, and orders of keys, are remembered."""
 
 
+_Kind = TypeVar("_Kind", bound=type)
+
+
 def register(
-    kind: type,
+    kind: _Kind,
     flatten: Callable[[Any], tuple[Any, Any]] | None = None,
     unflatten: Callable[[Any, Any], Any] | None = None,
-) -> type:
+) -> _Kind:
     """Say how instances of a class are trees; also a decorator, ``@cr.tree.register``.
 
     Args:

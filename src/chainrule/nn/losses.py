@@ -45,7 +45,9 @@ class Loss(Protocol):
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages and ``nn.loss`` call it."""
+        ...
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
         """The loss of each example, shape (n,), from linear outputs (n, k)."""
@@ -60,6 +62,16 @@ class Loss(Protocol):
         ...
 
 
+def _identity(self: Loss, outputs: Any) -> Any:
+    """The outputs themselves, (n, k)."""
+    return outputs
+
+
+def _finite(self: Loss, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
+    """Finite numbers (n, outputs) of ``dtype``; DataError names the first row that is none."""
+    return numbers(targets, outputs, dtype)
+
+
 @dataclass(frozen=True)
 class SquaredError:
     """Half the squared difference, for regression with identity outputs (L2.4)."""
@@ -70,11 +82,8 @@ class SquaredError:
         error = outputs - _like(outputs, targets)
         return _total(0.5 * (error * error))
 
-    def predict(self, outputs: Any) -> Any:
-        return outputs
-
-    def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
-        return numbers(targets, outputs, dtype)
+    predict = _identity
+    prepare = _finite
 
 
 @dataclass(frozen=True)
@@ -93,6 +102,7 @@ class BinaryCrossEntropy:
         return _total(targets * softplus(-outputs) + (1.0 - targets) * softplus(outputs))
 
     def predict(self, outputs: Any) -> Any:
+        """The probability of 1, (n, k)."""
         return logistic(outputs)
 
     def classes(self, outputs: np.ndarray) -> np.ndarray:
@@ -100,6 +110,7 @@ class BinaryCrossEntropy:
         return _positive(outputs)
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
+        """Numbers from 0 to 1, (n, outputs); DataError names the first row that is none."""
         return numbers(targets, outputs, dtype, low=0.0, high=1.0, what="a probability or 0 or 1")
 
 
@@ -121,6 +132,7 @@ class CategoricalCrossEntropy:
         return -_picked(scores, targets)
 
     def predict(self, outputs: Any) -> Any:
+        """The probability of each class, (n, k)."""
         return softmax(outputs, axis=-1)
 
     def classes(self, outputs: np.ndarray) -> np.ndarray:
@@ -128,6 +140,7 @@ class CategoricalCrossEntropy:
         return np.argmax(outputs, axis=-1)
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
+        """Classes (n,) or rows of probabilities; DataError names the first row that is neither."""
         return classes_or_probabilities(targets, outputs, dtype)
 
 
@@ -140,11 +153,8 @@ class AbsoluteError:
     def __call__(self, outputs: Any, targets: Any) -> Any:
         return _total(np.abs(outputs - _like(outputs, targets)))
 
-    def predict(self, outputs: Any) -> Any:
-        return outputs
-
-    def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
-        return numbers(targets, outputs, dtype)
+    predict = _identity
+    prepare = _finite
 
 
 @register
@@ -165,11 +175,8 @@ class Huber:
         clipped = np.clip(error, -self.delta, self.delta)
         return _total(clipped * (error - 0.5 * clipped))
 
-    def predict(self, outputs: Any) -> Any:
-        return outputs
-
-    def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
-        return numbers(targets, outputs, dtype)
+    predict = _identity
+    prepare = _finite
 
 
 @register
@@ -191,11 +198,8 @@ class Quantile:
         short = _like(outputs, targets) - outputs
         return _total(np.maximum(self.q * short, (self.q - 1.0) * short))
 
-    def predict(self, outputs: Any) -> Any:
-        return outputs
-
-    def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
-        return numbers(targets, outputs, dtype)
+    predict = _identity
+    prepare = _finite
 
 
 @dataclass(frozen=True)
@@ -212,9 +216,11 @@ class Poisson:
         return _total(np.exp(outputs) - _like(outputs, targets) * outputs)
 
     def predict(self, outputs: Any) -> Any:
+        """The mean count, (n, k)."""
         return np.exp(outputs)
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
+        """Numbers from 0 up, (n, outputs); DataError names the first row that is none."""
         return numbers(targets, outputs, dtype, low=0.0, what="a count, at least 0")
 
 
@@ -241,14 +247,14 @@ class Hinge:
         wrong = np.where(_is_class(outputs, targets), 0.0, 1.0).astype(outputs.dtype)
         return np.max(outputs + wrong, axis=-1) - _picked(outputs, targets)
 
-    def predict(self, outputs: Any) -> Any:
-        return outputs
+    predict = _identity
 
     def classes(self, outputs: np.ndarray) -> np.ndarray:
         """The class with the largest score, shape (n,); the first of equals."""
         return _positive(outputs) if outputs.shape[-1] == 1 else np.argmax(outputs, axis=-1)
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
+        """0 or 1 for one output, else classes or one-hot rows; DataError names a row that isn't."""
         if outputs == 1:
             return numbers(targets, 1, dtype, allowed=(0.0, 1.0), what="0 or 1")
         return classes_or_probabilities(targets, outputs, dtype, one_hot=True)
@@ -265,6 +271,7 @@ class FunctionLoss:
 
     @property
     def name(self) -> str:
+        """The function's."""
         return getattr(self.function, "__name__", "custom")
 
     def __call__(self, outputs: Any, targets: Any) -> Any:
@@ -276,10 +283,10 @@ class FunctionLoss:
             )
         return losses
 
-    def predict(self, outputs: Any) -> Any:
-        return outputs
+    predict = _identity
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
+        """Numbers of any shape, floats in ``dtype``; DataError names one that is not finite."""
         return any_numbers(targets, dtype)
 
 

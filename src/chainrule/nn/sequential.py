@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core import scope
+from chainrule.core.tree import register
 from chainrule.errors import UsageError
 from chainrule.nn.activations import activation
 from chainrule.nn.initializers import generator
@@ -17,6 +18,7 @@ from chainrule.ops.random import fold_in
 Tree = Any
 
 
+@register
 @dataclass(frozen=True, init=False)
 class Sequential:
     """``Sequential(Dense(4, 8), "relu", Dropout(0.1), Dense(8, 3))``: each layer fed to the next.

@@ -2,7 +2,6 @@
 
 ``learning_rate`` is a number or a schedule. Weight decay touches leaves whose path matches
 ``decay_on``, by default the weights and not the biases (PyTorch decays all: ``decay_on="*"``).
-All raise UsageError for settings out of their range.
 """
 
 from __future__ import annotations
@@ -46,6 +45,10 @@ def sgd(
     gradient, before the momentum.
 
     (Polyak 1964; Nesterov 1983; Sutskever et al. 2013.)
+
+    Raises:
+        UsageError: a setting out of its range; nesterov without momentum; at the first step, a
+            ``decay_on`` that matches no parameter.
     """
     if nesterov and not momentum:
         raise UsageError("nesterov needs a momentum, for example momentum=0.9")
@@ -79,12 +82,20 @@ def _sgd(
 def momentum(
     learning_rate: float | Schedule = 0.02, momentum: float = 0.9, nesterov: bool = False
 ) -> Optimizer:
-    """``sgd`` with a momentum; the name that stands for it where optimisers go by name."""
+    """``sgd`` with a momentum; the name that stands for it where optimisers go by name.
+
+    Raises:
+        UsageError: a setting out of its range.
+    """
     return sgd(learning_rate, momentum, nesterov)
 
 
 def nesterov(learning_rate: float | Schedule = 0.02, momentum: float = 0.9) -> Optimizer:
-    """``sgd`` with Nesterov's momentum, likewise."""
+    """``sgd`` with Nesterov's momentum, likewise.
+
+    Raises:
+        UsageError: a setting out of its range.
+    """
     return sgd(learning_rate, momentum, nesterov=True)
 
 
@@ -99,6 +110,9 @@ def rmsprop(
     ``v = decay v + (1 - decay) g^2``; the step is ``-learning_rate g / (sqrt(v) + epsilon)``;
     with momentum the quotient is collected, ``u = momentum u + quotient``, as in PyTorch (whose
     default learning rate is 1e-2; Hinton's and Keras's is 1e-3).
+
+    Raises:
+        UsageError: a setting out of its range.
     """
     rate, momentum = schedule(learning_rate), number("momentum", momentum, at_least=0, below=1)
     settings = {
@@ -146,6 +160,9 @@ def adam(
     ``epsilon_hat=True`` is the reordered form at the end of the paper's section 2, which
     scikit-learn uses: ``-learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) +
     epsilon)``. The two differ by how epsilon weighs in early steps.
+
+    Raises:
+        UsageError: a setting out of its range.
     """
     return _adam("adam", learning_rate, beta1, beta2, epsilon, epsilon_hat, 0.0, WEIGHTS)
 
@@ -161,6 +178,10 @@ def adamw(
     """Adam with decoupled weight decay (Loshchilov and Hutter 2019), as in PyTorch.
 
     Before Adam's step the parameter is multiplied by ``1 - learning_rate weight_decay``.
+
+    Raises:
+        UsageError: a setting out of its range; at the first step, a ``decay_on`` that matches
+            no parameter.
     """
     return _adam("adamw", learning_rate, beta1, beta2, epsilon, False, weight_decay, decay_on)
 

@@ -77,7 +77,10 @@ def schedule(value: float | str | Schedule, **settings: Any) -> Schedule:
 
 
 def constant(value: float) -> Schedule:
-    """Always ``value``."""
+    """Always ``value``.
+
+    Raises UsageError for settings out of their range.
+    """
     return _made(_constant, value=_rate("value", value))
 
 
@@ -98,7 +101,10 @@ def _product(at: Any, first: Schedule, second: Schedule) -> Any:
 
 
 def step(initial: float, factor: float, every: int) -> Schedule:
-    """Times ``factor`` after each ``every`` steps."""
+    """Times ``factor`` after each ``every`` steps.
+
+    Raises UsageError for settings out of their range.
+    """
     initial, every, factor = (
         _rate("initial", initial),
         whole("every", every),
@@ -112,7 +118,10 @@ def _step(at: Any, initial: float, factor: float, every: int) -> Any:
 
 
 def inverse_scaling(initial: float, power: float = 0.5) -> Schedule:
-    """``initial / (1 + step) ** power``: power 1 meets the conditions of Robbins and Monro."""
+    """``initial / (1 + step) ** power``: power 1 meets the conditions of Robbins and Monro.
+
+    Raises UsageError for settings out of their range.
+    """
     return _made(_inverse_scaling, initial=_rate("initial", initial), power=power)
 
 
@@ -121,7 +130,10 @@ def _inverse_scaling(at: Any, initial: float, power: float) -> Any:
 
 
 def exponential(initial: float, factor: float, every: float = 1) -> Schedule:
-    """Times ``factor`` over each ``every`` steps, smoothly."""
+    """Times ``factor`` over each ``every`` steps, smoothly.
+
+    Raises UsageError for settings out of their range.
+    """
     initial, factor = _rate("initial", initial), number("factor", factor, above=0)
     return _made(
         _exponential, initial=initial, factor=factor, every=number("every", every, above=0)
@@ -133,7 +145,10 @@ def _exponential(at: Any, initial: float, factor: float, every: float) -> Any:
 
 
 def cosine(initial: float, steps: int, final: float = 0.0) -> Schedule:
-    """From ``initial`` to ``final`` along half a cosine, then flat (Loshchilov, Hutter 2017)."""
+    """From ``initial`` to ``final`` along half a cosine, then flat (Loshchilov, Hutter 2017).
+
+    Raises UsageError for settings out of their range.
+    """
     initial, final, steps = (
         _rate("initial", initial),
         _rate("final", final),
@@ -153,6 +168,8 @@ def one_cycle(
 
     It begins at ``start * peak`` and ends at ``end * peak``, at step ``steps - 1``; both ways
     follow half a cosine.
+
+    Raises UsageError for settings out of their range.
     """
     peak, steps = _rate("peak", peak), whole("steps", steps)
     rise = number("rise", rise, above=0, below=1)
@@ -173,6 +190,8 @@ def warm_up(then: float | Schedule, steps: int, start: float = 0.0) -> Schedule:
 
     The first update already moves: step i < steps has the factor
     ``start + (1 - start) (i + 1) / steps``. ``then`` counts from the end of the warm-up.
+
+    Raises UsageError for settings out of their range.
     """
     return _made(_warm_up, then=schedule(then), steps=whole("steps", steps), start=start)
 
@@ -183,7 +202,10 @@ def _warm_up(at: Any, then: Schedule, steps: int, start: float) -> Any:
 
 
 def per_epoch(of_epoch: Schedule, steps: int) -> Schedule:
-    """``of_epoch`` with whole epochs of ``steps`` steps as its clock: 0, 0, ..., 1, 1, ..."""
+    """``of_epoch`` with whole epochs of ``steps`` steps as its clock: 0, 0, ..., 1, 1, ...
+
+    Raises UsageError for settings out of their range.
+    """
     return _made(_per_epoch, of_epoch=schedule(of_epoch), steps=whole("steps", steps))
 
 
@@ -192,7 +214,10 @@ def _per_epoch(at: Any, of_epoch: Schedule, steps: int) -> Any:
 
 
 def join(first: float | Schedule, steps: int, then: float | Schedule) -> Schedule:
-    """``first`` for ``steps`` steps, then ``then``, which counts from there."""
+    """``first`` for ``steps`` steps, then ``then``, which counts from there.
+
+    Raises UsageError for settings out of their range.
+    """
     return _made(_join, first=schedule(first), steps=whole("steps", steps), then=schedule(then))
 
 

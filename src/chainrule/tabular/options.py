@@ -187,8 +187,8 @@ def learning_rate(optimizer: str) -> float | None:
     """The rate that an optimiser of this name has unless told otherwise; None for lbfgs."""
     from chainrule import optim
 
-    made = optim.optimizer(optimizer)
-    return None if isinstance(made, optim.Lbfgs) else made.learning_rate.settings["value"]
+    rate = getattr(optim.optimizer(optimizer), "learning_rate", None)
+    return None if rate is None else rate.settings["value"]
 
 
 def batch_rule(rows: int) -> int:

@@ -65,13 +65,16 @@ class ArrayData:
 
     @property
     def rows(self) -> int:
+        """Rows in an epoch."""
         return len(self.x)
 
     @property
     def steps(self) -> int:
+        """Minibatches in an epoch."""
         return -(-len(self.x) // self.batch_size)
 
     def take(self, epoch: int, step: int) -> Batch:
+        """Minibatch ``step`` (0 .. steps-1) of ``epoch`` (1, 2, ...)."""
         if self.batch_size >= len(self.x):
             return Batch(self.x, self.targets, self.weights)
         rows = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
@@ -82,6 +85,7 @@ class ArrayData:
         )
 
     def order(self, epoch: int) -> np.ndarray:
+        """The permutation of the rows (n,) in this epoch."""
         order = self._orders.get(epoch)
         if order is None:
             rng = np.random.Generator(np.random.Philox(key=key_of(self.seed, ORDER, epoch)))

@@ -38,7 +38,8 @@ def descend(
     for epoch in range(1, monitor.epochs + 1):
         running = steps.epoch(epoch)
         monitor.memory |= steps.memory()
-        rate = float(optimizer.learning_rate(training.steps - 1))
+        rate = optimizer.learning_rate
+        rate = None if rate is None else float(rate(training.steps - 1))
         stop = monitor.after_epoch(epoch, training, running, rate)
         if stop is not None:
             return stop

@@ -106,21 +106,14 @@ def fit(
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
-    source, rows = None, []
-    if hasattr(data, "take") and hasattr(data, "steps"):
-        if sample_weight is not None:
-            raise UsageError("sample_weight goes with arrays; a data object yields weights itself")
-        source = _Source(data)
-        x = source.first.x
-        dtype = _dtype(dtype, params, x)
-    else:
-        x, *given = _parts("data", data, sample_weight)
-        dtype = _dtype(dtype, params, x)
-        x = check_inputs(x, dtype)
+    source, rows = _source(data, sample_weight), []
+    x, targets, weights = _parts("data", data, sample_weight) if source is None else source.first
+    dtype = _dtype(dtype, params, x)
+    x = check_inputs(x, dtype) if source is None else x
     params, state = _start(model, seed, dtype, params, state)
     outputs = _outputs(model, params, state, x)
     if source is None:
-        held = HeldOut.of("train", x, *given, loss, outputs, dtype)
+        held = HeldOut.of("train", x, targets, weights, loss, outputs, dtype)
         rows = [held] if evaluate_train else []
         size = batch_rows("full" if searching else batch_size, len(held.x))
         source = ArrayData(held.x, held.targets, held.weights, size, seed)
@@ -275,6 +268,15 @@ class _Source:
         for name, array in zip(batch._fields, batch, strict=True):
             refuse_subclass(array, f"{name} of minibatch {step} of epoch {epoch}")
         return batch
+
+
+def _source(data: Any, sample_weight: Any) -> _Source | None:
+    """The data object, if it is one."""
+    if not (hasattr(data, "take") and hasattr(data, "steps")):
+        return None
+    if sample_weight is not None:
+        raise UsageError("sample_weight goes with arrays; a data object yields weights itself")
+    return _Source(data)
 
 
 def _outputs(model: Any, params: Tree, state: Tree, x: np.ndarray) -> int:

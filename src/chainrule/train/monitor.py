@@ -26,6 +26,9 @@ class EarlyStopping:
 
     It has fallen when it is lower than the lowest so far by more than ``min_delta``. The
     weights of the epoch with the lowest validation loss are restored.
+
+    Raises:
+        UsageError: a patience that is no number of epochs, or a negative ``min_delta``.
     """
 
     patience: int

@@ -75,14 +75,17 @@ class FitResult:
     memory: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
 
     def outputs(self, x: Any) -> np.ndarray:
-        """Linear outputs (n, k) of the network for inputs (n, columns)."""
+        """Linear outputs (n, k) of the network for inputs (n, columns).
+
+        Raises DataError for numbers that are not finite, ShapeError for other columns.
+        """
         return self.predictor.outputs(self.params, self.state, x)
 
     def predict(self, x: Any) -> np.ndarray:
         """Predictions (n, k): probabilities, means or scores, as the loss defines.
 
         Computed in tiles of a fixed number of rows: neither the values of other rows nor their
-        number change a row's prediction.
+        number change a row's prediction. Raises as ``outputs``.
         """
         return self.predictor.predict(self.params, self.state, x)
 
