@@ -23,7 +23,7 @@ from chainrule.core.dispatch import (
     public_name,
 )
 from chainrule.core.hints import HINTS
-from chainrule.core.replacements import REPLACEMENTS
+from chainrule.core.replacements import REPLACEMENTS, WITH_ARRAY_API
 
 PAGE = Path(__file__).with_name("supported.md")
 GROUPS = {
@@ -142,7 +142,9 @@ def render() -> str:
         "`logpmf`, `pdf`, `pmf`, `cdf`, `sf` and their logarithms, frozen or not), for products "
         "with sparse arrays, for `quad` and for splines of known knots.\n\n"
         + "\n".join(replaced())
-        + "\n"
+        + "\n\nWith `SCIPY_ARRAY_API=1`, set before SciPy is imported, SciPy (from 1.17) asks "
+        "arguments for their namespace. Where all arrays among them are traced, these are recorded "
+        f"too: {_listed(f'scipy.{name}' for name in WITH_ARRAY_API)}.\n"
     )
     parts.append(
         "## Refused, and what to write instead\n\n| function | instead |\n|---|---|\n"

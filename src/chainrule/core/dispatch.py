@@ -144,7 +144,7 @@ def _scipy_handler(ufunc: Any) -> Callable[..., Any]:
             if ours is not None:
                 UFUNCS[ufunc] = ours
                 return ours
-            unsupported(f"scipy.special.{name}")
+            unsupported(f"scipy.special.{name.lstrip('_')}")
     return unsupported(f"the ufunc {name}")
 
 
@@ -189,6 +189,12 @@ def refuse_keywords(function: str, keywords: dict[str, Any]) -> None:
 
 
 def refuse_mutation(what: str) -> NoReturn:
+    called = library_call()
+    if called.startswith("scipy."):
+        raise UnsupportedError(
+            f"{called} changes an array in place ({users_line()}), which cannot be recorded. "
+            f"{instead(called) or _UNKNOWN}"
+        )
     raise MutationError(
         f"{what} changes an array in place ({users_line()}), which cannot be recorded: the old "
         "value is still needed on the backward pass. Build a new value instead: y = x + v, "

@@ -85,10 +85,13 @@ def _public_name(frame: FrameType) -> str:
         return ""
     owner, name = frame.f_locals.get("self"), frame.f_code.co_name
     wrapped = [frame.f_locals.get(free) for free in frame.f_code.co_freevars]  # by a decorator
+    wrapped.append(getattr(owner, "func", None))
     if owner is not None:
         names = [name, *(getattr(function, "__name__", "") for function in wrapped)]
-        return next((_method_name(owner, n) for n in names if hasattr(type(owner), n)), "")
-    if _is_public(package, name):
+        found = next((_method_name(owner, n) for n in names if hasattr(type(owner), n)), "")
+        if found:
+            return found
+    elif _is_public(package, name):
         return f"{package}.{name}"
     return next(filter(None, map(_function_name, wrapped)), "")
 
@@ -116,17 +119,17 @@ def _function_name(function: Any) -> str:
 
 def _method_name(owner: Any, method: str) -> str:
     """``scipy.stats.norm.logpdf``, ``scipy.interpolate.CubicSpline``: what users write."""
-    kind = type(owner)
-    package = _package(kind.__module__)
     owner = getattr(owner, "dist", owner)  # a frozen distribution's
-    name = kind.__name__.removesuffix("_gen").removesuffix("_frozen")
-    if package == "scipy.stats":
-        name = getattr(owner, "name", None) or name
-    if not package or not _is_public(package, name):
-        return ""
-    interpolant = package == "scipy.interpolate"  # made in one call, evaluated in another
-    made = method in ("__init__", "__new__") or (method == "__call__" and not interpolant)
-    return f"{package}.{name}" if made else f"{package}.{name}.{method}"
+    for kind in type(owner).__mro__:
+        package = _package(kind.__module__)
+        name = kind.__name__.removesuffix("_gen").removesuffix("_frozen")
+        if package == "scipy.stats":
+            name = getattr(owner, "name", None) or name
+        if package and _is_public(package, name):
+            interpolant = package == "scipy.interpolate"  # made in one call, evaluated in another
+            made = method in ("__init__", "__new__") or (method == "__call__" and not interpolant)
+            return f"{package}.{name}" if made else f"{package}.{name}.{method}"
+    return ""
 
 
 def warn(message: str, category: type[Warning] = RuntimeWarning) -> None:

@@ -297,3 +297,10 @@ REPLACEMENTS: dict[str, str] = {
     )
     for name, code in functions.items()
 }
+WITH_ARRAY_API = (
+    "integrate.cumulative_trapezoid", "integrate.romb", "integrate.trapezoid", "optimize.rosen",
+    "special.log_softmax", "special.logsumexp", "special.softmax",
+    "stats.entropy", "stats.gmean", "stats.hmean", "stats.kurtosis", "stats.moment", "stats.pmean",
+    "stats.sem", "stats.skew", "stats.trim_mean", "stats.zscore",
+)  # fmt: skip
+"""What SciPy 1.17 hands to us where SCIPY_ARRAY_API=1 and all its arrays are traced."""

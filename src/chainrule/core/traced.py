@@ -119,8 +119,14 @@ class Traced:
         return self.dtype.itemsize
 
     @property
+    def device(self) -> str:
+        return "cpu"
+
+    @property
     def strides(self) -> NoReturn:
         dispatch.refuse_conversion(self)
+
+    flags = strides
 
     def __len__(self) -> int:
         if not self.shape:
@@ -140,7 +146,7 @@ class Traced:
         return dispatch.array_function(function, args, kwargs)
 
     def __array_namespace__(self, api_version: str | None = None) -> Any:
-        return FUNCTIONS["namespace"](sys._getframe(1).f_globals.get("__name__", ""))
+        return FUNCTIONS["namespace"](sys._getframe(1))
 
     def __array__(self, *args: Any, **kwargs: Any) -> NoReturn:
         dispatch.refuse_conversion(self)
@@ -216,7 +222,10 @@ class Traced:
         except ChainruleError as error:
             dispatch.located(error, "x[...]", (self,))
 
-    def __setitem__(self, index: Any, value: Any) -> NoReturn:
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if sys._getframe(1).f_globals.get("__name__", "").endswith("array_api_extra._lib._at"):
+            self.node = FUNCTIONS["overwritten"](self, index, value).node
+            return
         dispatch.refuse_mutation("assignment x[...] = value")
 
     def __delitem__(self, index: Any) -> NoReturn:

@@ -96,8 +96,7 @@ def swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
 @implements(np.moveaxis)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     def listed(axis: Any) -> list[int]:
-        given = axis if isinstance(axis, (tuple, list)) else (axis,)
-        return [normalize_axis(k, a.ndim) for k in given]
+        return [normalize_axis(k, a.ndim) for k in np.atleast_1d(axis)]
 
     start, end = listed(source), listed(destination)
     if len(start) != len(end) or len(set(start)) != len(start) or len(set(end)) != len(end):
