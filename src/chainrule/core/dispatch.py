@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.core.frames import library_call, users_line
+from chainrule.core.frames import is_internal, library_call, users_line
 from chainrule.core.hints import instead
 from chainrule.errors import (
     ChainruleError,
-    DtypeError,
     EscapedTracerError,
     MutationError,
     RecordingError,
@@ -27,22 +27,33 @@ from chainrule.errors import (
 UFUNCS: dict[Any, Callable[..., Any]] = {}
 SCIPY_UFUNCS: dict[str, Callable[..., Any]] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-"""By NumPy's function; "getitem", "fresh" and "spread" are what the language itself asks for."""
+"""By NumPy's function; "getitem", "fresh" and "spread" are what the language itself asks for,
+"checked" and "explained" ask NumPy what it says to a call."""
 IN_PLACE: set[Any] = {
     np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis
 }  # fmt: skip
+CHECKING: set[Any] = set()  # functions of ours that check their arguments themselves
 METHODS: dict[str, Callable[..., Any]] = {}
 """How ``ufunc.reduce``, ``accumulate``, ``reduceat`` and ``outer`` work, by their names."""
 
-_UFUNC_DEFAULTS = {"where": True, "casting": "same_kind", "order": "K", "subok": True}
+_PLAIN = {"axis", "keepdims"}  # the keywords that functions which check themselves do check
+_FAULTS = (TypeError, ValueError, LookupError, AttributeError, OverflowError, ZeroDivisionError)
 
 
-def implements(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register the decorated function as what NumPy's ``functions`` do on traced values."""
+def implements(
+    *functions: Any, checks: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register the decorated function as what NumPy's ``functions`` do on traced values.
+
+    ``checks``: it refuses by itself what NumPy refuses, and gives NumPy's dtype; otherwise NumPy is
+    asked first (``ops/surface/standins.py``).
+    """
 
     def register(ours: Callable[..., Any]) -> Callable[..., Any]:
         for function in functions:
             FUNCTIONS[function] = ours
+            if checks:
+                CHECKING.add(function)
         return ours
 
     return register
@@ -56,6 +67,8 @@ def call_ufunc(ufunc: Any, *inputs: Any) -> Any:
         return handler(*inputs)
     except ChainruleError as error:
         located(error, _ufunc_name(ufunc), inputs)
+    except _FAULTS as error:
+        located(FUNCTIONS["explained"](error, ufunc, inputs, {}), _ufunc_name(ufunc), inputs)
 
 
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -67,38 +80,12 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
         refuse_mutation(name)
     if any(x is not None for x in kwargs.pop("out", ())):
         refuse_mutation(f"writing the result of {name} into an array")
-    if method == "__call__":
-        return _call_with(ufunc, name, inputs, kwargs)
-    try:
-        return METHODS[method](ufunc, *inputs, **kwargs)
-    except ChainruleError as error:
-        located(error, name, inputs)
-
-
-def _call_with(ufunc: Any, name: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A call with keywords: ``dtype=`` is done by casting, what changes nothing is dropped."""
-    for keyword, default in _UFUNC_DEFAULTS.items():
-        if keyword in kwargs and kwargs[keyword] is default:
-            del kwargs[keyword]
-    dtype = kwargs.pop("dtype", None)
-    refuse_keywords(name, kwargs)
-    if dtype is None:
-        return call_ufunc(ufunc, *inputs)
-    dtype = np.dtype(dtype)
-    arrays = [x for x in inputs if hasattr(x, "dtype")]
-    if not all(np.can_cast(x.dtype, dtype, "same_kind") for x in arrays):
-        raise _refused_dtype(name, dtype, arrays)
-    found = call_ufunc(ufunc, *(np.astype(x, dtype) if hasattr(x, "dtype") else x for x in inputs))
-    if getattr(found, "dtype", dtype) != dtype:
-        raise _refused_dtype(name, dtype, arrays)
-    return found
-
-
-def _refused_dtype(name: str, dtype: Any, arrays: list[Any]) -> DtypeError:
-    return DtypeError(
-        f"{name}(dtype={dtype}) of {_described(arrays)} ({users_line()}): no loop of that "
-        "dtype; cast the argument with x.astype(...) first"
-    )
+    if method == "__call__" and kwargs.get("where", True) is not True:
+        located(UnsupportedError("where= leaves numbers undefined; write np.where"), name, inputs)
+    called = ufunc if method == "__call__" else getattr(ufunc, method)
+    if (dtype := kwargs.get("dtype")) is not None:
+        name += f"(dtype={np.dtype(dtype) if isinstance(dtype, type) else dtype})"
+    return _guarded(called, name, partial(METHODS[method], ufunc), inputs, kwargs, asks=True)
 
 
 def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -108,10 +95,34 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         if function in IN_PLACE:
             refuse_mutation(public_name(function))
         unsupported(public_name(function))
+    asks = function not in CHECKING or not kwargs.keys() <= _PLAIN
+    return _guarded(function, public_name(function), ours, args, kwargs, asks)
+
+
+def _guarded(
+    function: Any, name: str, ours: Callable[..., Any], args: Any, kwargs: Any, asks: bool
+) -> Any:
+    """``ours``, whose errors name the function; nothing raw leaves it but a user's own error."""
     try:
+        if asks:
+            return _returned(FUNCTIONS["checked"](function, ours, args, kwargs))
         return _returned(ours(*args, **kwargs))
     except ChainruleError as error:
-        located(error, public_name(function), args)
+        located(error, name, args)
+    except _FAULTS as error:
+        if isinstance(error, np.linalg.LinAlgError) or _from_the_user(error):
+            raise
+        located(FUNCTIONS["explained"](error, function, args, kwargs), name, args)
+
+
+def _from_the_user(error: Exception) -> bool:
+    """Whether a function of the user's, that we called, raised ``error``."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not is_internal(trace.tb_frame.f_code.co_filename):
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def _returned(y: Any) -> Any:
@@ -162,7 +173,7 @@ def located(error: ChainruleError, name: str, arguments: Any) -> NoReturn:
         error.located = line, message  # type: ignore[attr-defined]
         types = _described(arguments)
         error.args = (f"{name}{' of ' if types else ''}{types} ({line}): {message}",)
-    raise error
+    raise error from error.__cause__
 
 
 def _described(arguments: Any) -> str:

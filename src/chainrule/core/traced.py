@@ -98,6 +98,10 @@ class Traced:
     def shape(self) -> Shape:
         return self.node.type.shape
 
+    @shape.setter
+    def shape(self, value: Any) -> NoReturn:
+        dispatch.refuse_mutation("assignment x.shape = value (write np.reshape)")
+
     @property
     def dtype(self) -> np.dtype[Any]:
         return self.node.type.dtype
@@ -247,8 +251,11 @@ class Traced:
         y = call_ufunc(np.power, self, other)
         return y.like(other) if self.weak else y
 
-    def __round__(self, ndigits: int = 0) -> Any:
-        return np.round(self, ndigits)  # type: ignore[call-overload]
+    def __round__(self, ndigits: int | None = None) -> Any:
+        """Of what stands for a Python number, Python's rounding: by the decimal digits."""
+        if self.weak:
+            return FUNCTIONS["round"](self, ndigits)
+        return np.round(self, ndigits or 0)  # type: ignore[call-overload]
 
     # Methods with a meaning of their own --------------------------------------------------------
     def astype(
@@ -284,8 +291,12 @@ class Traced:
         return np.swapaxes(self, -1, -2)  # type: ignore[call-overload]
 
     @property
-    def flat(self) -> Iterator[Any]:
-        return iter(np.ravel(self))  # type: ignore[call-overload]
+    def flat(self) -> Any:
+        return np.ravel(self)  # type: ignore[call-overload]
+
+    @flat.setter
+    def flat(self, value: Any) -> NoReturn:
+        dispatch.refuse_mutation("assignment x.flat = value")
 
     @property
     def real(self) -> Traced:

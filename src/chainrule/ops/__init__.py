@@ -21,6 +21,7 @@ from chainrule.ops.surface import (
     reductions,
     repeating,
     shaping,
+    standins,
     statistics,
     ufunc_methods,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "repeating",
     "shaping",
     "special",
+    "standins",
     "statistics",
     "structure",
     "ufunc_methods",

@@ -7,6 +7,7 @@ un-broadcasts anything.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from functools import cache, lru_cache, partial
 from typing import Any
@@ -213,7 +214,16 @@ def for_ufunc(ufunc: Any, primitive: Primitive) -> None:
 
 
 def for_scipy(name: str, primitive: Primitive) -> None:
-    SCIPY_UFUNCS[name] = partial(apply_float, primitive, name=f"scipy.special.{name}")
+    def function(*xs: Any) -> Traced:
+        ufunc = getattr(sys.modules.get("scipy.special"), name, None)
+        small = any(x.dtype.itemsize < 4 for x in xs if hasattr(x, "dtype"))
+        if small and isinstance(ufunc, np.ufunc):  # SciPy has small integers in float32
+            dtypes = loop_dtypes(ufunc, tuple(_weak_or_dtype(plain(x)) for x in xs))
+            recording = recording_of(xs)
+            xs = tuple(lift(x, recording, t) for x, t in zip(xs, dtypes, strict=False))
+        return apply_float(primitive, *xs, name=f"scipy.special.{name}")
+
+    SCIPY_UFUNCS[name] = function
 
 
 def scalar_like(x: Traced, value: Any) -> Traced:

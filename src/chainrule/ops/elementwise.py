@@ -166,6 +166,21 @@ floor = _step("floor", np.floor, "⌊{}⌋", r"\left\lfloor {} \right\rfloor", A
 ceil = _step("ceil", np.ceil, "⌈{}⌉", r"\left\lceil {} \right\rceil", ANY)
 trunc = _step("trunc", np.trunc, "trunc({})", r"\operatorname{{trunc}}\left({}\right)", ANY)
 rint = _step("round", np.rint, "round({})", r"\operatorname{{round}}\left({}\right)")
+
+
+def _round_decimal_forward(x: Any, *, digits: int) -> Any:
+    return np.asarray([round(v, digits) for v in x.ravel().tolist()], x.dtype).reshape(x.shape)
+
+
+round_decimal = Primitive(
+    "round_decimal",
+    forward=_round_decimal_forward,
+    infer=lambda x, digits: x,
+    text="round({}, {digits})",
+    latex=r"\operatorname{{round}}\left({}, {digits}\right)",
+    teaches="Flat between its jumps: the derivative is 0.",
+    samples=lambda: [case([2.675, -1.005, 1234.5], digits=2), case(1234.5, digits=-2)],
+)
 floor_divide = elementwise(
     "floor_divide", np.floor_divide, text="⌊{} / {}⌋",
     latex=r"\left\lfloor \frac{{{}}}{{{}}} \right\rfloor", kinds=REAL, samples=QUOTIENTS,

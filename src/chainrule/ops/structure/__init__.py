@@ -1,6 +1,6 @@
 """What moves, repeats, reads, places and chooses numbers, and leaves them as they are."""
 
-from chainrule.ops.structure.choosing import iota, positions, select
+from chainrule.ops.structure.choosing import iota, positions, require, select
 from chainrule.ops.structure.moving import cast, identity, reshape, stop_gradient, transpose
 from chainrule.ops.structure.reading import (
     concatenate,
@@ -32,6 +32,7 @@ __all__ = [
     "place",
     "positions",
     "reduce_sum",
+    "require",
     "reshape",
     "scatter_add",
     "select",

@@ -10,7 +10,7 @@ from chainrule.core.graph import Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
-from chainrule.errors import DtypeError, ShapeError
+from chainrule.errors import DtypeError, ShapeError, UsageError
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure.spreading import broadcast, broadcast_to
 
@@ -75,6 +75,32 @@ select = Primitive(
         ]
     ),
     inside_mask=_select_inside,
+)
+
+# demanding ---------------------------------------------------------------------------------
+
+
+def _require_infer(x: ArrayType, holds: ArrayType, *, message: str) -> ArrayType:
+    if holds.dtype.kind != "b":
+        raise DtypeError(f"require takes a condition of bool, not {holds.dtype}")
+    return x
+
+
+def _require_forward(x: Any, holds: Any, *, message: str) -> Any:
+    if not np.all(holds):
+        raise UsageError(message)
+    return x
+
+
+require = Primitive(
+    "require",
+    forward=_require_forward,
+    infer=_require_infer,
+    rule=Linear(lambda i, g, x, holds, message: g, constant=lambda i, **attrs: i == 1),
+    text="{0}",
+    latex="{0}",
+    teaches="A condition on values is checked when they are known; the value passes unchanged.",
+    samples=both(lambda: [case(*arrays((3,)), [True, True], message="the values must be right")]),
 )
 
 # counting ---------------------------------------------------------------------------------

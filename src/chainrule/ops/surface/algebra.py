@@ -44,7 +44,7 @@ def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
     if order is None or order == 2:
         return root(np.sum(x * x, axis=axis, keepdims=keepdims))
     if order == np.inf:
-        return np.max(size, axis=axis, keepdims=keepdims)
+        return np.max(size, axis=axis, keepdims=keepdims, initial=0)
     if order == -np.inf:
         return np.min(size, axis=axis, keepdims=keepdims)
     if order == 0:
@@ -93,12 +93,12 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
     return _matrix_norm(x, ord, (x.ndim - 2, x.ndim - 1), keepdims)
 
 
-@implements(np.linalg.inv)
+@implements(np.linalg.inv, checks=True)
 def inv(a: Any) -> Any:
     return la.inv(float_of(a))
 
 
-@implements(np.linalg.pinv)
+@implements(np.linalg.pinv, checks=True)
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
         raise UnsupportedError("np.linalg.pinv(hermitian=True): leave it out")
@@ -109,9 +109,9 @@ def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None
     return la.pinv(a, rcond=float(cut))
 
 
-@implements(np.linalg.solve)
+@implements(np.linalg.solve, checks=True)
 def solve(a: Any, b: Any) -> Any:
-    a, b = plain(a), plain(b)
+    a, b = float_of(plain(a)), float_of(plain(b))
     recording, dtype = recording_of((a, b)), common_float(a, b)
     a, b = lift(a, recording, dtype), lift(b, recording, dtype)
     vector = b.ndim == 1
@@ -125,18 +125,18 @@ def solve(a: Any, b: Any) -> Any:
     return found[..., 0] if vector else found
 
 
-@implements(np.linalg.det)
+@implements(np.linalg.det, checks=True)
 def det(a: Any) -> Any:
     return la.determinant(float_of(a))
 
 
-@implements(np.linalg.slogdet)
+@implements(np.linalg.slogdet, checks=True)
 def slogdet(a: Any) -> Any:
     packed = la.slogdet(float_of(a))
     return results.SlogdetResult(packed[..., 0], packed[..., 1])
 
 
-@implements(np.linalg.cholesky)
+@implements(np.linalg.cholesky, checks=True)
 def cholesky(a: Any, /, *, upper: bool = False) -> Any:
     lower = la.cholesky(_symmetric(a, "U" if upper else "L"))
     return la.mt(lower) if upper else lower
@@ -159,18 +159,18 @@ def _side(UPLO: Any) -> str:
     return side
 
 
-@implements(np.linalg.eigh)
+@implements(np.linalg.eigh, checks=True)
 def eigh(a: Any, UPLO: str = "L") -> Any:
     packed = la.eigh(_symmetric(a, UPLO), uplo=_side(UPLO))
     return results.EighResult(packed[..., 0, :], packed[..., 1:, :])
 
 
-@implements(np.linalg.eigvalsh)
+@implements(np.linalg.eigvalsh, checks=True)
 def eigvalsh(a: Any, UPLO: str = "L") -> Any:
     return la.eigh(_symmetric(a, UPLO), uplo=_side(UPLO))[..., 0, :]
 
 
-@implements(np.linalg.svd)
+@implements(np.linalg.svd, checks=True)
 def svd(
     a: Any, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> Any:
@@ -186,32 +186,31 @@ def svd(
     return results.SVDResult(u, s, vh) if compute_uv else s
 
 
-@implements(np.linalg.svdvals)
+@implements(np.linalg.svdvals, checks=True)
 def svdvals(x: Any, /) -> Any:
     return svd(x, compute_uv=False)
 
 
-@implements(np.linalg.qr)
+@implements(np.linalg.qr, checks=True)
 def qr(a: Any, mode: str = "reduced") -> Any:
+    """Of a wide matrix the first columns that make a square are factored; Qᵀ turns the others."""
     a = float_of(a)
-    if a.ndim < 2 or a.shape[-2] < a.shape[-1]:
-        raise UnsupportedError(
-            f"np.linalg.qr of {a.type} is recorded for matrices with at least as many rows as "
-            "columns"
-        )
+    if a.ndim < 2:
+        raise ShapeError(f"it takes matrices in the last two axes, not {a.type}")
     m, n = a.shape[-2:]
-    if mode not in ("reduced", "r") and not (mode == "complete" and m == n):
-        raise UnsupportedError(f"np.linalg.qr(mode={mode!r}): use mode='reduced' or 'r'")
-    packed = la.qr(a)
-    if mode == "r":
-        return packed[..., m:, :]
-    return results.QRResult(packed[..., :m, :], packed[..., m:, :])
+    if mode not in ("reduced", "r") and not (mode == "complete" and m <= n):
+        raise UnsupportedError(f"mode={mode!r} is not recorded: use mode='reduced' or 'r'")
+    packed = la.qr(a[..., :m])
+    q, r = packed[..., :m, :], packed[..., m:, :]
+    if n > m:
+        r = np.concatenate([r, la.mt(q) @ a[..., m:]], axis=-1)
+    return r if mode == "r" else results.QRResult(q, r)
 
 
-@implements(np.linalg.lstsq)
+@implements(np.linalg.lstsq, checks=True)
 def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     """By the pseudo-inverse. How many residuals there are depends on the rank, so on values."""
-    a, b = plain(a), plain(b)
+    a, b = float_of(plain(a)), float_of(plain(b))
     recording, dtype = recording_of((a, b)), common_float(a, b)
     a, b = lift(a, recording, dtype), lift(b, recording, dtype)
     if a.ndim != 2 or b.ndim not in (1, 2) or a.shape[0] != b.shape[0]:
@@ -229,7 +228,7 @@ def lstsq(a: Any, b: Any, rcond: Any = None) -> Any:
     return x, np.reshape(residuals, (residuals.size,)), rank, s
 
 
-@implements(np.linalg.matrix_rank)
+@implements(np.linalg.matrix_rank, checks=True)
 def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
         raise UnsupportedError("hermitian=True: leave it out, the result is the same")
@@ -244,7 +243,7 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     return np.sum(s > tol, axis=-1)
 
 
-@implements(np.linalg.tensorinv)
+@implements(np.linalg.tensorinv, checks=True)
 def tensorinv(a: Any, ind: int = 2) -> Any:
     if ind <= 0:
         raise ShapeError(f"ind must be positive, not {ind}")
@@ -252,7 +251,7 @@ def tensorinv(a: Any, ind: int = 2) -> Any:
     return np.reshape(inv(flat), a.shape[ind:] + a.shape[:ind])
 
 
-@implements(np.linalg.tensorsolve)
+@implements(np.linalg.tensorsolve, checks=True)
 def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     a, b = plain(a), plain(b)
     if axes is not None:
@@ -263,7 +262,7 @@ def tensorsolve(a: Any, b: Any, axes: Any = None) -> Any:
     return np.reshape(np.linalg.solve(flat, np.ravel(b)), unknowns)
 
 
-@implements(np.linalg.cond)
+@implements(np.linalg.cond, checks=True)
 def cond(x: Any, p: Any = None) -> Any:
     if p in (None, 2):
         s = svd(x, compute_uv=False)
@@ -271,9 +270,11 @@ def cond(x: Any, p: Any = None) -> Any:
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
 
 
-@implements(np.linalg.matrix_power)
+@implements(np.linalg.matrix_power, checks=True)
 def matrix_power(a: Any, n: int) -> Any:
     n = operator.index(n)
+    if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
+        raise ShapeError(f"it takes square matrices in the last two axes, not {a.type}")
     if n < 0:
         a, n = inv(a), -n
     if n == 0:
@@ -287,7 +288,7 @@ def matrix_power(a: Any, n: int) -> Any:
     return found
 
 
-@implements(np.linalg.multi_dot)
+@implements(np.linalg.multi_dot, checks=True)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     refuse("np.linalg.multi_dot", out=out)
     found = arrays[0]

@@ -8,7 +8,8 @@ import numpy as np
 
 from chainrule.core.dispatch import refuse_keywords
 from chainrule.core.traced import Traced, known_value
-from chainrule.errors import DtypeError
+from chainrule.errors import DtypeError, UsageError
+from chainrule.ops import structure
 
 NOT_GIVEN: Any = np._NoValue  # type: ignore[attr-defined]
 
@@ -31,6 +32,22 @@ def refuse(function: str, **keywords: Any) -> None:
 def constant(x: Any, wanted: str) -> Any:
     """The array behind an argument that decides about shapes, or an error that teaches."""
     return known_value(x, wanted) if isinstance(x, Traced) else x
+
+
+def require(x: Any, holds: Any, function: str, message: str) -> Any:
+    """``x``, once every entry of ``holds`` is true: at once where they are known, else when the
+    graph runs. A traced ``x`` only."""
+    known = known_if_any(holds)
+    if known is None:
+        return structure.require(x, holds, message=f"{function}: {message}")
+    if not np.all(known):
+        raise UsageError(message)
+    return x
+
+
+def known_if_any(x: Any) -> Any:
+    """The array behind ``x`` where it has one by now, else None."""
+    return x.recording.value(x.node) if isinstance(x, Traced) else np.asarray(x)
 
 
 def check_cast(found: Any, wanted: Any, casting: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.dispatch import UFUNCS, implements, refuse_mutation
+from chainrule.core.dispatch import FUNCTIONS, UFUNCS, implements, refuse_mutation
 from chainrule.core.traced import Traced
 from chainrule.core.types import broadcast_shapes, check_dtype
 from chainrule.errors import DtypeError, ShapeError
@@ -59,13 +60,13 @@ def _float_power(x: Any, p: Any) -> Any:
 
 
 def _logaddexp2(x: Any, z: Any) -> Any:
+    x, z = _in_loop(np.logaddexp2, x, z)
     return np.logaddexp(x * LN2, z * LN2) / LN2
 
 
 def _copysign(x: Any, z: Any) -> Any:
-    dtype = loop_dtypes(np.copysign, (_weak_or_dtype(x), _weak_or_dtype(z)))[0]
-    sign = np.astype(np.where(np.signbit(z), -1, 1), dtype)
-    return np.multiply(np.astype(np.abs(plain(x)), dtype) if hasattr(x, "dtype") else abs(x), sign)
+    x, z = _in_loop(np.copysign, x, z)
+    return np.abs(x) * np.where(np.signbit(z), z.dtype.type(-1), z.dtype.type(1))
 
 
 def _heaviside(x: Any, h: Any) -> Any:
@@ -84,25 +85,41 @@ def _ignoring_nan(choose: Any) -> Any:
     return function
 
 
-def _positive(x: Any) -> Any:
-    return x
+def _in_loop(ufunc: Any, *xs: Any) -> list[Any]:
+    """The arguments in the dtypes in which NumPy runs ``ufunc`` on them."""
+    xs = tuple(plain(x) for x in xs)
+    recording = recording_of(xs)
+    dtypes = loop_dtypes(ufunc, tuple(map(_weak_or_dtype, xs)))
+    return [lift(x, recording, dtype) for x, dtype in zip(xs, dtypes, strict=False)]
 
 
-def _scaled(factor: float) -> Any:
-    return lambda x: x * factor
+def _itself(ufunc: Any) -> Any:
+    return lambda x: _in_loop(ufunc, x)[0]
+
+
+def _scaled(ufunc: Any, factor: float) -> Any:
+    return lambda x: _in_loop(ufunc, x)[0] * factor
 
 
 def _modf(x: Any) -> tuple[Any, Any]:
+    (x,) = _in_loop(np.modf, x)
     whole = np.trunc(x)
-    return x - whole, whole
+    rest = np.where(np.isinf(x), np.zeros((), x.dtype), x - whole)
+    return np.copysign(rest, x), whole
 
 
 def _ldexp(x: Any, n: Any) -> Any:
+    """The power of two is multiplied in three parts, none of which over- or underflows alone."""
     n = plain(n)
-    if common_dtype(n).kind not in "iu":
-        raise DtypeError("the exponent of np.ldexp must be of integers")
-    x = float_of(lift(x, recording_of((x, n))))
-    return x * np.exp2(np.astype(lift(n, x.recording), x.dtype))
+    if common_dtype(n).kind not in "iub":
+        raise DtypeError("the exponent must be of integers")
+    x, n = _in_loop(np.ldexp, x, n)
+    # from the largest to the smallest double are some 2100 steps, three times 700
+    each = np.clip(n // 3, -700, 700)
+    rest = np.clip(n - 2 * each, -900, 900)
+    small, last = (np.exp2(np.astype(k, np.float64)) for k in (each, rest))
+    y = np.astype(x, np.float64) * last * small * small
+    return np.astype(y, x.dtype)
 
 
 def _divmod(x: Any, z: Any) -> tuple[Any, Any]:
@@ -116,17 +133,22 @@ UFUNCS[np.copysign] = _copysign
 UFUNCS[np.heaviside] = _heaviside
 UFUNCS[np.fmax] = _ignoring_nan(np.maximum)
 UFUNCS[np.fmin] = _ignoring_nan(np.minimum)
-UFUNCS[np.positive] = UFUNCS[np.conjugate] = _positive
-UFUNCS[np.deg2rad] = UFUNCS[np.radians] = _scaled(float(np.pi / 180))
-UFUNCS[np.rad2deg] = UFUNCS[np.degrees] = _scaled(float(180 / np.pi))
+for _ufunc in (np.positive, np.conjugate):
+    UFUNCS[_ufunc] = _itself(_ufunc)
+for _ufunc in (np.deg2rad, np.radians):
+    UFUNCS[_ufunc] = _scaled(_ufunc, float(np.pi / 180))
+for _ufunc in (np.rad2deg, np.degrees):
+    UFUNCS[_ufunc] = _scaled(_ufunc, float(180 / np.pi))
 UFUNCS[np.modf] = _modf
 UFUNCS[np.divmod] = _divmod
 UFUNCS[np.ldexp] = _ldexp
 
 
-@implements(np.round, np.around)
+@implements(np.round, np.around, checks=True)
 def round_(a: Any, decimals: int = 0, out: None = None) -> Any:
     _no_out(out)
+    if a.dtype.kind == "b":
+        check_dtype(np.dtype(np.float16))  # in which NumPy rounds bools
     if a.dtype.kind != "f" and decimals >= 0:
         return a
     if decimals == 0:
@@ -137,13 +159,25 @@ def round_(a: Any, decimals: int = 0, out: None = None) -> Any:
     return np.rint(a * factor) / factor if decimals > 0 else np.rint(a / factor) * factor
 
 
+def python_round(x: Any, ndigits: int | None) -> Any:
+    """``round(x)`` of a Python number: an integer, or the nearest number of that many digits."""
+    if ndigits is None:
+        return np.rint(x).astype(np.int64).like(0) if x.dtype.kind == "f" else x
+    if x.dtype.kind == "f":
+        return ew.round_decimal(x, digits=operator.index(ndigits)).like(0.0)
+    return np.round(x, ndigits).like(0)
+
+
+FUNCTIONS["round"] = python_round
+
+
 @implements(np.fix)
 def fix(x: Any, out: None = None) -> Any:
     _no_out(out)
     return np.trunc(x)
 
 
-@implements(np.clip)
+@implements(np.clip, checks=True)
 def clip(
     a: Any,
     a_min: Any = None,
@@ -187,7 +221,7 @@ def sinc(x: Any) -> Any:
     return apply_float(primitive, x, order=0)
 
 
-@implements(np.real, np.conj, np.real_if_close)
+@implements(np.real, np.conj, np.real_if_close, checks=True)
 def real(val: Any, tol: float = 100) -> Any:
     return val
 
@@ -201,7 +235,8 @@ def imag(val: Any) -> Any:
 def angle(z: Any, deg: bool = False) -> Any:
     """0 for positive numbers, half a turn for negative ones."""
     z = float_of(z)
-    return np.where(z < 0, np.asarray(180 if deg else np.pi, z.dtype), np.zeros((), z.dtype))
+    turned = np.where(np.signbit(z), np.asarray(180 if deg else np.pi, z.dtype), z * 0)
+    return np.where(np.isnan(z), z, np.where(np.isinf(z) & (z > 0), np.zeros((), z.dtype), turned))
 
 
 @implements(np.i0)
@@ -271,12 +306,12 @@ isposinf = implements(np.isposinf)(_infinite(np.inf))
 isneginf = implements(np.isneginf)(_infinite(-np.inf))
 
 
-@implements(np.isrealobj)
+@implements(np.isrealobj, checks=True)
 def isrealobj(x: Any) -> bool:
     return True
 
 
-@implements(np.iscomplexobj)
+@implements(np.iscomplexobj, checks=True)
 def iscomplexobj(x: Any) -> bool:
     return False
 
@@ -306,7 +341,7 @@ def can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     return np.can_cast(from_.dtype if isinstance(from_, Traced) else from_, to, casting)
 
 
-@implements(np.astype)
+@implements(np.astype, checks=True)
 def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: None = None) -> Any:
     dtype = np.dtype(dtype)
     check_dtype(dtype)

@@ -13,7 +13,8 @@ from chainrule.core.types import normalize_axis, size_of
 from chainrule.errors import ShapeError
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_float, lift, plain, recording_of
-from chainrule.ops.surface.arguments import constant
+from chainrule.ops.surface.arguments import constant, known_if_any, require
+from chainrule.ops.surface.shaping import shape_of
 
 # ranges -----------------------------------------------------------------------------------
 
@@ -72,10 +73,20 @@ def geomspace(
 ) -> Any:
     """From start to stop by equal factors; both of one sign."""
     start, stop = (np.multiply(plain(x), np.float64(1)) for x in (start, stop))
+    start, stop = np.broadcast_arrays(start, stop)
+    recording = recording_of((start, stop))
+    start, stop = lift(start, recording), lift(stop, recording)
+    start = require(
+        start, (start != 0) & (stop != 0), "np.geomspace", "a geometric sequence has no zero"
+    )
     sign = np.sign(start)
-    first, last = np.log(np.multiply(sign, start)), np.log(np.multiply(sign, stop))
-    found = np.exp(np.linspace(first, last, num, endpoint, axis=axis))
-    found = found * (np.expand_dims(sign, axis) if np.ndim(sign) else sign)
+    first, last = np.log10(start * sign), np.log10(stop * sign)
+    found = 10.0 ** np.linspace(first, last, num, endpoint)
+    place = np.reshape(np.arange(num), (num,) + (1,) * start.ndim)
+    found = np.where(place == 0, start * sign, found)
+    if endpoint and num > 1:
+        found = np.where(place == num - 1, stop * sign, found)
+    found = np.moveaxis(found * sign, 0, axis)
     return found if dtype is None else np.astype(found, dtype)
 
 
@@ -112,8 +123,13 @@ def diag_indices_from(arr: Any) -> Any:
 
 @implements(np.unravel_index)
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
-    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    shape = shape_of(shape)
     found = []
+    indices = indices.astype(np.int64)
+    inside = (indices >= 0) & (indices < size_of(shape))
+    indices = require(
+        indices, inside, "np.unravel_index", f"an index is out of bounds for shape {shape}"
+    )
     for n in reversed(shape) if order == "C" else shape:
         indices, rest = np.divmod(indices, n)
         found.append(rest)
@@ -150,7 +166,7 @@ def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
     if writeable:
-        refuse_mutation("writing to a window")
+        refuse_mutation("np.lib.stride_tricks.sliding_window_view(writeable=True)")
     lengths = window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,)
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     if len(lengths) != len(axes):
@@ -224,7 +240,17 @@ def polysub(a1: Any, a2: Any) -> Any:
 
 @implements(np.polymul)
 def polymul(a1: Any, a2: Any) -> Any:
-    return np.convolve(a1, a2)
+    return np.convolve(*(_without_leading_zeros(plain(a)) for a in (a1, a2)))
+
+
+def _without_leading_zeros(a: Any) -> Any:
+    a = np.atleast_1d(a)
+    known = known_if_any(a)
+    if known is None:
+        hint = "leading zeros are dropped, which decides about the shape: use np.convolve"
+        return require(a, (a[0] != 0) | (a.size == 1), "np.polymul", hint)
+    places = np.flatnonzero(known)
+    return a[places[0] :] if places.size else a[-1:]
 
 
 @implements(np.polyder)
@@ -259,7 +285,7 @@ def poly(seq_of_zeros: Any) -> Any:
 # functions by axis ------------------------------------------------------------------------
 
 
-@implements(np.apply_along_axis)
+@implements(np.apply_along_axis, checks=True)
 def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any) -> Any:
     """The function is recorded once for each line of the array."""
     axis = normalize_axis(axis, arr.ndim)
@@ -274,7 +300,7 @@ def apply_along_axis(func1d: Any, axis: Any, arr: Any, *args: Any, **kwargs: Any
     return np.moveaxis(joined, list(places), [axis + k for k in range(len(inner))])
 
 
-@implements(np.apply_over_axes)
+@implements(np.apply_over_axes, checks=True)
 def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     for axis in np.atleast_1d(axes).tolist():
         found = func(a, axis)
@@ -282,6 +308,6 @@ def apply_over_axes(func: Any, a: Any, axes: Any) -> Any:
     return a
 
 
-@implements(np.array2string, np.array_repr, np.array_str)
+@implements(np.array2string, np.array_repr, np.array_str, checks=True)
 def text(a: Any, *args: Any, **keywords: Any) -> str:
     return repr(a)

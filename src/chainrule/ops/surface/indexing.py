@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import operator
+from array import array
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +12,11 @@ import numpy as np
 from chainrule.core.dispatch import FUNCTIONS, implements, refuse_keywords
 from chainrule.core.traced import Traced, known_value
 from chainrule.core.types import broadcast_shapes, normalize_axis
-from chainrule.errors import IndexingError, ShapeError, UnsupportedError
+from chainrule.errors import DtypeError, IndexingError, ShapeError, UnsupportedError
 from chainrule.ops import reduce as rd
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
-from chainrule.ops.surface.arguments import constant
+from chainrule.ops.surface.arguments import constant, known_if_any, refuse, require
 
 
 def getitem(x: Traced, index: Any) -> Any:
@@ -44,8 +46,8 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
     ("array", integers), one for each axis and new axis."""
     items: list[Any] = []
     for item in index:
-        if isinstance(item, (list, tuple)):
-            item = plain(item) if item else np.zeros(0, int)
+        if isinstance(item, (Sequence, array)) and not isinstance(item, (str, bytes)):
+            item = plain(item) if len(item) else np.zeros(0, int)
         if isinstance(item, (bool, np.bool_)) or (_is_mask(item) and item.ndim == 0):
             raise UnsupportedError(
                 "indexing with a single True or False is not recorded: use np.where, or "
@@ -162,7 +164,7 @@ def _index(e: Any, x: Traced, shape: tuple[int, ...]) -> Traced:
     return structure.broadcast_to(index, shape)
 
 
-@implements(np.take)
+@implements(np.take, checks=True)
 def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "raise") -> Any:
     if out is not None:
         refuse_keywords("np.take", {"out": out})
@@ -172,6 +174,8 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
         a, axis = np.ravel(a), 0
     axis = normalize_axis(axis, a.ndim)
     n = a.shape[axis]
+    if hasattr(indices, "dtype") and indices.dtype.kind == "b":
+        indices = np.astype(indices, np.int64)
     if mode == "wrap":
         indices = np.remainder(indices, n)
     elif mode == "clip":
@@ -179,9 +183,11 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     return getitem(a, (slice(None),) * axis + (indices,))
 
 
-@implements(np.take_along_axis)
+@implements(np.take_along_axis, checks=True)
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
-    arr, indices = plain(arr), plain(indices)
+    if not hasattr(indices, "dtype"):
+        raise DtypeError(f"indices must be an array of integers, not a {type(indices).__name__}")
+    arr = plain(arr)
     arr = lift(arr, recording_of((arr, indices)))
     if axis is None:
         arr, axis = np.ravel(arr), 0
@@ -230,6 +236,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
     n = np.shape(arr)[axis]
     obj = constant(obj, "np.insert at a traced place, which decides about the order,")
     obj = np.arange(n)[obj] if isinstance(obj, slice) else np.asarray(obj)
+    obj = np.flatnonzero(obj) if obj.dtype.kind == "b" else obj.astype(int, copy=False)
     count = obj.size
     if count == 1:  # all the values go to this one place
         missing = max(np.ndim(arr) - np.ndim(values), 0)
@@ -246,7 +253,7 @@ def insert(arr: Any, obj: Any, values: Any, axis: Any = None) -> Any:
 # choosing ---------------------------------------------------------------------------------
 
 
-@implements(np.where)
+@implements(np.where, checks=True)
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None or y is None:
         return nonzero(condition)
@@ -274,18 +281,30 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @implements(np.choose)
 def choose(a: Any, choices: Any, out: Any = None, mode: str = "raise") -> Any:
-    if out is not None or mode != "raise":
-        raise UnsupportedError("np.choose is recorded without out= and mode=")
-    found = choices[-1]
-    for k in range(len(choices) - 1, -1, -1):
-        found = np.where(np.equal(a, k), choices[k], found)
+    refuse("np.choose", out=out)
+    n = len(choices)
+    choices = [plain(choice) for choice in choices]
+    a = lift(plain(a), recording_of((a, *choices)))
+    if mode == "wrap":
+        a = np.remainder(a, n)
+    elif mode == "clip":
+        a = np.clip(a, 0, n - 1)
+    else:
+        a = require(a, (a >= 0) & (a < n), "np.choose", f"a choice is not one of 0 to {n - 1}")
+    found = np.where(a == n - 1, choices[-1], choices[-1])
+    for k in range(n - 2, -1, -1):
+        found = np.where(a == k, choices[k], found)
     return found
 
 
-@implements(np.piecewise)
+@implements(np.piecewise, checks=True)
 def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
     """Every piece is evaluated everywhere; only its own part is kept."""
-    conditions = list(condlist) if isinstance(condlist, (list, tuple)) else [condlist]
+    several = isinstance(condlist, (list, tuple)) or np.ndim(condlist) > 1
+    conditions = list(condlist) if several else [condlist]
+    for condition in conditions:
+        if np.shape(condition) not in ((), np.shape(x)):
+            raise ShapeError(f"a condition of shape {np.shape(condition)} for {x.type}")
     pieces = [f(x, *args, **kw) if callable(f) else f for f in funclist]
     found = pieces.pop() if len(pieces) > len(conditions) else 0
     for condition, piece in zip(conditions, pieces, strict=True):
@@ -322,7 +341,21 @@ def searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
 
 @implements(np.digitize)
 def digitize(x: Any, bins: Any, right: bool = False) -> Any:
-    return searchsorted(bins, x, "left" if right else "right")
+    x, bins = plain(x), plain(bins)
+    recording, dtype, n = recording_of((x, bins)), common_dtype(x, bins), np.size(bins)
+    bins = lift(bins, recording, dtype)
+    if n < 2:
+        return searchsorted(bins, x, "left" if right else "right")
+    rising, falling = np.all(bins[1:] >= bins[:-1]), np.all(bins[1:] <= bins[:-1])
+    bins = require(
+        bins, rising | falling, "np.digitize", "bins must be monotonically increasing or decreasing"
+    )
+    up = searchsorted(bins, x, "left" if right else "right")
+    down = n - searchsorted(bins[::-1], x, "left" if right else "right")
+    known = known_if_any(rising)
+    if known is None:
+        return np.where(rising, up, down)
+    return up if known else down
 
 
 @implements(np.interp)
@@ -330,10 +363,16 @@ def interp(
     x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: Any = None
 ) -> Any:
     """Piecewise linear; at a knot the slope of the piece to the right of it holds."""
-    if period is not None:
-        refuse_keywords("np.interp", {"period": period})
     given = [plain(v) for v in (x, xp, fp)]
     x, xp, fp = (lift(v, recording_of(given), np.float64) for v in given)
+    if period is not None:
+        left = right = None
+        period = abs(period)
+        x, xp = x % period, xp % period
+        order = np.argsort(xp)
+        xp, fp = xp[order], fp[order]
+        xp = np.concatenate([xp[-1:] - period, xp, xp[:1] + period])
+        fp = np.concatenate([fp[-1:], fp, fp[:1]])
     n = np.shape(xp)[0]
     if np.ndim(xp) != 1 or np.shape(fp) != np.shape(xp) or n == 0:
         raise ShapeError("np.interp takes xp and fp as vectors of one length, not empty")
@@ -342,7 +381,9 @@ def interp(
     else:
         k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, n - 2)
         x0, x1, f0, f1 = (np.take(v, i) for v, i in ((xp, k), (xp, k + 1), (fp, k), (fp, k + 1)))
-        inside = f0 + (f1 - f0) / (x1 - x0) * (x - x0)
+        gap = x1 - x0  # 0 only where the last places are equal
+        slope = (f1 - f0) / np.where(gap == 0, 1, gap)
+        inside = np.where(gap == 0, f1, f0 + slope * (x - x0))
     inside = np.where(x < xp[0], fp[0] if left is None else left, inside)
     return np.where(x > xp[-1], fp[-1] if right is None else right, inside)
 

@@ -36,7 +36,7 @@ def _strong(x: Any) -> Any:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
-@implements(np.concatenate)
+@implements(np.concatenate, checks=True)
 def concatenate(
     arrays: Any, axis: Any = 0, out: Any = None, dtype: Any = None, casting: str = "same_kind"
 ) -> Any:
@@ -54,7 +54,7 @@ def concatenate(
     return found[0] if len(found) == 1 else structure.concatenate(*found, axis=axis)
 
 
-@implements(np.stack)
+@implements(np.stack, checks=True)
 def stack(
     arrays: Any, axis: Any = 0, out: Any = None, *, dtype: Any = None, casting: str = "same_kind"
 ) -> Any:

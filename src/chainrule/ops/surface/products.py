@@ -91,21 +91,34 @@ UFUNCS[np.matmul] = matmul
 
 def _vecdot(a: Any, b: Any, axis: int = -1) -> Any:
     a, b = _pair(a, b)
-    if a.ndim == 0 or b.ndim == 0 or a.shape[axis] != b.shape[axis]:
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(f"{a.type} and {b.type}: a product along an axis takes no single numbers")
+    a, b = (np.moveaxis(x, axis, -1) for x in (a, b))
+    if a.shape[-1] != b.shape[-1]:
         raise ShapeError(f"{a.type} and {b.type} must have the same length along axis {axis}")
-    return np.sum(a * b, axis=axis)
+    if a.dtype.kind == "b":
+        return np.any(a & b, axis=-1)
+    product = a * b
+    return rd.reduce_sum(product, axes=(product.ndim - 1,))
+
+
+def _matrix(a: Any) -> Any:
+    if np.ndim(a) < 2:
+        raise ShapeError("a vector where a matrix is wanted; use np.vecdot for two vectors")
+    return a
 
 
 UFUNCS[np.vecdot] = _vecdot
+UFUNC_KEYWORDS: dict[Any, set[str]] = {np.vecdot: {"axis"}}  # beside those that all ufuncs have
 for _name, _rule in {
-    "matvec": lambda a, v: matmul(a, np.expand_dims(v, -1))[..., 0],
-    "vecmat": lambda v, a: matmul(np.expand_dims(v, -2), a)[..., 0, :],
+    "matvec": lambda a, v: matmul(_matrix(a), np.expand_dims(v, -1))[..., 0],
+    "vecmat": lambda v, a: matmul(np.expand_dims(v, -2), _matrix(a))[..., 0, :],
 }.items():
     if hasattr(np, _name):  # NumPy 2.2 and newer
         UFUNCS[getattr(np, _name)] = _rule
 
 
-@implements(np.linalg.matmul)
+@implements(np.linalg.matmul, checks=True)
 def linalg_matmul(x1: Any, x2: Any, /) -> Any:
     return matmul(x1, x2)
 
@@ -115,7 +128,7 @@ def linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return _vecdot(x1, x2, axis)
 
 
-@implements(np.dot)
+@implements(np.dot, checks=True)
 def dot(a: Any, b: Any, out: Any = None) -> Any:
     if out is not None:
         refuse_keywords("np.dot", {"out": out})
@@ -134,7 +147,7 @@ def vdot(a: Any, b: Any) -> Any:
     return dot(np.ravel(a), np.ravel(b))
 
 
-@implements(np.inner)
+@implements(np.inner, checks=True)
 def inner(a: Any, b: Any) -> Any:
     a, b = _pair(a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -144,7 +157,7 @@ def inner(a: Any, b: Any) -> Any:
     return tensordot(a, b, ((a.ndim - 1,), (b.ndim - 1,)))
 
 
-@implements(np.outer)
+@implements(np.outer, checks=True)
 def outer(a: Any, b: Any, out: Any = None) -> Any:
     if out is not None:
         refuse_keywords("np.outer", {"out": out})
@@ -157,7 +170,7 @@ def linalg_outer(x1: Any, x2: Any, /) -> Any:
     return outer(x1, x2)
 
 
-@implements(np.tensordot, np.linalg.tensordot)
+@implements(np.tensordot, np.linalg.tensordot, checks=True)
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = _pair(a, b)
     try:
@@ -182,7 +195,7 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
 # einsum -----------------------------------------------------------------------------------
 
 
-@implements(np.einsum)
+@implements(np.einsum, checks=True)
 def einsum(*operands: Any, **keywords: Any) -> Any:
     """Einstein summation over any number of operands, with ellipses and repeated labels."""
     keywords.pop("optimize", None)
@@ -256,6 +269,8 @@ def _diagonals(x: Any, label: str) -> tuple[Any, str]:
     while len(set(label)) < len(label):
         c = next(c for c in label if label.count(c) > 1)
         i, j = label.index(c), label.index(c, label.index(c) + 1)
+        if x.shape[i] != x.shape[j]:
+            raise ShapeError(f"label {c!r} stands for lengths {x.shape[i]} and {x.shape[j]}")
         x = np.diagonal(x, 0, i, j)
         label = label[:i] + label[i + 1 : j] + label[j + 1 :] + c
     return x, label

@@ -9,12 +9,12 @@ import numpy as np
 from chainrule.core.dispatch import implements
 from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axes, normalize_axis, size_of
-from chainrule.errors import ShapeError
+from chainrule.errors import DtypeError, ShapeError, UnsupportedError, UsageError
 from chainrule.ops import reduce as rd
 from chainrule.ops.analytic import root
-from chainrule.ops.coerce import common_dtype, float_of, lift, recording_of
+from chainrule.ops.coerce import float_of, lift, recording_of
 from chainrule.ops.structure import concatenate
-from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, selects
+from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, require, selects
 
 Axes = tuple[int, ...]
 
@@ -48,12 +48,28 @@ def _fold(
     """``reduce`` over ``axis`` of the entries that count, and ``join`` with what it starts from."""
     a = masked(a, where, neutral)
     a = lift(a, recording_of((a, where, initial)))
-    axes = normalize_axes(axis, a.ndim)
+    axes = reduced_axes(axis, a.ndim)
     found = keep(reduce(a, axes=axes) if axes else a, a.shape, axes, keepdims)
-    return join(found, initial) if given(initial) else found
+    return join(found, in_dtype(initial, a)) if given(initial) else found
 
 
-@implements(np.sum)
+def reduced_axes(axis: Any, ndim: int) -> Axes:
+    """The axes that are reduced; a single number may be summed over its axis 0, or -1."""
+    if ndim == 0 and type(axis) is not tuple and axis in (0, -1):
+        return ()
+    if isinstance(axis, list):
+        raise DtypeError(f"several axes are a tuple, not the list {axis}")
+    return normalize_axes(axis, ndim)
+
+
+def in_dtype(value: Any, a: Any) -> Any:
+    """What a reduction starts from, in the dtype of the array, as NumPy has it."""
+    if isinstance(value, Traced):
+        return value.astype(a.dtype)
+    return np.asarray(value).astype(a.dtype)
+
+
+@implements(np.sum, checks=True)
 def sum_(
     a: Any,
     axis: Any = None,
@@ -68,7 +84,7 @@ def sum_(
     return _fold(a, axis, keepdims, where, initial, 0, rd.reduce_sum, np.add)
 
 
-@implements(np.prod)
+@implements(np.prod, checks=True)
 def prod(
     a: Any,
     axis: Any = None,
@@ -104,7 +120,7 @@ def _count(a: Any, axes: Axes, where: Any, keepdims: Any) -> Any:
     return np.sum(full, axis=axes, keepdims=bool(given(keepdims) and keepdims)).astype(a.dtype)
 
 
-@implements(np.mean)
+@implements(np.mean, checks=True)
 def mean(
     a: Any,
     axis: Any = None,
@@ -120,7 +136,7 @@ def mean(
     return sum_(a, axes, keepdims=keepdims, where=where) / _count(a, axes, where, keepdims)
 
 
-@implements(np.var)
+@implements(np.var, checks=True)
 def var(
     a: Any,
     axis: Any = None,
@@ -134,7 +150,9 @@ def var(
     correction: Any = NOT_GIVEN,
 ) -> Any:
     refuse("np.var", out=out)
-    a = a.astype(dtype) if dtype is not None else float_of(a)
+    if given(correction) and ddof != 0:
+        raise UsageError("ddof= and correction= say the same; give one of them")
+    a = _deviating(a, dtype)
     axes = normalize_axes(axis, a.ndim)
     d = a - (mean if given(mean) else np.mean(a, axis=axes, keepdims=True, where=where))
     count = _count(a, axes, where, keepdims) - (correction if given(correction) else ddof)
@@ -142,7 +160,7 @@ def var(
     return sum_(d * d, axes, keepdims=keepdims, where=where) / count
 
 
-@implements(np.std)
+@implements(np.std, checks=True)
 def std(
     a: Any,
     axis: Any = None,
@@ -160,6 +178,13 @@ def std(
     return root(found)
 
 
+def _deviating(a: Any, dtype: Any) -> Any:
+    """``a`` in the dtype in which deviations are computed."""
+    if dtype is not None and np.dtype(dtype).kind != "f":
+        raise UnsupportedError(f"dtype={np.dtype(dtype)} would round deviations; use a float's")
+    return a.astype(dtype) if dtype is not None else float_of(a)
+
+
 def _extremum(name: str, primitive: Any, join: Any, sign: int) -> Any:
     def function(
         a: Any,
@@ -172,8 +197,6 @@ def _extremum(name: str, primitive: Any, join: Any, sign: int) -> Any:
         refuse(f"np.{name}", out=out)
         if selects(where) and not given(initial):
             raise ShapeError("where= may leave no entry: give initial= too")
-        if given(initial):
-            a = a.astype(common_dtype(a, initial))
         reduce = _no_entries(primitive, initial) if given(initial) else primitive
         lowest = -sign * np.inf if a.dtype.kind == "f" else _extreme_integer(a.dtype, -sign)
         return _fold(a, axis, keepdims, where, initial, lowest, reduce, join)
@@ -199,8 +222,8 @@ def _no_entries(primitive: Any, initial: Any) -> Any:
     return reduce
 
 
-max_ = implements(np.max, np.amax)(_extremum("max", rd.reduce_max, np.maximum, 1))
-min_ = implements(np.min, np.amin)(_extremum("min", rd.reduce_min, np.minimum, -1))
+max_ = implements(np.max, np.amax, checks=True)(_extremum("max", rd.reduce_max, np.maximum, 1))
+min_ = implements(np.min, np.amin, checks=True)(_extremum("min", rd.reduce_min, np.minimum, -1))
 
 
 def _logical(name: str, primitive: Any, neutral: bool) -> Any:
@@ -219,8 +242,8 @@ def _logical(name: str, primitive: Any, neutral: bool) -> Any:
     return function
 
 
-any_ = implements(np.any)(_logical("any", rd.reduce_any, False))
-all_ = implements(np.all)(_logical("all", rd.reduce_all, True))
+any_ = implements(np.any, checks=True)(_logical("any", rd.reduce_any, False))
+all_ = implements(np.all, checks=True)(_logical("all", rd.reduce_all, True))
 
 
 @implements(np.count_nonzero)
@@ -241,19 +264,32 @@ def _position(name: str, primitive: Any) -> Any:
         if axis is None:
             found = primitive(np.ravel(a), axis=0)
             return keep(found, a.shape, tuple(range(a.ndim)), keepdims)
+        if not a.ndim and axis in (0, -1):
+            a = np.reshape(a, (1,))
+            return np.reshape(primitive(a, axis=0), ())
         axis = normalize_axis(axis, a.ndim)
         return keep(primitive(a, axis=axis), a.shape, (axis,), keepdims)
 
     return function
 
 
-argmax = implements(np.argmax)(_position("argmax", rd.argmax))
-argmin = implements(np.argmin)(_position("argmin", rd.argmin))
+argmax = implements(np.argmax, checks=True)(_position("argmax", rd.argmax))
+argmin = implements(np.argmin, checks=True)(_position("argmin", rd.argmin))
 
 
 def _nan_position(find: Any, empty: float) -> Any:
     def function(a: Any, axis: Any = None, out: Any = None, *, keepdims: Any = NOT_GIVEN) -> Any:
-        filled = np.where(np.isnan(a), np.asarray(empty, a.dtype), a)
+        if a.dtype.kind != "f":
+            return find(a, axis, out, keepdims=keepdims)
+        nan = np.isnan(a)
+        filled = np.where(nan, np.asarray(empty, a.dtype), a)
+        some = np.logical_not(np.all(nan, axis=axis))
+        filled = require(
+            filled,
+            some,
+            "np.nanargmax and np.nanargmin",
+            "a slice has nothing but NaN, so no position",
+        )
         return find(filled, axis, out, keepdims=keepdims)
 
     return function
@@ -278,8 +314,8 @@ def _running(name: str, primitive: Any) -> Any:
     return function
 
 
-cumsum = implements(np.cumsum)(_running("cumsum", rd.cumsum))
-cumprod = implements(np.cumprod)(_running("cumprod", rd.cumprod))
+cumsum = implements(np.cumsum, checks=True)(_running("cumsum", rd.cumsum))
+cumprod = implements(np.cumprod, checks=True)(_running("cumprod", rd.cumprod))
 
 
 def _array_api_running(name: str, run: Any, start: int) -> Any:
@@ -312,7 +348,7 @@ implements(np.cumulative_prod)(_array_api_running("cumulative_prod", cumprod, 1)
 # ordering ---------------------------------------------------------------------------------
 
 
-@implements(np.argsort)
+@implements(np.argsort, checks=True)
 def argsort(
     a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None
 ) -> Any:
@@ -322,7 +358,7 @@ def argsort(
     return rd.argsort(a, axis=normalize_axis(axis, a.ndim))
 
 
-@implements(np.sort)
+@implements(np.sort, checks=True)
 def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
     refuse("np.sort", order=order)
     if axis is None:

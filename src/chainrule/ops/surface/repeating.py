@@ -95,16 +95,18 @@ def roll(a: Any, shift: Any, axis: Any = None) -> Any:
 
 @implements(np.pad)
 def pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> Any:
-    """All modes that move entries (constant, edge, reflect, symmetric, wrap)."""
+    """All of NumPy's modes but "empty", functions, and reflect_type="odd"."""
     if isinstance(pad_width, dict):
         pad_width = [pad_width.get(k, pad_width.get(k - array.ndim, 0)) for k in range(array.ndim)]
         pad_width = [(w, w) if isinstance(w, int) else w for w in pad_width]
     widths = np.broadcast_to(np.asarray(pad_width, int), (array.ndim, 2)).tolist()
     values = keywords.pop("constant_values", 0) if mode == "constant" else 0
+    if mode in STATISTICS or mode == "linear_ramp":
+        return _pad_computed(array, widths, mode, **keywords)
+    if keywords.get("reflect_type") == "even":
+        del keywords["reflect_type"]
     if mode not in ("constant", "edge", "reflect", "symmetric", "wrap"):
-        raise UnsupportedError(
-            f"mode={mode!r} is not recorded; use constant, edge, reflect, symmetric or wrap"
-        )
+        raise UnsupportedError(f"mode={mode!r} is not recorded; write np.concatenate of the parts")
     refuse_keywords("np.pad", keywords)
     if mode == "constant" and not isinstance(values, Traced):
         values = np.broadcast_to(np.asarray(values, array.dtype), (array.ndim, 2))
@@ -118,6 +120,36 @@ def pad(array: Any, pad_width: Any, mode: Any = "constant", **keywords: Any) -> 
         else:
             index = np.pad(np.arange(array.shape[k]), (before, after), mode)
             array = np.take(array, index, k)
+    return array
+
+
+STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+
+
+def _pad_computed(
+    array: Any, widths: Any, mode: Any, end_values: Any = 0, stat_length: Any = None
+) -> Any:
+    """Ramps to ``end_values``, or a statistic of the ``stat_length`` entries at the edge."""
+    shape = (array.ndim, 2)
+    ends = np.broadcast_to(plain(end_values), shape)
+    lengths = np.broadcast_to(np.asarray(stat_length or 2**62), shape)
+    for k, pair in enumerate(widths):
+        n, strips = array.shape[k], [array]
+        for side, width in enumerate(pair):
+            reach = min(int(lengths[k, side]), n) if mode in STATISTICS else 1
+            edge = part(array, k, n - reach, n) if side else part(array, k, 0, reach)
+            if mode in STATISTICS:
+                found = STATISTICS[mode](edge, axis=k, keepdims=True)
+                found = found if array.dtype.kind == "f" else np.rint(found)
+                shape_ = tuple(width if a == k else m for a, m in enumerate(array.shape))
+                strip = np.broadcast_to(found.astype(array.dtype), shape_)
+            else:
+                end = np.full(edge.shape, 1, array.dtype) * ends[k, side]
+                strip = np.linspace(end, edge, width, False, dtype=array.dtype, axis=k)
+                strip = np.squeeze(strip, k + 1)
+                strip = np.flip(strip, k) if side else strip
+            strips.insert(0, strip) if side == 0 else strips.append(strip)
+        array = concatenate(strips, k)
     return array
 
 

@@ -9,31 +9,37 @@ import numpy as np
 
 from chainrule.core.dispatch import implements, refuse_keywords
 from chainrule.core.traced import Traced
-from chainrule.core.types import broadcast_shapes, normalize_axes, normalize_axis, size_of
+from chainrule.core.types import (
+    broadcast_shapes,
+    check_dtype,
+    normalize_axes,
+    normalize_axis,
+    size_of,
+)
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import structure
 from chainrule.ops.coerce import is_traced, lift, plain
 from chainrule.ops.linalg import diagonal_matrix, triangle
 
 
-@implements(np.shape)
+@implements(np.shape, checks=True)
 def shape(a: Any) -> Any:
     return a.shape
 
 
-@implements(np.ndim)
+@implements(np.ndim, checks=True)
 def ndim(a: Any) -> int:
     return a.ndim
 
 
-@implements(np.size)
+@implements(np.size, checks=True)
 def size(a: Any, axis: Any = None) -> int:
     return (
         a.size if axis is None else size_of(tuple(a.shape[k] for k in normalize_axes(axis, a.ndim)))
     )
 
 
-@implements(np.copy)
+@implements(np.copy, checks=True)
 def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
     return a
 
@@ -47,7 +53,7 @@ def shape_of(shape: Any) -> tuple[int, ...]:
         return tuple(operator.index(n) for n in shape)
 
 
-@implements(np.reshape)
+@implements(np.reshape, checks=True)
 def reshape(
     a: Any, shape: Any = None, order: Any = "C", *, newshape: Any = None, copy: Any = None
 ) -> Any:
@@ -67,12 +73,12 @@ def reshape(
     return structure.reshape(a, wanted)
 
 
-@implements(np.ravel)
+@implements(np.ravel, checks=True)
 def ravel(a: Any, order: Any = "C") -> Any:
     return reshape(a, (-1,) if a.size else (0,), order)
 
 
-@implements(np.transpose)
+@implements(np.transpose, checks=True)
 def transpose(a: Any, axes: Any = None) -> Any:
     if axes is None:
         axes = tuple(reversed(range(a.ndim)))
@@ -80,12 +86,12 @@ def transpose(a: Any, axes: Any = None) -> Any:
     return structure.transpose(a, axes)
 
 
-@implements(np.matrix_transpose, np.linalg.matrix_transpose)
+@implements(np.matrix_transpose, np.linalg.matrix_transpose, checks=True)
 def matrix_transpose(x: Any, /) -> Any:
     return swapaxes(x, -1, -2)
 
 
-@implements(np.swapaxes)
+@implements(np.swapaxes, checks=True)
 def swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
     one, two = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
     axes = list(range(a.ndim))
@@ -93,7 +99,7 @@ def swapaxes(a: Any, axis1: Any, axis2: Any) -> Any:
     return structure.transpose(a, tuple(axes))
 
 
-@implements(np.moveaxis)
+@implements(np.moveaxis, checks=True)
 def moveaxis(a: Any, source: Any, destination: Any) -> Any:
     def listed(axis: Any) -> list[int]:
         return [normalize_axis(k, a.ndim) for k in np.atleast_1d(axis)]
@@ -114,7 +120,7 @@ def rollaxis(a: Any, axis: Any, start: int = 0) -> Any:
     return moveaxis(a, axis, start - 1 if axis < start else start)
 
 
-@implements(np.expand_dims)
+@implements(np.expand_dims, checks=True)
 def expand_dims(a: Any, axis: Any) -> Any:
     count = len(axis) if isinstance(axis, (tuple, list)) else 1
     axes = normalize_axes(axis, a.ndim + count)
@@ -124,7 +130,7 @@ def expand_dims(a: Any, axis: Any) -> Any:
     )
 
 
-@implements(np.squeeze)
+@implements(np.squeeze, checks=True)
 def squeeze(a: Any, axis: Any = None) -> Any:
     if axis is None:
         return structure.reshape(a, tuple(n for n in a.shape if n != 1))
@@ -134,9 +140,12 @@ def squeeze(a: Any, axis: Any = None) -> Any:
     return structure.reshape(a, tuple(n for k, n in enumerate(a.shape) if k not in axes))
 
 
-@implements(np.broadcast_to)
+@implements(np.broadcast_to, checks=True)
 def broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return structure.broadcast_to(array, shape_of(shape))
+    wanted = shape_of(shape)
+    if min(wanted, default=0) < 0:
+        raise ShapeError(f"cannot broadcast to {wanted}: lengths are not negative")
+    return structure.broadcast_to(array, wanted)
 
 
 @implements(np.broadcast_arrays)
@@ -171,7 +180,7 @@ def atleast_3d(*arys: Any) -> Any:
 # diagonals and triangles ------------------------------------------------------------------
 
 
-@implements(np.diagonal)
+@implements(np.diagonal, checks=True)
 def diagonal(a: Any, offset: int = 0, axis1: Any = 0, axis2: Any = 1) -> Any:
     one, two = normalize_axis(axis1, a.ndim), normalize_axis(axis2, a.ndim)
     if one == two:
@@ -217,12 +226,12 @@ def diagflat(v: Any, k: int = 0) -> Any:
     return diag(ravel(v), k)
 
 
-@implements(np.tril)
+@implements(np.tril, checks=True)
 def tril(m: Any, k: int = 0) -> Any:
     return triangle(_matrices(m), k)
 
 
-@implements(np.triu)
+@implements(np.triu, checks=True)
 def triu(m: Any, k: int = 0) -> Any:
     return triangle(_matrices(m), k, lower=False)
 
@@ -244,13 +253,14 @@ def _like(value: Any) -> Any:
         *,
         device: Any = None,
     ) -> Any:
+        check_dtype(np.dtype(dtype or a.dtype))
         return np.full(a.shape if shape is None else shape_of(shape), value, dtype or a.dtype)
 
     return function
 
 
-zeros_like = implements(np.zeros_like, np.empty_like)(_like(0))
-ones_like = implements(np.ones_like)(_like(1))
+zeros_like = implements(np.zeros_like, np.empty_like, checks=True)(_like(0))
+ones_like = implements(np.ones_like, checks=True)(_like(1))
 
 
 @implements(np.full_like)
@@ -266,6 +276,7 @@ def full_like(
 ) -> Any:
     wanted = np.shape(a) if shape is None else shape_of(shape)
     dtype = np.dtype(dtype if dtype is not None else a.dtype)
+    check_dtype(dtype)
     if not is_traced(fill_value):
         return np.full(wanted, fill_value, dtype)
     return structure.broadcast_to(lift(fill_value, fill_value.recording, dtype), wanted)

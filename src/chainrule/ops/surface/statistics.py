@@ -9,13 +9,14 @@ import numpy as np
 
 from chainrule.core.dispatch import implements
 from chainrule.core.traced import Traced
-from chainrule.core.types import normalize_axes
+from chainrule.core.types import normalize_axes, size_of
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops.coerce import float_of, plain
-from chainrule.ops.surface.arguments import given, refuse
+from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, require
 from chainrule.ops.surface.reductions import (
     cumprod,
     cumsum,
+    in_dtype,
     keep,
     max_,
     mean,
@@ -40,8 +41,12 @@ def average(
         count = np.size(a) / max(np.size(found), 1)
         return (found, np.full(found.shape, count, found.dtype)) if returned else found
     weights = _weights(plain(weights), np.shape(a), axis)
+    dtype = np.result_type(a.dtype, weights.dtype)
+    dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+    a, weights = np.astype(a, dtype), np.astype(weights, dtype)
     total = np.sum(weights, axis=axis, keepdims=keepdims)
-    found = np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims) / total
+    found = np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims)
+    found = require(found, np.not_equal(total, 0), "np.average", "the weights sum to zero") / total
     return (found, np.broadcast_to(total, np.shape(found))) if returned else found
 
 
@@ -77,6 +82,8 @@ def median(
     refuse("np.median", out=out)
     a = float_of(a)
     axes = normalize_axes(axis, a.ndim)
+    if not size_of(tuple(a.shape[k] for k in axes)):
+        return np.mean(a, axis=axes, keepdims=keepdims)  # NaN, of nothing
     ordered = _in_order(a, axes)
     n = ordered.shape[-1]
     found = np.mean(ordered[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
@@ -84,13 +91,38 @@ def median(
     return keep(found, a.shape, axes, keepdims)
 
 
-_PLACES: dict[str, Callable[[Any], Any]] = {
-    "linear": lambda place: place,
-    "lower": np.floor,
-    "higher": np.ceil,
-    "nearest": np.rint,
-    "midpoint": lambda place: 0.5 * (np.floor(place) + np.ceil(place)),
+def _closest(n: Any, q: Any) -> Any:
+    place = n * q - 1.5
+    low = np.floor(place)
+    return np.where((place == low) & (low % 2 == 1), low, low + 1)
+
+
+def _averaged(n: Any, q: Any) -> Any:
+    low = np.floor(n * q - 1)
+    return np.where(low == n * q - 1, low + 0.5, low + 1)
+
+
+def _continuous(alpha: float, beta: float) -> Callable[[Any, Any], Any]:
+    return lambda n, q: n * q + (alpha + q * (1 - alpha - beta)) - 1
+
+
+_PLACES: dict[str, Callable[[Any, Any], Any]] = {
+    "linear": lambda n, q: (n - 1) * q,
+    "lower": lambda n, q: np.floor((n - 1) * q),
+    "higher": lambda n, q: np.ceil((n - 1) * q),
+    "nearest": lambda n, q: np.rint((n - 1) * q),
+    "midpoint": lambda n, q: 0.5 * (np.floor((n - 1) * q) + np.ceil((n - 1) * q)),
+    "inverted_cdf": lambda n, q: np.ceil(n * q - 1),
+    "averaged_inverted_cdf": _averaged,
+    "closest_observation": _closest,
+    "interpolated_inverted_cdf": _continuous(0, 1),
+    "hazen": _continuous(0.5, 0.5),
+    "weibull": _continuous(0, 0),
+    "median_unbiased": _continuous(1 / 3, 1 / 3),
+    "normal_unbiased": _continuous(3 / 8, 3 / 8),
 }
+"""Where the quantile lies among n sorted entries, counted from 0 (Hyndman and Fan 1996)."""
+_ENTRIES = {"lower", "higher", "nearest", "inverted_cdf", "closest_observation"}
 
 
 @implements(np.quantile)
@@ -111,7 +143,7 @@ def quantile(
     axes = normalize_axes(axis, a.ndim)
     ordered = _in_order(a, axes)
     n = ordered.shape[-1]
-    place = _PLACES[method](q * (n - 1))
+    place = np.clip(_PLACES[method](n, q), 0, n - 1)
     low = np.floor(place).astype(int)
     high = np.minimum(low + 1, n - 1)
     found = _between(lambda k: ordered[..., k], low, high, place, dtype)
@@ -135,8 +167,9 @@ def _prepared(a: Any, q: Any, method: str) -> tuple[Any, np.ndarray, Any]:
         raise UnsupportedError("the quantile itself must be a plain number, not a traced value")
     if method not in _PLACES:
         raise UnsupportedError(f"method={method!r} is not recorded; use one of {sorted(_PLACES)}")
-    a = float_of(a)
-    dtype = a.dtype if type(q) in (int, float) else np.result_type(a.dtype, np.asarray(q))
+    a = a if method in _ENTRIES else float_of(a)
+    weak = method in _ENTRIES or type(q) in (int, float)
+    dtype = a.dtype if weak else np.result_type(a.dtype, np.asarray(q))
     q = np.asarray(q, np.float64)
     if q.size and not (q.min() >= 0 and q.max() <= 1):
         raise ShapeError(f"quantiles must be between 0 and 1, percentiles to 100: {q}")
@@ -172,9 +205,10 @@ def nanquantile(
     ordered = _in_order(a, axes)
     count = np.sum(np.logical_not(np.isnan(ordered)), axis=-1)
     highest = np.maximum(count - 1, 0)
-    place = _PLACES[method](np.multiply.outer(highest, q))
+    count, highest = (np.reshape(k, k.shape + (1,) * q.ndim) for k in (count, highest))
+    place = np.minimum(np.maximum(_PLACES[method](count, q), 0), highest)
     low = np.floor(place).astype(int)
-    high = np.minimum(low + 1, np.reshape(highest, highest.shape + (1,) * q.ndim))
+    high = np.minimum(low + 1, highest)
     flat = (*ordered.shape[:-1], -1)
 
     def read(k: Any) -> Any:
@@ -210,7 +244,9 @@ def _filled(run: Any, value: float) -> Any:
     """``run`` on the array with a value in the place of NaN that changes no result."""
 
     def function(a: Any, *args: Any, **keywords: Any) -> Any:
-        return run(np.where(np.isnan(a), np.asarray(value, a.dtype), a), *args, **keywords)
+        if a.dtype.kind == "f":
+            a = np.where(np.isnan(a), np.asarray(value, a.dtype), a)
+        return run(a, *args, **keywords)
 
     return function
 
@@ -234,17 +270,43 @@ def _counting(run: Any) -> Any:
 
 
 nanmean = implements(np.nanmean)(_counting(mean))
-nanvar = implements(np.nanvar)(_counting(var))
-nanstd = implements(np.nanstd)(_counting(std))
+
+
+def _deviation(run: Any) -> Any:
+    """NaN where more is taken off the count than there is."""
+    counting = _counting(run)
+
+    def function(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **kw: Any) -> Any:
+        if a.dtype.kind != "f":
+            return run(a, axis, dtype, out, **kw)
+        found = counting(a, axis, dtype, out, **kw)
+        off = kw.get("correction", NOT_GIVEN)
+        off = kw.get("ddof", 0) if off is NOT_GIVEN else off
+        numbers = np.logical_and(np.logical_not(np.isnan(a)), kw.get("where", True))
+        kept = bool(given(kw.get("keepdims")) and kw["keepdims"])
+        count = np.sum(numbers, axis=axis, keepdims=kept)
+        return np.where(count <= off, np.asarray(np.nan, found.dtype), found)
+
+    return function
+
+
+nanvar = implements(np.nanvar)(_deviation(var))
+nanstd = implements(np.nanstd)(_deviation(std))
 
 
 def _nan_extremum(run: Any, empty: float) -> Any:
     filled = _filled(run, empty)
 
     def function(a: Any, axis: Any = None, out: Any = None, **keywords: Any) -> Any:
+        if a.dtype.kind != "f":
+            return run(a, axis, out, **keywords)
+        if given(keywords.get("initial")):
+            join = np.fmax if empty < 0 else np.fmin
+            start = in_dtype(keywords.pop("initial"), a)
+            found = join(filled(a, axis, out, initial=empty, **keywords), start)
+            kept = {k: keywords[k] for k in ("keepdims", "where") if k in keywords}
+            return np.where(np.all(np.isnan(a), axis=axis, **kept), start, found)
         found = filled(a, axis, out, **keywords)
-        if "initial" in keywords:
-            return found
         nothing = np.all(np.isnan(a), axis=axis, keepdims=keywords.get("keepdims", False))
         return np.where(nothing, np.asarray(np.nan, a.dtype), found)
 

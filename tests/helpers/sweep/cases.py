@@ -1,0 +1,262 @@
+"""The combinations: a function, the arrays it is called with, and the keywords."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+import chainrule.ops  # noqa: F401  (fills the tables)
+from chainrule.core.dispatch import FUNCTIONS, SCIPY_UFUNCS, UFUNCS, public_name
+from tests.helpers.sweep.arguments import DTYPES, KEYWORDS, MIXED, Operand
+from tests.helpers.sweep.rows import FEW, PAIRS, PRODUCTS, ROWS, SPECIAL, Row
+
+
+@dataclass(frozen=True)
+class Case:
+    """One combination. ``run(*arrays)`` makes the call."""
+
+    function: str
+    operands: tuple[Operand, ...]
+    settings: tuple[tuple[str, Any], ...]
+    run: Callable[..., Any]
+    row: Row
+
+    def __str__(self) -> str:
+        arguments = [str(x) for x in self.operands] + [f"{k}={v!r}" for k, v in self.settings]
+        return f"{self.function}({', '.join(arguments)})"
+
+    @property
+    def arrays(self) -> list[Any]:
+        return [x.value(k) for k, x in enumerate(self.operands)]
+
+    @property
+    def copies(self) -> list[Any]:
+        """The arrays for NumPy, which may write to them (``overwrite_input=``)."""
+        return [x.copy() if isinstance(x, np.ndarray) else x for x in self.arrays]
+
+
+def functions() -> list[str]:
+    """The names of everything that is registered: functions, ufuncs and their methods."""
+    ufuncs = sorted({f"np.{u.__name__}" for u in UFUNCS if getattr(np, u.__name__, None) is u})
+    named = sorted(public_name(f) for f in FUNCTIONS if not isinstance(f, str))
+    special = sorted(f"scipy.special.{n}" for n in SCIPY_UFUNCS if not n.startswith("_"))
+    return [*named, *[u for u in ufuncs if u not in named], *special]
+
+
+def find(name: str) -> Any:
+    """NumPy's or SciPy's function of this public name."""
+    if name.startswith("scipy"):
+        import scipy.special
+
+        found: Any = scipy.special
+        for part in name.split(".")[2:]:
+            found = getattr(found, part)
+        return found
+    found = np
+    for part in name.split(".")[1:]:
+        found = getattr(found, part)
+    return found
+
+
+def rows(name: str) -> list[tuple[str, Row]]:
+    """What to call, and how: a ufunc's methods follow from how many arguments it takes."""
+    if name in ROWS:
+        return [(name, row) for row in ROWS[name]]
+    ufunc = find(name)
+    if not isinstance(ufunc, np.ufunc):
+        raise LookupError(f"{name} has no row in tests/helpers/sweep/rows.py")
+    if ufunc.signature is not None:
+        axes = {"axis": [-1, 0, 5], "keepdims": [False, True], "axes": [[(-1,), (-1,), ()], [0, 0]]}
+        return [(name, Row(list(PRODUCTS), {**axes, **_UFUNC}))]
+    if ufunc.nin == 1:
+        return [(name, Row([(s,) for s in [*FEW, (1, 3)]], _UFUNC))]
+    if ufunc.nin > 2:
+        shapes = [((4,),) * ufunc.nin, ((),) * ufunc.nin, ((2, 1), (3,), *((),) * (ufunc.nin - 2))]
+        return [(name, Row(shapes, _UFUNC))]
+    signed = name not in ("np.maximum", "np.minimum", "np.fmax", "np.fmin")
+    found = [(name, Row(list(PAIRS), _UFUNC, signed=signed))]
+    if ufunc.nout == 1 and ufunc.nin == 2:
+        alone = [(s,) for s in [*FEW, (1,), (2, 0), (2, 3, 2)]]
+        found += [
+            (f"{name}.reduce", Row(alone, {})),
+            (f"{name}.accumulate", Row(alone, {"axis": [0, 1, -1, 5, None, (0,)]})),
+            (
+                f"{name}.reduceat",
+                Row(
+                    alone[:-1],
+                    {"indices": [[0, 2], [0], [1, 0], [], 1, [9], [-1]], "axis": [0, 1, -1, 5]},
+                ),
+            ),
+            (f"{name}.outer", Row([((2,), (3,)), ((), (2,)), ((2, 1), (0,))], {})),
+        ]
+    return [(n, replace(row, signed=signed)) for n, row in found]
+
+
+_UFUNC = {
+    "dtype": [None, "float64", "float32", "int64", "complex128"],
+    "casting": ["same_kind", "safe", "x"],
+    "order": ["K", "C"],
+    "signature": [None, "dd->d"],
+    "subok": [True, False],
+    "where": [True],  # a mask leaves numbers undefined, and NumPy's own memory in disorder
+}
+_POSITIONAL = {"np.einsum": "subscripts", "np.gradient": "spacing"}
+
+
+@cache
+def parameters(function: Any, name: str) -> dict[str, inspect.Parameter]:
+    """The parameters of NumPy's signature; that of ``reduce`` leaves some out."""
+    found = dict(inspect.signature(function).parameters)
+    method = name.rpartition(".")[2]
+    if method == "reduce":
+        extra = ("keepdims", "initial", "where")
+        found |= {
+            k: inspect.Parameter(k, inspect.Parameter.KEYWORD_ONLY, default=None) for k in extra
+        }
+    return found
+
+
+def _settings(
+    name: str, function: Any, row: Row
+) -> tuple[dict[str, list[Any]], dict[str, list[Any]]]:
+    """The values of what must be given, and of what may be."""
+    given = parameters(function, name)
+    required: dict[str, list[Any]] = {}
+    optional: dict[str, list[Any]] = {}
+    arrays = _array_names(name, row, given)
+    for key, values in row.values.items():
+        known = given.get(key)
+        free = known is None or known.default is not known.empty
+        if key in _POSITIONAL.values() and name in _POSITIONAL:
+            free = key == "spacing"
+        (optional if free else required)[key] = values
+    for key, parameter in given.items():
+        if key in arrays or key in row.values or parameter.kind in (2, 4):
+            continue
+        if parameter.default is parameter.empty:
+            raise LookupError(f"{name}: the row gives no values for {key}")
+        if key in KEYWORDS:
+            optional[key] = KEYWORDS[key]
+        elif isinstance(parameter.default, bool):
+            optional[key] = [False, True]
+        elif key not in _FREE.get(name, ()):
+            raise LookupError(f"{name}: no values for the keyword {key}")
+    optional["new_unknown_keyword"] = [1]
+    return required, optional
+
+
+_FREE = {
+    "np.trapezoid": ("x", "dx"),
+    "np.diff": ("n", "prepend", "append"),
+    "np.ediff1d": ("to_end", "to_begin"),
+    "np.unwrap": ("discont", "period"),
+    "np.where": ("x", "y"),
+    "np.nan_to_num": ("nan", "posinf", "neginf"),
+    "np.real_if_close": ("tol",),
+    "np.interp": ("left", "right", "period"),
+    **{f"np.{n}": ("weights",) for n in ("quantile", "nanquantile", "percentile", "nanpercentile")},
+    "np.gradient": ("edge_order",),
+    "np.cov": ("fweights", "aweights"),
+    **{f"scipy.special.{n}": ("extobj",) for n in ()},
+}
+
+
+def _array_names(name: str, row: Row, given: dict[str, inspect.Parameter]) -> list[str]:
+    if row.names:
+        return list(row.names)
+    count = 1 if row.listed else len(row.shapes[0])
+    return (
+        [k for k in given if k not in row.values][:count]
+        if name not in ("np.einsum",)
+        else ["operands"]
+    )
+
+
+def _operands(row: Row) -> Iterator[tuple[Operand, ...]]:
+    for shapes in row.shapes:
+        for flavour in row.flavours:
+            for dtype in row.dtypes or DTYPES:
+                yield tuple(Operand(tuple(s), dtype, flavour) for s in shapes)
+        if len(shapes) == 2 and not row.dtypes:
+            for one, two in MIXED:
+                pair = []
+                for s, dtype in zip(shapes, (one, two), strict=True):
+                    if dtype == "py" and s:
+                        break
+                    pair.append(Operand(tuple(s), dtype, row.flavours[0]))
+                else:
+                    yield tuple(pair)
+
+
+def _first(values: list[Any], n: int) -> list[Any]:
+    return values[:n]
+
+
+def cases(name: str, keep: Callable[[], bool] = lambda: True) -> Iterator[Case]:
+    """All combinations of one function that ``keep`` keeps: all arrays with each value of each
+    keyword, and some arrays with each pair of values of two keywords."""
+    if name in SPECIAL:
+        for row in rows(name):
+            for k, call in enumerate(SPECIAL[name]):
+                for operands in filter(lambda _: keep(), _operands(row[1])):
+                    yield Case(name, operands, (("form", k),), call, row[1])
+        return
+    for called, row in rows(name):
+        function = find(called)
+        required, optional = _settings(called, function, row)
+        everything = list(_operands(row))
+        some = everything[:: max(1, len(everything) // 3)]
+        for settings, narrow in _choices(required, optional):
+            for operands in some if narrow else everything:
+                if keep():
+                    yield _case(called, function, row, operands, settings)
+
+
+def _choices(required: Any, optional: Any) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Settings, and whether they are tried on a few arrays only."""
+    bases = [dict(zip(required, v, strict=True)) for v in itertools.product(*required.values())]
+    for base in bases:
+        yield base, False
+    for k, (key, values) in enumerate(optional.items()):
+        for value in values:
+            for j, base in enumerate(bases):
+                yield {**base, key: value}, j > 0
+        for other, others in list(optional.items())[k + 1 :]:
+            for pair in itertools.product(values, others):
+                for base in bases[:1]:
+                    yield {**base, key: pair[0], other: pair[1]}, True
+
+
+def _case(name: str, function: Any, row: Row, operands: Any, settings: dict[str, Any]) -> Case:
+    shape = operands[0].shape
+    made = {
+        k: v(shape) if callable(v) and not isinstance(v, type) else v for k, v in settings.items()
+    }
+    given = parameters(function, name)
+    by_position = [
+        k for k, p in given.items() if p.default is p.empty and (k != "start") and p.kind != 3
+    ]
+
+    def run(*arrays: Any) -> Any:
+        values = dict(made)
+        positional = []
+        if name == "np.einsum":
+            positional.append(values.pop("subscripts"))
+        if row.listed:
+            positional.append(list(arrays))
+        elif row.names:
+            values |= dict(zip(row.names, arrays, strict=True))
+        else:
+            positional += arrays
+        if "spacing" in values:
+            positional.append(values.pop("spacing"))
+        positional += [values.pop(key) for key in by_position if key in values]
+        return function(*positional, **values)
+
+    return Case(name, operands, tuple(settings.items()), run, row)

@@ -1,0 +1,60 @@
+"""What neither equals NumPy nor is refused as it should be: each with its reason.
+
+An entry names functions, the verdict that is known, and the combinations that it speaks of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tests.helpers.sweep.cases import Case
+
+
+class Known(NamedTuple):
+    functions: str
+    verdicts: str
+    when: Callable[[Case], bool]
+    reason: str
+
+    def covers(self, case: Case, verdict: str) -> bool:
+        return (
+            case.function in self.functions.split()
+            and verdict in self.verdicts.split(", ")
+            and self.when(case)
+        )
+
+
+QUANTILES = "np.quantile np.percentile np.nanquantile np.nanpercentile"
+
+
+def _integers_at_the_end(case: Case) -> bool:
+    return case.operands[0].flavour == "special" and "int" in case.operands[0].dtype
+
+
+def _infinite(case: Case) -> bool:
+    return case.operands[0].flavour == "special"
+
+
+EXCEPTIONS = [
+    Known(
+        QUANTILES, "value", _integers_at_the_end,
+        "NumPy subtracts neighbours as integers, which overflow; ours are floats",
+    ),
+    Known(
+        QUANTILES, "nan, infinity", _infinite,
+        "NumPy interpolates between an infinity and itself, which is NaN; ours is the infinity",
+    ),
+    Known(
+        "np.nanquantile np.nanpercentile", "dtype", _infinite,
+        "of nothing but NaN NumPy keeps the dtype of the array, whatever that of q",
+    ),
+    Known(
+        "np.linalg.cond", "raw error", lambda case: True,
+        "the inverse of a singular matrix raises NumPy's LinAlgError, where NumPy gives infinity",
+    ),
+]  # fmt: skip
+
+
+def known(case: Case, verdict: str) -> Known | None:
+    return next((k for k in EXCEPTIONS if k.covers(case, verdict)), None)

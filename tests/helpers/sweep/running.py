@@ -1,0 +1,64 @@
+"""Runs many combinations and counts the verdicts."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from tests.helpers.sweep.cases import Case, cases
+from tests.helpers.sweep.exceptions import known
+from tests.helpers.sweep.verdicts import VERDICTS, compiled, eagerly, verdict
+
+WAYS: dict[str, Callable[[Case], Any]] = {
+    "eager": eagerly,
+    "numpy": partial(compiled, executor="numpy"),
+    "native": partial(compiled, executor="native"),
+}
+
+
+@dataclass
+class Report:
+    """How many combinations got each verdict, the faults, and how often each exception held."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    exceptions: Counter[str] = field(default_factory=Counter)
+
+    def add(self, case: Case, way: str) -> None:
+        found, text = verdict(case, WAYS[way])
+        exception = known(case, found) if found not in VERDICTS else None
+        if exception is not None:
+            self.exceptions[exception.reason] += 1
+            found = "exceptions"
+        self.counts[found] += 1
+        if found not in (*VERDICTS, "exceptions"):
+            self.faults.append(f"{found} [{way}] {case}: {text[:300]}")
+
+    def __str__(self) -> str:
+        total = sum(self.counts.values())
+        lines = [f"{total} combinations: "]
+        lines += [f"  {n:8} {kind} ({n / total:.2%})" for kind, n in self.counts.most_common()]
+        lines += [f"  {n:8} exceptions: {reason}" for reason, n in self.exceptions.items()]
+        return "\n".join(lines)
+
+
+def sweep(ways: Iterable[str], names: Iterable[str], share: float, seed: int = 0) -> Report:
+    """Every combination of these functions, or a share of them drawn by ``seed``."""
+    report = Report()
+    for name in names:
+        for case in chosen(name, share, seed):
+            for way in ways:
+                if way == "eager" or not case.row.static:
+                    report.add(case, way)
+    return report
+
+
+def chosen(name: str, share: float, seed: int) -> Iterator[Case]:
+    """Combinations of one function, at random but for the first, which is always there."""
+    draw = random.Random(f"{name} {seed}")
+    first = iter([True])
+    return cases(name, lambda: next(first, False) or draw.random() < share)
