@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import math
@@ -20,7 +21,7 @@ import pytest
 from chainrule import run
 from chainrule.cli.main import main
 from chainrule.errors import DataError
-from chainrule.tabular import TabularModel
+from chainrule.tabular import TabularModel, reading
 from tests.helpers.damage import Raw, damaged, put_together, taken_apart
 
 HERE = Path(__file__).parent / "fixtures"
@@ -123,6 +124,7 @@ def test_damaged_models_are_read_or_refused(
     path, seen = tmp_path / "m.safetensors", Counter[str]()
     if share:  # compiling takes longer than all the rest, and reads no files
         monkeypatch.setattr(run, "default_executor", lambda: "numpy")
+    monkeypatch.setattr(reading, "read_table", functools.cache(reading.read_table))  # one table
     for seed in range(share, COUNT, SHARES):
         path.write_bytes(damaged(files, seed))
         try:
