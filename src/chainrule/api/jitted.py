@@ -22,7 +22,7 @@ from chainrule.core.record import (
     parameter_names,
     record,
 )
-from chainrule.core.recording import active
+from chainrule.core.recording import Recording, active
 from chainrule.core.static import Static
 from chainrule.core.tree import TreeDef
 from chainrule.errors import DtypeError, UsageError
@@ -154,8 +154,12 @@ class Jitted:
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         around = active()
         if around is not None:  # f may also close over traced values of that recording
+            args, keywords = self._marked(args, keywords)
             with around.rewriting(stability.rewrite):
-                return self._f(*args, **keywords)
+                return self._f(
+                    *[_recorded(x, around) for x in args],
+                    **{name: _recorded(x, around) for name, x in keywords.items()},
+                )
         signature = () if keywords else _signature(args)
         found = self._quick.get(signature)
         if found is not None:
@@ -257,6 +261,14 @@ def _named(module: str | None, name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part, None)
     return found
+
+
+def _recorded(x: Any, recording: Recording) -> Any:
+    """An argument as ``jit`` records it: a number as a constant, so that b * b is known as a square
+    and not only by its rounded value."""
+    if type(x) in (float, np.float32, np.float64):
+        return recording.constant(x, np.dtype(type(x))).like(x)
+    return x.value if isinstance(x, Static) else x
 
 
 def _keep(table: dict[Any, Any], key: Any, value: Any) -> None:

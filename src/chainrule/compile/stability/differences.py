@@ -3,36 +3,33 @@
 u = f(p) and v = f(q) with p - q known exactly, as in sqrt(x + 1) - sqrt(x): one identity a function
 turns the difference of values into one of arguments. It serves where the values cancel, and
 what was typed elsewhere, so that the result is nowhere less accurate.
-
-One file: the identities, and the sums that look for two parts to which one of them applies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
-from chainrule.compile.patterns import Rewrite, apply, constant_like
+from chainrule.compile.patterns import Rewrite, apply
 from chainrule.compile.stability import series
+from chainrule.compile.stability.identities import IDENTITIES, WHERE, close, less_one, pair_of
+from chainrule.compile.stability.roots import conjugate, total_over
 from chainrule.compile.stability.terms import (
+    Part,
     Terms,
     added,
     as_written,
     cancels,
-    choose,
     difference,
     flat,
-    key,
     meaning,
     monomial,
     multiplied,
     over,
     polynomial,
     power,
+    prefer,
     product,
     quick,
-    scaled,
     summands,
     times,
     total,
@@ -40,225 +37,12 @@ from chainrule.compile.stability.terms import (
 from chainrule.core.graph import Node
 from chainrule.core.traced import Traced
 
-Part = tuple[Fraction, dict[Node, int]]
 Made = tuple[Traced, Traced | None]
 """Another form, and where it serves: where its parts cancel, if that is None."""
 MOST_PARTS = 4
-LN2, LN10 = 0.6931471805599453, 2.302585092994046
-
-
-# Identities: f(p) - f(q) by d = p - q -----------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """f(p) = ``u`` and f(q) = ``v`` with ``d`` = p - q; ``second`` is an exponent they share."""
-
-    u: Traced
-    v: Traced
-    p: Traced
-    q: Traced
-    terms: Terms
-    second: Traced | float | None = None
-
-    @property
-    def d(self) -> Traced:
-        return total(self.terms, self.u)
-
-    @property
-    def middle(self) -> Traced:
-        """(p + q) / 2"""
-        both = added(flat(self.p), flat(self.q))
-        return total(scaled(both, Fraction(1, 2)), self.u)
-
-
-def sine(x: Traced) -> Traced:
-    return apply("sin", x)
-
-
-def cosine(x: Traced) -> Traced:
-    return apply("cos", x)
-
-
-def cosine_minus_1(x: Traced) -> Traced:
-    half = sine(0.5 * x)
-    return -2.0 * (half * half)
-
-
-def _turned(pair: Pair) -> tuple[Traced, Traced, bool]:
-    """The argument to turn from, by how much, and whether that is p: what has fewer terms is
-    known exactly, while the other has been rounded to an angle's last place."""
-    from_p = len(flat(pair.p)) < len(flat(pair.q))
-    return (pair.p, -pair.d, True) if from_p else (pair.q, pair.d, False)
-
-
-def _halved(pair: Pair) -> Traced | None:
-    """(p + q) / 2 if it has fewer terms than both, as in sin(x + h) - sin(x - h)."""
-    both = added(flat(pair.p), flat(pair.q))
-    fewest = min(len(flat(pair.p)), len(flat(pair.q)))
-    return pair.middle if 0 < len(both) < fewest else None
-
-
-def _sin(pair: Pair) -> Traced:
-    middle = _halved(pair)
-    if middle is not None:
-        return 2.0 * (cosine(middle) * sine(0.5 * pair.d))
-    x, d, swapped = _turned(pair)
-    y = cosine(x) * sine(d) + sine(x) * cosine_minus_1(d)
-    return -y if swapped else y
-
-
-def _cos(pair: Pair) -> Traced:
-    middle = _halved(pair)
-    if middle is not None:
-        return -2.0 * (sine(middle) * sine(0.5 * pair.d))
-    x, d, swapped = _turned(pair)
-    y = cosine(x) * cosine_minus_1(d) - sine(x) * sine(d)
-    return -y if swapped else y
-
-
-def _tan(pair: Pair) -> Traced:
-    x, d, swapped = _turned(pair)
-    far = cosine(x) * cosine(d) - sine(x) * sine(d)
-    y = sine(d) / cosine(x) / far
-    return -y if swapped else y
-
-
-def _arctan(pair: Pair) -> Traced:
-    one = constant_like(pair.u, 1.0)
-    size = apply("stop_gradient", apply("maximum", abs(pair.q), one))
-    return apply("arctan2", pair.d / size, 1.0 / size + pair.p * (pair.q / size))
-
-
-def _close(pair: Pair) -> Traced:
-    """Where p and q differ by less than half of q: there d / q is small, and log1p of it exact."""
-    return apply("less", 2.0 * abs(pair.d), abs(pair.q))
-
-
-def log_ratio(pair: Pair) -> Traced:
-    """log p - log q, of positive p and q."""
-    apart = apply("log", pair.p) - apply("log", pair.q)
-    return choose(_close(pair), apply("log1p", pair.d / pair.q), apart)
-
-
-def _exp(pair: Pair) -> Traced:
-    return apply("exp", pair.q) * apply("expm1", pair.d)
-
-
-def _exp2(pair: Pair) -> Traced:
-    return pair.v * apply("expm1", LN2 * pair.d)
-
-
-def _sinh(pair: Pair) -> Traced:
-    return 2.0 * apply("cosh", pair.middle) * apply("sinh", 0.5 * pair.d)
-
-
-def _cosh(pair: Pair) -> Traced:
-    return 2.0 * apply("sinh", pair.middle) * apply("sinh", 0.5 * pair.d)
-
-
-def _tanh(pair: Pair) -> Traced:
-    return apply("sinh", pair.d) / apply("cosh", pair.p) / apply("cosh", pair.q)
-
-
-def _cbrt(pair: Pair) -> Traced:
-    u, v = pair.u, pair.v
-    return pair.d / (u * u + u * v + v * v)
-
-
-def _power(pair: Pair) -> Traced:
-    assert pair.second is not None
-    return pair.v * apply("expm1", pair.second * log_ratio(pair))
-
-
-IDENTITIES: dict[str, Callable[[Pair], Traced]] = {
-    "arctan": _arctan,
-    "cbrt": _cbrt,
-    "cos": _cos,
-    "cosh": _cosh,
-    "exp": _exp,
-    "exp2": _exp2,
-    "expm1": _exp,
-    "log": lambda pair: apply("log1p", pair.d / pair.q),
-    "log10": lambda pair: apply("log1p", pair.d / pair.q) / LN10,
-    "log1p": lambda pair: apply("log1p", pair.d / (1.0 + pair.q)),
-    "log2": lambda pair: apply("log1p", pair.d / pair.q) / LN2,
-    "power": _power,
-    "power_constant": _power,
-    "sin": _sin,
-    "sinh": _sinh,
-    "sqrt": lambda pair: pair.d / (pair.u + pair.v),
-    "tan": _tan,
-    "tanh": _tanh,
-}
-WHERE: dict[str, Callable[[Pair], Traced]] = {}
-"""Where an identity serves, if that is not where the two values cancel."""
-
-
-def _large_or_close(pair: Pair) -> Traced:
-    """Where a rounded argument may be wholly another angle, or slopes cancel."""
-    largest = apply("maximum", abs(pair.p), abs(pair.q))
-    one = constant_like(pair.u, 1.0)
-    large = apply("less", 4.0 * one, largest)
-    return apply("logical_or", large, apply("less", abs(pair.d), one))
-
-
-WHERE.update(dict.fromkeys(("sin", "cos", "tan"), _large_or_close))
-WHERE.update(dict.fromkeys(("log", "log2", "log10"), _close))
-WHERE["log1p"] = lambda pair: apply("less", 2.0 * abs(pair.d), abs(1.0 + pair.q))
-
-
-def _less_one_power(f: Traced, p: Traced, c: Traced | float) -> Traced:
-    u = difference(p, constant_like(p, 1.0))
-    log = apply("log1p", total(u, p)) if u else apply("log", p)
-    return apply("expm1", c * log)
-
-
-def _logistics(p: Traced) -> tuple[Traced, Traced]:
-    return apply("logistic", 2.0 * p), apply("logistic", -2.0 * p)
-
-
-def less_one(f: Traced, n: int) -> Traced | None:
-    """fⁿ - 1."""
-    name, inputs, attrs = meaning(f)
-    if not inputs:
-        return None
-    p = inputs[0]
-    if name == "tanh" and n in (1, 2) and not f.recording.is_deriving:
-        up, down = _logistics(p)
-        return -2.0 * down if n == 1 else -4.0 * (up * down)
-    if n != 1:
-        return None
-    if name == "cos":
-        return cosine_minus_1(p)
-    if name == "cosh":
-        half = apply("sinh", 0.5 * p)
-        return 2.0 * (half * half)
-    if name == "exp2":
-        return apply("expm1", LN2 * p)
-    if name in ("power", "power_constant"):
-        return _less_one_power(f, p, inputs[1] if name == "power" else attrs["exponent"])
-    return None
 
 
 # Two parts of a sum -----------------------------------------------------------------------
-
-
-def pair_of(f: Traced, g: Traced) -> tuple[str, Pair] | None:
-    """Two values of one function, and its name, if their arguments differ by what is known."""
-    name, inputs, attrs = meaning(f)
-    other, others, its = meaning(g)
-    if name != other or not inputs or dict(attrs) != dict(its):
-        return None
-    second: Traced | float | None = attrs.get("exponent")
-    if len(inputs) == 2:
-        if inputs[1].node is not others[1].node:
-            return None
-        second = inputs[1]
-    if inputs[0].node is others[0].node:
-        return None
-    terms = difference(inputs[0], others[0])
-    return None if not terms else (name, Pair(f, g, inputs[0], others[0], terms, second))
 
 
 def _between(a: dict[Node, int], b: dict[Node, int], like: Traced) -> Made | None:
@@ -291,7 +75,9 @@ def _between(a: dict[Node, int], b: dict[Node, int], like: Traced) -> Made | Non
     whole = powers[0]
     for one in powers[1:]:
         whole = whole + one
-    return total(terms, like) * whole, None
+    u, v = product(Fraction(1), a, like), product(Fraction(1), b, like)
+    overflown = apply("logical_and", apply("isinf", u), apply("isfinite", f))
+    return total(terms, like) * whole, apply("logical_or", cancels(u - v, (u, v)), overflown)
 
 
 def _x_log_x(a: dict[Node, int], b: dict[Node, int], like: Traced) -> Made | None:
@@ -312,7 +98,7 @@ def _x_log_x(a: dict[Node, int], b: dict[Node, int], like: Traced) -> Made | Non
     if found is None:
         return None
     pair = found[1]
-    return pair.q * apply("log1p", pair.d / pair.q) + pair.d * first[0], _close(pair)
+    return pair.q * apply("log1p", pair.d / pair.q) + pair.d * first[0], close(pair)
 
 
 def _two(first: Part, second: Part, like: Traced) -> Made | None:
@@ -336,70 +122,6 @@ def _two(first: Part, second: Part, like: Traced) -> Made | None:
         return None
     y = times(c, made[0])
     return (product(Fraction(1), common, like) * y if common else y), made[1]
-
-
-# Roots ------------------------------------------------------------------------------------
-
-
-def conjugate(first: Part, second: Part, like: Traced) -> tuple[Terms, Traced] | None:
-    """u + v = (u² - v²) / (u - v) where one is a root and terms of the numerator cancel: the
-    numerator's terms and the denominator."""
-    rec = like.recording
-    nodes = (node for _, powers in (first, second) for node in powers)
-    if not any(meaning(Traced(node, rec))[0] == "sqrt" for node in nodes):
-        return None  # before anything is multiplied out
-    squares = []
-    roots = 0
-    for c, powers in (first, second):
-        square: Terms | None = {(): c * c}
-        for node, e in powers.items():
-            name, inputs, _ = meaning(Traced(node, rec))
-            if e < 0 or square is None:
-                return None
-            if name == "sqrt":
-                roots += 1
-                square = multiplied(square, power(polynomial(inputs[0]), e) or {}) or None
-            else:
-                square = multiplied(square, power(polynomial(Traced(node, rec)), 2 * e) or {})
-        squares.append(square)
-    u2, v2 = squares
-    if not roots or not u2 or not v2 or not any(u2.get(t) == k for t, k in v2.items()):
-        return _conjugate_flat(first, second, like) if roots else None
-    terms = added(u2, v2, -1)
-    if not terms:
-        return None
-    return terms, product(*first, like) - product(*second, like)
-
-
-def _conjugate_flat(first: Part, second: Part, like: Traced) -> tuple[Terms, Traced] | None:
-    """The same for a root alone, of a sum of which one term is the other part's square."""
-    for (c, a), (d, b) in ((first, second), (second, first)):
-        if len(a) == 1 and 1 in a.values() and b:
-            name, inputs, _ = meaning(Traced(next(iter(a)), like.recording))
-            square = {key({n: 2 * e for n, e in b.items()}): d * d}
-            terms = scaled(flat(inputs[0]), c * c) if name == "sqrt" else {}
-            if square.items() <= terms.items() and len(terms) > 1:
-                u, v = product(c, a, like), product(d, b, like)
-                return added(terms, square, -1), u - v
-    return None
-
-
-def total_over(terms: Terms, w: Traced) -> Traced:
-    """A sum divided by w. Of a product of two factors over w, the one is divided first that
-    keeps the quotient in range."""
-    if len(terms) != 1:
-        return total(terms, w) / w
-    ((powers, c),) = terms.items()
-    factors = [Traced(n, w.recording) for n, e in powers for _ in range(e)]
-    below = {n: e for n, e in powers if e < 0}
-    if len(factors) != 2:
-        return over(product(c, {n: e for n, e in powers if e > 0}, w) / w, below)
-    a, b = factors
-    larger = apply("less", abs(b), abs(a)) if a.node is not b.node else None
-    big = a if larger is None else choose(larger, a, b)
-    small = b if larger is None else choose(larger, b, a)
-    wide = apply("less", constant_like(w, 1.0), abs(w))
-    return over(times(c, choose(wide, big, small) / w * choose(wide, small, big)), below)
 
 
 # Sums -------------------------------------------------------------------------------------
@@ -502,12 +224,12 @@ def _rewritten(
         rest = [part for part in parts if part is not first and part is not second]
         for part in rest:
             y = y + product(*part, a)
-        return choose(cancels(u + v, (u, v)) if condition is None else condition, y, typed)
+        return prefer(cancels(u + v, (u, v)) if condition is None else condition, y, typed)
     y = _quotients(parts, a)
     if y is None and len(parts) == 3:
         y = _exponentials(parts, a)
     if y is not None:
-        return choose(cancels(typed, [product(*part, a) for part in parts]), y, typed)
+        return prefer(cancels(typed, [product(*part, a) for part in parts]), y, typed)
     return series.of_a_sum(typed, a, b)
 
 

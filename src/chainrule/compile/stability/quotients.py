@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
+from functools import partial
+from typing import Any
 
 from chainrule.compile.patterns import Rewrite, apply, constant_like, number
 from chainrule.compile.stability import series
-from chainrule.compile.stability.differences import (
-    cancels,
-    choose,
-    conjugate,
-    total_over,
-)
+from chainrule.compile.stability.roots import conjugate, total_over
 from chainrule.compile.stability.terms import (
     added,
     as_written,
+    cancels,
+    choose,
     difference,
     flat,
+    joined,
     key,
     meaning,
     monomial,
+    over,
+    polynomial,
+    prefer,
     product,
     quick,
+    scaled,
     summands,
+    times,
     total,
 )
+from chainrule.core.graph import Node
 from chainrule.core.traced import Traced
 
 _roots = quick(frozenset({"sqrt"}))
@@ -33,28 +40,39 @@ _exponentials = quick(frozenset({"exp", "expm1"}))
 
 def _root_of_quadratic(x: Traced, z: Traced) -> Traced | None:
     """(-b ± √(b² - k)) / z as ∓k/z / (√(b² - k) ± b), where a factor of k is z's: k/z is then
-    what Viète's product of roots has left, and b's sign decides which form cancels."""
-    if not x.type.is_float or not _roots(x):
+    what Viète's product of roots has left, and b's sign decides which form cancels. The other
+    way, z / (-b ± √(b² - k))."""
+    if not x.type.is_float:
         return None
-    parts = summands(x)
-    if len(parts) != 2:
-        return None
-    d, below = monomial(z)
+    for root, other, sign in ((x, z, 1), (z, x, -1)):
+        parts = summands(root) if _roots(root) else []
+        if len(parts) == 2:
+            return _by_its_conjugate(x, z, parts, other, sign)
+    return None
+
+
+def _by_its_conjugate(
+    x: Traced, z: Traced, parts: list[Any], other: Traced, sign: int
+) -> Traced | None:
+    d, below = monomial(other)
     if not below or any(e != 1 for e in below.values()):
         return None
     with as_written(x.recording):
-        found = conjugate(*parts, x)
+        found = conjugate(parts[0], parts[1], x)
         if found is None or len(found[0]) != 1:
             return None
-        ((powers, c),) = found[0].items()
+        (((powers, c),), w) = found[0].items(), found[1]
         above = dict(powers)
-        if not below.keys() <= above.keys():
+        if (sign > 0 and not below.keys() <= above.keys()) or not below.keys() & above.keys():
             return None
-        rest = {n: e - below.get(n, 0) for n, e in above.items() if e != below.get(n, 0)}
-        y = total_over({key(rest): c / d}, found[1])
-        zero = apply("not_equal", z, constant_like(z, 0.0))
-        condition = apply("logical_and", zero, cancels(x, [product(*part, x) for part in parts]))
-        return choose(condition, y, x / z)
+        rest = {n: e for n in (*above, *below) if (e := above.get(n, 0) - below.get(n, 0))}
+        root = x if sign > 0 else z
+        y = total_over({key(rest): c / d}, w)
+        if sign < 0:
+            y = product(d / c, {n: -e for n, e in rest.items()}, x) * w
+        met = apply("not_equal", other, constant_like(z, 0.0))
+        condition = cancels(root, [product(*part, x) for part in parts])
+        return prefer(apply("logical_and", met, condition), y, x / z)
 
 
 def _exponent_less_1(x: Traced) -> Traced | None:
@@ -69,16 +87,89 @@ def _exponent_less_1(x: Traced) -> Traced | None:
 
 
 def _exp_over_expm1(x: Traced, z: Traced) -> Traced | None:
-    """exp(a) / (exp(a) - 1) as 1 / (1 - exp(-a)) where exp(a) may overflow."""
-    if not _exponentials(x) or not _exponentials(z):
+    """exp(a) / (exp(a) - 1) as 1 / (1 - exp(-a)) where exp(a) may overflow, other factors apart."""
+    if not x.type.is_float or not _exponentials(x) or not _exponentials(z):
         return None
-    a = _exponent_less_1(z)
-    name, inputs, _ = meaning(x)
-    if a is None or name != "exp" or inputs[0].node is not a.node:
-        return None
+    (c, above), (d, below) = monomial(x), monomial(z)
     with as_written(x.recording):
-        positive = apply("less", constant_like(a, 0.0), a)
-        return choose(positive, -1.0 / apply("expm1", -a), x / z)
+        return _shifted(x / z, c / d, joined(above, below, -1)) if d else None
+
+
+def _shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | None:
+    """c · exp(a) / (exp(a) - 1) ..., where there are such factors."""
+    rec = typed.recording
+    for node, e in powers.items():
+        name, inputs, _ = meaning(Traced(node, rec))
+        if name != "exp" or e < 1:
+            continue
+        for other, n in powers.items():
+            a = _exponent_less_1(Traced(other, rec)) if n < 0 else None
+            if a is not None and a.node is inputs[0].node:
+                rest = joined(powers, {node: -1, other: 1})
+                y = product(-c, rest, typed) / apply("expm1", -a)
+                return choose(apply("less", constant_like(a, 0.0), a), y, typed)
+    return None
+
+
+def _expm1_of_sum(x: Traced, z: Traced) -> Traced | None:
+    """m (exp(a + b) - 1) / ((exp(a) - 1) (exp(b) - 1)), which is m / (exp(a) - 1) plus
+    m / (1 - exp(-b)): no product over- or underflows."""
+    if not x.type.is_float or not _exponentials(x) or not _exponentials(z):
+        return None
+    (c, above), (d, below) = monomial(x), monomial(z)
+    powers = joined(above, below, -1)
+    rec = x.recording
+    ends = {n: a for n in powers if (a := _exponent_less_1(Traced(n, rec))) is not None}
+    tops = [n for n in ends if powers[n] == 1]
+    lows = [n for n in ends if powers[n] == -1]
+    if len(tops) != 1 or len(lows) != 2 or not d:
+        return None
+    a, b = (ends[n] for n in lows)
+    if added(added(polynomial(ends[tops[0]]), polynomial(a), -1), polynomial(b), -1):
+        return None
+    rest = {n: e for n, e in powers.items() if n not in ends}
+    with as_written(rec):
+
+        def share(a: Traced, sign: int) -> Traced:
+            """m / (exp(±a) - 1), and m / ±a where a is tiny."""
+            tiny = apply("less", abs(a), constant_like(a, 1e-20))
+            k, its = monomial(a)
+            limit = product(c / d / k, joined(rest, its, -1), x)
+            whole = product(c / d, rest, x) / apply("expm1", a if sign > 0 else -a)
+            return choose(tiny, limit if sign > 0 else -limit, whole)
+
+        ordered = apply("less", a, b)
+        y = choose(ordered, share(b, 1) - share(a, -1), share(a, 1) - share(b, -1))
+        return prefer(None, y, x / z)
+
+
+def _hyperbolic(x: Traced, z: Traced) -> Traced | None:
+    """Quotients of sums of two exponentials: exp(p) / (exp(p) + exp(q)) -> logistic(p - q),
+    (exp(p) - exp(q)) / (exp(p) + exp(q)) -> tanh((p - q) / 2)."""
+    if not x.type.is_float or not _exponentials(x) or meaning(z)[0] != "add":
+        return None
+    above, below = summands(x), summands(z)
+    rec = x.recording
+    heads = [next(iter(powers), None) for _, powers in below]
+    if len(below) != 2 or None in heads or below[0][0] != below[1][0]:
+        return None
+    if any(list(powers.values()) != [1] for _, powers in (*above, *below)):
+        return None
+    ends = {n: meaning(Traced(n, rec)) for n in heads if n is not None}
+    if len(ends) != 2 or any(name != "exp" for name, _, _ in ends.values()):
+        return None
+    (p, a), (q, b) = ((n, inputs[0]) for n, (_, inputs, _) in ends.items())
+    c = below[0][0]
+    tops = {next(iter(powers)): d for d, powers in above}
+    with as_written(rec):
+        if len(above) == 1 and tops.keys() <= {p, q}:
+            turned = next(iter(tops)) is q
+            return times(above[0][0] / c, apply("logistic", b - a if turned else a - b))
+        if len(above) == 2 and tops.keys() == {p, q} and tops[p] == -tops[q]:
+            terms = difference(a, b) or {}
+            half = total(scaled(terms, Fraction(1, 2)), x) if terms else 0.5 * (a - b)
+            return times(tops[p] / c, apply("tanh", half))
+    return None
 
 
 def _expm1_twice(x: Traced, z: Traced) -> Traced | None:
@@ -97,7 +188,7 @@ def _expm1_twice(x: Traced, z: Traced) -> Traced | None:
 
 
 def _series(x: Traced, z: Traced) -> Traced | None:
-    return series.of_a_quotient(x, z) if x.type.is_float else None
+    return series.of_a_quotient(x, z, _over_power(x, z)) if x.type.is_float else None
 
 
 def _cancelled(a: Traced, b: Traced) -> Traced | None:
@@ -105,14 +196,26 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
     if not a.recording.is_deriving or not a.type.is_float or not (_below(a) or _below(b)):
         return None
     (c, first), (d, second) = monomial(a), monomial(b)
-    if not any(first.get(n, 0) * e < 0 for n, e in second.items()):
-        return None
-    powers = {n: first.get(n, 0) + second.get(n, 0) for n in (*first, *second)}
+    powers = joined(first, second)
     with as_written(a.recording):
-        return product(c * d, {n: e for n, e in powers.items() if e}, a)
+        if any(first.get(n, 0) * e < 0 for n, e in second.items()):
+            return product(c * d, powers, a)
+        return _shifted(a * b, c * d, powers) if _exponentials(a) or _exponentials(b) else None
 
 
 _below = quick(frozenset({"divide", "reciprocal"}))
+
+
+def _over_power(x: Traced, z: Traced) -> Traced | None:
+    """y / x³ as y / x / x / x: the power leaves the range before the quotient does."""
+    name, inputs, attrs = meaning(z)
+    n = {"square": 2, "multiply": 2}.get(name, attrs.get("exponent", 0))
+    if not x.type.is_float or x.recording.is_deriving or n not in (2, 3, 4) or not inputs:
+        return None
+    if inputs[0].node is not inputs[-1].node:
+        return None
+    with as_written(x.recording):
+        return over(x, {inputs[0].node: -int(n)})
 
 
 # Logarithms -------------------------------------------------------------------------------
@@ -135,6 +238,26 @@ def _log_1_plus(x: Traced) -> Traced | None:
             small = apply("less", u, constant_like(u, -0.5))
             return choose(small, apply("log", x), apply("log1p", u))
         return apply("log1p", u)
+
+
+def _log_in_base(base: float, x: Traced) -> Traced | None:
+    """log10(1 + u) -> log1p(u) / log(10)"""
+    y = _log_1_plus(x)
+    if y is None:
+        return None
+    with as_written(x.recording):
+        return y / math.log(base)
+
+
+def _power_of_1_plus(x: Traced, n: Traced) -> Traced | None:
+    """(1 + u)ⁿ as exp(n log1p(u)) where u is small: a large n shows what 1 + u has lost."""
+    terms = difference(x, constant_like(x, 1.0)) if meaning(x)[0] in ("add", "subtract") else None
+    if not terms:
+        return None
+    with as_written(x.recording):
+        u = total(terms, x)
+        small = apply("less", abs(u), constant_like(x, 2.0**-10))
+        return prefer(small, apply("exp", n * apply("log1p", u)), apply("power", x, n))
 
 
 def _log_of_quotient(x: Traced) -> Traced | None:
@@ -179,9 +302,27 @@ REWRITES = (
         "(sqrt(b*b - a*c) - b) / a -> -c / (sqrt(...) + b)",
     ),
     Rewrite("exp-quotient", "divide", _exp_over_expm1, "exp(a) / (exp(a)-1) -> 1 / (1 - exp(-a))"),
+    Rewrite(
+        "exp-sum",
+        "divide",
+        _expm1_of_sum,
+        "expm1(a + b) / (expm1(a) * expm1(b)), as a sum",
+    ),
+    Rewrite("exp-ratio", "divide", _hyperbolic, "exp(a) / (exp(a) + exp(b)) -> logistic(a - b)"),
     Rewrite("exp-factor", "divide", _expm1_twice, "(exp(2*a) - 1) / (exp(a) - 1) -> exp(a) + 1"),
     Rewrite("series-quotient", "divide", _series, "(1 - cos(x)) / x**2 -> 1/2 - x**2/24 ..."),
+    Rewrite("over-power", "divide", _over_power, "y / x**3 -> y / x / x / x"),
     Rewrite("cancel-factor", "multiply", _cancelled, "x * (1 / x / x) -> 1 / x in derivatives"),
+    Rewrite(
+        "log2-of-1-plus", "log2", partial(_log_in_base, 2.0), "log2(1 + x) -> log1p(x) / log(2)"
+    ),
+    Rewrite(
+        "log10-of-1-plus",
+        "log10",
+        partial(_log_in_base, 10.0),
+        "log10(1 + x) -> log1p(x) / log(10)",
+    ),
+    Rewrite("power-of-1-plus", "power", _power_of_1_plus, "(1 + x)**n -> exp(n * log1p(x))"),
     Rewrite("log-of-1-plus", "log", _log_1_plus, "log(1 + x) -> log1p(x)"),
     Rewrite(
         "log-of-quotient",

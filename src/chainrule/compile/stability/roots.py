@@ -5,14 +5,34 @@ from __future__ import annotations
 from fractions import Fraction
 from math import isqrt
 
-from chainrule.compile.patterns import Rewrite, apply, constant_like, inner, inputs_of, made_by
+from chainrule.compile.patterns import (
+    Rewrite,
+    apply,
+    constant_like,
+    inner,
+    inputs_of,
+    made_by,
+    number,
+)
 from chainrule.compile.stability.terms import (
+    Part,
+    Terms,
+    added,
     as_written,
     choose,
     constant,
+    flat,
+    key,
     meaning,
+    multiplied,
+    over,
+    polynomial,
+    power,
     product,
+    scaled,
     summands,
+    times,
+    total,
 )
 from chainrule.core.graph import Node
 from chainrule.core.traced import Traced
@@ -71,21 +91,18 @@ def _hypotenuse(x: Traced) -> Traced | None:
     if name not in ("add", "subtract") or not x.type.is_float:
         return None
     parts = summands(x, 1)
-    if len(parts) != 2 or not (parts[0][1] and parts[0][1].keys() != parts[1][1].keys()):
-        if len(parts) != 2 or not parts[1][1]:
-            return None
-        parts = parts[::-1]
+    if len(parts) != 2 or not (parts[0][1] or parts[1][1]):
+        return None
     with as_written(x.recording):
-        first, second = (_root(*part, x) for part in parts)
-        if first is None and parts[1][1]:
-            first, second, parts = second, first, parts[::-1]
-        if first is None:
-            return None
-        if second is not None:
+        roots = [_root(*part, x) for part in parts]
+        first, second = roots
+        if first is not None and second is not None:
             return apply("hypot", first, second)
-        if not parts[1][1] and parts[1][0] > 0:  # √(x² + 1e-8), which only overflows
-            return None
-        return _out_of_range(x, first, parts[1], inputs)
+        for b, own, rest in zip(roots, inputs, parts[::-1], strict=True):
+            # √(1 - k) cannot leave the range by its 1, nor √(x² + 1e-8) but by x² alone
+            if b is not None and number(own) is None and (rest[1] or rest[0] < 0):
+                return _out_of_range(x, b, rest, inputs)
+    return None
 
 
 def _out_of_range(
@@ -103,7 +120,74 @@ def _out_of_range(
         apply("less", constant_like(x, low), sizes),
         apply("less", sizes, constant_like(x, high)),
     )
-    return choose(safe, apply("sqrt", x), scaled)
+    none = apply("isnan", scaled)  # as for 0 - 5e-324², which is no less than 0 once rounded
+    return choose(apply("logical_or", safe, none), apply("sqrt", x), scaled)
+
+
+# Conjugates ------------------------------------------------------------------------------
+
+
+def conjugate(first: Part, second: Part, like: Traced) -> tuple[Terms, Traced] | None:
+    """u + v = (u² - v²) / (u - v) where one is a root and terms of the numerator cancel: the
+    numerator's terms and the denominator."""
+    rec = like.recording
+    nodes = (node for _, powers in (first, second) for node in powers)
+    if not any(meaning(Traced(node, rec))[0] == "sqrt" for node in nodes):
+        return None  # before anything is multiplied out
+    squares = []
+    roots = 0
+    for c, powers in (first, second):
+        square: Terms | None = {(): c * c}
+        for node, e in powers.items():
+            name, inputs, _ = meaning(Traced(node, rec))
+            if e < 0 or square is None:
+                return None
+            if name == "sqrt":
+                roots += 1
+                square = multiplied(square, power(polynomial(inputs[0]), e) or {}) or None
+            else:
+                square = multiplied(square, power(polynomial(Traced(node, rec)), 2 * e) or {})
+        squares.append(square)
+    u2, v2 = squares
+    if not roots or not u2 or not v2 or not any(u2.get(t) == k for t, k in v2.items()):
+        return _conjugate_flat(first, second, like) if roots else None
+    terms = added(u2, v2, -1)
+    if not terms:
+        return None
+    return terms, product(*first, like) - product(*second, like)
+
+
+def _conjugate_flat(first: Part, second: Part, like: Traced) -> tuple[Terms, Traced] | None:
+    """The same for a root alone, of a sum of which one term is the other part's square."""
+    for (c, a), (d, b) in ((first, second), (second, first)):
+        if len(a) == 1 and 1 in a.values() and b:
+            name, inputs, _ = meaning(Traced(next(iter(a)), like.recording))
+            square = {key({n: 2 * e for n, e in b.items()}): d * d}
+            terms = scaled(flat(inputs[0]), c * c) if name == "sqrt" else {}
+            if square.items() <= terms.items() and len(terms) > 1:
+                u, v = product(c, a, like), product(d, b, like)
+                return added(terms, square, -1), u - v
+    return None
+
+
+def total_over(terms: Terms, w: Traced) -> Traced:
+    """A sum divided by w. Of a product of two factors over w, the one is divided first that
+    keeps the quotient in range."""
+    if len(terms) != 1:
+        return total(terms, w) / w
+    ((powers, c),) = terms.items()
+    factors = [Traced(n, w.recording) for n, e in powers for _ in range(e)]
+    below = {n: e for n, e in powers if e < 0}
+    if len(factors) == 1 and not 2**-100 < abs(c) < 2**100:
+        factors, c = [*factors, constant(c, w)], Fraction(1)
+    if len(factors) != 2:
+        return over(product(c, {n: e for n, e in powers if e > 0}, w) / w, below)
+    a, b = factors
+    larger = apply("less", abs(b), abs(a)) if a.node is not b.node else None
+    big = a if larger is None else choose(larger, a, b)
+    small = b if larger is None else choose(larger, b, a)
+    wide = apply("less", constant_like(w, 1.0), abs(w))
+    return over(times(c, choose(wide, big, small) / w * choose(wide, small, big)), below)
 
 
 REWRITES = (

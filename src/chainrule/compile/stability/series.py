@@ -250,8 +250,8 @@ def of_a_sum(typed: Traced, a: Traced, b: Traced) -> Traced | None:
     return None
 
 
-def of_a_quotient(x: Traced, z: Traced) -> Traced | None:
-    """The series of a quotient that is 0/0 at 0."""
+def of_a_quotient(x: Traced, z: Traced, typed: Traced | None) -> Traced | None:
+    """The series of a quotient that is 0/0 at 0; ``typed`` is another form of it."""
     if not (_has_function(x) or _has_function(z)):
         return None
     for atom in _atoms(x, z):
@@ -259,7 +259,7 @@ def of_a_quotient(x: Traced, z: Traced) -> Traced | None:
         parts = [_series(y, atom, FEW, known) for y in (x, z)]
         if all(part is not None and part[0] > 0 for part in parts):
             with as_written(x.recording):
-                return _near_0(x / z, atom)
+                return _near_0(x / z if typed is None else typed, atom)
     return None
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 
 from chainrule.compile.patterns import apply, constant_like, number
-from chainrule.core.graph import Attrs, Node
+from chainrule.core.graph import NO_ATTRS, Attrs, Node
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 
@@ -22,6 +22,8 @@ DEPTH = 4
 
 Powers = tuple[tuple[Node, int], ...]
 """Factors with their exponents, in the order in which they were recorded; () is the number 1."""
+Part = tuple[Fraction, dict[Node, int]]
+"""A monomial: its coefficient, and its factors with their exponents."""
 Terms = dict[Powers, Fraction]
 """A sum: monomials with their coefficients, none of them 0."""
 
@@ -45,8 +47,8 @@ def meaning(x: Traced) -> tuple[str, tuple[Traced, ...], Attrs]:
     recording, node = x.recording, x.node
     primitive, nodes, attrs = recording.typed.get(node) or (node.primitive, node.inputs, node.attrs)
     name = primitive.name
-    if name == "power_constant":
-        name = _POWERS.get(attrs["exponent"], name)
+    if name == "power_constant" and attrs["exponent"] in _POWERS:
+        name, attrs = _POWERS[attrs["exponent"]], NO_ATTRS
     return name, tuple([Traced(n, recording) for n in nodes]), attrs
 
 
@@ -76,7 +78,7 @@ def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
             d, others = monomial(inputs[1], depth - 1)
             if name == "multiply" or d:
                 sign = 1 if name == "multiply" else -1
-                return c * d**sign, _joined(powers, others, sign)
+                return c * d**sign, joined(powers, others, sign)
         if name in ("square", "reciprocal", "power_constant"):
             n = {"square": 2, "reciprocal": -1}.get(name, attrs.get("exponent", 0))
             if n == int(n) and 1 <= abs(n) <= DEPTH:
@@ -86,7 +88,7 @@ def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
     return Fraction(1), {x.node: 1}
 
 
-def _joined(a: dict[Node, int], b: dict[Node, int], sign: int = 1) -> dict[Node, int]:
+def joined(a: dict[Node, int], b: dict[Node, int], sign: int = 1) -> dict[Node, int]:
     found = dict(a)
     for node, e in b.items():
         found[node] = found.get(node, 0) + sign * e
@@ -106,6 +108,9 @@ def summands(x: Traced, depth: int = 2, sign: int = 1) -> list[tuple[Fraction, d
     if depth and name == "negative":
         return summands(inputs[0], depth - 1, -sign)
     c, powers = monomial(x)
+    if depth and list(powers.values()) == [1] and x.node not in powers:  # (u + v) / 2
+        (node,) = powers
+        return [(sign * c * d, p) for d, p in summands(Traced(node, x.recording), depth - 1)]
     return [(sign * c, powers)]
 
 
@@ -155,7 +160,7 @@ def multiplied(a: Terms, b: Terms) -> Terms | None:
     found: Terms = {}
     for p, c in a.items():
         for q, d in b.items():
-            found = added(found, {key(_joined(dict(p), dict(q))): c * d})
+            found = added(found, {key(joined(dict(p), dict(q))): c * d})
     return found
 
 
@@ -228,7 +233,7 @@ def total(terms: Terms, like: Traced) -> Traced:
         others = dict(powers)
         common = {n: min(e, others.get(n, 0)) for n, e in common.items() if others.get(n, 0) > 0}
     if len(terms) > 1 and common:
-        rest = {key(_joined(dict(p), common, -1)): c for p, c in terms.items()}
+        rest = {key(joined(dict(p), common, -1)): c for p, c in terms.items()}
         return product(Fraction(1), common, like) * total(rest, like)
     parts = [(c, dict(powers)) for powers, c in terms.items()]
     found = product(*parts[0], like)
@@ -240,6 +245,14 @@ def total(terms: Terms, like: Traced) -> Traced:
 
 def choose(condition: Traced, stable: Traced, typed: Traced) -> Traced:
     return apply("select", condition, stable, typed)
+
+
+def prefer(condition: Traced | None, stable: Traced, typed: Traced) -> Traced:
+    """The stable form where the condition holds and it is finite, else what was typed: no
+    number becomes a nan."""
+    finite = apply("isfinite", stable)
+    condition = finite if condition is None else apply("logical_and", condition, finite)
+    return choose(condition, stable, typed)
 
 
 def cancels(y: Traced, parts: Iterable[Traced]) -> Traced:
@@ -256,11 +269,11 @@ def quick(names: frozenset[str]) -> Callable[[Traced], bool]:
     operations that no pattern fits."""
 
     def found(x: Traced) -> bool:
-        node = x.node
-        if node.primitive.name in names or node in x.recording.typed:
+        node, typed = x.node, x.recording.typed
+        if node.primitive.name in names or node in typed:
             return True
         return node.primitive.name in _ARITHMETIC and any(
-            n.primitive.name in names for n in node.inputs
+            n.primitive.name in names or n in typed for n in node.inputs
         )
 
     return found
