@@ -399,10 +399,10 @@ class recording:
 
 
 def _warn_of_numbers(kind: str, flag: int) -> None:
-    frame = sys._getframe(1)
-    while frame.f_code is not Recording.emit.__code__ and is_internal(frame.f_code.co_filename):
+    emit, frame = Recording.emit.__code__, sys._getframe(1)
+    while frame.f_code is not emit and is_internal(frame.f_code.co_filename) and frame.f_back:
         frame = frame.f_back
-    primitive = frame.f_locals.get("primitive") if frame.f_code is Recording.emit.__code__ else None
+    primitive = frame.f_locals.get("primitive") if frame.f_code is emit else None
     warn(f"{kind} encountered{f' in {primitive.name}' if primitive else ''}")
 
 

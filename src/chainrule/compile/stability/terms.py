@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import reduce
 
 from chainrule.compile.patterns import apply, constant_like, number
 from chainrule.core.graph import NO_ATTRS, Attrs, Node
@@ -80,7 +81,7 @@ def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
                 sign = 1 if name == "multiply" else -1
                 return c * d**sign, joined(powers, others, sign)
         if name in ("square", "reciprocal", "power_constant"):
-            n = {"square": 2, "reciprocal": -1}.get(name, attrs.get("exponent", 0))
+            n: float = {"square": 2, "reciprocal": -1}.get(name) or attrs["exponent"]
             if n == int(n) and 1 <= abs(n) <= DEPTH:
                 c, powers = monomial(inputs[0], depth - 1)
                 if c or n > 0:
@@ -257,10 +258,7 @@ def prefer(condition: Traced | None, stable: Traced, typed: Traced) -> Traced:
 
 def cancels(y: Traced, parts: Iterable[Traced]) -> Traced:
     """Where a sum is less than half of the largest of its parts; not where one is infinite."""
-    largest = None
-    for part in parts:
-        size = abs(part)
-        largest = size if largest is None else apply("maximum", largest, size)
+    largest = reduce(lambda a, b: apply("maximum", a, b), [abs(part) for part in parts])
     return apply("less", 2.0 * abs(y), largest)
 
 

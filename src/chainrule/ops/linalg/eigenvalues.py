@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from chainrule.ops.linalg.matrices import (
 from chainrule.ops.samples import both, case
 
 
-def _eigh_forward(a: Any, *, uplo: str) -> Any:
+def _eigh_forward(a: Any, *, uplo: Literal["L", "U"]) -> Any:
     """``a`` is symmetric, but LAPACK's signs of the vectors depend on the triangle it reads."""
     refuse_complex("eigh", a)
     w, v = np.linalg.eigh(a, uplo)

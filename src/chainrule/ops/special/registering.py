@@ -123,8 +123,8 @@ def of_order(
                 f"scipy.special.{name} is recorded for parameters that are plain numbers, since "
                 "it has no recorded derivative in them: call it once for each, with a number"
             )
-        numbers = tuple(int_or(float(n)) for n in parameters)
-        order = numbers if len(numbers) > 1 else numbers[0]
+        numbers: tuple[Any, ...] = tuple(int_or(float(n)) for n in parameters)
+        order = numbers[0] if len(numbers) == 1 else numbers
         if is_traced(x):
             return apply_float(primitive, x, name=name, order=order)
         return run(np.asarray(x, common_float(plain(x))), order=order)

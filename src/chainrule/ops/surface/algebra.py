@@ -233,7 +233,8 @@ def matrix_rank(A: Any, tol: Any = None, hermitian: bool = False, *, rtol: Any =
     if hermitian:
         raise UnsupportedError("hermitian=True: leave it out, the result is the same")
     if A.ndim < 2:
-        return np.astype(np.any(A != 0), np.int64)
+        some: Any = np.any(A != 0)
+        return np.astype(some, np.int64)
     s = svdvals(A)
     if tol is None:
         share = rtol if rtol is not None else max(A.shape[-2:]) * float(np.finfo(s.dtype).eps)

@@ -48,7 +48,7 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
     for item in index:
         if isinstance(item, (Sequence, array)) and not isinstance(item, (str, bytes)):
             item = plain(item) if len(item) else np.zeros(0, int)
-        if isinstance(item, (bool, np.bool_)) or (_is_mask(item) and item.ndim == 0):
+        if isinstance(item, (bool, np.bool_)) or (_is_mask(item) and np.ndim(item) == 0):
             raise UnsupportedError(
                 "indexing with a single True or False is not recorded: use np.where, or "
                 "np.expand_dims for its new axis"
@@ -108,8 +108,8 @@ def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
     if isinstance(item, Traced) or (isinstance(item, np.ndarray) and item.ndim):
         if item.dtype.kind not in "iu":
             raise IndexingError(f"arrays used as indices must be of integers, not {item.dtype}")
-        known = not isinstance(item, Traced) and item.size
-        if known and not -n <= item.min() <= item.max() < n:
+        numbers: Any = None if isinstance(item, Traced) else item
+        if numbers is not None and numbers.size and not -n <= numbers.min() <= numbers.max() < n:
             raise IndexingError(f"index out of bounds for axis {axis} of {x.type}")
         return "array", item
     try:
@@ -305,8 +305,8 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     for condition in conditions:
         if np.shape(condition) not in ((), np.shape(x)):
             raise ShapeError(f"a condition of shape {np.shape(condition)} for {x.type}")
-    pieces = [f(x, *args, **kw) if callable(f) else f for f in funclist]
-    found = pieces.pop() if len(pieces) > len(conditions) else 0
+    pieces: list[Any] = [f(x, *args, **kw) if callable(f) else f for f in funclist]
+    found: Any = pieces.pop() if len(pieces) > len(conditions) else 0
     for condition, piece in zip(conditions, pieces, strict=True):
         found = np.where(condition, piece, found)
     return np.astype(found, x.dtype)

@@ -42,7 +42,7 @@ def concatenate(
 ) -> Any:
     if out is not None:
         refuse_keywords("np.concatenate", {"out": out})
-    found = _joined(arrays, dtype, casting)
+    found: list[Any] = _joined(arrays, dtype, casting)
     if axis is None:
         found, axis = [np.ravel(x) for x in found], 0
     if any(x.ndim == 0 for x in found):

@@ -316,7 +316,7 @@ def _sum_out(x: Any, label: str, keep: set[str]) -> tuple[Any, str]:
     return rd.reduce_sum(x, axes=axes), "".join(c for c in label if c in keep)
 
 
-def _contract_two(x: Any, y: Any, keep: set[str]) -> tuple[Any, str]:
+def _contract_two(x: tuple[Any, str], y: tuple[Any, str], keep: set[str]) -> tuple[Any, str]:
     (a, la), (b, lb) = _sum_out(*x, keep | set(y[1])), _sum_out(*y, keep | set(x[1]))
     both = la + "".join(c for c in lb if c not in la)
     out = "".join(c for c in both if c in keep)

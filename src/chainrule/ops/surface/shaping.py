@@ -69,7 +69,8 @@ def reshape(
             "know; use 'C' (the last index runs fastest) or 'F' (the first)"
         )
     if order == "F":
-        return np.transpose(structure.reshape(np.transpose(a), wanted[::-1]))
+        turned: Any = np.transpose(a)
+        return np.transpose(structure.reshape(turned, wanted[::-1]))
     return structure.reshape(a, wanted)
 
 
