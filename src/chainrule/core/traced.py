@@ -66,6 +66,7 @@ class Traced:
         return _NUMBERS[type_.dtype.kind] if self.weak else type_.dtype.type
 
     def __hash__(self) -> int:
+        dispatch.refuse_call(self)
         raise RecordingError(
             f"a traced {self.type} is not hashable ({users_line()}): what depends on it would "
             "have to be looked up by value. Use a list instead of a set, and np.where or "
