@@ -19,6 +19,8 @@ from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
 from chainrule.ops.coerce import lift
 
 Function = Callable[..., Any]
+PYTHONS = (np.float64, np.int64, np.bool_)
+"""The types that Python's own numbers have as arrays."""
 Argnums = int | Sequence[int] | None
 Argnames = str | Sequence[str] | None
 
@@ -263,7 +265,7 @@ def returned(x: Any, keep: bool, like: Any = None) -> Any:
         return x.like(like)
     value = _value(x)
     if is_weak(like):
-        return float(value)
+        return value.item()
     if isinstance(like, np.ndarray):
         return value
     return value[()]
@@ -279,8 +281,8 @@ def returned_tree(tree: Any, keep: bool, plain: bool) -> Any:
 
 
 def returned_leaf(x: Any, keep: bool, plain: bool) -> Any:
-    """A result; a Python number where only such came in and it is a float64."""
-    number = plain and isinstance(x, Traced) and x.dtype == np.float64 and not x.shape
+    """A result; a Python number where only such came in and there is one of its precision."""
+    number = plain and isinstance(x, Traced) and x.dtype.type in PYTHONS and not x.shape
     return returned(x, keep, 0.0 if number else None)
 
 

@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 
 from chainrule import run
-from chainrule.api.inputs import Function, is_plain, several
+from chainrule.api.inputs import PYTHONS, Function, is_plain, several
 from chainrule.compile import Passes, passes_of, stability
 from chainrule.core.graph import Graph
 from chainrule.core.record import (
@@ -397,12 +397,11 @@ def _program(compiled: run.Compiled, plain: bool) -> Function:
         results: list[Any] = numbers(leaves)
         for i, y in enumerate(results):
             kind = type(y)
-            if kind is np.float64:
+            if kind in PYTHONS:
                 if plain:
-                    results[i] = float(y)
+                    results[i] = y.item()
             elif kind is np.ndarray and not y.ndim:
-                y = y[()]
-                results[i] = float(y) if plain and type(y) is np.float64 else y
+                results[i] = y.item() if plain and y.dtype.type in PYTHONS else y[()]
         return results[0] if leaf else tuple(results) if row else tree.unflatten(results)
 
     return call
