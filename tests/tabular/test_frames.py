@@ -126,8 +126,16 @@ def test_options_are_options():
         Options(hidden=(0,))
     with pytest.raises(UsageError, match=r"optimizer=.*saved with its model, so they go by name"):
         Options(optimizer=0.1)
-    with pytest.raises(UsageError, match="did you mean 'adam'"):
-        Options(optimizer="addam")
+    with pytest.raises(UsageError, match=r"hidden=\(64.5,\): every layer"):
+        Options(hidden=64.5)
+    for name, misspelt, meant in (
+        ("optimizer", "addam", "adam"), ("schedule", "cosin", "cosine"),
+        ("task", "binry", "binary"),
+        ("activation", "thanh", "tanh"), ("init", "he_norml", "he_normal"),
+        ("class_weight", "balancd", "balanced"),
+    ):  # fmt: skip
+        with pytest.raises(UsageError, match=f"{name}='{misspelt}': .*did you mean '{meant}'"):
+            Options(**{name: misspelt})
     with pytest.raises(NonFiniteError, match="smaller learning rate"):
         train(COLUMNS, "x", Options(optimizer="sgd", learning_rate=1e30, epochs=3))
 

@@ -155,12 +155,14 @@ ACTIVATIONS: dict[str, tuple[Callable[..., Any], str]] = {
     "softplus": (softplus, "he_normal"),
 }
 
+ALIASES = {"linear": "identity", "sigmoid": "logistic", "swish": "silu"}
+
 _NAMED = Named(
     "activation",
     {name: function for name, (function, _) in ACTIVATIONS.items()},
     'nn.activation("leaky_relu", slope=0.2)',
     callable,
-    {"linear": "identity", "sigmoid": "logistic", "swish": "silu"},
+    ALIASES,
     skip=1,
 )
 

@@ -7,7 +7,7 @@ where it is used, so that its help does not load it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,20 +81,23 @@ class Options:
 
     def __post_init__(self) -> None:
         from chainrule.core.settings import number, whole
-        from chainrule.nn import ACTIVATIONS, INITIALIZERS, activation, initializer
+        from chainrule.nn import ACTIVATIONS, INITIALIZERS
         from chainrule.optim.rules import OPTIMIZERS
 
         for name in ("hidden", "drop", "keep"):
             value = getattr(self, name)
-            several = (value,) if isinstance(value, (str, int)) else tuple(value)
+            several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
             object.__setattr__(self, name, several)
-        _known("task", self.task, (*TASKS, None))
-        _known("schedule", self.schedule, SCHEDULES)
-        _known("class_weight", self.class_weight, ("balanced", None))
-        _named("optimizer", self.optimizer, OPTIMIZERS.known, OPTIMIZERS.table)
-        _named("activation", self.activation, activation, ACTIVATIONS)
-        if self.init != "auto":
-            _named("init", self.init, initializer, INITIALIZERS)
+        for name, table, none in (
+            ("task", TASKS, None),
+            ("optimizer", OPTIMIZERS.table, ""),
+            ("activation", ACTIVATIONS, ""),
+            ("schedule", SCHEDULES, ""),
+            ("init", INITIALIZERS, "auto"),
+            ("class_weight", ("balanced",), None),
+        ):
+            if getattr(self, name) != none:
+                _named(name, getattr(self, name), table)
         for units in self.hidden:
             if isinstance(units, bool) or not isinstance(units, int) or units < 1:
                 raise UsageError(f"hidden={self.hidden!r}: every layer needs at least one unit")
@@ -200,19 +203,17 @@ def batch_rule(rows: int) -> int:
     return size
 
 
-def _known(option: str, value: Any, allowed: Iterable[str | None]) -> None:
-    if value not in tuple(allowed):
-        names = ", ".join(name for name in allowed if name)
-        raise UsageError(f"{option}={value!r}: not known; choose one of {names}")
+def _named(option: str, value: Any, table: Iterable[str]) -> None:
+    from chainrule.core.settings import Named
+    from chainrule.nn.activations import ALIASES
 
-
-def _named(option: str, value: Any, find: Callable[[str], Any], table: Iterable[str]) -> None:
     if not isinstance(value, str):
         raise UsageError(
             f"{option}={value!r}: the options of a table are saved with its model, so they go "
             f"by name: {', '.join(table)}"
         )
     try:
-        find(value)
+        aliases = ALIASES if option == "activation" else {}
+        Named(option, dict.fromkeys(table, str), "", bool, aliases).known(value)
     except UsageError as error:
         raise UsageError(f"{option}={value!r}: {error}") from None
