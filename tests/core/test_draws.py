@@ -138,6 +138,7 @@ def test_values_may_be_drawn_where_nothing_is_frozen() -> None:
         warnings.simplefilter("error")
         for f in DRAW:
             cr.jacobian(f)(X)
+        cr.explain(lambda x: x * RNG.normal())(2.0)
         np.testing.assert_array_equal(cr.jit(seeded, executor="numpy")(X), seeded(X))
         drawn = cr.jit(keyed, executor="numpy")
         keys = [cr.random.key_of(0, step) for step in range(2)]
