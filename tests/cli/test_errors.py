@@ -70,6 +70,14 @@ def fails(capsys, *arguments, status=2):
         (GOOD + "-1,2,a\n", ["--weight", "x"], "bad.csv:62:x: the weight '-1'"),
         (GOOD, ["--encoding", "x"], "--encoding x: no such encoding"),
         (GOOD, ["--delimiter", "ab"], "--delimiter ab: must be one character"),
+        (GOOD, ["--delimiter", "§"], ": must be one character of ASCII"),
+        (GOOD, ["--encoding", "rot13"], "--encoding rot13: bad.csv cannot be read so ('rot13' is"),
+        (GOOD, ["--encoding", "punycode"], "--encoding punycode: bad.csv cannot be read so"),
+        (
+            HEAD + r"1,2,\ud83d",
+            ["--encoding", "unicode_escape"],
+            "read so ('utf-8' codec",
+        ),
         (GOOD, ["--test", "none.csv"], "--test none.csv: is neither a file nor a share"),
         (
             GOOD,

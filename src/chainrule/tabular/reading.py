@@ -77,8 +77,8 @@ def _read_csv(data: bytes, source: str, format: Format) -> Table:
     if not text.strip():
         raise DataError(f"{source}: is empty; expected a header line and rows")
     delimiter = format.delimiter or csv_text.sniff(text)
-    if len(delimiter) != 1 or delimiter in '"\r\n':
-        raise UsageError(f"delimiter={delimiter!r}: must be one character")
+    if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+        raise UsageError(f"delimiter={delimiter!r}: must be one character of ASCII")
     first = csv_text.first_record(text, delimiter, source)
     names, notes = _names(first, source, format.header)
     cells = _cells(text, delimiter, source, len(first), format.header)

@@ -37,12 +37,19 @@ def decode(data: bytes, source: str, encoding: str | None = None) -> str:
         raise DataError(f"{source}:1: the file is UTF-16, not UTF-8; add encoding='utf-16'")
     try:
         text = data.decode(name)
+        if encoding is not None:
+            text.encode()  # some encodings make halves of characters
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         advice = "give the right one" if encoding else "give its encoding"
         raise DataError(
             f"{source}:{line}: byte 0x{data[error.start]:02x} at offset {error.start} is not "
             f"{name.upper()}; {advice}, for example encoding='latin-1'"
+        ) from None
+    except (LookupError, ValueError) as error:  # a codec, but not of text, or not of this text
+        raise UsageError(
+            f"encoding={name!r}: {source} cannot be read so ({error}); write for example utf-8, "
+            f"latin-1 or utf-16"
         ) from None
     text = text.removeprefix("\ufeff")
     if "\0" in text:
