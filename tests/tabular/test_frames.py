@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
+import pickle
 from decimal import Decimal
 
 import numpy as np
@@ -149,3 +151,10 @@ def test_messages_and_notes_speak_no_flags():
 
     for path in pathlib.Path(chainrule.tabular.__file__).parent.glob("*.py"):
         assert not re.findall(r"(?<!-)--[a-z][a-z-]+", path.read_text()), path.name
+
+
+def test_a_model_survives_pickle_and_deepcopy_after_it_has_predicted():
+    model = train(COLUMNS, "y", FEW)
+    wanted = model.predict(COLUMNS).probabilities
+    for came in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+        np.testing.assert_array_equal(came.predict(COLUMNS).probabilities, wanted)

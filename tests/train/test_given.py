@@ -12,6 +12,7 @@ from sklearn import metrics as oracle
 
 from chainrule import nn, optim, train
 from chainrule.errors import DtypeError, UsageError
+from chainrule.run import Runner
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 2))
@@ -254,3 +255,18 @@ def test_results_and_errors_survive_pickle_and_deepcopy():
             str(caught.value), caught.value.epoch, caught.value.step,
         )  # fmt: skip
         assert error.result.stopped == "non_finite"
+
+
+def test_an_exact_predictor_gives_a_row_the_same_bits_at_any_place_on_numpy_too():
+    model = nn.MLP((40, 30, 1))  # float32 and one output: where OpenBLAS's rows differ most
+    params, state = model.init(0, np.float32)
+    x = RNG.normal(size=(700, 40)).astype(np.float32)
+    order = RNG.permutation(700)
+    exact, fast = (
+        train.Predictor(model, nn.SquaredError(), Runner("numpy"), exact=exact)
+        for exact in (True, False)
+    )
+    wanted = exact.predict(params, state, x)
+    np.testing.assert_array_equal(exact.predict(params, state, x[order]), wanted[order])
+    np.testing.assert_array_equal(exact.predict(params, state, x[5:6]), wanted[5:6])
+    np.testing.assert_allclose(fast.predict(params, state, x), wanted, rtol=1e-4, atol=1e-6)
