@@ -75,6 +75,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def sweep(session: nox.Session) -> None:
+    """NumPy's whole surface against NumPy, eagerly and on the NumPy executor (minutes)."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "tests.helpers.sweep", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Gradients and training steps against PyTorch, JAX and HIPS autograd (2 GB of wheels)."""
     session.install("-e", ".[test,bench]", "torch", "jax")

@@ -5,6 +5,7 @@ python docs/make_supported.py
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ from chainrule.core.dispatch import (
 )
 from chainrule.core.hints import HINTS
 from chainrule.core.replacements import REPLACEMENTS, WITH_ARRAY_API
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tests.helpers.sweep.running import not_recorded
 
 PAGE = Path(__file__).with_name("supported.md")
 GROUPS = {
@@ -105,6 +109,13 @@ def replaced() -> Iterator[str]:
         yield f"- `scipy.{package}`: {_listed(sorted(functions))}"
 
 
+def keyword_rows() -> Iterator[str]:
+    """A table row for each keyword, with the functions; `out=` of nearly all is one row."""
+    for keyword, names in not_recorded().items():
+        shown = _listed(names) if len(names) <= 25 else f"all {len(names)} functions that have it"
+        yield f"| `{keyword}` | {shown} |"
+
+
 def _listed(names: Any) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
@@ -145,6 +156,13 @@ def render() -> str:
         + "\n\nWith `SCIPY_ARRAY_API=1`, set before SciPy is imported, SciPy (from 1.17) asks "
         "arguments for their namespace. Where all arrays among them are traced, these are recorded "
         f"too: {_listed(f'scipy.{name}' for name in WITH_ARRAY_API)}.\n"
+    )
+    parts.append(
+        "## Keywords that are not recorded\n\nFound by trying each value of each keyword of "
+        "NumPy's signatures (`python -m tests.helpers.sweep` tries all combinations). "
+        "They raise an error "
+        "that names the function; where only some values are refused, these are listed.\n\n"
+        "| keyword | of |\n|---|---|\n" + "\n".join(keyword_rows()) + "\n"
     )
     parts.append(
         "## Refused, and what to write instead\n\n| function | instead |\n|---|---|\n"

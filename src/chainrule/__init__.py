@@ -57,6 +57,7 @@ _HOMES = {
     "Graph": "chainrule.api",  # with the primitives, which Graph.parse looks up
     "ChainruleError": "chainrule.errors",
     "explain": "chainrule.explanation",
+    "array": "chainrule.ops.surface.joining",
     "expm": "chainrule.ops.linalg",
 }
 _MODULES = {
@@ -70,6 +71,7 @@ __all__ = [
     "ChainruleError",
     "Graph",
     "__version__",
+    "array",
     "custom_gradient",
     "errors",
     "explain",

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.core.frames import is_internal, library_call, users_line
-from chainrule.core.hints import instead
+from chainrule.core.frames import is_internal, library_call, users_call, users_line
+from chainrule.core.hints import call_instead, instead
 from chainrule.errors import (
     ChainruleError,
     EscapedTracerError,
@@ -239,6 +239,12 @@ def refuse_call(x: Any) -> None:
 
 def refuse_conversion(x: Any) -> NoReturn:
     """Raise for what would turn a traced value into an array, with what to write instead."""
+    call = users_call()
+    if write := call_instead(call):
+        raise UnsupportedError(
+            f"{call} ({users_line()}) would turn a traced {x.type} into a NumPy array, which "
+            f"carries no derivative. Write {write}"
+        )
     refuse_call(x)
     raise RecordingError(
         f"a traced {x.type} cannot become a NumPy array ({users_line()}): its value is still being "

@@ -6,6 +6,7 @@ Chainrule's own files, NumPy's, SciPy's and the standard library's are never the
 from __future__ import annotations
 
 import itertools
+import linecache
 import sys
 import sysconfig
 import warnings
@@ -66,6 +67,24 @@ def line_of(code: CodeType, at: int) -> int:
     proportion to the length of its function."""
     starts, lines = _lines(code)
     return lines[max(bisect_right(starts, at) - 1, 0)] if lines else code.co_firstlineno
+
+
+def users_call() -> str:
+    """The text of the call that the user's line is in, as Python notes where it stands; ""
+    where the source is not at hand."""
+    frame = users_frame()
+    if frame is None:
+        return ""
+    places = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+    first, last, start, end = next(places, (None,) * 4)
+    if first is None or last is None:
+        return ""
+    lines = [x.encode() for x in linecache.getlines(frame.f_code.co_filename)[first - 1 : last]]
+    if not lines:
+        return ""
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    return b"".join(lines).decode(errors="replace")
 
 
 def library_call() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+
 from chainrule.core.replacements import REPLACEMENTS
 
 _COMPLEX = "Its result is complex, and chainrule differentiates real numbers. "
@@ -113,3 +115,34 @@ def _sparse(function: str) -> str:
     if method in ("__rmatmul__", "__rmul__"):
         return "Write x @ S.toarray()"
     return "A sparse array holds plain numbers: write it with S.toarray(), or keep x dense"
+
+
+_OF_SEQUENCES = {"concatenate", "concat", "stack", "vstack", "hstack", "dstack", "column_stack"}
+
+
+def call_instead(call: str) -> str:
+    """What to write instead of a call in which NumPy asks no traced value, from its own text:
+    ``cr.array`` for lists, ``X @ w`` for ``X.dot(w)``; "" where neither is the remedy."""
+    try:
+        node = ast.parse(call.strip(), mode="eval").body
+    except SyntaxError:
+        return ""
+    if not isinstance(node, ast.Call):
+        return ""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if name in ("array", "asarray", "asanyarray"):
+        node.func = ast.Name("cr.array")
+        node.args = [x for x in node.args if ast.unparse(x) != "object"]
+        node.keywords = [k for k in node.keywords if ast.unparse(k.value) != "object"]
+        return ast.unparse(node)
+    if name == "dot" and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
+        return ast.unparse(ast.BinOp(node.func.value, ast.MatMult(), node.args[0]))
+    before = ast.unparse(node)
+    parts = node.args
+    if name in _OF_SEQUENCES and parts and isinstance(parts[0], (ast.List, ast.Tuple)):
+        parts = parts[0].elts
+    for k, part in enumerate(parts):
+        if isinstance(part, (ast.List, ast.Tuple)) and part.elts:
+            parts[k] = ast.Call(ast.Name("cr.array"), [part], [])
+    after = ast.unparse(node)
+    return after if after != before else ""

@@ -66,7 +66,7 @@ def plain(x: Any) -> Any:
     if isinstance(x, np.ndarray):
         refuse_subclass(x, "a constant")
         return x
-    if isinstance(x, (list, tuple)) and any(isinstance(item, Traced) for item in _deep(x)):
+    if isinstance(x, (list, tuple)) and holds_traced(x):
         return np.stack([plain(item) for item in x])  # type: ignore[arg-type]
     array = np.asarray(x)
     if array.dtype.kind == "O":
@@ -79,12 +79,11 @@ def plain(x: Any) -> Any:
     return array
 
 
-def _deep(x: Any) -> Any:
-    for item in x:
-        if isinstance(item, (list, tuple)):
-            yield from _deep(item)
-        else:
-            yield item
+def holds_traced(x: Any) -> bool:
+    """Whether a traced value stands in nested lists and tuples."""
+    if isinstance(x, (list, tuple)):
+        return any(map(holds_traced, x))
+    return isinstance(x, Traced)
 
 
 def lift(x: Any, recording: Recording, dtype: Any = None) -> Traced:

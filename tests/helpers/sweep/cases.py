@@ -218,6 +218,26 @@ def cases(name: str, keep: Callable[[], bool] = lambda: True) -> Iterator[Case]:
                     yield _case(called, function, row, operands, settings)
 
 
+def keywords(name: str) -> Iterator[tuple[str, bool, Case]]:
+    """For each value of each keyword that may be left out: its name, whether the value is the
+    default, and the combination of it with one array of floats."""
+    if name in SPECIAL:
+        return
+    for called, row in rows(name):
+        function = find(called)
+        given = parameters(function, called)
+        required, optional = _settings(called, function, row)
+        base = {k: v[0] for k, v in required.items()}
+        operands = next(x for x in _operands(row) if x[0].dtype == "float64")
+        del optional["new_unknown_keyword"]
+        yield "", False, _case(called, function, row, operands, base)
+        for key, values in optional.items():
+            default = given[key].default if key in given else None
+            for value in values:
+                same = value is default or (type(value) is type(default) and value == default)
+                yield key, same, _case(called, function, row, operands, {**base, key: value})
+
+
 def _choices(required: Any, optional: Any) -> Iterator[tuple[dict[str, Any], bool]]:
     """Settings, and whether they are tried on a few arrays only."""
     bases = [dict(zip(required, v, strict=True)) for v in itertools.product(*required.values())]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from tests.helpers.sweep.cases import Case, cases
+from tests.helpers.sweep.cases import Case, cases, functions, keywords
 from tests.helpers.sweep.exceptions import known
-from tests.helpers.sweep.verdicts import VERDICTS, compiled, eagerly, verdict
+from tests.helpers.sweep.verdicts import EQUAL, REFUSED, VERDICTS, compiled, eagerly, verdict
 
 WAYS: dict[str, Callable[[Case], Any]] = {
     "eager": eagerly,
@@ -62,3 +62,29 @@ def chosen(name: str, share: float, seed: int) -> Iterator[Case]:
     draw = random.Random(f"{name} {seed}")
     first = iter([True])
     return cases(name, lambda: next(first, False) or draw.random() < share)
+
+
+def not_recorded() -> dict[str, list[str]]:
+    """Each keyword of which no value but the default is recorded, and for which functions;
+    ``keyword=value`` where others are."""
+    found: dict[str, list[str]] = {}
+    for name in functions():
+        refused: dict[str, list[str]] = {}
+        taken = set()
+        recorded = False  # without keywords, that is
+        for key, default, case in keywords(name):
+            seen = "" if default else verdict(case, eagerly)[0]
+            if not key:
+                recorded = seen == EQUAL
+            if not key or not recorded:
+                continue
+            if seen == REFUSED:
+                value = dict(case.settings)[key]
+                refused.setdefault(key, []).append(getattr(value, "__name__", repr(value)))
+            elif seen == EQUAL:
+                taken.add(key)
+        for key, values in refused.items():
+            for text in [f"{key}={v}" for v in values] if key in taken else [f"{key}="]:
+                if name not in found.setdefault(text, []):
+                    found[text].append(name)
+    return dict(sorted(found.items()))

@@ -198,6 +198,9 @@ def clip(
     return a
 
 
+UFUNCS[np._core.umath.clip] = clip  # type: ignore[attr-defined]  # what X.clip(0, w) calls
+
+
 @implements(np.nan_to_num)
 def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None

@@ -8,14 +8,47 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.dispatch import implements, refuse_keywords
+from chainrule.core.dispatch import implements, located, refuse_keywords
 from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axis
-from chainrule.errors import ShapeError
+from chainrule.errors import ChainruleError, ShapeError
 from chainrule.ops import structure
-from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
+from chainrule.ops.coerce import common_dtype, holds_traced, lift, plain, recording_of
 from chainrule.ops.surface.arguments import check_cast
 from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d, expand_dims
+
+# building --------------------------------------------------------------------------------
+
+
+def array(object: Any, dtype: Any = None) -> Any:
+    """An array of nested lists in which traced values stand beside numbers and arrays.
+
+    What ``np.array`` does for plain numbers, which asks no traced value and so records nothing:
+    ``cr.array([a, [b, c]])`` fails as ``np.array`` does, ``cr.array([[a, 1.0], [b, c]])`` is 2 x 2.
+
+    Args:
+        object: a number, an array, a traced value, or lists and tuples of them, to any depth, in
+            which all entries of a list have one shape.
+        dtype: float32, float64, an integer or bool; else as NumPy promotes the entries.
+
+    Returns:
+        A traced value where one is inside, else an ordinary array.
+
+    Raises:
+        ShapeError: the entries of a list differ in shape.
+        DtypeError: an entry is not a number, or the dtype is not supported.
+    """
+    if not holds_traced(object):
+        try:
+            return np.array(object, dtype)
+        except ValueError as error:
+            raise ShapeError(f"cr.array: {error}") from None
+    try:
+        found = plain(object)
+        return found if dtype is None else np.astype(found, dtype)
+    except ChainruleError as error:
+        located(error, "cr.array", (object,))
+
 
 # joining ----------------------------------------------------------------------------------
 

@@ -128,11 +128,16 @@ def reduce(
     return keep(first, a.shape, axes, keepdims)
 
 
+def _one_axis(axis: Any, ndim: int) -> int:
+    """The axis that is run along; None, all axes, where there is but one."""
+    (axis,) = axis if isinstance(axis, tuple) else (axis,)
+    return 0 if axis is None and ndim == 1 else normalize_axis(axis, ndim)
+
+
 def accumulate(ufunc: Any, a: Any, axis: Any = 0, dtype: Any = None, out: Any = None) -> Any:
     refuse(f"np.{ufunc.__name__}.accumulate", out=out)
     known = ACCUMULATIONS.get(ufunc)
-    (axis,) = axis if isinstance(axis, tuple) else (axis,)
-    axis = normalize_axis(axis, np.ndim(a))
+    axis = _one_axis(axis, np.ndim(a))
     if known is not None:
         return known(a, axis=axis, dtype=dtype)
     a = _prepared(ufunc, a, dtype)
@@ -149,7 +154,7 @@ def reduceat(
     """Each stretch between an index and the next; one entry where the next is not larger."""
     refuse(f"np.{ufunc.__name__}.reduceat", out=out)
     starts = np.asarray(constant(indices, "the indices of reduceat"), int).tolist()
-    axis = normalize_axis(axis, a.ndim)
+    axis = _one_axis(axis, a.ndim)
     if ufunc is not np.add and ufunc is not np.multiply:
         a, dtype = _prepared(ufunc, a, dtype), None
     head = (slice(None),) * axis
