@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from chainrule.compile.patterns import Rewrite, apply
+from chainrule.compile.patterns import Rewrite, apply, number
 from chainrule.compile.stability import series
 from chainrule.compile.stability.identities import IDENTITIES, WHERE, close, less_one, pair_of
 from chainrule.compile.stability.roots import conjugate, total_over
@@ -195,21 +195,64 @@ _near_the_top = quick(FUNCTIONS)
 def _sum(a: Traced, b: Traced, sign: int) -> Traced | None:
     if not a.type.is_float or not (_near_the_top(a) or _near_the_top(b)):
         return None
+    c, d = _leading(a), sign * _leading(b)
+    if c and d and (abs(c) != abs(d) or (c == d and a.recording.is_deriving)):
+        return None
     sides = _parts(a, b, sign)
     parts = _joined(sides)
     if len(parts) < 2:
         return None
+    opposite = _opposite(sides, both_signs=not a.recording.is_deriving)
+    if not opposite and len(parts) != 3 and not _has_root_or_quotient(parts, a):
+        return None
     with as_written(a.recording):
         try:
-            return _rewritten(a, b, sign, sides, parts)
+            found = _rewritten(a, b, sign, sides, parts)
+            return series.of_a_sum(a, b, sign) if found is None and opposite else found
         except OverflowError:  # a coefficient too large for a float
             return None
+
+
+def _leading(x: Traced) -> float:
+    """The coefficient of a product as far as it shows at a glance; 0 where more must be read."""
+    rec = x.recording
+    node, c = x.node, 1.0
+    if node.primitive.name in ("add", "subtract") and not rec.is_deriving:
+        return 0.0
+    for _ in range(3):
+        name = node.primitive.name
+        if name in ("divide", "select", "sqrt") or node in rec.typed:
+            return 0.0
+        if name == "negative":
+            c, node = -c, node.inputs[0]
+            continue
+        if name != "multiply":
+            break
+        first, second = node.inputs
+        value = number(Traced(first, rec))
+        c, node = (c, first) if value is None else (c * value, second)
+    value = number(Traced(node, rec))
+    return c if value is None else c * value
+
+
+def _opposite(sides: tuple[list[Part], list[Part]], both_signs: bool) -> bool:
+    """Whether a part of either side may cancel one of the other: functions begin with 1 or x, or
+    with -x where their argument is negated."""
+    return any(c == -d or (both_signs and c == d) for c, _ in sides[0] for d, _ in sides[1])
+
+
+def _has_root_or_quotient(parts: list[Part], like: Traced) -> bool:
+    typed = like.recording.typed
+    return any(
+        e < 0 or node.primitive.name == "sqrt" or node in typed
+        for _, powers in parts
+        for node, e in powers.items()
+    )
 
 
 def _rewritten(
     a: Traced, b: Traced, sign: int, sides: tuple[list[Part], list[Part]], parts: list[Part]
 ) -> Traced | None:
-    typed = a + b if sign > 0 else a - b
     if len(parts) == 2:
         exponential = _expm1(parts, a)
         if exponential is not None:
@@ -224,13 +267,15 @@ def _rewritten(
         rest = [part for part in parts if part is not first and part is not second]
         for part in rest:
             y = y + product(*part, a)
+        typed = a + b if sign > 0 else a - b
         return prefer(cancels(u + v, (u, v)) if condition is None else condition, y, typed)
     y = _quotients(parts, a)
     if y is None and len(parts) == 3:
         y = _exponentials(parts, a)
-    if y is not None:
-        return prefer(cancels(typed, [product(*part, a) for part in parts]), y, typed)
-    return series.of_a_sum(typed, a, b)
+    if y is None:
+        return None
+    typed = a + b if sign > 0 else a - b
+    return prefer(cancels(typed, [product(*part, a) for part in parts]), y, typed)
 
 
 def _expm1(parts: list[Part], like: Traced) -> Traced | None:

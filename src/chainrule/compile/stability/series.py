@@ -7,7 +7,7 @@ theirs too, and what was typed elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from math import isqrt
 
@@ -19,7 +19,7 @@ from chainrule.core.traced import Traced
 Series = tuple[int, list[Fraction]]
 """The order of the first term, whose coefficient is not 0, and the coefficients from there on."""
 
-MOST_NODES = 40
+FEW_NODES, MOST_NODES = 16, 40
 FEW, MANY = 6, 44
 """How many terms decide whether something cancels, and are taken where it does."""
 LONGEST = 18
@@ -203,27 +203,37 @@ def _around_1(name: str, a: Series, exponent: float | None) -> Series | None:
 
 
 def _atoms(*roots: Traced) -> Iterator[Node]:
-    """What the formula may be a series in: the one thing it is made of, or the one argument of
-    all its functions."""
-    leaves: dict[Node, None] = {}
-    arguments: dict[Node, None] = {}
-    seen: dict[Node, None] = {}
+    """What the formula may be a series in: the one argument of all its functions, or the one thing
+    that it is made of."""
+    for inside, most in ((False, FEW_NODES), (True, MOST_NODES)):
+        if inside and roots[0].recording.is_deriving:
+            return
+        found = _ends(roots, inside, most)
+        if len(found) == 1:
+            yield found[0]
+
+
+def _ends(roots: Sequence[Traced], inside: bool, most: int) -> list[Node]:
+    """The arguments of functions; with ``inside``, what they and all else are made of."""
+    ends: dict[Node, None] = {}
+    seen: set[Node] = set()
     stack = list(roots)
-    while stack and len(seen) <= MOST_NODES:
+    while stack and len(ends) < 2:
         x = stack.pop()
         if x.node in seen or exact(x) is not None:
             continue
-        seen[x.node] = None
+        seen.add(x.node)
+        if len(seen) > most:
+            return []
         name, inputs, _ = meaning(x)
-        if name in AT_0 or name in ("sqrt", "log"):
-            arguments[inputs[0].node] = None
-        elif name not in _ARITHMETIC:
-            leaves[x.node] = None
-            continue
-        stack += inputs
-    for found in (leaves, arguments):
-        if len(found) == 1 and len(seen) <= MOST_NODES:
-            yield from found
+        function = name in AT_0 or name in ("sqrt", "log")
+        if not inside and function:
+            ends[inputs[0].node] = None
+        elif function or name in _ARITHMETIC:
+            stack += inputs
+        elif inside:
+            ends[x.node] = None
+    return list(ends)
 
 
 _ARITHMETIC = frozenset(
@@ -235,7 +245,7 @@ _has_function = quick(frozenset(AT_0) | {"log", "sqrt"})
 # Building ---------------------------------------------------------------------------------
 
 
-def of_a_sum(typed: Traced, a: Traced, b: Traced) -> Traced | None:
+def of_a_sum(a: Traced, b: Traced, sign: int) -> Traced | None:
     """The series of a sum, near 0, where the leading terms of its parts cancel there."""
     if not (_has_function(a) or _has_function(b)):
         return None
@@ -244,9 +254,8 @@ def of_a_sum(typed: Traced, a: Traced, b: Traced) -> Traced | None:
         parts = [_series(x, atom, FEW, known) for x in (a, b)]
         if parts[0] is None or parts[1] is None or parts[0][0] != parts[1][0]:
             continue
-        subtracted = typed.node.primitive.name == "subtract"
-        if parts[0][1][0] == (1 if subtracted else -1) * parts[1][1][0]:
-            return _near_0(typed, atom)
+        if parts[0][1][0] == -sign * parts[1][1][0]:
+            return _near_0(a + b if sign > 0 else a - b, atom)
     return None
 
 
