@@ -17,12 +17,12 @@ import os
 import re
 import stat
 import sys
-import warnings
 from collections import OrderedDict
 from pathlib import Path
 from threading import Lock
 
 from chainrule import io
+from chainrule.core import frames
 from chainrule.run.native.runtime import machine
 from chainrule.version import __version__
 
@@ -116,7 +116,7 @@ def _unused(place: object, why: str) -> None:
     )
     if message not in _said:
         _said.add(message)
-        warnings.warn(message, RuntimeWarning, stacklevel=3)
+        frames.warn(message)
 
 
 def _path(folder: Path, key: str) -> Path:
