@@ -10,12 +10,13 @@ import ctypes
 import functools
 import sys
 import threading
+import weakref
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
-from llvmlite.binding import ffi
+from llvmlite.binding import ffi, newpassmanagers
 
 from chainrule import forks
 from chainrule.run.native.runtime.externals import RUNTIME, address_of
@@ -23,7 +24,9 @@ from chainrule.run.native.runtime.externals import RUNTIME, address_of
 COLD = "; cold"
 """How the text of a module begins that is not worth LLVM's time."""
 _lock = threading.RLock()  # llvmlite guards its calls, but linking takes several
-_count = 0
+_linker: _Linker | None = None
+LINKED = 256
+"""How many libraries one linker links."""
 forks.wait_for(_lock)
 forks.wait_for(ffi.lib._lock)
 
@@ -98,10 +101,30 @@ def pause() -> str:
     return ""
 
 
-@functools.cache
-def _compiler() -> Any:
-    # LLVM's older linker may put code farther from its constants than instructions reach.
-    return llvm.create_lljit_compiler(_target(), use_jit_link=True)
+class _Linker:
+    """One of LLVM's linkers, and how many libraries it has in memory. It keeps some kB of each
+    that it ever linked, so after ``LINKED`` another takes its place, and it goes with the last."""
+
+    def __init__(self) -> None:
+        # LLVM's older linker may put code farther from its constants than instructions reach.
+        self.jit = llvm.create_lljit_compiler(_target(), use_jit_link=True)
+        self.linked = self.living = 0
+
+    def link(self, builder: Any) -> Any:
+        self.linked += 1
+        tracker = builder.link(self.jit, f"chainrule{self.linked}")
+        self.living += 1
+        return tracker
+
+    def unlink(self, tracker: Any) -> None:
+        with _lock:
+            tracker.close()
+            self.living -= 1
+            self.close_if_done()
+
+    def close_if_done(self) -> None:
+        if self.linked >= LINKED and not self.living:
+            self.jit.close()
 
 
 def assemble(text: str) -> bytes:
@@ -124,10 +147,14 @@ def optimised(text: str) -> Any:
     tuning.loop_vectorization = tuning.slp_vectorization = True
     tuning.loop_unrolling = tuning.loop_interleaving = True
     builder = llvm.create_pass_builder(machine, tuning)
-    builder.getModulePassManager().run(module, builder)
     late = llvm.create_new_module_pass_manager()
     late.add_always_inliner_pass()  # functions of vectors, which only vectorised loops call
-    late.run(module, builder)
+    for manager in (builder.getModulePassManager(), late):
+        manager.run(module, builder)
+        if type(manager)._dispose is ffi.ObjectRef._dispose:
+            # llvmlite's own inherits a method that does nothing before the one that frees it.
+            newpassmanagers.NewPassManager._dispose(manager)
+        manager.close()
     return module
 
 
@@ -137,22 +164,27 @@ class Library:
     def __init__(
         self, code: Sequence[bytes], exports: Iterable[str], imports: Iterable[str]
     ) -> None:
-        global _count
+        global _linker
         with _lock:
-            _count += 1
             builder = llvm.JITLibraryBuilder()
             for one in code:
                 builder.add_object_img(one)
             for name in exports:
                 builder.export_symbol(name)
-            for name in {*imports, *RUNTIME}:
+            # Each name stays in LLVM's tables for good, so only those that are used.
+            used = [name for name in RUNTIME if any(name.encode() in one for one in code)]
+            for name in {*imports, *used}:
                 address = address_of(name)
                 if address:
                     builder.import_symbol(name, address)
-            self._tracker = builder.link(_compiler(), f"chainrule{_count}")
+            if _linker is None or _linker.linked >= LINKED:
+                _linker = _Linker()
+            tracker = _linker.link(builder)
+            self._addresses = {name: tracker[name] for name in exports}
+            weakref.finalize(self, _linker.unlink, tracker).atexit = False
 
     def address(self, name: str) -> int:
-        return self._tracker[name]
+        return self._addresses[name]
 
 
 PROBE = """declare i32 @cr_yield()
