@@ -17,6 +17,7 @@ OLDEST = ".ci/oldest.txt"
 FULL = {
     "CHAINRULE_PARITY_GRAPHS": "20000",
     "CHAINRULE_EXPLAIN_GRAPHS": "2000",
+    "CHAINRULE_SPECIAL_POINTS": "300",
     "CHAINRULE_FUZZ_FILES": "100000",
 }
 """How much the random and generated tests do in their full form; CONTRIBUTING.md explains each."""

@@ -413,7 +413,11 @@ def quiet() -> Any:
 
 @contextmanager
 def scope(name: str) -> Iterator[None]:
-    """Name the nodes recorded inside: ``scope("mlp")`` around ``scope("1")`` is ``mlp/1``."""
+    """Name the nodes recorded inside: ``scope("mlp")`` around ``scope("1")`` is ``mlp/1``.
+
+    Args:
+        name: what errors and explanations call this part of the program.
+    """
     outer = _scope.get()
     token = _scope.set(f"{outer}/{name}" if outer else name)
     try:

@@ -1,6 +1,8 @@
 """Traced values: what a function sees instead of arrays while it is being recorded.
 
 A traced value answers NumPy's own protocols, so user code calls the real NumPy and SciPy.
+
+One file: all the methods by which Python and NumPy reach a traced value.
 """
 
 from __future__ import annotations

@@ -235,13 +235,17 @@ def _collect(tree: Any, found: list[Any]) -> None:
 
 
 def flatten_with_paths(tree: Any) -> tuple[list[tuple[str, Any]], TreeDef]:
-    """Like ``flatten``, each leaf with its path: ``layers/0/weights``; a lone leaf has ``""``."""
+    """Like ``flatten``, each leaf with its path: ``layers/0/weights``; a lone leaf has ``""``.
+
+    Args:
+        tree: any tree of containers and leaves.
+    """
     leaves, treedef = flatten(tree)
     return list(zip(treedef.paths(), leaves, strict=True)), treedef
 
 
 def paths(tree: Any, prefix: str = "") -> list[str]:
-    """The path of each leaf, in the order of ``flatten``."""
+    """The path of each leaf of ``tree``, in the order of ``flatten``, after ``prefix``."""
     return flatten(tree)[1].paths(prefix)
 
 

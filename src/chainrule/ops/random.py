@@ -76,7 +76,7 @@ def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
 
 
 def key_of(*numbers: int) -> np.ndarray:
-    """The key of a sequence of integers >= 0, such as (seed, epoch, step): uint64, shape (2,)."""
+    """The key of ``numbers``, integers >= 0, such as (seed, epoch, step): uint64, shape (2,)."""
     return np.random.SeedSequence([int(n) for n in numbers]).generate_state(2, np.uint64)
 
 

@@ -45,7 +45,7 @@ def parse_moment(word: str) -> datetime | None:
 
 def parse_moments(words: tuple[str, ...]) -> list[datetime] | int:
     """All words as moments, or the index of the first that is none."""
-    moments = []
+    moments: list[datetime] = []
     for index, word in enumerate(words):
         moment = parse_moment(word)
         if moment is None:

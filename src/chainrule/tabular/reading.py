@@ -47,10 +47,10 @@ class Format:
 
 
 def read_table(path: str | Path, format: Format | None = None) -> Table:
-    """Read a CSV or Parquet file (told apart by its first bytes).
+    """Read the CSV or Parquet file at ``path`` (told apart by its first bytes).
 
-    CSV: separator from the file unless given; spaces around cells are stripped, also within
-    quotes; blank lines are skipped; a column without a name is called by its place, ``c1``,
+    CSV: separator from the file unless ``format`` gives it; spaces around cells are stripped, also
+    within quotes; blank lines are skipped; a column without a name is called by its place, ``c1``,
     ``c2``, ...; without a header all are. A column is numbers if every present cell is one.
     Parquet: the file's own types hold, and text is never read as numbers.
 

@@ -193,7 +193,7 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
 
 def _faults(metadata: dict[str, Any]) -> list[str]:
     """What the schema cannot say: entries that must agree with one another."""
-    faults = []
+    faults: list[str] = []
     target, sizes = metadata["target"], metadata["network"]["sizes"]
     classes = len(target["classes"])
     expected = {"regression": classes == 0, "binary": classes == 2, "multiclass": classes >= 2}

@@ -197,7 +197,8 @@ def prepare(
 ) -> Plan:
     """Type the columns, divide the rows and learn the coding from the training rows.
 
-    Tables given for validation and test take the place of shares of ``table``.
+    ``target`` is the column to predict, ``options`` what ``Options`` says. Tables given for
+    validation and test take the place of shares of ``table``.
     Raises DataError and UsageError naming file, line and column, or the option.
     """
     options = Options() if options is None else options

@@ -61,7 +61,9 @@ class ArrayData:
     weights: np.ndarray | None
     batch_size: int
     seed: int
-    _orders: dict[int, np.ndarray] = field(default_factory=dict, repr=False, compare=False)
+    _orders: dict[int, np.ndarray] = field(
+        default_factory=dict[int, np.ndarray], repr=False, compare=False
+    )
 
     @property
     def rows(self) -> int:

@@ -43,7 +43,13 @@ Metric = Callable[..., Any]
 
 
 def accuracy(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """The weighted share of examples whose predicted class is the true one."""
+    """The weighted share of examples whose predicted class is the true one.
+
+    Args:
+        targets: the true classes, (n,), integers.
+        predicted: the predicted ones, (n,).
+        weights: of the rows, (n,); None counts each once.
+    """
     t, y, w = _classes(targets, predicted, weights)
     return float(np.average(t == y, weights=w))
 
@@ -51,7 +57,13 @@ def accuracy(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None
 def balanced_accuracy(
     targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
-    """The mean, over the classes that occur in ``targets``, of the share found of each."""
+    """The mean, over the classes that occur in ``targets``, of the share found of each.
+
+    Args:
+        targets: the true classes, (n,), integers.
+        predicted: the predicted ones, (n,).
+        weights: of the rows, (n,); None counts each once.
+    """
     t, y, w = _classes(targets, predicted, weights)
     recalls = []
     for label in np.unique(t):
@@ -74,7 +86,7 @@ def f1(
 
     ``average="binary"`` scores the class ``positive``; ``"macro"`` is the plain mean over the
     classes that occur in ``targets`` or ``predicted``. A class with neither true nor
-    predicted examples scores 0.
+    predicted examples scores 0. ``weights``, (n,), count rows more or less.
     """
     t, y, w = _classes(targets, predicted, weights)
     if average == "binary":
@@ -85,7 +97,7 @@ def f1(
     raise UsageError(f'average={average!r} is not known; write "binary" or "macro"')
 
 
-def _f1_of(actual: NDArray, found: NDArray, weights: NDArray) -> float:
+def _f1_of(actual: NDArray[Any], found: NDArray[Any], weights: NDArray[Any]) -> float:
     hits = weights[actual & found].sum()
     total = weights[actual].sum() + weights[found].sum()
     return float(2 * hits / total) if total > 0 else 0.0
@@ -94,6 +106,7 @@ def _f1_of(actual: NDArray, found: NDArray, weights: NDArray) -> float:
 def roc_auc(targets: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The area under the ROC curve: how well the scores order the classes; 0.5 is chance.
 
+    ``targets`` are true classes, (n,), and ``weights`` (n,) count rows more or less.
     ``scores`` of shape ``(n,)`` are of class 1 against class 0; of shape ``(n, k)`` the result
     is the mean over the classes of each against the rest. ``nan`` where a class does not occur
     (its ordering is then undefined).
@@ -105,7 +118,7 @@ def roc_auc(targets: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = N
     return float(np.mean([_binary_auc(t == k, y[:, k], w) for k in range(y.shape[1])]))
 
 
-def _binary_auc(actual: NDArray, scores: NDArray, weights: NDArray) -> float:
+def _binary_auc(actual: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any]) -> float:
     order = np.argsort(-scores, kind="stable")
     ordered = scores[order]
     # One point of the curve per distinct score, so that ties count half.
@@ -123,6 +136,7 @@ def log_loss(
 ) -> float:
     """The mean of minus the log of the probability given to the true class, in nats.
 
+    ``targets`` are true classes, (n,), and ``weights`` (n,) count rows more or less.
     ``probabilities`` of shape ``(n,)`` are of class 1; of shape ``(n, k)`` of each class.
     They are clipped to [eps, 1 - eps] of their dtype, as scikit-learn does, so one certain
     mistake costs about 36 nats in float64 rather than infinity.
@@ -143,19 +157,33 @@ def mse(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = No
     """The weighted mean of the squared errors, in squared units of the target.
 
     Of several outputs, (n, k), this and the other scores of numbers are the mean over them.
+
+    Args:
+        targets, predicted: numbers, (n,) or (n, k).
+        weights: of the rows, (n,); None counts each once.
     """
     t, y, w = _numbers(targets, predicted, weights)
     return float(np.mean(np.average((t - y) ** 2, axis=0, weights=w)))
 
 
 def rmse(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """The square root of the mean squared error, in units of the target."""
+    """The square root of the mean squared error, in units of the target.
+
+    Args:
+        targets, predicted: numbers, (n,) or (n, k).
+        weights: of the rows, (n,); None counts each once.
+    """
     t, y, w = _numbers(targets, predicted, weights)
     return float(np.mean(np.sqrt(np.average((t - y) ** 2, axis=0, weights=w))))
 
 
 def mae(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """The weighted mean of the absolute errors, in units of the target."""
+    """The weighted mean of the absolute errors, in units of the target.
+
+    Args:
+        targets, predicted: numbers, (n,) or (n, k).
+        weights: of the rows, (n,); None counts each once.
+    """
     t, y, w = _numbers(targets, predicted, weights)
     return float(np.mean(np.average(np.abs(t - y), axis=0, weights=w)))
 
@@ -165,6 +193,10 @@ def r2(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = Non
 
     For a target without variance: 1 if every prediction is exact, else 0. ``nan`` for fewer
     than two examples.
+
+    Args:
+        targets, predicted: numbers, (n,) or (n, k).
+        weights: of the rows, (n,); None counts each once.
     """
     t, y, w = _numbers(targets, predicted, weights)
     if len(t) < 2:
@@ -250,7 +282,7 @@ def _scorer(name: str, f: Metric) -> Scorer:
 
 def _checked(
     targets: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None
-) -> tuple[NDArray, NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """The three as arrays that fit together, (n,) where there is one column."""
     t, y = (
         a[:, 0] if a.ndim == 2 and a.shape[1] == 1 else a
@@ -275,7 +307,7 @@ def _checked(
 
 def _numbers(
     targets: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None
-) -> tuple[NDArray, NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Numbers, (n,) or (n, k), in float64: differences of small integers would wrap round."""
     t, y, w = _checked(targets, predictions, weights)
     if t.shape != y.shape:
@@ -285,12 +317,12 @@ def _numbers(
 
 def _classes(
     targets: ArrayLike, predictions: ArrayLike, weights: ArrayLike | None
-) -> tuple[NDArray, NDArray, NDArray]:
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     t, y, w = _checked(targets, predictions, weights)
     return _labels("targets", t), _labels("predictions", y), w
 
 
-def _labels(what: str, a: NDArray) -> NDArray:
+def _labels(what: str, a: NDArray[Any]) -> NDArray[Any]:
     """The classes that ``a`` is, or says are the most probable."""
     if a.ndim == 2:
         if what == "targets" and not (np.isin(a, (0, 1)).all() and (a.sum(axis=1) == 1).all()):

@@ -93,11 +93,11 @@ class EpochMonitor:
     early_stopping: EarlyStopping | None
     callbacks: Sequence[Callback]
     epochs: int
-    history: list[Row] = field(default_factory=list)
+    history: list[Row] = field(default_factory=list[Row])
     best_epoch: int | None = None
     best_loss: float = math.inf
     best: tuple[Tree, Tree] | None = None
-    memory: dict[str, int] = field(default_factory=dict)
+    memory: dict[str, int] = field(default_factory=dict[str, int])
     stalled: int = 0
     reference: float = math.inf
     started: float = field(default_factory=time.perf_counter)

@@ -72,7 +72,7 @@ class FitResult:
     model: Any
     loss: Loss
     predictor: Predictor = field(repr=False, compare=False)
-    memory: Mapping[str, int] = field(default_factory=dict, repr=False, compare=False)
+    memory: Mapping[str, int] = field(default_factory=dict[str, int], repr=False, compare=False)
 
     def outputs(self, x: Any) -> np.ndarray:
         """Linear outputs (n, k) of the network for inputs (n, columns).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -26,8 +28,8 @@ def split(
     ``validation`` and ``test`` are shares of all rows, each in [0, 1), rounded half up; the
     rest trains. With ``strata`` (one label per row) every stratum is divided in the same
     proportion, to the nearest whole row (largest remainders), and keeps at least one training
-    row. The same arguments give the same rows for ever: the order comes from Philox's raw
-    bits, whose stream NumPy keeps stable, not from ``Generator`` methods.
+    row. The same arguments, ``seed`` among them, give the same rows for ever: the order comes
+    from Philox's raw bits, whose stream NumPy keeps stable, not from ``Generator`` methods.
 
     Raises:
         UsageError: a share is out of range, or no training row is left.
@@ -79,7 +81,7 @@ def _labels(strata: ArrayLike, n: int) -> NDArray[np.intp]:
     return np.unique(labels, return_inverse=True)[1].reshape(n)
 
 
-def _portion(counts: NDArray, wanted: int, spare: NDArray) -> NDArray:
+def _portion(counts: NDArray[Any], wanted: int, spare: NDArray[Any]) -> NDArray[Any]:
     """How many rows of each stratum make up ``wanted``: proportional, at most ``spare``."""
     wanted = min(wanted, int(spare.sum()))
     exact = counts * (wanted / counts.sum())

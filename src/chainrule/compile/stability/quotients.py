@@ -71,7 +71,7 @@ def _by_its_conjugate(
         if sign < 0:
             y = product(d / c, {n: -e for n, e in rest.items()}, x) * w
         met = apply("not_equal", other, constant_like(z, 0.0))
-        condition = cancels(root, [product(*part, x) for part in parts])
+        condition = cancels(root, [product(k, own, x) for k, own in parts])
         return prefer(apply("logical_and", met, condition), y, x / z)
 
 

@@ -1,0 +1,29 @@
+"""What users may call, in a file beside this one, so that a change of it shows in review.
+
+``CHAINRULE_GOLDEN=write`` writes the file anew; read the difference before it is kept.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tests.helpers.places import ROOT
+from tests.helpers.public import lines, undocumented
+
+LISTED = ROOT / "tests" / "public_api.txt"
+UNDOCUMENTED = ROOT / "tests" / "undocumented.txt"
+
+
+def test_the_public_names_and_their_signatures_are_those_listed() -> None:
+    found = "\n".join(lines()) + "\n"
+    if os.environ.get("CHAINRULE_GOLDEN") == "write":
+        LISTED.write_text(found, "utf-8")
+    assert found == LISTED.read_text("utf-8"), "CHAINRULE_GOLDEN=write lists the public API anew"
+
+
+def test_docstrings_explain_every_parameter() -> None:
+    """But those listed, which may only become fewer."""
+    missing = set(undocumented())
+    if os.environ.get("CHAINRULE_GOLDEN") == "write":
+        UNDOCUMENTED.write_text("\n".join(sorted(missing)) + "\n", "utf-8")
+    assert missing - set(UNDOCUMENTED.read_text("utf-8").split("\n")) == set()
