@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import pullback
-from chainrule.core.graph import Node
+from chainrule.core.graph import INPUT, Node
 from chainrule.core.recording import quiet
 from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced
@@ -127,11 +127,13 @@ def _local_formula(r: Recorded, use: Use, local: Any) -> Expr:
 
 
 def _spoken(r: Recorded, use: Use) -> dict[Node, Expr]:
-    """The names that a rule of this operation speaks of: its own and those of its inputs.
+    """The names that a rule of this operation speaks of: its own and those of its inputs, and of
+    the function's inputs, which a square without its root goes back to.
 
     Not all names: cos x stays cos x, even if the cosine has a name elsewhere.
     """
-    return {node: r.names[node] for node in (use.node, *r.needs[use.node])}
+    given = (node for node in r.names if node.primitive is INPUT)
+    return {node: r.names[node] for node in (*given, use.node, *r.needs[use.node])}
 
 
 def _pull_formula(r: Recorded, use: Use) -> Expr:
