@@ -208,7 +208,9 @@ def _sum(a: Traced, b: Traced, sign: int) -> Traced | None:
     with as_written(a.recording):
         try:
             found = _rewritten(a, b, sign, sides, parts)
-            return series.of_a_sum(a, b, sign) if found is None and opposite else found
+            if found is not None or not opposite or a.recording.is_deriving:
+                return found
+            return series.of_a_sum(a, b, sign)
         except OverflowError:  # a coefficient too large for a float
             return None
 
