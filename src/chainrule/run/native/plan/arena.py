@@ -53,7 +53,8 @@ def plan(lives: Sequence[Life]) -> tuple[list[int], int]:
         if free.get(size):
             offsets[i] = free[size].pop()
         else:
-            offsets[i], peak = peak, peak + size
+            offsets[i] = peak if size <= 8 else padded(peak)
+            peak = offsets[i] + size
         heapq.heappush(used, (lives[i].stop, i))
     return offsets, padded(peak)
 
