@@ -292,6 +292,8 @@ def matrix_power(a: Any, n: int) -> Any:
 @implements(np.linalg.multi_dot, checks=True)
 def multi_dot(arrays: Any, *, out: Any = None) -> Any:
     refuse("np.linalg.multi_dot", out=out)
+    if len(arrays) < 2:
+        raise ShapeError("a product takes at least two arrays")
     found = arrays[0]
     for a in arrays[1:]:
         found = np.dot(found, a)

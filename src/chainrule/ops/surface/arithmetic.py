@@ -191,6 +191,8 @@ def clip(
     _no_out(out)
     low = a_min if min is None else min
     high = a_max if max is None else max
+    if low is None and high is None and a.dtype.kind == "b":
+        return np.positive(a)  # which NumPy refuses
     if low is not None:
         a = np.where(np.less(a, low), low, a)
     if high is not None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.core.dispatch import implements, refuse_mutation
 from chainrule.core.types import normalize_axis, size_of
-from chainrule.errors import ShapeError
+from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_float, lift, plain, recording_of
 from chainrule.ops.surface.arguments import constant, known_if_any, require
@@ -124,6 +124,8 @@ def diag_indices_from(arr: Any) -> Any:
 @implements(np.unravel_index)
 def unravel_index(indices: Any, shape: Any, order: str = "C") -> Any:
     shape = shape_of(shape)
+    if not shape:
+        raise UnsupportedError("an array of shape () has no places to name")
     found = []
     indices = indices.astype(np.int64)
     inside = (indices >= 0) & (indices < size_of(shape))
