@@ -141,7 +141,7 @@ def header_changed(parts: Parts, rng: random.Random) -> None:
         entry["dtype"] = rng.choice((*DTYPES, anything(rng)))
     elif kind == 5:
         entry["shape"] = rng.choice(
-            ([], [0], [1], [-1], [2**62, 4], [1] * 40, entry.get("shape", [])[::-1], anything(rng))
+            ([], [0], [1], [-1], [2**62, 4], [1] * 40, [4, 3], anything(rng))
         )
     elif kind == 6:
         entry["data_offsets"] = rng.choice(([0, 0], [0, 2**63], [8, 4], [-1, 3], anything(rng)))
