@@ -404,10 +404,6 @@ def _function(w: Writer, e: Call) -> Out:
     return w.function(e.operation, e)
 
 
-def _condition_list(w: Writer, e: Call) -> Out:
-    return w.join([w.applied("where", w.bracket(w.listed(e.args)))]), ATOM
-
-
 LAYOUTS: Mapping[str, Any] = {
     "contract": _contract,
     "transpose": _transpose,

@@ -11,7 +11,6 @@ from chainrule.explanation.rows import Row, inputs, rows
 from chainrule.explanation.steps import Check, Quantity, Result, Step
 
 WIDTH = 118
-MOST_FORMULA = 44
 
 
 def text(e: Explanation, width: int = WIDTH) -> str:
