@@ -22,7 +22,8 @@ import pytest
 import chainrule as cr
 from chainrule.compile.passes import Pass, optimise
 from chainrule.compile.rewrite import rebuild
-from chainrule.core.graph import PRIMITIVES, Graph, Primitive, Sample
+from chainrule.core.graph import Graph
+from chainrule.core.node import PRIMITIVES, Primitive, Sample
 from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import GraphError

@@ -22,7 +22,8 @@ from chainrule.compile.patterns import (
     number,
 )
 from chainrule.compile.views import EXACT
-from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Graph
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, type_of

@@ -14,7 +14,7 @@ from chainrule import run
 from chainrule.compile import PASSES, optimise
 from chainrule.compile.rewrite import rebuild
 from chainrule.core import ArrayType, Graph
-from chainrule.core.graph import CONSTANT, INPUT
+from chainrule.core.node import CONSTANT, INPUT
 from chainrule.errors import ChainruleError, ShapeError, UsageError
 from tests.helpers import oracles
 

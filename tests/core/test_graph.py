@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.core import ArrayType, Graph, Node, Origin, Primitive, verify
-from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, ancestors
+from chainrule.core.graph import ancestors
+from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES
 from chainrule.core.record import record
 from chainrule.core.recording import Recording, active, fresh_recording
 from chainrule.core.tree import flatten, flatten_with_paths, map_tree, paths

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.core.graph import PRIMITIVES
+from chainrule.core.node import PRIMITIVES
 from chainrule.core.rules import Elementwise
 from chainrule.explanation import explain
 from chainrule.explanation.checking import check_gradients

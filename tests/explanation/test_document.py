@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from chainrule import nn
-from chainrule.core.graph import PRIMITIVES
+from chainrule.core.node import PRIMITIVES
 from chainrule.errors import DataError
 from chainrule.explanation import explain
 from chainrule.explanation.schema import check_document

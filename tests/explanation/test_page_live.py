@@ -129,7 +129,7 @@ def test_the_page_computes_what_the_interpreter_does(shown: Any) -> None:
 
 
 def test_every_operation_of_the_table_is_the_primitive(shown: Any) -> None:
-    from chainrule.core.graph import PRIMITIVES
+    from chainrule.core.node import PRIMITIVES
 
     b = shown(scalar())
     names = js(b, "return Object.keys(chainrule.TABLE)")

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.core.graph import PRIMITIVES
+from chainrule.core.node import PRIMITIVES
 from chainrule.explanation import Explanation, explain
 from chainrule.explanation.schema import check_document
 from chainrule.explanation.symbolic import evaluate

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.core.graph import Graph, Sample, ancestors
+from chainrule.core.graph import Graph, ancestors
+from chainrule.core.node import Sample
 from chainrule.core.record import lift_output
 from chainrule.core.recording import Recording, fresh_recording
 from chainrule.core.types import type_of

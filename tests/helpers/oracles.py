@@ -15,7 +15,8 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.compile.passes import PASSES, Pass, optimise
-from chainrule.core.graph import PRIMITIVES, Graph, Primitive, Sample, verify
+from chainrule.core.graph import Graph, verify
+from chainrule.core.node import PRIMITIVES, Primitive, Sample
 from chainrule.core.types import type_of
 from chainrule.ops.coerce import lift
 from chainrule.run import interpreter

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule.ops  # noqa: F401  (registers the primitives)
-from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Primitive, Sample
+from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES, Primitive, Sample
 from chainrule.core.rules import Custom, Elementwise, Multilinear
 from tests.helpers import oracles
 

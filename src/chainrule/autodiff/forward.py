@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule.autodiff.reverse import active_nodes, pullback
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.rules import Tangents
 from chainrule.core.traced import Traced
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.rules import total
 from chainrule.core.traced import Traced
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from chainrule.compile import algebra
 from chainrule.compile.patterns import Rewrite
 from chainrule.compile.rewrite import keep, rebuild
-from chainrule.core.graph import CONSTANT, Attrs, Graph, Node, Primitive
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, Attrs, Node, Primitive
 from chainrule.core.recording import quiet
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType

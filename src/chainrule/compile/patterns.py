@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.core.graph import CONSTANT, PRIMITIVES, Node, Primitive
+from chainrule.core.node import CONSTANT, PRIMITIVES, Node, Primitive
 from chainrule.core.traced import Traced
 
 Number = float | int | bool

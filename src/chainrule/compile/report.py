@@ -11,7 +11,8 @@ from typing import Any, overload
 
 from chainrule.compile import algebra, stability
 from chainrule.compile.passes import PASSES
-from chainrule.core.graph import CONSTANT, INPUT, NO_ATTRS, Graph
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS
 from chainrule.core.record import record
 
 _EXAMPLES = {one.name: one.example for one in (*stability.REWRITES, *algebra.REWRITES)}

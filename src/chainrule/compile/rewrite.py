@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.core.graph import CONSTANT, INPUT, Graph, Node, Origins
+from chainrule.core.graph import Graph, Origins
+from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.core.recording import Recording, Rewriter
 from chainrule.core.traced import Traced
 

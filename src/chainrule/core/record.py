@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.draws import Draws
-from chainrule.core.graph import NO_ATTRS, Graph
+from chainrule.core.graph import Graph
+from chainrule.core.node import NO_ATTRS
 from chainrule.core.recording import Recording, Rewriter, fresh_recording
 from chainrule.core.static import Static
 from chainrule.core.traced import Traced, escaped

@@ -19,18 +19,8 @@ import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import is_internal, users_frame, warn
-from chainrule.core.graph import (
-    CONSTANT,
-    INPUT,
-    NO_ATTRS,
-    Attrs,
-    Graph,
-    Node,
-    Origins,
-    Place,
-    Primitive,
-    ancestors,
-)
+from chainrule.core.graph import Graph, Origins, Place, ancestors
+from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
 from chainrule.core.traced import Traced, escaped
 from chainrule.core.types import DTYPE_NAMES, ArrayType, array_type, check_dtype, type_of
 from chainrule.errors import ChainruleError

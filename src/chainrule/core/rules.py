@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chainrule.core.graph import Node, Primitive
+from chainrule.core.node import Node, Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 

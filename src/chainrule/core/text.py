@@ -13,13 +13,16 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Graph, Node
+from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES, Node
 from chainrule.core.types import DTYPES, ArrayType
 from chainrule.errors import GraphError
+
+if TYPE_CHECKING:
+    from chainrule.core.graph import Graph
 
 _DTYPE_NAMES = {dtype.name: dtype for dtype in DTYPES}
 
@@ -74,8 +77,8 @@ def _constant(node: Node) -> str:
     return f"{node.type.dtype.name}({shown})"
 
 
-def parse_graph(text: str, captures: Sequence[np.ndarray] = ()) -> Graph:
-    """The graph that ``text`` describes.
+def parse_graph(text: str, captures: Sequence[np.ndarray] = ()) -> dict[str, Any]:
+    """The graph that ``text`` describes, as the arguments of ``Graph``.
 
     Args:
         text: as ``str(graph)`` prints it.
@@ -104,7 +107,7 @@ class _Parser:
         self.serial += 1
         return Node(primitive, inputs, attrs, type, self.serial)
 
-    def function(self, f: ast.FunctionDef) -> Graph:
+    def function(self, f: ast.FunctionDef) -> dict[str, Any]:
         inputs = []
         for argument in (*f.args.args, *f.args.kwonlyargs):
             if argument.arg in self.nodes:
@@ -124,7 +127,13 @@ class _Parser:
             self.fail(f, f"{len(f.args.kwonlyargs)} captured arrays, {len(captures)} given")
         outputs = tuple(self.operand(item) for item in last.value.elts)
         names = {node: name for name, node in self.nodes.items() if node in inputs}
-        return Graph(tuple(inputs), outputs, captures, name=f.name, names=names)
+        return {
+            "inputs": tuple(inputs),
+            "outputs": outputs,
+            "captures": captures,
+            "name": f.name,
+            "names": names,
+        }
 
     def step(self, step: ast.AnnAssign) -> None:
         call = step.value

@@ -27,7 +27,7 @@ from chainrule.errors import (
 )
 
 if TYPE_CHECKING:
-    from chainrule.core.graph import Node
+    from chainrule.core.node import Node
     from chainrule.core.recording import Recording
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.autodiff import pullback
-from chainrule.core.graph import INPUT, Node
+from chainrule.core.node import INPUT, Node
 from chainrule.core.recording import quiet
 from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced

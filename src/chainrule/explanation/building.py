@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import CONSTANT, Node
+from chainrule.core.node import CONSTANT, Node
 from chainrule.explanation.symbolic import (
     ONE,
     SIMPLIFIED,

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 from chainrule.explanation.backward import ENTRY_BY_ENTRY
 from chainrule.explanation.building import is_transparent

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.inputs import Wanted
-from chainrule.core.graph import INPUT, NO_ATTRS, Node
+from chainrule.core.node import INPUT, NO_ATTRS, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
 from chainrule.explanation.backward import Backward, Flow, as_array, backward, derivative_name

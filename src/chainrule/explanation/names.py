@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.errors import UsageError
 from chainrule.explanation.symbolic import Name
 from chainrule.explanation.writers import GREEK

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.core.graph import CONSTANT, INPUT, Node, ancestors
+from chainrule.core.graph import ancestors
+from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.core.traced import Traced
 from chainrule.explanation.backward import Backward
 from chainrule.explanation.building import number

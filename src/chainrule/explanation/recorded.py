@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.inputs import Wanted
-from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.core.record import (
     argument_paths,
     flatten_call,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import PRIMITIVES
+from chainrule.core.node import PRIMITIVES
 
 Shape = tuple[int, ...]
 

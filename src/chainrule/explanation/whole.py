@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 from chainrule.explanation.backward import Backward, local_derivative
 from chainrule.explanation.building import Builder

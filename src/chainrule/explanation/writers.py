@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.core.graph import PRIMITIVES
+from chainrule.core.node import PRIMITIVES
 from chainrule.explanation.building import IDIOM_NOTATION
 from chainrule.explanation.notation import (
     APPLY,

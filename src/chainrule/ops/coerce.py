@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced, escaped
 from chainrule.core.types import Shape, broadcast_shapes, check_dtype, refuse_subclass

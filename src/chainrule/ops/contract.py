@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Multilinear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type

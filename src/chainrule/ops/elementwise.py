@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
 DEPTH = 3

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Sample
+from chainrule.core.node import Sample
 
 Make = Callable[[], list[Sample]]
 

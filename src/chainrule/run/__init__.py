@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.compile import optimise, stability
-from chainrule.core.graph import NO_ATTRS, Graph
+from chainrule.core.graph import Graph
+from chainrule.core.node import NO_ATTRS
 from chainrule.core.record import flatten_call, leaf_type, record
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import ShapeError, UsageError

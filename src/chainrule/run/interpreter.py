@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import INPUT, Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import INPUT, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.compile import optimise, stability
-from chainrule.core.graph import CONSTANT, INPUT, NO_ATTRS, Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Node
 from chainrule.core.record import flatten_call, record
 from chainrule.run import default_executor, executor_named
 

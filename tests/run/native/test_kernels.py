@@ -15,7 +15,7 @@ pytest.importorskip("llvmlite")
 
 import scipy.special
 
-from chainrule.core.graph import PRIMITIVES, Sample
+from chainrule.core.node import PRIMITIVES, Sample
 from chainrule.run import native
 from chainrule.run.native.numbers.kernels import BOUNDS
 from chainrule.run.native.numbers.trigonometric import LARGE

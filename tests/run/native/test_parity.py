@@ -17,7 +17,8 @@ pytest.importorskip("llvmlite")
 
 import chainrule.ops  # noqa: F401
 from chainrule.compile import PASSES, optimise
-from chainrule.core.graph import CONSTANT, INPUT, PRIMITIVES, Graph, Sample
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES, Sample
 from chainrule.errors import DtypeError
 from chainrule.run import interpreter, native
 from chainrule.run.native import plan

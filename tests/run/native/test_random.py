@@ -11,7 +11,8 @@ pytest.importorskip("llvmlite")
 
 from chainrule import nn, optim
 from chainrule.compile import optimise
-from chainrule.core.graph import Graph, Sample
+from chainrule.core.graph import Graph
+from chainrule.core.node import Sample
 from chainrule.core.record import record
 from chainrule.core.tree import flatten
 from chainrule.errors import DtypeError

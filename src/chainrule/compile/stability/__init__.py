@@ -13,7 +13,7 @@ from typing import Any
 
 from chainrule.compile.patterns import Table
 from chainrule.compile.stability import differences, logistic, quotients, roots
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.traced import Traced
 
 REWRITES = (*logistic.REWRITES, *roots.REWRITES, *differences.REWRITES, *quotients.REWRITES)

@@ -31,7 +31,7 @@ from chainrule.compile.stability.terms import (
     times,
     total,
 )
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
 _roots = quick(frozenset({"sqrt"}))

@@ -34,7 +34,7 @@ from chainrule.compile.stability.terms import (
     times,
     total,
 )
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
 SAFE = {4: (-80, 120), 8: (-900, 1016)}

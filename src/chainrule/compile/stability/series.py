@@ -13,7 +13,7 @@ from math import isqrt
 
 from chainrule.compile.patterns import apply, constant_like
 from chainrule.compile.stability.terms import as_written, choose, exact, meaning, quick
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
 Series = tuple[int, list[Fraction]]

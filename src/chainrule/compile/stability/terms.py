@@ -14,7 +14,7 @@ from fractions import Fraction
 from functools import reduce
 
 from chainrule.compile.patterns import apply, constant_like, number
-from chainrule.core.graph import NO_ATTRS, Attrs, Node
+from chainrule.core.node import NO_ATTRS, Attrs, Node
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import SCIPY_UFUNCS
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.types import ArrayType
 from chainrule.errors import DtypeError, UnsupportedError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type

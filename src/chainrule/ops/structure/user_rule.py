@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from chainrule.core.graph import Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
 from chainrule.errors import GraphError

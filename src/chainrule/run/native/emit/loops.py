@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.run.native.emit import reductions
 from chainrule.run.native.emit.reductions import combined, start_of
 from chainrule.run.native.emit.values import Body, FunctionText

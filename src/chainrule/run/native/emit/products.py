@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.run.native.emit.loops import Function, tile_function
 from chainrule.run.native.matmul import gemm
 from chainrule.run.native.matmul.tiling import Tiling

@@ -7,7 +7,7 @@ from math import prod
 
 import numpy as np
 
-from chainrule.core.graph import CONSTANT, Node
+from chainrule.core.node import CONSTANT, Node
 from chainrule.core.types import Shape
 from chainrule.run.native.emit.reductions import words
 from chainrule.run.native.numbers.arithmetic import select

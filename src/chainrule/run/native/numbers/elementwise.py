@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.run.native.numbers import kernels, special
 from chainrule.run.native.numbers.arithmetic import select
 from chainrule.run.native.numbers.casts import cast, truth

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from chainrule.core.graph import Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import Node
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native.plan.buffers import is_called_out
 from chainrule.run.native.plan.folding import fold

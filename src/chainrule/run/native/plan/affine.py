@@ -10,7 +10,7 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.types import Shape
 from chainrule.ops.contract import parse_spec
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chainrule.core.graph import CONSTANT, INPUT, Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.core.types import ArrayType
 from chainrule.run.native.numbers.elementwise import lowered
 from chainrule.run.native.plan.affine import ALIASES, VIEWS, is_outer, variables, viewed

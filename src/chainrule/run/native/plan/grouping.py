@@ -8,7 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from chainrule.core.graph import Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import Node
 from chainrule.core.types import Shape
 from chainrule.run.native.plan.affine import ANYWHERE, Affine, collapsed, is_outer
 from chainrule.run.native.plan.buffers import Buffer, choose, cost_of, is_called_out, is_short_sum

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.types import Shape
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native.plan.affine import Affine, Index, by_label, is_outer, linear, zero

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from chainrule.core.graph import Node
+from chainrule.core.node import Node
 from chainrule.core.types import array_type
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native.matmul.tiling import Tiling, tiling_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from chainrule.core.graph import CONSTANT, INPUT, Node
+from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.ops.contract import parse_spec
 from chainrule.run.native.plan.affine import Affine, Index, by_label, linear, viewed, zero
 from chainrule.run.native.plan.buffers import Buffer, is_view

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chainrule.core.graph import Graph, Node
+from chainrule.core.graph import Graph
+from chainrule.core.node import Node
 from chainrule.core.types import Shape
 from chainrule.run.native.plan.affine import Affine
 from chainrule.run.native.plan.buffers import Buffer
