@@ -114,8 +114,12 @@ def grad(
     >>> cr.grad(lambda x, k: x * k, argnames="k")(2.0, k=3.0)
     2.0
 
-    See ``value_and_grad`` for the arguments and errors; with ``has_aux`` it returns
-    ``(gradient, aux)``.
+    Args:
+        f, argnums, has_aux, argnames: as ``value_and_grad`` takes them, with the same errors.
+
+    Returns:
+        The gradient in the tree, shapes and dtypes of the chosen argument, a tuple of them for
+        several; with ``has_aux``, ``(gradient, aux)``.
     """
     both = value_and_grad(f, argnums, has_aux, argnames)
 

@@ -58,8 +58,8 @@ class Graph:
 
     ``captures`` are arrays that the recorded function closed over: they stand for the last
     ``len(captures)`` inputs, which callers do not pass; None where only their type is known,
-    in a graph that was parsed from text. ``names`` labels nodes for printing
-    and ``origins`` says where nodes came from; neither is part of what the graph means.
+    in a graph that was parsed from text. ``name`` is the function's, ``names`` labels nodes for
+    printing and ``origins`` says where nodes came from; none is part of what the graph means.
     """
 
     inputs: tuple[Node, ...]

@@ -30,12 +30,19 @@ from chainrule.errors import UsageError
 
 class TreeDef(NamedTuple):
     """The shape of a tree without its leaves. (A named tuple, since these are made, compared and
-    hashed in every call of a jitted function.)"""
+    hashed in every call of a jitted function.)
 
-    kind: Any  # "leaf", "none", "static" or the container's class
+    Attributes:
+        kind: "leaf", "none", "static" or the container's class.
+        keys: of the children, where they have names.
+        children: the shapes of what the container holds, left to right.
+        extra: what a container holds beside its children; the value itself if static.
+    """
+
+    kind: Any
     keys: tuple[Any, ...] = ()
     children: tuple[TreeDef, ...] = ()
-    extra: Static | None = None  # what the container holds beside its children
+    extra: Static | None = None
 
     @property
     def count(self) -> int:  # type: ignore[override]
@@ -73,7 +80,7 @@ class TreeDef(NamedTuple):
         return known_as(kind).build(self, parts)
 
     def named_children(self, prefix: str = "") -> list[tuple[str, TreeDef]]:
-        """The children with their paths."""
+        """The children with their paths, ``prefix/key``; of those without keys ``prefix/0``."""
         keys = self.keys or range(len(self.children))
         names = [f"{prefix}/{key}" if prefix else str(key) for key in keys]
         return list(zip(names, self.children, strict=True))
@@ -85,14 +92,15 @@ class TreeDef(NamedTuple):
         return [p for name, child in self.named_children(prefix) for p in child.paths(name)]
 
     def statics(self, prefix: str = "") -> list[tuple[str, Static]]:
-        """The static values with their paths."""
+        """The static values with their paths, which begin with ``prefix``."""
         found = [] if self.extra is None else [(prefix, self.extra)]
         for name, child in self.named_children(prefix):
             found += child.statics(name)
         return found
 
     def without_values(self, gone: Callable[[Any], None]) -> TreeDef:
-        """Its equal for a table that keeps no object alive: see ``Static.without_value``."""
+        """Its equal for a table that keeps no object alive; ``gone`` is called when one of those
+        it compares by identity has been collected."""
         if self.extra is None and not self.children:
             return self
         children = tuple([child.without_values(gone) for child in self.children])
@@ -101,6 +109,10 @@ class TreeDef(NamedTuple):
 
     def match(self, tree: Any, path: str = "") -> list[Any]:
         """What another tree of this shape has in place of the leaves, static values included.
+
+        Args:
+            tree: the other tree.
+            path: where it stands in a larger one, for the message.
 
         Raises:
             UsageError: it has another shape; the message names the place.
@@ -254,6 +266,10 @@ def map_tree(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
 
     >>> map_tree(lambda p, g: p - 0.1 * g, {"w": 1.0}, {"w": 10.0})
     {'w': 0.0}
+
+    Args:
+        f: takes a leaf of each tree. tree: the first, whose shape the result has.
+        rest: further trees of that shape.
 
     Raises:
         UsageError: another tree does not have the shape of the first; the message names the

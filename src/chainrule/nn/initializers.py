@@ -101,7 +101,15 @@ INITIALIZERS: dict[str, Callable[..., np.ndarray]] = {
 
 @dataclass(frozen=True)
 class Initializer:
-    """An initialiser with its settings: ``initializer(rng, shape, dtype)`` draws an array."""
+    """An initialiser with its settings: ``initializer(rng, shape, dtype)`` draws an array.
+
+    Attributes:
+        name: one of ``INITIALIZERS``.
+        settings: the constants it was made with, for example ``(("std", 0.1),)``.
+
+    Raises:
+        ShapeError: when called, a shape that is no matrix's, for those that depend on the fan.
+    """
 
     name: str
     settings: tuple[tuple[str, float], ...] = ()
@@ -127,10 +135,13 @@ _NAMED = Named(
 def initializer(name: str | Initializer, **settings: float) -> Initializer:
     """The initialiser of this name, for example ``initializer("normal", std=0.1)``.
 
-    An initialiser stays as it is.
+    Args:
+        name: one of ``INITIALIZERS``; an initialiser stays as it is.
+        settings: the constants of one given by name: ``std`` of normal, ``value`` of constant,
+            ``gain`` of those that depend on the fan.
 
     Raises:
-        UsageError: no such name, or a setting that it does not have.
+        UsageError: no such name, a setting that it does not have, or one that is not finite.
     """
     return _NAMED.value(name, settings, _made)
 

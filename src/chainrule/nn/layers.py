@@ -27,7 +27,12 @@ Tree = Any
 class Dense:
     """``x @ weights + bias``; weights have shape (inputs, outputs), the slides' convention (L0.3).
 
-    The bias starts as ``bias_initializer`` says, at zero by default.
+    Attributes:
+        inputs, outputs: how many numbers a row of x has, and a row of the result.
+        bias: whether there is one.
+        initializer, bias_initializer: how weights and bias start: names of ``INITIALIZERS``, or
+            values of ``nn.initializer``.
+        name: what messages and graphs call the layer.
 
     Raises:
         UsageError: sizes that are no whole numbers from 1 up, or an unknown initialiser; when
@@ -48,11 +53,20 @@ class Dense:
         initializer(self.bias_initializer)
 
     def init_state(self, dtype: Any = np.float64) -> Tree:
-        """None is kept."""
+        """An empty one, whatever the ``dtype``."""
         return {}
 
     def init(self, seed: int, dtype: Any = np.float64, *, place: int = 0) -> tuple[Tree, Tree]:
-        """Fresh parameters ``{"weights": (inputs, outputs), "bias": (outputs,)}``."""
+        """Fresh parameters ``{"weights": (inputs, outputs), "bias": (outputs,)}``, and no state.
+
+        Args:
+            seed: the same one draws the same numbers.
+            dtype: of the arrays, which are drawn in float64 and rounded.
+            place: which layer of a network this is; each has random numbers of its own.
+
+        Raises:
+            UsageError: a seed that is no whole number from 0 up.
+        """
         rng = generator(seed, place)
         draw = initializer(self.initializer)
         params = {"weights": draw(rng, (self.inputs, self.outputs), dtype)}
@@ -98,7 +112,7 @@ class Dropout:
         return self.rate > 0
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """No parameters and no state."""
+        """No parameters and no state, whatever the ``seed`` and ``dtype``."""
         return {}, {}
 
     def __call__(
@@ -140,11 +154,14 @@ class BatchNorm:
         number("epsilon", self.epsilon, at_least=0)
 
     def init_state(self, dtype: Any = np.float64) -> Tree:
-        """The running figures of a fresh layer."""
+        """The running figures of a fresh layer: mean 0 and variance 1, (size,) of ``dtype``."""
         return {"mean": np.zeros(self.size, dtype), "variance": np.ones(self.size, dtype)}
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """``{"scale": ones, "shift": zeros}`` and the running figures' state."""
+        """``{"scale": ones, "shift": zeros}``, (size,) of ``dtype``, and ``init_state``.
+
+        Nothing is drawn, so ``seed`` makes no difference.
+        """
         params = {"scale": np.ones(self.size, dtype), "shift": np.zeros(self.size, dtype)}
         return params, self.init_state(dtype)
 
@@ -188,7 +205,10 @@ class LayerNorm:
         number("epsilon", self.epsilon, at_least=0)
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """``{"scale": ones, "shift": zeros}`` and no state."""
+        """``{"scale": ones, "shift": zeros}``, (size,) of ``dtype``, and no state.
+
+        Nothing is drawn, so ``seed`` makes no difference.
+        """
         return {"scale": np.ones(self.size, dtype), "shift": np.zeros(self.size, dtype)}, {}
 
     def __call__(

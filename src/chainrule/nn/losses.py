@@ -54,11 +54,20 @@ class Loss(Protocol):
         ...
 
     def predict(self, outputs: Any) -> Any:
-        """The output unit: what the network predicts, shape (n, k)."""
+        """The output unit: what the network predicts, shape (n, k), from linear ``outputs``."""
         ...
 
     def prepare(self, targets: Any, outputs: int, dtype: Any) -> np.ndarray:
-        """Targets as an array this loss takes; raises DataError naming the row it refuses."""
+        """Targets, checked, as an array this loss takes.
+
+        Args:
+            targets: (n, k), or (n,) where k is 1; for losses of classes also integers (n,).
+            outputs: k, how many outputs the network has.
+            dtype: of the result, float32 or float64; integer classes stay integers.
+
+        Raises:
+            DataError: another shape, or a value that the loss does not take, naming its row.
+        """
         ...
 
 
@@ -310,9 +319,12 @@ _NAMED = Named(
 
 
 def loss(name: str | Loss | Callable[[Any, Any], Any], **settings: float) -> Loss:
-    """The loss of this name, for example ``loss("huber", delta=0.5)``.
+    """The loss of this name, for example ``loss("huber", delta=0.5)`` (L2.4).
 
-    A loss stays as it is; a plain function becomes a ``FunctionLoss``.
+    Args:
+        name: one of ``LOSSES``; a loss stays as it is, a plain function becomes a
+            ``FunctionLoss``.
+        settings: the constants of a loss given by name: ``delta`` of huber, ``q`` of quantile.
 
     Raises:
         UsageError: no such name, or a setting that it does not have.

@@ -102,7 +102,7 @@ class MLP:
         return tuple(blocks)
 
     def init_state(self, dtype: Any = np.float64) -> Tree:
-        """The state of a fresh network."""
+        """The state of a fresh network, its arrays of ``dtype``."""
         return {"layers": tuple(block.init_state(dtype) for block in self.blocks)}
 
     def init(self, seed: int, dtype: Any = np.float64) -> tuple[Tree, Tree]:

@@ -55,7 +55,11 @@ class Sequential:
         return any(isinstance(x, BatchNorm) or getattr(x, "batch_norm", False) for x in self.layers)
 
     def init(self, seed: int, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """Fresh ``(params, state)``; each layer draws from a seed of its own."""
+        """Fresh ``(params, state)`` of ``dtype``; each layer's own seed derives from ``seed``.
+
+        Raises:
+            UsageError: a seed that is no whole number from 0 up.
+        """
         pairs = []
         for i, layer in enumerate(self.layers):
             own = int(generator(seed, i).integers(2**62))
@@ -64,7 +68,7 @@ class Sequential:
         return {"layers": params}, {"layers": state}
 
     def init_state(self, dtype: Any = np.float64) -> Tree:
-        """The state of a fresh network."""
+        """The state of a fresh network, its arrays of ``dtype``."""
         return {"layers": tuple(fresh_state(layer, dtype) for layer in self.layers)}
 
     def __call__(

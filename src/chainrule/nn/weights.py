@@ -43,16 +43,22 @@ def export_weights(
     convention: str = "inputs_outputs",
     names: Sequence[str] | None = None,
 ) -> dict[str, np.ndarray]:
-    """The parameters of an MLP as named arrays in another convention; copies.
+    """The parameters of an MLP as named arrays in another convention; copies (L0.3).
 
     Names are ``layers/0/weights`` and so on, with ``theta`` under ``bias_row``. Under
     ``torch`` they are those of ``nn.Sequential(Linear, ReLU, Linear, ...)``: ``0.weight``,
     ``0.bias``, ``2.weight``, ...; a normalisation layer takes a number of its own, with
-    ``running_mean`` and ``running_var`` when ``state`` is given. Where the modules are numbered
-    otherwise (dropout in between), give the prefixes of the linear layers as ``names``.
+    ``running_mean`` and ``running_var`` when ``state`` is given.
+
+    Args:
+        params, state: of an ``nn.MLP``; the state is needed for batch normalisation only.
+        convention: one of ``CONVENTIONS``, or keras, slides, textbook.
+        names: prefixes of the linear layers, one a layer, where modules are numbered otherwise
+            (dropout in between).
 
     Raises:
-        UsageError: an unknown convention; batch normalisation under ``torch`` without state.
+        UsageError: an unknown convention; another number of names than layers; batch
+            normalisation under ``torch`` without state.
     """
     convention = _NAMED.value(convention, {}, lambda name, settings: name)
     layers = params["layers"]
@@ -84,11 +90,15 @@ def import_weights(
     convention: str = "inputs_outputs",
     dtype: Any = None,
 ) -> tuple[Tree, Tree]:
-    """``(params, state)`` of ``model`` from arrays in another convention; copies.
+    """``(params, state)`` of ``model`` from arrays in another convention; copies (L0.3).
 
-    ``weights`` are named arrays, layer by layer in order (a ``state_dict`` turned to NumPy, or
-    what ``export_weights`` returns; the prefixes of the names are free), or a plain sequence
-    of arrays in the same order (Keras's ``get_weights``, ``[W0, b0, W1, b1, ...]``).
+    Args:
+        weights: named arrays, layer by layer in order (a ``state_dict`` turned to NumPy, or what
+            ``export_weights`` returns; the prefixes of the names are free), or a plain sequence
+            of arrays in the same order (Keras's ``get_weights``, ``[W0, b0, W1, b1, ...]``).
+        model: the network they are for.
+        convention: as ``export_weights`` takes it.
+        dtype: of the result; None is float32 if all the arrays are, else float64.
 
     Raises:
         ShapeError: an array does not have its shape; the message names the layer, what is

@@ -28,7 +28,13 @@ from chainrule.optim.schedules import Schedule, product, schedule
 
 @dataclass(frozen=True)
 class Transform:
-    """A recorded change of the gradients that needs nothing but them: a link of a ``chain``."""
+    """A recorded change of the gradients that needs nothing but them: a link of a ``chain``.
+
+    Attributes:
+        name: what ``describe``, and so a saved model, calls it.
+        apply: from the tree of gradients to the changed one, of the same shapes and dtypes.
+        settings: plain data that says how it was made.
+    """
 
     name: str
     apply: Callable[[Tree], Tree] = field(repr=False)
@@ -68,7 +74,7 @@ def _shrunk(gradients: Tree, limit: float) -> Tree:
 
 
 def global_norm(tree: Tree) -> Any:
-    """The Euclidean norm of all leaves together, a scalar."""
+    """The Euclidean norm of all leaves of ``tree`` together, a scalar; 0 without leaves."""
     leaves, _ = flatten(tree)
     total: Any = 0.0
     for leaf in leaves:
@@ -77,7 +83,7 @@ def global_norm(tree: Tree) -> Any:
 
 
 def scale(by: float | Schedule) -> Optimizer:
-    """What comes in times a number, or a schedule of the step; alone, gradient descent.
+    """What comes in times ``by``, a number or a schedule of the step; alone, gradient descent.
 
     As the last link of a chain it is the learning rate of all before it:
     ``chain(adam(1.0), weight_decay(0.01), scale(schedules.cosine(1e-3, 10_000)))``.
@@ -174,6 +180,9 @@ def groups(table: Mapping[str, str | Transform | Optimizer]) -> Optimizer:
     that matches its path (``layers/0/weights``). A clip inside one group sees that group only;
     ``chain(clip_by_norm(1), groups(...))`` sees all. The learning rate in a history is the one
     of the last group.
+
+    Args:
+        table: pattern (``*`` and ``?`` as in file names) -> a rule or its name.
 
     Raises:
         UsageError: no groups, or one without a rule; with the parameters, no pattern matches a

@@ -23,6 +23,7 @@ class Optimizer:
     """A rule that turns gradients into steps; two are equal if they were made alike.
 
     Attributes:
+        name: what ``describe``, and so a saved model, calls it.
         init: ``init(params) -> slots``, what the rule remembers between steps; arrays of zeros.
         direction: ``direction(gradients, slots, params, step) -> (directions, slots)``, what
             is to be subtracted from the parameters; made of np operations on trees, so it is

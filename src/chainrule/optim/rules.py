@@ -82,19 +82,25 @@ def _sgd(
 def momentum(
     learning_rate: float | Schedule = 0.02, momentum: float = 0.9, nesterov: bool = False
 ) -> Optimizer:
-    """``sgd`` with a momentum; the name that stands for it where optimisers go by name.
+    """``sgd`` with a momentum; the name that stands for it where optimisers go by name (L1.6).
+
+    Args:
+        learning_rate, momentum, nesterov: as ``sgd`` takes them.
 
     Raises:
-        UsageError: a setting out of its range.
+        UsageError: a setting out of its range; nesterov with momentum 0.
     """
     return sgd(learning_rate, momentum, nesterov)
 
 
 def nesterov(learning_rate: float | Schedule = 0.02, momentum: float = 0.9) -> Optimizer:
-    """``sgd`` with Nesterov's momentum, likewise.
+    """``sgd`` with Nesterov's momentum, likewise (L1.6; Nesterov 1983).
+
+    Args:
+        learning_rate, momentum: as ``sgd`` takes them.
 
     Raises:
-        UsageError: a setting out of its range.
+        UsageError: a setting out of its range; momentum 0.
     """
     return sgd(learning_rate, momentum, nesterov=True)
 
@@ -179,6 +185,10 @@ def adamw(
 
     Before Adam's step the parameter is multiplied by ``1 - learning_rate weight_decay``.
 
+    Args:
+        learning_rate, beta1, beta2, epsilon: as ``adam`` takes them.
+        weight_decay: the strength; it touches leaves whose path matches ``decay_on``.
+
     Raises:
         UsageError: a setting out of its range; at the first step, a ``decay_on`` that matches
             no parameter.
@@ -259,7 +269,9 @@ OPTIMIZERS = Named(
 def optimizer(name: str | Optimizer | Lbfgs, **settings: Any) -> Optimizer | Lbfgs:
     """The optimiser of this name, for example ``optimizer("adam", learning_rate=1e-2)``.
 
-    An optimiser stays as it is.
+    Args:
+        name: adam, adamw, rmsprop, sgd, momentum, nesterov or lbfgs; an optimiser stays as it is.
+        settings: arguments for the function of that name.
 
     Raises:
         UsageError: no such name, or a setting that it does not have.

@@ -38,6 +38,11 @@ class Schedule:
     """A learning rate as a function of the step; made by the functions of this module.
 
     Two are equal if they were made alike.
+
+    Attributes:
+        name: that of the function that made it.
+        settings: what that was called with: numbers, or other schedules.
+        function: from a step to the rate, recorded.
     """
 
     name: str

@@ -75,7 +75,11 @@ def special(
         return forward(*(np.asarray(x, dtype) for x in xs))
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = f"{teaches}\n\nElement by element on arrays, numbers or traced values."
+    function.__doc__ = (
+        f"{teaches} Computed as ``scipy.special.{scipy_name or name}``.\n\n"
+        "Args:\n    xs: arrays, numbers or traced values, taken element by element.\n\n"
+        "Raises:\n    DtypeError: complex numbers, text, or floats other than 32 or 64 bits wide."
+    )
     return function
 
 
