@@ -42,9 +42,17 @@ def save(
 ) -> None:
     """Write arrays and a JSON document to ``path``, atomically.
 
-    Arrays must be float, integer or bool, and every number finite; the document must be JSON
-    without NaN, infinity and an entry ``sha256`` (ValueError otherwise: a caller's mistake, not
-    the user's).
+    Args:
+        path: of the file, whose folder exists.
+        arrays: float, integer or bool, of any shapes, every number finite.
+        metadata: the document: JSON without NaN, infinity and an entry ``sha256``.
+        replace: whether a file that is there already may be replaced.
+
+    Raises:
+        ValueError, TypeError: arrays or a document that cannot be stored: a caller's mistake, not
+            the user's.
+        UsageError: the file exists and ``replace`` is False.
+        OSError: the file cannot be written; the error names it.
     """
     from safetensors.numpy import save as to_bytes
 
@@ -80,11 +88,14 @@ def load(
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Read what ``save`` wrote: (arrays, metadata). The arrays are fresh and writable.
 
-    A file without a sum, as chainrule 0.1.0 wrote them, is read as it is, with a line for the
-    user in ``notes``.
+    Args:
+        path: of the file.
+        notes: gets a line for the user if the file has no sum, as chainrule 0.1.0 wrote them; it
+            is then read as it is.
 
-    Raises DataError if the file is truncated, corrupt, not chainrule's, or holds a non-finite
-    number; FileNotFoundError and other OSErrors, naming the file, as they come.
+    Raises:
+        DataError: the file is truncated, corrupt, not chainrule's, or holds a non-finite number.
+        OSError: it is missing or cannot be read; the error names it.
     """
     from safetensors import SafetensorError, safe_open
 

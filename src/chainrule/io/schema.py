@@ -122,7 +122,7 @@ class Constant:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of these strings."""
+    """One of the strings ``values``."""
 
     values: tuple[str, ...]
 
@@ -173,7 +173,7 @@ class MapOf:
 
 @dataclass(frozen=True)
 class Record:
-    """An object with exactly these keys."""
+    """An object with exactly the keys of ``fields``, each value as its schema says."""
 
     fields: Mapping[str, Schema]
 

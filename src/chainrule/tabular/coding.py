@@ -68,6 +68,8 @@ class Coding:
 
     @classmethod
     def from_json(cls, records: Sequence[dict[str, Any]]) -> Coding:
+        """The coding whose ``to_json`` gives ``records``; these are not checked here, but by
+        ``TabularModel.load``."""
         rules = []
         for record in records:
             kind = KINDS[record["kind"]]

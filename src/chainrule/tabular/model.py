@@ -67,12 +67,21 @@ class Prediction:
 class TabularModel:
     """What ``train`` learned, and where it comes from.
 
-    ``names`` are the training table's columns in its order, ``missing`` the words added to the
-    missing ones, ``header`` whether it had one. ``history`` has one row per epoch, its losses
-    those that were minimised: for regression, of the standardised target. ``kept_epoch`` is the
-    one whose weights these are, ``stopped`` why training ended. ``rows`` counts the
-    training, validation and test rows, and those left out for want of a target. ``notes`` is
-    what a user should know about the file it was read from.
+    Attributes:
+        target, coding: how the cells of the target, and of the inputs, become numbers.
+        network: how to build the network; params, state: its trees, as ``nn.MLP`` has them.
+        options: those of the training run, learning rate and batch size included.
+        names: the training table's columns in its order; header: whether it had one.
+        missing: the words added to the missing ones.
+        history: one row per epoch, its losses those that were minimised: for regression, of the
+            standardised target.
+        kept_epoch: the one whose weights these are; stopped: why training ended.
+        scores: on the training, validation and test rows, and the baseline's.
+        files: the data by use; None where no table of its own was given.
+        rows: counts of the training, validation and test rows, and of those left out for want of
+            a target.
+        version: of the chainrule that trained it.
+        notes: what a user should know about the file it was read from.
     """
 
     target: Target
@@ -193,6 +202,7 @@ class TabularModel:
     def compute(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Linear outputs and predictions of the output unit, each (rows, outputs), in float64.
 
+        ``x`` are inputs (rows, inputs), as ``inputs`` makes them; DataError if one is not finite.
         A row's bits depend on that row and the weights only: not on the other rows, their number
         or order.
         """
@@ -208,7 +218,16 @@ class TabularModel:
         truth: NDArray[Any],
         weights: NDArray[np.float64] | None = None,
     ) -> Judged:
-        """The model's answers for inputs whose target is known, ready to be scored."""
+        """The model's answers for inputs whose target is known, ready to be scored.
+
+        Args:
+            x: (n, inputs), as ``inputs`` makes them.
+            truth: (n,), class indices, or values in the target's units.
+            weights: of the rows, (n,); None counts all the same.
+
+        Raises:
+            DataError: inputs that are not finite, or classes out of range.
+        """
         outputs, predicted = self.compute(x)
         if self.target.task == "regression":
             return Judged(truth, self._values(predicted), weights=weights)
@@ -224,10 +243,14 @@ class TabularModel:
         return sum(np.size(leaf) for leaf in tree.leaves(self.params))
 
     def save(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
-        """Write the model to one safetensors file, atomically.
+        """Write the model to one safetensors file at ``path``, atomically.
 
         The file holds no time and no path: the same data, settings, version and machine give
         the same bytes.
+
+        Raises:
+            UsageError: the file exists, and ``replace`` is False.
+            OSError: it cannot be written.
         """
         io.save(path, dict(_named(self.params, self.state)), self.metadata(), replace=replace)
 
@@ -256,9 +279,11 @@ class TabularModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TabularModel:
-        """Read a saved model. Runs no code from the file; everything in it is checked.
+        """The model saved at ``path``. Runs no code from the file; everything in it is checked.
 
-        Raises DataError for a file that is not a whole, sound model of a known version.
+        Raises:
+            DataError: the file is not a whole, sound model of a known version.
+            OSError: it is missing or cannot be read.
         """
         notes: list[str] = []
         arrays, metadata = io.load(path, notes)

@@ -183,6 +183,7 @@ class Options:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Options:
+        """The options whose ``to_json`` gives ``record``; UsageError as for ``Options``."""
         return cls(**record)
 
 

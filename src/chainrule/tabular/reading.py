@@ -38,7 +38,14 @@ refuse them by place instead of turning the whole column into categories."""
 
 @dataclass(frozen=True)
 class Format:
-    """How to read a file: None means "find out"; ``missing`` adds words to ``MISSING``."""
+    """How to read a file.
+
+    Attributes:
+        header: whether the first line of a CSV file names the columns.
+        delimiter: what separates its cells, one ASCII character; None finds out (``DELIMITERS``).
+        encoding: of its text, a name that Python knows; None is UTF-8.
+        missing: words that stand for a missing value besides those of ``MISSING``.
+    """
 
     header: bool = True
     delimiter: str | None = None

@@ -60,6 +60,7 @@ class Scores:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Scores:
+        """The scores whose ``to_json`` gives ``record``, which is not checked here."""
         rows = tuple((row["score"], tuple(row["values"])) for row in record["rows"])
         return cls(tuple(record["sets"]), record["baseline_on"], rows)
 

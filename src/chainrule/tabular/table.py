@@ -43,10 +43,14 @@ class Fingerprint:
 class Column:
     """One column: which cells are missing, its numbers if all others are numbers, its words.
 
-    ``numbers`` has shape (rows,), nan where missing, and may hold infinities (the rules refuse
-    them where they matter); None if some present cell is not a number, and then ``obstacle``
-    is the first such row and how many there are. ``unsupported`` says why a column has neither
-    numbers nor words.
+    Attributes:
+        name: the column's.
+        missing: (rows,), whether a cell is missing.
+        numbers: (rows,), nan where missing, maybe with infinities (the rules refuse them where
+            they matter); None if some present cell is not a number.
+        encode: makes ``codes``, when they are first asked for.
+        obstacle: where a cell is not a number, the first such row and how many there are.
+        unsupported: why a column has neither numbers nor words; "" if it has.
     """
 
     name: str
@@ -71,9 +75,16 @@ class Column:
 class Table:
     """Columns of equal length and where they came from.
 
-    ``lines`` maps a row to the line of its file (rows and lines differ by the header, blank
-    lines and line breaks within quotes); None where rows have no lines. ``missing`` are the words
-    that were added to ``MISSING`` in reading it.
+    Attributes:
+        source: what messages call it, the file's path for one that was read.
+        rows: how many there are.
+        columns: in the file's order.
+        fingerprint: the SHA-256 of the data, and their size.
+        header: whether the file names its columns.
+        lines: from a row to the line of its file (they differ by the header, blank lines and line
+            breaks within quotes); None where rows have no lines.
+        notes: what a user should know about how it was read.
+        missing: the words that were added to ``MISSING`` in reading it.
     """
 
     source: str
@@ -101,7 +112,8 @@ class Table:
         )
 
     def where(self, row: int, name: str) -> str:
-        """``file:line:column``, or with ``row N`` (counted from 1) where there are no lines."""
+        """``file:line:column`` of a cell in the column ``name``; with ``row N`` (counted from 1)
+        where there are no lines. ``row`` counts from 0."""
         place = f"row {row + 1}" if self.lines is None else str(self.lines(row))
         return f"{self.source}:{place}:{name}"
 

@@ -32,10 +32,14 @@ MOST_CLASSES = 1000
 class Target:
     """The target column and how its cells become numbers.
 
-    Classes are words as they stand in the file, in sorted order (numbers by value); of two,
-    the second is the positive one; ``shares`` are theirs of the training weight. A regression
-    target is standardised inside by ``center`` and ``scale``, mean and deviation of the
-    training rows; both are 0 for classes.
+    Attributes:
+        name: the column's.
+        task: "regression", "binary" or "multiclass" (L2.4).
+        classes: words as they stand in the file, in sorted order (numbers by value); of two, the
+            second is the positive one. Empty for regression.
+        shares: those of the classes of the training weight.
+        center, scale: mean and deviation of the training rows, by which a regression target is
+            standardised inside; in the target's units, and 0 for classes.
     """
 
     name: str
@@ -51,7 +55,8 @@ class Target:
         return len(self.classes) if self.task == "multiclass" else 1
 
     def rows(self, table: Table) -> NDArray[np.intp]:
-        """The rows whose target is present. DataError if there are none."""
+        """The rows of ``table`` whose target is present, as indices (n,). DataError if there are
+        none, or no such column."""
         present = np.flatnonzero(~table[self.name].missing)
         if len(present) == 0:
             raise DataError(
@@ -61,14 +66,15 @@ class Target:
         return present
 
     def left_out(self, table: Table, rows: NDArray[np.intp]) -> list[str]:
-        """A note on the rows without a target, if there are any besides ``rows``."""
+        """A note on the rows of ``table`` without a target, if there are any besides ``rows``."""
         if len(rows) == table.rows:
             return []
         gone = several(table.rows - len(rows), "row")
         return [f"{table.source}: left out: {gone} without {self.name!r}, the target"]
 
     def numbers(self, table: Table, rows: NDArray[np.intp]) -> NDArray[Any]:
-        """The target of each given row: class indices, or numbers in the target's own units.
+        """The target in each of the ``rows`` (n,) of ``table``: class indices, or numbers in the
+        target's own units, shape (n,).
 
         Raises DataError naming line, column and value where a cell is not of the task.
         """
@@ -90,7 +96,7 @@ class Target:
         return index[rows]
 
     def to_json(self) -> dict[str, Any]:
-        """As a JSON record; ``Target(**record)`` with a tuple of classes is the inverse."""
+        """As a JSON record; ``from_json`` is the inverse."""
         return {
             "name": self.name,
             "task": self.task,
@@ -102,6 +108,7 @@ class Target:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Target:
+        """The target whose ``to_json`` gives ``record``, which is not checked here."""
         tuples = {key: tuple(record[key]) for key in ("classes", "shares")}
         return cls(**{**record, **tuples})
 

@@ -47,9 +47,18 @@ class Part:
 class Plan:
     """Everything that training needs and does not change; ``fit`` does the rest.
 
-    ``parts`` are the rows by use, "train" and, where there are rows, "validation" and "test".
-    ``notes`` are what the user should know about the data. ``missing_cells`` counts the empty
-    cells of all columns but the target, ``no_target`` the rows left out for want of one.
+    Attributes:
+        table: the training table.
+        target, coding: how the cells of the target, and of the inputs, become numbers; learned
+            from the training rows.
+        network: what is to be built and trained.
+        options: those in force, learning rate and batch size included.
+        parts: the rows by use, "train" and, where there are rows, "validation" and "test".
+        files: the data by use, under all three names; None where no table of its own was given.
+        notes: what the user should know about the data.
+        missing_cells: how many cells are empty, but in the columns of target and weights and in
+            those that the options drop.
+        no_target: the rows left out for want of a target.
     """
 
     table: Table
@@ -177,6 +186,8 @@ def train(
     Parameters:
         table, validation, test: as ``table_of`` takes them: a ``Table``, a mapping of columns,
             or a data frame.
+        target: the column to predict, by its name or place.
+        options: how to split and train; None is ``Options()``.
         on_epoch, executor, threads: see ``Plan.fit``.
 
     Raises:

@@ -54,6 +54,11 @@ class ArrayData:
     The order is ``Generator(Philox(key=key_of(seed, 1, epoch))).permutation(rows)``; minibatch
     i holds rows i * size .. (i + 1) * size - 1 of it. The last one has what is left, and its
     loss is the mean over its own rows. A full batch keeps the order of the rows.
+
+    Attributes:
+        x, targets, weights: as a ``Batch`` has them, of all n rows, checked before.
+        batch_size: rows per minibatch; n or more is a full batch.
+        seed: a whole number from 0 up.
     """
 
     x: np.ndarray

@@ -107,6 +107,9 @@ class Predictor:
         runner: where to run.
         exact: whether a row's bits may not depend on its place among the others on NumPy either,
             which then adds products one by one, without BLAS. In machine code they never do.
+
+    Its methods take the network's trees ``params`` and ``state``, and inputs ``x`` (n, columns),
+    which are cast to the dtype of the parameters; DataError names one that is not finite in it.
     """
 
     model: Any
@@ -154,7 +157,8 @@ class Predictor:
         return self._unit((), outputs)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The loss of each row; ``targets`` as the loss's ``prepare`` returns them."""
+        """The loss of each row, (n,), from linear ``outputs`` (n, k) and ``targets`` as the loss's
+        ``prepare`` returns them."""
         return self._losses((), outputs, targets)
 
 

@@ -56,6 +56,8 @@ class FitResult:
             "non_finite".
         steps: updates done.
         slots: what the optimiser remembers after them, for going on later.
+        model, loss: those that were trained.
+        predictor: computes the outputs, with functions compiled once.
         memory: bytes that training took beside the data, by what they were for: "parameters",
             "optimizer" (its slots), "copies" (of both, to go back to), "best" (with validation),
             "order" (of the rows), and "arena" (in machine code: gradients and everything else
@@ -75,14 +77,14 @@ class FitResult:
     memory: Mapping[str, int] = field(default_factory=dict[str, int], repr=False, compare=False)
 
     def outputs(self, x: Any) -> np.ndarray:
-        """Linear outputs (n, k) of the network for inputs (n, columns).
+        """Linear outputs (n, k) of the network for inputs ``x`` (n, columns).
 
         Raises DataError for numbers that are not finite, ShapeError for other columns.
         """
         return self.predictor.outputs(self.params, self.state, x)
 
     def predict(self, x: Any) -> np.ndarray:
-        """Predictions (n, k): probabilities, means or scores, as the loss defines.
+        """Predictions (n, k) for inputs ``x``: probabilities, means or scores, by the loss (L2.4).
 
         Computed in tiles of a fixed number of rows: neither the values of other rows nor their
         number change a row's prediction. Raises as ``outputs``.
@@ -98,7 +100,13 @@ class FitResult:
     ) -> dict[str, float]:
         """``{"loss": ..., NAME: ...}``: the mean loss, and the metrics, over these rows.
 
-        Arguments are as ``fit`` takes them, with the same errors.
+        Args:
+            x: (n, columns). targets: as the loss takes them. weights: of the rows, (n,), or None.
+            metrics: as ``fit`` takes them.
+
+        Raises:
+            DataError, UsageError: as ``fit``.
+            ShapeError: x has other columns than the network's inputs.
         """
         outputs = self.outputs(plain_array(x, "x")[:1]).shape[1]
         rows = HeldOut.of(

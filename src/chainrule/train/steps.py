@@ -24,6 +24,8 @@ class Step:
     Attributes:
         model, loss: as given to ``fit``.
         penalty: what the update adds to the gradients.
+
+    Its methods take the network's trees ``params`` and ``state``, and the optimiser's ``slots``.
     """
 
     model: Any
@@ -31,10 +33,12 @@ class Step:
     penalty: Penalty
 
     def gradient(self, params: Tree, state: Tree, batch: Batch, key: Any) -> tuple[Any, Tree, Tree]:
-        """``(mean loss, mean gradients, state)`` of a minibatch, by backpropagation.
+        """``(mean loss, mean gradients, state)`` of the minibatch ``batch``, by backpropagation
+        (L1.6, L4.8).
 
-        The loss is summed, differentiated and then divided by the sum of the weights; where
-        these are all 0, loss and gradients are 0.
+        ``key`` fixes its random numbers; None where the model draws none. The loss is summed,
+        differentiated and then divided by the sum of the weights; where these are all 0, loss
+        and gradients are 0.
         """
 
         def loss_sum(params: Tree) -> tuple[Any, Tree]:
@@ -55,11 +59,14 @@ class Step:
     def update(
         self, optimizer: Optimizer, gradients: Tree, slots: Tree, params: Tree, step: Any
     ) -> tuple[Tree, Tree]:
-        """New ``(params, slots)``; the penalty enters here, once, whatever the batch's size."""
+        """New ``(params, slots)`` by the rule ``optimizer``; ``step`` counts the updates before.
+
+        The penalty enters here, once, whatever the batch's size.
+        """
         return optimizer.update(self.penalized(gradients, params), slots, params, step)
 
     def penalized(self, gradients: Tree, params: Tree) -> Tree:
-        """Gradients of the mean loss plus the penalty's."""
+        """Gradients of the mean loss plus the penalty's at ``params``."""
         if not self.penalty:
             return gradients
         return map_tree(lambda g, p: g + p, gradients, grad(self.penalty)(params))
@@ -67,7 +74,8 @@ class Step:
     def whole(self, optimizer: Optimizer) -> Callable[..., tuple[Any, Tree]]:
         """Gradient and update as one function: ``(carry, batch, key, step) -> (loss, carry)``.
 
-        ``carry`` is ``(params, state, slots)``, the loss the minibatch's mean before the update.
+        ``carry`` is ``(params, state, slots)``, the loss the minibatch's mean before the update
+        by the rule ``optimizer``.
         """
 
         def step(carry: Tree, batch: Batch, key: Any, count: Any) -> tuple[Any, Tree]:
