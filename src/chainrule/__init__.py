@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from chainrule.explanation import explain
     from chainrule.ops import random
     from chainrule.ops.linalg import expm
+    from chainrule.ops.surface.joining import array
 
 _HOMES = {
     **dict.fromkeys(
