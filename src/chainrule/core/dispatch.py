@@ -239,6 +239,9 @@ def refuse_call(x: Any) -> None:
 
 def refuse_conversion(x: Any) -> NoReturn:
     """Raise for what would turn a traced value into an array, with what to write instead."""
+    called = library_call()
+    if called.startswith("scipy.") and instead(called):  # it knows the function
+        refuse_call(x)
     call = users_call()
     if write := call_instead(call):
         raise UnsupportedError(
