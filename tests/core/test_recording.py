@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 
 import numpy as np
@@ -56,6 +57,11 @@ def test_frames_of_the_standard_library_are_never_the_users_line() -> None:
     assert files == {__file__}
     assert frames.is_internal(functools.__file__)
     assert not frames.is_internal(__file__)
+    package = os.path.dirname(os.path.dirname(frames.__file__))
+    assert frames.is_internal(os.path.join(package, "api", "inputs.py"))
+    assert not frames.is_internal(
+        package + "_models/network.py"
+    )  # a folder of the user's beside it
 
 
 def test_an_array_that_changes_between_its_uses_is_two_arrays() -> None:

@@ -14,7 +14,7 @@ from chainrule.core.record import leaf_type, lift_output, parameter_names
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced, is_weak
 from chainrule.core.tree import LEAF, TreeDef, flatten
-from chainrule.core.types import ArrayType
+from chainrule.core.types import ArrayType, type_of
 from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
 from chainrule.ops.coerce import lift
 
@@ -216,7 +216,7 @@ def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
     if outermost and not isinstance(leaf, Traced):
         value = np.array(leaf)
         value.flags.writeable = False
-        return rec.input(leaf_type(value), value).standing_for(leaf)
+        return rec.input(type_of(value), value).standing_for(leaf)
     return rec.fresh(lift(leaf, rec)).standing_for(leaf)
 
 
@@ -263,9 +263,9 @@ def returned(x: Any, keep: bool, like: Any = None) -> Any:
         return x
     if keep and not x.node.is_constant:
         return x.like(like)
-    value = _value(x)
     if is_weak(like):
-        return value.item()
+        return x.recording.value(x.node).item()  # type: ignore[union-attr]
+    value = _value(x)
     if isinstance(like, np.ndarray):
         return value
     return value[()]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import linecache
+import os
 import sys
 import sysconfig
 import warnings
@@ -18,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
-_INSTALLED = Path(np.__file__).resolve().parent.parent
-_LIBRARIES = (_PACKAGE, str(_INSTALLED / "numpy"), str(_INSTALLED / "scipy"), "<frozen")
-_STANDARD = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib")})
+_NUMPY = Path(np.__file__).resolve().parent
+_FOLDERS = (Path(__file__).resolve().parent.parent, _NUMPY, _NUMPY.parent / "scipy")
+_LIBRARIES = (*(os.path.join(folder, "") for folder in _FOLDERS), "<frozen")
+_STANDARD = tuple({os.path.join(sysconfig.get_path(name), "") for name in ("stdlib", "platstdlib")})
 _internal: dict[str, bool] = {}
 
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
@@ -106,13 +107,10 @@ class Recording:
             node = self._numbers.get(met)
             if node is not None:
                 return Traced(node, self)
-        array = np.asarray(value, dtype)
-        key = (CONSTANT, array.dtype, array.tobytes())
+        key, attrs, type_, array = (_constant if met is None else _number)(value, dtype)
         node = self._known.get(key)
         if node is None:
-            attrs = MappingProxyType({"value": array.tobytes(), "dtype": DTYPE_NAMES[array.dtype]})
-            node = self._node(CONSTANT, (), attrs, array_type((), array.dtype), True)
-            self._known[key] = node
+            node = self._known[key] = self._node(CONSTANT, (), attrs, type_, True)
             self.values[node] = array
             if array == 1:
                 self._ones.add(node)
@@ -207,18 +205,10 @@ class Recording:
         elif place not in places:
             places.append(place)
 
-    @contextmanager
-    def deriving(self) -> Iterator[None]:
+    def deriving(self) -> _Deriving:
         """Record derivatives: they have no line of the user's, and an infinite local
         derivative is a value, not a fault to warn of."""
-        outer = self.rewrite, self.is_deriving, self._provenance
-        self.rewrite, self.is_deriving = self.derivative_rewrite, True
-        self._provenance = False
-        try:
-            with quiet():
-                yield
-        finally:
-            self.rewrite, self.is_deriving, self._provenance = outer
+        return _Deriving(self)
 
     @contextmanager
     def rewriting(self, rewrite: Rewriter) -> Iterator[None]:
@@ -297,6 +287,18 @@ class Recording:
         self._captured.clear()
 
 
+def _constant(value: Any, dtype: np.dtype[Any]) -> tuple[Any, Attrs, ArrayType, np.ndarray]:
+    """What a constant is known by, its attributes, type and value."""
+    array = np.array(value, dtype)
+    array.flags.writeable = False
+    data = array.tobytes()
+    attrs = MappingProxyType({"value": data, "dtype": DTYPE_NAMES[array.dtype]})
+    return (CONSTANT, array.dtype, data), attrs, array_type((), array.dtype), array
+
+
+_number = lru_cache(maxsize=1024)(_constant)  # of Python floats but 0.0, which is -0.0 to a table
+
+
 def _is_frozen(array: np.ndarray) -> bool:
     """No one can write to this memory: not through the array nor through what it views."""
     base: Any = array
@@ -319,6 +321,25 @@ def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
 def active() -> Recording | None:
     """The recording in progress in this thread or task, if any."""
     return _active.get()
+
+
+class _Deriving:
+    __slots__ = ("_errors", "_outer", "_recording")
+
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def __enter__(self) -> None:
+        rec = self._recording
+        self._outer = rec.rewrite, rec.is_deriving, rec._provenance
+        rec.rewrite, rec.is_deriving, rec._provenance = rec.derivative_rewrite, True, False
+        self._errors = quiet()
+        self._errors.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        self._errors.__exit__(kind, error, trace)
+        rec = self._recording
+        rec.rewrite, rec.is_deriving, rec._provenance = self._outer
 
 
 class resumed:
