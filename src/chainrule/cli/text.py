@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chainrule.render.escape import clean
+
 __all__ = ["clean", "number", "score", "table"]
-
-
-def clean(text: str) -> str:
-    """Text from data with control characters shown, not obeyed (escape codes, line breaks)."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text
-    )
 
 
 def number(value: float | None) -> str:

@@ -90,12 +90,12 @@ PASSES = (
 
 
 def optimise(graph: Graph, passes: Sequence[Pass] = PASSES) -> Graph:
-    """Run the passes in order. A graph verifies itself when it is made, so a faulty pass is
-    caught where it errs.
+    """Run the passes in order. The tests check every graph as it is made, so a faulty pass is
+    caught there where it errs.
 
     Raises:
-        GraphError: a pass made a graph that is not well formed, or whose inputs or outputs
-            have other types than before; it names the pass.
+        GraphError: a pass failed, or its graph has inputs or outputs of other types than
+            before; it names the pass.
     """
     for one in passes:
         try:

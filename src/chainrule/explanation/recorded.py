@@ -21,7 +21,7 @@ from chainrule.core.record import (
     leaf_type,
     lift_output,
 )
-from chainrule.core.recording import Recording, quiet
+from chainrule.core.recording import Recording, quiet, resumed
 from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import DerivativeError, DtypeError, UsageError
@@ -105,7 +105,6 @@ def recorded(
     leaves, tree = flatten_call(args, keywords)
     labels = argument_paths(f, tree)
     rec = Recording(eager=True)
-    from chainrule.core.recording import resumed
 
     try:
         with resumed(rec):

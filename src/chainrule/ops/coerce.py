@@ -22,8 +22,6 @@ from chainrule.core.types import Shape, broadcast_shapes, check_dtype, refuse_su
 from chainrule.errors import DtypeError, RecordingError
 from chainrule.ops import structure
 
-Weak = (bool, int, float)
-
 
 def recording_of(xs: Sequence[Any]) -> Recording:
     """The recording of the traced values among ``xs``; raises if they come from two."""
