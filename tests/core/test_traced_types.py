@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.errors import ChainruleError, DtypeError, RecordingError
+from chainrule.errors import DtypeError, RecordingError
 
 KINDS: dict[str, Callable[[Any], Any]] = {
     "ndarray": lambda x: isinstance(x, np.ndarray),
@@ -77,6 +77,7 @@ MEETINGS: list[Callable[[Any, Any], Any]] = [
     lambda x, c: c * x,
     lambda x, c: x + c,
     lambda x, c: c - x,
+    lambda x, c: c > x,
     lambda x, c: x @ c,
     lambda x, c: c @ x,
     lambda x, c: x > c,
@@ -97,9 +98,10 @@ def test_masked_arrays_and_matrices_are_refused_as_constants(
     meet: Callable[[Any, Any], Any], constant: Any
 ) -> None:
     x = np.ones(constant.shape)
-    with pytest.raises(ChainruleError):
+    kind = type(constant).__name__
+    with pytest.raises(DtypeError, match=kind):
         cr.vjp(lambda x: meet(x, constant), x)
-    with pytest.raises(ChainruleError):
+    with pytest.raises(DtypeError, match=kind):
         cr.jit(lambda x: meet(x, constant))(x)
 
 

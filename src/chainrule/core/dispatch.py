@@ -14,8 +14,15 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from chainrule.core.frames import is_internal, library_call, users_call, users_line
+from chainrule.core.frames import (
+    is_internal,
+    library_arguments,
+    library_call,
+    users_call,
+    users_line,
+)
 from chainrule.core.hints import call_instead, instead
+from chainrule.core.types import refuse_subclass
 from chainrule.errors import (
     ChainruleError,
     EscapedTracerError,
@@ -237,8 +244,15 @@ def refuse_call(x: Any) -> None:
         )
 
 
+def _refuse_subclasses() -> None:
+    """A masked array or a matrix on the left of an operator takes it for its own."""
+    for x in library_arguments():
+        refuse_subclass(x, f"an operand ({users_line()})")
+
+
 def refuse_conversion(x: Any) -> NoReturn:
     """Raise for what would turn a traced value into an array, with what to write instead."""
+    _refuse_subclasses()
     called = library_call()
     if called.startswith("scipy.") and instead(called):  # it knows the function
         refuse_call(x)
@@ -257,6 +271,7 @@ def refuse_conversion(x: Any) -> NoReturn:
 
 
 def unsupported(function: str) -> NoReturn:
+    _refuse_subclasses()
     raise UnsupportedError(
         f"{function} is not recorded by chainrule ({users_line()}). "
         + (instead(function) or _UNKNOWN)

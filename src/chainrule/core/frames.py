@@ -88,15 +88,26 @@ def users_call() -> str:
     return b"".join(lines).decode(errors="replace")
 
 
-def library_call() -> str:
-    """The public name of what the user's line called in NumPy or SciPy; "" where it called
-    neither: the outermost of the frames between here and there that has one."""
+def _library_frames() -> list[FrameType]:
+    """The frames of libraries between here and the user's line, that next to it first."""
     frames = []
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and is_internal(frame.f_code.co_filename):
         frames.append(frame)
         frame = frame.f_back
-    return next(filter(None, map(_public_name, reversed(frames))), "")
+    return frames[::-1]
+
+
+def library_call() -> str:
+    """The public name of what the user's line called in NumPy or SciPy; "" where it called
+    neither: the outermost of the frames between here and there that has one."""
+    return next(filter(None, map(_public_name, _library_frames())), "")
+
+
+def library_arguments() -> list[Any]:
+    """What the user's line handed to the function of a library that it called."""
+    frames = _library_frames()[:1]
+    return [value for frame in frames for value in frame.f_locals.values()]
 
 
 def _public_name(frame: FrameType) -> str:

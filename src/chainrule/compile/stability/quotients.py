@@ -198,9 +198,17 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
     (c, first), (d, second) = monomial(a), monomial(b)
     powers = joined(first, second)
     with as_written(a.recording):
-        if any(first.get(n, 0) * e < 0 for n, e in second.items()):
+        numbers_cancel = abs(c * d) == 1 != abs(d) or _size(c) * _size(d) < 0
+        if numbers_cancel or any(first.get(n, 0) * e < 0 for n, e in second.items()):
             return product(c * d, powers, a)
         return _shifted(a * b, c * d, powers) if _exponentials(a) or _exponentials(b) else None
+
+
+def _size(number: Fraction) -> int:
+    """The sign of the exponent of a number so large or small that products with it leave the
+    range: x·c is infinite where (1/(x·c))·c is not 0."""
+    bits = abs(number.numerator).bit_length() - number.denominator.bit_length()
+    return (bits > 200) - (bits < -200)
 
 
 _below = quick(frozenset({"divide", "reciprocal"}))
