@@ -29,8 +29,11 @@ def test_hamming_chapter_3(executor: str) -> None:
             assert stable <= typed + 1, formula.name
         means.append([mean_bits(found[kind]) for kind in ("numpy", "jit", "grad", "jit(grad)")])
     numpy, jit, grad, jit_grad = np.mean(means, axis=0)
-    assert jit <= 8 < numpy
-    assert jit_grad <= 10 < grad
+    # Twice what is measured at these points (0.45 and 1.73): where a rewrite is lost, one formula
+    # loses some 30 bits, which is 1 bit of the mean.
+    assert jit <= 0.9
+    assert jit_grad <= 3.5
+    assert min(numpy, grad) > 25
 
 
 SPELLINGS = (
@@ -53,6 +56,11 @@ SPELLINGS = (
     Formula("arsinh", lambda m, x: m.log(x + m.sqrt(x * x + 1)), lambda x: x > 0),
     Formula("artanh", lambda m, x: 0.5 * m.log((1 + x) / (1 - x)), lambda x: -1 < x < 1),
     Formula("bose", lambda m, x: x / (m.exp(x) - 1), lambda x: x != 0),
+    Formula("bose, turned", lambda m, x: x * m.exp(x) / (m.exp(x) - 1), lambda x: x != 0),
+    Formula("log of bose", lambda m, x: m.log((m.exp(x) - 1) / x), lambda x: x != 0),
+    Formula("log of a product", lambda m, x, y: m.log(y * m.exp(x)), lambda x, y: y > 0),
+    Formula("log sinh", lambda m, x: m.log(m.sinh(x) / x), lambda x: x != 0),
+    Formula("log cosh", lambda m, x: m.log(m.cosh(x))),
     Formula("langevin", lambda m, x: 1 / (m.exp(x) - 1) - 1 / x, lambda x: x != 0),
     Formula("small root", lambda m, b, c: -b + m.sqrt(b * b - c), lambda b, c: b * b >= c),
     Formula(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import mpmath
@@ -367,3 +368,82 @@ def test_a_wrong_or_missing_rewrite_is_caught(name: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(stability, "rewrite", _instead(name, replace))
     with pytest.raises(AssertionError):
         check()
+
+
+# Extreme constants ------------------------------------------------------------------------
+
+NUMBERS = (5e-324, 1e308, -1e308, 1e300, 1e-300, np.inf, -np.inf, np.nan, 0.0, -0.0, 10**300)
+SMALL = (1, -1, 2, 0.5, 3)
+EXPONENTS = (1e8, -1e8, 1e300, np.inf, np.nan, 0.1, 64, 65, -3, -1, 0, 1, 2, 3, 0.5, -0.5)
+FUNCTIONS = (
+    "sqrt",
+    "exp",
+    "log",
+    "sin",
+    "cos",
+    "tanh",
+    "log1p",
+    "expm1",
+    "square",
+    "cosh",
+    "arctan",
+)
+NAMES = {name: getattr(np, name) for name in (*FUNCTIONS, "inf", "nan")}
+
+
+def formula(r: random.Random, depth: int) -> str:
+    kind = r.random() if depth else 0.0
+    if kind < 0.12:
+        return r.choice(("x", "y", "x", "y", repr(r.choice(NUMBERS)), repr(r.choice(SMALL))))
+    inner = formula(r, depth - 1)
+    if kind < 0.6:
+        return f"({inner} {r.choice('+-*/')} {formula(r, depth - 1)})"
+    if kind < 0.7:
+        return f"({inner} ** {r.choice(EXPONENTS)!r})"
+    if kind < 0.8:
+        return f"({inner} - {inner.replace('x', '(x + 1)').replace('e(x + 1)p', 'exp')})"
+    return f"{r.choice(FUNCTIONS)}({inner})"
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_constants_that_no_float_holds_once_joined(block: int) -> None:
+    """What is recorded as typed is recorded under jit, and so is its gradient."""
+    count = 0
+    for seed in range(500 * block, 500 * (block + 1)):
+        text = formula(random.Random(seed), 2 + seed % 3)
+        f = eval(f"lambda x, y: {text}", NAMES)
+        for g in (f, cr.grad(f)):
+            with np.errstate(all="ignore"):
+                try:
+                    cr.trace(g)(0.5, 2.5)
+                except (cr.ChainruleError, ArithmeticError, TypeError):
+                    continue  # not recorded as typed either
+                record(g, 0.5, 2.5, rewrite=stability.rewrite)
+                count += 1
+    assert count > 800
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: 5e-324 * np.exp(x) / (1e308 * np.exp(x) - 1e308),
+        lambda x: np.sqrt(1e300 * 1e300 * x + 1) - np.sqrt(1e300 * 1e300 * x),
+        lambda x: x**np.nan - x,
+        lambda x: (1 + np.sin(x)) ** np.inf - 1,
+        lambda x: x / (x - x + 1e-320) - np.sin(x) / 1e-320,
+    ],
+)
+def test_extreme_coefficients(f: Any) -> None:
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(cr.jit(f, executor="numpy")(0.5), f(np.float64(0.5)))
+
+
+@pytest.mark.parametrize("n", [100, -100, 10**5, -(10**5)])
+def test_large_powers_are_not_multiplied_out(n: int) -> None:
+    """Neither as a number of a hundred million digits nor as that many operations."""
+    for f in (
+        lambda x: np.sin(x) - x * (2 + x) ** n,
+        lambda x: np.sin(x) * x**n - np.tan(x) * x**n,
+    ):
+        recorded = record(f, 0.5, rewrite=stability.rewrite)
+        assert len(recorded.graph.nodes) < 80

@@ -20,7 +20,10 @@ REWRITES = (*logistic.REWRITES, *roots.REWRITES, *differences.REWRITES, *quotien
 
 
 class _Typed(Table):
-    """Keeps what was typed of each operation that it replaces, for patterns around it."""
+    """Keeps what was typed of each operation that it replaces, for patterns around it.
+
+    Coefficients are fractions; where one is 0 below the line or no float, what was typed stays.
+    """
 
     def __call__(
         self,
@@ -29,7 +32,10 @@ class _Typed(Table):
         attrs: Any,
         fired: Counter[str] | None = None,
     ) -> Traced | None:
-        found = super().__call__(primitive, inputs, attrs, fired)
+        try:
+            found = super().__call__(primitive, inputs, attrs, fired)
+        except (OverflowError, ZeroDivisionError):  # a coefficient that no float holds
+            return None
         if found is not None and all(x.node.serial < found.node.serial for x in inputs):
             nodes = tuple(x.node for x in inputs)
             found.recording.typed.setdefault(found.node, (primitive, nodes, attrs))

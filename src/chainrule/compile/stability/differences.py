@@ -206,13 +206,10 @@ def _sum(a: Traced, b: Traced, sign: int) -> Traced | None:
     if not opposite and len(parts) != 3 and not _has_root_or_quotient(parts, a):
         return None
     with as_written(a.recording):
-        try:
-            found = _rewritten(a, b, sign, sides, parts)
-            if found is not None or not opposite or a.recording.is_deriving:
-                return found
-            return series.of_a_sum(a, b, sign)
-        except OverflowError:  # a coefficient too large for a float
-            return None
+        found = _rewritten(a, b, sign, sides, parts)
+        if found is not None or not opposite or a.recording.is_deriving:
+            return found
+        return series.of_a_sum(a, b, sign)
 
 
 def _leading(x: Traced) -> float:

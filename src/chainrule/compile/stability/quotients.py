@@ -92,7 +92,11 @@ def _exp_over_expm1(x: Traced, z: Traced) -> Traced | None:
         return None
     (c, above), (d, below) = monomial(x), monomial(z)
     with as_written(x.recording):
-        return _shifted(x / z, c / d, joined(above, below, -1)) if d else None
+        y = _shifted(x / z, c / d, joined(above, below, -1)) if d else None
+    if y is None or x.recording.is_deriving:
+        return y
+    found = series.of_a_quotient(x, z, y)
+    return y if found is None else found
 
 
 def _shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | None:
@@ -298,8 +302,41 @@ def _inverse_hyperbolic(x: Traced) -> Traced | None:
     return None
 
 
+_EXPONENTIALS = {"exp": 0.0, "expm1": 0.0, "sinh": math.log(2), "cosh": math.log(2)}
+"""What is c less than |a| in the logarithm, where |a| is large."""
+_grow = quick(frozenset(_EXPONENTIALS))
+
+
+def _log_of_exponential(x: Traced) -> Traced | None:
+    """log(m (exp(a) - 1)) as a + log(m) where exp(a) leaves the range; so of cosh and sinh."""
+    if not x.type.is_float or not _grow(x):
+        return None
+    c, powers = monomial(x)
+    for node, e in powers.items():
+        f = Traced(node, x.recording)
+        name, inputs, _ = meaning(f)
+        a = _exponent_less_1(f) if name in ("expm1", "subtract") else None
+        if a is None and name not in ("exp", "sinh", "cosh"):
+            continue
+        with as_written(x.recording):
+            a = inputs[0] if a is None else a
+            size = a if name == "exp" else abs(a)
+            rest = product(c, {n: k for n, k in powers.items() if n is not node}, x)
+            if name == "sinh" and e % 2:
+                rest = rest * apply("sign", a)
+            far = constant_like(a, 80.0 if a.dtype.itemsize == 4 else 700.0)
+            large = apply("less", far, a if name in ("expm1", "subtract") else abs(a))
+            y = float(e) * (size - _EXPONENTIALS.get(name, 0.0)) + apply("log", rest)
+            return prefer(large, y, apply("log", x))
+    return None
+
+
 def _log_series(x: Traced) -> Traced | None:
-    return series.of_a_log(x) if x.type.is_float else None
+    if not x.type.is_float:
+        return None
+    y = _log_of_exponential(x)
+    found = series.of_a_log(x, y)
+    return y if found is None else found
 
 
 REWRITES = (
@@ -339,5 +376,5 @@ REWRITES = (
         "log((1-x) / (1+x)) -> log1p(-2*x / (1+x))",
     ),
     Rewrite("inverse-hyperbolic", "log", _inverse_hyperbolic, "log(x + sqrt(x*x+1)) -> arcsinh(x)"),
-    Rewrite("series-log", "log", _log_series, "log(cos(x)) -> -x**2/2 - ..."),
+    Rewrite("series-log", "log", _log_series, "log(cosh(x)) -> x**2/2 - ..., abs(x) - log(2)"),
 )

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from math import isqrt
+from math import isfinite, isqrt
 
 from chainrule.compile.patterns import apply, constant_like
-from chainrule.compile.stability.terms import as_written, choose, exact, meaning, quick
+from chainrule.compile.stability.terms import (
+    as_written,
+    choose,
+    exact,
+    meaning,
+    quick,
+    rounded,
+    whole,
+)
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
@@ -23,6 +31,8 @@ FEW_NODES, MOST_NODES = 16, 40
 FEW, MANY = 6, 44
 """How many terms decide whether something cancels, and are taken where it does."""
 LONGEST = 18
+MOST_FACTORS = 64
+"""The largest order of a first term, and exponent of a number, that are multiplied out."""
 PRECISION = Fraction(1, 2**57)
 
 # Arithmetic -------------------------------------------------------------------------------
@@ -131,6 +141,7 @@ AT_0: dict[str, Callable[[list[Fraction]], list[Fraction]]] = {
     "arcsinh": _inverse(1, -HALF),
 }
 """Functions of a series without constant term."""
+FUNCTIONS = frozenset(AT_0) | {"sqrt", "log"}
 
 
 # Reading ----------------------------------------------------------------------------------
@@ -149,19 +160,19 @@ def _made(x: Traced, atom: Node, count: int, known: dict[Node, Series | None]) -
     if value is not None:
         return (0, [value] + [Fraction(0)] * (count - 1)) if value else None
     name, inputs, attrs = meaning(x)
-    if not inputs or x.node.primitive.name == "broadcast":
+    if name not in _ARITHMETIC and name not in FUNCTIONS:
         return None
-    parts = [_series(z, atom, count, known) for z in inputs]
-    if name in ("add", "subtract") and None in parts:
-        zero = [exact(z) == 0 for z in inputs]
-        parts = [(0, [Fraction(0)] * count) if z else p for p, z in zip(parts, zero, strict=True)]
-    if None in parts:
-        return None
+    parts: list[Series] = []
+    for z in inputs:
+        part = _series(z, atom, count, known)
+        if part is None and name in ("add", "subtract") and exact(z) == 0:
+            part = 0, [Fraction(0)] * count
+        if part is None:
+            return None
+        parts.append(part)
     a = parts[0]
-    assert a is not None
     if len(parts) == 2:
         b = parts[1]
-        assert b is not None
         if name in ("add", "subtract"):
             return _add(a, b, 1 if name == "add" else -1)
         if name == "multiply":
@@ -178,9 +189,10 @@ def _of_function(name: str, a: Series, exponent: float | None, count: int) -> Se
         return 2 * order, _product(c, c)
     if name == "reciprocal":
         return -order, _quotient([Fraction(1)] + [Fraction(0)] * (len(c) - 1), c)
-    if name == "power_constant" and exponent is not None and exponent == int(exponent):
-        unit = _power([Fraction(0), *(value / c[0] for value in c[1:])], Fraction(exponent))
-        return int(exponent) * order, [c[0] ** int(exponent) * value for value in unit]
+    n = None if exponent is None else whole(exponent, MOST_FACTORS)
+    if name == "power_constant" and n is not None:
+        unit = _power([Fraction(0), *(value / c[0] for value in c[1:])], Fraction(n))
+        return n * order, [c[0] ** n * value for value in unit]
     if name in ("sqrt", "log", "power_constant"):
         return _around_1(name, a, exponent)
     if order < 1 or name not in AT_0:
@@ -198,6 +210,8 @@ def _around_1(name: str, a: Series, exponent: float | None) -> Series | None:
     u = [Fraction(0), *(value / c[0] for value in c[1:])]
     if name == "log":
         return _trimmed(0, AT_0["log1p"](u))
+    if exponent is not None and not isfinite(exponent):
+        return None
     e = HALF if name == "sqrt" else Fraction(exponent or 0)
     return 0, [root * value if name == "sqrt" else value for value in _power(u, e)]
 
@@ -217,20 +231,21 @@ def _ends(roots: Sequence[Traced], inside: bool, most: int) -> list[Node]:
     """The arguments of functions; with ``inside``, what they and all else are made of."""
     ends: dict[Node, None] = {}
     seen: set[Node] = set()
-    stack = list(roots)
-    while stack and len(ends) < 2:
-        x = stack.pop()
+    level = list(roots)
+    for x in level:  # grows; level by level a second end is soon found
+        if len(ends) > 1:
+            break
         if x.node in seen or exact(x) is not None:
             continue
         seen.add(x.node)
         if len(seen) > most:
             return []
         name, inputs, _ = meaning(x)
-        function = name in AT_0 or name in ("sqrt", "log")
+        function = name in FUNCTIONS
         if not inside and function:
             ends[inputs[0].node] = None
         elif function or name in _ARITHMETIC:
-            stack += inputs
+            level += inputs
         elif inside:
             ends[x.node] = None
     return list(ends)
@@ -239,7 +254,7 @@ def _ends(roots: Sequence[Traced], inside: bool, most: int) -> list[Node]:
 _ARITHMETIC = frozenset(
     {"add", "subtract", "multiply", "divide", "negative", "square", "reciprocal", "power_constant"}
 )
-_has_function = quick(frozenset(AT_0) | {"log", "sqrt"})
+_has_function = quick(FUNCTIONS)
 
 
 # Building ---------------------------------------------------------------------------------
@@ -251,16 +266,17 @@ def of_a_sum(a: Traced, b: Traced, sign: int) -> Traced | None:
         return None
     for atom in _atoms(a, b):
         known: dict[Node, Series | None] = {}
-        parts = [_series(x, atom, FEW, known) for x in (a, b)]
-        if parts[0] is None or parts[1] is None or parts[0][0] != parts[1][0]:
+        first = _series(a, atom, FEW, known)
+        second = _series(b, atom, FEW, known) if first is not None else None
+        if first is None or second is None or first[0] != second[0]:
             continue
-        if parts[0][1][0] == -sign * parts[1][1][0]:
+        if first[1][0] == -sign * second[1][0]:
             return _near_0(a + b if sign > 0 else a - b, atom)
     return None
 
 
 def of_a_quotient(x: Traced, z: Traced, typed: Traced | None) -> Traced | None:
-    """The series of a quotient that is 0/0 at 0; ``typed`` is another form of it."""
+    """The series of a quotient that is 0/0 at 0; ``typed`` is another form of it, for elsewhere."""
     if not (_has_function(x) or _has_function(z)):
         return None
     for atom in _atoms(x, z):
@@ -268,27 +284,29 @@ def of_a_quotient(x: Traced, z: Traced, typed: Traced | None) -> Traced | None:
         parts = [_series(y, atom, FEW, known) for y in (x, z)]
         if all(part is not None and part[0] > 0 for part in parts):
             with as_written(x.recording):
-                return _near_0(x / z if typed is None else typed, atom)
+                return _near_0(x / z, atom, typed)
     return None
 
 
-def of_a_log(x: Traced) -> Traced | None:
-    """The series of a logarithm of what is 1 at 0."""
+def of_a_log(x: Traced, typed: Traced | None) -> Traced | None:
+    """The series of a logarithm of what is 1 at 0; ``typed`` is another form of it."""
     if not _has_function(x):
         return None
     for atom in _atoms(x):
         part = _series(x, atom, FEW, {})
         if part is not None and part[0] == 0 and part[1][0] == 1:
             with as_written(x.recording):
-                return _near_0(apply("log", x), atom)
+                return _near_0(apply("log", x), atom, typed)
     return None
 
 
-def _near_0(typed: Traced, atom: Node) -> Traced | None:
+def _near_0(typed: Traced, atom: Node, elsewhere: Traced | None = None) -> Traced | None:
     found = _series(typed, atom, MANY, {})
     if found is None:
         return None
     order, c = found
+    if abs(order) > MOST_FACTORS:
+        return None
     even = not any(c[1::2])
     if even:
         c = c[::2]
@@ -304,6 +322,7 @@ def _near_0(typed: Traced, atom: Node) -> Traced | None:
         return None
     x = Traced(atom, typed.recording)
     z_ = x * x if even else x
+    rounded(c[0])
     y = constant_like(x, float(c[kept - 1]))
     for value in reversed(c[: kept - 1]):
         y = y * z_ + float(value)
@@ -312,4 +331,4 @@ def _near_0(typed: Traced, atom: Node) -> Traced | None:
     size = abs(x)
     near = apply("less", size, constant_like(x, float(radius)))
     met = apply("less", constant_like(x, 0.0), size)  # at 0 itself, what was typed
-    return choose(apply("logical_and", near, met), y, typed)
+    return choose(apply("logical_and", near, met), y, typed if elsewhere is None else elsewhere)

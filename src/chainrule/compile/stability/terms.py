@@ -64,6 +64,11 @@ def exact(x: Traced) -> Fraction | None:
     return Fraction(value)
 
 
+def whole(exponent: float, most: int) -> int | None:
+    """The exponent if it is an integer no larger than ``most``, else None."""
+    return int(exponent) if abs(exponent) <= most and exponent == int(exponent) else None
+
+
 def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
     """x as a number times powers of factors that are no products themselves."""
     value = exact(x)
@@ -81,11 +86,11 @@ def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
                 sign = 1 if name == "multiply" else -1
                 return c * d**sign, joined(powers, others, sign)
         if name in ("square", "reciprocal", "power_constant"):
-            n: float = {"square": 2, "reciprocal": -1}.get(name) or attrs["exponent"]
-            if n == int(n) and 1 <= abs(n) <= DEPTH:
+            n = {"square": 2, "reciprocal": -1}.get(name) or whole(attrs["exponent"], DEPTH)
+            if n:
                 c, powers = monomial(inputs[0], depth - 1)
                 if c or n > 0:
-                    return c ** int(n), {node: e * int(n) for node, e in powers.items()}
+                    return c**n, {node: e * n for node, e in powers.items()}
     return Fraction(1), {x.node: 1}
 
 
@@ -117,12 +122,12 @@ def summands(x: Traced, depth: int = 2, sign: int = 1) -> list[tuple[Fraction, d
 
 def polynomial(x: Traced, depth: int = DEPTH) -> Terms:
     """x multiplied out, as far as it is made by sums, products and small powers."""
-    whole: Terms = {key({x.node: 1}): Fraction(1)}
+    itself: Terms = {key({x.node: 1}): Fraction(1)}
     value = exact(x)
     if value is not None:
         return {(): value} if value else {}
     if not depth:
-        return whole
+        return itself
     name, inputs, attrs = meaning(x)
     if name in ("add", "subtract"):
         return added(
@@ -134,13 +139,13 @@ def polynomial(x: Traced, depth: int = DEPTH) -> Terms:
         return scaled(polynomial(inputs[0], depth - 1), Fraction(-1))
     if name == "divide":
         d = exact(inputs[1])
-        return scaled(polynomial(inputs[0], depth - 1), 1 / d) if d else whole
+        return scaled(polynomial(inputs[0], depth - 1), 1 / d) if d else itself
     if name == "multiply":
-        return multiplied(*(polynomial(z, depth - 1) for z in inputs)) or whole
+        return multiplied(*(polynomial(z, depth - 1) for z in inputs)) or itself
     n = 2 if name == "square" else attrs.get("exponent") if name == "power_constant" else None
     if n in (2, 3, 4):
-        return power(polynomial(inputs[0], depth - 1), int(n)) or whole
-    return whole
+        return power(polynomial(inputs[0], depth - 1), int(n)) or itself
+    return itself
 
 
 def added(a: Terms, b: Terms, factor: int | Fraction = 1) -> Terms:
@@ -195,14 +200,22 @@ def difference(
 # Building ---------------------------------------------------------------------------------
 
 
+def rounded(c: Fraction) -> float:
+    """c as a float; OverflowError where that is infinite, or 0 while c is not."""
+    value = float(c)
+    if c and not value:
+        raise OverflowError(f"{c} is too small for a float")
+    return value
+
+
 def constant(c: Fraction, like: Traced) -> Traced:
-    return constant_like(like, float(c))
+    return constant_like(like, rounded(c))
 
 
 def times(c: Fraction, x: Traced) -> Traced:
     if abs(c) == 1:
         return x if c > 0 else -x
-    return x / float(1 / c) if c.numerator in (1, -1) else x * float(c)
+    return x / rounded(1 / c) if c.numerator in (1, -1) else x * rounded(c)
 
 
 def product(c: Fraction, powers: Mapping[Node, int], like: Traced) -> Traced:
