@@ -351,6 +351,87 @@ def test_static_objects_are_not_kept_alive_nor_are_their_programs() -> None:
     assert not f._programs
 
 
+class Node:
+    def __init__(self, parent: Any = None, hold: Any = lambda child: child) -> None:
+        self.scale, self.parent = 1.0, parent
+        self.child = hold(Node(self)) if parent is None else None
+
+
+class Slotted:
+    """Takes no weak reference."""
+
+    __slots__ = ("back",)
+
+    def __init__(self, back: Any) -> None:
+        self.back = back
+
+
+@pytest.mark.parametrize(
+    "hold",
+    [lambda child: child, lambda child: [child], lambda child: {"a": (1, [child])},
+     Slotted, lambda child: [Slotted(child)], lambda child: child.__init__],
+)  # fmt: skip
+def test_static_objects_in_a_circle_are_not_kept_alive(hold: Any) -> None:
+    f = cr.jit(lambda x, node: x * node.scale, executor="numpy")
+    node = Node(hold=hold)
+    gone = weakref.ref(node)
+    assert f(2.0, node) == 2.0
+    del node
+    gc.collect()
+    assert gone() is None
+    assert not f._programs
+
+
+class OneSlot:
+    __slots__ = "weights"
+
+
+class PrivateSlot:
+    __slots__ = ("__weights",)
+
+    def __getattr__(self, name: str) -> Any:
+        return self.__weights
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, "_PrivateSlot__weights", value)
+
+
+class __Under(OneSlot):
+    __slots__ = {"__dict__": "", "other": "documented"}
+
+
+class Plain:
+    pass
+
+
+@pytest.mark.parametrize("kind", [OneSlot, PrivateSlot, __Under, Plain])
+@pytest.mark.parametrize("wrap", [lambda x: x, lambda x: [x], lambda x: {"a": (x,)}])
+def test_a_changed_attribute_is_noticed_wherever_it_is_kept(kind: Any, wrap: Any) -> None:
+    def number(x: Any) -> Any:
+        while isinstance(x, (list, tuple, dict)):
+            x = x["a"] if isinstance(x, dict) else x[0]
+        return x
+
+    f = cr.jit(lambda x, static: x * number(static.weights), executor="numpy")
+    static = kind()
+    for n in (2.0, 3.0, 4.0, 2.0):
+        static.weights = wrap(n)
+        assert f(1.0, static) == n
+    made = len(f._programs)
+    assert f(1.0, static) == 2.0
+    assert len(f._programs) == made  # nothing changed, so nothing is recorded again
+
+
+def test_a_change_inside_a_long_list_of_an_object_is_noticed() -> None:
+    f = cr.jit(lambda x, static: x * static.weights[0], executor="numpy")
+    static = Plain()
+    for n in (2.0, 3.0, 4.0):
+        static.weights = [n] + [float(i) for i in range(20_000)]
+        assert f(1.0, static) == n
+        static.weights[0] = n + 0.5
+        assert f(1.0, static) == n + 0.5
+
+
 def test_programs_are_bounded() -> None:
     f = cr.jit(lambda x, n: x * n, static_argnums=1, executor="numpy")
     for n in range(jitted.MOST_PROGRAMS + 10):
@@ -490,8 +571,22 @@ def test_what_main_decorates_goes_to_other_processes(tmp_path: Path) -> None:
             def f(x):
                 return x * x
 
+            @cr.jit
+            @cr.jit
+            def twice(x, *, k=1.0):
+                return x * k
+
             if __name__ == "__main__":
                 assert pickle.loads(pickle.dumps(f))(3.0) == 9.0
+                assert pickle.loads(pickle.dumps(twice))(3.0, k=2.0) == 6.0
+                try:
+                    f.__wrapped__()
+                except TypeError as error:
+                    assert str(error).startswith("f() missing"), error
+                try:
+                    pickle.loads(cloudpickle.dumps(f))._f()
+                except TypeError as error:
+                    assert str(error).startswith("f() missing"), error
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
                     print(pool.map(f, [2.0, 3.0]))
                 code = "import sys, pickle; print(pickle.load(sys.stdin.buffer)(4.0))"

@@ -125,6 +125,22 @@ def test_a_draw_while_recording_warns_at_the_users_line(f: Any) -> None:
         assert {(w.filename, w.lineno) for w in caught} == {line_of(f)}
 
 
+def test_a_draw_is_found_beside_many_arguments() -> None:
+    numbers = {f"w{i:04}": np.ones(1) for i in range(600)}
+    labels = [object() for _ in range(600)]
+
+    def f(x: Any, more: Any) -> Any:
+        return x["w0000"] + RNG.normal()
+
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"cr\.random"):
+            cr.trace(f)(numbers, 1.0)
+        with pytest.warns(UserWarning, match=r"cr\.random"):
+            cr.trace(f)({"w0000": X}, labels)
+        with pytest.warns(UserWarning, match=r"cr\.random"):
+            cr.trace(lambda x: f(x, labels))(numbers)
+
+
 def test_values_may_be_drawn_where_nothing_is_frozen() -> None:
     """Eagerly, outside the function, from a seed inside it, and by key."""
 

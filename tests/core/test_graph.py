@@ -286,8 +286,7 @@ def test_captured_arrays_are_copied_when_someone_could_write_to_them() -> None:
 
 
 def test_arrays_nobody_can_write_to_are_not_copied() -> None:
-    w = np.arange(3.0)
-    w.flags.writeable = False
+    w = np.frombuffer(np.arange(3.0).tobytes())
     assert cr.trace(lambda x: x * w)(np.ones(3)).captures[0] is w
     base = np.arange(6.0)
     view = base[::2]

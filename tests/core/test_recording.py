@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule.core import frames
 from chainrule.core.recording import Recording, fresh_recording
+from chainrule.core.types import array_type
 
 
 def test_numpys_warnings_name_the_users_lines() -> None:
@@ -91,11 +94,98 @@ def test_arrays_are_compared_by_their_bits(change: float) -> None:
 
 
 def test_an_array_that_no_one_can_write_to_is_neither_copied_nor_compared() -> None:
-    array = np.arange(3.0)
-    array.flags.writeable = False
+    array = np.frombuffer(np.arange(3.0).tobytes()).reshape(3, 1)
     recording = Recording(eager=True)
     node = recording.capture(array).node
-    assert recording.captures[node] is array
+    kept = recording.captures[node]
+    assert kept is array
+    copied = recording.capture(np.arange(3.0)).node
+    kept = recording.captures[copied]
+    assert Recording(eager=True).capture(kept).node.type == copied.type
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        kept.flags.writeable = True
+    assert recording.capture(np.zeros((0, 2))).shape == (0, 2)
+
+
+def _older_view() -> tuple[np.ndarray, np.ndarray]:
+    array = np.zeros(3)
+    view = array[:]
+    array.flags.writeable = False
+    return array, view
+
+
+def _writable_again() -> tuple[np.ndarray, np.ndarray]:
+    array = np.zeros(3)
+    array.flags.writeable = False
+    return array, array
+
+
+def _over_a_buffer() -> tuple[np.ndarray, np.ndarray]:
+    buffer = bytearray(24)
+    return np.frombuffer(memoryview(buffer).toreadonly()), np.frombuffer(buffer)
+
+
+@pytest.mark.parametrize("make", [_older_view, _writable_again, _over_a_buffer])
+def test_a_read_only_array_that_changes_all_the_same_is_noticed(make: Any) -> None:
+    array, writer = make()
+    with fresh_recording(eager=True) as recording:
+        first = recording.capture(array)
+        assert recording.capture(array).node is first.node
+        if writer is array:
+            writer.flags.writeable = True
+        writer[1] = 5.0
+        if writer is array:
+            writer.flags.writeable = False
+        second = recording.capture(array)
+        np.testing.assert_array_equal(recording.captures[first.node], [0, 0, 0])
+        np.testing.assert_array_equal(recording.captures[second.node], [0, 5, 0])
+
+
+def test_a_memory_mapped_array_that_another_writes_to_is_compared(tmp_path: Path) -> None:
+    file = tmp_path / "numbers"
+    np.zeros(3).tofile(file)
+    mapped = np.memmap(file, np.float64, "r")
+    writer = np.memmap(file, np.float64, "r+")
+
+    def f(x: np.ndarray) -> np.ndarray:
+        first = np.sum(x * mapped)
+        writer[:] = 1.0
+        return first + 2 * np.sum(x * mapped)
+
+    np.testing.assert_array_equal(cr.grad(f)(np.ones(3)), [2.0, 2.0, 2.0])
+
+
+def test_what_ends_a_recording_or_goes_back_keeps_no_nodes() -> None:
+    def body(recording: Recording) -> None:
+        x = recording.input(array_type((3,), np.dtype("f8")), np.ones(3))
+        y = x * 2.5 + recording.spread(3.5, x.type) + np.arange(3.0)
+        one = recording.constant(1.0, np.dtype("f8"))
+        recording.typed[y.node] = (one.node.primitive, (), one.node.attrs)
+
+    def tables(recording: Recording) -> dict[str, int]:
+        kept = ("values", "typed", "_known", "_numbers", "_spread", "_ones", "_captured")
+        return {name: len(getattr(recording, name)) for name in kept}
+
+    with fresh_recording(eager=True) as recording:
+        mark = recording.serial
+        body(recording)
+        assert all(tables(recording).values())
+        recording.forget_after(mark)
+        assert not any(tables(recording).values())
+        body(recording)
+    assert not any(tables(recording).values())
+
+
+def test_a_pullback_keeps_no_lines() -> None:
+    met: list[Any] = []
+
+    def f(x: Any) -> Any:
+        met.append(x)
+        return np.sin(x) * x
+
+    _, pull = cr.vjp(f, 2.0)
+    pull(1.0)
+    assert not met[0].recording.places
 
 
 def test_a_function_is_called_once() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from chainrule import nn
 from chainrule.api import grad
-from chainrule.errors import UsageError
+from chainrule.errors import DtypeError, UsageError
 
 mpmath.mp.dps = 50
 
@@ -142,3 +142,14 @@ def test_a_function_of_your_own():
     first, last = params["layers"]
     hidden = np.arctan(x @ first["weights"] + first["bias"])
     np.testing.assert_allclose(model(params, state, x)[0], hidden @ last["weights"] + last["bias"])
+
+
+@pytest.mark.parametrize("name", nn.ACTIVATIONS)
+@pytest.mark.parametrize(
+    "bad", ["a", ["a", "b"], 1j, None, np.float16(1), np.array(["2020-01-01"], "M8[D]")], ids=repr
+)
+def test_what_is_no_number_is_refused_alike(name, bad):
+    with pytest.raises(DtypeError):
+        nn.ACTIVATIONS[name][0](bad)
+    with pytest.raises(DtypeError):
+        nn.activation(name)(bad)

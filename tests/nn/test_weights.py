@@ -8,7 +8,7 @@ import pytest
 from chainrule import nn
 from chainrule.api import grad
 from chainrule.core.tree import flatten
-from chainrule.errors import ShapeError, UsageError
+from chainrule.errors import DtypeError, ShapeError, UsageError
 
 MODEL = nn.MLP((4, 5, 3), "tanh")
 X = np.random.default_rng(0).normal(size=(6, 4))
@@ -160,3 +160,23 @@ def test_penalty_errors():
     with pytest.raises(UsageError, match=r"'\*weights' matches none of 'w'; .* l1=\{\"\*\": 0.5\}"):
         nn.Penalty(l1=0.5)({"w": np.ones(2)})
     assert nn.Penalty(l1={"*": 0.5})({"w": np.ones(2)}) == 1.0
+
+
+@pytest.mark.parametrize("dtype", ["int", np.float16, complex, "text", bool])
+def test_networks_are_of_floats_only(dtype):
+    weights = nn.export_weights(MODEL.init(0)[0])
+    for made in (
+        lambda: nn.import_weights(weights, MODEL, dtype=dtype),
+        lambda: MODEL.init(0, dtype),
+        lambda: MODEL.init_state(dtype),
+    ):
+        with pytest.raises(UsageError, match="networks compute in float32 or float64, not"):
+            made()
+
+
+@pytest.mark.parametrize("bad", [complex, "U3", object])
+def test_weights_to_import_are_real_numbers(bad):
+    weights = nn.export_weights(MODEL.init(0)[0])
+    weights["layers/1/bias"] = weights["layers/1/bias"].astype(bad)
+    with pytest.raises(DtypeError, match=r"layers/1/bias has dtype .*real numbers"):
+        nn.import_weights(weights, MODEL)

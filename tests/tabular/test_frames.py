@@ -128,6 +128,8 @@ def test_options_are_options():
         Options(hidden=(0,))
     with pytest.raises(UsageError, match=r"optimizer=.*saved with its model, so they go by name"):
         Options(optimizer=0.1)
+    with pytest.raises(UsageError, match="there is no option 'epoch', 'seeds'"):
+        Options.from_json({**Options().to_json(), "seeds": 1, "epoch": 2})
     with pytest.raises(UsageError, match=r"hidden=\(64.5,\): every layer"):
         Options(hidden=64.5)
     for name, misspelt, meant in (

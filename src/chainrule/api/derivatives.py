@@ -155,7 +155,8 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
     if not primals:
         raise UsageError("vjp needs at least one primal: cr.vjp(f, x)")
     around = active()
-    rec = around or Recording(eager=True)  # stays open for as long as the pullback lives
+    # stays open for as long as the pullback lives
+    rec = around or Recording(eager=True, provenance=False)
     with resumed(rec):
         inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, around is None)
         y, aux = f(*inputs.args, **keywords), None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
@@ -136,7 +137,9 @@ class Jitted:
     """
 
     # State has slots, for functools.wraps takes __dict__ along, and what it wraps may be pickled.
-    __slots__ = ("__dict__", "__weakref__", "_f", "_options", "_programs", "_quick", "_static")
+    __slots__ = (
+        "__dict__", "__weakref__", "_f", "_options", "_programs", "_quick", "_static", "_twin",
+    )  # fmt: skip
 
     def __init__(
         self, f: Function, executor: str | None, threads: int | None, static: StaticArguments
@@ -150,6 +153,7 @@ class Jitted:
         self._static = static
         self._programs: dict[Any, Function] = {}
         self._quick: dict[Any, Function] = {}
+        self._twin: Function | None = None
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         around = active()
@@ -236,10 +240,36 @@ class Jitted:
         if _named(self.__module__, name) is self:
             if self.__module__ != "__main__":
                 return name  # under a decorator: found again by its name
-            # Others' __main__ lacks it: pickled with the function, as that is
-            inside: Any = self._f
-            inside.__qualname__ = f"{name}.__wrapped__"
+            # Others' __main__ may lack it: pickled with the function, as that is
+            return _of_main, (name, self._inside, *self._options, *self._static.given)
         return _made_again, (self._f, *self._options, *self._static.given)
+
+    @property
+    def _inside(self) -> Any:
+        """The function under a decorator in ``__main__``, as a copy with a name of its own:
+        pickle finds it by that name, cloudpickle takes it along."""
+        f: Any = self._f
+        while isinstance(f, Jitted):
+            f = f._f
+        if not isinstance(f, types.FunctionType):
+            return f
+        if self._twin is None:
+            self._twin = twin = types.FunctionType(
+                f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__
+            )
+            functools.update_wrapper(twin, f).__kwdefaults__ = f.__kwdefaults__
+            twin.__dict__.pop("__wrapped__")
+            twin.__dict__.update(vars(f))
+            twin.__qualname__ = f"{getattr(self, '__qualname__', '')}._inside"
+        return self._twin
+
+
+def _of_main(name: str, inside: Any, *options: Any) -> Jitted:
+    found = _named("__main__", name)
+    if isinstance(found, Jitted) and found._twin is inside:
+        return found
+    inside.__qualname__ = name  # made here, from its code
+    return _made_again(inside, *options)
 
 
 def _made_again(f: Function, executor: Any, threads: Any, numbers: Any, names: Any) -> Jitted:

@@ -15,21 +15,23 @@ import random
 import sys
 import types
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from chainrule.core.recording import is_internal
+from chainrule.core.frames import is_internal
 from chainrule.forks import load
 
 MOST_REACHED = 500
-"""How many objects are looked at for generators."""
+"""How many objects are looked at for generators, numbers, text and arrays not counted."""
 MOST_LINES = 20_000
 """How many lines are followed to find the draw."""
 
 _FRESH = {"default_rng", "Generator", "RandomState", "SeedSequence", "PCG64", "MT19937"}
 _Generators = dict[int, Any]
+_LEAVES = (np.ndarray, np.generic, str, bytes, int, float, complex, types.NoneType)
 
 
 class Draws:
@@ -109,12 +111,13 @@ class Draws:
 
         return call
 
-    def _reach(self, stack: list[Any]) -> None:
-        """Collect generators, and the names that code uses."""
+    def _reach(self, start: list[Any]) -> None:
+        """Collect generators, and the names that code uses: first what is near."""
         seen: set[int] = set()
-        while stack and len(seen) < MOST_REACHED:
-            x = stack.pop()
-            if id(x) in seen:
+        queue = deque(start)
+        while queue and len(seen) < MOST_REACHED:
+            x = queue.popleft()
+            if isinstance(x, _LEAVES) or id(x) in seen:
                 continue
             seen.add(id(x))
             kind = type(x)
@@ -122,7 +125,7 @@ class Draws:
                 if not issubclass(kind, random.SystemRandom):
                     self.generators[id(x)] = x
             else:
-                stack += self._behind(x)
+                queue += self._behind(x)
 
     def _behind(self, x: Any) -> Iterator[Any]:
         if isinstance(x, types.FunctionType):
@@ -138,11 +141,11 @@ class Draws:
                 return
             names = set(_names(x.__code__))
             self.names |= names
-            for name in names & x.__globals__.keys():
+            for name in sorted(names & x.__globals__.keys()):
                 found = x.__globals__[name]
                 if isinstance(found, types.ModuleType):
                     file = getattr(found, "__file__", None) or "<frozen>"
-                    inside = () if is_internal(file) else names & vars(found).keys()
+                    inside = [] if is_internal(file) else sorted(names & vars(found).keys())
                     yield from [vars(found)[inner] for inner in inside]
                 else:
                     yield found

@@ -154,8 +154,7 @@ class Recording:
             kept = self.captures[node]  # the array itself where nothing can write to it
             if kept is array or _same_bits(kept, array):
                 return Traced(node, self)
-        frozen = array if _is_frozen(array) else array.copy()
-        frozen.flags.writeable = False
+        frozen = array if _is_frozen(array) else _frozen(array)
         node = self._node(INPUT, (), NO_ATTRS, type_of(frozen), True)
         self.values[node] = self.captures[node] = frozen
         self._captured[id(array)] = (array, node)
@@ -273,6 +272,7 @@ class Recording:
             kept = {k: n for k, n in getattr(self, name).items() if n.serial <= serial}
             setattr(self, name, kept)
         self._captured = {k: v for k, v in self._captured.items() if v[1].serial <= serial}
+        self._ones = {n for n in self._ones if n.serial <= serial}
 
     @property
     def serial(self) -> int:
@@ -283,8 +283,9 @@ class Recording:
         """End the recording: a traced value that escaped can't be used any more."""
         self.closed = True
         self.values = {}
-        self._known.clear()
-        self._captured.clear()
+        tables: Any = (self._known, self._numbers, self._spread, self._ones, self._captured)
+        for table in (*tables, self.typed):
+            table.clear()
 
 
 def _constant(value: Any, dtype: np.dtype[Any]) -> tuple[Any, Attrs, ArrayType, np.ndarray]:
@@ -300,13 +301,17 @@ _number = lru_cache(maxsize=1024)(_constant)  # of Python floats but 0.0, which 
 
 
 def _is_frozen(array: np.ndarray) -> bool:
-    """No one can write to this memory: not through the array nor through what it views."""
+    """No one can write to this memory: it is that of ``bytes``. Of another read-only array there
+    may be an older view that writes, and its owner can make it writable again."""
     base: Any = array
     while isinstance(base, np.ndarray):
-        if base.flags.writeable:
-            return False
         base = base.base
-    return base is None or isinstance(base, bytes)
+    return isinstance(base, bytes)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    """A copy that no one can write to."""
+    return np.ndarray(array.shape, array.dtype, array.tobytes())
 
 
 def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:

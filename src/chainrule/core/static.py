@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import types
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from operator import is_
 from typing import Any
 
 import numpy as np
@@ -54,23 +56,40 @@ class Static:
 
 
 class _Same:
-    """The identity of an object, and of what its attributes hold."""
+    """The identity of an object, and of what its attributes hold. It keeps nothing alive that may
+    lead back to the object: what takes no weak reference (a list, a dict) goes by its address and
+    by what it holds."""
 
-    __slots__ = ("attributes", "hash", "ref")
+    __slots__ = ("addresses", "hash", "held", "ref")
 
     def __init__(self, x: Any, gone: Callable[[Any], None] | None = None) -> None:
-        self.ref: Any
+        self.hash = id(x)
+        self.ref: Any = None
+        fixed = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
+        stack: list[Any] = [] if isinstance(x, fixed) else [*_attributes(x)]
         try:
             self.ref = weakref.ref(x, gone)
         except TypeError:
-            self.ref = lambda: x
-        self.hash = id(x)
-        self.attributes: dict[str, Any] = {}
-        fixed = (type, types.FunctionType, types.BuiltinFunctionType, types.ModuleType)
-        if not isinstance(x, fixed):
-            slots = [s for kind in type(x).__mro__ for s in kind.__dict__.get("__slots__", ())]
-            own = [s for s in slots if s[:2] != "__" and hasattr(x, s)]
-            self.attributes = {s: getattr(x, s) for s in own} | getattr(x, "__dict__", {})
+            stack += [type(x), *gc.get_referents(x)] if gc.is_tracked(x) else [x]
+        self.held: list[Any] = []
+        self.addresses = [id(x)]
+        seen = {id(x)}
+        while stack and len(self.held) < MOST_HELD:
+            part = stack.pop()
+            if type(part) in PLAIN:
+                self.held.append(part)
+                continue
+            try:
+                self.held.append(weakref.ref(part))  # the same one each time, while it lives
+            except TypeError:
+                if not gc.is_tracked(part) and type(part) is not dict:
+                    self.held.append(part)  # it leads nowhere
+                    continue
+                self.addresses.append(id(part))
+                if id(part) not in seen:
+                    seen.add(id(part))
+                    stack += [type(part), *_attributes(part), *gc.get_referents(part)]
+        self.held += stack
 
     def __hash__(self) -> int:
         return self.hash
@@ -78,12 +97,33 @@ class _Same:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, _Same):
             return NotImplemented
-        x, mine, its = self.ref(), self.attributes, other.attributes
-        same = x is not None and x is other.ref() and mine.keys() == its.keys()
-        return same and all(mine[name] is its[name] for name in mine)
+        mine, its = (s.ref and s.ref() for s in (self, other))
+        dead = self.ref is not None and mine is None
+        same = mine is its and not dead and self.addresses == other.addresses
+        return same and len(self.held) == len(other.held) and all(map(is_, self.held, other.held))
+
+
+def _attributes(x: Any) -> Iterator[Any]:
+    """What the slots hold, in order, and the names and values of the other attributes."""
+    for kind in type(x).__mro__:
+        if "__slots__" in vars(kind):
+            for slot in vars(kind).values():  # under the names that Python made of private ones
+                if isinstance(slot, types.MemberDescriptorType):
+                    try:
+                        yield slot.__get__(x)
+                    except AttributeError:
+                        yield _Same  # no value of anyone's
+    try:
+        named = object.__getattribute__(x, "__dict__")  # past any __getattr__
+    except AttributeError:
+        return
+    for item in named.items():
+        yield from item
 
 
 PLAIN = (str, bytes, int, bool, types.NoneType)
+MOST_HELD = 10_000
+"""How much of what an object holds is held weakly; beyond that it is kept alive."""
 
 
 def _key(x: Any, gone: Callable[[Any], None] | None = None) -> Any:

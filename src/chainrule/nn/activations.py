@@ -8,7 +8,8 @@ At a kink the derivative is the one of the left branch: 0 for ``relu``, ``slope`
 ``leaky_relu``, ``alpha`` for ``elu``.
 
 All take an array of any shape and return one of that shape; of a number, a NumPy number. Floats
-keep their dtype.
+keep their dtype. Text, complex numbers and floats of other widths than 32 and 64 bits raise a
+``DtypeError``.
 """
 
 from __future__ import annotations
@@ -23,10 +24,9 @@ import numpy as np
 
 from chainrule.core.settings import Named, number
 from chainrule.core.traced import Traced
-from chainrule.core.types import plain_array
+from chainrule.core.types import check_dtype, plain_array
 from chainrule.ops import stable
 from chainrule.ops.special import erfc, logistic
-from chainrule.ops.stable import softplus
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -39,12 +39,14 @@ def _as_ufunc(f: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(x: Any, *args: Any, **settings: Any) -> Any:
         if isinstance(x, Traced):
             return f(x, *args, **settings)
-        return f(plain_array(x, "x"), *args, **settings)[()]
+        array = plain_array(x, "x")
+        check_dtype(array.dtype)
+        return f(array, *args, **settings)[()]
 
     return wrapped
 
 
-relu = _as_ufunc(stable.relu)
+relu, softplus = _as_ufunc(stable.relu), _as_ufunc(stable.softplus)
 
 
 @_as_ufunc

@@ -103,6 +103,7 @@ class MLP:
 
     def init_state(self, dtype: Any = np.float64) -> Tree:
         """The state of a fresh network, its arrays of ``dtype``."""
+        dtype = network_dtype(dtype)
         return {"layers": tuple(block.init_state(dtype) for block in self.blocks)}
 
     def init(self, seed: int, dtype: Any = np.float64) -> tuple[Tree, Tree]:
@@ -113,9 +114,7 @@ class MLP:
         Raises:
             UsageError: a seed that is no whole number from 0 up, another dtype than a float's.
         """
-        dtype = np.dtype(dtype)
-        if dtype not in (np.float32, np.float64):
-            raise UsageError(f"networks compute in float32 or float64, not {dtype}")
+        dtype = network_dtype(dtype)
         params = [block.init(seed, dtype, place=i) for i, block in enumerate(self.blocks)]
         return {"layers": tuple(params)}, self.init_state(dtype)
 
@@ -208,6 +207,17 @@ class Block:
                 x = self.activation(x)
         x, _ = self.dropout({}, {}, x, key=key, train=train)
         return x, new
+
+
+def network_dtype(dtype: Any) -> np.dtype[Any]:
+    """float32 or float64; anything else is a ``UsageError``."""
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = None
+    if found is None or found not in (np.float32, np.float64):
+        raise UsageError(f"networks compute in float32 or float64, not {found or repr(dtype)}")
+    return found
 
 
 def check_weights(what: str, found: tuple[int, ...], expected: tuple[int, int]) -> None:

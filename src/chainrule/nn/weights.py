@@ -22,8 +22,8 @@ import numpy as np
 
 from chainrule.core.settings import Named
 from chainrule.core.types import plain_array
-from chainrule.errors import ShapeError, UsageError
-from chainrule.nn.mlp import MLP, check_weights
+from chainrule.errors import DtypeError, ShapeError, UsageError
+from chainrule.nn.mlp import MLP, check_weights, network_dtype
 
 Tree = Any
 CONVENTIONS = ("inputs_outputs", "outputs_inputs", "torch", "bias_row")
@@ -103,8 +103,8 @@ def import_weights(
     Raises:
         ShapeError: an array does not have its shape; the message names the layer, what is
             expected and found, and says when the transpose would fit.
-        UsageError: an unknown convention, too few or too many arrays.
-        DtypeError: a masked array or an ``np.matrix``.
+        UsageError: an unknown convention, too few or too many arrays, another dtype than a float's.
+        DtypeError: an array is masked, an ``np.matrix``, or of complex numbers or text.
     """
     convention = _NAMED.value(convention, {}, lambda name, settings: name)
     params, state = model.init(0, np.float64)
@@ -112,6 +112,7 @@ def import_weights(
     arrays = _arrays(weights, wanted)
     if dtype is None:
         dtype = np.float32 if all(a.dtype == np.float32 for _, a in arrays) else np.float64
+    dtype = network_dtype(dtype)
     given = {place: (name, array) for place, (name, array) in zip(wanted, arrays, strict=True)}
     for i, layer in enumerate(params["layers"]):
         _layer_in(i, layer, state["layers"][i], given, convention, dtype)
@@ -185,7 +186,11 @@ def _arrays(weights: Any, wanted: list[tuple[int, str]]) -> list[tuple[str, np.n
             f"{len(named)} arrays for a network that has {len(wanted)}: {needs}; "
             f"given were {', '.join(name for name, _ in named)}"
         )
-    return [(name, plain_array(value, name)) for name, value in named]
+    arrays = [(name, plain_array(value, name)) for name, value in named]
+    for name, array in arrays:
+        if array.dtype.kind not in "biuf":
+            raise DtypeError(f"{name} has dtype {array.dtype}: weights are real numbers")
+    return arrays
 
 
 def _layer_in(

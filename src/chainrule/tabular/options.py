@@ -184,6 +184,9 @@ class Options:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Options:
         """The options whose ``to_json`` gives ``record``; UsageError as for ``Options``."""
+        unknown = sorted(record.keys() - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise UsageError(f"there is no option {', '.join(map(repr, unknown))}")
         return cls(**record)
 
 
