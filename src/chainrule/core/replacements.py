@@ -165,124 +165,237 @@ _STATISTICS = {
 }
 
 _T_TAIL = "0.5 * scipy.special.betainc(df / 2, 0.5, df / (df + z**2))"
-CONTINUOUS: dict[str, tuple[str, str]] = {
-    "norm": (f"-0.5 * z**2 - {_HALF_LOG}", "scipy.special.ndtr(z)"),
-    "expon": ("np.where(z >= 0, -z, -np.inf)", "np.where(z > 0, -np.expm1(-z), 0)"),
-    "uniform": ("np.where((z >= 0) & (z <= 1), 0.0, -np.inf)", "np.clip(z, 0, 1)"),
-    "laplace": ("-np.abs(z) - np.log(2)", "0.5 - 0.5 * np.sign(z) * np.expm1(-np.abs(z))"),
-    "cauchy": ("-np.log(np.pi) - np.log1p(z**2)", "0.5 + np.arctan(z) / np.pi"),
-    "halfcauchy": ("np.log(2 / np.pi) - np.log1p(z**2)", "2 * np.arctan(z) / np.pi"),
-    "logistic": ("-z - 2 * np.logaddexp(0, -z)", "scipy.special.expit(z)"),
-    "gumbel_r": ("-z - np.exp(-z)", "np.exp(-np.exp(-z))"),
-    "gumbel_l": ("z - np.exp(z)", "-np.expm1(-np.exp(z))"),
-    "halfnorm": ("0.5 * np.log(2 / np.pi) - 0.5 * z**2", "scipy.special.erf(z / np.sqrt(2))"),
-    "rayleigh": ("np.log(z) - 0.5 * z**2", "-np.expm1(-0.5 * z**2)"),
+_BETWEEN = (
+    "np.where({0} > 0, scipy.special.ndtr(-{0}) - scipy.special.ndtr(-{1}), "
+    "scipy.special.ndtr({1}) - scipy.special.ndtr({0}))"
+)
+_WALD = (
+    "(scipy.special.ndtr({}(z / mu - 1) / np.sqrt(z)) {} "
+    "np.exp(2 / mu + scipy.special.log_ndtr(-(z / mu + 1) / np.sqrt(z))))"
+)
+CONTINUOUS: dict[str, tuple[str, str, str, str]] = {
+    "norm": (f"-0.5 * z**2 - {_HALF_LOG}", "scipy.special.ndtr(z)", "scipy.special.ndtr(-z)", ""),
+    "expon": ("-z", "-np.expm1(-z)", "np.exp(-z)", "0 inf"),
+    "uniform": ("0.0 * z", "z", "1 - z", "0 1"),
+    "laplace": (
+        "-np.abs(z) - np.log(2)",
+        "np.where(z < 0, 0.5, -0.5) * np.exp(np.where(z < 0, z, -z)) + (z >= 0)",
+        "np.where(z > 0, 0.5, -0.5) * np.exp(np.where(z > 0, -z, z)) + (z <= 0)",
+        "",
+    ),
+    "cauchy": (
+        "-np.log(np.pi) - np.log1p(z**2)",
+        "np.arctan2(1, -z) / np.pi",
+        "np.arctan2(1, z) / np.pi",
+        "",
+    ),
+    "halfcauchy": (
+        "np.log(2 / np.pi) - np.log1p(z**2)",
+        "2 * np.arctan(z) / np.pi",
+        "2 * np.arctan2(1, z) / np.pi",
+        "0 inf",
+    ),
+    "logistic": (
+        "-np.logaddexp(0, z) - np.logaddexp(0, -z)",
+        "scipy.special.expit(z)",
+        "scipy.special.expit(-z)",
+        "",
+    ),
+    "gumbel_r": ("-z - np.exp(-z)", "np.exp(-np.exp(-z))", "-np.expm1(-np.exp(-z))", ""),
+    "gumbel_l": ("z - np.exp(z)", "-np.expm1(-np.exp(z))", "np.exp(-np.exp(z))", ""),
+    "halfnorm": (
+        "0.5 * np.log(2 / np.pi) - 0.5 * z**2",
+        "scipy.special.erf(z / np.sqrt(2))",
+        "2 * scipy.special.ndtr(-z)",
+        "0 inf",
+    ),
+    "rayleigh": (
+        "np.log(z) - 0.5 * z**2",
+        "-np.expm1(-0.5 * z**2)",
+        "np.exp(-0.5 * z**2)",
+        "(0 inf",
+    ),
     "t": (
         "scipy.special.gammaln((df + 1) / 2) - scipy.special.gammaln(df / 2) "
         "- 0.5 * np.log(df * np.pi) - (df + 1) / 2 * np.log1p(z**2 / df)",
         f"np.where(z < 0, {_T_TAIL}, 1 - {_T_TAIL})",
+        f"np.where(z > 0, {_T_TAIL}, 1 - {_T_TAIL})",
+        "",
     ),
     "gamma": (
         "scipy.special.xlogy(a - 1, z) - z - scipy.special.gammaln(a)",
         "scipy.special.gammainc(a, z)",
+        "scipy.special.gammaincc(a, z)",
+        "0 inf",
     ),
     "invgamma": (
         "-(a + 1) * np.log(z) - scipy.special.gammaln(a) - 1 / z",
         "scipy.special.gammaincc(a, 1 / z)",
+        "scipy.special.gammainc(a, 1 / z)",
+        "(0 inf",
     ),
     "beta": (
         "scipy.special.xlogy(a - 1, z) + scipy.special.xlog1py(b - 1, -z) "
         "- scipy.special.betaln(a, b)",
         "scipy.special.betainc(a, b, z)",
+        "scipy.special.betaincc(a, b, z)",
+        "0 1",
     ),
     "chi2": (
         "scipy.special.xlogy(df / 2 - 1, z) - z / 2 - scipy.special.gammaln(df / 2) "
         "- df / 2 * np.log(2)",
         "scipy.special.gammainc(df / 2, z / 2)",
+        "scipy.special.gammaincc(df / 2, z / 2)",
+        "0 inf",
     ),
     "f": (
         "dfn / 2 * np.log(dfn) + dfd / 2 * np.log(dfd) + scipy.special.xlogy(dfn / 2 - 1, z) "
         "- (dfn + dfd) / 2 * np.log(dfd + dfn * z) - scipy.special.betaln(dfn / 2, dfd / 2)",
         "scipy.special.betainc(dfn / 2, dfd / 2, dfn * z / (dfn * z + dfd))",
+        "scipy.special.betainc(dfd / 2, dfn / 2, dfd / (dfn * z + dfd))",
+        "0 inf",
     ),
     "lognorm": (
         f"-0.5 * (np.log(z) / s) ** 2 - np.log(s * z) - {_HALF_LOG}",
         "scipy.special.ndtr(np.log(z) / s)",
+        "scipy.special.ndtr(-np.log(z) / s)",
+        "(0 inf",
     ),
-    "weibull_min": ("np.log(c) + scipy.special.xlogy(c - 1, z) - z**c", "-np.expm1(-(z**c))"),
-    "pareto": ("np.log(b) - (b + 1) * np.log(z)", "1 - z**-b"),
-    "powerlaw": ("np.log(a) + scipy.special.xlogy(a - 1, z)", "z**a"),
+    "weibull_min": (
+        "np.log(c) + scipy.special.xlogy(c - 1, z) - z**c",
+        "-np.expm1(-(z**c))",
+        "np.exp(-(z**c))",
+        "0 inf",
+    ),
+    "pareto": (
+        "np.log(b) - (b + 1) * np.log(z)",
+        "-np.expm1(-b * np.log(z))",
+        "np.exp(-b * np.log(z))",
+        "1 inf",
+    ),
+    "powerlaw": (
+        "np.log(a) + scipy.special.xlogy(a - 1, z)",
+        "z**a",
+        "-np.expm1(a * np.log(z))",
+        "0 1",
+    ),
     "invgauss": (
         f"-1.5 * np.log(z) - {_HALF_LOG} - (z - mu) ** 2 / (2 * z * mu**2)",
-        "scipy.special.ndtr((z / mu - 1) / np.sqrt(z)) "
-        "+ np.exp(2 / mu) * scipy.special.ndtr(-(z / mu + 1) / np.sqrt(z))",
+        _WALD.format("", "+"),
+        _WALD.format("-", "-"),
+        "(0 inf",
     ),
-    "skewnorm": (f"np.log(2) - 0.5 * z**2 - {_HALF_LOG} + scipy.special.log_ndtr(a * z)", ""),
+    "skewnorm": (
+        f"np.log(2) - 0.5 * z**2 - {_HALF_LOG} + scipy.special.log_ndtr(a * z)",
+        "",
+        "",
+        "",
+    ),
     "truncnorm": (
-        f"-0.5 * z**2 - {_HALF_LOG} - np.log(scipy.special.ndtr(b) - scipy.special.ndtr(a))",
-        "(scipy.special.ndtr(z) - scipy.special.ndtr(a)) "
-        "/ (scipy.special.ndtr(b) - scipy.special.ndtr(a))",
+        f"-0.5 * z**2 - {_HALF_LOG} - np.log({_BETWEEN.format('a', 'b')})",
+        f"{_BETWEEN.format('a', 'z')} / {_BETWEEN.format('a', 'b')}",
+        f"{_BETWEEN.format('z', 'b')} / {_BETWEEN.format('a', 'b')}",
+        "a b",
     ),
-    "vonmises": ("kappa * np.cos(z) - np.log(2 * np.pi * scipy.special.i0(kappa))", ""),
+    "vonmises": ("kappa * np.cos(z) - np.log(2 * np.pi * scipy.special.i0(kappa))", "", "", ""),
 }
-"""The logarithm of the density and the distribution function (empty: none) of z = (x - loc)/scale,
-with scale 1."""
-DISCRETE: dict[str, tuple[str, str]] = {
-    "bernoulli": ("scipy.special.xlogy(k, p) + scipy.special.xlog1py(1 - k, -p)", ""),
+"""The logarithm of the density, the distribution function and its complement (empty: none) of
+z = (x - loc)/scale, with scale 1, and the ends of the support, "(" where the first is outside."""
+DISCRETE: dict[str, tuple[str, str, str, str]] = {
+    "bernoulli": ("scipy.special.xlogy(k, p) + scipy.special.xlog1py(1 - k, -p)", "", "", "0 1"),
     "binom": (
         "scipy.special.gammaln(n + 1) - scipy.special.gammaln(k + 1) "
         "- scipy.special.gammaln(n - k + 1) + scipy.special.xlogy(k, p) "
         "+ scipy.special.xlog1py(n - k, -p)",
         "scipy.special.betaincc(k + 1, n - k, p)",
+        "scipy.special.betainc(k + 1, n - k, p)",
+        "0 n",
     ),
     "poisson": (
         "scipy.special.xlogy(k, mu) - scipy.special.gammaln(k + 1) - mu",
         "scipy.special.gammaincc(k + 1, mu)",
+        "scipy.special.gammainc(k + 1, mu)",
+        "0 inf",
     ),
-    "geom": ("scipy.special.xlog1py(k - 1, -p) + np.log(p)", "1 - (1 - p) ** k"),
+    "geom": (
+        "scipy.special.xlog1py(k - 1, -p) + np.log(p)",
+        "-np.expm1(k * np.log1p(-p))",
+        "np.exp(k * np.log1p(-p))",
+        "1 inf",
+    ),
     "nbinom": (
         "scipy.special.gammaln(k + n) - scipy.special.gammaln(k + 1) - scipy.special.gammaln(n) "
         "+ n * np.log(p) + scipy.special.xlog1py(k, -p)",
         "scipy.special.betainc(n, k + 1, p)",
+        "scipy.special.betaincc(n, k + 1, p)",
+        "0 inf",
     ),
     "betabinom": (
         "-np.log(n + 1) - scipy.special.betaln(n - k + 1, k + 1) "
         "+ scipy.special.betaln(k + a, n - k + b) - scipy.special.betaln(a, b)",
         "",
+        "",
+        "0 n",
     ),
 }
-"""The logarithm of the probability of k and the distribution function, with loc 0."""
-_NORMAL = {
-    "ppf": "loc + scale * scipy.special.ndtri(q)",
-    "logcdf": "z = (x - loc) / scale; scipy.special.log_ndtr(z)",
-    "sf": "z = (x - loc) / scale; scipy.special.ndtr(-z)",
-    "logsf": "z = (x - loc) / scale; scipy.special.log_ndtr(-z)",
+"""As above, for the probability of k, with loc 0."""
+_LOGARITHMS = {
+    "np.exp(": "(",
+    "scipy.special.ndtr(": "scipy.special.log_ndtr(",
+    "scipy.special.expit(": "-np.logaddexp(0, -",
 }
 
 
 def _of_distributions() -> dict[str, str]:
+    found: dict[str, str] = {"norm.ppf": "loc + scale * scipy.special.ndtri(q)"}
+    for name, (log_density, cdf, sf, support) in CONTINUOUS.items():
+        low, _, high = support.partition(" ")
+        ends = [f"y <{'=' * (low[0] == '(')} {low.lstrip('(')}"] if support else []
+        ends += [f"y > {high}"] * (high not in ("", "inf"))
+        inside = {"0 1": "0.5", "a b": "0.0"}.get(support, "2.0")
+        at = "y = (x - loc) / scale; ", f"z = np.where(outside, {inside}, y); "
+        density = _supported(at, ends, log_density, "-np.inf") + " - np.log(scale)"
+        found[f"{name}.logpdf"] = found[name] = density
+        found[f"{name}.pdf"] = _supported(at, ends, f"np.exp({log_density})", "0.0") + " / scale"
+        found |= _of_cdf(name, at, ends, cdf, sf)
+    for name, (log_mass, cdf, sf, support) in DISCRETE.items():
+        low, high = support.split()
+        ends = [f"y < {low}"] + [f"y > {high}"] * (high != "inf")
+        at = "y = k; ", f"k = np.where(outside, {low}, y); "
+        whole = [*ends, "y > np.floor(y)"]
+        found[f"{name}.logpmf"] = found[name] = _supported(at, whole, log_mass, "-np.inf")
+        found[f"{name}.pmf"] = _supported(at, whole, f"np.exp({log_mass})", "0.0")
+        ends[1:] = [f"y >= {high}"] * (high != "inf")
+        found |= _of_cdf(name, ("y = np.floor(k); ", at[1]), ends, cdf, sf)
+    return found
+
+
+def _supported(at: tuple[str, str], ends: list[str], code: str, beyond: str) -> str:
+    """``code`` on the support, ``beyond`` outside, where the code is given a point inside."""
+    if not ends:
+        return at[0].replace("y", "z") + code
+    outside = " | ".join(f"({end})" for end in ends)
+    return f"{at[0]}outside = {outside}; {at[1]}np.where(outside, {beyond}, {code})"
+
+
+def _of_cdf(name: str, at: tuple[str, str], ends: list[str], cdf: str, sf: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for name, (log_density, cdf) in CONTINUOUS.items():
-        z = "z = (x - loc) / scale; "
-        found[f"{name}.logpdf"] = found[name] = f"{z}{log_density} - np.log(scale)"
-        found[f"{name}.pdf"] = f"{z}np.exp({log_density}) / scale"
-        if cdf:
-            found |= _of_cdf(name, z, cdf)
-    for name, (log_mass, cdf) in DISCRETE.items():
-        found[f"{name}.logpmf"] = found[name] = log_mass
-        found[f"{name}.pmf"] = f"np.exp({log_mass})"
-        if cdf:
-            found |= _of_cdf(name, "", cdf)
-    return found | {f"norm.{method}": code for method, code in _NORMAL.items()}
+    for method, code, order in (("cdf", cdf, 1), ("sf", sf, -1)):
+        for log, (below, above) in {"": ("0.0", "1.0")[::order],
+                                    "log": ("-np.inf", "0.0")[::order]}.items():  # fmt: skip
+            beyond = below if len(ends) < 2 else f"np.where({ends[1]}, {above}, {below})"
+            if code:
+                text = _logarithm(code) if log else code
+                found[f"{name}.{log}{method}"] = _supported(at, ends, text, beyond)
+    return found
 
 
-def _of_cdf(name: str, before: str, cdf: str) -> dict[str, str]:
-    return {
-        f"{name}.cdf": f"{before}{cdf}",
-        f"{name}.logcdf": f"{before}np.log({cdf})",
-        f"{name}.sf": f"{before}1 - ({cdf})",
-        f"{name}.logsf": f"{before}np.log1p(-({cdf}))",
-    }
+def _logarithm(code: str) -> str:
+    """The logarithm of what the code computes; it is one call if it starts with one of those."""
+    for start, instead in _LOGARITHMS.items():
+        if code.startswith(start):
+            return code.replace(start, instead, 1)
+    return f"np.log({code})"
 
 
 REPLACEMENTS: dict[str, str] = {
