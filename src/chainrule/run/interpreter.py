@@ -17,6 +17,7 @@ from chainrule.core.graph import Graph
 from chainrule.core.node import INPUT, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
+from chainrule.run.failures import failed
 
 Flat = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -52,11 +53,15 @@ def compile(graph: Graph, threads: int | None = None) -> Flat:
         values = start.copy()
         for slot, value in zip(free, arguments, strict=True):
             values[slot] = value
-        with quiet():
-            for forward, inputs, attrs, slot, drop in steps:
-                values[slot] = forward(*[values[i] for i in inputs], **attrs)
-                for i in drop:
-                    values[i] = None
+        slot = 0
+        try:
+            with quiet():
+                for forward, inputs, attrs, slot, drop in steps:
+                    values[slot] = forward(*[values[i] for i in inputs], **attrs)
+                    for i in drop:
+                        values[i] = None
+        except (IndexError, ArithmeticError, ValueError) as error:
+            raise failed(error, graph.nodes[slot], graph) from None
         owned = held.union(map(id, arguments))  # by callers, or by an earlier result
         results = []
         for slot in outputs:

@@ -13,7 +13,8 @@ import numpy as np
 
 from chainrule.core.graph import Graph
 from chainrule.core.recording import quiet
-from chainrule.errors import GraphError
+from chainrule.errors import GraphError, IndexingError
+from chainrule.run.failures import failed
 from chainrule.run.native import plan
 from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
@@ -34,8 +35,11 @@ STAGED = 4096
 class CallOuts:
     """The nodes of a program that the interpreter computes, called back from machine code."""
 
-    def __init__(self, calls: Sequence[CallOut], ticks: list[int] | None = None) -> None:
+    def __init__(
+        self, calls: Sequence[CallOut], graph: Graph, ticks: list[int] | None = None
+    ) -> None:
         self.calls = calls
+        self.graph = graph
         self.ticks = ticks
         self.errors: list[BaseException] = []
         self.function = CALLBACK(self._run) if calls or ticks is not None else None
@@ -56,6 +60,9 @@ class CallOuts:
                 array.flags.writeable = False
             with quiet():
                 arrays[-1][...] = step.node.primitive.forward(*arrays[:-1], **step.node.attrs)
+        except Exception as error:
+            self.errors.append(failed(error, step.node, self.graph))
+            return 1
         except BaseException as error:
             self.errors.append(error)
             return 1
@@ -153,7 +160,7 @@ class Code:
         self.library = machine.Library(code, ("run", "call"), written.imports)
         self.entry = ENTRY(self.library.address("run"))
         self.ticks: list[int] = []
-        self.calls = CallOuts(written.calls, self.ticks if clocked else None)
+        self.calls = CallOuts(written.calls, graph, self.ticks if clocked else None)
         self.free = len(graph.free_inputs)
         captures = (np.require(value, requirements=["C", "A"]) for value in graph.captures)
         self.captured = [(self.free + i, value) for i, value in enumerate(captures)]
@@ -185,7 +192,7 @@ class Code:
         """Raise what went wrong in a call."""
         if self.calls.errors:
             raise self.calls.errors.pop()
-        raise IndexError(f"{self.name}: an index array holds an index that is out of bounds")
+        raise IndexingError(f"{self.name}: an index array holds an index that is out of bounds")
 
 
 class Program:
