@@ -257,7 +257,8 @@ class Jitted:
             self._twin = twin = types.FunctionType(
                 f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__
             )
-            functools.update_wrapper(twin, f).__kwdefaults__ = f.__kwdefaults__
+            functools.update_wrapper(twin, f)
+            twin.__kwdefaults__ = f.__kwdefaults__
             twin.__dict__.pop("__wrapped__")
             twin.__dict__.update(vars(f))
             twin.__qualname__ = f"{getattr(self, '__qualname__', '')}._inside"
