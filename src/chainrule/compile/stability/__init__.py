@@ -32,6 +32,8 @@ class _Typed(Table):
         attrs: Any,
         fired: Counter[str] | None = None,
     ) -> Traced | None:
+        if primitive.name not in self._by_primitive:
+            return None
         try:
             found = super().__call__(primitive, inputs, attrs, fired)
         except (OverflowError, ZeroDivisionError):  # a coefficient that no float holds

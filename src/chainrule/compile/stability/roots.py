@@ -24,6 +24,7 @@ from chainrule.compile.stability.terms import (
     flat,
     key,
     meaning,
+    meaning_of,
     multiplied,
     over,
     polynomial,
@@ -131,8 +132,8 @@ def conjugate(first: Part, second: Part, like: Traced) -> tuple[Terms, Traced] |
     """u + v = (u² - v²) / (u - v) where one is a root and terms of the numerator cancel: the
     numerator's terms and the denominator."""
     rec = like.recording
-    nodes = (node for _, powers in (first, second) for node in powers)
-    if not any(meaning(Traced(node, rec))[0] == "sqrt" for node in nodes):
+    nodes = (*first[1], *second[1])
+    if not any(meaning_of(node, rec)[0] == "sqrt" for node in nodes):
         return None  # before anything is multiplied out
     squares = []
     roots = 0

@@ -17,6 +17,7 @@ from chainrule.compile.stability.terms import (
     choose,
     exact,
     meaning,
+    meaning_of,
     quick,
     rounded,
     whole,
@@ -231,23 +232,24 @@ def _ends(roots: Sequence[Traced], inside: bool, most: int) -> list[Node]:
     """The arguments of functions; with ``inside``, what they and all else are made of."""
     ends: dict[Node, None] = {}
     seen: set[Node] = set()
-    level = list(roots)
-    for x in level:  # grows; level by level a second end is soon found
+    recording = roots[0].recording
+    level = [x.node for x in roots]
+    for node in level:  # grows; level by level a second end is soon found
         if len(ends) > 1:
             break
-        if x.node in seen or exact(x) is not None:
+        if node in seen or (node.is_constant and exact(Traced(node, recording)) is not None):
             continue
-        seen.add(x.node)
+        seen.add(node)
         if len(seen) > most:
             return []
-        name, inputs, _ = meaning(x)
+        name, inputs, _ = meaning_of(node, recording)
         function = name in FUNCTIONS
         if not inside and function:
-            ends[inputs[0].node] = None
+            ends[inputs[0]] = None
         elif function or name in _ARITHMETIC:
             level += inputs
         elif inside:
-            ends[x.node] = None
+            ends[node] = None
     return list(ends)
 
 

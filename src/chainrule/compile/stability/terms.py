@@ -42,14 +42,20 @@ def as_written(recording: Recording) -> Iterator[None]:
 # Reading ----------------------------------------------------------------------------------
 
 
-def meaning(x: Traced) -> tuple[str, tuple[Traced, ...], Attrs]:
-    """The operation that x stands for, by the name of its primitive: as typed, where a rewrite
+def meaning_of(node: Node, recording: Recording) -> tuple[str, tuple[Node, ...], Attrs]:
+    """The operation that a node stands for, by the name of its primitive: as typed, where a rewrite
     put another form in its place. ``x**0.5``, ``x**2`` and ``x**-1`` have names of their own."""
-    recording, node = x.recording, x.node
     primitive, nodes, attrs = recording.typed.get(node) or (node.primitive, node.inputs, node.attrs)
     name = primitive.name
     if name == "power_constant" and attrs["exponent"] in _POWERS:
-        name, attrs = _POWERS[attrs["exponent"]], NO_ATTRS
+        return _POWERS[attrs["exponent"]], nodes, NO_ATTRS
+    return name, nodes, attrs
+
+
+def meaning(x: Traced) -> tuple[str, tuple[Traced, ...], Attrs]:
+    """The same of a traced value, with traced inputs."""
+    recording = x.recording
+    name, nodes, attrs = meaning_of(x.node, recording)
     return name, tuple([Traced(n, recording) for n in nodes]), attrs
 
 
@@ -58,7 +64,7 @@ _POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 
 def exact(x: Traced) -> Fraction | None:
     """The finite number that x holds everywhere, if it is a constant."""
-    value = number(x)
+    value = number(x) if x.node.is_constant else None
     if value is None or not math.isfinite(value):
         return None
     return Fraction(value)
@@ -281,11 +287,14 @@ def quick(names: frozenset[str]) -> Callable[[Traced], bool]:
 
     def found(x: Traced) -> bool:
         node, typed = x.node, x.recording.typed
-        if node.primitive.name in names or node in typed:
+        name = node.primitive.name
+        if name in names or node in typed:
             return True
-        return node.primitive.name in _ARITHMETIC and any(
-            n.primitive.name in names or n in typed for n in node.inputs
-        )
+        if name in _ARITHMETIC:
+            for n in node.inputs:
+                if n.primitive.name in names or n in typed:
+                    return True
+        return False
 
     return found
 
