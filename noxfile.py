@@ -108,6 +108,8 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def full(session: nox.Session) -> None:
-    """The generated tests in their full form: sweeps, random graphs, the fuzzer (an hour)."""
+    """The generated tests in their full form: random graphs, the fuzzer, then the sweep (hours)."""
     session.install("-e", ".[test]")
     session.run("pytest", *(session.posargs or ["tests"]), env=FULL)
+    if not session.posargs:
+        session.run("python", "-m", "tests.helpers.sweep")

@@ -180,6 +180,8 @@ def located(error: ChainruleError, name: str, arguments: Any) -> NoReturn:
         error.located = line, message  # type: ignore[attr-defined]
         types = _described(arguments)
         error.args = (f"{name}{' of ' if types else ''}{types} ({line}): {message}",)
+    elif found_at == line and name not in message:  # it speaks of another that this is made of
+        error.args = (f"{name}: {message}",)
     raise error from error.__cause__
 
 

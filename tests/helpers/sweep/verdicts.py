@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -72,9 +74,7 @@ def verdict(case: Case, run: Callable[[Case], Any]) -> tuple[str, str]:
             return BOTH, f"{type(error).__name__}: {error}"
         if not isinstance(error, ChainruleError):
             return ("raw error", f"{type(error).__name__}: {error}")
-        if case.function.removeprefix("np.").split(".")[-1] not in str(error) and (
-            case.function.rpartition(".")[0].rpartition(".")[2] not in str(error)
-        ):
+        if not names(case.function, str(error)):
             return "nameless", f"{type(error).__name__}: {error}"
         return (BOTH if refusal is not None else REFUSED), f"{type(error).__name__}: {error}"
     if refusal is not None:
@@ -92,6 +92,13 @@ def verdict(case: Case, run: Callable[[Case], Any]) -> tuple[str, str]:
         if fault:
             return fault, f"{a!r:.200} for {b!r:.200}"
     return EQUAL, ""
+
+
+def names(function: str, message: str) -> bool:
+    """Whether a message says which function it is about: of a ufunc's method the ufunc will do."""
+    *_, owner, name = function.split(".")
+    said = [name, owner] if isinstance(getattr(np, owner, None), np.ufunc) else [name]
+    return any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", message) for name in said)
 
 
 def _partitioned(case: Case, y: Any) -> Any:
@@ -115,9 +122,8 @@ def _not_asked(error: BaseException) -> bool:
     """Whether NumPy refused a call before it asked us."""
     trace = error.__traceback__
     while trace is not None:
-        if "chainrule/ops" in trace.tb_frame.f_code.co_filename or (
-            "core/dispatch" in trace.tb_frame.f_code.co_filename
-        ):
+        file = Path(trace.tb_frame.f_code.co_filename).as_posix()
+        if "chainrule/ops" in file or "core/dispatch" in file:
             return False
         trace = trace.tb_next
     return True

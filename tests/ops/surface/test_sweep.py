@@ -15,7 +15,7 @@ from chainrule.errors import UsageError
 from tests.helpers.sweep.cases import cases, functions
 from tests.helpers.sweep.exceptions import EXCEPTIONS
 from tests.helpers.sweep.running import sweep
-from tests.helpers.sweep.verdicts import EQUAL, compiled, eagerly, verdict
+from tests.helpers.sweep.verdicts import EQUAL, compiled, eagerly, names, verdict
 
 NEWEST = np.lib.NumpyVersion(np.__version__) >= "2.4.0"
 SHARES = {"eager": 0.006, "numpy": 0.0025, "native": 0.0003}
@@ -58,8 +58,16 @@ SEEDED: dict[str, tuple[Any, Any]] = {
 """A verdict, and a function that is made to deserve it."""
 
 
+def test_a_name_is_no_part_of_another_word() -> None:
+    assert not names("np.ravel", "Use np.stack on the input")
+    assert not names("np.stack", "np.vstack takes a list")
+    assert not names("np.linalg.outer", "np.linalg.norm takes one axis")
+    assert names("np.power.reduce", "np.power of integers")
+    assert names("np.ravel", "np.ravel: no")
+
+
 def _refuse() -> None:
-    error = UsageError("no")
+    error = UsageError("Use np.stack on the input")
     error.located = "elsewhere", "no"  # type: ignore[attr-defined]
     raise error
 

@@ -102,6 +102,10 @@ def inv(a: Any) -> Any:
 def pinv(a: Any, rcond: Any = None, hermitian: bool = False, *, rtol: Any = None) -> Any:
     if hermitian:
         raise UnsupportedError("np.linalg.pinv(hermitian=True): leave it out")
+    if (
+        a.ndim > 1 and 0 in a.shape[-2:] and a.dtype.kind in "biu"
+    ):  # NumPy keeps the dtype of nothing
+        return np.matrix_transpose(a)
     a = float_of(a)
     cut = rcond if rtol is None or rtol is np._NoValue else rtol  # type: ignore[attr-defined]
     if cut is None:
