@@ -22,6 +22,11 @@ SHARES = {"eager": 0.006, "numpy": 0.0025, "native": 0.0003}
 """Of about a million combinations: what takes some ten seconds each way."""
 
 
+LEAST = {"eager": 0.36, "numpy": 0.38, "native": 0.57}
+"""Of which so many equal NumPy: a little under what they do (0.375, 0.397, 0.602), as most of the
+rest is refused by NumPy too, and a function that begins to refuse would not be seen otherwise."""
+
+
 def test_every_registered_function_has_a_row() -> None:
     for name in functions():
         assert next(cases(name)).function.startswith(name)
@@ -36,7 +41,7 @@ def test_a_share_of_all_combinations_equals_numpy_or_is_refused(way: str) -> Non
     print(report)
     assert not report.faults, "\n".join(report.faults)
     assert report.counts["exceptions"] <= 0.02 * report.counts.total()
-    assert report.counts[EQUAL] >= 0.25 * report.counts.total()
+    assert report.counts[EQUAL] >= LEAST[way] * report.counts.total()
 
 
 def test_every_exception_has_a_reason() -> None:
