@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib import NumpyVersion
 
 import chainrule as cr
 from chainrule.core.recording import fresh_recording
@@ -66,12 +67,22 @@ for _array in (*ARRAYS.values(), *PLAIN.values()):
     _array.flags.writeable = False
 
 
+SINCE = {
+    "np.matvec(": "2.2.0",
+    "np.vecmat(": "2.2.0",
+    "np.pad(m, {": "2.2.0",  # widths in a dict were refused before
+    "** np.array(2.0)": "2.3.0",  # an exponent of 2 without axes was taken for a Python number
+    "** np.int64(2)": "2.3.0",
+}
+"""Expressions that mean what they do now since this version of NumPy."""
+
+
 def lines(text: str) -> list[str]:
     """The expressions of a block, one a line; a line that starts with a space continues the one
     before."""
     joined = re.sub(r"\n\s+", " ", text.strip())
-    missing = [f"np.{name}(" for name in ("matvec", "vecmat") if not hasattr(np, name)]  # NumPy 2.2
-    return [line for line in joined.splitlines() if not any(name in line for name in missing)]
+    later = [part for part, version in SINCE.items() if NumpyVersion(np.__version__) < version]
+    return [line for line in joined.splitlines() if not any(part in line for part in later)]
 
 
 class Expression:
