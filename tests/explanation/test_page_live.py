@@ -141,7 +141,7 @@ def test_every_operation_of_the_table_is_the_primitive(shown: Any) -> None:
         primitive = PRIMITIVES[name]
         sample = primitive.samples()
         arity = len(sample[0].inputs) if sample else 1
-        attrs = {"exponent": 3} if name == "power_constant" else {}
+        attrs = {"power_constant": {"exponent": 3}, "root": {"degree": 2}}.get(name, {})
         if name in NOT_SCALAR:
             continue
         logic = any(a.dtype.kind == "b" for s in sample for a in s.inputs)

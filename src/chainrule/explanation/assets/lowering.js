@@ -32,6 +32,7 @@ function roundEven(x) {
 }
 
 const logistic = (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
+const bell = (x) => logistic(x) * logistic(-x);
 const logLogistic = (x) => (x > 0 ? -Math.log1p(Math.exp(-x)) : x - Math.log1p(Math.exp(x)));
 
 function logAddExp(x, z) {
@@ -82,6 +83,9 @@ const TABLE = {
   arctan: Math.atan, arctan2: Math.atan2, sinh: Math.sinh, cosh: Math.cosh, tanh: Math.tanh,
   arcsinh: Math.asinh, arccosh: Math.acosh, arctanh: Math.atanh,
   logistic, log_logistic: logLogistic, logit, logaddexp: logAddExp,
+  logistic_slope: (y, x) => bell(x), tanh_slope: (y, x) => 4 * bell(2 * x),
+  one_minus_square: (x) => (1 - x) * (1 + x), quotient_or_zero: (x, z) => (z === 0 ? 0 : x / z),
+  root: (x, { degree }) => (degree === 2 ? Math.sqrt(x) : Math.pow(x, 1 / degree)),
   entr: (x) => (x > 0 ? -x * Math.log(x) : x === 0 ? -0 : x < 0 ? -Infinity : NaN),
   xlogy: (x, z) => (x === 0 && !Number.isNaN(z) ? 0 : x * Math.log(z)),
   xlog1py: (x, z) => (x === 0 && !Number.isNaN(z) ? 0 : x * Math.log1p(z)),
