@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.traced import Traced
+from chainrule.core.types import Shape
 from chainrule.errors import (
     ChainruleError,
     DtypeError,
@@ -117,7 +118,8 @@ class StandIns(NamedTuple):
 
     def _array(self, x: Any) -> np.ndarray:
         number = np.array(self.integer if x.dtype.kind in "iu" else 1, x.dtype)
-        found = np.broadcast_to(number, [self.lengths.get(n, n) for n in x.shape])
+        shape: Shape = x.shape
+        found = np.broadcast_to(number, [self.lengths.get(n, n) for n in shape])
         return found.copy() if self.writable else found
 
 
