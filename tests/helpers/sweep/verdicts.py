@@ -16,6 +16,7 @@ from chainrule.core.recording import fresh_recording
 from chainrule.core.traced import Traced, known_value
 from chainrule.core.types import type_of
 from chainrule.errors import ChainruleError
+from tests.helpers.surface import leaves
 from tests.helpers.sweep.cases import Case
 
 EQUAL = "equal"
@@ -23,12 +24,6 @@ REFUSED = "refused by ours"
 BOTH = "refused by both"
 VERDICTS = (EQUAL, REFUSED, BOTH)
 """What is as it should be; every other verdict is a fault, or stands in the exceptions."""
-
-
-def leaves(y: Any) -> list[Any]:
-    if isinstance(y, (tuple, list)):
-        return [leaf for item in y for leaf in leaves(item)]
-    return [y]
 
 
 def outcome(f: Callable[[], Any]) -> tuple[Any, BaseException | None]:
