@@ -174,7 +174,7 @@ def array_changed(parts: Parts, rng: random.Random) -> None:
             array = np.frombuffer(parts.body[first:last], np.float32).copy()
             array[rng.randrange(len(array)) :: rng.choice((1, 10**6))] = value
             if kind == 4:
-                array = np.frombuffer(rng.randbytes(last - first), np.float32)
+                array = np.frombuffer(rng.randbytes(array.nbytes), np.float32)
             parts.body = parts.body[:first] + array.tobytes() + parts.body[last:]
     except (TypeError, ValueError, KeyError):  # damaged before
         entry["shape"] = [1]

@@ -156,7 +156,7 @@ class Inputs:
                 _check_differentiable(leaf, self._labels()[i], f, wanted.instead)
         self.traced = [_fresh(leaf, rec, outermost) for leaf in self.leaves]
         filled, self.keywords = list(args), dict(keywords)
-        for place, tree in zip(self.places, self.tree.unflatten(self.traced), strict=True):
+        for place, tree in zip(self.places, self._trees(self.traced), strict=True):
             if isinstance(place, int):
                 filled[place] = tree
             else:
@@ -176,8 +176,15 @@ class Inputs:
 
     def result(self, found: Sequence[Any]) -> Any:
         """Derivatives in the shape of the arguments: one tree, or a tuple of trees."""
-        trees = self.tree.unflatten(found)
+        trees = self._trees(found)
         return trees[0] if self.single else tuple(trees)
+
+    def _trees(self, leaves: Sequence[Any]) -> Sequence[Any]:
+        """These leaves as the arguments hold theirs: each argument a lone leaf, most often."""
+        alone = len(leaves) == len(self.tree.children) and all(
+            shape is LEAF for shape in self.tree.children
+        )
+        return leaves if alone else self.tree.unflatten(leaves)
 
 
 def at_place(
@@ -216,7 +223,9 @@ def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
     if outermost and not isinstance(leaf, Traced):
         value = np.array(leaf)
         value.flags.writeable = False
-        return rec.input(type_of(value), value).standing_for(leaf)
+        x = rec.input(type_of(value), value)
+        x.weak, x.is_array = is_weak(leaf), isinstance(leaf, np.ndarray)
+        return x
     return rec.fresh(lift(leaf, rec)).standing_for(leaf)
 
 

@@ -107,12 +107,12 @@ class Recording:
             node = self._numbers.get(met)
             if node is not None:
                 return Traced(node, self)
-        key, attrs, type_, array = (_constant if met is None else _number)(value, dtype)
+        key, attrs, type_, array, is_one = (_constant if met is None else _number)(value, dtype)
         node = self._known.get(key)
         if node is None:
             node = self._known[key] = self._node(CONSTANT, (), attrs, type_, True)
             self.values[node] = array
-            if array == 1:
+            if is_one:
                 self._ones.add(node)
         if met is not None:
             self._numbers[met] = node
@@ -288,13 +288,14 @@ class Recording:
             table.clear()
 
 
-def _constant(value: Any, dtype: np.dtype[Any]) -> tuple[Any, Attrs, ArrayType, np.ndarray]:
-    """What a constant is known by, its attributes, type and value."""
+def _constant(value: Any, dtype: np.dtype[Any]) -> tuple[Any, Attrs, ArrayType, np.ndarray, bool]:
+    """What a constant is known by, its attributes, type and value, and whether that is 1."""
     array = np.array(value, dtype)
     array.flags.writeable = False
     data = array.tobytes()
     attrs = MappingProxyType({"value": data, "dtype": DTYPE_NAMES[array.dtype]})
-    return (CONSTANT, array.dtype, data), attrs, array_type((), array.dtype), array
+    key = CONSTANT, attrs["dtype"], data
+    return key, attrs, array_type((), array.dtype), array, bool(array == 1)
 
 
 _number = lru_cache(maxsize=1024)(_constant)  # of Python floats but 0.0, which is -0.0 to a table
@@ -347,6 +348,15 @@ class _Deriving:
         rec.rewrite, rec.is_deriving, rec._provenance = self._outer
 
 
+def _calling(asked: Any) -> Any:
+    """NumPy's handling of errors with a call to us in the place of each warning."""
+    return {kind: "call" if how == "warn" else how for kind, how in asked.items()}
+
+
+_USUAL = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
+_USUAL_CALLS = _calling(_USUAL)  # made once, as every gradient asks for it
+
+
 class resumed:
     """Go on with a recording that was kept open, for the length of a ``with``.
 
@@ -364,8 +374,8 @@ class resumed:
         asked = np.geterr() if self._paused.eager else {}
         self._errors = None
         if "warn" in asked.values():
-            ours = {kind: "call" if how == "warn" else how for kind, how in asked.items()}
-            self._errors = np.errstate(call=_warn_of_numbers, **ours)  # type: ignore[arg-type]
+            ours = _USUAL_CALLS if asked == _USUAL else _calling(asked)
+            self._errors = np.errstate(call=_warn_of_numbers, **ours)
             self._errors.__enter__()
         return self._paused
 
@@ -412,6 +422,20 @@ class recording:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if self._opened is not None:
             self._opened.__exit__(kind, error, trace)
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep what one gradient frees for the next.
+
+    glibc returns the free end of its heap to the system from 128 kB on, and the next call faults
+    every page in again: a gradient of some ten arrays of 80 kB took three times as long. Once a
+    block of 8 MB has been freed, it keeps up to 16 MB (mallopt(3), M_MMAP_THRESHOLD). Nothing is
+    touched, so this takes no memory.
+    """
+    np.empty(8 << 20, np.uint8)
+
+
+_keep_freed_memory()
 
 
 def _warn_of_numbers(kind: str, flag: int) -> None:
