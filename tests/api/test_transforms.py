@@ -333,6 +333,15 @@ def test_a_pullback_holds_no_more_memory_after_use() -> None:
     assert (len(recording.values), len(recording.places), len(recording._known)) == sizes[0]
 
 
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_vjp_and_jvp_of_tuples_and_lists(kind: Any) -> None:
+    pair = kind([2.0, 3.0])
+    y, pull = cr.vjp(lambda p: p[0] * p[1], pair)
+    assert (y, pull(1.0)) == (6.0, (kind([3.0, 2.0]),))
+    assert cr.jvp(lambda p: p[0] * p[1], (pair,), (kind([1.0, 10.0]),)) == (6.0, 23.0)
+    assert cr.vjp(lambda p, q: p[0] * q, pair, 2.0)[1](1.0) == (kind([2.0, 0.0]), 2.0)
+
+
 def test_vjp_and_jvp_of_trees() -> None:
     def f(p: Any) -> Any:
         return {"a": p["x"] * p["y"], "b": (np.sum(p["x"]),)}

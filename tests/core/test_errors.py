@@ -6,14 +6,20 @@ Each row is a function that goes wrong on its own line, so the line number is kn
 from __future__ import annotations
 
 import copy
+import json
 import math
 import pickle
+import statistics
+import struct
 from collections.abc import Callable
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.special
+from numpy.polynomial.polynomial import polyval
 
 import chainrule as cr
 from chainrule.errors import (
@@ -31,6 +37,8 @@ from chainrule.errors import (
 
 V = np.array([1.0, 2.0, 3.0])
 M = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+P = np.polynomial.Polynomial
+LINE = P([1.0, 2.0])
 RNG = np.random.Generator(np.random.Philox(0))
 
 Row = tuple[Callable[[Any], Any], type[Exception], tuple[str, ...]]
@@ -154,11 +162,15 @@ CONVERSIONS: list[Row] = [
     (lambda x: float(x[0]), RecordingError, ("float()", "no derivative", "np.sin(x)")),
     (lambda x: int(x[0]), RecordingError, ("int()", "np.astype(x, int)")),
     (lambda x: complex(x[0]), RecordingError, ("complex()",)),
-    (lambda x: math.sin(x[0]), RecordingError, ("float()", "instead of math.sin(x)")),
-    (lambda x: math.floor(x[0]), RecordingError, ("float()",)),
-    (lambda x: np.float64(x[0]), RecordingError, ("float64", "cannot become a NumPy array")),
-    (lambda x: np.float32(x[0]), RecordingError, ("cannot become a NumPy array",)),
-    (lambda x: np.float64(x), RecordingError, ("float64[3] cannot become",)),
+    (lambda x: math.sin(x[0]), RecordingError, ("float()", "math.sin(x[0])", "Write np.sin(x[0])")),
+    (lambda x: math.floor(x), RecordingError, ("math.floor(x)", "Write np.floor(x)")),
+    (lambda x: np.float64(x[0]), RecordingError, ("Write cr.array(x[0]).astype(np.float64)",)),
+    (lambda x: np.float32(x[0]), RecordingError, ("Write cr.array(x[0]).astype(np.float32)",)),
+    (
+        lambda x: np.float64(x),
+        RecordingError,
+        ("float64[3]", "Write cr.array(x).astype(np.float64)"),
+    ),
     (lambda x: x[0].item(), RecordingError, (".item()", "x[i]")),
     (lambda x: x.tolist(), RecordingError, (".tolist()", "list(x)")),
     (lambda x: range(x[0]), RecordingError, ("index or count", "plain numbers")),
@@ -176,10 +188,16 @@ CONVERSIONS: list[Row] = [
         RecordingError,
         ("np.concatenate([cr.array([x[0]])",),
     ),
-    (lambda x: np.r_[x, 1.0], RecordingError, ("np.concatenate",)),
-    (lambda x: np.ascontiguousarray(x), RecordingError, ("cannot become",)),
+    (lambda x: np.r_[x, 1.0], RecordingError, ("np.concatenate([np.atleast_1d(x), np.atleast",)),
+    (lambda x: np.c_[x, x], RecordingError, ("Write np.column_stack([x, x])",)),
+    (
+        lambda x: np.r_["0,2", x],
+        RecordingError,
+        ("cannot become a NumPy array in np.r_",),
+    ),
+    (lambda x: np.ascontiguousarray(x), RecordingError, ("Write cr.array(x)",)),
     (lambda x: np.full(3, x[0]), UnsupportedError, ("np.full", "np.broadcast_to(x, shape)")),
-    (lambda x: np.arange(x[0]), RecordingError, ("cannot become",)),
+    (lambda x: np.arange(x[0]), RecordingError, ("np.arange(x[0])", "start + step * np.arange(n)")),
     (lambda x: V[np.argmax(x)], RecordingError, ("int64", "np.take_along_axis")),
     (lambda x: V[x > 1], RecordingError, ("bool[3]", "cannot become")),
     (lambda x: np.take(V, np.argsort(x)), RecordingError, ("int64[3]", "np.take_along_axis")),
@@ -228,6 +246,19 @@ UNSUPPORTED: list[Row] = [
     (lambda x: np.pad(x, 1, "empty"), UnsupportedError, ("np.pad", "mode='empty'")),
     (lambda x: np.add(x, x, where=V > 0), UnsupportedError, ("np.add", "where=", "np.where")),
     (lambda x: np.linalg.norm(x, 1j), UnsupportedError, ("np.linalg.norm", "1j")),
+    (lambda x: P([x[0], 2.0]), UnsupportedError, ("Write np.polyval(cr.array([x[0], 2.0])[::-1]",)),
+    (
+        lambda x: LINE(x),
+        UnsupportedError,
+        ("np.polynomial.Polynomial.__call__", "polyval(x, p.conv"),
+    ),
+    (lambda x: P.fit(x, x, 1), RecordingError, ("np.polynomial.Polynomial.fit", "no derivative")),
+    (
+        lambda x: polyval(1.0, [x[0], 2.0]),
+        UnsupportedError,
+        ("Write np.polyval(cr.array([x[0], 2.0])[::-1], 1.0)",),
+    ),
+    (lambda x: scipy.special.zeta(x, 2.0), UnsupportedError, ("scipy.special.zeta of",)),
 ]
 
 DTYPES: list[Row] = [
@@ -274,6 +305,55 @@ def test_line_of_the_users_not_of_numpys() -> None:
 
 
 # Values that are not known ----------------------------------------------------------------
+
+PYTHONS: list[Row] = [
+    (
+        lambda x: json.dumps(x[0]),
+        RecordingError,
+        ("json.dumps(x[0])", "float64", "do this outside"),
+    ),
+    (lambda x: struct.pack("d", x[0]), RecordingError, ("float() of", "struct.pack(")),
+    (lambda x: "%d" % x[0], RecordingError, ("int() of", '"%d" % x[0]')),  # noqa: UP031
+    (lambda x: Fraction(x[0]), RecordingError, ("Fraction(x[0])", "as_integer_ratio")),
+    (lambda x: Decimal(x[0]), RecordingError, ("Decimal(x[0])", "static_argnames=")),
+    (lambda x: statistics.stdev([x[0], x[1]]), RecordingError, ("np.std(cr.array(", "ddof=1)")),
+    (lambda x: math.hypot(x[0], 2), RecordingError, ("Write np.hypot(x[0], 2)",)),
+    (lambda x: math.lgamma(x[0]), RecordingError, ("Write scipy.special.gammaln(x[0])",)),
+    (lambda x: np.ones(round(x[0])), RecordingError, ("np.ones(round(x[0]))", "traced int64")),
+    (lambda x: RNG.normal(size=round(x[0])), RecordingError, ("index or count made",)),
+    (lambda x: [0.0] * round(x[0]), RecordingError, ("list", "to repeat a list", "plain number")),
+    (lambda x: len(x[0]), RecordingError, ("len()", "single number")),
+    (lambda x: list(x[0]), RecordingError, ("iteration", "np.atleast_1d(x)")),
+    (lambda x: pow(x[0], 2, 3), RecordingError, ("np.remainder(x**y, z)",)),
+    (lambda x: round(x, 1), RecordingError, ("Write np.round(x, 1)",)),
+    (lambda x: x[0].hex(), RecordingError, ("'hex'", "do this outside")),
+]
+
+
+@pytest.mark.parametrize("row", PYTHONS)
+def test_what_python_says_is_told_again(row: Row) -> None:
+    check(row, lambda: cr.vjp(row[0], V))
+
+
+def test_the_users_own_errors_stay_as_they_are() -> None:
+    def own(x: Any) -> Any:
+        raise TypeError("my 'Traced' thing")
+
+    def missing(x: Any) -> Any:
+        return x.typo + own(x)
+
+    def deeper(x: Any) -> Any:
+        return sorted([3, 2], key=lambda k: own(x))
+
+    for f, kind, says in (
+        (own, TypeError, "my"),
+        (missing, AttributeError, "typo"),
+        (deeper, TypeError, "my"),
+    ):
+        with pytest.raises(kind, match=says) as error:
+            cr.grad(f)(2.0)
+        assert type(error.value) is kind
+
 
 UNKNOWN: list[Row] = [
     (lambda x: x if x[0] > 0 else -x, UnknownValueError, ("a branch", "bool", "np.where")),
@@ -374,6 +454,9 @@ def test_an_escaped_value_says_so() -> None:
         (lambda x: np.sum(copy.copy(x) * copy.deepcopy(x)), [2, 4, 6]),
         (lambda x: np.sum(copy.deepcopy({"x": x})["x"]), [1, 1, 1]),
         (lambda x: round(x[0], 1) + x[1], [0, 1, 0]),
+        (lambda x: x[1] * math.floor(x[1] + 0.5) * math.ceil(x[2] - 0.5), [0, 6, 0]),
+        (lambda x: x[0] * math.trunc(x[2] + 0.5) * max(round(x[1]), 1), [6, 0, 0]),
+        (lambda x: x[0] if x[0].is_integer() else x[1], [1, 0, 0]),
         (lambda x: np.float64(2) * x[0], [2, 0, 0]),
         (lambda x: np.float32(2) * x[0], [2, 0, 0]),
         (lambda x: np.sum(V * x), [1, 2, 3]),

@@ -135,7 +135,7 @@ def _classified(kind: type) -> Any:
 
 def is_static(x: Any) -> bool:
     """Whether ``x`` is neither an array, a number, nor a tree that may hold such."""
-    return x is not None and known_as(type(x)) in (OTHER, STATIC)
+    return type(x) not in (type(None), tuple, list) and known_as(type(x)) in (OTHER, STATIC)
 
 
 def _attributes(kind: Any, fields: dict[str, Any]) -> Container:

@@ -15,9 +15,11 @@ from typing import Any, NoReturn
 import numpy as np
 
 from chainrule.core.frames import (
+    Call,
     is_internal,
     library_arguments,
     library_call,
+    public_name,
     users_call,
     users_line,
 )
@@ -73,16 +75,16 @@ def call_ufunc(ufunc: Any, *inputs: Any) -> Any:
     try:
         return handler(*inputs)
     except ChainruleError as error:
-        located(error, _ufunc_name(ufunc), inputs)
+        located(error, public_name(ufunc), inputs)
     except _FAULTS as error:
-        located(FUNCTIONS["explained"](error, ufunc, inputs, {}), _ufunc_name(ufunc), inputs)
+        located(FUNCTIONS["explained"](error, ufunc, inputs, {}), public_name(ufunc), inputs)
 
 
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The body of ``Traced.__array_ufunc__``."""
     if not kwargs and method == "__call__":
         return _returned(call_ufunc(ufunc, *inputs))
-    name = _ufunc_name(ufunc) + ("" if method == "__call__" else f".{method}")
+    name = public_name(ufunc) + ("" if method == "__call__" else f".{method}")
     if method == "at":
         refuse_mutation(name)
     if any(x is not None for x in kwargs.pop("out", ())):
@@ -100,26 +102,28 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     ours = FUNCTIONS.get(function)
     if ours is None:
         if function in IN_PLACE:
-            refuse_mutation(public_name(function))
-        unsupported(public_name(function))
+            refuse_mutation(_called(function))
+        unsupported(_called(function))
     asks = function not in CHECKING or not kwargs.keys() <= _PLAIN
-    return _guarded(function, public_name(function), ours, args, kwargs, asks)
+    return _guarded(function, "", ours, args, kwargs, asks)
 
 
 def _guarded(
     function: Any, name: str, ours: Callable[..., Any], args: Any, kwargs: Any, asks: bool
 ) -> Any:
-    """``ours``, whose errors name the function; nothing raw leaves it but a user's own error."""
+    """``ours``, whose errors name the function (under ``name``, if not its own); nothing raw
+    leaves it but a user's own error."""
     try:
         if asks:
             return _returned(FUNCTIONS["checked"](function, ours, args, kwargs))
         return _returned(ours(*args, **kwargs))
     except ChainruleError as error:
-        located(error, name, args)
+        located(error, name or _called(function), args)
     except _FAULTS as error:
         if isinstance(error, np.linalg.LinAlgError) or _from_the_user(error):
             raise
-        located(FUNCTIONS["explained"](error, function, args, kwargs), name, args)
+        found = FUNCTIONS["explained"](error, function, args, kwargs)
+        located(found, name or _called(function), args)
 
 
 def _from_the_user(error: Exception) -> bool:
@@ -138,15 +142,9 @@ def _returned(y: Any) -> Any:
     return y.like(None) if weak or (weak is not None and y.is_array) else y
 
 
-def public_name(function: Any) -> str:
-    """``np.linalg.eig`` for NumPy's function of that name."""
-    module = (getattr(function, "__module__", None) or "numpy").replace("numpy", "np", 1)
-    return f"{module}.{getattr(function, '__name__', function)}"
-
-
-def _ufunc_name(ufunc: Any) -> str:
-    name = ufunc.__name__
-    return f"np.{name}" if getattr(np, name, None) is ufunc else f"scipy.special.{name}"
+def _called(function: Any) -> str:
+    """The name of a function of NumPy's that reached us."""
+    return public_name(function) or f"np.{function.__name__}"
 
 
 def _scipy_handler(ufunc: Any) -> Callable[..., Any]:
@@ -259,17 +257,52 @@ def refuse_conversion(x: Any) -> NoReturn:
     if called.startswith("scipy.") and instead(called):  # it knows the function
         refuse_call(x)
     call = users_call()
-    if write := call_instead(call):
+    if write := replacement(call):
         raise UnsupportedError(
-            f"{call} ({users_line()}) would turn a traced {x.type} into a NumPy array, which "
-            f"carries no derivative. Write {write}"
+            f"{call.text} ({call.line}) would turn a traced {x.type} into a NumPy array, which "
+            f"carries no derivative. {write}"
         )
     refuse_call(x)
-    raise RecordingError(
-        f"a traced {x.type} cannot become a NumPy array ({users_line()}): its value is still being "
-        f"recorded. {_FROM_PARTS}; draw random numbers first and scale them, mean + scale * noise; "
-        "where a library converts its arguments, write the function with np.* instead"
+    x.recording.refused = error = RecordingError(
+        f"a traced {x.type} cannot become a NumPy array{_in_call(call.text)} ({call.line}): its "
+        f"value is still being recorded. {_FROM_PARTS}; draw random numbers first and scale them, "
+        "mean + scale * noise; where a library converts its arguments, write the function with "
+        "np.* instead"
     )
+    raise error
+
+
+def refuse_number(x: Any, wanted: str, remedy: str) -> NoReturn:
+    """Raise for what would make a Python number of a traced value: ``wanted`` of it."""
+    call = users_call()
+    write = replacement(call)
+    if not write:
+        refuse_call(x)
+    error = RecordingError(
+        f"{wanted} of a traced {x.type}{_in_call(call.text)} ({call.line}): a Python number would "
+        f"carry no derivative. {write or remedy}"
+    )
+    x.recording.refused = error
+    raise error
+
+
+def replacement(call: Call) -> str:
+    """What to write instead of the user's call; "" where nothing is known."""
+    function = call.function
+    try:
+        known = function is None or isinstance(function, np.ufunc) or function in FUNCTIONS
+    except TypeError:  # it has no hash
+        known = False
+    return call_instead(call.node, public_name(function), known)
+
+
+def _in_call(text: str) -> str:
+    """The text of a call for the middle of a sentence, unless it is long."""
+    return f" in {text}" if text and len(text) < MOST_TEXT and "\n" not in text else ""
+
+
+MOST_TEXT = 80
+"""How many characters of the user's text stand in a message."""
 
 
 def unsupported(function: str) -> NoReturn:

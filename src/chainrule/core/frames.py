@@ -5,6 +5,9 @@ Chainrule's own files, NumPy's, SciPy's and the standard library's are never the
 
 from __future__ import annotations
 
+import ast
+import builtins
+import inspect
 import itertools
 import linecache
 import os
@@ -14,8 +17,8 @@ import warnings
 from bisect import bisect_right
 from functools import lru_cache
 from pathlib import Path
-from types import CodeType, FrameType
-from typing import Any
+from types import CodeType, FrameType, ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,7 +34,8 @@ def is_internal(file: str) -> bool:
     found = _internal.get(file)
     if found is None:
         standard = file.startswith(_STANDARD) and "-packages" not in file
-        found = _internal[file] = standard or file.startswith(_LIBRARIES)
+        compiled = file.endswith(".pyx")  # Cython says where it stood in its own tree
+        found = _internal[file] = standard or compiled or file.startswith(_LIBRARIES)
     return found
 
 
@@ -70,22 +74,68 @@ def line_of(code: CodeType, at: int) -> int:
     return lines[max(bisect_right(starts, at) - 1, 0)] if lines else code.co_firstlineno
 
 
-def users_call() -> str:
-    """The text of the call that the user's line is in, as Python notes where it stands; ""
-    where the source is not at hand."""
+class Call(NamedTuple):
+    """A call, subscript or operation of the user's, as Python notes where it stands.
+
+    ``text`` is its text, "" where the source is not at hand; ``function`` what its own names say
+    that it calls, None where that takes more than looking up names; ``arguments`` what the names
+    in it stand for, all that its function knows where the source is not at hand.
+    """
+
+    line: str
+    text: str
+    node: ast.expr | None
+    function: Any
+    arguments: tuple[Any, ...]
+
+
+def users_call() -> Call:
+    """The call that the user's innermost line is in."""
     frame = users_frame()
-    if frame is None:
-        return ""
-    places = itertools.islice(frame.f_code.co_positions(), frame.f_lasti // 2, None)
+    return Call("<unknown>", "", None, None, ()) if frame is None else call_at(frame, frame.f_lasti)
+
+
+def call_at(frame: FrameType, instruction: int) -> Call:
+    """The call at an instruction of a frame."""
+    text, line = _text_at(frame.f_code, instruction)
+    try:
+        node = ast.parse(text.strip(), mode="eval").body if text else None
+    except (SyntaxError, ValueError):
+        node = None
+    function = _looked_up(frame, node.func) if isinstance(node, ast.Call) else None
+    if node is None:
+        arguments = tuple(frame.f_locals.values())
+    else:
+        names = [x for x in ast.walk(node) if isinstance(x, ast.Name)]
+        arguments = tuple([_looked_up(frame, x) for x in names])
+    return Call(f"{frame.f_code.co_filename}:{line}", text, node, function, arguments)
+
+
+def _text_at(code: CodeType, instruction: int) -> tuple[str, int]:
+    """The text that an instruction was compiled from, and its first line."""
+    places = itertools.islice(code.co_positions(), instruction // 2, None)
     first, last, start, end = next(places, (None,) * 4)
     if first is None or last is None:
-        return ""
-    lines = [x.encode() for x in linecache.getlines(frame.f_code.co_filename)[first - 1 : last]]
+        return "", line_of(code, instruction)
+    lines = [x.encode() for x in linecache.getlines(code.co_filename)[first - 1 : last]]
     if not lines:
-        return ""
+        return "", first
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
-    return b"".join(lines).decode(errors="replace")
+    return b"".join(lines).decode(errors="replace"), line_of(code, instruction)
+
+
+def _looked_up(frame: FrameType, node: ast.expr) -> Any:
+    """What a name stands for, or a name in a module; nothing of the user's is run."""
+    if isinstance(node, ast.Name):
+        for names in (frame.f_locals, frame.f_globals, vars(builtins)):
+            if node.id in names:
+                return names[node.id]
+    if isinstance(node, ast.Attribute):
+        owner = _looked_up(frame, node.value)
+        if isinstance(owner, ModuleType):
+            return vars(owner).get(node.attr)
+    return None
 
 
 def _library_frames() -> list[FrameType]:
@@ -111,54 +161,83 @@ def library_arguments() -> list[Any]:
 
 
 def _public_name(frame: FrameType) -> str:
-    package = _package(frame.f_globals.get("__name__", ""))
+    owner, name = frame.f_locals.get("self"), frame.f_code.co_name
+    owner = frame.f_locals.get("cls") if owner is None else owner
+    package = _package(frame.f_globals.get("__name__", ""), name)
     if not package:
         return ""
-    owner, name = frame.f_locals.get("self"), frame.f_code.co_name
     wrapped = [frame.f_locals.get(free) for free in frame.f_code.co_freevars]  # by a decorator
     wrapped.append(getattr(owner, "func", None))
     if owner is not None:
         names = [name, *(getattr(function, "__name__", "") for function in wrapped)]
-        found = next((_method_name(owner, n) for n in names if hasattr(type(owner), n)), "")
+        kind = owner if isinstance(owner, type) else type(owner)
+        found = next((_method_name(owner, n) for n in names if hasattr(kind, n)), "")
         if found:
             return found
     elif _is_public(package, name):
         return f"{package}.{name}"
-    return next(filter(None, map(_function_name, wrapped)), "")
+    return next(filter(None, map(_library_name, wrapped)), "")
 
 
-def _package(module: str) -> str:
-    """``np`` or the public part of the name of a module of SciPy; "" for others."""
+def _package(module: str, name: str) -> str:
+    """The public module of NumPy or SciPy that has what is defined under this name: ``np``,
+    ``np.polynomial``, ``scipy.stats``; "" for others."""
     parts = module.split(".")
-    if parts[0] == "numpy":
-        return "np"
-    shown = itertools.takewhile(lambda part: not part.startswith("_"), parts)
-    return ".".join(shown) if parts[0] == "scipy" else ""
+    if parts[0] not in ("numpy", "scipy"):
+        return ""
+    shown = list(itertools.takewhile(lambda part: not part.startswith("_"), parts))
+    if parts[0] == "scipy":
+        return ".".join(shown)
+    for depth in range(1, len(shown) + 1):
+        found: Any = getattr(sys.modules.get(".".join(shown[:depth])), name, None)
+        inside = getattr(inspect.unwrap(found), "__globals__", {})
+        if module in (getattr(found, "__module__", ""), inside.get("__name__")):
+            return ".".join(["np", *shown[1:depth]])
+    return "np"
 
 
 def _is_public(package: str, name: str) -> bool:
-    module = sys.modules.get("numpy" if package == "np" else package)
+    module = sys.modules.get(package.replace("np", "numpy", 1) if package[:2] == "np" else package)
     return package != "scipy" and not name.startswith("_") and hasattr(module, name)
 
 
-def _function_name(function: Any) -> str:
-    """The public name of a function that a decorator holds."""
-    name = getattr(function, "__name__", "")
-    package = _package(getattr(function, "__module__", None) or "") if callable(function) else ""
-    return f"{package}.{name}" if package and _is_public(package, name) else ""
+def public_name(function: Any) -> str:
+    """``np.linalg.eig``, ``math.sin``, ``float``: the name of a function or class of a library or
+    Python's own; "" for the user's."""
+    name = getattr(function, "__name__", None) or ""
+    module = getattr(function, "__module__", None) or ""
+    if isinstance(function, np.ufunc):
+        special = getattr(np, name, None) is not function
+        return f"scipy.special.{name.lstrip('_')}" if special else f"np.{name}"
+    if not callable(function) or not name or not isinstance(module, str):
+        return ""
+    if module == "builtins":
+        return name
+    if module.partition(".")[0] in ("numpy", "scipy"):
+        package = _package(module, name)
+        return f"{package}.{name}" if _is_public(package, name) else ""
+    file = getattr(sys.modules.get(module), "__file__", None) or "<frozen"
+    ours = module.partition(".")[0] == "chainrule" or not is_internal(file)
+    return "" if ours or name.startswith("_") else f"{module.removeprefix('_')}.{name}"
+
+
+def _library_name(function: Any) -> str:
+    """The public name of a function of NumPy or SciPy that a decorator holds."""
+    name = public_name(function)
+    return name if name.startswith(("np.", "scipy.")) else ""
 
 
 def _method_name(owner: Any, method: str) -> str:
     """``scipy.stats.norm.logpdf``, ``scipy.interpolate.CubicSpline``: what users write."""
     owner = getattr(owner, "dist", owner)  # a frozen distribution's
-    for kind in type(owner).__mro__:
-        package = _package(kind.__module__)
+    for kind in owner.__mro__ if isinstance(owner, type) else type(owner).__mro__:
+        package = _package(kind.__module__, kind.__name__)
         name = kind.__name__.removesuffix("_gen").removesuffix("_frozen")
         if package == "scipy.stats":
             name = getattr(owner, "name", None) or name
         if package and _is_public(package, name):
-            interpolant = package == "scipy.interpolate"  # made in one call, evaluated in another
-            made = method in ("__init__", "__new__") or (method == "__call__" and not interpolant)
+            apart = package in ("scipy.interpolate", "np.polynomial")  # made, then evaluated
+            made = method in ("__init__", "__new__") or (method == "__call__" and not apart)
             return f"{package}.{name}" if made else f"{package}.{name}.{method}"
     return ""
 

@@ -46,10 +46,19 @@ HINTS: dict[str, str] = {
     "np.fft.fftshift": "Use np.roll(x, x.shape[axis] // 2, axis)",
     "np.fft.ifftshift": "Use np.roll(x, -(x.shape[axis] // 2), axis)",
     "np.full": "Use np.broadcast_to(x, shape)",
+    **dict.fromkeys(
+        ("np.arange", "np.zeros", "np.ones", "np.empty", "np.eye", "np.identity", "range"),
+        "Lengths and counts must be plain numbers (x.shape, len(x), a constant, an argument named "
+        "by static_argnames=); for numbers at traced distances write start + step * np.arange(n)",
+    ),
     "np.vectorize": "np.vectorize calls its function once per number and collects the results in "
     "an array; call the function on the whole array, as NumPy's functions work element by "
     "element, or use np.apply_along_axis or np.stack",
 }
+for _name in ("Polynomial", "Chebyshev", "Legendre", "Hermite", "HermiteE", "Laguerre"):
+    HINTS[f"np.polynomial.{_name}.__call__"] = (
+        "Write np.polynomial.polynomial.polyval(x, p.convert(kind=np.polynomial.Polynomial).coef)"
+    )
 _ITERATED = (
     "Find the solution outside and take one Newton step inside, x - f(x) / f'(x), which carries "
     "the derivative by the implicit function theorem"
@@ -91,6 +100,65 @@ for _name in ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflag
     HINTS[f"x.{_name}"] = _MEMORY + "; return the array from the function and do that outside"
 
 
+CALLS: dict[str, str] = {
+    **{
+        f"math.{name}": f"np.{name}({{0}})"
+        for name in (
+            "acos", "acosh", "asin", "asinh", "atan", "atanh", "cbrt", "cos", "cosh", "degrees",
+            "exp", "exp2", "expm1", "fabs", "isfinite", "isinf", "isnan", "log1p", "log2", "log10",
+            "radians", "sin", "sinh", "sqrt", "tan", "tanh",
+        )
+    },
+    "math.atan2": "np.arctan2({0}, {1})",
+    "math.comb": "scipy.special.binom({0}, {1})",
+    "math.copysign": "np.copysign({0}, {1})",
+    "math.dist": "np.linalg.norm(np.subtract({0}, {1}))",
+    "math.erf": "scipy.special.erf({0})",
+    "math.erfc": "scipy.special.erfc({0})",
+    "math.factorial": "scipy.special.gamma({0} + 1)",
+    "math.floor": "np.floor({0})",
+    "math.ceil": "np.ceil({0})",
+    "math.trunc": "np.trunc({0})",
+    "math.fma": "{0} * {1} + {2}",
+    "math.fmod": "np.fmod({0}, {1})",
+    "math.fsum": "np.sum(cr.array({0}))",
+    "math.gamma": "scipy.special.gamma({0})",
+    "math.hypot": "np.hypot({0}, {1})",
+    "math.isclose": "np.isclose({0}, {1})",
+    "math.ldexp": "np.ldexp({0}, {1})",
+    "math.lgamma": "scipy.special.gammaln({0})",
+    "math.log": "np.log({0})",
+    "math.modf": "({0} - np.trunc({0}), np.trunc({0}))",
+    "math.perm": "scipy.special.poch({0} - {1} + 1, {1})",
+    "math.pow": "np.power({0}, {1})",
+    "math.remainder": "{0} - {1} * np.rint({0} / {1})",
+    "math.sumprod": "np.dot(cr.array({0}), cr.array({1}))",
+    "statistics.correlation": "np.corrcoef(cr.array({0}), cr.array({1}))[0, 1]",
+    "statistics.covariance": "np.cov(cr.array({0}), cr.array({1}))[0, 1]",
+    "statistics.fmean": "np.mean(cr.array({0}))",
+    "statistics.geometric_mean": "np.exp(np.mean(np.log(cr.array({0}))))",
+    "statistics.harmonic_mean": "1 / np.mean(1 / cr.array({0}))",
+    "statistics.mean": "np.mean(cr.array({0}))",
+    "statistics.median": "np.median(cr.array({0}))",
+    "statistics.pstdev": "np.std(cr.array({0}))",
+    "statistics.pvariance": "np.var(cr.array({0}))",
+    "statistics.stdev": "np.std(cr.array({0}), ddof=1)",
+    "statistics.variance": "np.var(cr.array({0}), ddof=1)",
+    **{
+        f"np.{name}": f"cr.array({{0}}).astype(np.{name})"
+        for name in ("float64", "float32", "int64", "int32", "int16", "int8", "uint8", "bool")
+    },
+    **{f"np.{name}": "cr.array({0})" for name in (
+        "ascontiguousarray", "asfortranarray", "asarray_chkfinite", "require", "asmatrix", "matrix",
+    )},
+    "np.poly1d": "np.polyval(cr.array({0}), t) for its value at t",
+    "np.polynomial.Polynomial": "np.polyval(cr.array({0})[::-1], t) for its value at t",
+    "np.polynomial.polynomial.polyval": "np.polyval(cr.array({1})[::-1], {0})",
+}  # fmt: skip
+"""Code for calls that reach a traced value through ``float(x)`` or ``x.__array__()``, in the places
+of the arguments."""
+
+
 def instead(function: str) -> str:
     """What to write instead of a function of this public name; "" where nothing is known."""
     if function in HINTS:
@@ -118,31 +186,69 @@ def _sparse(function: str) -> str:
 
 
 _OF_SEQUENCES = {"concatenate", "concat", "stack", "vstack", "hstack", "dstack", "column_stack"}
+_JOINING = {"r_": "np.concatenate([{}])", "c_": "np.column_stack([{}])"}
 
 
-def call_instead(call: str) -> str:
-    """What to write instead of a call in which NumPy asks no traced value, from its own text:
-    ``cr.array`` for lists, ``X @ w`` for ``X.dot(w)``; "" where neither is the remedy."""
-    try:
-        node = ast.parse(call.strip(), mode="eval").body
-    except SyntaxError:
-        return ""
+def call_instead(node: ast.expr | None, function: str, recorded: bool) -> str:
+    """What to write instead of a call or subscript in which NumPy asks no traced value, in the
+    user's own words: ``cr.array`` for lists, ``X @ w`` for ``X.dot(w)``, ``np.sin(x)`` for
+    ``math.sin(x)``; "" where nothing is known.
+
+    Args:
+        node: the user's code.
+        function: the public name of what it calls, "" where that is not known.
+        recorded: whether that function is recorded, for all that is known.
+    """
+    if isinstance(node, ast.Subscript):
+        return _joined(node)
     if not isinstance(node, ast.Call):
         return ""
+    if function in CALLS:
+        return _filled(CALLS[function], node)
+    if function in HINTS:
+        return HINTS[function]
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+    if function in ("np.array", "np.asarray", "np.asanyarray"):
+        name = function.removeprefix("np.")
+    before = ast.unparse(node)
+    after = ""
     if name in ("array", "asarray", "asanyarray"):
         node.func = ast.Name("cr.array")
         node.args = [x for x in node.args if ast.unparse(x) != "object"]
         node.keywords = [k for k in node.keywords if ast.unparse(k.value) != "object"]
-        return ast.unparse(node)
-    if name == "dot" and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
-        return ast.unparse(ast.BinOp(node.func.value, ast.MatMult(), node.args[0]))
-    before = ast.unparse(node)
+        after = ast.unparse(node)
+    elif name == "dot" and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
+        after = ast.unparse(ast.BinOp(node.func.value, ast.MatMult(), node.args[0]))
+    elif recorded:
+        after = ast.unparse(_with_arrays(node, name))
+    return f"Write {after}" if after not in ("", before) else ""
+
+
+def _with_arrays(node: ast.Call, name: str) -> ast.Call:
+    """The call with its lists as arrays."""
     parts = node.args
     if name in _OF_SEQUENCES and parts and isinstance(parts[0], (ast.List, ast.Tuple)):
         parts = parts[0].elts
     for k, part in enumerate(parts):
         if isinstance(part, (ast.List, ast.Tuple)) and part.elts:
             parts[k] = ast.Call(ast.Name("cr.array"), [part], [])
-    after = ast.unparse(node)
-    return after if after != before else ""
+    return node
+
+
+def _filled(code: str, node: ast.Call) -> str:
+    """The replacement of a call, with the arguments that it names; "" where it has others."""
+    try:
+        return "Write " + code.format(*map(ast.unparse, node.args))
+    except IndexError:
+        return ""
+
+
+def _joined(node: ast.Subscript) -> str:
+    """``np.r_[x, 1.0]`` as a call that is recorded, where it joins nothing but arrays."""
+    name = node.value.attr if isinstance(node.value, ast.Attribute) else ast.unparse(node.value)
+    parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    ranges = any(isinstance(x, ast.Slice) or isinstance(getattr(x, "value", 0), str) for x in parts)
+    if name not in _JOINING or ranges:
+        return ""
+    one = "np.atleast_1d({})" if name == "r_" else "{}"
+    return "Write " + _JOINING[name].format(", ".join(one.format(ast.unparse(x)) for x in parts))

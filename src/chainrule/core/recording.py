@@ -22,6 +22,7 @@ from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import Graph, Origins, Place, ancestors
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
+from chainrule.core.retelling import retold
 from chainrule.core.traced import Traced, escaped
 from chainrule.core.types import DTYPE_NAMES, ArrayType, array_type, check_dtype, type_of
 from chainrule.errors import ChainruleError
@@ -55,6 +56,7 @@ class Recording:
         self.is_deriving = False
         self.typed: dict[Node, tuple[Primitive, tuple[Node, ...], Attrs]] = {}
         self.closed = False
+        self.refused: ChainruleError | None = None  # what the last float(x) or the like raised
         self.branched = False  # whether Python was told a value, and may have branched on it
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
@@ -383,9 +385,8 @@ class resumed:
         _active.reset(self._token)
         if self._errors is not None:
             self._errors.__exit__(kind, error, trace)
-        # NumPy puts an error of its own before the one that array[i] = x got from float(x)
-        if isinstance(error, ValueError) and isinstance(error.__cause__, ChainruleError):
-            raise error.__cause__ from None
+        if error is not None and (ours := retold(error, self._paused.refused)) is not None:
+            raise ours from None
 
 
 class fresh_recording(resumed):

@@ -137,13 +137,19 @@ class Traced:
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a traced value of shape (): it is a single number")
+            self._refuse_parts("len()")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Any]:
         if not self.shape:
-            raise TypeError("cannot iterate over a traced value of shape ()")
+            self._refuse_parts("iteration")
         return (self[i] for i in range(self.shape[0]))
+
+    def _refuse_parts(self, wanted: str) -> NoReturn:
+        raise RecordingError(
+            f"{wanted} of a traced {self.type} ({users_line()}), a single number, which has no "
+            "parts. Use the number itself, np.atleast_1d(x), or np.size(x) for how many there are"
+        )
 
     # NumPy's protocols -----------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -168,28 +174,23 @@ class Traced:
             )
         return bool(value.reshape(()))
 
-    def _refuse(self, wanted: str, instead: str) -> NoReturn:
-        dispatch.refuse_call(self)
-        raise RecordingError(
-            f"{wanted} of a traced {self.type} ({users_line()}): a Python number would carry "
-            f"no derivative. {instead}"
-        )
-
     def __float__(self) -> NoReturn:
-        self._refuse(
+        dispatch.refuse_number(
+            self,
             "float()",
             "Keep the value as it is: np.sin(x) instead of math.sin(x), and np.stack of the parts "
             "instead of array[i] = x; to look at it, print it",
         )
 
     def __int__(self) -> NoReturn:
-        self._refuse("int()", "Keep it an array of integers with np.astype(x, int)")
+        dispatch.refuse_number(self, "int()", "Keep it an array of integers with np.astype(x, int)")
 
     def __complex__(self) -> NoReturn:
-        self._refuse("complex()", "Keep the real and the imaginary part apart")
+        dispatch.refuse_number(self, "complex()", "Keep the real and the imaginary part apart")
 
     def __index__(self) -> NoReturn:
-        self._refuse(
+        dispatch.refuse_number(
+            self,
             "an index or count made",
             "Lengths and counts must be plain numbers (x.shape, len(x), a constant, an argument "
             "named by static_argnames=); to read an array at a traced place use "
@@ -197,10 +198,12 @@ class Traced:
         )
 
     def item(self, *args: Any) -> NoReturn:
-        self._refuse(".item()", "Keep the value as it is; x[i] reads one entry")
+        dispatch.refuse_number(self, ".item()", "Keep the value as it is; x[i] reads one entry")
 
     def tolist(self) -> NoReturn:
-        self._refuse(".tolist()", "Keep the value as it is; list(x) lists its parts")
+        dispatch.refuse_number(
+            self, ".tolist()", "Keep the value as it is; list(x) lists its parts"
+        )
 
     def __repr__(self) -> str:
         value = None if self.recording.closed else self.recording.values.get(self.node)
@@ -220,7 +223,9 @@ class Traced:
         return self
 
     def __reduce__(self) -> NoReturn:
-        self._refuse("pickling", "Return the value from the function and store it outside")
+        dispatch.refuse_number(
+            self, "pickling", "Return the value from the function and store it outside"
+        )
 
     # Indexing ------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> Any:
@@ -239,6 +244,8 @@ class Traced:
         dispatch.refuse_mutation("del x[...]")
 
     def __contains__(self, item: Any) -> bool:
+        if not self.shape and not self.is_array:
+            self._refuse_parts("in")
         return bool(np.any(self == item))
 
     # Operators -------------------------------------------------------------------------------
@@ -248,17 +255,42 @@ class Traced:
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
 
-    def __pow__(self, other: Any, modulo: None = None) -> Any:
+    def __pow__(self, other: Any, modulo: Any = None) -> Any:
         if modulo is not None:
-            raise RecordingError("pow() with three arguments is not defined for arrays")
-        y = call_ufunc(np.power, self, other)
-        return y.like(other) if self.weak else y
+            raise RecordingError(
+                f"pow() with three arguments ({users_line()}) is not defined for arrays: write "
+                "np.remainder(x**y, z)"
+            )
+        return _power(self, other)
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        """Of what stands for a Python number, Python's rounding: by the decimal digits."""
-        if self.weak:
+        """Of a number, Python's rounding: to an integer, or by the decimal digits."""
+        if self.shape or self.is_array:
+            raise RecordingError(
+                f"round() of a traced {self.type} ({users_line()}): NumPy has it of single numbers "
+                f"only. Write np.round(x, {ndigits or 0})"
+            )
+        if self.weak or ndigits is None:
             return FUNCTIONS["round"](self, ndigits)
-        return np.round(self, ndigits or 0)  # type: ignore[call-overload]
+        return np.round(self, ndigits)  # type: ignore[call-overload]
+
+    def __floor__(self) -> Any:
+        return self._integer(np.floor)
+
+    def __ceil__(self) -> Any:
+        return self._integer(np.ceil)
+
+    def __trunc__(self) -> Any:
+        return self._integer(np.trunc)
+
+    def _integer(self, ufunc: Any) -> Any:
+        """``math.floor`` and its like: an integer, as Python makes of a number."""
+        if self.shape or self.is_array:
+            dispatch.refuse_number(self, "an integer", "Write np.floor(x), np.ceil(x)")
+        return FUNCTIONS["round"](call_ufunc(ufunc, self), None)
+
+    def is_integer(self) -> bool:
+        return bool(self == np.rint(self))  # type: ignore[call-overload]
 
     # Methods with a meaning of their own --------------------------------------------------------
     def astype(
@@ -309,7 +341,9 @@ class Traced:
     def imag(self) -> Any:
         return np.zeros_like(self)  # type: ignore[call-overload]
 
-    def conj(self) -> Traced:
+    def conj(self, out: None = None) -> Traced:
+        if out is not None:
+            dispatch.refuse_mutation("x.conj(out)")
         return self
 
     conjugate = conj
@@ -424,6 +458,8 @@ def _where(x: Traced) -> str:
 
 def _binary(ufunc: Any) -> Any:
     def operator(self: Traced, other: Any) -> Any:
+        if type(other) is list or type(other) is tuple:
+            _check_sequence(ufunc, self, other)
         y = call_ufunc(ufunc, self, other)
         return y.like(other) if self.weak else y
 
@@ -432,10 +468,27 @@ def _binary(ufunc: Any) -> Any:
 
 def _reflected(ufunc: Any) -> Any:
     def operator(self: Traced, other: Any) -> Any:
+        if type(other) is list or type(other) is tuple:
+            _check_sequence(ufunc, self, other)
         y = call_ufunc(ufunc, other, self)
         return y.like(other) if self.weak else y
 
     return operator
+
+
+_power = _binary(np.power)
+
+
+def _check_sequence(ufunc: Any, x: Traced, sequence: Any) -> None:
+    """Refuse a list beside a number where Python repeats the list, or has no meaning for it."""
+    number = not (x.shape or x.is_array) and (x.weak or ufunc is np.multiply)
+    if number and ufunc not in _COMPARISONS.values():
+        kind = type(sequence).__name__
+        raise RecordingError(
+            f"a traced {x.type} and a {kind} with an operator ({users_line()}): Python's numbers "
+            f"do not compute with a {kind}. Write np.{ufunc.__name__}(x, cr.array([...])) for its "
+            "entries; to repeat a list, use a plain number"
+        )
 
 
 def _unary(ufunc: Any) -> Any:

@@ -108,6 +108,8 @@ def lift(x: Any, recording: Recording, dtype: Any = None) -> Traced:
 def loop_dtypes(ufunc: Any, keys: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
     """The dtypes in which NumPy would run ``ufunc`` on such arguments; outputs last."""
     dtypes = ufunc.resolve_dtypes(keys + (None,) * ufunc.nout)
+    if dtypes[0] == np.dtype(object) and set(keys) == {int}:  # it compares Python's own as objects
+        return loop_dtypes(ufunc, (np.dtype(int),) * len(keys))
     for dtype in dtypes:
         check_dtype(dtype)
     return dtypes
