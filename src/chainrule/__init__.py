@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         trace,
         value_and_grad,
         vjp,
+        vmap,
     )
     from chainrule.core import ArrayType, Graph, scope, tree
     from chainrule.errors import ChainruleError
@@ -51,6 +52,7 @@ _HOMES = {
             "trace",
             "value_and_grad",
             "vjp",
+            "vmap",
         ),
         "chainrule.api",
     ),
@@ -95,6 +97,7 @@ __all__ = [
     "tree",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]
 
 

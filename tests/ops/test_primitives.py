@@ -15,7 +15,7 @@ import pytest
 import chainrule.ops  # noqa: F401  (registers the primitives)
 from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES, Primitive, Sample
 from chainrule.core.rules import Custom, Elementwise, Multilinear
-from tests.helpers import oracles
+from tests.helpers import oracles, rows
 
 WITHOUT_SAMPLES = {
     "input": "its value comes from the caller (test_graph.py)",
@@ -67,6 +67,13 @@ def test_every_registered_primitive_is_tested() -> None:
 @pytest.mark.parametrize("check", oracles.CHECKS, ids=lambda check: check.__name__)
 def test_values(name: str, check: Callable[[Primitive, Sample], None]) -> None:
     run_check(check, name)
+
+
+@pytest.mark.parametrize("name", TESTED)
+def test_rows(name: str) -> None:
+    run_check(rows.check_rows, name)
+    double = [s for s in samples_of(name) if not oracles.is_single(s)]
+    rows.check_rows_compiled(PRIMITIVES[name], double)
 
 
 @pytest.mark.parametrize("name", [n for n in TESTED if PRIMITIVES[n].rule is not None])

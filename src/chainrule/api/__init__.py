@@ -5,6 +5,7 @@ Arguments may be trees of arrays (``cr.tree``: nested tuples, lists, dicts, data
 in any order. float32 and float64 are kept as given.
 """
 
+from chainrule.api.batching import vmap
 from chainrule.api.custom import custom_gradient, stop_gradient
 from chainrule.api.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from chainrule.api.jitted import Jitted, jit, trace
@@ -24,4 +25,5 @@ __all__ = [
     "trace",
     "value_and_grad",
     "vjp",
+    "vmap",
 ]

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.core.containers import is_static
 from chainrule.core.record import leaf_type, lift_output, parameter_names
 from chainrule.core.recording import Recording
-from chainrule.core.traced import Traced, is_weak
+from chainrule.core.traced import Traced, escaped_row, is_weak
 from chainrule.core.tree import LEAF, TreeDef, flatten
 from chainrule.core.types import ArrayType, type_of
 from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
@@ -262,7 +262,8 @@ def float_output(y: Traced, f: Function) -> Traced:
 def _value(x: Traced) -> np.ndarray:
     """The number behind a node, as an array that shares memory with nothing."""
     value = x.recording.value(x.node)
-    assert value is not None
+    if value is None:
+        raise escaped_row()
     return np.array(value)
 
 

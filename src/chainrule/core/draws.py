@@ -47,8 +47,10 @@ class Draws:
                 self.generators[id(x)] = x
         self.before = self._states()
 
-    def warn(self, again: Callable[[], Any]) -> None:
-        """Warn of a draw since then; ``again`` records once more."""
+    def warn(
+        self, again: Callable[[], Any], who: str = "every call of it (jit, fit) repeats them"
+    ) -> None:
+        """Warn of a draw since then, and ``who`` has its numbers; ``again`` records once more."""
         after = self._states()
         fresh = not self.names.isdisjoint(_FRESH)
         if after == self.before and not fresh:
@@ -71,7 +73,7 @@ class Draws:
         for file, line in dict.fromkeys(lines):
             warnings.warn_explicit(
                 "random numbers drawn here are drawn once, while the function is recorded, and "
-                f"every call of it (jit, fit) repeats them ({file}:{line}). Pass a key as an "
+                f"{who} ({file}:{line}). Pass a key as an "
                 "argument and draw with cr.random.uniform(key, shape), or pass the numbers",
                 UserWarning,
                 file,

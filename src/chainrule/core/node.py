@@ -51,6 +51,8 @@ class Primitive:
         inside_mask: ``(operation, *outputs)`` does to outputs of this primitive, a mask, what
             ``operation`` does to what is masked (a masked cotangent stays masked); None where
             they are not masked alike.
+        batch: records the operation for many rows at once, see ``core/batching.py``; None where
+            the kind of the derivative rule says how.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Primitive:
     merge: Callable[..., Any] | None = None
     instead: Callable[..., Any] | None = None
     inside_mask: Callable[..., Any] | None = None
+    batch: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.name in PRIMITIVES:
@@ -73,6 +76,14 @@ class Primitive:
     def __call__(self, *inputs: Any, **attrs: Any) -> Any:
         """Record this primitive on traced values of the exact types that it takes."""
         return inputs[0].recording.emit(self, inputs, attrs)
+
+    @property
+    def batch_rule(self) -> Callable[[Any], Any]:
+        """How it is recorded for many rows at once: by its own rule or by that of its kind."""
+        found = self.batch or (self.rule and self.rule.batch)
+        if not found:
+            raise GraphError(f"primitive {self.name!r} does not say how it takes many rows at once")
+        return found
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

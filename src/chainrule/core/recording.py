@@ -23,7 +23,7 @@ from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import Graph, Origins, Place, ancestors
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
 from chainrule.core.retelling import retold
-from chainrule.core.traced import Traced, escaped
+from chainrule.core.traced import Traced, escaped, escaped_row
 from chainrule.core.types import DTYPE_NAMES, ArrayType, array_type, check_dtype, type_of
 from chainrule.errors import ChainruleError
 
@@ -67,6 +67,9 @@ class Recording:
         self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
         self._ones: set[Node] = set()
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
+        self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
+        self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
+        self._copies = False
         self._serial = 0
         self._provenance = provenance
 
@@ -81,7 +84,7 @@ class Recording:
         nodes = tuple(x.node for x in inputs)
         constant = all(x.is_constant for x in nodes)
         node = self._node(primitive, nodes, NO_ATTRS, type, constant)
-        if self.eager:
+        if self.eager and all(x in self.values for x in nodes):
             self.values[node] = primitive.forward(*[self.values[x] for x in nodes])
         return Traced(node, self)
 
@@ -169,7 +172,7 @@ class Recording:
         for x in inputs:
             if x.recording is not self:
                 raise escaped()
-        if primitive.instead is not None:
+        if primitive.instead is not None and not self._copies:
             instead = primitive.instead(*inputs, **attrs)
             if instead is not None:
                 return instead
@@ -190,12 +193,21 @@ class Recording:
             node = self._known[key] = Node(primitive, nodes, frozen, type, serial, constant)
             if self.eager:
                 values = self.values
-                values[node] = primitive.forward(*map(values.__getitem__, nodes), **attrs)
+                try:
+                    given = list(map(values.__getitem__, nodes))
+                except KeyError:  # it depends on one row of a batch, which has no value
+                    pass
+                else:
+                    values[node] = primitive.forward(*given, **attrs)
         if self._provenance:
             self._note_origin(node)
         return Traced(node, self)
 
     def _note_origin(self, node: Node) -> None:
+        if self.copied is not None:
+            if self.copied in self.places:
+                self.places.setdefault(node, self.places[self.copied])
+            return
         frame = users_frame()
         if frame is None:
             return
@@ -222,6 +234,17 @@ class Recording:
                 yield
         finally:
             self.rewrite = outer
+
+    @contextmanager
+    def copying(self) -> Iterator[None]:
+        """Record operations as they come: they were rewritten when ``copied``, whose lines they
+        get, was recorded."""
+        outer = self.rewrite, self._copies, self.copied
+        self.rewrite, self._copies = None, True
+        try:
+            yield
+        finally:
+            self.rewrite, self._copies, self.copied = outer
 
     @contextmanager
     def unattributed(self) -> Iterator[None]:
@@ -256,6 +279,8 @@ class Recording:
         nodes = ancestors(roots)
         used = [n for n in nodes if n in self.captures]
         free = tuple(x.node for x in inputs)
+        if self.rows and not self.rows.difference(free).isdisjoint(nodes):
+            raise escaped_row()
         return Graph(
             inputs=free + tuple(used),
             outputs=tuple(roots),

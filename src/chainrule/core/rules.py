@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from chainrule.core.batching import BatchRule, leading
 from chainrule.core.node import Node, Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
@@ -27,11 +28,13 @@ class Rule:
     ``acts_entrywise``: each entry of the output depends on that entry of each input alone.
     ``is_linear``: its pullback moves and adds cotangents by factors that are the inputs
     themselves, so that with every input 1 it counts paths.
+    ``batch``: how such a primitive is recorded for many rows at once, if its kind tells.
     """
 
     __slots__ = ()
     acts_entrywise: ClassVar[bool] = False
     is_linear: ClassVar[bool] = True
+    batch: ClassVar[BatchRule | None] = None
 
     def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
         """The cotangents of the inputs numbered ``wanted``, given that of the output: each a
@@ -70,6 +73,7 @@ class Elementwise(Rule):
 
     partials: tuple[Callable[..., Any] | None, ...]
     acts_entrywise: ClassVar[bool] = True
+    batch: ClassVar[BatchRule | None] = staticmethod(leading)
 
     def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
         y, xs = arguments(node, g.recording)

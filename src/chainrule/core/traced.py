@@ -425,12 +425,27 @@ def escaped() -> EscapedTracerError:
     )
 
 
+def escaped_row() -> EscapedTracerError:
+    return EscapedTracerError(
+        "a value of one row was used outside the function that vmap runs for all rows: return it "
+        "from that function instead of storing it outside"
+    )
+
+
 def known_value(x: Traced, wanted: str) -> np.ndarray:
     """The number behind a traced value, or an error that teaches why there is none."""
     if x.recording.closed:
         raise escaped()
     x.recording.branched |= not x.node.is_constant
     value = x.recording.value(x.node)
+    if value is None and _depends_on(x.node, x.recording.rows):
+        raise UnknownValueError(
+            f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but vmap runs "
+            f"its function once for all rows, which differ in it; it was made at {_where(x)}. Write "
+            "np.where(condition, a, b) instead of a Python branch, which computes both for every "
+            "row, or a fixed number of steps instead of a loop on values; what all rows share "
+            "(in_axes=None) may decide a branch"
+        )
     if value is None:
         raise UnknownValueError(
             f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but this "
@@ -438,6 +453,17 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
             f"it was made at {_where(x)}. {_REMEDY}"
         )
     return value
+
+
+def _depends_on(node: Node, found: set[Node]) -> bool:
+    stack, seen = [node], {node}
+    while stack:
+        node = stack.pop()
+        if node in found:
+            return True
+        stack += [x for x in node.inputs if x not in seen]
+        seen.update(node.inputs)
+    return False
 
 
 _REMEDY = (

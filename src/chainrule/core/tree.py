@@ -130,6 +130,29 @@ class TreeDef(NamedTuple):
         pairs = zip(self.named_children(path), parts, strict=True)
         return [leaf for (name, child), part in pairs for leaf in child.match(part, name)]
 
+    def spread(self, prefix: Any, path: str = "") -> list[Any]:
+        """What ``prefix`` says of each leaf: a tree that begins like this one, of which what
+        stands where it ends, None too, counts for all leaves below.
+
+        Args:
+            prefix: the tree, or one value for all leaves.
+            path: what it is, for the message.
+
+        Raises:
+            UsageError: it has another shape; the message names the place.
+        """
+        if self.kind in ("none", "static"):
+            return []
+        top, parts = _top(prefix)
+        if top.kind in ("none", "leaf", "static"):
+            return [prefix] * self.count
+        sequences = {self.kind, top.kind} <= {list, tuple}
+        alike = (sequences or self.kind == top.kind) and self.keys == top.keys
+        if not alike or len(self.children) != len(parts):
+            raise UsageError(f"{path}: {prefix!r} does not begin like the tree {self}")
+        pairs = zip(self.named_children(path), parts, strict=True)
+        return [leaf for (name, child), part in pairs for leaf in child.spread(part, name)]
+
     def __str__(self) -> str:
         if self.kind in ("leaf", "none", "static"):
             return {"leaf": "*", "none": "None"}.get(self.kind) or str(self.extra)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import Rows
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Multilinear
 from chainrule.core.traced import Traced
@@ -112,6 +114,16 @@ def _right(g: Traced, x: Traced, y: Traced, *, spec: str) -> Traced:
     return contract(x, g, spec=f"{left},{out}->{right}")
 
 
+def _batch(rows: Rows) -> Traced:
+    """One label more, in what has rows and in the output."""
+    left, right, out = parse_spec(rows.attrs["spec"])
+    row = next(c for c in string.ascii_letters if c not in left + right)
+    left, right = (
+        row + part if m else part for part, m in zip((left, right), rows.mapped, strict=True)
+    )
+    return contract(*rows.inputs, spec=f"{left},{right}->{row}{out}")
+
+
 contract = Primitive(
     "contract",
     forward=_forward,
@@ -133,4 +145,5 @@ contract = Primitive(
             case(*arrays((2, 0), (0, 3)), spec="ij,jk->ik"),
         ]
     ),
+    batch=_batch,
 )

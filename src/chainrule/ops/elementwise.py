@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
@@ -72,6 +73,7 @@ def elementwise(
         teaches=teaches,
         samples=samples,
         instead=instead,
+        batch=leading,
     )
     for one in ufunc if isinstance(ufunc, tuple) else (ufunc,):
         if one is not None:
@@ -180,6 +182,7 @@ round_decimal = Primitive(
     latex=r"\operatorname{{round}}\left({}, {digits}\right)",
     teaches="Flat between its jumps: the derivative is 0.",
     samples=lambda: [case([2.675, -1.005, 1234.5], digits=2), case(1234.5, digits=-2)],
+    batch=leading,
 )
 floor_divide = elementwise(
     "floor_divide", np.floor_divide, text="⌊{} / {}⌋",

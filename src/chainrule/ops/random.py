@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
@@ -30,19 +31,31 @@ KEY_TYPE = ArrayType((2,), np.dtype(np.uint64))
 
 def _check_key(key: Any) -> None:
     if key.shape != KEY_TYPE.shape:
-        raise ShapeError(f"a key is an array of two uint64, not of shape {key.shape}")
+        raise ShapeError(
+            f"a key is an array of two uint64, not of shape {key.shape}; cr.vmap takes many keys"
+        )
+    _check_dtype(key)
+
+
+def _check_dtype(key: Any) -> None:
     if key.dtype != KEY_TYPE.dtype:
         raise DtypeError(f"a key is an array of two uint64, not {key.dtype}")
 
 
 def _infer(key: ArrayType, *, shape: Shape, dtype: str) -> ArrayType:
-    _check_key(key)
+    """Keys in the last axis: numbers of the shape for each of them."""
+    _check_dtype(key)
+    if key.shape[-1:] != KEY_TYPE.shape:
+        raise ShapeError(f"keys are two uint64 each, in the last axis, not of shape {key.shape}")
     if dtype not in ("float32", "float64"):
         raise DtypeError(f"random numbers are float32 or float64, not {dtype}")
-    return array_type(shape, np.dtype(dtype))
+    return array_type((*key.shape[:-1], *shape), np.dtype(dtype))
 
 
 def _forward(key: Any, *, shape: Shape, dtype: str) -> Any:
+    if key.ndim > 1:
+        rows = [_forward(one, shape=shape, dtype=dtype) for one in key.reshape(-1, 2)]
+        return np.array(rows, dtype).reshape(*key.shape[:-1], *shape)
     generator = np.random.Generator(np.random.Philox(key=key))
     return np.asarray(generator.random(shape, dtype=np.dtype(dtype).type))  # type: ignore[arg-type]
 
@@ -54,7 +67,9 @@ random_uniform = Primitive(
     text="uniform({})",
     teaches="A random number depends on its key alone: no gradient.",
     samples=lambda: [case(np.array([1, 2], np.uint64), shape=(2, 3), dtype="float64"),
-                     case(np.array([1, 2], np.uint64), shape=(5,), dtype="float32")],
+                     case(np.array([1, 2], np.uint64), shape=(5,), dtype="float32"),
+                     case(np.array([[1, 2], [3, 4]], np.uint64), shape=(9,), dtype="float64")],
+    batch=leading,
 )  # fmt: skip
 
 

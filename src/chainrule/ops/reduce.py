@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import Rows, along_axes, along_axis, leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom, Linear, Multilinear
 from chainrule.core.traced import Traced
@@ -49,6 +51,7 @@ def _extremum(name: str, reduction: Any, word: str) -> Primitive:
         latex=rf"\{word} {{}}",
         teaches=f"The {word}imum routes the gradient to the entry that won; ties share equally.",
         samples=both(lambda: [*MATRICES(), case([1.0, 2.0, 2.0], axes=(0,), smooth=False)]),
+        batch=along_axes,
     )
 
 
@@ -67,6 +70,7 @@ def _logical(name: str, reduction: Any) -> Primitive:
         text=f"{name[7:]} {{}}",
         teaches="Logic carries no gradient.",
         samples=lambda: [case([[True, False], [True, True]], axes=(1,))],
+        batch=along_axes,
     )
 
 
@@ -93,6 +97,7 @@ def _argument(name: str, reduction: Any) -> Primitive:
         text=f"{name} {{}}",
         teaches="A position jumps and is flat between: it has no gradient.",
         samples=ROWS,
+        batch=along_axis,
     )
 
 
@@ -112,15 +117,52 @@ argsort = Primitive(
     text="argsort {}",
     teaches="Sorting routes each gradient back along the permutation it found.",
     samples=ROWS,
+    batch=along_axis,
 )
+
+
+def _by_rows(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
+    """``f`` of vectors, applied to each of those along the last axis of ``a``; its leading axes
+    are those of the others too."""
+    batch = a.shape[:-1]
+    if not batch:
+        return f(a, *rest)
+    rows = [f(*(x[i] for x in (a, *rest))) for i in np.ndindex(batch)]
+    if not rows:
+        one = f(*(np.ones(x.shape[len(batch) :], x.dtype) for x in (a, *rest)))
+        return np.zeros((*batch, *one.shape), one.dtype)
+    return np.stack(rows).reshape(*batch, *rows[0].shape)
+
+
+def _searchsorted_forward(a: Any, v: Any, *, side: Any) -> Any:
+    def search(a: Any, v: Any) -> Any:
+        return np.asarray(np.searchsorted(a, v, side=side)).astype(np.int64, copy=False)
+
+    return _by_rows(search, a, v)
+
+
+def _searchsorted_infer(a: ArrayType, v: ArrayType, *, side: str) -> ArrayType:
+    if not a.ndim or v.shape[: a.ndim - 1] != a.shape[:-1]:
+        raise ShapeError(f"searchsorted takes vectors with the leading axes of {v}, not {a}")
+    return array_type(v.shape, np.dtype(np.int64))
+
+
+def _searchsorted_batch(rows: Rows) -> Traced:
+    a, v = rows.inputs if rows.node.inputs[0].type.ndim == 1 and not rows.mapped[0] else rows.full()
+    return searchsorted(a, v, **rows.attrs)
+
 
 searchsorted = Primitive(
     "searchsorted",
-    forward=lambda a, v, side: np.searchsorted(a, v, side=side).astype(np.int64, copy=False),
-    infer=lambda a, v, side: array_type(v.shape, np.dtype(np.int64)),
+    forward=_searchsorted_forward,
+    infer=_searchsorted_infer,
     text="searchsorted({}, {})",
     teaches="A position jumps and is flat between: it has no gradient.",
-    samples=lambda: [case([0.0, 1.0, 2.0], [0.5, 1.0, 5.0], side="left")],
+    samples=lambda: [
+        case([0.0, 1.0, 2.0], [0.5, 1.0, 5.0], side="left"),
+        case([[0.0, 1.0], [1.0, 1.0]], [[0.5, 1.0], [1.0, 2.0]], side="right"),
+    ],
+    batch=_searchsorted_batch,
 )
 
 # cumulative -------------------------------------------------------------------------------
@@ -162,6 +204,7 @@ cumsum = Primitive(
     latex=r"\operatorname{{cumsum}}\left({}\right)",
     teaches="An entry is in all later sums, so it collects all later gradients.",
     samples=ROWS,
+    batch=along_axis,
 )
 
 
@@ -190,6 +233,7 @@ recurrence = Primitive(
     samples=both(
         lambda: [case(*arrays((4,), (4,)), axis=0), case(*arrays((2, 3), (2, 3)), axis=1)]
     ),
+    batch=along_axis,
 )
 
 
@@ -211,6 +255,7 @@ cumprod = Primitive(
     latex=r"\operatorname{{cumprod}}\left({}\right)",
     teaches="An entry scales all later products; zeros are handled without dividing.",
     samples=both(lambda: [case([2.0, 0.0, 3.0, 0.0], axis=0), case(*arrays((2, 3)), axis=1)]),
+    batch=along_axis,
 )
 
 
@@ -237,34 +282,44 @@ reduce_prod = Primitive(
         lambda: [case([2.0, 0.0, 3.0], axis=0), case([0.0, 0.0, 3.0], axis=0),
                  case(*arrays((2, 3)), axis=1)]
     ),
+    batch=along_axis,
 )  # fmt: skip
 
 # convolution ------------------------------------------------------------------------------
 
 
 def _convolve_infer(a: ArrayType, v: ArrayType) -> ArrayType:
-    if a.ndim != 1 or v.ndim != 1 or not a.size or not v.size:
-        raise ShapeError(f"convolve takes two non-empty vectors, not {a} and {v}")
+    if not a.ndim or not v.ndim or a.shape[:-1] != v.shape[:-1]:
+        raise ShapeError(f"convolve takes vectors in the last axis of each, not {a} and {v}")
+    if not a.shape[-1] or not v.shape[-1]:
+        raise ShapeError(f"convolve takes non-empty vectors, not {a} and {v}")
     if a.dtype != v.dtype:
         raise DtypeError(f"convolve takes one dtype, not {a} and {v}")
-    return array_type((a.size + v.size - 1,), a.dtype)
+    return array_type((*a.shape[:-1], a.shape[-1] + v.shape[-1] - 1), a.dtype)
 
 
 def _correlate(g: Traced, v: Traced, n: int) -> Traced:
     """Entries m−1 ... m+n−2 of the convolution of g with v reversed, m = len(v)."""
-    full = convolve(g, flip(v, 0))
-    return slice_(full, region=((v.size - 1, n, 1),))
+    full = convolve(g, flip(v, v.ndim - 1))
+    return slice_(full, region=(*[(0, m, 1) for m in g.shape[:-1]], (v.shape[-1] - 1, n, 1)))
 
 
 convolve = Primitive(
     "convolve",
-    forward=np.convolve,
+    forward=lambda a, v: _by_rows(np.convolve, a, v),
     infer=_convolve_infer,
     rule=Multilinear(
-        (lambda g, a, v: _correlate(g, v, a.size), lambda g, a, v: _correlate(g, a, v.size))
+        (
+            lambda g, a, v: _correlate(g, v, a.shape[-1]),
+            lambda g, a, v: _correlate(g, a, v.shape[-1]),
+        )
     ),
     text="{} ∗ {}",
     latex="{} * {}",
     teaches="A convolution runs backwards as a correlation with the other signal.",
-    samples=both(lambda: [case(*arrays((5,), (3,))), case(*arrays((1,), (4,)))]),
-)
+    samples=both(
+        lambda: [case(*arrays((5,), (3,))), case(*arrays((1,), (4,))),
+                 case(*arrays((2, 3), (2, 2)))]
+    ),
+    batch=leading,
+)  # fmt: skip

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -53,4 +54,5 @@ cholesky = Primitive(
             case(positive_matrix(2, 2, 2), symmetric=True),
         ]
     ),
+    batch=leading,
 )

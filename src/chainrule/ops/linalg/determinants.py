@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -85,6 +86,7 @@ cofactor = Primitive(
     latex=r"\operatorname{{cof}}\left({}\right)",
     teaches="The matrix of cofactors is the gradient of the determinant.",
     samples=both(lambda: [case(shifted_matrix(4, 4)), case(shifted_matrix(3, 3))]),
+    batch=leading,
 )
 
 
@@ -105,6 +107,7 @@ det = Primitive(
     latex=r"\det {}",
     teaches="The determinant's gradient is the matrix of cofactors, det(A)·A⁻ᵀ.",
     samples=both(lambda: [case(shifted_matrix(4, 4)), case(shifted_matrix(2, 4, 4))]),
+    batch=leading,
 )
 
 
@@ -151,4 +154,5 @@ slogdet = Primitive(
     latex=r"\log\left|\det {}\right|",
     teaches="The gradient of log|det A| is A⁻ᵀ. (Sign and logarithm in the last axis.)",
     samples=SQUARE,
+    batch=leading,
 )

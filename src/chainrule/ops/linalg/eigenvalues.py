@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -46,4 +47,5 @@ eigh = Primitive(
     latex=r"\operatorname{{eigh}}\left({}\right)",
     teaches="An eigenvalue's gradient is v vᵀ. (Values in the first row, vectors below it.)",
     samples=both(lambda: [case(positive_matrix(3, 3), symmetric=True, uplo=side) for side in "LU"]),
+    batch=leading,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -37,6 +38,7 @@ _expm = Primitive(
     latex=r"\exp\left({}\right)",
     teaches="A matrix's exponential moves like a corner of that of [[A, dA], [0, A]].",
     samples=both(lambda: [case(*arrays((3, 3))), case(*arrays((2, 2, 2)))]),
+    batch=leading,
 )
 
 

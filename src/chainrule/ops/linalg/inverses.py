@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import Rows, leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -19,6 +20,7 @@ from chainrule.ops.linalg.matrices import (
     shifted_matrix,
 )
 from chainrule.ops.samples import arrays, both, case
+from chainrule.ops.structure import reshape, transpose
 
 
 def _solve_forward(a: Any, b: Any) -> Any:
@@ -38,6 +40,16 @@ def _solve_vjp(g: Traced, y: Traced, a: Traced, b: Traced) -> list[Any]:
     return [-(back @ mt(y)), back]
 
 
+def _solve_batch(rows: Rows) -> Traced:
+    """A matrix that is the same in each row is factored once, for all right-hand sides."""
+    a, b = rows.inputs
+    if rows.mapped[0] or a.ndim > 2:
+        return leading(rows)
+    _, n, k = b.shape
+    columns = reshape(transpose(b, (1, 0, 2)), (n, rows.size * k))
+    return transpose(reshape(solve(a, columns), (n, rows.size, k)), (1, 0, 2))
+
+
 solve = Primitive(
     "solve",
     forward=_solve_forward,
@@ -52,6 +64,7 @@ solve = Primitive(
             case(shifted_matrix(2, 2, 2), *arrays((2, 2, 1))),
         ]
     ),
+    batch=_solve_batch,
 )
 
 
@@ -68,6 +81,7 @@ inv = Primitive(
     latex="{}^{{-1}}",
     teaches="The inverse moves by −A⁻¹ dA A⁻¹.",
     samples=SQUARE,
+    batch=leading,
 )
 
 # pseudo-inverse ---------------------------------------------------------------------------
@@ -99,4 +113,5 @@ pinv = Primitive(
     latex="{}^{{+}}",
     teaches="The pseudo-inverse moves like the inverse, plus two terms off its range.",
     samples=both(lambda: [case(*arrays((4, 2)), rcond=1e-6), case(*arrays((2, 4)), rcond=1e-6)]),
+    batch=leading,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -55,4 +56,5 @@ qr = Primitive(
     samples=both(
         lambda: [case(shifted_matrix(3, 3)), case(*arrays((4, 2))), case(shifted_matrix(2, 2, 2))]
     ),
+    batch=leading,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -70,4 +71,5 @@ svd = Primitive(
     latex=r"\operatorname{{svd}}\left({}\right)",
     teaches="A singular value's gradient is u vᵀ.",
     samples=both(lambda: [case(*arrays((3, 3))), case(*arrays((4, 2))), case(*arrays((2, 4)))]),
+    batch=leading,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import Rows, leading, with_attrs
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
@@ -75,6 +76,7 @@ select = Primitive(
         ]
     ),
     inside_mask=_select_inside,
+    batch=leading,
 )
 
 # demanding ---------------------------------------------------------------------------------
@@ -92,6 +94,12 @@ def _require_forward(x: Any, holds: Any, *, message: str) -> Any:
     return x
 
 
+def _require_batch(rows: Rows) -> Traced:
+    """What is demanded is demanded of every row; its shape is its own."""
+    x, _ = rows.full()
+    return require(x, rows.inputs[1], **rows.attrs)
+
+
 require = Primitive(
     "require",
     forward=_require_forward,
@@ -101,6 +109,7 @@ require = Primitive(
     latex="{0}",
     teaches="A condition on values is checked when they are known; the value passes unchanged.",
     samples=both(lambda: [case(*arrays((3,)), [True, True], message="the values must be right")]),
+    batch=_require_batch,
 )
 
 # counting ---------------------------------------------------------------------------------
@@ -124,6 +133,7 @@ iota = Primitive(
     latex=r"\operatorname{{iota}}",
     teaches="A count of positions does not depend on values.",
     samples=lambda: [case(0.0, shape=(2, 3), axis=1)],
+    batch=with_attrs(lambda size, shape, axis: {"shape": (size, *shape), "axis": axis + 1}),
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import leading, with_attrs
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Linear
@@ -25,6 +26,7 @@ identity = Primitive(
     latex="{}",
     teaches="A copy passes its gradient through unchanged.",
     samples=both(lambda: [case(*arrays((2, 3)))]),
+    batch=leading,
 )
 FUNCTIONS["fresh"] = lambda x: x.recording.new_node(identity, (x,), x.type)
 
@@ -37,6 +39,7 @@ stop_gradient = Primitive(
     latex=r"\operatorname{{stop}}\left({}\right)",
     teaches="Nothing flows back through a stopped value: it counts as a constant.",
     samples=both(lambda: [case(*arrays((3,)))]),
+    batch=leading,
 )
 
 
@@ -62,6 +65,7 @@ _cast = Primitive(
         case(*arrays((2, 3)), dtype="float32", smooth=False),
         case([1.5, -2.5], dtype="int64"),
     ],
+    batch=leading,
 )
 
 
@@ -89,6 +93,7 @@ _reshape = Primitive(
         lambda: [case(*arrays((2, 3)), shape=(3, 2)), case(1.5, shape=(1, 1)),
                  case(*arrays((0, 2)), shape=(0,))]
     ),
+    batch=with_attrs(lambda size, shape: {"shape": (size, *shape)}),
 )  # fmt: skip
 
 
@@ -114,6 +119,7 @@ _transpose = Primitive(
         lambda: [case(*arrays((2, 3)), axes=(1, 0)), case(*arrays((2, 3, 4)), axes=(2, 0, 1)),
                  case(*arrays((0, 2)), axes=(1, 0))]
     ),
+    batch=with_attrs(lambda size, axes: {"axes": (0, *[a + 1 for a in axes])}),
 )  # fmt: skip
 
 

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import Rows, along_axis, with_attrs
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Deferred, Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.ops.samples import arrays, both, case
+from chainrule.ops.structure.choosing import positions
+from chainrule.ops.structure.moving import transpose
 
 # slices and their writes ------------------------------------------------------------------
 
@@ -68,6 +71,7 @@ slice_ = Primitive(
                  case(*arrays((4, 5)), region=(1, (0, 2, 3))),
                  case(*arrays((4, 5)), region=((0, 0, 1), 2))]
     ),
+    batch=with_attrs(lambda size, region: {"region": ((0, size, 1), *region)}),
 )  # fmt: skip
 
 
@@ -112,6 +116,12 @@ place = Primitive(
         ]
     ),
     merge=_place_merge,
+    batch=with_attrs(
+        lambda size, shape, regions: {
+            "shape": (size, *shape),
+            "regions": tuple(((0, size, 1), *region) for region in regions),
+        }
+    ),
 )
 
 # gathers and their scatters ---------------------------------------------------------------
@@ -131,6 +141,20 @@ def _gather_infer(x: ArrayType, *indices: ArrayType, axes: tuple[int, ...]) -> A
             raise ShapeError("the index arrays of a gather must have one shape")
     rest = tuple(n for a, n in enumerate(x.shape) if a not in axes)
     return array_type(indices[0].shape + rest, x.dtype)
+
+
+def _gather_batch(rows: Rows) -> Traced:
+    axes = rows.attrs["axes"]
+    later = tuple(a + 1 for a in axes)
+    x, *indices = rows.inputs
+    if not any(rows.mapped[1:]):  # the same places in each row
+        y = gather(x, *indices, axes=later)
+        first = indices[0].ndim
+        return transpose(y, (first, *[a for a in range(y.ndim) if a != first]))
+    indices = rows.full()[1:]
+    if not rows.mapped[0]:
+        return gather(x, *indices, axes=axes)
+    return gather(x, positions(x, indices[0].shape, 0), *indices, axes=(0, *later))
 
 
 def _gather_transpose(i: int, g: Traced, x: Traced, *indices: Traced, axes: Any) -> Any:
@@ -153,6 +177,7 @@ gather = Primitive(
             case(*arrays((3,)), np.zeros(0, int), axes=(0,)),
         ]
     ),
+    batch=_gather_batch,
 )
 
 
@@ -182,6 +207,23 @@ def _scatter_transpose(wanted: Any, g: Traced, *inputs: Traced, shape: Shape, ax
     return [gather(g, *inputs[i + 1 : i + 1 + len(axes)], axes=axes) for i in wanted]
 
 
+def _scatter_batch(rows: Rows) -> Traced:
+    shape, axes = rows.attrs["shape"], rows.attrs["axes"]
+    later, step = tuple(a + 1 for a in axes), 1 + len(axes)
+    alike = not any(m for i, m in enumerate(rows.mapped) if i % step)  # the same places in each row
+    full = rows.full()
+    inputs: list[Traced] = []
+    for i in range(0, len(full), step):
+        g, *indices = full[i : i + step]
+        if alike:
+            indices = rows.inputs[i + 1 : i + step]
+            n = indices[0].ndim
+            inputs += [transpose(g, (*range(1, n + 1), 0, *range(n + 1, g.ndim))), *indices]
+        else:
+            inputs += [g, positions(g, indices[0].shape, 0), *indices]
+    return scatter_add(*inputs, shape=(rows.size, *shape), axes=later if alike else (0, *later))
+
+
 def _scatter_merge(parts: list[Deferred]) -> Traced:
     inputs = tuple(x for part in parts for x in part.inputs)
     return scatter_add(*inputs, **parts[0].attrs)
@@ -209,6 +251,7 @@ scatter_add = Primitive(
         ]
     ),
     merge=_scatter_merge,
+    batch=_scatter_batch,
 )
 
 # concatenation ----------------------------------------------------------------------------
@@ -248,4 +291,5 @@ concatenate = Primitive(
     samples=both(
         lambda: [case(*arrays((2,), (3,), (0,)), axis=0), case(*arrays((2, 1), (2, 3)), axis=1)]
     ),
+    batch=along_axis,
 )

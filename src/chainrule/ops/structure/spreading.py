@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.batching import along_axes, with_attrs
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Linear
@@ -56,6 +57,9 @@ broadcast = Primitive(
             case(*arrays((0,)), shape=(2, 0), axes=(1,)),
         ]
     ),
+    batch=with_attrs(
+        lambda size, shape, axes: {"shape": (size, *shape), "axes": (0, *[a + 1 for a in axes])}
+    ),
 )
 
 
@@ -85,7 +89,17 @@ def broadcast_to(x: Traced, shape: Shape) -> Traced:
     return broadcast_in(squeezed, shape, tuple(a + offset for a in keep))
 
 
+def _repeated(x: Traced, size: int) -> Traced:
+    """``x`` in each of ``size`` rows, the first axis; what repeats already is repeated once."""
+    shape = (size, *x.shape)
+    if x.node.primitive is broadcast:
+        inner = Traced(x.node.inputs[0], x.recording)
+        return broadcast_in(inner, shape, tuple(a + 1 for a in x.node.attrs["axes"]))
+    return broadcast_in(x, shape, tuple(range(1, len(shape))))
+
+
 FUNCTIONS["spread"] = broadcast_to
+FUNCTIONS["repeated"] = _repeated
 
 
 def kept_shape(x: ArrayType, axes: Axes) -> tuple[int, ...]:
@@ -120,4 +134,5 @@ reduce_sum = Primitive(
     latex=r"\sum {}",
     teaches="A sum hands its gradient to every term.",
     samples=both(lambda: [*MATRICES(), case(*arrays((0, 3)), axes=(0,))]),
+    batch=along_axes,
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
+from chainrule.core.batching import Rows
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
@@ -34,6 +36,19 @@ def _custom_vjp(g: Traced, y: Traced, value: Traced, *xs: Traced, rule: str) -> 
     return [None, *rule.vjp(g, xs)]
 
 
+def _custom_batch(rows: Rows) -> Traced:
+    """The user's vjp of one row, itself done for all rows: it may use what the function computed
+    for that row."""
+    rule, batch = rows.attrs["rule"], rows.batch
+
+    def vjp(g: Traced, xs: Sequence[Traced]) -> list[Any]:
+        found = rule.vjp(batch.row(g), [batch.row(x) for x in xs])
+        parts = iter(batch.full([part for part in found if part is not None]))
+        return [part if part is None else next(parts) for part in found]
+
+    return custom(*rows.full(), rule=UserRule.make(rule.partition("#")[0], vjp))
+
+
 custom = Primitive(
     "custom",
     forward=lambda value, *xs, rule: value,
@@ -42,4 +57,5 @@ custom = Primitive(
     text="custom({})",
     latex=r"\operatorname{{custom}}\left({}\right)",
     teaches="The gradient of this step was stated by hand.",
+    batch=_custom_batch,
 )

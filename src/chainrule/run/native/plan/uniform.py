@@ -18,18 +18,25 @@ GRAIN = 128
 
 @dataclass(eq=False)
 class Uniform:
-    """Numbers in [0, 1) that fill ``out``, decided by the two words of ``key``; ``shared``:
-    whether threads share them out."""
+    """Numbers in [0, 1) that fill ``out``, decided by the two words of ``key``, or of each of
+    several keys; ``shared``: whether threads share them out."""
 
     key: Buffer
     out: Buffer
     shared: bool = False
 
     @property
+    def keys(self) -> int:
+        return self.key.type.size // 2
+
+    @property
     def row(self) -> int:
-        """How many numbers are one share: those of an index along the first axis, where they
-        are whole blocks, since what reads them is shared out so too."""
+        """How many numbers are one share: those of a key where there are several; those of an
+        index along the first axis, where they are whole blocks, since what reads them is shared
+        out so too."""
         shape = self.out.type.shape
+        if self.keys > 1:
+            return self.out.type.size // self.keys
         row = math.prod(shape[1:])
         return row if len(shape) > 1 and row % max(PER_BLOCK.values()) == 0 else GRAIN
 
