@@ -106,8 +106,8 @@ def _in_axes(in_axes: Any, f: Function, call: TreeDef) -> Axes:
         if unknown:
             raise UsageError(
                 f"in_axes names {unknown[0]!r}, but {name_of(f)} was called with "
-                f"{', '.join(map(repr, names)) or 'nothing'}; for an argument that is a dict, write "
-                "a tuple: in_axes=({...},)"
+                f"{', '.join(map(repr, names)) or 'nothing'}; an argument that is a dict takes a "
+                "tuple: in_axes=({...},)"
             )
         if left:
             raise UsageError(

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import lru_cache
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
@@ -21,10 +20,11 @@ import numpy as np
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import Graph, Origins, Place, ancestors
+from chainrule.core.held import constant_of, frozen_copy, is_frozen, number_of, same_bits
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
 from chainrule.core.retelling import retold
 from chainrule.core.traced import Traced, escaped, escaped_row
-from chainrule.core.types import DTYPE_NAMES, ArrayType, array_type, check_dtype, type_of
+from chainrule.core.types import ArrayType, check_dtype, type_of
 from chainrule.errors import ChainruleError
 
 _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", default=None)
@@ -112,7 +112,7 @@ class Recording:
             node = self._numbers.get(met)
             if node is not None:
                 return Traced(node, self)
-        key, attrs, type_, array, is_one = (_constant if met is None else _number)(value, dtype)
+        key, attrs, type_, array, is_one = (constant_of if met is None else number_of)(value, dtype)
         node = self._known.get(key)
         if node is None:
             node = self._known[key] = self._node(CONSTANT, (), attrs, type_, True)
@@ -157,11 +157,11 @@ class Recording:
         if seen is not None and seen[0] is array:
             node = seen[1]
             kept = self.captures[node]  # the array itself where nothing can write to it
-            if kept is array or _same_bits(kept, array):
+            if kept is array or same_bits(kept, array):
                 return Traced(node, self)
-        frozen = array if _is_frozen(array) else _frozen(array)
-        node = self._node(INPUT, (), NO_ATTRS, type_of(frozen), True)
-        self.values[node] = self.captures[node] = frozen
+        held = array if is_frozen(array) else frozen_copy(array)
+        node = self._node(INPUT, (), NO_ATTRS, type_of(held), True)
+        self.values[node] = self.captures[node] = held
         self._captured[id(array)] = (array, node)
         return Traced(node, self)
 
@@ -315,42 +315,6 @@ class Recording:
             table.clear()
 
 
-def _constant(value: Any, dtype: np.dtype[Any]) -> tuple[Any, Attrs, ArrayType, np.ndarray, bool]:
-    """What a constant is known by, its attributes, type and value, and whether that is 1."""
-    array = np.array(value, dtype)
-    array.flags.writeable = False
-    data = array.tobytes()
-    attrs = MappingProxyType({"value": data, "dtype": DTYPE_NAMES[array.dtype]})
-    key = CONSTANT, attrs["dtype"], data
-    return key, attrs, array_type((), array.dtype), array, bool(array == 1)
-
-
-_number = lru_cache(maxsize=1024)(_constant)  # of Python floats but 0.0, which is -0.0 to a table
-
-
-def _is_frozen(array: np.ndarray) -> bool:
-    """No one can write to this memory: it is that of ``bytes``. Of another read-only array there
-    may be an older view that writes, and its owner can make it writable again."""
-    base: Any = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    return isinstance(base, bytes)
-
-
-def _frozen(array: np.ndarray) -> np.ndarray:
-    """A copy that no one can write to."""
-    return np.ndarray(array.shape, array.dtype, array.tobytes())
-
-
-def _same_bits(a: np.ndarray, b: np.ndarray) -> bool:
-    if a.shape != b.shape or a.dtype != b.dtype:
-        return False
-    if a.nbytes < 4096:
-        return a.tobytes() == b.tobytes()
-    bits = f"u{a.itemsize}"  # compared as whole numbers: -0.0 is not 0.0, and NaN is itself
-    return bool(np.all(a.view(bits) == b.view(bits)))
-
-
 def active() -> Recording | None:
     """The recording in progress in this thread or task, if any."""
     return _active.get()
@@ -448,20 +412,6 @@ class recording:
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         if self._opened is not None:
             self._opened.__exit__(kind, error, trace)
-
-
-def _keep_freed_memory() -> None:
-    """Let the C library keep what one gradient frees for the next.
-
-    glibc returns the free end of its heap to the system from 128 kB on, and the next call faults
-    every page in again: a gradient of some ten arrays of 80 kB took three times as long. Once a
-    block of 8 MB has been freed, it keeps up to 16 MB (mallopt(3), M_MMAP_THRESHOLD). Nothing is
-    touched, so this takes no memory.
-    """
-    np.empty(8 << 20, np.uint8)
-
-
-_keep_freed_memory()
 
 
 def _warn_of_numbers(kind: str, flag: int) -> None:

@@ -441,10 +441,10 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
     if value is None and _depends_on(x.node, x.recording.rows):
         raise UnknownValueError(
             f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but vmap runs "
-            f"its function once for all rows, which differ in it; it was made at {_where(x)}. Write "
-            "np.where(condition, a, b) instead of a Python branch, which computes both for every "
-            "row, or a fixed number of steps instead of a loop on values; what all rows share "
-            "(in_axes=None) may decide a branch"
+            f"its function once for all rows, which differ in it; it was made at {_where(x)}. "
+            "Write np.where(condition, a, b) instead of a Python branch: both are computed for "
+            "every row; or a fixed number of steps instead of a loop on values. What all rows "
+            "share (in_axes=None) may decide a branch"
         )
     if value is None:
         raise UnknownValueError(
