@@ -37,7 +37,118 @@ SMOOTH: dict[str, Callable[[Any], Any]] = {
     "factors": lambda x: (-0.5 * norm(x) / 3) ** 2,
     "factors of hypot": lambda x: (np.hypot(x[0], x[1]) / 3 * 7) ** 2,
     "weights": lambda x: np.sqrt(np.sum(np.array([2.0, 3.0]) * x**2)) ** 2,
+    "opposite": lambda x: np.sum(abs(x) * abs(-x)) + norm(x) * -norm(-x),
+    "signed": lambda x: np.sum((np.sign(x) * x) ** 2 + (x * np.sign(x)) * np.abs(x)),
+    "extrema": lambda x: np.sum(np.maximum(x, -x) ** 2 + np.minimum(-x, x) ** 4),
+    "extrema multiplied": lambda x: np.sum(np.maximum(-x, x) * np.minimum(x, -x)),
+    "at least 0": lambda x: np.maximum(norm(x), 0) ** 2 + np.maximum(0, np.std(x)) ** 2,
+    "proportional": lambda x: norm(x) * norm(2 * x) + norm(x / 3) * norm(-x),
+    "proportional hypot": lambda x: np.hypot(x[0], x[1]) * np.hypot(3 * x[0], -3 * x[1]),
+    "proportional std": lambda x: np.std(x) * np.std(-2 * x),
+    "factor between": lambda x: norm(x) * 2 * norm(x) + norm(x) / 2 * norm(x) * 3,
+    "two spellings": lambda x: np.sqrt(x @ x) * norm(x) + np.sum(x**2) ** 0.5 * np.sqrt(x @ x),
+    "four": lambda x: norm(x) * norm(x) * norm(x) * norm(x),
+    "root of a power": lambda x: np.sqrt(norm(x) ** 4) + np.sqrt(np.std(x) ** 4),
+    "matmul": lambda x: (lambda n: n @ n + np.dot(n, -n / 2))(norm(np.outer(x, [1, 2]), axis=1)),
+    "einsum": lambda x: (lambda m: np.einsum("ij,ij->", abs(m), 2 * abs(-m)))(np.outer(x, [1, 2])),
+    "vdot and inner": lambda x: np.vdot(abs(x), abs(x)) + np.inner(np.abs(-x), np.abs(x)),
+    "nanstd": lambda x: np.nanstd(x) ** 2 + np.nanstd(x, ddof=1) * np.nanstd(x, ddof=1),
+    "one entry": lambda x: norm(x[:1], 1) ** 2 + norm(x[1:], np.inf) ** 2,
+    "one row": lambda x: norm(x[None], 2) ** 2 + norm(x[:, None], "nuc") ** 2,
 }
+"""Functions that are smooth at 0, to which the square of a length is what they are made of."""
+VECTORS = np.array([2.0, 0.0, 0.0, 0.0])
+SPECIAL: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
+    "cos": (lambda x: np.sum(np.cos(np.abs(x))), [0, 0], -np.eye(2)),
+    "cosh": (lambda x: np.sum(np.cosh(abs(x))), [0, 3.0], np.diag([1, np.cosh(3)])),
+    "cosh of hypot": (lambda x: np.cosh(np.hypot(x[0], x[1])), [0, 0], np.eye(2)),
+    "sinc": (lambda x: np.sum(np.sinc(np.abs(x))), [0, 0], -np.pi**2 / 3 * np.eye(2)),
+    "difference of squares": (
+        lambda x: np.sum((abs(x) + 3) * (3 - abs(x))), [0, 0], -2 * np.eye(2)),
+    "maximum times minimum": (
+        lambda x: np.maximum(x[0], x[1]) * np.minimum(x[0], x[1]), [1, 1], [[0, 1], [1, 0]]),
+    "fmax times fmin": (
+        lambda x: np.fmax(x[0], x[1]) * np.fmin(x[0], x[1]), [1, 1], [[0, 1], [1, 0]]),
+    "extrema squared": (lambda x: np.max(x) ** 2 + np.min(x) ** 2, [1, 1], 2 * np.eye(2)),
+    "ptp": (lambda x: np.ptp(x) ** 2, [1, 1], [[2, -2], [-2, 2]]),
+    "both halves": (
+        lambda x: np.sum(np.maximum(x, 0) ** 2 + np.maximum(-x, 0) ** 2), [0, 0], 2 * np.eye(2)),
+    "product of sizes": (
+        lambda x: np.prod(np.stack([abs(x[0]), abs(x[0])])), [0, 0], [[2, 0], [0, 0]]),
+    "outer": (lambda x: np.trace(np.outer(abs(x), abs(x))), [0, 0], 2 * np.eye(2)),
+    "norms of the parts": (lambda x: norm(x) * norm(x[::-1]), [0, 0], 2 * np.eye(2)),
+    "exp of log": (lambda x: np.exp(2 * np.log(norm(x))), [0, 0], 2 * np.eye(2)),
+    "singular values": (
+        lambda x: np.sum(np.linalg.svdvals(x.reshape(2, 2)) ** 2), [1, 0, 0, 1], 2 * np.eye(4)),
+    "singular values of 0": (
+        lambda x: np.sum(np.linalg.svdvals(x.reshape(2, 2)) ** 2), [0, 0, 0, 0], 2 * np.eye(4)),
+    "spectral": (lambda x: norm(x.reshape(2, 2), 2) ** 2, VECTORS, np.diag([2, 2, 2, 0])),
+    "eigenvalues": (
+        lambda x: np.sum(np.linalg.eigvalsh((x.reshape(2, 2) + x.reshape(2, 2).T) / 2) ** 2),
+        [1, 0, 0, 1], [[2, 0, 0, 0], [0, 1, 1, 0], [0, 1, 1, 0], [0, 0, 0, 2]]),
+}  # fmt: skip
+"""Functions that are smooth at a point where parts of them are not, and their Hessians there, which
+are found by hand."""
+
+
+@pytest.mark.parametrize("name", SPECIAL)
+def test_second_derivatives_at_kinks_are_right_or_nan(name: str) -> None:
+    """Never another number: of a Hessian's entries, those that kinks reach are NaN."""
+    f, at, exact = SPECIAL[name]
+    x = np.asarray(at, float)
+    along = lambda x: np.stack([cr.hvp(f)(x, v) for v in np.eye(len(x))])  # noqa: E731
+    with np.errstate(all="ignore"):
+        for hessian in (cr.hessian(f), cr.jit(cr.hessian(f)), cr.hessian(cr.jit(f)), along):
+            found = hessian(x)
+            wrong = np.isfinite(found) & ~np.isclose(found, exact, atol=1e-12)
+            assert not wrong.any(), found
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.sum(np.abs(x) ** 3 + np.abs(x) ** 5.0),
+        lambda x: norm(x, 3) ** 3 - np.sum(x * x * np.fabs(x)),
+        lambda x: np.sum(np.exp(x) * np.abs(x) ** 3 - 3 * np.abs(x) * np.abs(x) * abs(x)),
+    ],
+)
+def test_odd_powers_of_sizes_have_a_second_derivative_at_zero(f: Callable[[Any], Any]) -> None:
+    for hessian in (cr.hessian(f), cr.jit(cr.hessian(f)), cr.hessian(cr.jit(f))):
+        np.testing.assert_array_equal(hessian(np.zeros(2)), np.zeros((2, 2)))
+
+
+def test_what_kinks_do_not_reach_keeps_its_second_derivative() -> None:
+    x = np.array([0.0, 2.0])
+    found = cr.hessian(lambda x: np.sum(np.cos(np.abs(x))))(x)
+    np.testing.assert_allclose(found[1], [0, -np.cos(2)])
+    weighted = cr.hessian(lambda x, w: np.sum(w * np.abs(x)), 0)
+    np.testing.assert_array_equal(weighted(x, np.zeros(2)), np.zeros((2, 2)))
+    assert cr.hessian(lambda x: np.where(abs(x) < 1, x * x / 2, abs(x) - 0.5))(0.0) == 1
+
+
+LONG = {
+    "norm": (norm, [0.6, -0.8, 0]),
+    "norm of order 3": (lambda x: norm(x, 3), np.array([9, -16, 0]) / (27 + 64) ** (2 / 3)),
+    "matrix": (lambda x: norm(x[None], "fro"), [0.6, -0.8, 0]),
+    "std": (np.std, np.array([10, -11, 1]) / np.sqrt(666)),
+    "hypot": (lambda x: np.hypot(x[0], x[1]), [0.6, -0.8, 0]),
+    "rows": (lambda x: np.sum(norm(np.stack([x, x * 0]), axis=1)), [0.6, -0.8, 0]),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize(
+    ("dtype", "scale"),
+    [(np.float64, 10.0**k) for k in (-310, -290, -200, -160, 0, 155, 200, 307)]
+    + [(np.float32, 10.0**k) for k in (-37, -30, -22, 0, 20, 30, 37)],
+)
+def test_lengths_keep_their_slopes_at_any_size(name: str, dtype: Any, scale: float) -> None:
+    """They don't depend on the size. An entry is rounded once more where it is subnormal."""
+    f, slope = LONG[name]
+    x = np.array([3, -4, 0], dtype) * dtype(scale)
+    found = cr.grad(f)(x)
+    np.testing.assert_allclose(found, slope, atol=1e-13 if dtype is np.float64 else 1e-6)
 
 
 @pytest.mark.parametrize("f", SMOOTH.values(), ids=SMOOTH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
 from chainrule.ops.coerce import for_scipy, scalar_like
 from chainrule.ops.elementwise import elementwise, zero_where
+from chainrule.ops.roots import as_length
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special import logistic, tanh_slope
 from chainrule.ops.special.registering import float_type
@@ -62,7 +64,7 @@ log1p = elementwise(
 sqrt = elementwise(
     "sqrt", np.sqrt, lambda y, x: 0.5 / y,
     text="√{}", latex=r"\sqrt{{{}}}", ufunc=np.sqrt,
-    samples=points(0.25, 1.0, 2.0, 50.0, kinks=(0.0,)),
+    samples=points(0.25, 1.0, 2.0, 50.0, kinks=(0.0,)), instead=as_length,
     teaches="The slope of √x is 1/(2√x), infinite at 0.",
 )  # fmt: skip
 
@@ -105,6 +107,38 @@ def root(x: Traced, degree: float = 2) -> Traced:
     """``x ** (1/degree)`` of a sum of powers, with slope 0 at 0, as norms and deviations of
     nothing have it by convention, and a second derivative of NaN there."""
     return _root(x, degree=float(degree))
+
+
+value_of = elementwise(
+    "value_of", lambda x, z: x, None, lambda y, x, z: 1,
+    text="{0}", latex="{0}", samples=both(lambda: [case([1.0, 2.5], [1.0, 2.5], smooth=False)]),
+    teaches="One form of a number gives its value, another its derivatives.",
+)  # fmt: skip
+
+
+SAFE = {4: (2.0**-100, 2.0**100), 8: (2.0**-900, 2.0**1000)}
+"""What a sum of squares must lie between to lose no digits, by the bytes of a float."""
+
+
+def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree: float = 2) -> Any:
+    """``root(total(x), degree)`` for a total of that degree in x, a sum along ``axes``.
+
+    Where that leaves the range the value is still NumPy's, but the slope is that of ``x`` scaled
+    by powers of two.
+    """
+    plain = root(total(x), degree)
+    recording = x.recording
+    inside = recording.value(plain.node.inputs[0])
+    low, high = SAFE[x.dtype.itemsize]
+    if inside is None or np.all((inside > low) & (inside < high)):
+        return plain
+    entries = np.abs(np.asarray(recording.value(x.node)))
+    most = np.max(np.where(np.isfinite(entries), entries, 0), axis=axes, keepdims=True, initial=0)
+    if not most.any():
+        return plain
+    top = np.log2(high).astype(int)  # scales are normal numbers, and so are their reciprocals
+    scale = np.ldexp(np.ones_like(most), np.clip(np.frexp(most)[1], -top, top))
+    return value_of(plain, root(total(x / scale), degree) * np.reshape(scale, plain.shape))
 
 
 def _cbrt_forward(x: Any) -> Any:

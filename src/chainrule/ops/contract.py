@@ -15,6 +15,7 @@ from chainrule.core.rules import Multilinear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, GraphError, ShapeError
+from chainrule.ops.roots import contraction_without_root
 from chainrule.ops.samples import arrays, both, case
 
 
@@ -131,6 +132,7 @@ contract = Primitive(
     rule=Multilinear((_left, _right)),
     text="{} @ {}",
     latex="{} {}",
+    instead=contraction_without_root,
     teaches="A product gives each factor the gradient times the other factor, transposed to fit.",
     samples=both(
         lambda: [

@@ -5,19 +5,21 @@ In a partial, ``y`` is the output and ``x, z`` the inputs, all of one shape and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.batching import leading
-from chainrule.core.node import Primitive
+from chainrule.core.node import Node, Primitive
 from chainrule.core.rules import Elementwise
+from chainrule.core.rules import multiply as multiply_by_slope
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.ops.coerce import for_ufunc, scalar_like
-from chainrule.ops.roots import product_without_root, without_root
+from chainrule.ops.roots import product_without_root, without_root, without_sign
 from chainrule.ops.samples import Make, both, case, points
 from chainrule.ops.structure import select
 
@@ -48,8 +50,12 @@ def elementwise(
     to_bool: bool = False,
     ufunc: Any = None,
     instead: Callable[..., Any] | None = None,
+    kinks: str = "",
 ) -> Primitive:
-    """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it."""
+    """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it.
+
+    ``kinks`` says how a slope is known to be one of a kink, by convention: as in ``Kinked``.
+    """
 
     arity = len(partials) or ufunc.nin
     places = ", ".join(["{}"] * arity)
@@ -67,7 +73,7 @@ def elementwise(
         name,
         forward=forward,
         infer=infer,
-        rule=Elementwise(partials) if partials else None,
+        rule=(Kinked(partials, kinks) if kinks else Elementwise(partials)) if partials else None,
         text=text or f"{name}({places})",
         latex=latex or rf"\operatorname{{{{{plain_name}}}}}\left({places}\right)",
         teaches=teaches,
@@ -79,6 +85,64 @@ def elementwise(
         if one is not None:
             for_ufunc(one, made)
     return made
+
+
+# kinks ------------------------------------------------------------------------------------
+
+
+def _kinked_partial(y: Traced, g: Traced, slope: Traced, *, at: str) -> Traced:
+    there = slope == 0 if at == "zero" else (slope != 0) & (slope != 1)
+    return select(there, scalar_like(slope, np.nan), slope)
+
+
+class _Exposing(Elementwise):
+    """The rule of ``kinked``: no NaN comes to what has no part in the result."""
+
+    __slots__ = ()
+
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        parts = super().pull(node, g, wanted)
+        return [part if part is None else select(g == 0, g, part) for part in parts]
+
+
+kinked = Primitive(
+    "kinked",
+    forward=lambda g, slope, at="zero": g * slope,
+    infer=lambda g, slope, at: _same("kinked", "f", g, slope),
+    rule=_Exposing((_kinked_partial, None)),
+    text="{} · {}",
+    latex=r"{} \cdot {}",
+    teaches="At a kink the slope is a convention; what moves beside it has none there, which NaN "
+    "says.",
+    samples=both(lambda: [case([2.0, -3.0], [1.0, -1.0], at="zero", smooth=False)]),
+    batch=leading,
+)
+
+
+def along_kink(g: Traced, slope: Traced, at: str) -> Any:
+    """A cotangent times the slope of a function with kinks.
+
+    The slope at the kink is a convention, 0 or a share of a tie, and has itself slope 0. But where
+    the cotangent moves with what is differentiated, its part in a second derivative is no
+    convention's to say: that of ``cos(abs(x))`` at 0 is −1, not 0. There it is NaN.
+    """
+    if g.node.is_constant:
+        return multiply_by_slope(g, slope)
+    inside = g.node.primitive.inside_mask
+    kept = inside(lambda x: along_kink(x, slope, at), g) if inside is not None else None
+    if kept is None and at == "zero":
+        kept = without_sign(g, Traced(slope.node.inputs[0], g.recording))
+    return kinked(g, slope, at=at) if kept is None else kept
+
+
+@dataclass(frozen=True, slots=True)
+class Kinked(Elementwise):
+    """An element-wise rule with slopes by convention, which are "zero" or a "tie"."""
+
+    kinks: str = ""
+
+    def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
+        return [along_kink(g, self.local(node, g.recording, i), self.kinks) for i in wanted]
 
 
 def zero_where(condition: Traced, x: Traced) -> Traced:
@@ -149,7 +213,7 @@ absolute = elementwise(
     "abs", _abs_forward, lambda y, x: np.sign(x),
     text="|{}|", latex=r"\left|{}\right|", kinds=ANY, ufunc=(np.absolute, np.fabs),
     samples=points(-2.0, 3.0, kinks=(0.0,)),
-    teaches="The slope of |x| is the sign of x, taken as 0 at 0.",
+    teaches="The slope of |x| is the sign of x, taken as 0 at 0.", kinks="zero",
 )  # fmt: skip
 
 # steps: zero derivative wherever there is one ---------------------------------------------
@@ -315,11 +379,11 @@ maximum = elementwise(
     "maximum", np.maximum, _share, lambda y, x, z: _share(y, z, x),
     text="max({}, {})", latex=r"\max\left({}, {}\right)", kinds=ANY, ufunc=np.maximum,
     samples=points((1.0, 2.0), (2.0, -1.0), kinks=((1.0, 1.0),)),
-    teaches="The maximum routes the gradient to the larger input; a tie shares it.",
+    teaches="The maximum routes the gradient to the larger input; a tie shares it.", kinks="tie",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", np.minimum, _share, lambda y, x, z: _share(y, z, x),
     text="min({}, {})", latex=r"\min\left({}, {}\right)", kinds=ANY, ufunc=np.minimum,
     samples=points((1.0, 2.0), (2.0, -1.0), kinks=((1.0, 1.0),)),
-    teaches="The minimum routes the gradient to the smaller input; a tie shares it.",
+    teaches="The minimum routes the gradient to the smaller input; a tie shares it.", kinks="tie",
 )  # fmt: skip

@@ -2,7 +2,8 @@
 
 A length has no derivative at 0 and its square has all of them, so the square is recorded without
 the root, eagerly too: that of a norm, a deviation, ``hypot``, ``abs`` or the ``sqrt`` of a sum of
-squares, also where views, factors and signs lie between.
+squares, also where views, factors and signs lie between, and the product of two lengths of the same
+or of proportional vectors. The root of a sum of squares is itself recorded as a length.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.node import Node
+from chainrule.core.node import PRIMITIVES, Node
 from chainrule.core.traced import Traced
 
-DEPTH = 3
+DEPTH = 4
 """How many views, factors and signs are looked through to find a root."""
 MOST_NODES = 1000
 """How many nodes are looked at to see that what is under a root is a sum of squares."""
+LENGTHS = frozenset({"abs", "hypot", "root"})
+ROOTS = frozenset({"sqrt", "power_constant"})
 VIEWS = frozenset({"broadcast", "reshape", "slice", "transpose"})
-Step = tuple[Node, Traced | None]
-"""A view, sign or factor between a length and what is raised, and the other factor."""
+ALONG = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
+"""Views where they run along axes of length 1."""
+EXTREMA = {"maximum": 1, "minimum": -1}
+FACTORS = frozenset({"multiply", "divide"})
+STEPS = frozenset({"negative", "select", "value_of", *FACTORS, *VIEWS, *ALONG, *EXTREMA})
+Step = tuple[Node, int]
+"""A view, sign or factor between a length and what is raised, and which input the length is in."""
 
 
 def without_root(x: Traced, exponent: float = 2) -> Any:
@@ -29,60 +37,367 @@ def without_root(x: Traced, exponent: float = 2) -> Any:
 
     What is computed in between overflows or vanishes only where ``x ** exponent`` of NumPy does.
     """
-    found = _length(x, DEPTH) if exponent > 0 and x.type.is_float else None
+    if exponent == 0.5:
+        return as_length(x)
+    if exponent <= 0 or not x.node.type.is_float or not _holds(x.node, DEPTH):
+        return None
+    found = _length(x, DEPTH)
     if found is None:
         return None
     length, steps = found
     name, inputs = length.node.primitive.name, _inputs(length)
     degree = length.node.attrs["degree"] if name == "root" else 2
-    if exponent % degree or (degree != 2 and any(node.primitive.name not in VIEWS
-                                                 for node, _ in steps)):  # fmt: skip
+    if exponent % degree or (degree != 2 and not _is_plain(steps)):
         return None
-    if name == "abs":
-        return _after(inputs[0], steps) ** exponent
     if name == "hypot":
         a, b = (_after(part, steps) for part in inputs)
         inside = a * a + b * b
-    else:
+    elif name in ("sqrt", "root", "power_constant"):
         inside = _after_squares(inputs[0], steps)
+    else:
+        return _after(inputs[0], steps) ** exponent
     return inside if inside is None or exponent == degree else inside ** (exponent / degree)
 
 
 def product_without_root(x: Traced, z: Traced) -> Any:
-    """``x * z`` where both are the same, without the root in it; else None."""
-    return without_root(x) if x.node is z.node else None
+    """``x * z`` without the roots in them where both are lengths of the same or of proportional
+    vectors; ``sign(x) * x`` as ``abs(x)``; else None."""
+    a, b = x.node, z.node
+    if a is b:
+        return without_root(x)
+    if a.primitive.name == "sign" or b.primitive.name == "sign":
+        for sign, of in ((x, z), (z, x)):
+            if _is_sign(sign.node, of.node):
+                return PRIMITIVES["abs"](of)
+    if not (_holds(a, DEPTH) and _holds(b, DEPTH)) or not a.type.is_float:
+        return None
+    first, second = _length(x, DEPTH), _length(z, DEPTH)
+    if first is None or second is None:
+        return None
+    (one, before), (other, after) = first, second
+    ratio = _ratio(one, other)
+    if ratio is None or not _same_views(before, after):
+        return None
+    name, inputs = one.node.primitive.name, _inputs(one)
+    if name == "hypot":
+        parts = [_after(a, before) * _after(a, after) for a in inputs]
+        inside = parts[0] + parts[1]
+    elif name in ("root", "sqrt", "power_constant"):
+        inside = _after(inputs[0], before)
+        factor = _factor_of(after, inside)
+        inside = inside if factor is None else inside * factor
+    else:
+        inside = _after(inputs[0], before) * _after(inputs[0], after)
+    sign = _sign(before) * _sign(after)
+    return inside if ratio * sign == 1 else inside * (ratio * sign)
+
+
+def contraction_without_root(x: Traced, z: Traced, *, spec: str) -> Any:
+    """A product along axes (``dot``, ``einsum``) of two lengths that meet entry by entry, as a sum
+    of their squares; else None."""
+    left, _, rest = spec.partition(",")
+    right, _, out = rest.partition("->")
+    if left != right or len(set(left)) != len(left):
+        return None
+    product = product_without_root(x, z)
+    return None if product is None else np.einsum(f"{left}->{out}", product)
+
+
+def as_length(x: Traced) -> Any:
+    """The root of a sum of squares as the length that it is, with slope 0 at 0; else None.
+
+    That of the square of what is never negative is that itself, in its derivatives."""
+    if not x.node.type.is_float or not _never_negative(x.node, x, squares=True):
+        return None
+    base, exponent = _even_power(x.node)
+    if base is not None and _never_negative(base, x):
+        inside = Traced(base, x.recording)
+        inside = inside if exponent == 2 else inside ** (exponent / 2)
+        return PRIMITIVES["value_of"](PRIMITIVES["root"](x, degree=2.0), inside)
+    recording, sqrt = x.recording, PRIMITIVES["sqrt"]
+    if recording.rewrite is not None:  # what it makes of a root, it makes of this one
+        rewritten = recording.rewrite(sqrt, (x,), {})
+        if rewritten is not None:
+            return rewritten
+    found = PRIMITIVES["root"](x, degree=2.0)
+    if recording.rewrite is not None:
+        recording.typed.setdefault(found.node, (sqrt, (x.node,), {}))
+    return found
+
+
+def without_sign(g: Traced, x: Traced, depth: int = DEPTH) -> Any:
+    """``g * sign(x)`` as a product without the sign, where g has a power of x or of its size as a
+    factor: of ``3 * x**2`` it is ``3 * (x * abs(x))``, which has a slope at 0. Else None."""
+    node = g.node
+    name, inputs = node.primitive.name, node.inputs
+    if node is x.node:
+        return abs(x)
+    if name == "abs" and inputs[0] is x.node:
+        return x
+    base, exponent = _even_power(node)
+    if base is not None and _is_size(base, x.node):
+        return x * abs(x) if exponent == 2 else x * abs(x) ** (exponent - 1)
+    if name == "power_constant" and _is_size(inputs[0], x.node) and node.attrs["exponent"] > 1:
+        exponent = node.attrs["exponent"]
+        return abs(x) ** exponent if inputs[0] is x.node else x * abs(x) ** (exponent - 1)
+    parts = _inputs(g)
+    if name in ("add", "subtract") and depth:
+        terms = [without_sign(part, x, depth - 1) for part in parts]
+        return None if any(term is None for term in terms) else node.primitive(*terms)
+    if name in ("multiply", "divide", "negative") and depth:
+        for i, part in enumerate(parts[:1] if name == "divide" else parts):
+            found = without_sign(part, x, depth - 1)
+            if found is not None:
+                parts[i] = found
+                return node.primitive(*parts)
+    return None
+
+
+def _is_size(node: Node, x: Node) -> bool:
+    """Whether it is x or its absolute value."""
+    return node is x or (node.primitive.name == "abs" and node.inputs[0] is x)
+
+
+def _even_power(node: Node) -> tuple[Node | None, float]:
+    """The base and the positive even exponent of an even power."""
+    name, inputs = node.primitive.name, node.inputs
+    if name == "square" or (name == "multiply" and inputs[0] is inputs[1]):
+        return inputs[0], 2
+    exponent = node.attrs["exponent"] if name == "power_constant" else 0
+    return (inputs[0], exponent) if exponent > 0 and exponent % 2 == 0 else (None, 0)
+
+
+# Finding lengths --------------------------------------------------------------------------
 
 
 def _inputs(x: Traced) -> list[Traced]:
     return [Traced(node, x.recording) for node in x.node.inputs]
 
 
+def _holds(node: Node, depth: int) -> bool:
+    """Whether there may be a length in ``node``, at a glance."""
+    name = node.primitive.name
+    if name in LENGTHS or name in ROOTS:
+        return True
+    if name not in STEPS or not depth:
+        return False
+    return name in EXTREMA or any(_holds(part, depth - 1) for part in node.inputs)
+
+
 def _length(x: Traced, depth: int) -> tuple[Traced, list[Step]] | None:
     """The length in ``x`` and the steps from it to ``x``; None where there is none."""
-    name = x.node.primitive.name
-    if name in ("abs", "hypot", "root"):
+    node = x.node
+    name = node.primitive.name
+    if name in LENGTHS:
         return x, []
-    if name == "sqrt" or (name == "power_constant" and x.node.attrs["exponent"] == 0.5):
-        return (x, []) if _never_negative(x.node.inputs[0], x) else None
-    if not depth or name not in ("multiply", "divide", "negative", *VIEWS):
+    if name == "sqrt" or (name == "power_constant" and node.attrs["exponent"] == 0.5):
+        return (x, []) if _never_negative(node.inputs[0], x) else None
+    if name in EXTREMA and _opposites(*node.inputs):
+        size = PRIMITIVES["abs"](_inputs(x)[0])
+        return size, [((-size).node, 0)] if name == "minimum" else []
+    if not depth or name not in STEPS:
         return None
-    inputs = _inputs(x)
-    others = {"multiply": inputs[::-1], "divide": inputs[1:]}.get(name, [None])
-    for part, other in zip(inputs, others, strict=False):
+    for i, part in enumerate(_inputs(x)):
+        if not _passes(node, i, x) or not _holds(part.node, depth - 1):
+            continue
         found = _length(part, depth - 1)
-        if found is not None:
-            return found[0], [*found[1], (x.node, other)]
+        if found is not None and (name not in EXTREMA or _is_plain(found[1])):
+            return found[0], [*found[1], (node, i)]
     return None
+
+
+def _passes(node: Node, i: int, x: Traced) -> bool:
+    """Whether a length in input i is a length after ``node`` too, times a factor perhaps."""
+    name, inputs = node.primitive.name, node.inputs
+    if name == "divide" or name == "value_of":
+        return i == 0
+    if name in ALONG:
+        return all(inputs[0].type.shape[a] == 1 for a in node.attrs["axes"])
+    if name == "select":  # beside NaN
+        return i > 0 and _always(inputs[3 - i], x, np.isnan)
+    if name in EXTREMA:  # beside 0, or what is less
+        return EXTREMA[name] == 1 and _always(inputs[1 - i], x, lambda v: v <= 0)
+    return True
+
+
+def _always(node: Node, x: Traced, test: Any) -> bool:
+    value = x.recording.value(node) if node.is_constant else None
+    return value is not None and bool(np.all(test(value)))
+
+
+def _is_plain(steps: list[Step]) -> bool:
+    return not any(_is_factor(node) or node.primitive.name == "negative" for node, _ in steps)
+
+
+def _is_factor(node: Node) -> bool:
+    return node.primitive.name in FACTORS
+
+
+def _opposites(a: Node, b: Node) -> bool:
+    return (a.primitive.name == "negative" and a.inputs[0] is b) or (
+        b.primitive.name == "negative" and b.inputs[0] is a
+    )
+
+
+def _is_sign(node: Node, x: Node) -> bool:
+    return node.primitive.name == "sign" and node.inputs[0] is x and x.type.is_float
+
+
+def _never_negative(node: Node, x: Traced, squares: bool = False) -> bool:
+    """Whether ``node``, of the recording of ``x``, is by its form never negative; with ``squares``,
+    whether it is a sum of squares, which is flat where it is 0."""
+    stack, seen = [(node, squares)], {(node, squares)}
+    while stack:
+        node, flat = stack.pop()
+        name, inputs = node.primitive.name, node.inputs
+        if node.is_constant:
+            found = not flat and _always(node, x, lambda v: v >= 0)
+        elif name in ("multiply", "contract") and inputs[0] is inputs[1]:
+            left, _, rest = node.attrs.get("spec", ",").partition(",")
+            found = rest.startswith(left)
+        elif name in ("add", "multiply", "divide", "reduce_sum", *VIEWS):
+            parts = [(part, flat) for part in inputs]
+            if flat and name == "divide":
+                parts[1] = (inputs[1], False)
+            elif flat and name == "multiply":  # one flat factor will do
+                k = int(inputs[0].is_constant)
+                parts[1 - k] = (inputs[1 - k], False)
+            parts = [part for part in parts if part not in seen]
+            stack += parts
+            seen.update(parts)
+            found = len(seen) <= MOST_NODES
+        else:
+            even = name == "power_constant" and node.attrs["exponent"] % 2 == 0
+            found = even and (not flat or node.attrs["exponent"] > 0)
+            found = found or name == "square" or (not flat and name in ("abs", "exp", "root"))
+        if not found:
+            return False
+    return True
+
+
+# Comparing them ---------------------------------------------------------------------------
+
+
+def _ratio(one: Traced, other: Traced) -> float | None:
+    """How many times as long ``other`` is as ``one`` for any argument; None if that is unknown."""
+    names = {x.node.primitive.name for x in (one, other)}
+    if any(x.node.attrs.get("degree", 2) != 2 for x in (one, other)):
+        return None
+    if one.node is other.node:
+        return 1.0
+    if names <= {"root", "sqrt", "power_constant"}:
+        shapes = [_shape(x.node.inputs[0], x) for x in (one, other)]
+        power = 0.5
+    elif len(names) == 1:
+        power = 1.0
+        shapes = [_joined([_sizeless(a, x) for a in x.node.inputs]) for x in (one, other)]
+    else:
+        return None
+    (key, scale), (same, rescaled) = shapes
+    if key != same or not scale or not np.isfinite(rescaled / scale):
+        return None
+    return abs(rescaled / scale) ** power
+
+
+def _shape(node: Node, x: Traced, depth: int = 12) -> tuple[Any, float]:
+    """``node`` as a number times what is left of it, so that 2v and −3v leave the same."""
+    name, inputs, attrs = node.primitive.name, node.inputs, node.attrs
+    if depth and not node.is_constant:
+        if name == "negative":
+            key, scale = _shape(inputs[0], x, depth - 1)
+            return key, -scale
+        if name in FACTORS:
+            if inputs[0] is inputs[1]:
+                return _powered(*_shape(inputs[0], x, depth - 1), 2)
+            for i, part in enumerate(inputs):
+                value = x.recording.value(part) if part.is_constant else None
+                if value is not None and value.size and np.all(value == value.flat[0]):
+                    if name == "divide" and i == 0:
+                        break
+                    factor = float(value.flat[0])
+                    key, scale = _shape(inputs[1 - i], x, depth - 1)
+                    return key, scale * factor if name == "multiply" else scale / (factor or np.nan)
+        elif name == "square" or name == "power_constant":
+            exponent = attrs.get("exponent", 2)
+            key, scale = _shape(inputs[0], x, depth - 1)
+            return _powered(key, scale, exponent)
+        elif name == "abs":
+            key, scale = _shape(inputs[0], x, depth - 1)
+            return ("abs", key), abs(scale)
+        elif name == "contract" and inputs[0] is inputs[1] and attrs["spec"].endswith("->"):
+            left, _, right = attrs["spec"][:-2].partition(",")
+            if left == right:  # the same as a sum of squares
+                key, scale = _powered(*_shape(inputs[0], x, depth - 1), 2)
+                axes = tuple(range(len(left)))
+                return ("reduce_sum", (("axes", axes),), ((key, 1.0),)), scale
+        elif name in ("add", "subtract", "reduce_sum", "concatenate", *VIEWS):
+            key, scale = _joined([_shape(part, x, depth - 1) for part in inputs])
+            return (name, tuple(sorted(attrs.items())), key), scale
+    return node, 1.0
+
+
+def _sizeless(node: Node, x: Traced) -> tuple[Any, float]:
+    key, scale = _shape(node, x)
+    return key, abs(scale)
+
+
+def _powered(key: Any, scale: float, exponent: float) -> tuple[Any, float]:
+    return ("power", exponent, key), float(abs(scale) if exponent % 2 == 0 else scale) ** exponent
+
+
+def _joined(parts: list[tuple[Any, float]]) -> tuple[Any, float]:
+    """Several by their common scale, the first one's; what differs is told in the key."""
+    first = parts[0][1] or 1.0
+    return tuple((key, scale / first) for key, scale in parts), first
+
+
+def _same_views(before: list[Step], after: list[Step]) -> bool:
+    """Whether both lengths go through the same steps but for factors and signs."""
+    first, second = (
+        [(node.primitive, i, node.attrs, [p for k, p in enumerate(node.inputs) if k != i])
+         for node, i in steps
+         if not _is_factor(node) and node.primitive.name not in ("negative", "value_of")]
+        for steps in (before, after)
+    )  # fmt: skip
+    return first == second
+
+
+# Going the same way without them ----------------------------------------------------------
+
+
+def _other(step: Step, x: Traced) -> Traced:
+    """The factor that a length meets."""
+    node, i = step
+    return Traced(node.inputs[1 - i], x.recording)
+
+
+def _sign(steps: list[Step]) -> int:
+    return -1 if sum(node.primitive.name == "negative" for node, _ in steps) % 2 else 1
 
 
 def _after(x: Any, steps: list[Step]) -> Any:
     """``x`` after the steps, without their signs."""
-    for node, other in steps:
-        if other is not None:
-            x = x / other if node.primitive.name == "divide" else x * other
-        elif node.primitive.name in VIEWS:
-            x = x.recording.emit(node.primitive, (x,), dict(node.attrs))
+    for step in steps:
+        node, i = step
+        name = node.primitive.name
+        if _is_factor(node):
+            other = _other(step, x)
+            x = x / other if name == "divide" else x * other
+        elif name not in ("negative", "value_of", *EXTREMA):
+            inputs = [Traced(part, x.recording) for part in node.inputs]
+            inputs[i] = x
+            x = x.recording.emit(node.primitive, inputs, dict(node.attrs))
     return x
+
+
+def _factor_of(steps: list[Step], like: Traced) -> Any:
+    """All factors of the steps in one, as they meet the end of them; None where there are none."""
+    for place, step in enumerate(steps):
+        if _is_factor(step[0]):
+            factor = _other(step, like)
+            first = 1 / factor if step[0].primitive.name == "divide" else factor
+            return _after(first, steps[place + 1 :])
+    return None
 
 
 def _after_squares(x: Any, steps: list[Step]) -> Any:
@@ -90,40 +405,14 @@ def _after_squares(x: Any, steps: list[Step]) -> Any:
 
     Several factors are one before they meet x: of 1e-200 and 1e200 only the product is squared.
     """
-    places = [place for place, (_, other) in enumerate(steps) if other is not None]
+    places = [place for place, (node, _) in enumerate(steps) if _is_factor(node)]
     if not places:
         return _after(x, steps)
     first = places[0]
     if len(places) == 1:
         return _after(x, [*steps[: first + 1], *steps[first:]])
-    node, factor = steps[first]
-    assert factor is not None
-    factor = _after(1 / factor if node.primitive.name == "divide" else factor, steps[first + 1 :])
+    factor = _factor_of(steps, x)
     value = x.recording.value(factor.node) if factor.node.is_constant else np.ones(())
     if value is not None and not np.all(np.isfinite(value) & (value != 0)):
         return None
-    return _after(x, [step for step in steps if step[1] is None]) * factor * factor
-
-
-def _never_negative(node: Node, x: Traced) -> bool:
-    """Whether ``node``, of the recording of ``x``, is a sum of squares by its form."""
-    stack, seen = [node], {node}
-    while stack:
-        node = stack.pop()
-        name, inputs = node.primitive.name, node.inputs
-        if node.is_constant:
-            value = x.recording.value(node)
-            found = value is not None and bool(np.all(value >= 0))
-        elif name in ("multiply", "contract") and inputs[0] is inputs[1]:
-            left, _, rest = node.attrs.get("spec", ",").partition(",")
-            found = rest.startswith(left)
-        elif name in ("add", "multiply", "divide", "reduce_sum", *VIEWS):
-            stack += [part for part in inputs if part not in seen]
-            seen.update(inputs)
-            found = len(seen) <= MOST_NODES
-        else:
-            even = name == "power_constant" and node.attrs["exponent"] % 2 == 0
-            found = even or name in ("square", "abs", "exp")
-        if not found:
-            return False
-    return True
+    return _after(x, [step for step in steps if not _is_factor(step[0])]) * factor * factor

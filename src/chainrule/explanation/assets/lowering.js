@@ -85,6 +85,7 @@ const TABLE = {
   logistic, log_logistic: logLogistic, logit, logaddexp: logAddExp,
   logistic_slope: (y, x) => bell(x), tanh_slope: (y, x) => 4 * bell(2 * x),
   one_minus_square: (x) => (1 - x) * (1 + x), quotient_or_zero: (x, z) => (z === 0 ? 0 : x / z),
+  kinked: (x, z) => x * z, value_of: first,
   root: (x, { degree }) => (degree === 2 ? Math.sqrt(x) : Math.pow(x, 1 / degree)),
   entr: (x) => (x > 0 ? -x * Math.log(x) : x === 0 ? -0 : x < 0 ? -Infinity : NaN),
   xlogy: (x, z) => (x === 0 && !Number.isNaN(z) ? 0 : x * Math.log(z)),

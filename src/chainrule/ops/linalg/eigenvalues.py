@@ -18,6 +18,7 @@ from chainrule.ops.linalg.matrices import (
     inverse_gaps,
     mt,
     positive_matrix,
+    reaches_beyond,
 )
 from chainrule.ops.samples import both, case
 
@@ -31,7 +32,9 @@ def _eigh_forward(a: Any, *, uplo: Literal["L", "U"]) -> Any:
 
 def _eigh_vjp(g: Traced, y: Traced, a: Traced, *, uplo: str) -> list[Any]:
     v, gw, gv = y[..., 1:, :], g[..., 0, :], g[..., 1:, :]
-    inner = diagonal_matrix(gw) + inverse_gaps(y[..., 0, :]) * (mt(v) @ gv)
+    inner = diagonal_matrix(gw)
+    if reaches_beyond(g, 0):
+        inner = inner + inverse_gaps(y[..., 0, :]) * (mt(v) @ gv)
     back = v @ inner @ mt(v)
     return [0.5 * (back + mt(back))]
 

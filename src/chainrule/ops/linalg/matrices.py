@@ -65,7 +65,17 @@ SQUARE: Make = both(lambda: [case(shifted_matrix(3, 3)), case(shifted_matrix(2, 
 
 
 def inverse_gaps(w: Traced) -> Traced:
-    """1/(w_j − w_i), and 0 where they are equal (the diagonal, and values that coincide)."""
+    """1/(w_j − w_i), 0 on the diagonal and NaN where two values coincide: their vectors have no
+    derivative."""
     gap = w[..., None, :] - w[..., :, None]
-    same = gap == 0
-    return select(same, scalar_like(gap, 0), 1 / select(same, scalar_like(gap, 1), gap))
+    off = select(gap == 0, scalar_like(gap, np.nan), 1 / gap)
+    return select(eye_mask(w, gap.shape), scalar_like(gap, 0), off)
+
+
+def reaches_beyond(g: Traced, row: int) -> bool:
+    """Whether the cotangent of packed factors is of more than the values in one row: of values that
+    coincide alone, there is a derivative of their sum."""
+    if g.node.primitive.name != "place":
+        return True
+    rows = {region[-2] for region in g.node.attrs["regions"]}
+    return not rows <= {row, (row, 1, 1)}

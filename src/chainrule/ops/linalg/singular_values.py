@@ -17,6 +17,7 @@ from chainrule.ops.linalg.matrices import (
     diagonal_matrix,
     inverse_gaps,
     mt,
+    reaches_beyond,
 )
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure import select
@@ -43,11 +44,12 @@ def svd_parts(packed: Any, a: Traced) -> tuple[Any, Any, Any]:
 def _svd_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
     u, s, vh = svd_parts(y, a)
     gu, gs, gvh = svd_parts(g, a)
+    if not reaches_beyond(g, a.shape[-2]):
+        return [u @ diagonal_matrix(gs) @ vh]
     v, gv = mt(vh), mt(gvh)
     k = s.shape[-1]
     f = inverse_gaps(s * s)
-    safe = select(s == 0, scalar_like(s, 1), s)
-    inverse = select(s == 0, scalar_like(s, 0), 1 / safe)
+    inverse = select(s == 0, scalar_like(s, np.nan), 1 / s)
     utgu, vtgv = mt(u) @ gu, mt(v) @ gv
     inner = (
         diagonal_matrix(gs)

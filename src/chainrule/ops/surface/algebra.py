@@ -13,7 +13,7 @@ from chainrule.core.types import broadcast_shapes, normalize_axes, size_of
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import linalg as la
 from chainrule.ops import structure
-from chainrule.ops.analytic import root
+from chainrule.ops.analytic import length
 from chainrule.ops.coerce import common_float, float_of, lift, plain, recording_of
 from chainrule.ops.surface.arguments import refuse
 
@@ -24,8 +24,8 @@ results = np.linalg._linalg  # type: ignore[attr-defined]
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
     x = float_of(plain(x))
     if axis is None and ord is None:
-        total = np.sum(x * x)
-        return np.reshape(root(total), (1,) * x.ndim) if keepdims else root(total)
+        found = length(x, lambda x: np.sum(x * x), tuple(range(x.ndim)))
+        return np.reshape(found, (1,) * x.ndim) if keepdims else found
     if axis is None:
         if x.ndim not in (1, 2):
             raise ShapeError(f"np.linalg.norm of order {ord} of {x.type}: give the axis")
@@ -40,9 +40,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
 
 
 def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
-    size = np.abs(x)
     if order is None or order == 2:
-        return root(np.sum(x * x, axis=axis, keepdims=keepdims))
+        return length(x, lambda x: np.sum(x * x, axis=axis, keepdims=keepdims), (axis,))
+    size = np.abs(x)
     if order == np.inf:
         return np.max(size, axis=axis, keepdims=keepdims, initial=0)
     if order == -np.inf:
@@ -53,12 +53,17 @@ def _vector_norm(x: Any, order: Any, axis: Any, keepdims: bool) -> Any:
         return np.sum(size, axis=axis, keepdims=keepdims)
     if not isinstance(order, (int, float)):
         raise UnsupportedError(f"np.linalg.norm: invalid order {order!r} for vectors")
-    return root(np.sum(size**order, axis=axis, keepdims=keepdims), order)
+
+    def total(x: Any) -> Any:
+        return np.sum(np.abs(x) ** order, axis=axis, keepdims=keepdims)
+
+    return length(x, total, (axis,), order)
 
 
 def _matrix_norm(x: Any, order: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
-    if order in (None, "fro", "f"):
-        return root(np.sum(x * x, axis=axes, keepdims=keepdims))
+    flat = order in (2, -2, "nuc") and min(x.shape[a] for a in axes) == 1  # a vector, in effect
+    if flat or order in (None, "fro", "f"):
+        return length(x, lambda x: np.sum(x * x, axis=axes, keepdims=keepdims), axes)
     moved = np.moveaxis(x, axes, (-2, -1))
     if order in (1, -1, np.inf, -np.inf):
         sums = np.sum(np.abs(moved), axis=-2 if abs(order) == 1 else -1)

@@ -11,7 +11,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axes, normalize_axis, size_of
 from chainrule.errors import DtypeError, ShapeError, UnsupportedError, UsageError
 from chainrule.ops import reduce as rd
-from chainrule.ops.analytic import root
+from chainrule.ops.analytic import length, root
 from chainrule.ops.coerce import float_of, lift, recording_of
 from chainrule.ops.structure import concatenate
 from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, require, selects
@@ -174,8 +174,14 @@ def std(
     correction: Any = NOT_GIVEN,
 ) -> Any:
     refuse("np.std", out=out)
-    found = var(a, axis, dtype, None, ddof, keepdims, where=where, mean=mean, correction=correction)
-    return root(found)
+
+    def spread(a: Any, mean: Any = mean) -> Any:
+        rest = {"where": where, "mean": mean, "correction": correction}
+        return var(a, axis, dtype, None, ddof, keepdims, **rest)
+
+    if given(mean):
+        return root(spread(a))
+    return length(_deviating(a, dtype), spread, normalize_axes(axis, a.ndim))
 
 
 def _deviating(a: Any, dtype: Any) -> Any:

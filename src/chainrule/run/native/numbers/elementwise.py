@@ -289,6 +289,8 @@ def _quotient_or_zero(b: Builder, node: Node, x: Sequence[str]) -> str:
 
 _register("root", "f", _root, 4)
 _register("quotient_or_zero", "f", _quotient_or_zero, 4)
+_register("kinked", "f", _by_kind(f="fmul"))
+_register("value_of", "f", lambda b, node, x: x[0])
 
 # comparisons and logic --------------------------------------------------------------------
 
