@@ -61,14 +61,15 @@ def without_root(x: Traced, exponent: float = 2) -> Any:
 
 def product_without_root(x: Traced, z: Traced) -> Any:
     """``x * z`` without the roots in them where both are lengths of the same or of proportional
-    vectors; ``sign(x) * x`` as ``abs(x)``; else None."""
+    vectors; ``sign(x) * x`` with the derivatives of ``abs(x)``; else None."""
     a, b = x.node, z.node
     if a is b:
         return without_root(x)
     if a.primitive.name == "sign" or b.primitive.name == "sign":
         for sign, of in ((x, z), (z, x)):
             if _is_sign(sign.node, of.node):
-                return PRIMITIVES["abs"](of)
+                typed = PRIMITIVES["kinked"](of, sign, at="zero")  # −0 for −0, which abs is not
+                return PRIMITIVES["value_of"](typed, PRIMITIVES["abs"](of))
     if not (_holds(a, DEPTH) and _holds(b, DEPTH)) or not a.type.is_float:
         return None
     first, second = _length(x, DEPTH), _length(z, DEPTH)
@@ -209,7 +210,7 @@ def _length(x: Traced, depth: int) -> tuple[Traced, list[Step]] | None:
 def _passes(node: Node, i: int, x: Traced) -> bool:
     """Whether a length in input i is a length after ``node`` too, times a factor perhaps."""
     name, inputs = node.primitive.name, node.inputs
-    if name == "divide" or name == "value_of":
+    if name == "divide":
         return i == 0
     if name in ALONG:
         return all(inputs[0].type.shape[a] == 1 for a in node.attrs["axes"])
