@@ -82,11 +82,11 @@ SHAPES: list[Row] = [
     (lambda x: x.mean((0, 0)), ShapeError, ("np.mean", "same axis twice")),
     (lambda x: np.max(x[:0]), ShapeError, ("np.max", "no elements", "float64[0]")),
     (lambda x: np.quantile(x[:0], 0.5), ShapeError, ("np.quantile", "no elements")),
-    (lambda x: x.reshape(2, 2), ShapeError, ("np.reshape", "float64[3]", "(3 elements)", "(2, 2)")),
+    (lambda x: x.reshape(2, 2), ShapeError, ("x.reshape", "float64[3]", "(3 elements)", "(2, 2)")),
     (lambda x: np.reshape(x, (2, -1)), ShapeError, ("np.reshape", "(2, -1)")),
     (lambda x: np.broadcast_to(x, (3, 2)), ShapeError, ("np.broadcast_to", "float64[3]", "(3, 2)")),
     (lambda x: np.squeeze(x, 0), ShapeError, ("np.squeeze", "its length is not 1")),
-    (lambda x: x.transpose(0, 1), ShapeError, ("np.transpose", "axis 1 is out of bounds")),
+    (lambda x: x.transpose(0, 1), ShapeError, ("x.transpose", "axis 1 is out of bounds")),
     (lambda x: np.moveaxis(x, 0, 1), ShapeError, ("np.moveaxis", "out of bounds")),
     (lambda x: np.concatenate([x, M]), ShapeError, ("np.concatenate", "float64[3], float64[2, 3]")),
     (lambda x: np.concatenate([x[0]]), ShapeError, ("np.concatenate", "use np.stack")),
@@ -263,7 +263,7 @@ UNSUPPORTED: list[Row] = [
 
 DTYPES: list[Row] = [
     (lambda x: x * 1j, DtypeError, ("np.multiply", "complex128", "real and imaginary part")),
-    (lambda x: x.astype(complex), DtypeError, ("np.astype", "complex128")),
+    (lambda x: x.astype(complex), DtypeError, ("x.astype", "complex128")),
     (lambda x: x.astype(np.float16), DtypeError, ("float16", "float32 or float64")),
     (lambda x: x + "a", DtypeError, ("np.add", "not defined")),
     (lambda x: x + None, DtypeError, ("np.add", "NoneType")),

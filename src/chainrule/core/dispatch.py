@@ -97,6 +97,14 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
     return _guarded(called, name, partial(METHODS[method], ufunc), inputs, kwargs, asks=True)
 
 
+def ask(function: Any, name: str, args: Any, kwargs: Any) -> None:
+    """Raise if NumPy's ``function`` refuses these arguments."""
+    try:
+        FUNCTIONS["asked"](function, args, kwargs)
+    except ChainruleError as error:
+        located(error, name, args)
+
+
 def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """The body of ``Traced.__array_function__``."""
     ours = FUNCTIONS.get(function)

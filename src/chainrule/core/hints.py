@@ -98,6 +98,8 @@ for _name in ("may_share_memory", "shares_memory"):
     HINTS[f"np.{_name}"] = _MEMORY
 for _name in ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device"):
     HINTS[f"x.{_name}"] = _MEMORY + "; return the array from the function and do that outside"
+for _name in ("flags", "strides"):
+    HINTS[f"x.{_name}"] = _MEMORY + ", and its layout changes no result; leave it out"
 
 
 CALLS: dict[str, str] = {

@@ -7,6 +7,7 @@ One file: all the methods by which Python and NumPy reach a traced value.
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -131,9 +132,13 @@ class Traced:
 
     @property
     def strides(self) -> NoReturn:
-        dispatch.refuse_conversion(self)
+        dispatch.refuse_call(self)
+        dispatch.unsupported("x.strides")
 
-    flags = strides
+    @property
+    def flags(self) -> NoReturn:
+        dispatch.refuse_call(self)
+        dispatch.unsupported("x.flags")
 
     def __len__(self) -> int:
         if not self.shape:
@@ -261,6 +266,9 @@ class Traced:
                 f"pow() with three arguments ({users_line()}) is not defined for arrays: write "
                 "np.remainder(x**y, z)"
             )
+        bools = self.dtype.kind == "b" and (self.shape or self.is_array)
+        if bools and type(other) is int and other == 2:  # NumPy squares them, in int8
+            return call_ufunc(np.square, self)
         return _power(self, other)
 
     def __round__(self, ndigits: int | None = None) -> Any:
@@ -294,7 +302,12 @@ class Traced:
 
     # Methods with a meaning of their own --------------------------------------------------------
     def astype(
-        self, dtype: Any, order: str = "K", casting: str = "unsafe", copy: bool = True
+        self,
+        dtype: Any,
+        order: str = "K",
+        casting: str = "unsafe",
+        subok: bool = True,
+        copy: bool = True,
     ) -> Any:
         return dispatch.array_function(np.astype, (self, dtype), {})
 
@@ -308,6 +321,8 @@ class Traced:
         return np.ravel(self, order=order)  # type: ignore[call-overload]
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
+        if not shape:
+            raise ShapeError("x.reshape takes a shape: x.reshape(()) of a single number")
         if len(shape) == 1 and not isinstance(shape[0], int):
             (shape,) = shape
         return dispatch.array_function(np.reshape, (self, shape), keywords)
@@ -315,7 +330,9 @@ class Traced:
     def transpose(self, *axes: Any) -> Any:
         if len(axes) == 1 and not isinstance(axes[0], int):
             (axes,) = axes
-        return np.transpose(self, axes or None)  # type: ignore[call-overload]
+        elif not axes:
+            axes = None  # type: ignore[assignment]
+        return np.transpose(self, axes)  # type: ignore[call-overload]
 
     @property
     def T(self) -> Any:
@@ -323,6 +340,8 @@ class Traced:
 
     @property
     def mT(self) -> Any:
+        if self.ndim < 2:
+            raise ShapeError(f"x.mT of a traced {self.type} ({users_line()}), which is no matrix")
         return np.swapaxes(self, -1, -2)  # type: ignore[call-overload]
 
     @property
@@ -405,6 +424,7 @@ _METHODS = {
         "var",
     ]
 }
+_COMMON = {"axis", "dtype", "keepdims", "initial", "where", "ddof", "mode", "offset"}
 _MEMORY = ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device")
 _IN_PLACE = ("sort", "partition", "fill", "put", "resize", "itemset", "setfield", "byteswap")
 
@@ -521,8 +541,37 @@ def _unary(ufunc: Any) -> Any:
     return lambda self: call_ufunc(ufunc, self).like(self)
 
 
-def _method(function: Any) -> Any:
-    return lambda self, *args, **kwargs: dispatch.array_function(function, (self, *args), kwargs)
+def _method(name: str, function: Any) -> Any:
+    """The method ``name``, which is ``function`` of NumPy; where the method takes less than that
+    (keywords), NumPy's own is asked."""
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs.keys() <= _COMMON:
+            _ask(name, self, args, kwargs)
+        return dispatch.array_function(function, (self, *args), kwargs)
+
+    return method
+
+
+def _written(name: str, ours: Any) -> Any:
+    """A method written here, by its name in errors; NumPy's own is asked about what is no shape
+    or dtype."""
+
+    @functools.wraps(ours)
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if kwargs or any(isinstance(x, str) for x in args):
+            _ask(name, self, args, kwargs)
+        try:
+            return ours(self, *args, **kwargs)
+        except ChainruleError as error:
+            dispatch.located(error, f"x.{name}", (self,))
+
+    return method
+
+
+def _ask(name: str, x: Any, args: Any, kwargs: Any) -> None:
+    if not x.weak:
+        dispatch.ask(getattr(np.ndarray, name), f"x.{name}", (x, *args), kwargs)
 
 
 def _in_place(name: str) -> Any:
@@ -541,7 +590,9 @@ for _name, _ufunc in _COMPARISONS.items():
 for _name, _ufunc in _UNARY.items():
     setattr(Traced, f"__{_name}__", _unary(_ufunc))
 for _name, _function in _METHODS.items():
-    setattr(Traced, _name, _method(_function))
+    setattr(Traced, _name, _method(_name, _function))
+for _name in ("astype", "compress", "copy", "flatten", "reshape", "transpose"):
+    setattr(Traced, _name, _written(_name, getattr(Traced, _name)))
 for _name in _IN_PLACE:
     setattr(Traced, _name, _in_place(_name))
 for _name in _MEMORY:

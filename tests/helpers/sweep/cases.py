@@ -13,19 +13,24 @@ import numpy as np
 
 import chainrule.ops  # noqa: F401  (fills the tables)
 from chainrule.core.dispatch import FUNCTIONS, SCIPY_UFUNCS, UFUNCS, public_name
-from tests.helpers.sweep.arguments import DTYPES, KEYWORDS, MIXED, Operand
+from tests.helpers.sweep import methods
+from tests.helpers.sweep.arguments import DTYPES, KEYWORDS, MIXED, Operand, Shape
 from tests.helpers.sweep.rows import FEW, PAIRS, PRODUCTS, ROWS, SPECIAL, Row
+
+FORMS = {**SPECIAL, **methods.FORMS}
 
 
 @dataclass(frozen=True)
 class Case:
-    """One combination. ``run(*arrays)`` makes the call."""
+    """One combination, and its place among those of the function. ``run(*arrays)`` makes the call:
+    the same function where combinations differ in their arrays only."""
 
     function: str
     operands: tuple[Operand, ...]
     settings: tuple[tuple[str, Any], ...]
     run: Callable[..., Any]
     row: Row
+    number: int = 0
 
     def __str__(self) -> str:
         arguments = [str(x) for x in self.operands] + [f"{k}={v!r}" for k, v in self.settings]
@@ -42,15 +47,16 @@ class Case:
 
 
 def functions() -> list[str]:
-    """The names of everything that is registered: functions, ufuncs and their methods."""
+    """The names of everything that is registered (functions, ufuncs and their methods), and of
+    the methods, attributes and operators of arrays."""
     ufuncs = sorted({f"np.{u.__name__}" for u in UFUNCS if getattr(np, u.__name__, None) is u})
     named = sorted(public_name(f) for f in FUNCTIONS if not isinstance(f, str))
     special = sorted(f"scipy.special.{n}" for n in SCIPY_UFUNCS if not n.startswith("_"))
-    return [*named, *[u for u in ufuncs if u not in named], *special]
+    return [*named, *[u for u in ufuncs if u not in named], *special, *methods.names()]
 
 
 def find(name: str) -> Any:
-    """NumPy's or SciPy's function of this public name."""
+    """NumPy's or SciPy's function of this public name, or a method or operator as a function."""
     if name.startswith("scipy"):
         import scipy.special
 
@@ -58,6 +64,8 @@ def find(name: str) -> Any:
         for part in name.split(".")[2:]:
             found = getattr(found, part)
         return found
+    if not name.startswith("np."):
+        return methods.find(name)
     found = np
     for part in name.split(".")[1:]:
         found = getattr(found, part)
@@ -80,7 +88,7 @@ def rows(name: str) -> list[tuple[str, Row]]:
         shapes = [((4,),) * ufunc.nin, ((),) * ufunc.nin, ((2, 1), (3,), *((),) * (ufunc.nin - 2))]
         return [(name, Row(shapes, _UFUNC))]
     signed = name not in ("np.maximum", "np.minimum", "np.fmax", "np.fmin")
-    found = [(name, Row(list(PAIRS), _UFUNC, signed=signed))]
+    found = [(name, Row(list(PAIRS), _UFUNC))]
     if ufunc.nout == 1 and ufunc.nin == 2:
         alone = [(s,) for s in [*FEW, (1,), (2, 0), (2, 3, 2)]]
         found += [
@@ -95,7 +103,8 @@ def rows(name: str) -> list[tuple[str, Row]]:
             ),
             (f"{name}.outer", Row([((2,), (3,)), ((), (2,)), ((2, 1), (0,))], {})),
         ]
-    return [(n, replace(row, signed=signed)) for n, row in found]
+    # np.add.reduce(x, axis=()) adds 0.0 to -0.0
+    return [(n, replace(r, signed=signed and n != "np.add.reduce")) for n, r in found]
 
 
 _UFUNC = {
@@ -106,6 +115,7 @@ _UFUNC = {
     "subok": [True, False],
     "where": [True],  # a mask leaves numbers undefined, and NumPy's own memory in disorder
 }
+UNKNOWN = "new_unknown_keyword"
 _POSITIONAL = {"np.einsum": "subscripts", "np.gradient": "spacing"}
 
 
@@ -147,7 +157,7 @@ def _settings(
             optional[key] = [False, True]
         elif key not in _FREE.get(name, ()):
             raise LookupError(f"{name}: no values for the keyword {key}")
-    optional["new_unknown_keyword"] = [1]
+    optional[UNKNOWN] = [1]
     return required, optional
 
 
@@ -187,25 +197,23 @@ def _operands(row: Row) -> Iterator[tuple[Operand, ...]]:
             for one, two in MIXED:
                 pair = []
                 for s, dtype in zip(shapes, (one, two), strict=True):
-                    if dtype == "py" and s:
+                    if dtype == "py" and (s or (row.own and not pair)):
                         break
                     pair.append(Operand(tuple(s), dtype, row.flavours[0]))
                 else:
                     yield tuple(pair)
 
 
-def _first(values: list[Any], n: int) -> list[Any]:
-    return values[:n]
-
-
 def cases(name: str, keep: Callable[[], bool] = lambda: True) -> Iterator[Case]:
     """All combinations of one function that ``keep`` keeps: all arrays with each value of each
     keyword, and some arrays with each pair of values of two keywords."""
-    if name in SPECIAL:
-        for row in rows(name):
-            for k, call in enumerate(SPECIAL[name]):
-                for operands in filter(lambda _: keep(), _operands(row[1])):
-                    yield Case(name, operands, (("form", k),), call, row[1])
+    number = itertools.count()
+    if name in FORMS:
+        for called, row in rows(name):
+            for k, call in enumerate(FORMS[name]):
+                settings = (("form", k),)
+                for operands in filter(lambda _: keep(), _operands(row)):
+                    yield Case(called, operands, settings, call, row, next(number))
         return
     for called, row in rows(name):
         function = find(called)
@@ -213,15 +221,20 @@ def cases(name: str, keep: Callable[[], bool] = lambda: True) -> Iterator[Case]:
         everything = list(_operands(row))
         some = everything[:: max(1, len(everything) // 3)]
         for settings, narrow in _choices(required, optional):
+            given = tuple(settings.items())
+            runs: dict[Shape, Callable[..., Any]] = {}
             for operands in some if narrow else everything:
+                k, shape = next(number), operands[0].shape
                 if keep():
-                    yield _case(called, function, row, operands, settings)
+                    if shape not in runs:
+                        runs[shape] = _call(called, function, row, shape, settings)
+                    yield Case(called, operands, given, runs[shape], row, k)
 
 
 def keywords(name: str) -> Iterator[tuple[str, bool, Case]]:
     """For each value of each keyword that may be left out: its name, whether the value is the
     default, and the combination of it with one array of floats."""
-    if name in SPECIAL:
+    if name in FORMS:
         return
     for called, row in rows(name):
         function = find(called)
@@ -229,7 +242,7 @@ def keywords(name: str) -> Iterator[tuple[str, bool, Case]]:
         required, optional = _settings(called, function, row)
         base = {k: v[0] for k, v in required.items()}
         operands = next(x for x in _operands(row) if x[0].dtype == "float64")
-        del optional["new_unknown_keyword"]
+        del optional[UNKNOWN]
         yield "", False, _case(called, function, row, operands, base)
         for key, values in optional.items():
             default = given[key].default if key in given else None
@@ -243,40 +256,49 @@ def _choices(required: Any, optional: Any) -> Iterator[tuple[dict[str, Any], boo
     bases = [dict(zip(required, v, strict=True)) for v in itertools.product(*required.values())]
     for base in bases:
         yield base, False
+    known = [key for key in optional if key != UNKNOWN]
     for k, (key, values) in enumerate(optional.items()):
         for value in values:
             for j, base in enumerate(bases):
                 yield {**base, key: value}, j > 0
-        for other, others in list(optional.items())[k + 1 :]:
+        for other in known[k + 1 :] if key != UNKNOWN else ():
+            others = optional[other]
             for pair in itertools.product(values, others):
                 for base in bases[:1]:
                     yield {**base, key: pair[0], other: pair[1]}, True
 
 
 def _case(name: str, function: Any, row: Row, operands: Any, settings: dict[str, Any]) -> Case:
-    shape = operands[0].shape
-    made = {
+    call = _call(name, function, row, operands[0].shape, settings)
+    return Case(name, operands, tuple(settings.items()), call, row)
+
+
+def _call(
+    name: str, function: Any, row: Row, shape: Shape, settings: dict[str, Any]
+) -> Callable[..., Any]:
+    """The call of a function with these settings, for arrays of which the first has ``shape``."""
+    values = {
         k: v(shape) if callable(v) and not isinstance(v, type) else v for k, v in settings.items()
     }
-    given = parameters(function, name)
-    by_position = [
-        k for k, p in given.items() if p.default is p.empty and (k != "start") and p.kind != 3
-    ]
+    before = [values.pop("subscripts")] if name == "np.einsum" else []
+    after = [values.pop("spacing")] if "spacing" in values else []
+    after += [values.pop(k) for k in _by_position(function, name) if k in values]
+    names, listed = row.names, row.listed
 
     def run(*arrays: Any) -> Any:
-        values = dict(made)
-        positional = []
-        if name == "np.einsum":
-            positional.append(values.pop("subscripts"))
-        if row.listed:
-            positional.append(list(arrays))
-        elif row.names:
-            values |= dict(zip(row.names, arrays, strict=True))
-        else:
-            positional += arrays
-        if "spacing" in values:
-            positional.append(values.pop("spacing"))
-        positional += [values.pop(key) for key in by_position if key in values]
-        return function(*positional, **values)
+        if listed:
+            return function(*before, list(arrays), *after, **values)
+        if names:
+            return function(*before, *after, **dict(zip(names, arrays, strict=True)), **values)
+        return function(*before, *arrays, *after, **values)
 
-    return Case(name, operands, tuple(settings.items()), run, row)
+    return run
+
+
+@cache
+def _by_position(function: Any, name: str) -> list[str]:
+    return [
+        key
+        for key, parameter in parameters(function, name).items()
+        if parameter.default is parameter.empty and key != "start" and parameter.kind != 3
+    ]

@@ -11,13 +11,23 @@ from typing import Any
 
 from tests.helpers.sweep.cases import Case, cases, functions, keywords
 from tests.helpers.sweep.exceptions import known
-from tests.helpers.sweep.verdicts import EQUAL, REFUSED, VERDICTS, compiled, eagerly, verdict
+from tests.helpers.sweep.verdicts import (
+    EQUAL,
+    REFUSED,
+    VERDICTS,
+    Compiled,
+    eagerly,
+    judged,
+    numpys,
+    outcome,
+    quiet,
+    verdict,
+)
 
-WAYS: dict[str, Callable[[Case], Any]] = {
-    "eager": eagerly,
-    "numpy": partial(compiled, executor="numpy"),
-    "native": partial(compiled, executor="native"),
-}
+
+def ways(names: Iterable[str]) -> dict[str, Callable[[Case], Any]]:
+    """How to run a combination, by these names: eagerly, or on an executor."""
+    return {name: eagerly if name == "eager" else Compiled(name) for name in names}
 
 
 @dataclass
@@ -28,8 +38,7 @@ class Report:
     faults: list[str] = field(default_factory=list)
     exceptions: Counter[str] = field(default_factory=Counter)
 
-    def add(self, case: Case, way: str) -> None:
-        found, text = verdict(case, WAYS[way])
+    def add(self, case: Case, way: str, found: str, text: str) -> None:
         exception = known(case, found) if found not in VERDICTS else None
         if exception is not None:
             self.exceptions[exception.reason] += 1
@@ -46,14 +55,18 @@ class Report:
         return "\n".join(lines)
 
 
-def sweep(ways: Iterable[str], names: Iterable[str], share: float, seed: int = 0) -> Report:
-    """Every combination of these functions, or a share of them drawn by ``seed``."""
-    report = Report()
-    for name in names:
-        for case in chosen(name, share, seed):
-            for way in ways:
-                if way == "eager" or not case.row.static:
-                    report.add(case, way)
+def sweep(names: Iterable[str], functions: Iterable[str], share: float, seed: int = 0) -> Report:
+    """Every combination of these functions, or a share of them drawn by ``seed``. NumPy is asked
+    once, whatever the number of ways."""
+    report, runs = Report(), ways(names)
+    with quiet():
+        for function in functions:
+            for case in chosen(function, share, seed):
+                wanted = numpys(case)
+                for way, run in runs.items():
+                    if way == "eager" or not case.row.static:
+                        found = judged(case, wanted, outcome(partial(run, case)))
+                        report.add(case, way, *found)
     return report
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule.errors import IndexingError, UnsupportedError
+from chainrule.errors import DtypeError, IndexingError
 from tests.helpers.expressions.indexing import WRITTEN
 from tests.helpers.surface import check_gradient, check_value, eager
 
@@ -92,6 +92,10 @@ def _numpys(x: np.ndarray, index: tuple[Any, ...]) -> Any:
 @given(arrays_and_indices())
 @example((np.arange(4.0), (np.array([True, False, True]),)))
 @example((np.arange(6.0).reshape(2, 3), (np.zeros((0,), int), slice(None, None, -1))))
+@example((np.arange(4.0), (True,)))
+@example((np.array(2.0), (None, np.False_)))
+@example((np.arange(6.0).reshape(2, 3), (True, slice(None), np.array(True), [0, 2])))
+@example((np.arange(6.0).reshape(2, 3), ([0, 1], Ellipsis, None, False)))
 def test_any_mixture_of_indices(case: tuple[np.ndarray, tuple[Any, ...]]) -> None:
     x, index = case
     expected = _numpys(x, index)
@@ -152,14 +156,18 @@ def test_traced_index_arrays(case: tuple[np.ndarray, tuple[Any, ...]]) -> None:
         ([0.5], IndexingError, "must be of integers"),
         ((..., ...), IndexingError, "single ellipsis"),
         (np.array([True, False]), IndexingError, "mask of length 2 does not fit axis 0"),
-        (True, UnsupportedError, "single True or False"),
-        (np.array(False), UnsupportedError, "single True or False"),
-        (slice(None, None, 0), ValueError, "slice step"),
+        (slice(None, None, 0), IndexingError, "step of a slice cannot be 0"),
+        (slice(1.0, None), DtypeError, "a slice takes integers and None"),
     ],
 )
 def test_refused_indices(index: Any, error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         cr.vjp(lambda x: x[index], np.arange(4.0))
+
+
+def test_traced_places_out_of_bounds_are_refused_by_name() -> None:
+    with pytest.raises(IndexingError, match=r"x\[\.\.\.\].*out of bounds for axis 0"):
+        cr.vjp(lambda x, i: x[np.astype(i, int)], np.arange(4.0), np.array([0.0, 4.0]))
 
 
 def test_ten_thousand_reads_fill_one_buffer() -> None:

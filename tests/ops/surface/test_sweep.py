@@ -15,7 +15,7 @@ from chainrule.errors import UsageError
 from tests.helpers.sweep.cases import cases, functions
 from tests.helpers.sweep.exceptions import EXCEPTIONS
 from tests.helpers.sweep.running import sweep
-from tests.helpers.sweep.verdicts import EQUAL, compiled, eagerly, names, verdict
+from tests.helpers.sweep.verdicts import EQUAL, Compiled, eagerly, names, verdict
 
 NEWEST = np.lib.NumpyVersion(np.__version__) >= "2.4.0"
 SHARES = {"eager": 0.006, "numpy": 0.0025, "native": 0.0003}
@@ -99,4 +99,4 @@ def test_a_wrong_ufunc_is_seen_in_every_way(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setitem(UFUNCS, np.exp2, lambda x: x + x)
     some = list(cases("np.exp2"))[:8]
     assert "value" in {verdict(case, eagerly)[0] for case in some}
-    assert "value" in {verdict(case, lambda c: compiled(c, "numpy"))[0] for case in some}
+    assert "value" in {verdict(case, Compiled("numpy"))[0] for case in some}

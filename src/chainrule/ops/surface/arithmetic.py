@@ -50,8 +50,8 @@ def power(x: Any, p: Any) -> Any:
         return apply_ufunc(np.power, ew.power, x, p)
     dtype = loop_dtypes(np.power, (_weak_or_dtype(x), _weak_or_dtype(p)))[0]
     x = lift(x, recording_of((x,)), dtype)
-    if dtype.kind == "f":
-        number = int_or(number)
+    # an integer that the dtype cannot hold (-1 in uint8) is refused here, as NumPy refuses it
+    number = int_or(number) if dtype.kind == "f" else int(dtype.type(number))
     return ew.power_constant(x, exponent=number)
 
 

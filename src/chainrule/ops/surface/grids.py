@@ -274,9 +274,12 @@ def polyint(p: Any, m: int = 1, k: Any = None) -> Any:
 
 @implements(np.poly)
 def poly(seq_of_zeros: Any) -> Any:
-    """The polynomial with these roots, or the characteristic polynomial's roots given."""
+    """The polynomial with these roots."""
     if seq_of_zeros.ndim != 1:
-        raise ShapeError(f"np.poly of {seq_of_zeros.type} is recorded for a vector of roots")
+        raise UnsupportedError(
+            "of a matrix NumPy takes the eigenvalues, which are complex in general and not "
+            "recorded; write np.poly(np.linalg.eigvalsh(a)) for a symmetric one"
+        )
     found: Any = np.ones(1, seq_of_zeros.dtype)
     for k in range(seq_of_zeros.shape[0]):
         root = seq_of_zeros[k]

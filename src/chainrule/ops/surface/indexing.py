@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from array import array
 from collections.abc import Sequence
+from types import EllipsisType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from chainrule.core.dispatch import FUNCTIONS, implements, refuse_keywords
 from chainrule.core.traced import Traced, known_value
 from chainrule.core.types import broadcast_shapes, normalize_axis
-from chainrule.errors import DtypeError, IndexingError, ShapeError, UnsupportedError
+from chainrule.errors import ChainruleError, DtypeError, IndexingError, ShapeError
 from chainrule.ops import reduce as rd
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
@@ -22,7 +23,7 @@ from chainrule.ops.surface.arguments import constant, known_if_any, refuse, requ
 def getitem(x: Traced, index: Any) -> Any:
     """``x[index]`` with all of NumPy's indexing: integers, slices, ``...``, ``None``, arrays
     of integers (traced or not) and masks whose values are known."""
-    entries = _expand(x, index if isinstance(index, tuple) else (index,))
+    x, entries = _expand(x, index if isinstance(index, tuple) else (index,))
     if any(kind == "array" for kind, _ in entries):
         return _advanced(x, entries)
     region = tuple(e for kind, e in entries if kind != "new")
@@ -41,23 +42,21 @@ def _is_whole(x: Traced, region: tuple[Any, ...]) -> bool:
     return all(e == (0, n, 1) for e, n in zip(region, x.shape, strict=True))
 
 
-def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
+def _expand(x: Traced, index: tuple[Any, ...]) -> tuple[Traced, list[tuple[str, Any]]]:
     """The index as a list of ("int", i), ("slice", (start, length, step)), ("new", None) and
-    ("array", integers), one for each axis and new axis."""
+    ("array", integers), one for each axis and new axis. A single True or False is the array [0] or
+    [] along an axis of length 1 that ``x`` is given for it."""
     items: list[Any] = []
     for item in index:
         if isinstance(item, (Sequence, array)) and not isinstance(item, (str, bytes)):
             item = plain(item) if len(item) else np.zeros(0, int)
         if isinstance(item, (bool, np.bool_)) or (_is_mask(item) and np.ndim(item) == 0):
-            raise UnsupportedError(
-                "indexing with a single True or False is not recorded: use np.where, or "
-                "np.expand_dims for its new axis"
-            )
-        if _is_mask(item):
+            items.append(bool(constant(item, "reading by a mask, x[mask], whose result's shape")))
+        elif _is_mask(item):
             items += _mask(item)
         else:
             items.append(item)
-    used = sum(item is not None and item is not Ellipsis for item in items)
+    used = sum(not (item is None or isinstance(item, (bool, EllipsisType))) for item in items)
     dots = [k for k, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexingError("an index can only have a single ellipsis ('...')")
@@ -72,9 +71,12 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> list[tuple[str, Any]]:
         if item is None:
             entries.append(("new", None))
             continue
+        if isinstance(item, bool):
+            x = structure.reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
+            item = np.zeros(int(item), int)
         entries.append(_entry(item, x, axis))
         axis += 1
-    return entries
+    return x, entries
 
 
 class _Chosen(NamedTuple):
@@ -102,13 +104,13 @@ def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
             )
         return "array", item.places
     if isinstance(item, slice):
-        start, stop, step = item.indices(n)
+        start, stop, step = _bounds(item, n)
         length = len(range(start, stop, step))
         return "slice", (start, length, step) if length else (0, 0, 1)
     if isinstance(item, Traced) or (isinstance(item, np.ndarray) and item.ndim):
         if item.dtype.kind not in "iu":
             raise IndexingError(f"arrays used as indices must be of integers, not {item.dtype}")
-        numbers: Any = None if isinstance(item, Traced) else item
+        numbers: Any = known_if_any(item)
         if numbers is not None and numbers.size and not -n <= numbers.min() <= numbers.max() < n:
             raise IndexingError(f"index out of bounds for axis {axis} of {x.type}")
         return "array", item
@@ -121,6 +123,19 @@ def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
     if not -n <= i < n:
         raise IndexingError(f"index {i} is out of bounds for axis {axis} of {x.type}")
     return "int", i % n
+
+
+def _bounds(item: slice, n: int) -> tuple[int, int, int]:
+    try:
+        return item.indices(n)
+    except ChainruleError:
+        raise
+    except ValueError:
+        raise IndexingError("the step of a slice cannot be 0; 1 reads all of it") from None
+    except TypeError:
+        raise DtypeError(
+            f"a slice takes integers and None, not {item}: write x // 2 or int(x) of plain numbers"
+        ) from None
 
 
 def _advanced(x: Traced, entries: list[tuple[str, Any]]) -> Any:

@@ -187,13 +187,18 @@ def _leaves(y: Any) -> Iterator[Any]:
         yield y
 
 
+def asked(function: Any, args: Any, kwargs: Any) -> Answer:
+    answer = numpys_answer(function, args, kwargs)
+    if answer.refusal is not None:
+        raise as_ours(answer.refusal)
+    return answer
+
+
 def checked(function: Any, ours: Callable[..., Any], args: Any, kwargs: Any) -> Any:
     """What ``ours`` gives, in NumPy's dtype, unless NumPy refuses these arguments. Our own errors
     come first: they say more."""
     found = ours(*args, **kwargs)
-    answer = numpys_answer(function, args, kwargs)
-    if answer.refusal is not None:
-        raise as_ours(answer.refusal)
+    answer = asked(function, args, kwargs)
     if len(answer.dtypes) == 1 and not isinstance(found, (tuple, list)):
         return _of_dtype(found, answer.dtypes[0])
     return found
@@ -227,5 +232,6 @@ def explained(error: Exception, function: Any, args: Any, kwargs: Any) -> Chainr
     )
 
 
+FUNCTIONS["asked"] = asked
 FUNCTIONS["checked"] = checked
 FUNCTIONS["explained"] = explained

@@ -105,10 +105,12 @@ def reduce(
     known = REDUCTIONS.get(ufunc)
     optional = {"dtype": dtype, "initial": initial, "where": None if where is True else where}
     optional = {k: v for k, v in optional.items() if given(v)}
+    axes = normalize_axes(axis, a.ndim)
     whole = not optional or not (ufunc in LOGICAL or ufunc is np.logaddexp)
+    if ufunc is np.logaddexp and not all(a.shape[k] for k in axes):
+        whole = False  # of no numbers it is the identity, -inf, where logsumexp has no maximum
     if known is not None and whole:
         return known(a, axis=axis, keepdims=keepdims, **optional)
-    axes = normalize_axes(axis, a.ndim)
     start = ufunc.identity if initial is NOT_GIVEN else initial
     parts = _slices(together(a, axes), a.ndim - len(axes))
     masks = [True] * len(parts)
