@@ -32,6 +32,32 @@ def product(x: Any, k: Any) -> Any:
     return x * k
 
 
+def cube(x: Any) -> Any:
+    return x**3
+
+
+def pair(x: Any) -> Any:
+    return x * x, "aux"
+
+
+@cr.grad
+def slope(x: Any) -> Any:
+    return x * x
+
+
+@cr.custom_gradient
+def stated(x: Any) -> Any:
+    return x * x, lambda g: 5.0 * g
+
+
+def _pickled(x: Any) -> Any:
+    return pickle.loads(pickle.dumps(x))
+
+
+def _cloudpickled(x: Any) -> Any:
+    return cloudpickle.loads(cloudpickle.dumps(x))
+
+
 # keywords ---------------------------------------------------------------------------------
 
 
@@ -321,6 +347,10 @@ def test_defaults_are_part_of_the_function() -> None:
         (lambda: cr.jit(product, static_argnames="q"), "no such parameter; it has 'x', 'k'"),
         (lambda: cr.trace(product, static_argnames="q"), "no such parameter"),
         (lambda: cr.explain(product, static_argnames="q"), "no such parameter"),
+        (lambda: cr.jit(product, static_argnums=(1, 1)), r"static_argnums=\(1, 1\) names the same"),
+        (lambda: cr.trace(product, static_argnums=(0, -2)), r"static_argnums=\(0, -2\) names the"),
+        (lambda: cr.jit(product, static_argnames=("k", "k")), "names the same argument of product"),
+        (lambda: cr.jit(product, static_argnames=1), "static_argnames takes names of parameters"),
         (lambda: cr.jit(3.0), "jit takes a function, not a float"),
     ],
 )
@@ -543,19 +573,39 @@ def test_jitted_functions_are_pickled_and_copied_without_their_programs() -> Non
         assert pickle.loads(pickle.dumps(by_name)) is by_name
         named = pickle.loads(pickle.dumps(cr.jit(product, threads=1)))
         assert named(2.0, 3.0) == 6.0
-        assert named._options == (None, 1)
+        assert (named._options["executor"], named._options["threads"]) == (None, 1)
         for again in (
             copy.deepcopy(local),
             copy.copy(local),
             cloudpickle.loads(cloudpickle.dumps(local)),
         ):
             np.testing.assert_array_equal(again(X, n=2), X[:2])
-            assert again._options == ("numpy", 1)
+            assert (again._options["executor"], again._options["threads"]) == ("numpy", 1)
         derived = cloudpickle.loads(cloudpickle.dumps(cr.grad(local)))
         with pytest.raises(cr.ChainruleError, match="single number"):
             derived(X, n=2)
         assert by_name(3.0) == 9.0
         np.testing.assert_array_equal(local(X, n=1), X[:1])
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, _pickled, _cloudpickled])
+def test_transformed_functions_are_pickled_and_copied(copied: Any) -> None:
+    assert copied(cr.grad(product))(2.0, 3.0) == 3.0
+    assert copied(cr.grad(product, 1))(2.0, 3.0) == 2.0
+    assert copied(cr.value_and_grad(product, argnames="k"))(2.0, k=3.0) == (6.0, 2.0)
+    assert copied(cr.grad(pair, has_aux=True))(2.0) == (4.0, "aux")
+    assert copied(cr.jacobian(product, (0, 1)))(2.0, 3.0) == (3.0, 2.0)
+    assert copied(cr.hessian(product))(2.0, 3.0) == 0.0
+    assert copied(cr.hvp(cube))(2.0, 1.0) == 12.0
+    assert copied(cr.jit(cr.grad(product)))(2.0, 3.0) == 3.0
+    assert copied(cr.grad(cr.jit(product)))(2.0, 3.0) == 3.0
+    assert copied(cr.grad(cr.grad(cube)))(2.0) == 12.0
+    assert copied(cr.vjp(product, 2.0, 3.0)[1])(1.0) == (3.0, 2.0)
+    assert str(copied(cr.trace(cube))(2.0)) == str(cr.trace(cube)(2.0))
+    assert cr.grad(copied(stated))(2.0) == 5.0
+    assert copied(slope) is slope
+    assert slope.__name__ == "slope"
+    assert repr(cr.grad(product)) == "<grad of product>"
 
 
 def test_what_main_decorates_goes_to_other_processes(tmp_path: Path) -> None:
@@ -576,7 +626,14 @@ def test_what_main_decorates_goes_to_other_processes(tmp_path: Path) -> None:
             def twice(x, *, k=1.0):
                 return x * k
 
+            @cr.jit
+            @cr.grad
+            def slope(x):
+                return x * x
+
             if __name__ == "__main__":
+                assert pickle.loads(pickle.dumps(slope)) is slope
+                assert pickle.loads(cloudpickle.dumps(slope))(3.0) == 6.0
                 assert pickle.loads(pickle.dumps(f))(3.0) == 9.0
                 assert pickle.loads(pickle.dumps(twice))(3.0, k=2.0) == 6.0
                 try:
@@ -589,17 +646,18 @@ def test_what_main_decorates_goes_to_other_processes(tmp_path: Path) -> None:
                     assert str(error).startswith("f() missing"), error
                 with multiprocessing.get_context("spawn").Pool(1) as pool:
                     print(pool.map(f, [2.0, 3.0]))
+                    print(pool.map(slope, [2.0, 3.0]), pool.map(cr.grad(f), [5.0]))
                 code = "import sys, pickle; print(pickle.load(sys.stdin.buffer)(4.0))"
-                given = cloudpickle.dumps(f)
-                subprocess.run([sys.executable, "-c", code], input=given, check=True)
+                for given in map(cloudpickle.dumps, (f, slope)):
+                    subprocess.run([sys.executable, "-c", code], input=given, check=True)
             """
         )
     )
     done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    assert sorted(done.stdout.splitlines()) == ["16.0", "[4.0, 9.0]"]
+    assert sorted(done.stdout.splitlines()) == ["16.0", "8.0", "[4.0, 6.0] [10.0]", "[4.0, 9.0]"]
 
 
 def test_a_jitted_function_looks_like_the_function() -> None:

@@ -320,7 +320,7 @@ def test_a_pullback_holds_no_more_memory_after_use() -> None:
     _, pull = cr.vjp(lambda x: np.sum(np.sin(x) * x), X)
     recording = next(
         c.cell_contents
-        for c in pull.__closure__ or ()
+        for c in pull._call.__closure__
         if type(c.cell_contents).__name__ == "Recording"
     )
     sizes = []

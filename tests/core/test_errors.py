@@ -405,6 +405,16 @@ def test_the_unknown_value_names_where_it_was_made() -> None:
         (lambda: cr.grad(lambda p: p["w"])({"w": 1}), DtypeError, "'p/w'.*is int"),
         (lambda: cr.grad(lambda x: x)(1j), DtypeError, "complex.*real and the imaginary part"),
         (lambda: cr.jvp(np.sin, (1,), (1.0,)), DtypeError, "is int"),
+        (
+            lambda: cr.jit(cr.grad(lambda p: p["a"]))({"a": 1.0, "i": 3}),
+            DtypeError,
+            "'p/i'.* is int,",
+        ),
+        (
+            lambda: cr.grad(3)(2.0),
+            UsageError,
+            r"cr.grad takes a function, not an int .*test_errors",
+        ),
         (lambda: cr.grad(np.sin)(V), DerivativeError, r"float64\[3\].*cr\.jacobian"),
         (lambda: cr.grad(lambda x: (x, x))(1.0), DerivativeError, "returned a tuple.*has_aux"),
         (lambda: cr.grad(lambda x: None)(1.0), DerivativeError, "returned None"),

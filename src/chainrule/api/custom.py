@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 from chainrule.api.inputs import Function, like_output, name_of
+from chainrule.api.transformed import Transformed, check_function
 from chainrule.core.record import lift_output, parameter_names
 from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten
@@ -52,8 +52,9 @@ def custom_gradient(f: Function) -> Function:
     ...     return np.log(1 + e), lambda g: g * (1 - 1 / (1 + e))
     """
 
-    @functools.wraps(f)
-    def wrapped(*args: Any, **keywords: Any) -> Any:
+    check_function(f, "custom_gradient")
+
+    def call(*args: Any, **keywords: Any) -> Any:
         result = f(*args, **keywords)
         names = parameter_names(f)
         order = sorted(keywords, key=lambda k: names.index(k) if k in names else len(names))
@@ -72,7 +73,7 @@ def custom_gradient(f: Function) -> Function:
             made.append(custom(_stop(value), *xs, rule=UserRule.make(name_of(f), pull)))
         return out_tree.unflatten(made)
 
-    return wrapped
+    return Transformed(f, custom_gradient, {}, call)
 
 
 def _user_vjp(

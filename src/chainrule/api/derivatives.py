@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from threading import Lock
 from typing import Any
@@ -26,6 +25,7 @@ from chainrule.api.inputs import (
     returned_tree,
     scalar_output,
 )
+from chainrule.api.transformed import Transformed, check_function
 from chainrule.autodiff import pullback, pushforward
 from chainrule.core.containers import is_static
 from chainrule.core.record import lift_output
@@ -61,10 +61,15 @@ def value_and_grad(
         DtypeError: an argument to differentiate is of integers, bools or complex.
         UsageError: there is no such argument, or one is chosen twice.
     """
+    check_function(f, "value_and_grad")
+    options = {"argnums": argnums, "has_aux": has_aux, "argnames": argnames}
+    return Transformed(f, value_and_grad, options, _value_and_grad(f, **options))
+
+
+def _value_and_grad(f: Function, argnums: Argnums, has_aux: bool, argnames: Argnames) -> Function:
     wanted = Wanted(argnums, argnames)
 
-    @functools.wraps(f)
-    def wrapped(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Any, **keywords: Any) -> Any:
         with recording(eager=True) as (rec, outermost):
             inputs = Inputs(f, args, keywords, wanted, rec, outermost)
             result = f(*inputs.args, **inputs.keywords)
@@ -84,7 +89,7 @@ def value_and_grad(
                 value = (value, returned_tree(aux, keep, plain))
             return value, inputs.result(gradient)
 
-    return wrapped
+    return call
 
 
 def _with_aux(result: Any, f: Function) -> tuple[Any, Any]:
@@ -121,14 +126,15 @@ def grad(
         The gradient in the tree, shapes and dtypes of the chosen argument, a tuple of them for
         several; with ``has_aux``, ``(gradient, aux)``.
     """
-    both = value_and_grad(f, argnums, has_aux, argnames)
+    check_function(f, "grad")
+    options = {"argnums": argnums, "has_aux": has_aux, "argnames": argnames}
+    both = _value_and_grad(f, **options)
 
-    @functools.wraps(f)
-    def wrapped(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Any, **keywords: Any) -> Any:
         value, gradient = both(*args, **keywords)
         return (gradient, value[1]) if has_aux else gradient
 
-    return wrapped
+    return Transformed(f, grad, options, call)
 
 
 def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> Any:
@@ -152,6 +158,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
         DerivativeError: ``y`` is of integers or bools.
         UsageError, ShapeError: the cotangent has another tree or shape than ``y``.
     """
+    check_function(f, "vjp")
     if not primals:
         raise UsageError("vjp needs at least one primal: cr.vjp(f, x)")
     around = active()
@@ -195,7 +202,16 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
 
     plain = is_plain(inputs.leaves)
     shown = returned_tree(outputs, False, plain)
-    return (shown, pull, returned_tree(aux, False, plain)) if has_aux else (shown, pull)
+    options = {"primals": again, "has_aux": has_aux, "keywords": keywords}
+    pullback_of_f = Transformed(f, _pullback, options, pull)
+    del pullback_of_f.__dict__["__wrapped__"]  # its signature is another
+    results = (shown, pullback_of_f)
+    return (*results, returned_tree(aux, False, plain)) if has_aux else results
+
+
+def _pullback(f: Function, primals: list[Any], has_aux: bool, keywords: dict[str, Any]) -> Any:
+    """What ``vjp`` returns beside the value, made again in another process."""
+    return vjp(f, *primals, has_aux=has_aux, **keywords)[1]
 
 
 def _all_but_static(primals: Sequence[Any]) -> Wanted:
@@ -248,6 +264,7 @@ def jvp(
         DtypeError: a primal is of integers, bools or complex; or a tangent has another dtype.
         UsageError, ShapeError: the tangents have another tree or shape than the primals.
     """
+    check_function(f, "jvp")
     if not isinstance(primals, (tuple, list)) or not isinstance(tangents, (tuple, list)):
         raise UsageError("jvp takes tuples: cr.jvp(f, (x,), (v,))")
     primals = tuple(primals)
@@ -295,10 +312,10 @@ def jacobian(f: Function, argnums: Argnums = None, argnames: Argnames = None) ->
         DerivativeError: ``f`` returns integers or bools.
         DtypeError, UsageError: as of ``grad``.
     """
+    check_function(f, "jacobian")
     wanted = Wanted(argnums, argnames)
 
-    @functools.wraps(f)
-    def wrapped(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Any, **keywords: Any) -> Any:
         with recording(eager=True) as (rec, outermost):
             inputs = Inputs(f, args, keywords, wanted, rec, outermost)
             leaves, treedef = flatten(f(*inputs.args, **inputs.keywords))
@@ -319,7 +336,7 @@ def jacobian(f: Function, argnums: Argnums = None, argnames: Argnames = None) ->
                 for row in blocks
             )
 
-    return wrapped
+    return Transformed(f, jacobian, {"argnums": argnums, "argnames": argnames}, call)
 
 
 def _unit(x: Traced, k: int, rec: Recording) -> Traced:
@@ -380,6 +397,7 @@ def hessian(f: Function, argnums: Argnums = None, argnames: Argnames = None) -> 
     Raises:
         DerivativeError, DtypeError, UsageError: as of ``grad``.
     """
+    check_function(f, "hessian")
     return jacobian(grad(f, argnums, argnames=argnames), argnums, argnames)
 
 
@@ -399,12 +417,12 @@ def hvp(f: Function, argnums: int | None = None, argnames: str | None = None) ->
         UsageError: there is no such argument, or no vector.
         DerivativeError, DtypeError, ShapeError: as of ``grad`` and ``jvp``.
     """
+    check_function(f, "hvp")
     wanted = Wanted(argnums, argnames)
     if not wanted.single:
         raise UsageError(f"hvp differentiates by one argument, not {wanted.said}")
 
-    @functools.wraps(f)
-    def wrapped(*args: Any, **keywords: Any) -> Any:
+    def call(*args: Any, **keywords: Any) -> Any:
         if not args or (len(args) < 2 and not keywords):
             raise UsageError("hvp(f) takes the arguments of f and then the vector")
         primals, v = args[: len(args) - 1], args[len(args) - 1]
@@ -419,5 +437,6 @@ def hvp(f: Function, argnums: int | None = None, argnames: str | None = None) ->
 
         return jvp(gradient, (at_place(f, primals, keywords, place),), (v,))[1]
 
-    del wrapped.__wrapped__  # its signature is another
-    return wrapped
+    made = Transformed(f, hvp, {"argnums": argnums, "argnames": argnames}, call)
+    del made.__dict__["__wrapped__"]  # its signature is another
+    return made

@@ -214,7 +214,7 @@ def _check_differentiable(leaf: Any, label: str, f: Function, instead: str) -> N
         dtype = None if plain else leaf_type(leaf, named).dtype
         if dtype is not None and dtype.kind == "f":
             return
-        kind = dtype.name if dtype is not None else type(leaf).__name__
+        kind = dtype.name if dtype is not None else leaf.__class__.__name__  # of a traced one too
         why = ": integers and bools move in jumps. Pass a float (3.0 instead of 3, x.astype(float))"
     raise DtypeError(f"{named} is {kind}, which has no derivative{why}, or {instead}")
 

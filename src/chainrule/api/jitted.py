@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
-import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
@@ -13,6 +11,7 @@ import numpy as np
 
 from chainrule import run
 from chainrule.api.inputs import PYTHONS, Function, is_plain, several
+from chainrule.api.transformed import Transformed, check_function
 from chainrule.compile import Passes, passes_of, stability
 from chainrule.core.graph import Graph
 from chainrule.core.record import (
@@ -44,11 +43,11 @@ class StaticArguments:
     the other follows from the signature.
 
     Raises:
-        UsageError: ``f`` has no such parameter.
+        UsageError: ``f`` has no such parameter, or it is named twice.
     """
 
     def __init__(self, f: Function, numbers: Any = None, names: Any = None) -> None:
-        self.given = (numbers, names)
+        self.given = {"static_argnums": numbers, "static_argnames": names}
         self.names: set[str] = set()
         self.numbers: set[int] = set()
         if numbers is None and names is None:
@@ -58,13 +57,17 @@ class StaticArguments:
             if isinstance(n, bool) or not isinstance(n, (int, np.integer)):
                 raise UsageError(f"static_argnums takes positions such as 0 or (1, -1), not {n!r}")
             count = len(positional)
-            if open_ended or -count <= n < count:
-                self.numbers.add(int(n) if open_ended else int(n) % count)
-            else:
+            if not (open_ended or -count <= n < count):
                 raise UsageError(
                     f"static_argnums={n}: {function_name(f)} has {count} positional parameters"
                 )
+            place = int(n) if open_ended else int(n) % count
+            self._refuse_repeated(place in self.numbers, f"static_argnums={numbers!r}", f)
+            self.numbers.add(place)
         for name in several(names):
+            if not isinstance(name, str):
+                raise UsageError(f"static_argnames takes names of parameters, not {name!r}")
+            self._refuse_repeated(name in self.names, f"static_argnames={names!r}", f)
             if name not in parameters and not keywords:
                 listed = ", ".join(map(repr, parameters)) or "none"
                 raise UsageError(
@@ -74,6 +77,11 @@ class StaticArguments:
             self.names.add(name)
         self.names |= {positional[n] for n in self.numbers if 0 <= n < len(positional)}
         self.numbers |= {n for n, name in enumerate(positional) if name in self.names}
+
+    @staticmethod
+    def _refuse_repeated(known: bool, said: str, f: Function) -> None:
+        if known:
+            raise UsageError(f"{said} names the same argument of {function_name(f)} twice")
 
     def mark(self, args: tuple[Any, ...], keywords: Mapping[str, Any]) -> Arguments:
         """The arguments, those that are static marked as such."""
@@ -119,41 +127,34 @@ def trace(
     Raises:
         UnknownValueError: ``f`` branches on a value that depends on its arguments.
     """
+    check_function(f, "trace")
     static = StaticArguments(f, static_argnums, static_argnames)
 
-    @functools.wraps(f)
-    def traced(*args: Any, **keywords: Any) -> Graph:
+    def call(*args: Any, **keywords: Any) -> Graph:
         args, keywords = static.mark(args, keywords)
         return record(f, *args, keywords=keywords).graph
 
-    return traced
+    return Transformed(f, trace, static.given, call)
 
 
-class Jitted:
+class Jitted(Transformed):
     """A function that runs as a graph: what ``jit`` returns.
 
     It pickles and copies as the function and the options that it was made of; programs stay
     behind and are made again where they are needed.
     """
 
-    # State has slots, for functools.wraps takes __dict__ along, and what it wraps may be pickled.
-    __slots__ = (
-        "__dict__", "__weakref__", "_f", "_options", "_programs", "_quick", "_static", "_twin",
-    )  # fmt: skip
+    __slots__ = ("_programs", "_quick", "_run", "_static")
 
     def __init__(
         self, f: Function, executor: str | None, threads: int | None, static: StaticArguments
     ) -> None:
-        if not callable(f):
-            raise UsageError(f"jit takes a function, not a {type(f).__name__}")
-        functools.update_wrapper(self, f, updated=("__dict__",) if inspect.isroutine(f) else ())
         run.check_threads(threads)
-        self._f = f
-        self._options = (executor, threads)
+        super().__init__(f, jit, {"executor": executor, "threads": threads} | static.given, f)
+        self._run = (executor, threads)
         self._static = static
         self._programs: dict[Any, Function] = {}
         self._quick: dict[Any, Function] = {}
-        self._twin: Function | None = None
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         around = active()
@@ -193,7 +194,7 @@ class Jitted:
         return static.mark(args, keywords) if static.names or static.numbers else (args, keywords)
 
     def _compile(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> run.Compiled:
-        executor, threads = self._options
+        executor, threads = self._run
         return run.compile(self._f, *args, keywords=keywords, executor=executor, threads=threads)
 
     def _store(self, key: tuple[Any, ...], program: Function) -> None:
@@ -227,71 +228,7 @@ class Jitted:
         """The time that each step takes at these arguments, on one thread, with the operations
         and the user's lines that it computes; prints as a table."""
         args, keywords = self._marked(args, keywords)
-        return profile(self._f, *args, keywords=keywords, executor=self._options[0])
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else _Method(self, instance)
-
-    def __repr__(self) -> str:
-        return f"<jit of {getattr(self, '__qualname__', self._f)}>"
-
-    def __reduce__(self) -> Any:
-        name = getattr(self, "__qualname__", "")
-        if _named(self.__module__, name) is self:
-            if self.__module__ != "__main__":
-                return name  # under a decorator: found again by its name
-            # Others' __main__ may lack it: pickled with the function, as that is
-            return _of_main, (name, self._inside, *self._options, *self._static.given)
-        return _made_again, (self._f, *self._options, *self._static.given)
-
-    @property
-    def _inside(self) -> Any:
-        """The function under a decorator in ``__main__``, as a copy with a name of its own:
-        pickle finds it by that name, cloudpickle takes it along."""
-        f: Any = self._f
-        while isinstance(f, Jitted):
-            f = f._f
-        if not isinstance(f, types.FunctionType):
-            return f
-        if self._twin is None:
-            self._twin = twin = types.FunctionType(
-                f.__code__, f.__globals__, f.__name__, f.__defaults__, f.__closure__
-            )
-            functools.update_wrapper(twin, f)
-            twin.__kwdefaults__ = f.__kwdefaults__
-            twin.__dict__.pop("__wrapped__")
-            twin.__dict__.update(vars(f))
-            twin.__qualname__ = f"{getattr(self, '__qualname__', '')}._inside"
-        return self._twin
-
-
-def _of_main(name: str, inside: Any, *options: Any) -> Jitted:
-    found = _named("__main__", name)
-    if isinstance(found, Jitted) and found._twin is inside:
-        return found
-    inside.__qualname__ = name  # made here, from its code
-    return _made_again(inside, *options)
-
-
-def _made_again(f: Function, executor: Any, threads: Any, numbers: Any, names: Any) -> Jitted:
-    return Jitted(f, executor, threads, StaticArguments(f, numbers, names))
-
-
-class _Method(functools.partial):  # type: ignore[type-arg]
-    """A jitted function bound to an instance, with its ``passes`` and the like."""
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self.func, name)
-        bound = callable(found) and not name.startswith("_")
-        return functools.partial(found, *self.args) if bound else found
-
-
-def _named(module: str | None, name: str) -> Any:
-    """What stands under this name in a module that is loaded."""
-    found: Any = sys.modules.get(module or "")
-    for part in name.split("."):
-        found = getattr(found, part, None)
-    return found
+        return profile(self._f, *args, keywords=keywords, executor=self._run[0])
 
 
 def _recorded(x: Any, recording: Recording) -> Any:
@@ -402,6 +339,7 @@ def jit(
             static_argnums=static_argnums,
             static_argnames=static_argnames,
         )
+    check_function(f, "jit")
     return Jitted(f, executor, threads, StaticArguments(f, static_argnums, static_argnames))
 
 
