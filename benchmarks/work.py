@@ -294,7 +294,44 @@ class Compilation:
         return f"{self.subject:,} operations"
 
 
-Work = Training | Prediction | Gradient | Cost | Compilation
+@dataclass(frozen=True)
+class Multiply:
+    """A matrix product, (m, k) times (k, n), of operands that lie as ``layout`` says, on so many
+    threads; the outcome is its mean square."""
+
+    m: int
+    k: int
+    n: int
+    layout: str
+    dtype: str = "float32"
+    threads: int = 1
+    kind: ClassVar[str] = "multiply"
+    unit: ClassVar[str] = "call"
+    tolerance: ClassVar[float] = 1e-4
+
+    @property
+    def title(self) -> str:
+        return f"{self.m}, {self.k}, {self.n}: {self.layout}"
+
+    @property
+    def flops(self) -> int:
+        """Multiplications and additions."""
+        return 2 * self.m * self.k * self.n
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A and B as they lie in memory, and where the product goes."""
+        draw = np.random.default_rng(0)
+        a = (self.k, self.m) if self.layout == "A.T @ B" else (self.m, self.k)
+        b = (self.n, self.k) if self.layout == "A @ B.T" else (self.k, self.n)
+        c = np.zeros((self.m, self.n), self.dtype)
+        return draw.standard_normal(a, self.dtype), draw.standard_normal(b, self.dtype), c
+
+    def laid_out(self, a: Any, b: Any) -> tuple[Any, Any]:
+        """The two as factors."""
+        return a.T if self.layout == "A.T @ B" else a, b.T if self.layout == "A @ B.T" else b
+
+
+Work = Training | Prediction | Gradient | Cost | Compilation | Multiply
 
 
 class Prepared(NamedTuple):

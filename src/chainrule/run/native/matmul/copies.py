@@ -29,6 +29,28 @@ def copy_rows(
     b.effect(_call(name, source, stride, target, width, rows))
 
 
+def narrow_rows(
+    b: Builder, helper: Helper, type: str, lanes: int, source: str, stride: int, target: str,
+    columns: int, rows: int, tiles: int = 1,
+) -> None:  # fmt: skip
+    """``target[t, i, j] = source[i, t * columns + j]`` for some ``tiles`` t, ``rows`` i and a few
+    ``columns`` j. Whole vectors are copied, but no number is read behind the last row: what is
+    too much of one row, the next overwrites."""
+    if rows > 1 and columns < lanes:
+        name = f"narrow_{type}_{lanes}_{columns}_{tiles}_{rows}"
+        helper(*_function(name, type, _narrow, lanes, columns, tiles, rows))
+        b.effect(_call(name, source, stride, target, columns, rows - 1))
+        source = _at(b, type, source, str(rows - 1), str(stride), "0")
+        target = _at(b, type, target, str(rows - 1), str(columns), "0")
+        done = rows - 1
+    else:
+        done = 0
+    for tile in range(tiles):
+        first = _at(b, type, source, str(tile), str(columns), "0")
+        place = _at(b, type, target, str(tile), str(columns * rows), "0")
+        copy_rows(b, helper, type, lanes, first, stride, place, columns, columns, rows - done)
+
+
 def transpose_columns(
     b: Builder, helper: Helper, type: str, lanes: int, source: str, stride: int, target: str,
     width: int, columns: int, rows: int,
@@ -60,6 +82,27 @@ def transpose_columns(
         b.effect(_call(name, source, stride, place, width, rows))
 
 
+def transpose_rows(
+    b: Builder, helper: Helper, type: str, lanes: int, source: str, stride: int, target: str,
+    count: int, columns: int,
+) -> None:  # fmt: skip
+    """``target[k, i] = source[i, k]`` for ``count`` i and ``columns`` k, rows of the target being
+    ``count`` long. Up to ``lanes`` numbers behind the target's last are overwritten."""
+    if columns < lanes or count > lanes:
+        name = f"edge_{type}_{count}_{columns}"
+        helper(*_function(name, type, _edge, count, columns))
+        b.effect(_call(name, source, stride, target, count, columns))
+        return
+    name = f"strips_{type}_{lanes}_{count}"
+    helper(*_function(name, type, _strips, lanes, count))
+    # The last strip may copy again what the one before did.
+    for k, strips in ((0, columns // lanes), (columns - lanes, columns % lanes and 1)):
+        if strips:
+            place = _at(b, type, target, str(k), str(count), "0")
+            first = _at(b, type, source, "0", str(stride), str(k))
+            b.effect(_call(name, first, stride, place, count, strips))
+
+
 def _call(name: str, source: str, stride: int, target: str, width: int, count: int) -> str:
     numbers = f"i64 {stride}, ptr {target}, i64 {width}, i64 {count}"
     return f"call void @{name}(ptr {source}, {numbers})"
@@ -88,6 +131,17 @@ def _rows(b: Builder, type: str, lanes: int, columns: int, padding: int) -> None
             _store(b, f"<{lanes_here} x {type}>", "zeroinitializer", place, type)
 
 
+def _narrow(b: Builder, type: str, lanes: int, columns: int, tiles: int, rows: int) -> None:
+    """Rows a little shorter than a vector, of tiles that have so many each."""
+    with b.loop("%count") as i:
+        for tile in range(tiles):
+            kind = f"<{lanes} x {type}>"
+            place = _at(b, type, "%source", i, "%stride", str(tile * columns))
+            value = b.do(f"load {kind}, ptr {place}, align {_size(type)}")
+            place = _at(b, type, "%target", i, "%width", str(tile * rows * columns))
+            _store(b, kind, value, place, type)
+
+
 def _pieces(start: int, count: int, lanes: int) -> Iterator[tuple[int, int]]:
     """Where vectors of ``lanes``, of half of that and so on begin that fill ``count`` numbers."""
     while count:
@@ -104,6 +158,14 @@ def _squares(b: Builder, type: str, lanes: int) -> None:
         _square(b, type, lanes, ("%source", "%stride"), ("%target", "%width"), "0", k)
 
 
+def _strips(b: Builder, type: str, lanes: int, rows: int) -> None:
+    """So many strips of a few rows: squares of which the last columns are overwritten by the
+    first ones of the next row."""
+    with b.loop("%count") as i:
+        k = b.do(f"mul nuw nsw i64 {i}, {lanes}")
+        _square(b, type, lanes, ("%source", "%stride"), ("%target", "%width"), "0", k, rows)
+
+
 def _edge(b: Builder, type: str, columns: int, rows: int) -> None:
     """Number by number."""
     with b.loop(columns) as j, b.loop(rows) as k:
@@ -114,15 +176,16 @@ def _edge(b: Builder, type: str, columns: int, rows: int) -> None:
 
 def _square(
     b: Builder, type: str, lanes: int, source: tuple[str, str], target: tuple[str, str],
-    j: str, k: str,
+    j: str, k: str, count: int | None = None,
 ) -> None:  # fmt: skip
-    """A square of lanes x lanes, exchanging halves, quarters, ... of its rows."""
+    """A square of lanes x lanes, exchanging halves, quarters, ... of its rows; or its first
+    ``count`` rows."""
     vector = f"<{lanes} x {type}>"
-    rows = []
-    for i in range(lanes):
+    rows = ["poison"] * lanes
+    for i in range(count or lanes):
         row = b.do(f"add nuw nsw i64 {j}, {i}")
         place = _at(b, type, source[0], row, source[1], k)
-        rows.append(b.do(f"load {vector}, ptr {place}, align {_size(type)}"))
+        rows[i] = b.do(f"load {vector}, ptr {place}, align {_size(type)}")
     d = 1
     while d < lanes:
         for i in range(lanes):

@@ -4,7 +4,8 @@ The method is that of Goto and van de Geijn ("Anatomy of high-performance matrix
 multiplication", 2008): a tile of C stays in registers while its row of A, broadcast number by
 number, meets a panel of B, read as vectors. What differs from a library: sizes and strides are
 constants here, and the widest vectors of this machine are used. The order of every sum is fixed:
-along k, one after another.
+along k, one after another, from zero on. How a product is cut (``tiling.py``), what of it is
+copied first and which thread computes what do not show in the bits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from chainrule.run.native.matmul import copies
 from chainrule.run.native.matmul.tiling import Tiling
 from chainrule.run.native.numbers.arithmetic import multiply_add
 from chainrule.run.native.numbers.ir import Builder
+
+TOGETHER = 8
+"""So many tiles of A are copied at a time where it lies by columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +40,8 @@ class Tile:
     a program share.
 
     Element (i, k) of A lies at ``i * a_rows + k * columns``; ``rows`` is ``a_rows`` where that
-    is known, else 0. B lies by rows, ``b_rows`` apart, as far as full vectors reach.
+    is known, else 0. B lies by rows, ``b_rows`` apart, as far as full vectors reach. Where the
+    tile ``continues``, its sums begin with those at ``%sums``, in rows of full vectors.
     """
 
     type: str
@@ -45,10 +50,12 @@ class Tile:
     width: int
     rows: int
     columns: int
+    continues: bool = False
 
     @property
     def name(self) -> str:
-        return f"tile_{self.type}_{self.height}x{self.width}_{self.rows}_{self.columns}"
+        more = "_more" if self.continues else ""
+        return f"tile_{self.type}_{self.height}x{self.width}_{self.rows}_{self.columns}{more}"
 
     def text(self) -> str:
         """The definition."""
@@ -66,12 +73,19 @@ class Tile:
         rows = ["%a"]
         for _ in range(1, self.height):
             rows.append(at(rows[-1], apart))
+        begin = [["zeroinitializer"] * len(counts) for _ in range(self.height)]
+        if self.continues:
+            places = [[(i * len(counts) + v) * self.lanes for v in range(len(counts))]
+                      for i in range(self.height)]  # fmt: skip
+            begin = [[b.do(f"load {vector}, ptr {at('%sums', str(place))}, align {align}")
+                      for place in row] for row in places]  # fmt: skip
         b.effect("br label %more")
         b.label("more")
         b.lines.append("  %i = phi i64 [ 0, %entry ], [ %next, %more ]")
-        for name in (name for row in names for name in row):
-            start = f"[ zeroinitializer, %entry ], [ {name}.n, %more ]"
-            b.lines.append(f"  {name} = phi {vector} {start}")
+        for row_names, starts in zip(names, begin, strict=True):
+            for name, start in zip(row_names, starts, strict=True):
+                found = f"[ {start}, %entry ], [ {name}.n, %more ]"
+                b.lines.append(f"  {name} = phi {vector} {found}")
         line = at("%b", b.do("mul nuw nsw i64 %i, %b_rows"))
         parts = [b.do(f"load {vector}, ptr {at(line, str(v * self.lanes))}, align {align}")
                  for v in range(len(counts))]  # fmt: skip
@@ -94,7 +108,10 @@ class Tile:
                 place = at(target, str(v * self.lanes))
                 self._store(b, f"{name}.n", place, count)
         b.effect("ret void")
-        pointers = ", ".join(f"ptr noalias nocapture align {align} %{x}" for x in "abc")
+        pointers = ", ".join(  # sums may be left where they were
+            f"ptr {'noalias ' * (x in 'ab')}nocapture align {align} %{x}"
+            for x in ("a", "b", "c", *(["sums"] * self.continues))
+        )
         numbers = ", ".join(f"i64 %{x}" for x in ("a_rows", "b_rows", "c_rows", "k"))
         return f"define internal void @{self.name}({pointers}, {numbers}) #0 {{\n{b.text()}\n}}"
 
@@ -114,10 +131,13 @@ class Tile:
 class Gemm:
     """Writes ``C = A B`` into a builder; ``scratch`` points at memory for copies.
 
-    Threads share out rows or panels, from ``%first`` up to ``%last``; each makes copies of
-    its own. All tiles have the same height: where rows are left, the last one begins earlier
-    and computes a few of them again. ``fold(tile of C, row, column, height, width)`` writes what
-    is done with the new rows of each tile; if C is not ``kept``, that is all that becomes of it.
+    Blocks of A's rows are multiplied one after another, and of each block ``depth`` columns at a
+    time: the sums so far wait in scratch memory. Panels of B follow one another within, and meet
+    all tiles of the block. Threads share out rows or panels, from ``%first`` up to ``%last``; each
+    makes copies of its own. All tiles have the same height: where rows are left, the last one
+    begins earlier and computes a few of them again. ``fold(tile of C, row, column, height, width)``
+    writes what is done with the new rows of each tile; if C is not ``kept``, that is all that
+    becomes of it.
     """
 
     def __init__(
@@ -125,61 +145,82 @@ class Gemm:
     ) -> None:
         self.b, self.s = b, tiling
         self.fold, self.kept = fold, kept
-        size = tiling.scratch(kept)
-        if tiling.shared:
-            own = b.do(f"mul nuw nsw i64 %thread, {size}")
-            scratch = b.do(f"getelementptr inbounds {tiling.type}, ptr {scratch}, i64 {own}")
         self.item = tiling.type
+        if tiling.shared:
+            own = b.do(f"mul nuw nsw i64 %thread, {tiling.scratch(kept)}")
+            scratch = self.at(scratch, own)
         self.helpers: dict[str, str] = {}
-        tile = (tiling.k + 2) * max(tiling.height, tiling.lanes) if tiling.by_columns else 0
-        self.tile = scratch
-        self.panel = self.at(scratch, str(tile)) if tile else scratch
-        self.result = "" if kept else self.at(scratch, str(size - tiling.height * tiling.width))
+        parts = tiling.parts(kept)
+        starts = (sum(parts[:i]) for i in range(len(parts)))
+        self.copied, self.panel, self.sums, self.result = (
+            self.at(scratch, str(start)) for start in starts
+        )
 
     def write(self, a: Operand, b: Operand, c: Operand) -> None:
         """All of the product, for one entry of a batch."""
-        if self.s.by_columns:
-            self._row_tiles_outside(a, b, c)
+        s, b_ = self.s, self.b
+        if s.shared == "rows":
+            self.start, self.end = "%first", "%last"
+            rows = b_.do("sub nuw nsw i64 %last, %first")
+            more = b_.do(f"add nuw nsw i64 {rows}, {s.height - 1}")
+            count = b_.do(f"udiv i64 {more}, {s.height}")
         else:
-            self._panels_outside(a, b, c)
+            self.start, self.end, count = "0", str(s.m), str(s.tiles)
+        self.a, self.right, self.c = a, b, c
+        with b_.when(b_.do(f"icmp ult i64 0, {count}")):
+            if s.tiles <= s.block:
+                self._block("0", count)
+                return
+            more = b_.do(f"add nuw nsw i64 {count}, {s.block - 1}")
+            with b_.loop(b_.do(f"udiv i64 {more}, {s.block}")) as i:
+                low = b_.do(f"mul nuw nsw i64 {i}, {s.block}")
+                high = b_.do(f"add nuw nsw i64 {low}, {s.block}")
+                self._block(low, b_.do(f"call i64 @llvm.umin.i64(i64 {high}, i64 {count})"))
 
-    def _panels_outside(self, a: Operand, b: Operand, c: Operand) -> None:
-        """For each panel of B all tiles of A: the panel stays near."""
+    def _block(self, low: str, high: str) -> None:
+        """Some tiles of rows, over all of k."""
+        whole, rest = divmod(self.s.k - 1, self.s.depth)
+        if whole:
+            self._slab(low, high, "0", self.s.depth, first=True, last=False)
+        if whole > 1:
+            with self.b.loop(whole, 1) as i:
+                k = self.b.do(f"mul nuw nsw i64 {i}, {self.s.depth}")
+                self._slab(low, high, k, self.s.depth, first=False, last=False)
+        self._slab(low, high, str(whole * self.s.depth), rest + 1, first=not whole, last=True)
 
-        def one(first: str, width: int) -> None:
-            panel = self._panel(b, first, width, self.panel)
+    def _slab(self, low: str, high: str, k: str, depth: int, first: bool, last: bool) -> None:
+        """Some tiles of rows, from column ``k`` of A on."""
+        s, b = self.s, self.b
+        start = self.at(self.a.pointer, k, self.a.columns)
+        if s.copies_a:
+            self._copy_tiles(start, low, high, depth)
 
-            def tile(row: str, known: str) -> None:
-                rows = Operand(self.at(a.pointer, row, a.rows), a.rows, a.columns)
-                self._tile(rows, panel, c, row, known, first, width)
+        def panel(column: str, width: int) -> None:
+            right = self._panel(k, depth, column, width)
+            with b.loop(high, low) as tile:
+                row, known = self._row(tile)
+                if s.copies_a:
+                    left = Operand(self._place(tile, low, depth), 1, s.height)
+                else:
+                    left = Operand(self.at(start, row, self.a.rows), self.a.rows, self.a.columns)
+                sums = self._sums(tile, low, column) if not (first and last) else ""
+                before = "" if first else sums
+                if last:
+                    self._finished(left, right, before, depth, row, known, column, width)
+                else:
+                    padded = -(-width // s.lanes) * s.lanes
+                    self._tile(left, right, Operand(sums, padded, 1), before, depth, padded)
 
-            self._rows(tile)
+        self._columns(panel)
 
-        self._columns(one)
-
-    def _row_tiles_outside(self, a: Operand, b: Operand, c: Operand) -> None:
-        """For each tile of A, copied, all panels of B: A lies by columns here."""
-        s = self.s
-        if s.packs:  # every thread for itself: it costs a few percent, a barrier as much
-            self._columns(lambda first, width: self._panel(b, first, width, self._own(first)))
-
-        def one(row: str, known: str) -> None:
-            tile = self._copied_tile(a, row)
-
-            def panel(first: str, width: int) -> None:
-                place = Operand(self._own(first), s.width, 1) if s.packs else Operand(
-                    self.at(b.pointer, first), b.rows, 1)  # fmt: skip
-                self._tile(tile, place, c, row, known, first, width)
-
-            self._columns(panel)
-
-        self._rows(one)
-
-    def _own(self, first: str) -> str:
-        """Where the copy of the panel that starts at column ``first`` lies."""
-        return self.at(self.panel, first, self.s.k)
-
-    # loops over tiles -----------------------------------------------------------------------
+    def _row(self, tile: str) -> tuple[str, str]:
+        """The first row of a tile, and how many of its rows are known already."""
+        b = self.b
+        place = b.do(f"mul nuw nsw i64 {tile}, {self.s.height}")
+        place = b.do(f"add nuw nsw i64 {place}, {self.start}")
+        latest = b.do(f"sub nsw i64 {self.end}, {self.s.height}")
+        row = b.do(f"call i64 @llvm.smin.i64(i64 {place}, i64 {latest})")
+        return row, b.do(f"sub nuw nsw i64 {place}, {row}")
 
     def _columns(self, body: Callable[[str, int], object]) -> None:
         """``body(first column, width)`` for each panel, or each of this thread's."""
@@ -202,71 +243,96 @@ class Gemm:
         if rest:
             body(str(whole * self.s.width), rest)
 
-    def _rows(self, body: Callable[[str, str], object]) -> None:
-        """``body(first row, how many of its rows are known)`` for each tile, or each of this
-        thread's."""
-        b, height = self.b, self.s.height
-        if self.s.shared != "rows":
-            tiles = -(-self.s.m // height)
-            if tiles == 1:
-                body("0", "0")
-                return
-            count, start, end = str(tiles), "0", str(self.s.m)
-        else:
-            start, end = "%first", "%last"
-            rows = b.do(f"sub nuw nsw i64 {end}, {start}")
-            more = b.do(f"add nuw nsw i64 {rows}, {height - 1}")
-            count = b.do(f"udiv i64 {more}, {height}")
-        latest = b.do(f"sub nsw i64 {end}, {height}")
-        with b.when(b.do(f"icmp ult i64 0, {count}")), b.loop(count) as i:
-            place = b.do(f"mul nuw nsw i64 {i}, {height}")
-            place = b.do(f"add nuw nsw i64 {place}, {start}")
-            row = b.do(f"call i64 @llvm.smin.i64(i64 {place}, i64 {latest})")
-            body(row, b.do(f"sub nuw nsw i64 {place}, {row}"))
+    # copies, and sums that wait -----------------------------------------------------------
 
-    # copies -------------------------------------------------------------------------------
+    def _place(self, tile: str, low: str, depth: int) -> str:
+        """Where the copy of a tile of A lies."""
+        return self.at(self.copied, self.b.do(f"sub nuw nsw i64 {tile}, {low}"),
+                       self.s.height * depth)  # fmt: skip
 
-    def _panel(self, b: Operand, first: str, width: int, place: str) -> Operand:
-        """Columns of B from ``first`` on as a panel [k][width of a tile], padded with zeros."""
+    def _sums(self, tile: str, low: str, column: str) -> str:
+        """Where the sums of a tile of C wait."""
         s = self.s
-        if not s.packs:
-            return Operand(self.at(b.pointer, first), b.rows, 1)
-        source = self.at(b.pointer, first, b.columns)
+        row = self.at(self.sums, self.b.do(f"sub nuw nsw i64 {tile}, {low}"),
+                      s.height * s.width * s.panels)  # fmt: skip
+        return self.at(row, column, s.height)
+
+    def _panel(self, k: str, depth: int, first: str, width: int) -> Operand:
+        """Columns of B from ``first`` on as a panel [depth][width of a tile], padded with
+        zeros."""
+        s, b = self.s, self.right
+        source = self.at(self.at(b.pointer, k, b.rows), first, b.columns)
+        if not s.copies_b and width % s.lanes == 0:
+            return Operand(source, b.rows, 1)
         by_rows = b.columns == 1
         copy = copies.copy_rows if by_rows else copies.transpose_columns
         stride = b.rows if by_rows else b.columns
-        copy(self.b, self._helper, s.type, s.lanes, source, stride, place, s.width, width, s.k)
-        return Operand(place, s.width, 1)
+        copy(self.b, self._helper, s.type, s.lanes, source, stride, self.panel, s.width, width,
+             depth)  # fmt: skip
+        return Operand(self.panel, s.width, 1)
 
-    def _copied_tile(self, a: Operand, row: str) -> Operand:
-        """Rows of A as [k][height]."""
-        s, source = self.s, self.at(a.pointer, row, a.rows)
-        height = s.height
-        size = (height, height, s.k)
-        copies.copy_rows(self.b, self._helper, s.type, s.lanes, source, a.columns, self.tile, *size)
-        return Operand(self.tile, 1, height)
+    def _copy_tiles(self, start: str, low: str, high: str, depth: int) -> None:
+        """Tiles of A as [depth][height]. Where A lies by columns, several at a time: what lies
+        beside one another is read before it leaves the cache."""
+        s, b, a = self.s, self.b, self.a
+
+        def copy(tile: str, tiles: int) -> None:
+            row, _ = self._row(tile)
+            source, place = self.at(start, row, a.rows), self._place(tile, low, depth)
+            size = (s.height, depth)
+            if a.rows == 1:
+                copies.narrow_rows(
+                    b, self._helper, s.type, s.lanes, source, a.columns, place, *size, tiles
+                )
+            else:
+                copies.transpose_rows(
+                    b, self._helper, s.type, s.lanes, source, a.rows, place, *size
+                )
+
+        if a.rows == 1 and s.tiles > TOGETHER:
+            count = b.do(f"sub nuw nsw i64 {high}, {low}")
+            count = b.do(f"sub nuw nsw i64 {count}, 1")  # the last one may begin earlier
+            count = b.do(f"udiv i64 {count}, {TOGETHER}")
+            with b.when(b.do(f"icmp ult i64 0, {count}")), b.loop(count) as i:
+                tile = b.do(f"mul nuw nsw i64 {i}, {TOGETHER}")
+                copy(b.do(f"add nuw nsw i64 {tile}, {low}"), TOGETHER)
+            done = b.do(f"mul nuw nsw i64 {count}, {TOGETHER}")
+            low_rest = b.do(f"add nuw nsw i64 {done}, {low}")
+        else:
+            low_rest = low
+        with b.loop(high, low_rest) as tile:
+            copy(tile, 1)
 
     def _helper(self, name: str, text: str) -> None:
         self.helpers[name] = text
 
-    def _tile(
-        self, a: Operand, b: Operand, c: Operand, row: str, known: str, first: str, width: int
-    ) -> None:
-        """One tile of C, from its rows of A and its panel of B, and what becomes of it."""
-        height = self.s.height
+    # tiles --------------------------------------------------------------------------------
+
+    def _tile(self, a: Operand, b: Operand, c: Operand, sums: str, depth: int, width: int) -> None:
+        """One tile of C, from its rows of A and its panel of B, on top of its sums so far."""
+        s = self.s
+        rows = a.rows if a.rows == 1 else 0
+        tile = Tile(self.item, s.lanes, s.height, width, rows, a.columns, bool(sums))
+        self._helper(tile.name, tile.text())
+        pointers = [x.pointer for x in (a, b, c)] + ([sums] if sums else [])
+        numbers = (a.rows, b.rows, c.rows, depth)
+        listed = ", ".join([f"ptr {x}" for x in pointers] + [f"i64 {n}" for n in numbers])
+        self.b.effect(f"call void @{tile.name}({listed})")
+
+    def _finished(
+        self, a: Operand, b: Operand, sums: str, depth: int,
+        row: str, known: str, first: str, width: int,
+    ) -> None:  # fmt: skip
+        """A tile's last part, and what becomes of it."""
         if self.kept:
-            c = Operand(self.at2(c, row, first), c.rows, 1)
+            c = Operand(self.at2(self.c, row, first), self.c.rows, 1)
         else:
             c = Operand(self.result, self.s.width, 1)
-        tile = Tile(self.item, self.s.lanes, height, width, a.rows if a.rows == 1 else 0, a.columns)
-        self._helper(tile.name, tile.text())
-        numbers = (a.rows, b.rows, c.rows, self.s.k)
-        listed = ", ".join([f"ptr {x.pointer}" for x in (a, b, c)] + [f"i64 {n}" for n in numbers])
-        self.b.effect(f"call void @{tile.name}({listed})")
+        self._tile(a, b, c, sums, depth, width)
         if self.fold is not None:
             new = Operand(self.at(c.pointer, known, c.rows), c.rows, 1)
             start = self.b.do(f"add nuw nsw i64 {row}, {known}")
-            rows = self.b.do(f"sub nuw nsw i64 {height}, {known}")
+            rows = self.b.do(f"sub nuw nsw i64 {self.s.height}, {known}")
             self.fold(new, start, first, rows, width)
 
     # addresses ----------------------------------------------------------------------------

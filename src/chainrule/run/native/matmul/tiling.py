@@ -1,10 +1,17 @@
-"""How a matrix product is cut into tiles, panels and shares."""
+"""How a matrix product is cut into tiles, panels, blocks and shares, and what of it is copied."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
-from chainrule.run.native.runtime.machine import vector_bytes, vector_registers
+from chainrule.run.native.runtime import machine
+
+OFTEN = 3
+"""What is read so many times or more is worth copying."""
+DEPTH = 256
+"""So many columns of A at least are multiplied at a time: sums that wait cost 4 / DEPTH."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,38 +20,44 @@ class Tiling:
 
     The multiply-adds limit any tile of a dozen vectors or more, so a shape is chosen that cuts
     the result without remainder, where there is one.
+
+    Attributes:
+        m, n, k, type: sizes, and LLVM's type of a number. copies_a, copies_b: whether tiles of A
+            and panels of B are copied first. depth: so many columns of A are multiplied at a time.
+        block: so many tiles of rows meet a panel of B. threads: that share the product, at most.
     """
 
     m: int
     n: int
     k: int
     type: str
-    by_columns: bool  # A lies by columns: its tiles are copied first
-    packed: bool  # panels of B are copied first
-    threads: int = 1  # that share it, at most
+    copies_a: bool = False
+    copies_b: bool = False
+    depth: int = 0
+    block: int = 0
+    threads: int = 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of a number."""
+        return 4 if self.type == "float" else 8
 
     @property
     def lanes(self) -> int:
-        return vector_bytes() // (4 if self.type == "float" else 8)
+        return machine.vector_bytes() // self.size
 
     @property
     def vectors(self) -> int:
         needed = -(-self.n // self.lanes)
-        many = vector_registers() >= 32
-        # A tile of A that is copied lies in one row: it can be high.
-        liked = ((2, 3) if self.by_columns else (4, 3, 2)) if many else (2,)
+        liked = (4, 3, 2) if machine.vector_registers() >= 32 else (2,)
         return next((v for v in liked if needed % v == 0), min(needed, liked[0]))
 
     @property
     def height(self) -> int:
         """How many rows: as many as there are registers for, or a few less if the last tile then
         repeats fewer rows. Beside its rows, a tile costs about half a row."""
-        many = vector_registers() >= 32
-        if many:
-            most = {1: 16, 2: 12, 3: 8, 4: 6}[self.vectors]
-            most = most if self.by_columns else min(most, 8)
-        else:
-            most = 8 if self.vectors == 1 else 4 if self.by_columns else 6
+        many = machine.vector_registers() >= 32
+        most = {1: 8, 2: 8, 3: 8, 4: 6}[self.vectors] if many else 8 if self.vectors == 1 else 6
         rows = max(1, self.m // self.threads) if self.shared == "rows" else self.m
         fewest = min(rows, most)
         enough = range(fewest, min(fewest, max(most // 2, 3)) - 1, -1)
@@ -58,17 +71,29 @@ class Tiling:
     def panels(self) -> int:
         return -(-self.n // self.width)
 
-    def scratch(self, kept: bool = True) -> int:
-        """Elements of memory for one thread's copies, and for a tile of C where C itself is not
-        kept."""
-        a = (self.k + 2) * max(self.height, self.lanes) if self.by_columns else 0
-        panels = self.panels if self.by_columns else 1
-        c = 0 if kept else self.height * self.width
-        return a + (panels * self.k * self.width if self.packs else 0) + c
-
     @property
-    def packs(self) -> bool:
-        return self.packed or self.n % self.width != 0
+    def tiles(self) -> int:
+        """Of rows, in all of the product."""
+        return -(-self.m // self.height)
+
+    def parts(self, kept: bool = True) -> tuple[int, int, int, int]:
+        """Elements of one thread's memory: for tiles of A, a panel of B, sums that wait, and a
+        tile of C where C itself is not kept."""
+        block = min(self.block, self.tiles)
+        line = 64 // self.size
+        whole = self.copies_b or self.n % self.lanes
+        found = (
+            block * self.height * self.depth + self.lanes if self.copies_a else 0,
+            self.depth * self.width if whole else 0,
+            block * self.panels * self.height * self.width if self.depth < self.k else 0,
+            0 if kept else self.height * self.width,
+        )
+        a, b, sums, c = (-(-part // line) * line for part in found)
+        return a, b, sums, c
+
+    def scratch(self, kept: bool = True) -> int:
+        """Elements of one thread's memory."""
+        return sum(self.parts(kept))
 
     @property
     def shared(self) -> str:
@@ -76,17 +101,68 @@ class Tiling:
         rows for each thread to copy all of B, or "" with one thread."""
         if self.threads == 1:
             return ""
-        few = self.m < (64 if self.packs else 8) * self.threads
-        return "panels" if few and not self.by_columns and self.panels >= self.threads else "rows"
+        few = self.m < (64 if self.copies_b else 8) * self.threads
+        return "panels" if few and self.panels >= self.threads else "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Part of a matrix that is read again and again: so many bytes of each of some rows."""
+
+    rows: int
+    bytes: int
+    apart: int
+
+    def lines(self, cache: machine.Cache) -> int:
+        """The most lines of it that fall into one set of a cache."""
+        return _lines(self, cache)
+
+    @property
+    def stays(self) -> bool:
+        """Whether it stays in the first cache while it is read again, beside as much else, and
+        the processor remembers the places of all its pages."""
+        first, _ = machine.caches()
+        pages = {row * self.apart // machine.PAGE for row in range(self.rows)}
+        return self.lines(first) <= first.ways // 2 and len(pages) <= machine.PAGES
+
+
+@lru_cache(maxsize=256)
+def _lines(part: Part, cache: machine.Cache) -> int:
+    lines = {
+        (row * part.apart + byte) // cache.line
+        for row in range(part.rows)
+        for byte in range(0, part.bytes, cache.line)
+    }
+    return max(Counter(line % cache.sets for line in lines).values())
 
 
 def tiling_of(
     size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[int, int], threads: int = 1
 ) -> Tiling:
-    """How to cut a product of these sizes and strides (rows, columns)."""
+    """How to cut a product of these sizes and strides (rows, columns).
+
+    A panel of B takes half of the first cache, the rows of A that meet it half of the second one.
+    What would not stay in the first cache where it lies, and is read often enough, is copied.
+    """
     m, n, k = size
-    by_columns = a[1] != 1 and k > 1
-    row = b[0] * (4 if type == "float" else 8)
-    # Few sets of a cache would hold a column: a copy is worth it where the cache is full anyway.
-    conflicts = row % 1024 == 0 and k > 64 and (row >= 2**14 or k * row >= 2**22)
-    return Tiling(m, n, k, type, by_columns, b[1] != 1 or conflicts, threads)
+    cut = Tiling(m, n, k, type, threads=threads)
+    first, second = machine.caches()
+    depth = _even(k, max(DEPTH, first.size // (2 * cut.width * cut.size)))
+    rows = max(1, second.size // (2 * depth * cut.size))
+    block = _even(cut.tiles, max(1, rows // cut.height))
+    panel = Part(depth, cut.width * cut.size, b[0] * cut.size)
+    by_rows = a[1] == 1
+    tile = Part(*((cut.height, depth) if by_rows else (depth, cut.height)), 0)
+    tile = Part(tile.rows, tile.bytes * cut.size, (a[0] if by_rows else a[1]) * cut.size)
+    return replace(
+        cut,
+        copies_a=cut.panels >= OFTEN and not tile.stays,
+        copies_b=b[1] != 1 or (cut.tiles >= OFTEN and not panel.stays),
+        depth=depth,
+        block=block,
+    )
+
+
+def _even(count: int, most: int) -> int:
+    """The size of parts, as many of about ``most`` as there are in ``count``, but alike."""
+    return -(-count // max(1, round(count / most)))

@@ -1,6 +1,6 @@
 """Matrix products: contracts whose operands lie in memory as matrices do.
 
-Kernels of our own (``gemm.py``) compute them, or BLAS where it measures faster.
+Kernels of our own (``gemm.py``) compute them.
 """
 
 from __future__ import annotations
@@ -24,9 +24,6 @@ from chainrule.run.native.plan.sites import Load, Sites
 SMALL = 512
 """A product whose right matrix has no more numbers is a plain loop. How many rows the left one
 has does not count: a row's result must not depend on the rows beside it."""
-COPIED = 16 * 2**20
-"""Bytes of B that may be copied whole: beyond, a product whose A lies by columns needs more levels
-of blocking than ours has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +73,7 @@ class Product:
 
     def folded(self, nests: Sequence[Nest], reads: Iterable[Buffer], kept: bool) -> Product:
         """This product with loops over its result, if they go by its rows and columns."""
-        cut = cut_of(self)
-        assert cut is not None
-        scratch = _scratch(cut, kept)
+        scratch = _scratch(cut_of(self), kept)
         return replace(self, nests=tuple(nests), reads=tuple(reads), kept=kept, scratch=scratch)
 
     @property
@@ -87,22 +82,18 @@ class Product:
         pays to go on with each tile. It does not behind a weight gradient, whose tiles are narrow:
         an optimiser's slots are read faster from end to end."""
         m, n, _ = self.size
-        cut = cut_of(self)
         whole = self.out.rows == n and not self.out.offset and self.out.buffer.type.size == m * n
-        return (
-            cut is not None
-            and not cut.by_columns
-            and whole
-            and not self.batch
-            and self.shared != "panels"
-        )
+        return not self.by_columns and whole and not self.batch and self.shared != "panels"
+
+    @property
+    def by_columns(self) -> bool:
+        """Whether the left matrix lies by columns, as a weight gradient's does."""
+        return self.left.columns != 1 and self.size[2] > 1
 
     @property
     def shares(self) -> int:
         """How many rows, or panels, there are to share out."""
-        cut = cut_of(self)
-        assert cut is not None
-        return self.size[0] if self.shared == "rows" else cut.panels
+        return self.size[0] if self.shared == "rows" else cut_of(self).panels
 
     def rows_of(self) -> Iterator[tuple[Buffer, int, bool]]:
         """Each operand's buffer, the elements that belong to each row of a share (or ALL), and
@@ -150,8 +141,6 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     if found.size[1] * found.size[2] <= SMALL or _is_vector(found):
         return None
     cut = cut_of(found)
-    if cut is None:
-        return found
     return replace(found, scratch=_scratch(cut), shared=cut.shared)
 
 
@@ -178,15 +167,10 @@ def _is_vector(p: Product) -> bool:
     return p.size[1] == 1 or (p.size[0] == 1 and p.right.columns != 1)
 
 
-def cut_of(p: Product) -> Tiling | None:
-    """How our own kernel cuts a product, None for one that BLAS does better."""
-    if p.out.columns != 1:
-        return None
-    dtype = p.out.buffer.type.dtype
+def cut_of(p: Product) -> Tiling:
+    """How a product is cut."""
     left, right = ((x.rows, x.columns) for x in (p.left, p.right))
-    cut = tiling_of(p.size, memory_type(dtype), left, right, p.threads)
-    large = p.size[1] * p.size[2] * dtype.itemsize > COPIED
-    return None if cut.by_columns and large else cut
+    return tiling_of(p.size, memory_type(p.out.buffer.type.dtype), left, right, p.threads)
 
 
 def _matrix(
@@ -222,15 +206,11 @@ def _joined(labels: Sequence[str], strides: dict[str, int], lengths: dict[str, i
 
 def _fits(p: Product) -> bool:
     m, n, k = p.size
-    whole = ((p.left, m, k), (p.right, k, n), (p.out, m, n))
-    return all(leading(x, i, j) is not None for x, i, j in whole)
+    return all(map(_is_dense, (p.left, p.right, p.out), (m, k, m), (k, n, n)))
 
 
-def leading(x: Matrix, rows: int, columns: int) -> tuple[bool, int] | None:
-    """Whether a matrix lies by rows, and the distance of its rows (or columns); None where
-    neither is contiguous."""
-    if (x.columns == 1 or columns == 1) and (x.rows >= columns or rows == 1):
-        return True, max(x.rows if rows != 1 else columns, columns, 1)
-    if (x.rows == 1 or rows == 1) and (x.columns >= rows or columns == 1):
-        return False, max(x.columns if columns != 1 else rows, rows, 1)
-    return None
+def _is_dense(x: Matrix, rows: int, columns: int) -> bool:
+    """Whether the numbers of a row follow one another, or those of a column, and rows or columns
+    do not overlap."""
+    by_rows = (x.columns == 1 or columns == 1) and (x.rows >= columns or rows == 1)
+    return by_rows or ((x.rows == 1 or rows == 1) and (x.columns >= rows or columns == 1))

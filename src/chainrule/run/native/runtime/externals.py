@@ -1,4 +1,4 @@
-"""Functions outside a module that its code calls: of C's library, of BLAS, of SciPy."""
+"""Functions outside a module that its code calls: of C's library, of SciPy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ LIBM = {
 networks. Names are NumPy's; ``C_NAMES`` has C's."""
 C_NAMES = {"arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh",
            "arccosh": "acosh", "arctanh": "atanh", "arctan2": "atan2"}  # fmt: skip
-BLAS = ("sgemm", "dgemm")
 SPECIAL = {
     **{name: name for name in (
         "beta", "betaln", "binom", "boxcox", "boxcox1p", "dawsn", "erfcinv", "erfcx", "erfi",
@@ -38,8 +37,6 @@ RUNTIME = ("memset", "memcpy", "memmove", "fma", "fmaf", "bzero", "memset_patter
 
 def declaration(name: str) -> str:
     """The declaration of an external function in a module."""
-    if name in BLAS:
-        return f"declare void @{name}({', '.join(['ptr'] * 13)})"
     if name.startswith(_PREFIX):
         _, function, type = name.split(".")
         parameters = ", ".join([type] * _arity(function))
@@ -66,9 +63,6 @@ def address_of(name: str) -> int | None:
     if name == "__chkstk":
         windows = sys.platform == "win32"
         return _address(ctypes.windll.ntdll, name) if windows else None  # type: ignore[attr-defined]
-    if name in BLAS:
-        blas = load("scipy.linalg.cython_blas")
-        return _pointer(blas.__pyx_capi__[name])
     if name.startswith(_PREFIX):
         _, function, type = name.split(".")
         return special(function, type)

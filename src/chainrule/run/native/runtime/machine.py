@@ -1,6 +1,6 @@
 """LLVM behind one door: text to object code, object code to addresses.
 
-Addresses of BLAS and of C's library are bound when object code is linked, never written into
+Addresses of SciPy and of C's library are bound when object code is linked, never written into
 it, so that an object from the disk works in any later process.
 """
 
@@ -12,7 +12,8 @@ import sys
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import llvmlite
 import llvmlite.binding as llvm
@@ -55,6 +56,12 @@ def _features() -> str:
 
 
 @functools.cache
+def processor() -> str:
+    """What LLVM calls this kind of processor."""
+    return llvm.get_host_cpu_name()
+
+
+@functools.cache
 def vector_bytes() -> int:
     """The width of the machine's vectors in bytes."""
     features = llvm.get_host_cpu_features()
@@ -65,6 +72,40 @@ def vector_bytes() -> int:
 def vector_registers() -> int:
     """How many vectors the machine holds in registers."""
     return 32 if vector_bytes() == 64 or not is_x86() else 16
+
+
+class Cache(NamedTuple):
+    """A cache of one processor: its bytes, how many lines of the same set it holds, bytes of a
+    line."""
+
+    size: int
+    ways: int
+    line: int
+
+    @property
+    def sets(self) -> int:
+        return max(1, self.size // (self.ways * self.line))
+
+
+@functools.cache
+def caches() -> tuple[Cache, Cache]:
+    """The first and the second level of data cache; where the system does not say, small ones."""
+    found = {1: Cache(32 * 2**10, 8, 64), 2: Cache(256 * 2**10, 8, 64)}
+    for folder in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"):
+        try:
+            about = {name: (folder / name).read_text().strip() for name in _ABOUT}
+            level, size = int(about["level"]), int(about["size"].removesuffix("K")) * 2**10
+            ways, line = (int(about[name]) for name in _ABOUT[3:])
+        except (OSError, ValueError):
+            continue
+        if about["type"] != "Instruction" and level in found and min(size, ways, line) > 0:
+            found[level] = Cache(size, ways, line)
+    return found[1], found[2]
+
+
+_ABOUT = ("level", "type", "size", "ways_of_associativity", "coherency_line_size")
+PAGE, PAGES = 4096, 64
+"""Bytes of a page of memory, and of how many pages a processor knows the places at once."""
 
 
 @functools.cache

@@ -1,0 +1,118 @@
+"""Matrix products beside libraries, and beside what the processor can do at all.
+
+    python -m benchmarks.products [--rounds 15] [--threads 1 2] [--quick]
+
+Operands lie by rows: ``A @ B`` is a forward product of a network, ``A @ B.T`` the gradient of its
+inputs, ``A.T @ B`` of its weights. The limit is a loop of multiply-adds that stay in registers.
+Everybody is measured in rounds, in processes of their own (workers.py). A cell is a share of the
+limit: the best of many short rounds of each, which other programs disturb least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from typing import Any
+
+from benchmarks import measure
+from benchmarks.measure import median
+from benchmarks.work import Multiply
+from benchmarks.workers import Contestant, Worker, compete, workers
+
+LAYOUTS = ("A @ B", "A @ B.T", "A.T @ B")
+OURS, PEAK = "chainrule", "peak"
+TRAINING = ((128, 784, 128), (256, 784, 512), (256, 512, 512), (1024, 256, 256),
+            (512, 512, 512), (1024, 1024, 1024))  # fmt: skip
+"""Sizes (m, k, n): of networks, and squares."""
+WIDTHS = tuple((256, 512, n) for n in (500, 528, 544, 768, 1000, 1024))
+"""Sizes that differ in how rows fall into the sets of a cache."""
+OTHERS = ((64, 64, 64), (784, 128, 512), (512, 256, 512), (256, 512, 10), (4096, 64, 64),
+          (32, 512, 2048), (100, 300, 200), (300, 2000, 300))  # fmt: skip
+"""Small, tall, wide, thin and odd ones."""
+LARGE = 256
+"""Sizes are large where none is smaller."""
+
+
+def contestants(threads: int) -> list[Contestant]:
+    limit = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+    packages = {OURS: "llvmlite", "OpenBLAS": "numpy", "MKL": "mkl", "PyTorch": "torch"}
+    return [
+        *(Contestant(name, "peers.multiply", name, of, limit) for name, of in packages.items()),
+        Contestant(PEAK, "peers.multiply", PEAK, "llvmlite"),
+    ]
+
+
+def measured(
+    everybody: dict[str, Worker], work: Multiply, rounds: int, seconds: float, order: random.Random
+) -> dict[str, Any]:
+    """One cell of the table for everybody, as shares of the limit; and the limit, GFLOP/s."""
+    found = compete(everybody, work, rounds, seconds, order)
+    peak = min(found.seconds.pop(PEAK))
+    shares = {name: round(peak / min(times), 3) for name, times in found.seconds.items()}
+    return {
+        "size": [work.m, work.k, work.n], "layout": work.layout, "dtype": work.dtype,
+        "threads": work.threads, "peak": round(work.flops / peak / 1e9, 1),
+        "shares": shares, "left_out": found.left_out,
+    }  # fmt: skip
+
+
+def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
+    """What the table comes to: our share of the limit in the median over large sizes, and of the
+    fastest library: in the median, and where it is least."""
+    large = [x["shares"][OURS] for x in cells if min(x["size"]) >= LARGE]
+    best = [x["shares"][OURS] / max(x["shares"].values()) for x in cells]
+    found = {"of the fastest, median": median(best), "of the fastest, least": min(best),
+             "cells of 92 % and more": sum(x >= 0.92 for x in best) / len(best)}  # fmt: skip
+    if large:
+        found["of the limit, large sizes, median"] = median(large)
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.004, help="about, per contestant, round")
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
+    parser.add_argument("--layouts", nargs="+", default=LAYOUTS, choices=LAYOUTS)
+    parser.add_argument("--quick", action="store_true", help="few sizes; nothing is written")
+    options = parser.parse_args(arguments)
+    order, results = random.Random(0), []
+    sizes = TRAINING if options.quick else TRAINING + WIDTHS + OTHERS
+    for threads in options.threads:
+        with workers(contestants(threads)) as everybody:
+            for dtype in options.dtypes:
+                names = [name for name in everybody if name != PEAK]
+                print(f"\n{dtype}, {threads} thread{'s' * (threads > 1)}: {', '.join(names)}, "
+                      "in % of the limit")  # fmt: skip
+                cells = []
+                for size in sizes:
+                    row = []
+                    for layout in options.layouts:
+                        work = Multiply(*size, layout, dtype, threads)
+                        row.append(
+                            measured(everybody, work, options.rounds, options.seconds, order)
+                        )
+                    cells += row
+                    listed = "   ".join(
+                        " / ".join(f"{100 * x['shares'].get(name, 0):3.0f}" for name in names)
+                        for x in row
+                    )
+                    print(f"{', '.join(map(str, size)):16} {listed}   (limit {row[0]['peak']})",
+                          flush=True)  # fmt: skip
+                for what, value in summary(cells).items():
+                    print(f"    {what}: {value:.3f}")
+                results += cells
+    if not options.quick:
+        measure.save("products", results, measure.RESULTS / f"products-{kind()}.json")
+
+
+def kind() -> str:
+    """What LLVM calls the processor: results are kept for each kind."""
+    from chainrule.run.native.runtime import machine
+
+    return machine.processor()
+
+
+if __name__ == "__main__":
+    main()
