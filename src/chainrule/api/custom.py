@@ -60,10 +60,10 @@ def custom_gradient(f: Function) -> Function:
         order = sorted(keywords, key=lambda k: names.index(k) if k in names else len(names))
         given = (*args, *[keywords[name] for name in order])
         xs = [x for x in flatten(given)[0] if isinstance(x, Traced)]
-        if not xs:
-            return result[0]
         if not isinstance(result, tuple) or len(result) != 2 or not callable(result[1]):
             raise UsageError(f"{name_of(f)} must return (value, vjp) under custom_gradient")
+        if not xs:
+            return result[0]
         y, back = result
         outputs, out_tree = flatten(y)
         ys = [lift_output(value, xs[0].recording) for value in outputs]

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.core.frames import (
     Call,
-    is_internal,
+    from_the_user,
     library_arguments,
     library_call,
     public_name,
@@ -128,20 +128,10 @@ def _guarded(
     except ChainruleError as error:
         located(error, name or _called(function), args)
     except _FAULTS as error:
-        if isinstance(error, np.linalg.LinAlgError) or _from_the_user(error):
+        if isinstance(error, np.linalg.LinAlgError) or from_the_user(error):
             raise
         found = FUNCTIONS["explained"](error, function, args, kwargs)
         located(found, name or _called(function), args)
-
-
-def _from_the_user(error: Exception) -> bool:
-    """Whether a function of the user's, that we called, raised ``error``."""
-    trace = error.__traceback__
-    while trace is not None:
-        if not is_internal(trace.tb_frame.f_code.co_filename):
-            return True
-        trace = trace.tb_next
-    return False
 
 
 def _returned(y: Any) -> Any:

@@ -54,6 +54,16 @@ def users_frame() -> FrameType | None:
     return None
 
 
+def from_the_user(error: Exception) -> bool:
+    """Whether a function of the user's, that we called, raised ``error``."""
+    trace = error.__traceback__
+    while trace is not None:
+        if not is_internal(trace.tb_frame.f_code.co_filename):
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def users_line() -> str:
     """``file:line`` of the user's innermost frame, for messages."""
     frame = users_frame()

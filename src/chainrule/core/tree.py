@@ -25,6 +25,7 @@ from chainrule.core.containers import (
     register,
 )
 from chainrule.core.static import Static
+from chainrule.core.told import told
 from chainrule.errors import UsageError
 
 
@@ -235,6 +236,7 @@ def _top(tree: Any) -> tuple[TreeDef, Sequence[Any]]:
     return TreeDef(kind, keys, (LEAF,) * len(parts), extra), parts
 
 
+@told("tree.unflatten")
 def unflatten(shape: TreeDef, leaves: Iterable[Any]) -> Any:
     """The tree of this shape with these leaves: the inverse of ``flatten``.
 
@@ -284,6 +286,7 @@ def paths(tree: Any, prefix: str = "") -> list[str]:
     return flatten(tree)[1].paths(prefix)
 
 
+@told("tree.map")
 def map_tree(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     """The tree of ``f(leaf, *what the other trees have at the same place)``: ``cr.tree.map``.
 

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.settings import Named, number
+from chainrule.core.told import told
 from chainrule.core.traced import Traced
 from chainrule.core.types import check_dtype, plain_array
 from chainrule.ops import stable
@@ -35,6 +36,7 @@ SELU_SCALE = 1.0507009873554804934193349852946
 def _as_ufunc(f: Callable[..., Any]) -> Callable[..., Any]:
     """``f`` of anything NumPy's ufuncs take, with what they return: numbers of numbers."""
 
+    @told(f"nn.{f.__name__}")
     @wraps(f)
     def wrapped(x: Any, *args: Any, **settings: Any) -> Any:
         if isinstance(x, Traced):

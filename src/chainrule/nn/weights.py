@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.settings import Named
+from chainrule.core.told import told
 from chainrule.core.types import plain_array
 from chainrule.errors import DtypeError, ShapeError, UsageError
 from chainrule.nn.mlp import MLP, check_weights, network_dtype
@@ -36,6 +37,7 @@ _NAMED = Named(
 )
 
 
+@told("nn.export_weights")
 def export_weights(
     params: Tree,
     state: Tree = None,
@@ -83,6 +85,7 @@ def export_weights(
     return out
 
 
+@told("nn.import_weights")
 def import_weights(
     weights: Mapping[str, Any] | Sequence[Any],
     model: MLP,

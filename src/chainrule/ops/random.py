@@ -21,6 +21,7 @@ import numpy as np
 
 from chainrule.core.batching import leading
 from chainrule.core.node import Primitive
+from chainrule.core.told import told
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
 from chainrule.errors import DtypeError, ShapeError
@@ -73,6 +74,7 @@ random_uniform = Primitive(
 )  # fmt: skip
 
 
+@told("random.uniform")
 def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
     """Numbers in [0, 1).
 
@@ -90,6 +92,7 @@ def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
     return _forward(np.asarray(key), shape=shape, dtype=name)
 
 
+@told("random.key_of")
 def key_of(*numbers: int) -> np.ndarray:
     """The key of ``numbers``, integers >= 0, such as (seed, epoch, step): uint64, shape (2,)."""
     return np.random.SeedSequence([int(n) for n in numbers]).generate_state(2, np.uint64)
@@ -99,6 +102,7 @@ _STEP = np.array([0x9E3779B97F4A7C15, 0xD1B54A32D192ED03], np.uint64)
 _SPREAD = np.array([0xD6E8FEB86659FD93, 0xA0761D6478BD642F], np.uint64)
 
 
+@told("random.fold_in")
 def fold_in(key: Any, n: int) -> Any:
     """A key of its own for the n-th use of ``key`` (n >= 0): its streams don't overlap."""
     _check_key(key)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.told import told
 from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axes
 from chainrule.ops.coerce import plain
@@ -22,11 +23,13 @@ def relu(x: Any) -> Any:
     return np.where(x > 0, x, 0 * x if not hasattr(x, "dtype") else np.zeros((), x.dtype))
 
 
+@told("nn.softplus")
 def softplus(x: Any) -> Any:
     """``log(1 + exp(x))`` without overflow; its derivative is the logistic function."""
     return np.logaddexp(x, np.zeros((), x.dtype) if hasattr(x, "dtype") else 0.0)
 
 
+@told("nn.logsumexp")
 def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -> Any:
     """``log(sum(b * exp(a)))`` along ``axis`` without overflow, as ``scipy.special.logsumexp``.
 
@@ -44,6 +47,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False) -
     return total if keepdims else np.squeeze(total, normalize_axes(axis, total.ndim))
 
 
+@told("nn.softmax")
 def softmax(x: Any, axis: Any = -1) -> Any:
     """``exp(x) / sum(exp(x))`` along ``axis`` without overflow (L0.1, L1.5).
 
@@ -54,6 +58,7 @@ def softmax(x: Any, axis: Any = -1) -> Any:
     return e / np.sum(e, axis=axis, keepdims=True)
 
 
+@told("nn.log_softmax")
 def log_softmax(x: Any, axis: Any = -1) -> Any:
     """``log(softmax(x))`` along ``axis``, accurate where the probability underflows."""
     x = plain(x)

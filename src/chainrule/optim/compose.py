@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.settings import number
+from chainrule.core.told import told
 from chainrule.core.tree import flatten, flatten_with_paths, map_tree
 from chainrule.errors import UsageError
 from chainrule.optim.optimizer import (
@@ -73,6 +74,7 @@ def _shrunk(gradients: Tree, limit: float) -> Tree:
     return map_tree(lambda g: g * as_dtype(factor, g), gradients)
 
 
+@told("optim.global_norm")
 def global_norm(tree: Tree) -> Any:
     """The Euclidean norm of all leaves of ``tree`` together, a scalar; 0 without leaves."""
     leaves, _ = flatten(tree)
@@ -173,6 +175,7 @@ def _chained(
     return gradients, tuple(kept)
 
 
+@told("optim.groups")
 def groups(table: Mapping[str, str | Transform | Optimizer]) -> Optimizer:
     """Each labelled group of parameters under a rule of its own.
 

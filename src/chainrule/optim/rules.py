@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.settings import Named, number
+from chainrule.core.told import told
 from chainrule.core.tree import map_tree
 from chainrule.errors import UsageError
 from chainrule.optim.optimizer import (
@@ -30,6 +31,7 @@ from chainrule.optim.quasi_newton import Lbfgs, lbfgs
 from chainrule.optim.schedules import Schedule, constant, schedule
 
 
+@told("optim.sgd")
 def sgd(
     learning_rate: float | Schedule = 0.1,
     momentum: float = 0.0,
@@ -79,6 +81,7 @@ def _sgd(
     return moves, {"velocity": velocity}
 
 
+@told("optim.momentum")
 def momentum(
     learning_rate: float | Schedule = 0.02, momentum: float = 0.9, nesterov: bool = False
 ) -> Optimizer:
@@ -93,6 +96,7 @@ def momentum(
     return sgd(learning_rate, momentum, nesterov)
 
 
+@told("optim.nesterov")
 def nesterov(learning_rate: float | Schedule = 0.02, momentum: float = 0.9) -> Optimizer:
     """``sgd`` with Nesterov's momentum, likewise (L1.6; Nesterov 1983).
 
@@ -105,6 +109,7 @@ def nesterov(learning_rate: float | Schedule = 0.02, momentum: float = 0.9) -> O
     return sgd(learning_rate, momentum, nesterov=True)
 
 
+@told("optim.rmsprop")
 def rmsprop(
     learning_rate: float | Schedule = 1e-3,
     decay: float = 0.99,
@@ -150,6 +155,7 @@ def _rmsprop(
     return moves, dict(zip(names, after, strict=True))
 
 
+@told("optim.adam")
 def adam(
     learning_rate: float | Schedule = 1e-3,
     beta1: float = 0.9,
@@ -173,6 +179,7 @@ def adam(
     return _adam("adam", learning_rate, beta1, beta2, epsilon, epsilon_hat, 0.0, WEIGHTS)
 
 
+@told("optim.adamw")
 def adamw(
     learning_rate: float | Schedule = 1e-3,
     weight_decay: float = 0.01,

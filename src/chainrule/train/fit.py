@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.core.recording import quiet
 from chainrule.core.settings import whole
+from chainrule.core.told import told
 from chainrule.core.tree import flatten_with_paths, map_tree
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, UsageError
@@ -30,6 +31,7 @@ from chainrule.train.steps import Step
 Tree = Any
 
 
+@told("train.fit")
 def fit(
     model: Any,
     data: tuple[Any, Any] | Data,

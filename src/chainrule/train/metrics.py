@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chainrule.core.settings import Named
+from chainrule.core.told import told
 from chainrule.core.types import plain_array
 from chainrule.errors import ShapeError, UsageError
 
@@ -42,6 +43,7 @@ Metric = Callable[..., Any]
 """``f(targets, predictions, weights)`` or ``f(targets, predictions)``, to a number."""
 
 
+@told("train.accuracy")
 def accuracy(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The weighted share of examples whose predicted class is the true one.
 
@@ -54,6 +56,7 @@ def accuracy(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None
     return float(np.average(t == y, weights=w))
 
 
+@told("train.balanced_accuracy")
 def balanced_accuracy(
     targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
@@ -74,6 +77,7 @@ def balanced_accuracy(
     return float(np.mean(recalls)) if recalls else float("nan")
 
 
+@told("train.f1")
 def f1(
     targets: ArrayLike,
     predicted: ArrayLike,
@@ -103,6 +107,7 @@ def _f1_of(actual: NDArray[Any], found: NDArray[Any], weights: NDArray[Any]) -> 
     return float(2 * hits / total) if total > 0 else 0.0
 
 
+@told("train.roc_auc")
 def roc_auc(targets: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The area under the ROC curve: how well the scores order the classes; 0.5 is chance.
 
@@ -131,6 +136,7 @@ def _binary_auc(actual: NDArray[Any], scores: NDArray[Any], weights: NDArray[Any
     return float(np.sum(np.diff(alarms) * (hits[1:] + hits[:-1]) / 2))
 
 
+@told("train.log_loss")
 def log_loss(
     targets: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None
 ) -> float:
@@ -153,6 +159,7 @@ def log_loss(
     return float(np.average(-np.log(chosen), weights=w))
 
 
+@told("train.mse")
 def mse(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The weighted mean of the squared errors, in squared units of the target.
 
@@ -166,6 +173,7 @@ def mse(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = No
     return float(np.mean(np.average((t - y) ** 2, axis=0, weights=w)))
 
 
+@told("train.rmse")
 def rmse(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The square root of the mean squared error, in units of the target.
 
@@ -177,6 +185,7 @@ def rmse(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = N
     return float(np.mean(np.sqrt(np.average((t - y) ** 2, axis=0, weights=w))))
 
 
+@told("train.mae")
 def mae(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The weighted mean of the absolute errors, in units of the target.
 
@@ -188,6 +197,7 @@ def mae(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = No
     return float(np.mean(np.average(np.abs(t - y), axis=0, weights=w)))
 
 
+@told("train.r2")
 def r2(targets: ArrayLike, predicted: ArrayLike, weights: ArrayLike | None = None) -> float:
     """The share of the target's variance that is explained: 1 is perfect, 0 is the mean's.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chainrule.core.told import told
 from chainrule.core.types import plain_array
 from chainrule.errors import ShapeError, UsageError
 
@@ -15,6 +16,7 @@ __all__ = ["split"]
 Rows = NDArray[np.intp]
 
 
+@told("train.split")
 def split(
     n: int,
     *,

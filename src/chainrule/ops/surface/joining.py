@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import implements, located, refuse_keywords
+from chainrule.core.told import told
 from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axis
 from chainrule.errors import ChainruleError, ShapeError
@@ -20,6 +21,7 @@ from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d, ex
 # building --------------------------------------------------------------------------------
 
 
+@told("array")
 def array(object: Any, dtype: Any = None) -> Any:
     """An array of nested lists in which traced values stand beside numbers and arrays.
 
