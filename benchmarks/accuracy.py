@@ -112,15 +112,41 @@ HAMMING = (
 )
 
 
+def _lifted(f: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """f of a number, or of each entry of an array of mpmath's numbers."""
+
+    def of(x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return f(x)
+        return np.array([f(v) for v in x.ravel()], object).reshape(x.shape)
+
+    return staticmethod(of)
+
+
 class Exact:
     """mpmath under NumPy's names."""
 
-    sqrt, exp, log, tan, arctan = mpmath.sqrt, mpmath.exp, mpmath.log, mpmath.tan, mpmath.atan
-    sin, cos, sinh, cosh, tanh = mpmath.sin, mpmath.cos, mpmath.sinh, mpmath.cosh, mpmath.tanh
-    log1p, expm1 = (
-        staticmethod(lambda x: mpmath.log(1 + x)),
-        staticmethod(lambda x: mpmath.exp(x) - 1),
-    )
+    sqrt, exp, log = _lifted(mpmath.sqrt), _lifted(mpmath.exp), _lifted(mpmath.log)
+    sin, cos, tan = _lifted(mpmath.sin), _lifted(mpmath.cos), _lifted(mpmath.tan)
+    sinh, cosh, tanh = _lifted(mpmath.sinh), _lifted(mpmath.cosh), _lifted(mpmath.tanh)
+    arctan, arcsin, arccos = _lifted(mpmath.atan), _lifted(mpmath.asin), _lifted(mpmath.acos)
+    log1p = _lifted(lambda x: mpmath.log(1 + x))
+    expm1 = _lifted(lambda x: mpmath.exp(x) - 1)
+    exp2 = _lifted(lambda x: mpmath.power(2, x))
+    log2, log10 = _lifted(lambda x: mpmath.log(x, 2)), _lifted(lambda x: mpmath.log(x, 10))
+    cbrt = _lifted(lambda x: mpmath.sign(x) * mpmath.cbrt(abs(x)))
+    square, abs = _lifted(lambda x: x * x), staticmethod(abs)
+    pi = mpmath.pi
+
+    @staticmethod
+    def power(x: Any, n: Any) -> Any:
+        return x**n
+
+    @staticmethod
+    def stack(parts: Sequence[Any]) -> np.ndarray:
+        return np.array(parts, object)
+
+    sum, mean, prod, dot = map(staticmethod, (np.sum, np.mean, np.prod, np.dot))
 
 
 def double(rng: random.Random) -> float:
@@ -131,30 +157,58 @@ def double(rng: random.Random) -> float:
             return float(x)
 
 
+def single(rng: random.Random) -> float:
+    """The same of float32."""
+    while True:
+        (x,) = struct.unpack("<f", struct.pack("<L", rng.getrandbits(32)))
+        if math.isfinite(x):
+            return float(x)
+
+
+def moderate(rng: random.Random) -> float:
+    """A number between 1e-4 and 1e4 of either sign, every exponent equally likely, that a float32
+    holds."""
+    x = 10 ** rng.uniform(-4, 4)
+    return float(np.float32(x if rng.random() < 0.5 else -x))
+
+
+DRAWS = {"double": double, "single": single, "moderate": moderate}
+
+
 @dataclass(frozen=True)
 class Point:
-    """Arguments, the value of a formula there, and its slope (None where it has none)."""
+    """Arguments, the value of a formula there, and its slopes (None where it has none)."""
 
     arguments: tuple[float, ...]
     value: float
-    slope: float | None
+    slopes: tuple[float | None, ...]
 
 
-def points(formula: Formula, count: int, seed: int = 0) -> Iterator[Point]:
+def points(
+    formula: Formula, count: int, seed: int = 0, draw: str = "double", first_only: bool = True
+) -> Iterator[Point]:
     """So many points, or fewer where most draws do not fit."""
     rng = random.Random(f"{seed} {formula.name}")
-    for _ in range(100 * count):
+    for k in range(100 * count):
         if count == 0:
             return
-        arguments = tuple(double(rng) for _ in range(formula.arity))
-        found = truth(formula, arguments)
+        arguments = [DRAWS[draw](rng) for _ in range(formula.arity)]
+        if draw == "moderate" and k % 3 == 2:  # all near the first, where differences cancel
+            nearness = 1 + rng.choice((1e-6, 1e-4, 1e-2)) * rng.uniform(-1, 1)
+            arguments = [
+                float(np.float32(arguments[0] * nearness**i)) for i in range(formula.arity)
+            ]
+        found = truth(formula, arguments, 1 if first_only else formula.arity)
         if found is not None:
             count -= 1
-            yield Point(arguments, *found)
+            yield Point(tuple(arguments), *found)
 
 
-def truth(formula: Formula, arguments: Sequence[float]) -> tuple[float, float | None] | None:
-    """The value and the slope, rounded once; None where there is no finite real value."""
+def truth(
+    formula: Formula, arguments: Sequence[float], slopes: int = 1
+) -> tuple[float, tuple[float | None, ...]] | None:
+    """The value and so many first slopes, rounded once; None where there is no finite real
+    value."""
     with np.errstate(all="ignore"):
         if not formula.where(*map(np.float64, arguments)):
             return None
@@ -166,27 +220,38 @@ def truth(formula: Formula, arguments: Sequence[float]) -> tuple[float, float | 
                 return None
         except (ValueError, ZeroDivisionError, OverflowError):
             return None
+    return float(y), tuple(_slope(formula, arguments, k) for k in range(slopes))
+
+
+def _slope(formula: Formula, arguments: Sequence[float], k: int) -> float | None:
+    """The derivative in the k-th argument by a central difference."""
     with mpmath.workprec(2 * PRECISION):
         exact = [mpmath.mpf(x) for x in arguments]
-        step = mpmath.ldexp(min(abs(exact[0]), 1) or mpmath.ldexp(1, -1074), -STEP)
+        h = mpmath.ldexp(min(abs(exact[k]), 1) or mpmath.ldexp(1, -1074), -STEP)
         try:
-            up, down = (formula.f(Exact, exact[0] + h, *exact[1:]) for h in (step, -step))
-            slope = (up - down) / (2 * step)
+            up, down = (
+                formula.f(Exact, *exact[:k], exact[k] + d, *exact[k + 1 :]) for d in (h, -h)
+            )
+            slope = (up - down) / (2 * h)
             known = not isinstance(slope, mpmath.mpc) and math.isfinite(float(slope))
+            return float(slope) if known else None
         except (ValueError, ZeroDivisionError, OverflowError):
-            known = False
-        return float(y), float(slope) if known else None
+            return None
 
 
-def ordinal(x: float) -> int:
-    """The place of a double among all doubles."""
-    (i,) = struct.unpack("<q", struct.pack("<d", x))
-    return i if i >= 0 else -(i & 0x7FFFFFFFFFFFFFFF)
+def ordinal(x: float, dtype: Any = np.float64) -> int:
+    """The place of a float among all of its dtype."""
+    bits = 8 * np.dtype(dtype).itemsize
+    with np.errstate(over="ignore"):
+        i = int(dtype(x).view(f"i{bits // 8}"))
+    return i if i >= 0 else -(i & (2 ** (bits - 1) - 1))
 
 
-def ulps(found: Any, true: float) -> int:
-    """How many doubles lie between a result and the truth."""
-    return 2**64 - 1 if math.isnan(found) else abs(ordinal(float(found)) - ordinal(true))
+def ulps(found: Any, true: float, dtype: Any = np.float64) -> int:
+    """How many floats lie between a result and the truth."""
+    if math.isnan(found):
+        return 2 ** (8 * np.dtype(dtype).itemsize) - 1
+    return abs(ordinal(float(found), dtype) - ordinal(true, dtype))
 
 
 def errors(
@@ -202,10 +267,50 @@ def errors(
             xs = tuple(map(np.float64, point.arguments))
             found["numpy"].append(ulps(f(*xs), point.value))
             found["jit"].append(ulps(value(*xs), point.value))
-            if point.slope is not None:
-                found["grad"].append(ulps(typed(*xs), point.slope))
-                found["jit(grad)"].append(ulps(slope(*xs), point.slope))
+            if point.slopes[0] is not None:
+                found["grad"].append(ulps(typed(*xs), point.slopes[0]))
+                found["jit(grad)"].append(ulps(slope(*xs), point.slopes[0]))
     return found
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Errors in ulps as (typed, stable, arguments) of a value or a slope, at many points."""
+
+    found: tuple[tuple[int, int, tuple[float, ...]], ...]
+
+    @property
+    def worse(self) -> list[tuple[int, int, tuple[float, ...]]]:
+        """Where the stable form is worse by more than 1 ulp, the worst first."""
+        return sorted((one for one in self.found if one[1] > one[0] + 1), key=lambda x: x[0] - x[1])
+
+    @property
+    def typed(self) -> float:
+        return mean_bits([one[0] for one in self.found])
+
+    @property
+    def stable(self) -> float:
+        return mean_bits([one[1] for one in self.found])
+
+
+def judge(
+    formula: Formula, count: int, draw: str = "double", executor: str | None = None, seed: int = 0
+) -> tuple[Judgement, Judgement]:
+    """Values and slopes in all arguments under ``jit``, against the formula as typed."""
+    f, slots = formula.of_numpy(), tuple(range(formula.arity))
+    dtype: Any = np.float32 if draw == "single" else np.float64
+    value, typed = cr.jit(f, executor=executor), cr.grad(f, argnums=slots)
+    slope = cr.jit(typed, executor=executor)
+    values, slopes = [], []
+    with np.errstate(all="ignore"):
+        for point in points(formula, count, seed, draw, first_only=False):
+            xs = tuple(map(dtype, point.arguments))
+            y = (f(*xs), value(*xs))
+            values.append((*(ulps(z, point.value, dtype) for z in y), point.arguments))
+            for a, b, true in zip(typed(*xs), slope(*xs), point.slopes, strict=True):
+                if true is not None and (dtype is np.float64 or abs(true) < 3e38):
+                    slopes.append((ulps(a, true, dtype), ulps(b, true, dtype), point.arguments))
+    return Judgement(tuple(values)), Judgement(tuple(slopes))
 
 
 def mean_bits(found: Sequence[int]) -> float:

@@ -12,11 +12,17 @@ from collections import Counter
 from typing import Any
 
 from chainrule.compile.patterns import Table
-from chainrule.compile.stability import differences, logistic, quotients, roots
+from chainrule.compile.stability import differences, exponentials, logistic, quotients, roots
 from chainrule.core.node import Primitive
 from chainrule.core.traced import Traced
 
-REWRITES = (*logistic.REWRITES, *roots.REWRITES, *differences.REWRITES, *quotients.REWRITES)
+REWRITES = (
+    *logistic.REWRITES,
+    *exponentials.REWRITES,
+    *roots.REWRITES,
+    *differences.REWRITES,
+    *quotients.REWRITES,
+)
 
 
 class _Typed(Table):

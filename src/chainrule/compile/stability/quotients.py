@@ -26,9 +26,7 @@ from chainrule.compile.stability.terms import (
     prefer,
     product,
     quick,
-    scaled,
     summands,
-    times,
     total,
 )
 from chainrule.core.node import Node
@@ -145,35 +143,6 @@ def _expm1_of_sum(x: Traced, z: Traced) -> Traced | None:
         ordered = apply("less", a, b)
         y = choose(ordered, share(b, 1) - share(a, -1), share(a, 1) - share(b, -1))
         return prefer(None, y, x / z)
-
-
-def _hyperbolic(x: Traced, z: Traced) -> Traced | None:
-    """Quotients of sums of two exponentials: exp(p) / (exp(p) + exp(q)) -> logistic(p - q),
-    (exp(p) - exp(q)) / (exp(p) + exp(q)) -> tanh((p - q) / 2)."""
-    if not x.type.is_float or not _exponentials(x) or meaning(z)[0] != "add":
-        return None
-    above, below = summands(x), summands(z)
-    rec = x.recording
-    heads = [next(iter(powers), None) for _, powers in below]
-    if len(below) != 2 or None in heads or below[0][0] != below[1][0]:
-        return None
-    if any(list(powers.values()) != [1] for _, powers in (*above, *below)):
-        return None
-    ends = {n: meaning(Traced(n, rec)) for n in heads if n is not None}
-    if len(ends) != 2 or any(name != "exp" for name, _, _ in ends.values()):
-        return None
-    (p, a), (q, b) = ((n, inputs[0]) for n, (_, inputs, _) in ends.items())
-    c = below[0][0]
-    tops = {next(iter(powers)): d for d, powers in above}
-    with as_written(rec):
-        if len(above) == 1 and tops.keys() <= {p, q}:
-            turned = next(iter(tops)) is q
-            return times(above[0][0] / c, apply("logistic", b - a if turned else a - b))
-        if len(above) == 2 and tops.keys() == {p, q} and tops[p] == -tops[q]:
-            terms = difference(a, b) or {}
-            half = total(scaled(terms, Fraction(1, 2)), x) if terms else 0.5 * (a - b)
-            return times(tops[p] / c, apply("tanh", half))
-    return None
 
 
 def _expm1_twice(x: Traced, z: Traced) -> Traced | None:
@@ -353,7 +322,6 @@ REWRITES = (
         _expm1_of_sum,
         "expm1(a + b) / (expm1(a) * expm1(b)), as a sum",
     ),
-    Rewrite("exp-ratio", "divide", _hyperbolic, "exp(a) / (exp(a) + exp(b)) -> logistic(a - b)"),
     Rewrite("exp-factor", "divide", _expm1_twice, "(exp(2*a) - 1) / (exp(a) - 1) -> exp(a) + 1"),
     Rewrite("series-quotient", "divide", _series, "(1 - cos(x)) / x**2 -> 1/2 - x**2/24 ..."),
     Rewrite("over-power", "divide", _over_power, "y / x**3 -> y / x / x / x"),
