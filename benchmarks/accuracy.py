@@ -274,23 +274,47 @@ def errors(
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """Errors in ulps as (typed, stable, arguments) of a value or a slope, at many points."""
+class Verdict:
+    """Errors in ulps, as typed and stable, at one point."""
 
-    found: tuple[tuple[int, int, tuple[float, ...]], ...]
+    typed: int
+    stable: int
+    true: float
+    arguments: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdicts on a value, or on all slopes, at many points."""
+
+    found: tuple[Verdict, ...]
+    dtype: Any
+
+    def worse(self, ulps: int = 1, bits: float = 0.0) -> list[Verdict]:
+        """Where the stable form has more than so many ulps and bits of error more than what was
+        typed, the worst first; not where what was typed has no digit right."""
+        digits = 2 ** (np.finfo(self.dtype).nmant - 1)
+        found = [
+            one
+            for one in self.clear
+            if one.typed < digits and one.stable > one.typed + ulps
+            if math.log2(1 + one.stable) > math.log2(1 + one.typed) + bits
+        ]
+        return sorted(found, key=lambda one: one.typed - one.stable)
 
     @property
-    def worse(self) -> list[tuple[int, int, tuple[float, ...]]]:
-        """Where the stable form is worse by more than 1 ulp, the worst first."""
-        return sorted((one for one in self.found if one[1] > one[0] + 1), key=lambda x: x[0] - x[1])
+    def clear(self) -> list[Verdict]:
+        """Those on results that are not so small that digits of their factors underflow."""
+        info = np.finfo(self.dtype)
+        return [one for one in self.found if abs(one.true) > float(info.tiny / info.eps)]
 
     @property
     def typed(self) -> float:
-        return mean_bits([one[0] for one in self.found])
+        return mean_bits([one.typed for one in self.clear])
 
     @property
     def stable(self) -> float:
-        return mean_bits([one[1] for one in self.found])
+        return mean_bits([one.stable for one in self.clear])
 
 
 def judge(
@@ -301,16 +325,21 @@ def judge(
     dtype: Any = np.float32 if draw == "single" else np.float64
     value, typed = cr.jit(f, executor=executor), cr.grad(f, argnums=slots)
     slope = cr.jit(typed, executor=executor)
-    values, slopes = [], []
+    values: list[Verdict] = []
+    slopes: list[Verdict] = []
+
+    def judged(into: list[Verdict], a: Any, b: Any, true: float | None) -> None:
+        if true is not None and abs(true) <= np.finfo(dtype).max:
+            found = ulps(a, true, dtype), ulps(b, true, dtype)
+            into.append(Verdict(*found, true, point.arguments))
+
     with np.errstate(all="ignore"):
         for point in points(formula, count, seed, draw, first_only=False):
             xs = tuple(map(dtype, point.arguments))
-            y = (f(*xs), value(*xs))
-            values.append((*(ulps(z, point.value, dtype) for z in y), point.arguments))
+            judged(values, f(*xs), value(*xs), point.value)
             for a, b, true in zip(typed(*xs), slope(*xs), point.slopes, strict=True):
-                if true is not None and (dtype is np.float64 or abs(true) < 3e38):
-                    slopes.append((ulps(a, true, dtype), ulps(b, true, dtype), point.arguments))
-    return Judgement(tuple(values)), Judgement(tuple(slopes))
+                judged(slopes, a, b, true)
+    return Judgement(tuple(values), dtype), Judgement(tuple(slopes), dtype)
 
 
 def mean_bits(found: Sequence[int]) -> float:

@@ -215,5 +215,5 @@ TEXTBOOK = (
     Formula("secant slope", lambda m, x, h: ((x + h) ** 2 - x**2) / h, lambda x, h: h != 0),
     Formula("decay", lambda m, k, t: (1 - m.exp(-k * t)) / k, lambda k, t: k != 0),
     Formula("bilinear", lambda m, x, y: (x - y) / (x + y), lambda x, y: x + y != 0),
-    Formula("lens", lambda m, f, u: 1 / (1 / f - 1 / u), lambda f, u: f != 0 != u and f != u),
+    Formula("lens", lambda m, g, u: 1 / (1 / g - 1 / u), lambda g, u: g != 0 != u and g != u),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import mpmath
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from benchmarks.accuracy import HAMMING, Formula, errors, mean_bits, ulps
+from benchmarks.accuracy import HAMMING, Formula, errors, judge, mean_bits, ulps
+from benchmarks.textbook import TEXTBOOK
 
 COUNT = 8
 """Points a formula: those of the whole yardstick are drawn by ``python -m benchmarks.accuracy``."""
@@ -79,6 +81,28 @@ def test_other_spellings(formula: Formula) -> None:
     assert mean_bits(found["jit"]) <= 2
     assert mean_bits(found["jit(grad)"]) <= 5
     assert all(b <= a + 1 for a, b in zip(found["numpy"], found["jit"], strict=True))
+
+
+ULPS, BITS = 16, 4.0
+"""Other forms round elsewhere: so many last places may be lost where what was typed happens to be
+right, and so many bits where both have lost digits to the same cancellation."""
+
+
+ALL = "CHAINRULE_ACCURACY" in os.environ
+"""Whether each formula is judged on every kind of points (2 minutes) and not on one of them."""
+KINDS = ("double", "moderate", "single")
+JUDGED = [
+    pytest.param(formula, draw, id=f"{formula.name}-{draw}")
+    for k, formula in enumerate(TEXTBOOK)
+    for draw in (KINDS if ALL else KINDS[k % 3 :][:1])
+]
+
+
+@pytest.mark.parametrize(("formula", "draw"), JUDGED)
+def test_textbook_formulas_are_nowhere_worse(formula: Formula, draw: str) -> None:
+    for kind in judge(formula, COUNT, draw, executor="numpy"):
+        assert not kind.worse(ULPS, BITS)
+        assert kind.stable <= kind.typed + 1
 
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 5e-324, -5e-324, 1e308, -1e308, 1.0, -1.0])

@@ -283,6 +283,7 @@ def test_what_looks_alike_is_left_alone() -> None:
 
 
 EXAMPLES = {
+    "logistic": logistic,
     "softmax": lambda a: np.exp(a) / np.sum(np.exp(a)),
     "reciprocal": lambda a: np.reciprocal(1 + np.exp(a)),
     "complement": lambda a: 1 - logistic(a),
@@ -290,6 +291,12 @@ EXAMPLES = {
     "log1p-sum-exp": lambda a: np.log1p(np.exp(a)),
     "log-sum-exp": lambda a: np.log(np.sum(np.exp(a))),
     "norm": lambda a: np.sqrt(np.sum(a * a)),
+    "norm-sum": lambda a: np.sqrt(a * a + (a + 1) ** 2 + 4),
+    "root-of-product": lambda a: np.sqrt(a * a * (3 - a)),
+    "quotient-of-products": lambda a: a * (a + 3) / (a + 4),
+    "log-of-product": lambda a: np.log(a * a * (3 - a)),
+    "log2-of-product": lambda a: np.log2(a * a * (3 - a)),
+    "log10-of-product": lambda a: np.log10(a * a * (3 - a)),
     "hypotenuse": lambda a: np.sqrt(a * a + 1),
     "difference": lambda a: np.sqrt(a + 3) - np.sqrt(a + 2),
     "difference-sum": lambda a: -1 / (a + 3) + 1 / (a + 4),
@@ -317,9 +324,11 @@ EXAMPLES = {
 def test_every_rewrite_acts_and_keeps_the_value(one: Any, monkeypatch: Any) -> None:
     f, a = EXAMPLES[one.name], np.array([0.3, -1.2, 2.0])
     with_it = cr.jit(f)(a)
-    stable = str(record(f, a, rewrite=stability.rewrite).graph)
+    typed = stability.Typed(REWRITES)
+    stable = str(record(f, a, rewrite=typed).graph)
     rest = Table([r for r in REWRITES if r is not one])
     monkeypatch.setattr(stability, "rewrite", rest)
+    assert not typed.declined
     assert str(record(f, a, rewrite=stability.rewrite).graph) != stable
     np.testing.assert_allclose(with_it, f(a), rtol=1e-14)
 
@@ -362,6 +371,24 @@ def test_a_wrong_or_missing_rewrite_is_caught(name: str, monkeypatch: pytest.Mon
     monkeypatch.setattr(stability, "rewrite", _instead(name, replace))
     with pytest.raises(AssertionError):
         check()
+
+
+def test_a_row_that_fails_leaves_the_operation_to_the_next() -> None:
+    """A coefficient that no float holds is counted; any other fault of a row comes out."""
+
+    def fails(error: Exception) -> Any:
+        def replace(x: Any) -> Any:
+            raise error
+
+        return stability.Typed([Rewrite("fails", "log", replace, ""), *REWRITES])
+
+    for error in (OverflowError(), ZeroDivisionError()):
+        table = fails(error)
+        graph = record(SCALAR["softplus"][0], 1.0, rewrite=table).graph
+        assert graph.outputs[0].primitive.name == "logaddexp"
+        assert table.declined == {"fails": 1}
+    with pytest.raises(RuntimeError):
+        record(SCALAR["softplus"][0], 1.0, rewrite=fails(RuntimeError()))
 
 
 # Extreme constants ------------------------------------------------------------------------

@@ -185,8 +185,23 @@ def _holds(node: Node, depth: int) -> bool:
     return name in EXTREMA or any(_holds(part, depth - 1) for part in node.inputs)
 
 
+def _as_typed(x: Traced) -> Traced:
+    """The root that was typed, where a rewrite put another form in its place."""
+    recording = x.recording
+    typed = recording.typed.get(x.node)
+    if typed is None or typed[0].name not in ROOTS or x.node.primitive.name in LENGTHS:
+        return x
+    primitive, nodes, attrs = typed
+    outer, recording.rewrite = recording.rewrite, None
+    try:
+        return primitive(*[Traced(node, recording) for node in nodes], **attrs)
+    finally:
+        recording.rewrite = outer
+
+
 def _length(x: Traced, depth: int) -> tuple[Traced, list[Step]] | None:
     """The length in ``x`` and the steps from it to ``x``; None where there is none."""
+    x = _as_typed(x)
     node = x.node
     name = node.primitive.name
     if name in LENGTHS:

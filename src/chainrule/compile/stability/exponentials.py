@@ -18,6 +18,7 @@ from chainrule.compile.stability.scaled import (
     Scaled,
     base_of,
     exponent,
+    near,
     of_parts,
     parts_of,
     plain,
@@ -77,6 +78,19 @@ def logistic_of_difference(a: Traced, b: Traced, c: Traced | None = None) -> Tra
     return y if lost is None else y + y * (lost * apply("logistic", -d))
 
 
+def _logistic(x: Traced, z: Traced) -> Traced | None:
+    """Quotients of written-out sums as logistic functions and hyperbolic tangents."""
+    if not x.type.is_float or x.recording.is_deriving or not near(z.node, z.recording):
+        return None
+    name, inputs, _ = meaning(z)
+    with as_written(x.recording):
+        if name == "square":  # exp(-a) / (1 + exp(-a))²
+            p, q = (_share(y, inputs[0]) for y in (x, constant_like(x, 1.0)))
+            return None if p is None or q is None else p * q
+        found = _share(x, z)
+        return _difference(x, z) if found is None else found
+
+
 def _quotient(x: Traced, z: Traced) -> Traced | None:
     """A quotient by a sum of exponentials, or of two exponentials."""
     rec = x.recording
@@ -86,10 +100,6 @@ def _quotient(x: Traced, z: Traced) -> Traced | None:
     if base is None:
         return None
     with as_written(rec):
-        for known in (_share, _difference):
-            found = known(x, z, base)
-            if found is not None:
-                return found
         below = read(z, base)
         above = None if below is None else read(x, base)
         if below is None or (above is None and not (below.is_sum and plain(x))):
@@ -110,13 +120,13 @@ def _quotient(x: Traced, z: Traced) -> Traced | None:
 
 
 def _reciprocal(z: Traced) -> Traced | None:
-    return _quotient(constant_like(z, 1.0), z)
+    one = constant_like(z, 1.0)
+    found = _logistic(one, z)
+    return _quotient(one, z) if found is None else found
 
 
-def _share(x: Traced, z: Traced, base: str) -> Traced | None:
+def _share(x: Traced, z: Traced) -> Traced | None:
     """One part of a sum over the sum, as a logistic function, so that 1 - p is known too."""
-    if base != "exp":
-        return None
     parts = [(c, powers) for c, powers in summands(z, 3)] if meaning(z)[0] == "add" else []
     if not 2 <= len(parts) <= FEW:
         return None
@@ -129,7 +139,7 @@ def _share(x: Traced, z: Traced, base: str) -> Traced | None:
         a = constant_like(x, 0.0)
         if powers:
             name, inputs, _ = meaning(Traced(next(iter(powers)), x.recording))
-            if name != base or shifted(inputs[0]):
+            if name != "exp" or shifted(inputs[0]):
                 return None
             a = inputs[0]
         if powers == own and mine is None:
@@ -139,16 +149,16 @@ def _share(x: Traced, z: Traced, base: str) -> Traced | None:
     if mine is None:
         return None
     c, a = mine
-    others = [Scaled(base, b, None if k == c else constant(k / c, x)) for k, b in ends]
+    others = [Scaled("exp", b, None if k == c else constant(k / c, x)) for k, b in ends]
     rest = of_parts(others, x)
     b = exponent(rest, x)
     log = None if rest.m is None else apply("log", rest.m)
     return times(d / c, logistic_of_difference(a, b, log))
 
 
-def _difference(x: Traced, z: Traced, base: str) -> Traced | None:
+def _difference(x: Traced, z: Traced) -> Traced | None:
     """(exp(p) - exp(q)) / (exp(p) + exp(q)) -> tanh((p - q) / 2)"""
-    if base != "exp" or meaning(z)[0] != "add" or meaning(x)[0] not in ("add", "subtract"):
+    if meaning(z)[0] != "add" or meaning(x)[0] not in ("add", "subtract"):
         return None
     above, below = summands(x), summands(z)
     if len(above) != 2 or len(below) != 2 or below[0][0] != below[1][0]:
@@ -225,12 +235,8 @@ def _log_of_mantissa(name: str, found: Scaled) -> Traced:
 _LOGARITHMS = {"log": math.e, "log2": 2.0, "log10": 10.0}
 
 REWRITES = (
-    Rewrite(
-        "softmax",
-        "divide",
-        _quotient,
-        "exp(a) / sum(exp(b)), shifted; 1 / (1 + exp(-a)) -> logistic(a)",
-    ),
+    Rewrite("logistic", "divide", _logistic, "1 / (1 + exp(-a)) -> logistic(a)"),
+    Rewrite("softmax", "divide", _quotient, "exp(a) / sum(exp(a)), shifted by max(a)"),
     Rewrite("reciprocal", "reciprocal", _reciprocal, "reciprocal(1 + exp(-a)) -> logistic(a)"),
     Rewrite("exp-product", "multiply", _product, "exp(a) * exp(-b) -> exp(a - b)"),
     *(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import reduce
 
 from chainrule.compile.patterns import apply, constant_like
 from chainrule.compile.stability.terms import (
@@ -99,7 +100,8 @@ def _tan(pair: Pair) -> Traced:
 
 def _arctan(pair: Pair) -> Traced:
     one = constant_like(pair.u, 1.0)
-    size = apply("stop_gradient", apply("maximum", abs(pair.q), one))
+    size = reduce(lambda a, b: apply("maximum", a, b), (abs(pair.p), abs(pair.q), one))
+    size = apply("stop_gradient", size)
     return apply("arctan2", pair.d / size, 1.0 / size + pair.p * (pair.q / size))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from chainrule.compile.patterns import Rewrite, apply, constant_like, number
 from chainrule.compile.stability import series
+from chainrule.compile.stability.products import log_by_factors
 from chainrule.compile.stability.roots import conjugate, total_over
 from chainrule.compile.stability.terms import (
     added,
@@ -173,7 +174,13 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
     with as_written(a.recording):
         numbers_cancel = abs(c * d) == 1 != abs(d) or _size(c) * _size(d) < 0
         if numbers_cancel or any(first.get(n, 0) * e < 0 for n, e in second.items()):
-            return product(c * d, powers, a)
+            y = product(c * d, powers, a)
+            if sum(map(abs, powers.values())) <= 2:
+                return y
+            typed = a * b  # longer products may leave the range themselves
+            lost = apply("equal", typed, constant_like(typed, 0.0))
+            lost = apply("logical_or", lost, apply("logical_not", apply("isfinite", typed)))
+            return choose(lost, y, typed)
         return _shifted(a * b, c * d, powers) if _exponentials(a) or _exponentials(b) else None
 
 
@@ -193,7 +200,7 @@ def _over_power(x: Traced, z: Traced) -> Traced | None:
     n = {"square": 2, "multiply": 2}.get(name, attrs.get("exponent", 0))
     if not x.type.is_float or x.recording.is_deriving or n not in (2, 3, 4) or not inputs:
         return None
-    if inputs[0].node is not inputs[-1].node:
+    if inputs[0].node is not inputs[-1].node or inputs[0].node in monomial(x)[1]:
         return None
     with as_written(x.recording):
         return over(x, {inputs[0].node: -int(n)})
@@ -242,17 +249,19 @@ def _power_of_1_plus(x: Traced, n: Traced) -> Traced | None:
 
 
 def _log_of_quotient(x: Traced) -> Traced | None:
-    """log(p / q) -> log1p((p - q) / q) where the quotient is near 1."""
-    name, inputs, _ = meaning(x)
-    if name != "divide":
+    """log(p / q) -> log1p((p - q) / q) where the quotient is near 1 and p - q is known."""
+    if meaning(x)[0] != "divide":
         return None
-    p, q = inputs
+    p, q = meaning(x)[1]
     terms = difference(p, q)
-    if not terms:
-        return None
     with as_written(x.recording):
-        near = apply("less", abs(x - 1.0), constant_like(x, 0.5))
-        return choose(near, apply("log1p", total(terms, x) / q), apply("log", x))
+        return _log_near_1(x, total(terms, x), q) if terms else None
+
+
+def _log_near_1(x: Traced, d: Traced, q: Traced) -> Traced:
+    near = apply("less", abs(x - 1.0), constant_like(x, 0.5))
+    apart = log_by_factors(x)
+    return choose(near, apply("log1p", d / q), apply("log", x) if apart is None else apart)
 
 
 def _inverse_hyperbolic(x: Traced) -> Traced | None:
@@ -304,6 +313,11 @@ def _log_series(x: Traced) -> Traced | None:
     if not x.type.is_float:
         return None
     y = _log_of_exponential(x)
+    name, inputs, _ = meaning(x)
+    if y is None and name == "divide" and not x.recording.is_deriving:
+        p, q = inputs
+        with as_written(x.recording):
+            y = _log_near_1(x, p - q, q)  # exact where p is near q
     found = series.of_a_log(x, y)
     return y if found is None else found
 

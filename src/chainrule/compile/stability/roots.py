@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 from math import isqrt
 
 from chainrule.compile.patterns import (
     Rewrite,
     apply,
     constant_like,
-    inner,
     inputs_of,
     made_by,
     number,
@@ -22,14 +22,17 @@ from chainrule.compile.stability.terms import (
     choose,
     constant,
     flat,
+    in_range,
     key,
     meaning,
     meaning_of,
+    monomial,
     multiplied,
     over,
     polynomial,
     power,
     product,
+    quick,
     scaled,
     summands,
     times,
@@ -38,9 +41,12 @@ from chainrule.compile.stability.terms import (
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
-SAFE = {4: (-80, 120), 8: (-900, 1016)}
-"""Powers of two between which squares and their differences are exact to the last place, by the
-bytes of a float."""
+FACTORS = {4: ((-50, 90), (57, -72)), 8: ((-450, 600), (503, -525))}
+"""Below and above which power of two numbers are multiplied by which, so that sums of their squares
+stay in range, by the bytes of a float."""
+
+
+MOST_SQUARES = 8
 
 
 def _squares(x: Traced) -> bool:
@@ -49,14 +55,103 @@ def _squares(x: Traced) -> bool:
     return name == "square" or (name == "multiply" and inputs[0].node is inputs[1].node)
 
 
-def _norm(x: Traced) -> Traced | None:
-    """The root of a sum of squares, with gradient 0 where all of them are 0."""
-    total = x
-    while made_by(total, "reshape"):
-        (total,) = inputs_of(total)
-    if not made_by(total, "reduce_sum") or not _squares(inner(total)):
+def _summed_squares(x: Traced) -> tuple[Traced, tuple[int, ...]] | None:
+    """v and the axes of a sum over v², or a product of v with itself."""
+    name, inputs, attrs = meaning(x)
+    if name == "reduce_sum" and _squares(inputs[0]):
+        v, axes = meaning(inputs[0])[1][0], attrs["axes"]
+    elif name == "contract" and inputs[0].node is inputs[1].node:
+        v, axes = inputs[0], tuple(range(inputs[0].ndim))
+        left, _, rest = attrs["spec"].partition(",")
+        if rest != f"{left}->":
+            return None
+    else:
         return None
-    return apply("root", x, degree=2.0)
+    return None if any(v.shape[k] == 0 for k in axes) else (v, axes)
+
+
+def _factors(largest: Traced) -> tuple[Traced, Traced]:
+    """Powers of two by which the squares of such numbers are kept in range, and their inverses."""
+    size = apply("stop_gradient", largest)
+    found = constant_like(size, 1.0), constant_like(size, 1.0)
+    for k, (end, e) in enumerate(FACTORS[size.dtype.itemsize]):
+        edge = constant_like(size, 2.0**end)
+        met = apply("less", size, edge) if k == 0 else apply("less", edge, size)
+        to, back = found
+        found = (
+            choose(met, constant_like(size, 2.0**e), to),
+            choose(met, constant_like(size, 2.0**-e), back),
+        )
+    return found
+
+
+def _norm(x: Traced) -> Traced | None:
+    """The root of a sum of squares, or of a multiple of one, with gradient 0 where all are 0.
+    Powers of two keep the squares in range, and change no digit."""
+    inside = x
+    while made_by(inside, "reshape"):
+        (inside,) = inputs_of(inside)
+    if not x.type.is_float or not _leads_to_squares(inside):
+        return None
+    found = _summed_squares(inside)
+    c = Fraction(1)
+    if found is None:
+        c, powers = monomial(inside)
+        if c <= 0 or list(powers.values()) != [1]:
+            return None
+        (node,) = powers
+        inside = Traced(node, x.recording)
+        while made_by(inside, "reshape"):
+            (inside,) = inputs_of(inside)
+        found = _summed_squares(inside)
+        if found is None:
+            return None
+    v, axes = found
+    with as_written(x.recording):
+        to, back = _factors(apply("reduce_max", abs(v), axes=axes))
+        kept = tuple(k for k in range(v.ndim) if k not in axes)
+        w = v * apply("broadcast", to, shape=v.shape, axes=kept)
+        name, _, attrs = meaning(inside)
+        total = (
+            apply("contract", w, w, spec=attrs["spec"])
+            if name == "contract"
+            else apply("reduce_sum", w * w, axes=axes)
+        )
+        y = apply("root", times(c, total), degree=2.0) * back
+        return y if y.shape == x.shape else apply("reshape", y, shape=x.shape)
+
+
+_leads_to_squares = quick(frozenset({"reduce_sum", "contract", "reshape"}))
+
+
+def _norm_written_out(x: Traced) -> Traced | None:
+    """The same of three squares or more."""
+    if meaning(x)[0] != "add" or not x.type.is_float:
+        return None
+    parts = summands(x, MOST_SQUARES)
+    if not 3 <= len(parts) <= MOST_SQUARES:
+        return None
+    with as_written(x.recording):
+        roots = [_root(*part, x) for part in parts]
+        known = [root for root in roots if root is not None]
+        if len(known) < len(roots) or all(root.node.is_constant for root in known):
+            return None
+        to, back = _factors(reduce(lambda a, b: apply("maximum", a, b), map(abs, known)))
+        squares = [apply("square", root * to) for root in known]
+        return apply("root", reduce(lambda a, b: a + b, squares), degree=2.0) * back
+
+
+def _root_of_product(x: Traced) -> Traced | None:
+    """√(x·y) = √x·√y where the product leaves the range."""
+    c, powers = monomial(x)
+    if not x.type.is_float or sum(map(abs, powers.values())) < 2 or not c:
+        return None
+    with as_written(x.recording):
+        even = _root(c, powers, x)
+        y = _root_of_size(c, powers, x) if even is None else abs(even)
+        positive = apply("less", constant_like(x, 0.0), sign_of(c, powers, x))
+        safe = apply("logical_or", in_range(abs(x)), apply("logical_not", positive))
+        return choose(safe, apply("sqrt", x), y)
 
 
 def _root(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced | None:
@@ -77,7 +172,7 @@ def _root_of_size(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
     return found
 
 
-def _sign(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
+def sign_of(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
     found = constant(Fraction(1 if c > 0 else -1), like)
     for node, e in powers.items():
         if e % 2:
@@ -112,15 +207,9 @@ def _out_of_range(
     s, size = _root_of_size(*rest, x), abs(b)
     t = s / size
     inside = size * apply("sqrt", 1.0 - t * t)
-    positive = apply("less_equal", constant_like(x, 0.0), _sign(*rest, x))
+    positive = apply("less_equal", constant_like(x, 0.0), sign_of(*rest, x))
     scaled = choose(positive, apply("hypot", b, s), inside)
-    low, high = (2.0**e for e in SAFE[x.dtype.itemsize])
-    sizes = abs(typed[0]) + abs(typed[1])
-    safe = apply(
-        "logical_and",
-        apply("less", constant_like(x, low), sizes),
-        apply("less", sizes, constant_like(x, high)),
-    )
+    safe = in_range(abs(typed[0]) + abs(typed[1]))
     none = apply("isnan", scaled)  # as for 0 - 5e-324², which is no less than 0 once rounded
     return choose(apply("logical_or", safe, none), apply("sqrt", x), scaled)
 
@@ -192,6 +281,8 @@ def total_over(terms: Terms, w: Traced) -> Traced:
 
 
 REWRITES = (
-    Rewrite("norm", "sqrt", _norm, "sqrt(sum(x * x)) with gradient 0 at 0"),
+    Rewrite("norm", "sqrt", _norm, "sqrt(sum(x * x)), sqrt(x @ x), with squares in range"),
+    Rewrite("norm-sum", "sqrt", _norm_written_out, "sqrt(x*x + y*y + z*z), the same"),
+    Rewrite("root-of-product", "sqrt", _root_of_product, "sqrt(x * y) -> sqrt(x) * sqrt(y)"),
     Rewrite("hypotenuse", "sqrt", _hypotenuse, "sqrt(x*x + y*y) -> hypot(x, y)"),
 )

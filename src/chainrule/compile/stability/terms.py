@@ -47,8 +47,8 @@ def meaning_of(node: Node, recording: Recording) -> tuple[str, tuple[Node, ...],
     put another form in its place. ``x**0.5``, ``x**2`` and ``x**-1`` have names of their own."""
     primitive, nodes, attrs = recording.typed.get(node) or (node.primitive, node.inputs, node.attrs)
     name = primitive.name
-    if name == "power_constant" and attrs["exponent"] in _POWERS:
-        return _POWERS[attrs["exponent"]], nodes, NO_ATTRS
+    if name == "power_constant" and attrs["exponent"] in POWERS:
+        return POWERS[attrs["exponent"]], nodes, NO_ATTRS
     return name, nodes, attrs
 
 
@@ -59,7 +59,7 @@ def meaning(x: Traced) -> tuple[str, tuple[Traced, ...], Attrs]:
     return name, tuple([Traced(n, recording) for n in nodes]), attrs
 
 
-_POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
+POWERS = {0.5: "sqrt", 2: "square", -1: "reciprocal"}
 
 
 def exact(x: Traced) -> Fraction | None:
@@ -273,6 +273,25 @@ def prefer(condition: Traced | None, stable: Traced, typed: Traced) -> Traced:
     finite = apply("isfinite", stable)
     condition = finite if condition is None else apply("logical_and", condition, finite)
     return choose(condition, stable, typed)
+
+
+SAFE = {4: (-80, 120), 8: (-900, 1016)}
+"""Powers of two between which squares and their differences are exact to the last place, by the
+bytes of a float."""
+
+
+def in_range(*sizes: Traced) -> Traced:
+    """Where these absolute values are numbers that have lost nothing at either end of the range."""
+    low, high = (2.0**e for e in SAFE[sizes[0].dtype.itemsize])
+    both = [
+        apply(
+            "logical_and",
+            apply("less", constant_like(size, low), size),
+            apply("less", size, constant_like(size, high)),
+        )
+        for size in sizes
+    ]
+    return reduce(lambda a, b: apply("logical_and", a, b), both)
 
 
 def cancels(y: Traced, parts: Iterable[Traced]) -> Traced:
