@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from chainrule import errors, io, nn, optim, tabular, train
     from chainrule.api import (
         custom_gradient,
+        fori_loop,
         grad,
         hessian,
         hvp,
         jacobian,
         jit,
         jvp,
+        remat,
+        scan,
         stop_gradient,
         trace,
         value_and_grad,
         vjp,
         vmap,
+        while_loop,
     )
     from chainrule.core import ArrayType, Graph, scope, tree
     from chainrule.errors import ChainruleError
@@ -42,17 +46,21 @@ _HOMES = {
     **dict.fromkeys(
         (
             "custom_gradient",
+            "fori_loop",
             "grad",
             "hessian",
             "hvp",
             "jacobian",
             "jit",
             "jvp",
+            "remat",
+            "scan",
             "stop_gradient",
             "trace",
             "value_and_grad",
             "vjp",
             "vmap",
+            "while_loop",
         ),
         "chainrule.api",
     ),
@@ -79,6 +87,7 @@ __all__ = [
     "errors",
     "explain",
     "expm",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
@@ -89,6 +98,8 @@ __all__ = [
     "nn",
     "optim",
     "random",
+    "remat",
+    "scan",
     "scope",
     "stop_gradient",
     "tabular",
@@ -98,6 +109,7 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 
 

@@ -21,6 +21,9 @@ WITHOUT_SAMPLES = {
     "input": "its value comes from the caller (test_graph.py)",
     "constant": "it takes no arguments (test_graph.py)",
     "custom": "its derivative is the user's function (test_transforms.py)",
+    "scan": "its body is a graph (test_loops.py)",
+    "item": "it takes the results of a loop (test_loops.py)",
+    "bundle": "it makes what only the rule of a loop takes (test_loops.py)",
 }
 TESTED = sorted(set(PRIMITIVES) - set(WITHOUT_SAMPLES))
 CUSTOM = {

@@ -9,21 +9,26 @@ from chainrule.api.batching import vmap
 from chainrule.api.custom import custom_gradient, stop_gradient
 from chainrule.api.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from chainrule.api.jitted import Jitted, jit, trace
+from chainrule.api.loops import fori_loop, remat, scan, while_loop
 from chainrule.core.graph import Graph  # with the primitives, which Graph.parse looks up
 
 __all__ = [
     "Graph",
     "Jitted",
     "custom_gradient",
+    "fori_loop",
     "grad",
     "hessian",
     "hvp",
     "jacobian",
     "jit",
     "jvp",
+    "remat",
+    "scan",
     "stop_gradient",
     "trace",
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]

@@ -328,6 +328,7 @@ def jit(
       stability       4 -> 1      put formulas in a form that stays finite, while recording
                1 x logistic            1 / (1 + exp(-a)) -> logistic(a)
       unwrap          1 -> 1      drop copies and stopped gradients
+      loops           1 -> 1      run loops that do the same turns as one, without what nobody reads
       fold            1 -> 1      compute constant scalars
       algebra         1 -> 1      drop factors of 1, join signs and views, repeat numbers last
     """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chainrule.compile import algebra
+from chainrule.compile.loops import tidy
 from chainrule.compile.patterns import Rewrite
 from chainrule.compile.rewrite import keep, rebuild
 from chainrule.core.graph import Graph
@@ -66,6 +67,11 @@ def _folded(primitive: Primitive, inputs: Sequence[Traced], attrs: Attrs) -> Tra
         return recording.constant(primitive.forward(*values, **attrs), type.dtype)
 
 
+def loops(graph: Graph) -> Graph:
+    """Join loops that do the same turns, drop what nobody reads of them, optimise their bodies."""
+    return tidy(graph, optimise)
+
+
 def simplify(graph: Graph, fired: Counter[str] | None = None) -> Graph:
     """Record the graph again by the table of ``compile/algebra.py``: equal numbers from fewer
     operations. Constants that this brings together are computed on the way."""
@@ -79,6 +85,11 @@ def simplify(graph: Graph, fired: Counter[str] | None = None) -> Graph:
 
 PASSES = (
     Pass("unwrap", unwrap, "drop copies and stopped gradients"),
+    Pass(
+        "loops",
+        loops,
+        "run loops that do the same turns as one, without what nobody reads",
+    ),
     Pass("fold", fold, "compute constant scalars"),
     Pass(
         "algebra",

@@ -89,7 +89,7 @@ class Graph:
     def parse(text: str, captures: Sequence[np.ndarray] = ()) -> Graph:
         """The graph that ``text`` describes, the inverse of ``str(graph)``; ``captures`` are the
         values of the inputs after ``*``, without which the graph prints but does not run."""
-        graph = Graph(**parse_graph(text, captures))
+        graph = Graph(**parse_graph(text, captures, Graph))
         verify(graph)
         return graph
 
@@ -135,6 +135,9 @@ def verify(graph: Graph) -> None:
         if any(position[x] >= position[node] for x in node.inputs):
             raise GraphError(f"graph {graph.name}: {node} comes before one of its inputs")
         if node.primitive is not INPUT:
+            for value in node.attrs.values():
+                if isinstance(value, Graph):
+                    verify(value)
             try:
                 inferred = node.primitive.infer(*(x.type for x in node.inputs), **node.attrs)
             except (ChainruleError, TypeError) as error:

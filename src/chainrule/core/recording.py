@@ -281,6 +281,10 @@ class Recording:
         free = tuple(x.node for x in inputs)
         if self.rows and not self.rows.difference(free).isdisjoint(nodes):
             raise escaped_row()
+        if sum(n.primitive is INPUT for n in nodes) > len(used) + len(free):
+            known = {*used, *free}
+            if any(n.primitive is INPUT and n not in known for n in nodes):
+                raise escaped()  # from the body of a loop
         return Graph(
             inputs=free + tuple(used),
             outputs=tuple(roots),

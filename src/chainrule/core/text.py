@@ -5,20 +5,22 @@
         b: float64 = sin(a)
         return b
 
-Captured arrays stand after ``*``; their values are not part of the text.
+Captured arrays stand after ``*``; their values are not part of the text. A graph among the
+attributes (the body of a loop) is a function inside the function.
 """
 
 from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES, Node
-from chainrule.core.types import DTYPES, ArrayType
+from chainrule.core.types import DTYPES, ArrayType, TupleType
 from chainrule.errors import GraphError
 
 if TYPE_CHECKING:
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 _DTYPE_NAMES = {dtype.name: dtype for dtype in DTYPES}
 
 
-def print_graph(graph: Graph) -> str:
+def print_graph(graph: Graph, name: str = "") -> str:
+    """The text of a graph, as a function called ``name``, or by its own name."""
     names = _name_nodes(graph)
+    bodies: dict[int, str] = {}
 
     def operand(node: Node) -> str:
         return _constant(node) if node.primitive is CONSTANT else names[node]
@@ -36,12 +40,21 @@ def print_graph(graph: Graph) -> str:
     free = [f"{names[x]}: {x.type}" for x in graph.free_inputs]
     hidden = [f"{names[x]}: {x.type}" for x in graph.inputs[len(free) :]]
     parameters = free + (["*", *hidden] if hidden else [])
-    lines = [f"def {graph.name}({', '.join(parameters)}):"]
+    lines = [f"def {name or graph.name}({', '.join(parameters)}):"]
+
+    def attribute(value: Any) -> str:
+        if not hasattr(value, "outputs"):
+            return _attr(value)
+        if id(value) not in bodies:  # a graph: a function inside this one
+            bodies[id(value)] = f"body{len(bodies)}"
+            lines.append(textwrap.indent(print_graph(value, bodies[id(value)]), "    "))
+        return bodies[id(value)]
+
     for node in graph.nodes:
         if node.primitive in (INPUT, CONSTANT):
             continue
         arguments = [operand(x) for x in node.inputs]
-        arguments += [f"{name}={_attr(value)}" for name, value in node.attrs.items()]
+        arguments += [f"{key}={attribute(value)}" for key, value in node.attrs.items()]
         call = f"{node.primitive.name}({', '.join(arguments)})"
         lines.append(f"    {names[node]}: {node.type} = {call}")
     results = ", ".join(operand(y) for y in graph.outputs)
@@ -77,12 +90,15 @@ def _constant(node: Node) -> str:
     return f"{node.type.dtype.name}({shown})"
 
 
-def parse_graph(text: str, captures: Sequence[np.ndarray] = ()) -> dict[str, Any]:
+def parse_graph(
+    text: str, captures: Sequence[np.ndarray], make: Callable[..., Graph]
+) -> dict[str, Any]:
     """The graph that ``text`` describes, as the arguments of ``Graph``.
 
     Args:
         text: as ``str(graph)`` prints it.
         captures: values of the inputs after ``*``, in order, or none of them.
+        make: ``Graph`` itself, for the graphs inside.
 
     Raises:
         GraphError: with the line that is not of this form.
@@ -93,17 +109,19 @@ def parse_graph(text: str, captures: Sequence[np.ndarray] = ()) -> dict[str, Any
         raise GraphError(f"line {error.lineno} of the graph's text: {error.msg}") from None
     if len(module.body) != 1 or not isinstance(module.body[0], ast.FunctionDef):
         raise GraphError("the text of a graph is one function definition")
-    return _Parser(captures).function(module.body[0])
+    return _Parser(captures, make).function(module.body[0])
 
 
 class _Parser:
-    def __init__(self, captures: Sequence[np.ndarray]) -> None:
+    def __init__(self, captures: Sequence[np.ndarray], make: Callable[..., Graph]) -> None:
         self.captures = tuple(captures)
+        self.make = make
+        self.bodies: dict[str, Graph] = {}
         self.nodes: dict[str, Node] = {}
         self.constants: dict[Any, Node] = {}
         self.serial = 0
 
-    def node(self, primitive: Any, inputs: Any, attrs: Any, type: ArrayType) -> Node:
+    def node(self, primitive: Any, inputs: Any, attrs: Any, type: Any) -> Node:
         self.serial += 1
         return Node(primitive, inputs, attrs, type, self.serial)
 
@@ -117,6 +135,9 @@ class _Parser:
             self.nodes[argument.arg] = inputs[-1]
         *steps, last = f.body
         for step in steps:
+            if isinstance(step, ast.FunctionDef):
+                self.bodies[step.name] = self.make(**_Parser((), self.make).function(step))
+                continue
             if not isinstance(step, ast.AnnAssign) or not isinstance(step.target, ast.Name):
                 self.fail(step, "a step is written  name: type = primitive(arguments)")
             self.step(step)
@@ -147,7 +168,9 @@ class _Parser:
         for keyword in call.keywords:
             if keyword.arg is None:
                 self.fail(step, "attributes are written name=value")
-            attrs[keyword.arg] = self.literal(keyword.value)
+            value = keyword.value
+            body = self.bodies.get(value.id) if isinstance(value, ast.Name) else None
+            attrs[keyword.arg] = body or self.literal(value)
         type = self.type(step.annotation)
         try:
             inferred = primitive.infer(*(x.type for x in inputs), **attrs)
@@ -178,7 +201,11 @@ class _Parser:
             self.constants[key] = self.node(CONSTANT, (), attrs, ArrayType((), dtype))
         return self.constants[key]
 
-    def type(self, annotation: ast.expr | None) -> ArrayType:
+    def type(self, annotation: ast.expr | None) -> Any:
+        if isinstance(annotation, ast.Subscript) and ast.unparse(annotation.value) == "tuple":
+            inside = annotation.slice
+            parts = inside.elts if isinstance(inside, ast.Tuple) else [inside]
+            return TupleType(tuple([self.type(part) for part in parts]))
         shape: tuple[int, ...] = ()
         name = annotation
         if isinstance(annotation, ast.Subscript):

@@ -470,7 +470,7 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
         raise UnknownValueError(
             f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but this "
             f"function is being recorded for all values at once (jit, trace and fit do that); "
-            f"it was made at {_where(x)}. {_REMEDY}"
+            f"it was made at {made_at(x)}. {_REMEDY}"
         )
     return value
 
@@ -493,7 +493,7 @@ _REMEDY = (
 )
 
 
-def _where(x: Traced) -> str:
+def made_at(x: Traced) -> str:
     """The user's line that made a traced value, for messages."""
     origins = Origins(x.recording.places).get(x.node)
     if origins:

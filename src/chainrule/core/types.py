@@ -66,6 +66,32 @@ class ArrayType:
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
 
 
+@dataclass(frozen=True, slots=True)
+class TupleType:
+    """The type of what several arrays result from at once (a loop); each has a node of its own.
+
+    It is no array: what asks for its dtype has met the wrong node.
+    """
+
+    parts: tuple[ArrayType, ...]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether any part can carry a derivative."""
+        return any(part.is_float for part in self.parts)
+
+    @property
+    def shape(self) -> Shape:
+        return (len(self.parts),)
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    def __str__(self) -> str:
+        return f"tuple[{', '.join(map(str, self.parts)) or '()'}]"
+
+
 @lru_cache(maxsize=4096)
 def array_type(shape: Shape, dtype: np.dtype[Any]) -> ArrayType:
     """The interned ``ArrayType``: the same object for the same shape and dtype."""

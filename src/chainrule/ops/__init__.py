@@ -3,6 +3,7 @@
 from chainrule.ops import (
     analytic,
     contract,
+    control,
     elementwise,
     linalg,
     random,
@@ -31,6 +32,7 @@ __all__ = [
     "analytic",
     "arithmetic",
     "contract",
+    "control",
     "differences",
     "elementwise",
     "grids",

@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.evaluation import constant_values, evaluator
 from chainrule.core.graph import Graph
-from chainrule.core.node import INPUT, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import GraphError
-from chainrule.run.failures import failed
 
 Flat = Callable[[Sequence[np.ndarray]], list[np.ndarray]]
 
@@ -27,45 +26,20 @@ def compile(graph: Graph, threads: int | None = None) -> Flat:
 
     ``threads`` changes nothing: NumPy's BLAS decides for itself how many it uses.
     """
-    slots = {node: i for i, node in enumerate(graph.nodes)}
-    last_use = _last_uses(graph)
-    steps = []
-    constants = _constants(graph)
-    start = [constants.get(node) for node in graph.nodes]
-    for index, node in enumerate(graph.nodes):
-        if node.primitive is not INPUT and node not in constants:
-            dead = [x for x in set(node.inputs) if last_use[x] == index and x not in constants]
-            drop = tuple(slots[x] for x in dead)
-            arguments = tuple(slots[x] for x in node.inputs)
-            steps.append((node.primitive.forward, arguments, dict(node.attrs), index, drop))
-    free = [slots[x] for x in graph.free_inputs]
-    for node, value in zip(graph.inputs[len(free) :], graph.captures, strict=True):
+    for value in graph.captures:
         if value is None:
             raise GraphError(
                 f"graph {graph.name} was parsed from text, which does not carry its captured "
                 "arrays; pass them: Graph.parse(text, captures=[...])"
             )
-        start[slots[node]] = value
-    outputs = [slots[y] for y in graph.outputs]
-    held = {id(value) for value in start if value is not None}
+    constants = constant_values(graph)
+    evaluate = evaluator(graph, constants)
+    held = {id(value) for value in (*constants.values(), *graph.captures)}
 
     def run(arguments: Sequence[np.ndarray]) -> list[np.ndarray]:
-        values = start.copy()
-        for slot, value in zip(free, arguments, strict=True):
-            values[slot] = value
-        slot = 0
-        try:
-            with quiet():
-                for forward, inputs, attrs, slot, drop in steps:
-                    values[slot] = forward(*[values[i] for i in inputs], **attrs)
-                    for i in drop:
-                        values[i] = None
-        except (IndexError, ArithmeticError, ValueError) as error:
-            raise failed(error, graph.nodes[slot], graph) from None
         owned = held.union(map(id, arguments))  # by callers, or by an earlier result
         results = []
-        for slot in outputs:
-            value: Any = values[slot]
+        for value in evaluate([*arguments, *graph.captures]):
             shared = id(value) in owned or value.base is not None
             owned.add(id(value))
             results.append(value.copy() if shared else value)
@@ -80,7 +54,7 @@ class clocked:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.constants = _constants(graph)
+        self.constants = constant_values(graph)
         known = self.constants.keys() | set(graph.inputs)
         self.nodes = [[node] for node in graph.nodes if node not in known]
 
@@ -95,27 +69,6 @@ class clocked:
                 values[node] = node.primitive.forward(*given, **node.attrs)
                 seconds.append(time.perf_counter() - start)
         return seconds
-
-
-def _constants(graph: Graph) -> dict[Node, Any]:
-    """The values that need computing only once: constants, and what is made of them alone."""
-    found: dict[Node, Any] = {}
-    for node in graph.nodes:
-        if node.primitive is not INPUT and all(x in found for x in node.inputs):
-            with quiet():
-                arguments = [found[x] for x in node.inputs]
-                found[node] = node.primitive.forward(*arguments, **node.attrs)
-    return found
-
-
-def _last_uses(graph: Graph) -> dict[Node, int]:
-    """The index of the last node that reads each; outputs are kept to the end."""
-    found: dict[Node, int] = {}
-    for index, node in enumerate(graph.nodes):
-        for x in node.inputs:
-            found[x] = index
-    found.update(dict.fromkeys((*graph.outputs, *graph.inputs[len(graph.free_inputs) :]), -1))
-    return found
 
 
 def loop(step: Callable[[Any, Any], Any], carry: Any, data: Iterable[Any]) -> Any:

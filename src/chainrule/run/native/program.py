@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from chainrule.core.failures import failed
 from chainrule.core.graph import Graph
 from chainrule.core.recording import quiet
 from chainrule.errors import GraphError, IndexingError
-from chainrule.run.failures import failed
 from chainrule.run.native import plan
 from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena

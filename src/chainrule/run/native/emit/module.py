@@ -16,16 +16,14 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from chainrule.run.native.emit import products, uniform
+from chainrule.run.native.emit.definitions import definitions
+from chainrule.run.native.emit.denormals import flush_denormals
 from chainrule.run.native.emit.loops import Function, group_function
 from chainrule.run.native.emit.threads import barrier, share
-from chainrule.run.native.numbers import philox
 from chainrule.run.native.numbers.ir import Builder
-from chainrule.run.native.numbers.kernels import KERNELS, SHARED
-from chainrule.run.native.numbers.trigonometric import HELPERS
-from chainrule.run.native.plan import CallOut, Group, Plan, Product, Step, Uniform
+from chainrule.run.native.plan import CallOut, Group, InnerLoop, Plan, Product, Step, Uniform
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.runtime import machine
-from chainrule.run.native.runtime.externals import declaration
 
 SIGNATURE = (
     "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
@@ -49,10 +47,6 @@ CALL = """define i32 @call(ptr %frame) {
   ret i32 %either
 }"""
 """The program behind one argument: ctypes spends as much on eight as a small program takes."""
-FLUSH = 0x8040
-"""MXCSR: flush results to zero, and take denormal operands as zero."""
-FLUSH_ARM = 1 << 24
-"""FPCR: both."""
 ARRIVED = "  %arrived = getelementptr i8, ptr %flag, i64 {}"
 """How many threads came to barriers, behind their flags."""
 TICK = -1
@@ -117,6 +111,8 @@ class _Writer:
         straight = sum(isinstance(step, Group) and step.straight for step in plan.steps)
         self.straight_is_cold = straight > HOT_STRAIGHT
         self.chapters: list[str] = []
+        self.turning: dict[str, str] = {}  # text of the function of a loop inside -> name
+        self.inside = 0  # how many such loops are around what is written
         self._begin()
 
     def _begin(self) -> None:
@@ -146,6 +142,7 @@ class _Writer:
         parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
         parts += [f"declare void @{name}({types})" for _, name, types in self.cold.values()]
         parts += self.chapters
+        parts += [f"define internal i32 @{name}{text}" for text, name in self.turning.items()]
         parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
         parts.append(CALL)
         cold, kernels = self._cold_module(kernels)
@@ -193,7 +190,7 @@ class _Writer:
         self.main, self.given, self.parts, self.iteration, self.mode, self.goal = kept
         b, given = self.main, SIGNATURE + f", i64 {self.iteration or 0}, ptr {goal}"
         failed = b.do(f"call i32 @{name}({given})")
-        if any(isinstance(step, CallOut) for _, step in steps):
+        if any(isinstance(step, (CallOut, InnerLoop)) for _, step in steps):
             with b.when(b.do(f"icmp ne i32 {failed}, 0"), goes_on=False):
                 self._leave()
                 b.effect("ret i32 1")
@@ -205,13 +202,15 @@ class _Writer:
             for _, step in steps:
                 if isinstance(step, CallOut):
                     self._call_out(step)
+                elif isinstance(step, InnerLoop):
+                    self._inner_loop(step)
                 else:
                     self._emit(self._call(step))
                 if self.clocked:
                     self._tick()
             return
         for _, phase in groupby(steps, itemgetter(0)):
-            calls = [self._call(step) for _, step in phase if not isinstance(step, CallOut)]
+            calls = [self._call(x) for _, x in phase if not isinstance(x, (CallOut, InnerLoop))]
             for alone, some in groupby(calls, lambda call: not call.shares):
                 if alone:
                     with self.main.when(self.main.do("icmp eq i64 %thread, 0")):
@@ -225,9 +224,12 @@ class _Writer:
     def _loop(self, flush: bool) -> None:
         """All steps again and again, and after each the new carry in place of the old."""
         b = self.main
-        self.mode = _flush_denormals(b) if flush else ""
-        with b.loop("%stop", "%start") as i:
-            self.iteration = i
+        repeat = self.plan.repeat
+        assert repeat is not None
+        self.mode = flush_denormals(b) if flush else ""
+        again = "%again" if repeat.while_true else "%stop"
+        with b.loop(again, "%start") as i:
+            self.iteration = b.do(f"sub i64 {repeat.length - 1}, {i}") if repeat.reverse else i
             self._all()
             copied = [x for x in self.plan.outputs if x.carried and not x.alias and x.type.size]
             if copied and self.plan.threads > 1:
@@ -236,6 +238,9 @@ class _Writer:
                 b.effect(self._meet())
             else:
                 self._copy(copied)
+            if repeat.while_true:
+                b.effect(f"%again = select i1 {self._goes_on(self.plan.inputs[0])}, "
+                         f"i64 {2**62}, i64 0")  # fmt: skip
         self._leave()
         b.effect("ret i32 0")
 
@@ -246,6 +251,63 @@ class _Writer:
             new, old = self._pointer(buffer), self._pointer(buffer.carried)
             self.main.effect(f"call void @llvm.memcpy.p0.p0.i64(ptr {old}, ptr {new}, "
                              f"i64 {buffer.type.nbytes}, i1 false)")  # fmt: skip
+
+    def _goes_on(self, buffer: Buffer) -> str:
+        return self.main.load(buffer.type.dtype, self._pointer(buffer))
+
+    def _inner_loop(self, step: InnerLoop) -> None:
+        """Put the first carry where the turns find it, and call the loop's own function."""
+        b = self.main
+        for old, new in step.carry:
+            if old is not new and old.type.size:
+                b.effect(f"call void @llvm.memcpy.p0.p0.i64(ptr {self._pointer(new)}, "
+                         f"ptr {self._pointer(old)}, i64 {old.type.nbytes}, i1 false)")  # fmt: skip
+        if step.length == 0:
+            return
+        name = self._loop_function(step)
+        given = [*[new for _, new in step.carry], *step.xs, *step.consts]
+        inputs, outputs = (self._table(buffers) for buffers in (given, step.ys))
+        call = (
+            f"call i32 @{name}(ptr {self._pointer(step.scratch)}, ptr {inputs}, ptr {outputs}, "
+            f"ptr %flag, ptr %callback, i64 0, i64 {step.length or 0}, i64 0, i64 1)"
+        )
+        if step.length is not None:
+            self._checked(call)
+            return
+        with b.when(self._goes_on(step.carry[0][1])):
+            self._checked(call)
+
+    def _checked(self, call: str) -> None:
+        """Make a call, and leave if something went wrong in it."""
+        b = self.main
+        failed = b.do(call)
+        with b.when(b.do(f"icmp ne i32 {failed}, 0"), goes_on=False):
+            self._leave()
+            b.effect("ret i32 1")
+
+    def _table(self, buffers: Sequence[Buffer]) -> str:
+        """A table of pointers to buffers."""
+        b = self.main
+        table = b.stack("ptr", max(len(buffers), 1))
+        for i, buffer in enumerate(buffers):
+            place = b.do(f"getelementptr ptr, ptr {table}, i64 {i}")
+            b.effect(f"store ptr {self._pointer(buffer)}, ptr {place}")
+        return table
+
+    def _loop_function(self, step: InnerLoop) -> str:
+        """The function that runs the turns of a loop inside the program; its name."""
+        plan, clocked, cold = self.plan, self.clocked, self.straight_is_cold
+        kept = self.main, self.given, self.parts, self.iteration, self.mode, self.goal
+        self.plan, self.clocked, self.straight_is_cold = step.body, False, False
+        self._begin()
+        self.iteration, self.mode, self.goal = "", "", ""
+        self.inside += 1
+        self._loop(flush=False)
+        self.inside -= 1
+        text = f"({SIGNATURE}) #0 {{\n{self.main.text()}\n}}"
+        self.main, self.given, self.parts, self.iteration, self.mode, self.goal = kept
+        self.plan, self.clocked, self.straight_is_cold = plan, clocked, cold
+        return self.turning.setdefault(text, f"turns{len(self.turning)}")
 
     def _leave(self) -> None:
         if self.mode:
@@ -281,6 +343,7 @@ class _Writer:
         """The function of loops. In a long program, those that take little time are cold."""
         space = step.shared
         little = space is not None and prod(space) <= LITTLE and len(self.functions) >= HOT
+        little = little and not self.inside
         cold = self.straight_is_cold if step.straight else little
         return group_function(self.plan.memory, step.stages, step.axis, step.straight, cold)
 
@@ -316,18 +379,10 @@ class _Writer:
 
     def _call_out(self, step: CallOut) -> None:
         """Hand pointers to Python; leave at once if it raised."""
-        b, buffers = self.main, [*step.inputs, step.out]
-        table = b.stack("ptr", len(buffers))
-        for i, buffer in enumerate(buffers):
-            place = b.do(f"getelementptr ptr, ptr {table}, i64 {i}")
-            b.effect(f"store ptr {self._pointer(buffer)}, ptr {place}")
+        buffers = [*step.inputs, step.out]
         number = len(self.calls)
         self.calls.append(step)
-        failed = b.do(f"call i32 %callback(i64 {number}, ptr {table})")
-        wrong = b.do(f"icmp ne i32 {failed}, 0")
-        with b.when(wrong, goes_on=False):
-            self._leave()
-            b.effect("ret i32 1")
+        self._checked(f"call i32 %callback(i64 {number}, ptr {self._table(buffers)})")
 
     def _tick(self) -> None:
         self.main.do(f"call i32 %callback(i64 {TICK}, ptr null)")
@@ -359,51 +414,3 @@ def write(plan: Plan, clocked: bool = False) -> Module:
     """The module of a plan; one that repeats runs its steps from %start up to %stop. One that
     is ``clocked`` calls out with ``TICK`` twice at the start, and after each step."""
     return _Writer(plan, clocked).module()
-
-
-def _flush_denormals(b: Builder) -> str:
-    """Take numbers too small to be normal as 0, where the processor would slow down many times
-    over; returns the instruction that restores its mode, "" where it has no such mode."""
-    if machine.is_x86():
-        old, new = b.stack("i32"), b.stack("i32")
-        b.effect(f"call void @llvm.x86.sse.stmxcsr(ptr {old})")
-        value = b.do(f"load i32, ptr {old}")
-        b.effect(f"store i32 {b.do(f'or i32 {value}, {FLUSH}')}, ptr {new}")
-        b.effect(f"call void @llvm.x86.sse.ldmxcsr(ptr {new})")
-        return f"call void @llvm.x86.sse.ldmxcsr(ptr {old})"
-    if machine.is_arm():
-        value = b.do("call i64 @llvm.aarch64.get.fpcr()")
-        flushing = b.do(f"or i64 {value}, {FLUSH_ARM}")
-        b.effect(f"call void @llvm.aarch64.set.fpcr(i64 {flushing})")
-        return f"call void @llvm.aarch64.set.fpcr(i64 {value})"
-    return ""
-
-
-def definitions(needs: set[str]) -> tuple[list[str], tuple[str, ...]]:
-    """Kernels, with what they need themselves, and declarations of what is external."""
-    known = {k.symbol(t): (k.text, t) for k in KERNELS.values() for t in ("float", "double")}
-    known |= {
-        k.symbol(t) + SHARED: (k.shared, t) for k in KERNELS.values() for t in ("float", "double")
-    }
-    known |= {philox.symbol(t): (philox.definition, t) for t in ("float", "double")}
-    texts: dict[str, str] = {}
-    imports: list[str] = []
-    waiting: Sequence[str] = sorted(needs)
-    while waiting:
-        more: set[str] = set()
-        for name in waiting:
-            if name in texts:
-                continue
-            if name in HELPERS:
-                helper, own = HELPERS[name]
-                texts[name] = helper()
-                more |= own
-            elif name in known:
-                write, type = known[name]
-                texts[name], own = write(type)
-                more |= own
-            else:
-                texts[name] = declaration(name)
-                imports.append(name)
-        waiting = sorted(more)
-    return list(texts.values()), tuple(imports)

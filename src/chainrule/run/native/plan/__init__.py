@@ -11,14 +11,23 @@ import math
 from chainrule.core.graph import Graph
 from chainrule.core.node import Node
 from chainrule.ops.contract import parse_spec
-from chainrule.run.native.plan.buffers import is_called_out
+from chainrule.run.native.plan.buffers import NESTED, is_called_out
 from chainrule.run.native.plan.folding import fold
 from chainrule.run.native.plan.grouping import group
 from chainrule.run.native.plan.placing import place
-from chainrule.run.native.plan.steps import CallOut, Group, Plan, Product, Repeat, Step, Uniform
+from chainrule.run.native.plan.steps import (
+    CallOut,
+    Group,
+    InnerLoop,
+    Plan,
+    Product,
+    Repeat,
+    Step,
+    Uniform,
+)
 from chainrule.run.native.plan.uniform import COST
 
-__all__ = ["CallOut", "Group", "Plan", "Product", "Repeat", "Step", "Uniform", "make"]
+__all__ = ["CallOut", "Group", "InnerLoop", "Plan", "Product", "Repeat", "Step", "Uniform", "make"]
 
 WORTH_A_THREAD = 500_000
 """Additions, about, that a step of a loop takes for each thread it gets: with less, it costs as
@@ -28,9 +37,9 @@ much to hand numbers from one processor's cache to the other's as is saved."""
 def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
     """The plan of a graph, or of a loop of which it is one step."""
     worth = _work(graph) // WORTH_A_THREAD
-    if any(is_called_out(node) for node in graph.nodes):
+    if any(is_called_out(node) or node.primitive.name in NESTED for node in graph.nodes):
         worth = 1
-    plan = group(graph, repeat, max(1, min(threads, worth)))
+    plan = group(graph, repeat, max(1, min(threads, worth)), make)
     fold(plan)
     place(plan)
     return plan

@@ -20,6 +20,8 @@ LOOPS = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", 
          "argmax", "argmin", "gather", "scatter_add", "concatenate", "place", "contract",
          "cumsum", "cumprod", "recurrence", "random_uniform")  # fmt: skip
 """Primitives with loops of their own, whose results always get a buffer."""
+NESTED = ("scan", "item")
+"""A loop whose body is a graph, and one of its results."""
 INLINE = ("select", "cast", "iota", "constant")
 TRANSPARENT = frozenset((*VIEWS, *ALIASES))
 SHORT_AXIS = 32
@@ -64,7 +66,7 @@ def base_of(node: Node) -> Node:
 def is_called_out(node: Node) -> bool:
     """Whether the interpreter computes this node: it has no lowering for these types."""
     name = node.primitive.name
-    if node.primitive is INPUT or is_view(node) or name in LOOPS or name in INLINE:
+    if node.primitive is INPUT or is_view(node) or name in (*LOOPS, *INLINE, *NESTED):
         return False
     return lowered(node) is None
 
@@ -124,7 +126,7 @@ def _is_given(node: Node) -> bool:
 def _forced(node: Node) -> Iterable[Node]:
     """What must have a buffer because of this node alone."""
     name = node.primitive.name
-    if is_called_out(node) or name == "random_uniform":
+    if is_called_out(node) or name in ("random_uniform", "scan"):
         return (node, *node.inputs)
     if divides(node):
         return (node.inputs[0],)
@@ -132,7 +134,7 @@ def _forced(node: Node) -> Iterable[Node]:
         return (node, node.inputs[0])
     if name == "contract":
         return () if is_outer(node) else (node, *map(base_of, node.inputs))
-    return (node,) if name in LOOPS else ()
+    return (node,) if name in LOOPS or name == "item" else ()
 
 
 def _repeated(node: Node) -> Iterable[Node]:

@@ -6,17 +6,19 @@ Nests over the same space join the earliest group that may hold them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from chainrule.core.graph import Graph
 from chainrule.core.node import Node
-from chainrule.core.types import Shape
+from chainrule.core.types import Shape, array_type
 from chainrule.run.native.plan.affine import ANYWHERE, Affine, collapsed, is_outer
 from chainrule.run.native.plan.buffers import Buffer, choose, cost_of, is_called_out, is_short_sum
 from chainrule.run.native.plan.nests import Nest, copy, nests_of, shared_axis
 from chainrule.run.native.plan.products import Product, product_of
 from chainrule.run.native.plan.sites import Load, Sites, Value
-from chainrule.run.native.plan.steps import CallOut, Group, Plan, Repeat, Step
+from chainrule.run.native.plan.steps import CallOut, Group, InnerLoop, Plan, Repeat, Step
 from chainrule.run.native.plan.uniform import Uniform
 
 WIDEST = 24
@@ -30,14 +32,24 @@ LOOKED_AT = 32
 """Groups over one space that a nest may join: with more, looking costs more than it gains."""
 
 
-def group(graph: Graph, repeat: Repeat | None, threads: int) -> Plan:
-    """The steps of a graph, in order, without places in memory."""
-    return _Grouping(graph, repeat, threads).plan()
+def group(
+    graph: Graph, repeat: Repeat | None, threads: int, make: Callable[[Graph, Repeat], Plan]
+) -> Plan:
+    """The steps of a graph, in order, without places in memory. ``make`` plans the body of a loop
+    inside it."""
+    return _Grouping(graph, repeat, threads, make).plan()
 
 
 class _Grouping:
-    def __init__(self, graph: Graph, repeat: Repeat | None, threads: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        repeat: Repeat | None,
+        threads: int,
+        make: Callable[[Graph, Repeat], Plan],
+    ) -> None:
         self.graph = graph
+        self.make = make
         self.threads = threads
         self.repeat = repeat
         self.steps: list[Step] = []
@@ -69,10 +81,19 @@ class _Grouping:
             if y not in given:
                 direct.setdefault(y, buffer)
         chosen = choose(graph)
+        loops: dict[Node, dict[int, Buffer]] = {}
         for node in chosen:
+            if node.primitive.name == "scan":
+                loops[node] = {}
+                continue
             memory[node] = direct.get(node) or Buffer(node.type, "arena")
+            if node.primitive.name == "item":
+                loops[node.inputs[0]][node.attrs["index"]] = memory[node]
         for node in chosen:
-            self.step(node, memory[node])
+            if node in loops:
+                self._append(*self._inner(node, loops[node]))
+            elif node.primitive.name != "item":
+                self.step(node, memory[node])
         for y, buffer in zip(graph.outputs, outputs, strict=True):
             if memory[y] is buffer.carried:
                 buffer.alias = buffer.carried  # what a step does not change
@@ -81,6 +102,37 @@ class _Grouping:
         plan = Plan(graph, memory, self.inputs, outputs, self.steps, self.threads)
         plan.repeat, plan.loads = self.repeat, self.loads
         return plan
+
+    def _inner(self, node: Node, results: dict[int, Buffer]) -> tuple[InnerLoop, list[Buffer]]:
+        """A loop inside the program, and what it writes."""
+        body, carry, xs = node.attrs["body"], node.attrs["carry"], node.attrs["xs"]
+        length, first = node.attrs["length"], len(node.inputs) - carry - xs
+        repeat = Repeat(carry, xs, False, length or 0, node.attrs["reverse"], length is None)
+        turned = Graph(
+            (*body.inputs[first:], *body.inputs[:first]),
+            (*body.outputs[carry:], *body.outputs[:carry]),
+            name=body.name,
+            origins=body.origins,
+        )
+        inner = self.make(turned, repeat)
+        parts: list[Buffer] = [
+            results.get(i) or Buffer(type, "arena")
+            for i, type in enumerate(node.type.parts)  # type: ignore[attr-defined]
+        ]
+        given = [self.memory[x] for x in node.inputs]
+        pairs = list(zip(given[first : first + carry], parts, strict=False))
+        scratch = Buffer(array_type((inner.arena,), np.dtype(np.uint8)), "arena")
+        step = InnerLoop(
+            node,
+            inner,
+            length,
+            pairs,
+            given[first + carry :],
+            given[:first],
+            parts[carry:],
+            scratch,
+        )
+        return step, [*parts, scratch]
 
     def step(self, node: Node, out: Buffer) -> None:
         """Add what computes a node, unless it has no elements."""

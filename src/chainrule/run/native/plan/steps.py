@@ -53,18 +53,46 @@ class CallOut:
     out: Buffer
 
 
-Step = Group | Product | Uniform | CallOut
+@dataclass(eq=False)
+class InnerLoop:
+    """A loop inside the program: the plan of its body, which runs again and again.
+
+    ``carry`` are where its first carry lies, and where the body finds it in each turn; ``xs``,
+    ``consts`` and ``ys`` the arrays around it, ``scratch`` the memory of a turn.
+    """
+
+    node: Node
+    body: Plan
+    length: int | None
+    carry: list[tuple[Buffer, Buffer]]
+    xs: list[Buffer]
+    consts: list[Buffer]
+    ys: list[Buffer]
+    scratch: Buffer
+
+    @property
+    def touched(self) -> list[Buffer]:
+        both = [buffer for pair in self.carry for buffer in pair]
+        return list(dict.fromkeys([*both, *self.xs, *self.consts, *self.ys, self.scratch]))
+
+
+Step = Group | Product | Uniform | CallOut | InnerLoop
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
     """How a graph is one step of a loop: inputs are ``carry`` leaves, then ``xs`` leaves of
     which each step takes the next, then constants; outputs are leaves for which each step has
-    a place of its own, then the ``carry`` leaves. ``flush``: denormal numbers count as 0."""
+    a place of its own, then the ``carry`` leaves. ``flush``: denormal numbers count as 0.
+    ``reverse``: steps take their entries from the last to the first of ``length``. ``while_true``:
+    it goes on while the first of the carry, a bool, is true."""
 
     carry: int
     xs: int
     flush: bool = True
+    length: int = 0
+    reverse: bool = False
+    while_true: bool = False
 
 
 @dataclass(eq=False)
@@ -106,7 +134,7 @@ def operands_of(step: Step) -> tuple[Buffer, ...]:
 
 def computed_by(step: Step, plan: Plan) -> list[Node]:
     """The nodes that a step computes, each once, in order."""
-    if isinstance(step, CallOut):
+    if isinstance(step, (CallOut, InnerLoop)):
         return [step.node]
     found: dict[Node, None] = {}
     if isinstance(step, Group):
@@ -131,4 +159,6 @@ def touched_by(step: Step) -> list[Buffer]:
         return step.touched
     if isinstance(step, Uniform):
         return [step.key, step.out]
+    if isinstance(step, InnerLoop):
+        return step.touched
     return list(dict.fromkeys((*step.inputs, step.out)))

@@ -1,0 +1,97 @@
+"""What a loop is: a body, which is a graph, and how often and on what it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.graph import Graph
+from chainrule.core.node import PRIMITIVES, Node
+from chainrule.core.recording import Recording
+from chainrule.core.traced import Traced
+from chainrule.core.types import TupleType
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """What a node of ``scan`` says.
+
+    ``body`` is a graph from (consts, carry, an entry of each of xs) to (carry, an entry of each of
+    ys). It runs ``length`` times, from the last entries to the first if ``reverse``; with length
+    None, while the first of the carry, a bool, is true. ``recompute``: its derivative keeps the
+    carry of each turn, not what the turn computes on the way.
+    """
+
+    body: Graph
+    consts: Sequence[Any]
+    carry: Sequence[Any]
+    xs: Sequence[Any]
+    length: int | None
+    reverse: bool = False
+    recompute: bool = False
+
+    @staticmethod
+    def of(node: Node, inputs: Sequence[Any] | None = None) -> Loop:
+        """The loop that a node is; ``inputs``: other inputs, or what stands for its own."""
+        given = node.inputs if inputs is None else inputs
+        return Loop(*parts_of(given, **node.attrs))
+
+    @staticmethod
+    def at(node: Node) -> Loop | None:
+        """The loop that a node is, if it is one."""
+        return Loop.of(node) if node.primitive is PRIMITIVES["scan"] else None
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """The attributes of its node."""
+        return {
+            "body": self.body,
+            "carry": len(self.carry),
+            "xs": len(self.xs),
+            "length": self.length,
+            "reverse": self.reverse,
+            "recompute": self.recompute,
+        }
+
+    def emit(self, recording: Any) -> list[Traced]:
+        """Record the loop; its results, carry and then ys."""
+        inputs = (*self.consts, *self.carry, *self.xs)
+        made = recording.emit(PRIMITIVES["scan"], inputs, self.attrs)
+        return [item_of(made, i) for i in range(len(made.node.type.parts))]
+
+
+def parts_of(
+    inputs: Sequence[Any],
+    *,
+    body: Graph,
+    carry: int,
+    xs: int,
+    length: int | None,
+    reverse: bool,
+    recompute: bool,
+) -> tuple[Any, ...]:
+    first = len(inputs) - carry - xs
+    split = inputs[:first], inputs[first : first + carry], inputs[first + carry :]
+    return (body, *split, length, reverse, recompute)
+
+
+def turns(length: int, reverse: bool) -> Iterable[int]:
+    """Which entries the turns of a loop take, in order."""
+    return reversed(range(length)) if reverse else range(length)
+
+
+def result_of(node: Node) -> tuple[Node, int] | None:
+    """The loop that a node is a result of, and which one; None for other nodes."""
+    return (node.inputs[0], node.attrs["index"]) if node.primitive is PRIMITIVES["item"] else None
+
+
+def item_of(results: Traced, index: int) -> Traced:
+    """One of the results of a loop."""
+    return results.recording.emit(PRIMITIVES["item"], (results,), {"index": index})
+
+
+def bundled(parts: Mapping[int, Traced], like: TupleType, recording: Recording) -> Traced:
+    """Some parts of results as one, the rest zero."""
+    attrs = {"places": tuple(parts), "types": tuple(map(str, like.parts))}
+    return recording.emit(PRIMITIVES["bundle"], tuple(parts.values()), attrs)

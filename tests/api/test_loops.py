@@ -1,0 +1,567 @@
+"""scan, fori_loop, while_loop and remat, against the same loops written in Python, mpmath and
+finite differences; eagerly, in the interpreter and in machine code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.core.graph import ancestors
+from chainrule.core.node import Node
+from chainrule.errors import (
+    DerivativeError,
+    DtypeError,
+    EscapedTracerError,
+    ShapeError,
+    UsageError,
+)
+from chainrule.run import default_executor
+from tests.helpers.oracles import check_round_trip
+
+EXECUTORS = ["numpy", "native"] if default_executor() == "native" else ["numpy"]
+RECOMPUTE: list[Any] = ["none", 1, 2, 3, "sqrt", 100]
+RNG = np.random.default_rng(3)
+ARGS = (
+    RNG.normal(size=(3, 3)) / 2,
+    RNG.normal(size=(3, 2)),
+    RNG.normal(size=3),
+    RNG.normal(size=(7, 2)),
+)
+
+SEEDS = range(int(os.environ.get("CHAINRULE_LOOPS", "8")))
+executors = pytest.mark.parametrize("executor", EXECUTORS)
+
+
+def cell(W: Any, U: Any) -> Callable[[Any, Any], Any]:
+    def turn(h: Any, x: Any) -> Any:
+        h = np.tanh(W @ h + U @ x)
+        return h, (np.sum(h * h), h)
+
+    return turn
+
+
+def rnn(W: Any, U: Any, h: Any, xs: Any, **options: Any) -> Any:
+    h, (sizes, hs) = cr.scan(cell(W, U), h, xs, **options)
+    return np.sum(np.sin(sizes)) + h[0] * h[1] + np.sum(hs[1:] * hs[:-1])
+
+
+def unrolled_rnn(W: Any, U: Any, h: Any, xs: Any, reverse: bool = False) -> Any:
+    found: list[Any] = [None] * len(xs)
+    for t in reversed(range(len(xs))) if reverse else range(len(xs)):
+        h, found[t] = cell(W, U)(h, xs[t])
+    sizes, hs = (np.stack(column) for column in zip(*found, strict=True))
+    return np.sum(np.sin(sizes)) + h[0] * h[1] + np.sum(hs[1:] * hs[:-1])
+
+
+def close(a: Any, b: Any, rtol: float = 1e-9) -> None:
+    """Equal up to sums in another order."""
+    for x, y in zip(cr.tree.leaves(a), cr.tree.leaves(b), strict=True):
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=1e-11)
+        assert np.shape(x) == np.shape(y)
+
+
+# values and derivatives ---------------------------------------------------------------------
+
+
+@executors
+@pytest.mark.parametrize(
+    ("reverse", "recompute"), [(False, "none"), (True, 1), (True, 3), (False, "sqrt"), (True, 100)]
+)
+def test_a_scan_is_the_loop_to_second_order(executor: str, reverse: bool, recompute: Any) -> None:
+    def f(*args: Any) -> Any:
+        return rnn(*args, reverse=reverse, recompute=recompute)
+
+    def plain(*args: Any) -> Any:
+        return unrolled_rnn(*args, reverse=reverse)
+
+    def jit(g: Any) -> Any:
+        return cr.jit(g, executor=executor)
+
+    every = (0, 1, 2, 3)
+    tangents = tuple(RNG.normal(size=np.shape(x)) for x in ARGS)
+    close(f(*ARGS), plain(*ARGS))
+    close(jit(f)(*ARGS), plain(*ARGS))
+    gradient = cr.grad(plain, every)(*ARGS)
+    close(cr.grad(f, every)(*ARGS), gradient)
+    close(jit(cr.grad(f, every))(*ARGS), gradient)
+    pushed = cr.jvp(plain, ARGS, tangents)
+    close(jit(lambda *a: cr.jvp(f, a[:4], a[4:]))(*ARGS, *tangents), pushed)
+    second = cr.jvp(cr.grad(plain, every), ARGS, tangents)[1]
+    close(jit(lambda *a: cr.jvp(cr.grad(f, every), a[:4], a[4:])[1])(*ARGS, *tangents), second)
+
+    def directional(*a: Any) -> Any:
+        parts = cr.grad(f, every)(*a)
+        return sum(np.sum(g * t) for g, t in zip(parts, tangents, strict=True))
+
+    close(jit(cr.grad(directional, every))(*ARGS), second)  # reverse over reverse
+    close(jit(cr.grad(lambda *a: cr.jvp(f, a, tangents)[1], every))(*ARGS), second)
+
+
+def test_the_gradient_is_that_of_mpmath() -> None:
+    """The logistic map x -> r x (1 - x), 12 times: chaotic, so that small faults grow."""
+
+    def last(r: Any, x: Any) -> Any:
+        return cr.scan(lambda x, _: (r * x * (1 - x), None), x, length=12)[0]
+
+    def exact(r: Any, x: Any) -> Any:
+        for _ in range(12):
+            x = r * x * (1 - x)
+        return x
+
+    with mpmath.workdps(60):
+        wanted = [mpmath.diff(exact, (3.7, 0.3), n) for n in ((1, 0), (0, 1), (1, 1))]
+    r, x = (cr.jit(cr.grad(last, i))(3.7, 0.3) for i in (0, 1))
+    mixed = cr.jit(cr.grad(cr.grad(last, 1), 0))(3.7, 0.3)
+    # Each turn can multiply an error of rounding by r: up to 3.7^12 of them.
+    np.testing.assert_allclose([r, x, mixed], [float(w) for w in wanted], rtol=1e-9)
+
+
+def test_third_and_fourth_derivatives_in_any_mode() -> None:
+    def f(x: Any) -> Any:
+        return cr.scan(lambda c, _: (np.sin(c * x), None), x, length=4)[0]
+
+    def exact(x: Any) -> Any:
+        c = x
+        for _ in range(4):
+            c = mpmath.sin(c * x)
+        return c
+
+    with mpmath.workdps(50):
+        wanted = [float(mpmath.diff(exact, mpmath.mpf("1.1"), n)) for n in (3, 4)]
+
+    def forward(g: Any) -> Any:
+        return lambda x: cr.jvp(g, (x,), (1.0,))[1]
+
+    for modes in [(cr.grad,) * 3, (forward,) * 3, (cr.grad, forward, cr.grad, forward)]:
+        g: Any = f
+        for mode in modes:
+            g = mode(g)
+        np.testing.assert_allclose(cr.jit(g)(1.1), wanted[len(modes) - 3], rtol=1e-9)
+
+
+# random bodies ------------------------------------------------------------------------------
+
+
+def random_body(seed: int) -> tuple[Callable[..., Any], Any, Any, Any]:
+    """A body of random operations over a tree of carries, with closed-over parameters and a loop
+    inside it, and what it runs on."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 4))
+    length = int(rng.integers(0, 7))
+    unary = [np.sin, np.tanh, np.cos, lambda v: v * v / 3, lambda v: np.exp(-v * v)]
+    plan = [(int(rng.integers(9)), int(rng.integers(9)), int(rng.integers(9))) for _ in range(6)]
+    inner = int(rng.integers(0, 3)) if rng.random() < 0.5 else None
+
+    def body(scan: Any, p: Any, carry: Any, x: Any) -> Any:
+        pool = [carry["u"], carry["v"], p["w"] @ carry["u"], x * p["b"], p["w"][0] * x]
+        for op, i, j in plan:
+            a, b = pool[i % len(pool)], pool[j % len(pool)]
+            if op < 5:
+                pool.append(unary[op](a))
+            elif op == 5:
+                pool.append(a * b)
+            elif op == 6:
+                pool.append(np.where(a > b, a, b / 2))
+            elif op == 7:
+                pool.append(np.broadcast_to(np.sum(a * b), (n,)) * 0.1 + a)
+            else:
+                pool.append(a - b * carry["s"])
+        if inner is not None:
+            pool[-1] = (
+                scan(lambda c, y: (np.tanh(c + y * p["b"]), c), pool[-1], p["w"])[0] + pool[-2]
+            )
+        carry = {"u": np.tanh(pool[-1]), "v": np.sin(pool[-2]), "s": carry["s"] * 0.9 + pool[3][0]}
+        return carry, (pool[-3], np.sum(pool[-4]))
+
+    p = {"w": rng.normal(size=(n, n)), "b": rng.normal(size=n)}
+    carry = {"u": rng.normal(size=n), "v": rng.normal(size=n), "s": 0.5}
+    return body, p, carry, rng.normal(size=(length, n))
+
+
+def python_scan(f: Any, carry: Any, xs: Any) -> Any:
+    ys = []
+    for x in xs:
+        carry, y = f(carry, x)
+        ys.append(y)
+    return carry, ys
+
+
+@executors
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_bodies_are_their_loops(executor: str, seed: int) -> None:
+    body, p, carry, xs = random_body(seed)
+    reverse, recompute = bool(seed % 2), RECOMPUTE[seed % len(RECOMPUTE)]
+
+    def looped(p: Any, carry: Any, xs: Any) -> Any:
+        def turn(c: Any, x: Any) -> Any:
+            return body(cr.scan, p, c, x)
+
+        last, (a, b) = cr.scan(turn, carry, xs, reverse=reverse, recompute=recompute)
+        return np.sum(a) + np.sum(b * b) + np.sum(last["u"] * last["v"]) * last["s"]
+
+    def plain(p: Any, carry: Any, xs: Any) -> Any:
+        order = list(xs)[::-1] if reverse else list(xs)
+        last, ys = python_scan(lambda c, x: body(python_scan, p, c, x), carry, order)
+        total = sum((np.sum(a) + b * b for a, b in ys), 0.0)
+        return total + np.sum(last["u"] * last["v"]) * last["s"]
+
+    given = (p, carry, xs)
+    close(cr.jit(looped, executor=executor)(*given), plain(*given))
+    gradient = cr.grad(plain, (0, 1, 2))(*given)
+    close(cr.jit(cr.grad(looped, (0, 1, 2)), executor=executor)(*given), gradient)
+    tangents = cr.tree.map(lambda x: np.cos(np.asarray(x) * 3)[()], given)
+
+    def along(f: Any) -> Any:
+        return lambda *a: cr.jvp(cr.grad(f, (0, 1, 2)), a, tangents)[1]
+
+    close(cr.jit(along(looped), executor=executor)(*given), along(plain)(*given), 1e-8)
+
+
+# graphs -------------------------------------------------------------------------------------
+
+
+def loops_in(graph: cr.Graph) -> list[Node]:
+    return [n for n in graph.nodes if n.primitive.name == "scan"]
+
+
+def test_a_loop_prints_and_parses_back_and_its_size_does_not_depend_on_its_length() -> None:
+    sizes = set()
+    for length in (2, 2000):
+        xs = np.ones((length, 2))
+        graph = cr.trace(cr.grad(rnn, (0, 1, 2, 3)))(*ARGS[:3], xs)
+        assert "def body0(" in str(graph)
+        check_round_trip(graph, [*ARGS[:3], xs * 0.1])
+        sizes.add(len(str(graph).splitlines()))
+    assert len(sizes) == 1
+
+
+def test_nested_bodies_print_and_parse_back() -> None:
+    def f(x: Any) -> Any:
+        inner = lambda c, _: (np.sin(c) + x, None)  # noqa: E731
+        return cr.scan(lambda c, _: (cr.scan(inner, c, length=2)[0], c), x, length=3)[1]
+
+    graph = cr.trace(f)(0.3)
+    check_round_trip(graph, [np.float64(0.3)])
+    text = str(graph)
+    assert text.count("def body0(") == 2, "one inside the other"
+
+
+def test_value_and_gradient_are_one_loop_each_way() -> None:
+    passes = cr.jit(cr.value_and_grad(rnn, (0, 1, 2, 3))).passes(*ARGS)
+    loops = loops_in(passes[-1].after)
+    assert [n.attrs["reverse"] for n in loops] == [False, True]
+    pushed = cr.jit(lambda *a: cr.jvp(rnn, a, a)).passes(*ARGS)
+    assert len(loops_in(pushed[-1].after)) == 1
+    assert "loops" in str(passes)
+
+
+def test_what_nobody_reads_is_not_computed() -> None:
+    def f(x: Any) -> Any:
+        def turn(carry: Any, _: Any) -> Any:
+            a, b, fixed = carry
+            return (a * x, np.sin(b), fixed), (np.exp(b), a)
+
+        (a, _, fixed), _ = cr.scan(turn, (x, x, x), length=5)
+        return a + fixed
+
+    (loop,) = loops_in(cr.jit(f).passes(0.5)[-1].after)
+    assert len(loop.attrs["body"].outputs) == 1
+    assert {n.primitive.name for n in loop.attrs["body"].nodes} == {"input", "multiply"}
+    assert cr.jit(f)(0.5) == 0.5**6 + 0.5
+
+
+def test_what_does_not_depend_on_the_turn_is_computed_once() -> None:
+    def f(x: Any, h: Any) -> Any:
+        return cr.scan(lambda c, _: (c + np.exp(x), None), h, length=5)[0]
+
+    graph = cr.trace(f)(1.0, 2.0)
+    (loop,) = loops_in(graph)
+    assert "exp" not in {n.primitive.name for n in loop.attrs["body"].nodes}
+    assert [n.primitive.name for n in graph.nodes].count("exp") == 1
+
+
+def stored_bytes(recompute: Any, length: int) -> int:
+    """Bytes of what the loops of a gradient hand to one another: all results of the outer loops,
+    and of the largest loop inside one."""
+    xs = np.ones((length, 2))
+    graph = cr.jit(cr.grad(lambda *a: rnn(*a, recompute=recompute))).passes(*ARGS[:3], xs)[-1].after
+
+    def held(graph: cr.Graph) -> int:
+        inner = [held(n.attrs["body"]) for n in loops_in(graph)]
+        kept = [n.type.nbytes for n in graph.nodes if n.primitive.name == "item"]
+        return sum(kept) + max(inner, default=0)
+
+    return held(graph)
+
+
+def test_recomputing_stores_less() -> None:
+    """none: T turns of residuals. n: T/n carries and n turns of residuals. sqrt: √T of both."""
+    small, large = 400, 1600
+    none = stored_bytes("none", large) / stored_bytes("none", small)
+    root = stored_bytes("sqrt", large) / stored_bytes("sqrt", small)
+    assert 3.8 < none < 4.2
+    # what a turn returns (sizes and hs) is T long all the same; the rest grows with the root
+    assert stored_bytes("sqrt", large) < stored_bytes(1, large) < stored_bytes("none", large)
+    assert root < none
+
+
+# edges --------------------------------------------------------------------------------------
+
+
+@executors
+def test_no_turns_return_the_carry_and_no_ys(executor: str) -> None:
+    def f(W: Any, h: Any, xs: Any) -> Any:
+        return cr.scan(lambda h, x: (np.tanh(W @ h + x), (h, np.sum(x))), h, xs)
+
+    args = (ARGS[0], ARGS[2], np.zeros((0, 3)))
+    for run in (f, cr.jit(f, executor=executor)):
+        h, (hs, sums) = run(*args)
+        assert np.array_equal(h, ARGS[2])
+        assert hs.shape == (0, 3)
+        assert sums.shape == (0,)
+    total = lambda *a: np.sum(f(*a)[0] ** 2)  # noqa: E731
+    W, h = cr.jit(cr.grad(total, (0, 1)), executor=executor)(*args[:2], args[2])
+    assert not W.any()
+    assert np.array_equal(h, 2 * ARGS[2])
+
+
+@executors
+def test_numbers_in_the_carry_take_the_dtype_of_a_turn(executor: str) -> None:
+    x = np.arange(3, dtype=np.float32)
+
+    def f(x: Any) -> Any:
+        return cr.scan(lambda c, v: ((c[0] + v, c[1] + 1), c[1]), (0.0, 0), x)
+
+    for run in (f, cr.jit(f, executor=executor)):
+        (total, count), ys = run(x)
+        assert (float(total), int(count)) == (3.0, 3)
+        assert total.dtype == np.float32
+        assert ys.tolist() == [0, 1, 2]
+
+
+def test_python_branches_work_on_values_only() -> None:
+    def turn(c: Any, x: Any) -> Any:
+        return (c + x if x > 0 else c), None
+
+    xs = np.array([1.0, -2.0, 3.0])
+    assert cr.grad(lambda v: cr.scan(turn, 0.0, v)[0])(xs).tolist() == [1.0, 0.0, 1.0]
+    with pytest.raises(cr.errors.UnknownValueError, match="branch"):
+        cr.jit(lambda v: cr.scan(turn, 0.0, v)[0])(xs)
+
+
+def test_a_traced_table_read_by_index_costs_a_write_a_turn() -> None:
+    table = RNG.normal(size=(5, 2))
+    index = np.array([0, 3, 3, 1])
+
+    def f(table: Any, index: Any) -> Any:
+        return cr.scan(lambda c, i: (np.tanh(c + table[i]), None), np.zeros(2), index)[0].sum()
+
+    close(cr.jit(cr.grad(f))(table, index), cr.grad(f)(table, index))
+    _, back = loops_in(cr.jit(cr.grad(f)).passes(table, index)[-1].after)
+    names = {n.primitive.name for n in back.attrs["body"].nodes}
+    assert "scatter_add" not in names, "the writes of all turns are one, after the loop"
+
+
+@pytest.mark.parametrize("jit", [lambda f: f, cr.jit, cr.grad], ids=["eager", "jit", "grad"])
+def test_bad_carries_are_refused_by_name(jit: Any) -> None:
+    def run(turn: Any, carry: Any) -> Any:
+        return jit(lambda x: cr.scan(turn, carry(x), np.ones(3))[0]["h"][0])(1.0)
+
+    def start(x: Any) -> Any:
+        return {"h": np.ones(2) * x, "k": np.float32(1)}
+
+    def longer(c: Any, x: Any) -> Any:
+        return {"h": np.concatenate([c["h"], c["h"]]) * x, "k": c["k"]}, None
+
+    def wider(c: Any, x: Any) -> Any:
+        return {"h": c["h"], "k": c["k"] * x}, None
+
+    def fewer(c: Any, x: Any) -> Any:
+        return {"h": c["h"]}, None
+
+    def alone(c: Any, x: Any) -> Any:
+        return c
+
+    for turn, kind, message in [
+        (longer, ShapeError, r"carry/h goes into longer as float64\[2\].*float64\[4\]"),
+        (wider, DtypeError, r"carry/k .*float32 and comes out as float64.*test_loops"),
+        (fewer, UsageError, "comes out as"),
+        (alone, UsageError, r"must return a pair \(carry, y\)"),
+    ]:
+        with pytest.raises(kind, match=message):
+            run(turn, start)
+
+
+def test_the_error_names_the_line_that_made_the_leaf() -> None:
+    def turn(c: Any, x: Any) -> Any:
+        longer = np.concatenate([c, c])
+        return longer, None
+
+    line = turn.__code__.co_firstlineno + 1
+    with pytest.raises(ShapeError, match=rf"made at .*test_loops.py:{line}"):
+        cr.jit(lambda x: cr.scan(turn, x, length=2)[0])(np.ones(2))
+
+
+@pytest.mark.parametrize("jit", [lambda f: f, cr.jit], ids=["eager", "jit"])
+def test_turns_are_counted_clearly(jit: Any) -> None:
+    def run(xs: Any, length: Any = None, **options: Any) -> Any:
+        return jit(lambda x: cr.scan(lambda c, _: (c * x, None), x, xs, length, **options))(2.0)
+
+    with pytest.raises(UsageError, match="needs length="):
+        run(None)
+    with pytest.raises(ShapeError, match="xs/a says 3, xs/b says 2"):
+        run({"a": np.ones(3), "b": np.ones((2, 2))})
+    with pytest.raises(ShapeError, match="length= says 4, xs says 3"):
+        run(np.ones(3), 4)
+    with pytest.raises(ShapeError, match="no axis to loop over"):
+        run(2.0)
+    for length in (True, 2.0, -1):
+        with pytest.raises(UsageError, match="number of turns"):
+            run(None, length)
+    for recompute in ("all", 0, True, None):
+        with pytest.raises(UsageError, match='recompute is "none"'):
+            run(None, 3, recompute=recompute)
+
+
+def test_a_value_that_leaves_its_turn_is_refused() -> None:
+    kept: list[Any] = []
+
+    def turn(c: Any, x: Any) -> Any:
+        kept.append(c * x)
+        return c + x, None
+
+    with pytest.raises(EscapedTracerError):
+        cr.jit(lambda v: cr.scan(turn, 0.0, v)[0] + kept[0])(np.ones(3))
+
+
+# other loops --------------------------------------------------------------------------------
+
+
+@executors
+def test_fori_loop_counts(executor: str) -> None:
+    def f(x: Any) -> Any:
+        return cr.fori_loop(2, 6, lambda i, c: c * x + i, 1.0)
+
+    def plain(x: Any) -> Any:
+        c = 1.0
+        for i in range(2, 6):
+            c = c * x + i
+        return c
+
+    for g in (lambda h: h, cr.grad, lambda h: cr.grad(cr.grad(h))):
+        close(cr.jit(g(f), executor=executor)(1.3), g(plain)(1.3))
+        close(g(f)(1.3), g(plain)(1.3))
+    assert cr.fori_loop(3, 1, lambda i, c: c + 1, 5) == 5
+    with pytest.raises(UsageError, match="plain integers"):
+        cr.jit(lambda n: cr.fori_loop(0, n, lambda i, c: c + 1, 0))(3)
+
+
+def newton(step: Any, x: Any, bound: int | None = None) -> Any:
+    """The square root of x, by Newton's method until it no longer moves."""
+
+    def moves(state: Any) -> Any:
+        y, before = state
+        return np.abs(y - before) > 1e-12
+
+    def better(state: Any) -> Any:
+        y, _ = state
+        return (y + x / y) / 2, y
+
+    return step(moves, better, (x, x + 1), bound)[0]
+
+
+def python_while(cond: Any, body: Any, carry: Any, bound: int | None) -> Any:
+    while cond(carry):
+        carry = body(carry)
+    return carry
+
+
+@executors
+@pytest.mark.parametrize("x", [2.0, 1e6, 0.01])
+def test_while_loops_stop_where_python_does(executor: str, x: float) -> None:
+    def f(x: Any) -> Any:
+        return newton(cr.while_loop, x)
+
+    def bounded(x: Any) -> Any:
+        return newton(cr.while_loop, x, 40)
+
+    wanted = newton(python_while, x)
+    for g in (f, bounded):
+        close(g(x), wanted)
+        close(cr.jit(g, executor=executor)(x), wanted)
+        pushed = cr.jit(lambda x, g=g: cr.jvp(g, (x,), (1.0,)), executor=executor)(x)
+        close(pushed, (wanted, 0.5 / np.sqrt(x)))
+    close(cr.jit(cr.grad(bounded), executor=executor)(x), 0.5 / np.sqrt(x))
+    close(cr.jit(cr.grad(cr.grad(bounded)), executor=executor)(x), -0.25 * x**-1.5, 1e-6)
+    with pytest.raises(DerivativeError, match=r"give bound=, or use cr\.jvp"):
+        cr.jit(cr.grad(f), executor=executor)(x)
+
+
+@executors
+def test_while_loops_refuse_more_turns_than_their_bound(executor: str) -> None:
+    def f(x: Any) -> Any:
+        return cr.while_loop(lambda c: c < 100, lambda c: c + 1, x, bound=10)
+
+    for run in (f, cr.jit(f, executor=executor)):
+        assert run(95.0) == 100.0
+        assert run(200.0) == 200.0
+        with pytest.raises(UsageError, match="still holds after 10 turns"):
+            run(0.0)
+    with pytest.raises(ShapeError, match="must return one bool"):
+        cr.while_loop(lambda c: c < 1, lambda c: c, np.zeros(2))
+
+
+@executors
+def test_remat_is_the_function_and_computes_it_again(executor: str) -> None:
+    W = ARGS[0]
+
+    def layer(x: Any) -> Any:
+        return {"h": np.tanh(W @ np.sin(W @ x))}
+
+    def f(x: Any, layer: Any = layer) -> Any:
+        return np.sum(layer(layer(x)["h"])["h"] ** 2)
+
+    def less(x: Any) -> Any:
+        return f(x, cr.remat(layer))
+
+    x = ARGS[2]
+    close(cr.jit(less, executor=executor)(x), f(x))
+    close(cr.remat(layer)(x), layer(x))
+    for g in (cr.grad, lambda h: cr.hvp(h), cr.hessian):
+        args = (x, x) if g not in (cr.grad, cr.hessian) else (x,)
+        close(cr.jit(g(less), executor=executor)(*args), g(f)(*args))
+    graph = cr.jit(cr.grad(less)).passes(x)[-1].after
+    products = [
+        sum(n.primitive.name == "contract" for n in m.attrs["body"].nodes) for m in loops_in(graph)
+    ]
+    assert products[-1] == 4, (
+        "two products of the layer again, and those that pull back through them"
+    )
+
+
+def test_derivatives_inside_a_body() -> None:
+    """Gradient descent: a gradient in each turn, and the derivative of the result by the step."""
+
+    def descend(rate: Any, grad: Any = cr.grad) -> Any:
+        def loss(x: Any) -> Any:
+            return np.sum(np.cos(x) * x)
+
+        return np.sum(cr.scan(lambda x, _: (x - rate * grad(loss)(x), None), ARGS[2], length=5)[0])
+
+    eps = 1e-6
+    wanted = (descend(0.1 + eps) - descend(0.1 - eps)) / (2 * eps)
+    close(cr.jit(cr.grad(descend))(0.1), wanted, 1e-8)
+    close(cr.grad(descend)(0.1), wanted, 1e-8)
+
+
+def test_bodies_share_the_nodes_of_the_loop_they_come_from() -> None:
+    graph = cr.trace(cr.value_and_grad(rnn))(*ARGS)
+    first, second, _ = loops_in(graph)
+    a, b = (set(ancestors(n.attrs["body"].outputs)) for n in (first, second))
+    assert a <= b
