@@ -565,3 +565,36 @@ def test_bodies_share_the_nodes_of_the_loop_they_come_from() -> None:
     first, second, _ = loops_in(graph)
     a, b = (set(ancestors(n.attrs["body"].outputs)) for n in (first, second))
     assert a <= b
+
+
+# batches ------------------------------------------------------------------------------------
+
+
+@executors
+@pytest.mark.parametrize("in_axes", [(None, None, 0, 0), (0, None, None, 0), (None, 0, None, None)])
+def test_a_batch_of_loops_is_one_loop(executor: str, in_axes: tuple[Any, ...]) -> None:
+    args = [
+        x if axis is None else np.stack([x, x / 2, -x])
+        for x, axis in zip(ARGS, in_axes, strict=True)
+    ]
+    rows = [
+        [x if axis is None else x[i] for x, axis in zip(args, in_axes, strict=True)]
+        for i in range(3)
+    ]
+    every = (0, 1, 2, 3)
+    for f, plain in ((rnn, unrolled_rnn), (cr.grad(rnn, every), cr.grad(unrolled_rnn, every))):
+        wanted = cr.tree.map(lambda *x: np.stack(x), *[plain(*row) for row in rows])
+        close(cr.jit(cr.vmap(f, in_axes), executor=executor)(*args), wanted)
+        close(cr.vmap(f, in_axes)(*args), wanted)
+    total = lambda *a: np.sum(cr.vmap(rnn, in_axes)(*a))  # noqa: E731
+    wanted = cr.grad(total, every)(*args)
+    close(cr.jit(cr.grad(total, every), executor=executor)(*args), wanted)
+
+
+@executors
+def test_rows_of_a_while_loop_end_apart(executor: str) -> None:
+    x = np.array([2.0, 1e6, 0.01])
+    many = cr.jit(cr.vmap(lambda x: newton(cr.while_loop, x)), executor=executor)
+    assert many(x).tolist() == [newton(python_while, v) for v in x.tolist()]
+    pushed = cr.jit(lambda x: cr.jvp(cr.vmap(lambda v: newton(cr.while_loop, v)), (x,), (x,)))(x)
+    close(pushed[1], 0.5 * np.sqrt(x))

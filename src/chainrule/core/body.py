@@ -107,19 +107,15 @@ def carve(
 def replay(graph: Graph, recording: Recording, inputs: Sequence[Traced]) -> dict[Node, Traced]:
     """Record a graph again on other inputs: its nodes, and what stands for each."""
     new: dict[Node, Traced] = dict(zip(graph.inputs, inputs, strict=True))
-    rewrite, recording.rewrite = recording.rewrite, None  # it was rewritten when it was recorded
-    try:
-        with recording.unattributed():
-            for node in graph.nodes:
-                if node in new:
-                    continue
-                if node.primitive is CONSTANT:
-                    new[node] = recording.literal(node)
-                    continue
-                given = [new[x] for x in node.inputs]
-                new[node] = recording.emit(node.primitive, given, dict(node.attrs))
-    finally:
-        recording.rewrite = rewrite
+    with recording.copying(), recording.unattributed():
+        for node in graph.nodes:
+            if node in new:
+                continue
+            if node.primitive is CONSTANT:
+                new[node] = recording.literal(node)
+                continue
+            given = [new[x] for x in node.inputs]
+            new[node] = recording.emit(node.primitive, given, dict(node.attrs))
     return new
 
 

@@ -461,7 +461,7 @@ def known_value(x: Traced, wanted: str) -> np.ndarray:
     if value is None and _depends_on(x.node, x.recording.rows):
         raise UnknownValueError(
             f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but vmap runs "
-            f"its function once for all rows, which differ in it; it was made at {_where(x)}. "
+            f"its function once for all rows, which differ in it; it was made at {made_at(x)}. "
             "Write np.where(condition, a, b) instead of a Python branch: both are computed for "
             "every row; or a fixed number of steps instead of a loop on values. What all rows "
             "share (in_axes=None) may decide a branch"

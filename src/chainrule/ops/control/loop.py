@@ -86,8 +86,21 @@ def result_of(node: Node) -> tuple[Node, int] | None:
     return (node.inputs[0], node.attrs["index"]) if node.primitive is PRIMITIVES["item"] else None
 
 
+def part_of(results: Traced, index: int) -> Traced | None:
+    """One of what was bundled, zeros where it was not there; None of a loop's results."""
+    if results.node.primitive is not PRIMITIVES["bundle"]:
+        return None
+    places = results.node.attrs["places"]
+    if index in places:
+        return Traced(results.node.inputs[places.index(index)], results.recording)
+    return results.recording.zeros(results.node.type.parts[index])  # type: ignore[attr-defined]
+
+
 def item_of(results: Traced, index: int) -> Traced:
-    """One of the results of a loop."""
+    """One of the results of a loop, or of what was bundled."""
+    part = part_of(results, index)
+    if part is not None:
+        return part
     return results.recording.emit(PRIMITIVES["item"], (results,), {"index": index})
 
 

@@ -16,7 +16,8 @@ from chainrule.core.rules import Deferred, Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import DTYPES, ArrayType, TupleType, array_type
 from chainrule.errors import ShapeError
-from chainrule.ops.control.loop import Loop, parts_of, turns
+from chainrule.ops.control.batching import batched, bundle_batched, item_batched
+from chainrule.ops.control.loop import Loop, part_of, parts_of, turns
 from chainrule.ops.control.rule import LoopRule
 
 _evaluators: WeakKeyDictionary[Graph, Evaluator] = WeakKeyDictionary()
@@ -83,18 +84,10 @@ scan = Primitive(
     latex=r"\operatorname{{scan}}\left({}\right)",
     teaches="A loop runs backwards: each turn gets the gradient from the turn after it, and what "
     "all turns share adds up theirs.",
+    batch=batched,
 )
 
 # results of a loop, and their cotangents ----------------------------------------------------
-
-
-def _item_instead(x: Traced, *, index: int) -> Traced | None:
-    if x.node.primitive is not bundle:
-        return None
-    places = x.node.attrs["places"]
-    if index in places:
-        return Traced(x.node.inputs[places.index(index)], x.recording)
-    return x.recording.zeros(x.node.type.parts[index])  # type: ignore[attr-defined]
 
 
 def _item_transpose(i: int, g: Traced, x: Traced, *, index: int) -> Deferred:
@@ -110,7 +103,8 @@ item = Primitive(
     text="item({})",
     latex=r"\operatorname{{item}}\left({}\right)",
     teaches="One of several results passes its gradient to the place it was taken from.",
-    instead=_item_instead,
+    instead=part_of,
+    batch=item_batched,
 )
 
 
@@ -154,4 +148,5 @@ bundle = Primitive(
     latex=r"\left({}\right)",
     teaches="Results side by side: each passes on its own gradient.",
     merge=_bundle_merge,
+    batch=bundle_batched,
 )
