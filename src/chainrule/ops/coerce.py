@@ -212,15 +212,31 @@ def for_ufunc(ufunc: Any, primitive: Primitive) -> None:
     UFUNCS[ufunc] = partial(apply_ufunc, ufunc, primitive)
 
 
+_FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+def in_scipys_loop(name: str, xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments in the dtypes in which SciPy runs its ufunc: small integers in float32, and as a
+    rule a Python number beside float32 in float64."""
+    keys = tuple(_weak_or_dtype(plain(x)) for x in xs)
+    ufunc = getattr(sys.modules.get("scipy.special"), name, None)
+    if (keys[0] in _FLOATS and {*keys} == {keys[0]}) or not isinstance(ufunc, np.ufunc):
+        return xs  # nothing to promote, or not loaded, or another version's
+    recording = recording_of(xs)
+    dtypes = loop_dtypes(ufunc, keys)
+    return tuple(lift(x, recording, dtype) for x, dtype in zip(xs, dtypes, strict=False))
+
+
+def strong(x: Any) -> Any:
+    """``x`` as where NumPy makes an array of each argument: a Python number counts as one."""
+    if isinstance(x, Traced):
+        return x.like(None) if x.weak else x
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
 def for_scipy(name: str, primitive: Primitive) -> None:
     def function(*xs: Any) -> Traced:
-        ufunc = getattr(sys.modules.get("scipy.special"), name, None)
-        small = any(x.dtype.itemsize < 4 for x in xs if hasattr(x, "dtype"))
-        if small and isinstance(ufunc, np.ufunc):  # SciPy has small integers in float32
-            dtypes = loop_dtypes(ufunc, tuple(_weak_or_dtype(plain(x)) for x in xs))
-            recording = recording_of(xs)
-            xs = tuple(lift(x, recording, t) for x, t in zip(xs, dtypes, strict=False))
-        return apply_float(primitive, *xs, name=f"scipy.special.{name}")
+        return apply_float(primitive, *in_scipys_loop(name, xs), name=f"scipy.special.{name}")
 
     SCIPY_UFUNCS[name] = function
 

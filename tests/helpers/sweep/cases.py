@@ -81,7 +81,7 @@ def rows(name: str) -> list[tuple[str, Row]]:
         raise LookupError(f"{name} has no row in tests/helpers/sweep/rows.py")
     if ufunc.signature is not None:
         axes = {"axis": [-1, 0, 5], "keepdims": [False, True], "axes": [[(-1,), (-1,), ()], [0, 0]]}
-        return [(name, Row(list(PRODUCTS), {**axes, **_UFUNC}))]
+        return [(name, Row(list(PRODUCTS), {**axes, **_UFUNC}, degree=2))]
     if ufunc.nin == 1:
         return [(name, Row([(s,) for s in [*FEW, (1, 3)]], _UFUNC))]
     if ufunc.nin > 2:

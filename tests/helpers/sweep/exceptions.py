@@ -36,7 +36,24 @@ def _infinite(case: Case) -> bool:
     return case.operands[0].flavour == "special"
 
 
+def _large_integers(case: Case) -> bool:
+    return case.operands[0].flavour == "special" and case.operands[0].dtype == "int64"
+
+
 EXCEPTIONS = [
+    Known(
+        "np.pad np.linspace np.logspace np.geomspace", "value", _large_integers,
+        "integers beyond 2**53 pass through floats, whose last bits NumPy rounds in another order",
+    ),
+    Known(
+        "scipy.special.beta.reduce", "infinity, nan", lambda case: "where" in dict(case.settings),
+        "with a mask NumPy gives another number than for the entries that the mask keeps",
+    ),
+    Known(
+        "operator.pow", "dtype", lambda case: case.operands[0].dtype == "bool",
+        "NumPy squares bools in int8 where the exponent is the Python number 2, which is not "
+        "known here while a function is recorded for all exponents",
+    ),
     Known(
         QUANTILES, "value", _integers_at_the_end,
         "NumPy subtracts neighbours as integers, which overflow; ours are floats",

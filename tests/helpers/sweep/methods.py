@@ -173,6 +173,10 @@ ROWS_OF_INDEXING: list[Row] = [
 
 for _name in ("x.sum", "x.prod", "x.mean", "x.max", "x.min", "x.clip"):
     METHODS[_name] = [unsigned(row) for row in METHODS[_name]]
+for _name in ("sum", "mean", "cumsum", "trace", "std", "var", "dot"):
+    METHODS[f"x.{_name}"] = [
+        replace(row, degree=ROWS[f"np.{_name}"][0].degree) for row in METHODS[f"x.{_name}"]
+    ]
 _ROWS = {**METHODS, **OPERATORS, INDEXING: ROWS_OF_INDEXING}
 ROWS.update(_ROWS)
 
@@ -193,7 +197,7 @@ def find(name: str) -> Any:
 
 def said(name: str) -> list[str] | None:
     """The words of which an error must say one; of a function its own name."""
-    if name == INDEXING:
+    if name in (INDEXING, "x.flat"):
         return ["x[...]"]
     if name == "x itself":
         return [""]  # each of its forms is another

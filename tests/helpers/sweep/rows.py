@@ -58,6 +58,8 @@ class Row:
     ``shapes`` lists the shapes of its arrays; ``names`` the parameters that they are, as NumPy
     names them (the first ones where empty); ``listed`` passes them all in one list. ``values``
     are for parameters that are no arrays; a callable value is made from the first shape.
+    ``loose``: of a factorisation, how many roundings of its largest number (verdicts.allowed);
+    ``degree``: of a sum, the degree in which the arrays enter the terms that may cancel.
     ``own``: the first array is that whose method is called, so it is traced always.
     """
 
@@ -69,7 +71,8 @@ class Row:
     dtypes: tuple[str, ...] = ()
     static: bool = False
     own: bool = False
-    loose: float = 1.0
+    loose: float = 0.0
+    degree: float = 0
     signed: bool = True
 
 
@@ -748,3 +751,24 @@ for _name in (
     *("np.partition", "np.average", "np.mean", "np.nanmean", "np.convolve", "np.correlate"),
 ):
     ROWS[_name] = [unsigned(row) for row in ROWS[_name]]
+
+SUMS = {
+    1: (
+        *("sum", "nansum", "mean", "nanmean", "cumsum", "nancumsum", "cumulative_sum", "average"),
+        *("trace", "linalg.trace", "std", "nanstd", "trapezoid", "gradient", "ediff1d", "diff"),
+        *("linspace", "logspace", "interp", "median", "nanmedian", "quantile", "percentile"),
+        *("nanquantile", "nanpercentile", "unwrap", "pad", "polyval", "corrcoef", "linalg.norm"),
+        *("linalg.vector_norm", "linalg.matrix_norm", "apply_along_axis", "apply_over_axes"),
+    ),
+    2: (
+        *("var", "nanvar", "cov", "dot", "vdot", "inner", "matmul", "matvec", "vecmat", "vecdot"),
+        *("linalg.matmul", "linalg.vecdot", "tensordot", "linalg.tensordot", "einsum", "cross"),
+        *("linalg.cross", "convolve", "correlate", "polymul", "linalg.multi_dot", "poly"),
+    ),
+}
+"""Functions whose terms may cancel: what is left of them has the rounding of the terms, in
+whatever order they are added."""
+for _degree, _names in SUMS.items():
+    for _name in _names:
+        if (_row := f"np.{_name}") in ROWS:
+            ROWS[_row] = [replace(row, degree=_degree) for row in ROWS[_row]]

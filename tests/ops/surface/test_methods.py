@@ -45,6 +45,9 @@ REFUSED: list[tuple[Callable[[Any], Any], str]] = [
     (lambda x: round(x), r"round\(\) of.*np.round"),
     (lambda x: np.poly(np.outer(x, x)), "np.poly.*eigvalsh"),
     (lambda x: np.astype(x, np.uint8) ** -1, "np.power"),
+    (lambda x: np.tril(x[0]), "np.tril.*no triangle"),
+    (lambda x: np.isin(0, np.astype(x * 4e18, int), kind="table"), "np.isin.*range of values"),
+    (lambda x: np.ravel_multi_index((np.astype(x, int),), (3,)), "np.ravel_multi_index.*invalid"),
 ]
 
 
@@ -65,3 +68,13 @@ def test_round_of_a_scalar_is_a_whole_number() -> None:
     found = cr.jit(lambda x: round(x[0]))(np.array([2.5]))
     assert np.array_equal(found, round(np.float64(2.5)))
     assert found.dtype.kind == "i"
+
+
+def test_a_python_number_counts_as_scipy_counts_it() -> None:
+    """Of most functions of two arguments it is a float64, beside float32 too."""
+    special = pytest.importorskip("scipy.special")
+    x = np.array([1.5, 0.25], np.float32)
+    for ufunc in (special.beta, special.betaln, special.expn, special.xlogy):
+        got, wanted = cr.jit(lambda x, f=ufunc: f(2, x))(x), ufunc(2, x)
+        assert got.dtype == wanted.dtype, ufunc
+        np.testing.assert_allclose(got, wanted, rtol=4 * np.finfo(got.dtype).eps)

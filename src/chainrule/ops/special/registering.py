@@ -21,6 +21,7 @@ from chainrule.ops.coerce import (
     apply_float,
     common_float,
     for_scipy,
+    in_scipys_loop,
     int_or,
     is_traced,
     plain,
@@ -130,6 +131,7 @@ def of_order(
         numbers: tuple[Any, ...] = tuple(int_or(float(n)) for n in parameters)
         order = numbers[0] if len(numbers) == 1 else numbers
         if is_traced(x):
+            x = in_scipys_loop(scipy_name, args)[-1]
             return apply_float(primitive, x, name=name, order=order)
         return run(np.asarray(x, common_float(plain(x))), order=order)
 

@@ -24,6 +24,7 @@ from chainrule.ops.coerce import (
     recording_of,
 )
 from chainrule.ops.structure import cast
+from chainrule.ops.surface.arguments import require
 
 LN2 = float(np.log(2.0))
 
@@ -295,6 +296,12 @@ def isin(
     kind: Any = None,
 ) -> Any:
     element, test_elements = plain(element), np.ravel(plain(test_elements))
+    signed = isinstance(test_elements, Traced) and test_elements.dtype.kind == "i"
+    if kind == "table" and signed and test_elements.size:  # NumPy's is as long as their range
+        span = np.max(test_elements) - np.min(test_elements)  # negative where that overflows
+        fits = np.logical_and(span >= 0, np.astype(span, np.int64) < np.iinfo(np.int64).max)
+        says = "the range of values exceeds what a table can hold: leave kind= out"
+        test_elements = require(test_elements, fits, "np.isin", says)
     found = np.any(np.equal(np.expand_dims(element, -1), test_elements), axis=-1)
     return np.logical_not(found) if invert else found
 
@@ -333,7 +340,8 @@ def isreal(x: Any) -> Any:
 
 @implements(np.result_type)
 def result_type(*arrays_and_dtypes: Any) -> Any:
-    return np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in arrays_and_dtypes])
+    given = [x.dtype if isinstance(x, Traced) and not x.weak else x for x in arrays_and_dtypes]
+    return np.result_type(*[x.__class__() if isinstance(x, Traced) else x for x in given])
 
 
 @implements(np.common_type)

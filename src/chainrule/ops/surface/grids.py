@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import implements, refuse_mutation
+from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axis, size_of
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import structure
@@ -39,14 +40,16 @@ def linspace(
         raise ShapeError(f"number of samples {number} must not be negative")
     parts = number - 1 if endpoint else number
     delta = stop - start
-    share = np.arange(number).astype(found) / max(parts, 1)
-    share = share.reshape((number,) + (1,) * delta.ndim)
-    y = start + delta * share
+    place = np.arange(number).astype(found).reshape((number,) + (1,) * delta.ndim)
+    # as NumPy, so that integers are cut at the same places: where a step is 0, all go by shares
+    step = delta / max(parts, 1)
+    shares = np.any(np.equal(step, 0))
+    y = np.where(shares, place / max(parts, 1) * delta, place * step) + start
     if endpoint and number > 1:  # the last is exactly the end
-        y = np.where(np.reshape(np.arange(number) == number - 1, share.shape), stop, y)
+        y = np.where(np.reshape(np.arange(number) == number - 1, place.shape), stop, y)
     y = y if axis == 0 else np.moveaxis(y, 0, axis)
     y = np.astype(np.floor(y) if np.dtype(dtype).kind in "iu" else y, dtype) if dtype else y
-    return (y, delta / parts if parts > 0 else delta * np.nan) if retstep else y
+    return (y, step if parts > 0 else recording.constant(np.nan, np.dtype(float))) if retstep else y
 
 
 @implements(np.logspace)
@@ -144,7 +147,13 @@ def ravel_multi_index(multi_index: Any, dims: Any, mode: Any = "raise", order: s
     pairs = list(zip(multi_index, dims, modes, strict=True))
     total: Any = 0
     for index, n, how in pairs if order == "C" else reversed(pairs):
-        if how == "wrap":
+        if how == "raise" and isinstance(index, Traced):
+            holds = np.logical_and(np.greater_equal(index, 0), np.less(index, n))
+            name = "np.ravel_multi_index"
+            index = require(
+                index, holds, name, f"invalid entry in coordinates array, not below {n}"
+            )
+        elif how == "wrap":
             index = np.remainder(index, n)
         elif how == "clip":
             index = np.clip(index, 0, n - 1)

@@ -399,6 +399,7 @@ def interp(
         gap = x1 - x0  # 0 only where the last places are equal
         slope = (f1 - f0) / np.where(gap == 0, 1, gap)
         inside = np.where(gap == 0, f1, f0 + slope * (x - x0))
+        inside = np.where(np.isnan(x), x, inside)
     inside = np.where(x < xp[0], fp[0] if left is None else left, inside)
     return np.where(x > xp[-1], fp[-1] if right is None else right, inside)
 

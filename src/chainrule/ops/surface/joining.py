@@ -14,7 +14,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axis
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.ops import structure
-from chainrule.ops.coerce import common_dtype, holds_traced, lift, plain, recording_of
+from chainrule.ops.coerce import common_dtype, holds_traced, lift, plain, recording_of, strong
 from chainrule.ops.surface.arguments import check_cast
 from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d, expand_dims
 
@@ -60,15 +60,11 @@ def _joined(arrays: Any, dtype: Any, casting: str = "same_kind") -> list[Any]:
         arrays = list(arrays)
     found = [plain(x) for x in arrays]
     recording = recording_of(found)
-    common = common_dtype(*map(_strong, found))
+    common = common_dtype(*map(strong, found))
     if dtype is not None:
         check_cast(common, dtype, casting)
         common = np.dtype(dtype)
     return [lift(x, recording, common) for x in found]
-
-
-def _strong(x: Any) -> Any:
-    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 @implements(np.concatenate, checks=True)

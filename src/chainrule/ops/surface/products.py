@@ -14,7 +14,7 @@ from chainrule.core.types import Shape, broadcast_shapes, normalize_axis
 from chainrule.errors import ShapeError
 from chainrule.ops import reduce as rd
 from chainrule.ops import structure
-from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
+from chainrule.ops.coerce import common_dtype, lift, plain, recording_of, strong
 from chainrule.ops.contract import contract
 
 LABELS = ascii_uppercase + ascii_lowercase  # what einsum's numbers stand for
@@ -22,7 +22,7 @@ LABELS = ascii_uppercase + ascii_lowercase  # what einsum's numbers stand for
 
 def _pair(a: Any, b: Any) -> tuple[Any, Any]:
     """Both as traced values of their common dtype; a Python number counts as an array here."""
-    a, b = [x if hasattr(x, "dtype") else np.asarray(x) for x in (plain(a), plain(b))]
+    a, b = strong(plain(a)), strong(plain(b))
     recording, dtype = recording_of((a, b)), common_dtype(a, b)
     return lift(a, recording, dtype), lift(b, recording, dtype)
 

@@ -133,7 +133,8 @@ def mean(
     refuse("np.mean", out=out)
     a = a.astype(dtype) if dtype is not None else float_of(a)
     axes = normalize_axes(axis, a.ndim)
-    return sum_(a, axes, keepdims=keepdims, where=where) / _count(a, axes, where, keepdims)
+    total = sum_(a, axes, dtype=dtype, keepdims=keepdims, where=where)  # integers wrap, as NumPy's
+    return total / _count(a, axes, where, keepdims)
 
 
 @implements(np.var, checks=True)

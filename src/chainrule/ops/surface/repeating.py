@@ -132,7 +132,7 @@ def _pad_computed(
     """Ramps to ``end_values``, or a statistic of the ``stat_length`` entries at the edge."""
     shape = (array.ndim, 2)
     ends = np.broadcast_to(plain(end_values), shape)
-    lengths = np.broadcast_to(np.asarray(stat_length or 2**62), shape)
+    lengths = np.broadcast_to(np.asarray(2**62 if stat_length is None else stat_length), shape)
     for k, pair in enumerate(widths):
         n, strips = array.shape[k], [array]
         for side, width in enumerate(pair):
@@ -140,7 +140,8 @@ def _pad_computed(
             edge = part(array, k, n - reach, n) if side else part(array, k, 0, reach)
             if mode in STATISTICS:
                 found = STATISTICS[mode](edge, axis=k, keepdims=True)
-                found = found if array.dtype.kind == "f" else np.rint(found)
+                if array.dtype.kind in "iu" and found.dtype.kind == "f":
+                    found = np.rint(found)
                 shape_ = tuple(width if a == k else m for a, m in enumerate(array.shape))
                 strip = np.broadcast_to(found.astype(array.dtype), shape_)
             else:

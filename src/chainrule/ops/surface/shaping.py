@@ -238,6 +238,8 @@ def triu(m: Any, k: int = 0) -> Any:
 
 
 def _matrices(m: Any) -> Any:
+    if m.ndim == 0:
+        raise ShapeError("a single number has no triangle")
     return m if m.ndim >= 2 else np.broadcast_to(m, (m.size, m.size))
 
 

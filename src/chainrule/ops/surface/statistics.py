@@ -41,8 +41,8 @@ def average(
         count = np.size(a) / max(np.size(found), 1)
         return (found, np.full(found.shape, count, found.dtype)) if returned else found
     weights = _weights(plain(weights), np.shape(a), axis)
-    dtype = np.result_type(a.dtype, weights.dtype)
-    dtype = dtype if dtype.kind == "f" else np.dtype(np.float64)
+    whole = [np.float64] if a.dtype.kind in "iub" else []
+    dtype = np.result_type(a.dtype, weights.dtype, *whole)
     a, weights = np.astype(a, dtype), np.astype(weights, dtype)
     total = np.sum(weights, axis=axis, keepdims=keepdims)
     found = np.sum(np.multiply(a, weights), axis=axis, keepdims=keepdims)
@@ -222,7 +222,17 @@ def nanquantile(
 def nanmedian(
     a: Any, axis: Any = None, out: Any = None, overwrite_input: bool = False, keepdims: Any = False
 ) -> Any:
-    return nanquantile(a, 0.5, axis, out, keepdims=keepdims)
+    """The mean of the two in the middle, which may be infinite: no quantile between them."""
+    refuse("np.nanmedian", out=out)
+    a = float_of(a)
+    axes = normalize_axes(axis, a.ndim)
+    if not size_of(tuple(a.shape[k] for k in axes)):
+        return np.mean(a, axis=axes, keepdims=keepdims)  # NaN, of nothing
+    ordered = _in_order(a, axes)
+    count = np.sum(np.logical_not(np.isnan(ordered)), axis=-1, keepdims=True)
+    low, high = (np.take_along_axis(ordered, k, -1) for k in ((count - 1) // 2, count // 2))
+    found = np.where(count % 2 == 1, low, (low + high) / 2)
+    return keep(found[..., 0], a.shape, axes, bool(given(keepdims) and keepdims))
 
 
 def _percentile(quantile: Any) -> Any:
