@@ -22,13 +22,14 @@ import pytest
 import chainrule as cr
 from chainrule.compile.passes import Pass, optimise
 from chainrule.compile.rewrite import rebuild
+from chainrule.core.batching import leading, with_attrs
 from chainrule.core.graph import Graph
 from chainrule.core.node import PRIMITIVES, Primitive, Sample
 from chainrule.core.rules import Custom, Elementwise, Linear, Multilinear
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import GraphError
 from chainrule.ops.reduce import flip
-from tests.helpers import oracles
+from tests.helpers import oracles, rows
 from tests.helpers.habits import named_primitives
 from tests.helpers.places import ROOT
 
@@ -53,12 +54,12 @@ def faulty() -> Iterator[Callable[..., Primitive]]:
     assert not [name for name in PRIMITIVES if name.startswith("faulty_")]
 
 
-def refuses(check: Check, primitive: Primitive) -> bool:
+def refuses(check: Check, primitive: Primitive, by: Any = AssertionError) -> bool:
     """Whether some sample of the primitive fails the check, as the battery would run it."""
     for sample in primitive.samples():
         try:
             check(primitive, sample)
-        except AssertionError:
+        except by:
             return True
     return False
 
@@ -239,6 +240,44 @@ def test_a_forward_that_is_not_analytic_in_complex_numbers_is_refused(faulty: An
         return np.sin(np.conj(x))
 
     assert refuses(oracles.check_jvp, faulty(SINE, forward=forward))
+
+
+# batches ----------------------------------------------------------------------------------
+
+GATHER, SELECT, SLICE = (PRIMITIVES[name] for name in ("gather", "select", "slice"))
+
+
+@pytest.mark.parametrize(
+    ("primitive", "batch"),
+    [
+        (SUM, leading),  # over the axis of rows
+        (CUMSUM, leading),
+        (SINE, lambda given: given.inputs[0]),
+        (MULTIPLY, lambda given: MULTIPLY(*[given.full()[0]] * 2)),
+        (SELECT, lambda given: SELECT(*[given.full()[i] for i in (0, 2, 1)])),
+        (SLICE, with_attrs(lambda size, region: {"region": ((size - 1, size, -1), *region)})),
+        (GATHER, lambda given: gather_one_row(given)),
+        (CONTRACT, lambda given: contract_turned(given)),
+    ],
+)
+def test_a_wrong_batching_rule_is_refused(primitive: Primitive, batch: Any, faulty: Any) -> None:
+    assert not refuses(rows.check_rows, primitive, Exception)
+    assert refuses(rows.check_rows, faulty(primitive, batch=batch), Exception)
+
+
+def gather_one_row(given: Any) -> Any:
+    """Every row reads at the places of the first."""
+    x, *indices = given.full()
+    first = [i[0] for i in indices]
+    return GATHER.batch_rule(
+        replace(given, inputs=(x, *first), mapped=(True, *[False] * len(first)))
+    )
+
+
+def contract_turned(given: Any) -> Any:
+    """The rows in the opposite order, where both factors have some."""
+    y = CONTRACT.batch_rule(given)
+    return y[::-1] if all(given.mapped) else y
 
 
 # graphs and passes ------------------------------------------------------------------------

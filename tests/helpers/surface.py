@@ -134,7 +134,7 @@ def assert_equal_arrays(got: Any, expected: Any, what: str, coarsest: Any = None
 
 def check_value(text: str, abstract: bool = True, alone: bool = True) -> None:
     """Value, dtype, shape and kind of container equal NumPy's: all arguments traced, each
-    alone beside plain ones, and recorded abstractly; in both precisions."""
+    alone beside plain ones, recorded abstractly, and as two rows; in both precisions."""
     expression = Expression(text)
     f, count = expression.function, len(expression.names)
     for dtype in (np.float64, np.float32):
@@ -155,6 +155,12 @@ def check_value(text: str, abstract: bool = True, alone: bool = True) -> None:
             jitted = cr.jit(lambda *xs: leaves(f(*xs)))(*args)
             for got, wanted in zip(jitted, leaves(expected), strict=True):
                 assert_equal_arrays(got, wanted, f"jit of {text}, {dtype}", dtype)
+            rows = [args, [np.asarray(0.75 * x, dtype) for x in args]]
+            batch = [np.stack(column) for column in zip(*rows, strict=True)]
+            together = cr.vmap(lambda *xs: leaves(f(*xs)))(*batch)
+            alone_each = [leaves(f(*row)) for row in rows]
+            for got, *wanted in zip(together, *alone_each, strict=True):
+                assert_equal_arrays(got, np.stack(wanted), f"vmap of {text}, {dtype}")
 
 
 def _floats(expression: Expression) -> Callable[..., list[Any]]:
