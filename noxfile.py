@@ -83,6 +83,13 @@ def sweep(session: nox.Session) -> None:
 
 
 @nox.session
+def special(session: nox.Session) -> None:
+    """Every special function and its derivatives against mpmath, at many points (an hour)."""
+    session.install("-e", ".[test]")
+    session.run("pytest", "tests/ops", "-k", "special", *session.posargs, env=FULL)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """Gradients and training steps against PyTorch, JAX and HIPS autograd (2 GB of wheels)."""
     session.install("-e", ".[test,bench]", "torch", "jax")

@@ -5,12 +5,17 @@ Where a form cancels, the working precision covers it: exponents of doubles span
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import mpmath as mp
+import numpy as np
 
 Form = Callable[..., Any]
+COUNT = int(os.environ.get("CHAINRULE_SPECIAL_POINTS", "8"))
+BOUND = 8.0
+"""Each of a rule's steps rounds once; none has more than eight between x and its slope."""
 
 
 def normal_slope(x: Any) -> Any:
@@ -108,3 +113,42 @@ TWO: dict[str, tuple[tuple[tuple[float, float], tuple[float, float]], tuple[Form
         lambda x, z: mp.zeta(2, x) - mp.zeta(2, x + z), lambda x, z: -mp.zeta(2, x + z),
         lambda x, z: mp.zeta(2, z) - mp.zeta(2, x + z))),
 }  # fmt: skip
+
+
+def points(low: float, high: float, dtype: Any, seed: int) -> np.ndarray:
+    """Half of them by bit pattern, half near 0, where functions bend."""
+    rng, info = np.random.default_rng(seed), np.finfo(dtype)
+    bits = rng.integers(0, 2 ** (8 * info.dtype.itemsize), 400 * COUNT, f"u{info.dtype.itemsize}")
+    some = bits.view(dtype)
+    some = some[np.isfinite(some) & (np.abs(some) > info.tiny) & (some > low) & (some < high)]
+    near = rng.uniform(max(low, -50), min(high, 50), COUNT).astype(dtype)
+    near = near[(near > low) & (near < high)]
+    return np.concatenate([some[: COUNT // 2], near])[:COUNT]
+
+
+def judge(
+    name: str,
+    got: np.ndarray,
+    exact: Form,
+    *arguments: np.ndarray,
+    bound: float = BOUND,
+    digits: float = 6,
+) -> None:
+    """Every number within ``bound`` units of error, or ``exact`` beyond the range. ``digits`` are
+    those of working precision for each power of ten of an argument."""
+    info = np.finfo(got.dtype)
+    unit, top, least = mp.mpf(float(info.eps)), float(info.max), float(info.tiny) * 1e4
+    for found, *xs in zip(got, *arguments, strict=True):
+        values = [mp.mpf(float(x)) for x in xs]
+        reach = max(abs(mp.log10(abs(v))) for v in values)
+        with mp.workdps(int(60 + digits * min(reach, 320))):
+            wanted = exact(*values)
+            if abs(wanted) > top / 4:
+                continue
+            moved = [
+                exact(*values[:i], v * (1 + unit), *values[i + 1 :]) for i, v in enumerate(values)
+            ]
+            allowed = bound * (unit * abs(wanted) + max(abs(m - wanted) for m in moved))
+            assert np.isfinite(found), f"{name}{xs} = {found}, not {mp.nstr(wanted, 17)}"
+            off = abs(mp.mpf(float(found)) - wanted)
+            assert off <= allowed + least, f"{name}{xs} = {found!r}, not {mp.nstr(wanted, 17)}"

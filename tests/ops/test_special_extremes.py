@@ -8,21 +8,16 @@ function that is ill-conditioned at a point may be off by that much there.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
-import mpmath as mp
 import numpy as np
 import pytest
 import scipy.special
 
 import chainrule as cr
-from tests.helpers.special_table import ONE, TWO, Form
+from tests.helpers.special_table import ONE, TWO, judge, points
 
-COUNT = int(os.environ.get("CHAINRULE_SPECIAL_POINTS", "8"))
-BOUND = 8.0
-"""Each of a rule's steps rounds once; none has more than eight between x and its slope."""
 SINGLE = {"float32": 1e15, "float64": 1e300}
 """Beyond this an argument's square, or the result, leaves the range of the dtype."""
 TOP = {"expi": 80, "exp1": 80, "expm1": 80, "exp10": 30, "gamma": 30, "erfi": 8, "erfcx": 1e15}
@@ -31,36 +26,6 @@ EXEMPT = {
     ("pseudo_huber", "d²/dz²"): "δ³/h³ from δ/h·(1 − r²/h²), below rounding of δ/h where r >> δ",
     ("pseudo_huber", "d²/dxdz"): "products of tiny steps underflow before they are joined",
 }
-
-
-def points(low: float, high: float, dtype: Any, seed: int) -> np.ndarray:
-    """Half of them by bit pattern, half near 0, where functions bend."""
-    rng, info = np.random.default_rng(seed), np.finfo(dtype)
-    bits = rng.integers(0, 2 ** (8 * info.dtype.itemsize), 400 * COUNT, f"u{info.dtype.itemsize}")
-    some = bits.view(dtype)
-    some = some[np.isfinite(some) & (np.abs(some) > info.tiny) & (some > low) & (some < high)]
-    near = rng.uniform(max(low, -50), min(high, 50), COUNT).astype(dtype)
-    near = near[(near > low) & (near < high)]
-    return np.concatenate([some[: COUNT // 2], near])[:COUNT]
-
-
-def judge(name: str, got: np.ndarray, exact: Form, *arguments: np.ndarray) -> None:
-    info = np.finfo(got.dtype)
-    unit, top, least = mp.mpf(float(info.eps)), float(info.max), float(info.tiny) * 1e4
-    for found, *xs in zip(got, *arguments, strict=True):
-        values = [mp.mpf(float(x)) for x in xs]
-        reach = max(abs(mp.log10(abs(v))) for v in values)
-        with mp.workdps(int(60 + 6 * min(reach, 320))):
-            wanted = exact(*values)
-            if abs(wanted) > top / 4:
-                continue
-            moved = [
-                exact(*values[:i], v * (1 + unit), *values[i + 1 :]) for i, v in enumerate(values)
-            ]
-            allowed = BOUND * (unit * abs(wanted) + max(abs(m - wanted) for m in moved))
-            assert np.isfinite(found), f"{name}{xs} = {found}, not {mp.nstr(wanted, 17)}"
-            off = abs(mp.mpf(float(found)) - wanted)
-            assert off <= allowed + least, f"{name}{xs} = {found!r}, not {mp.nstr(wanted, 17)}"
 
 
 def domain(name: str, dtype: Any, low: float, high: float) -> tuple[float, float]:

@@ -230,7 +230,7 @@ def _passes(node: Node, i: int, x: Traced) -> bool:
     if name in ALONG:
         return all(inputs[0].type.shape[a] == 1 for a in node.attrs["axes"])
     if name == "select":  # beside NaN
-        return i > 0 and _always(inputs[3 - i], x, np.isnan)
+        return i > 0 and _is_lost(inputs[2 if i == 1 else 1], inputs[0], x)
     if name in EXTREMA:  # beside 0, or what is less
         return EXTREMA[name] == 1 and _always(inputs[1 - i], x, lambda v: v <= 0)
     return True
@@ -239,6 +239,17 @@ def _passes(node: Node, i: int, x: Traced) -> bool:
 def _always(node: Node, x: Traced, test: Any) -> bool:
     value = x.recording.value(node) if node.is_constant else None
     return value is not None and bool(np.all(test(value)))
+
+
+def _is_lost(node: Node, mask: Node, x: Traced) -> bool:
+    """Whether it is NaN, or something times NaN, where the mask chooses it."""
+    if node.primitive.name == "multiply":
+        return any(_is_lost(part, mask, x) for part in node.inputs)
+    if node.primitive.name == "select" and node.inputs[0] is mask:
+        return _is_lost(node.inputs[1], mask, x)
+    if node.primitive.name == "broadcast":
+        node = node.inputs[0]
+    return _always(node, x, np.isnan)
 
 
 def _is_plain(steps: list[Step]) -> bool:

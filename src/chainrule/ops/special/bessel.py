@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
+from chainrule.core.dispatch import SCIPY_UFUNCS
 from chainrule.ops.samples import both, case, points
+from chainrule.ops.special.families import ive
 from chainrule.ops.special.registering import SMALL, of_order, of_scipy, special
 
 _POSITIVE = points(0.3, 1.0, 2.5)
@@ -54,22 +54,15 @@ i1 = special(
     "i1", lambda y, x: 0.5 * (i0(x) + iv(2, x)), samples=SMALL,
     teaches="The slope of I₁ is (I₀ + I₂)/2.",
 )  # fmt: skip
-_ive = of_order(
-    "ive", of_scipy("ive"),
-    lambda y, x, order: 0.5 * (_ive(order - 1, x) + _ive(order + 1, x)) - np.sign(x) * y,
-    scipy_name="ive",
-    text="exp(−|x|)·I_{order}({})", latex=r"e^{{-|x|}} I_{{{order}}}\left({}\right)",
-    teaches="The scaled Bessel function rises as half its neighbours do, and falls by itself.",
-    samples=both(lambda: [case([0.5, 1.0, 4.0], order=2)]),
-)  # fmt: skip
 i0e = special(
-    "i0e", lambda y, x: i1e(x) - np.sign(x) * y, samples=_POSITIVE,
+    "i0e", lambda y, x: ive(0, 1, x), samples=_POSITIVE,
     teaches="exp(−|x|)·I₀ falls by itself and rises by that of I₁.",
 )  # fmt: skip
 i1e = special(
-    "i1e", lambda y, x: 0.5 * (i0e(x) + _ive(2, x)) - np.sign(x) * y, samples=_POSITIVE,
+    "i1e", lambda y, x: ive(1, 1, x), samples=_POSITIVE,
     teaches="exp(−|x|)·I₁ falls by itself and rises by what I₁ does.",
 )  # fmt: skip
+SCIPY_UFUNCS["ive"] = lambda v, x: ive(v, 0, x)
 k0 = special(
     "k0", lambda y, x: -k1(x), samples=_POSITIVE, teaches="The slope of K₀ is −K₁.",
 )  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.ops.coerce import refuse_complex
 from chainrule.ops.elementwise import elementwise
 from chainrule.ops.samples import both, case, points
+from chainrule.ops.special.families import dawson
 from chainrule.ops.special.registering import (
     SMALL,
     SQRT_2PI,
@@ -68,15 +69,26 @@ erfi = special(
     teaches="The slope of erfi is 2/√π·exp(x²).",
 )  # fmt: skip
 dawsn = special(
-    "dawsn", lambda y, x: 1 - 2 * x * y, samples=SMALL,
+    "dawsn", lambda y, x: dawson(1, x), samples=SMALL,
     teaches="Dawson's integral solves y' = 1 − 2·x·y.",
 )  # fmt: skip
+
+
+def _inverse_bell(y: Any, tail: Any, upper: Any) -> Any:
+    """√π/2·exp(y²), where erfc(|y|) is ``tail``: in the tails exp(y²) has the error of y times y²,
+    and erfcx(|y|)/tail has none of it. ``upper`` says whether y is positive."""
+    far = erfcx(np.where(upper, y, -y)) / tail
+    return (SQRT_PI / 2) * np.where(tail < 0.5, far, np.exp(y * y))
+
+
 erfinv = special(
-    "erfinv", lambda y, x: (SQRT_PI / 2) * np.exp(y * y), samples=points(-0.9, 0.0, 0.5),
+    "erfinv", lambda y, x: _inverse_bell(y, np.where(x >= 0, 1 - x, 1 + x), x >= 0),
+    samples=points(-0.9, 0.0, 0.5),
     teaches="An inverse has the reciprocal slope: √π/2·exp(y²).",
 )  # fmt: skip
 erfcinv = special(
-    "erfcinv", lambda y, x: (-SQRT_PI / 2) * np.exp(y * y), samples=points(0.1, 1.0, 1.5),
+    "erfcinv", lambda y, x: -_inverse_bell(y, np.where(x <= 1, x, 2 - x), x <= 1),
+    samples=points(0.1, 1.0, 1.5),
     teaches="An inverse has the reciprocal slope: −√π/2·exp(y²).",
 )  # fmt: skip
 ndtr = special(
@@ -103,7 +115,15 @@ log_ndtr = special(
     "log_ndtr", lambda y, x: mills(x), samples=points(-40.0, -2.0, 0.0, 1.3),
     teaches="The slope of log Φ is the density over Φ.",
 )  # fmt: skip
+
+
+def _over_density(y: Any, x: Any) -> Any:
+    tail = np.where(x < 0.5, x, 1 - x)
+    far = 1 / (mills(np.where(x < 0.5, y, -y)) * tail)
+    return np.where(tail < 0.25, far, SQRT_2PI * np.exp(0.5 * y * y))
+
+
 ndtri = special(
-    "ndtri", lambda y, x: SQRT_2PI * np.exp(0.5 * y * y), samples=points(0.1, 0.5, 0.9),
+    "ndtri", _over_density, samples=points(0.1, 0.5, 0.9),
     teaches="An inverse has the reciprocal slope: one over the density.",
 )  # fmt: skip

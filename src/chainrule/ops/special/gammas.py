@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
-from chainrule.ops.coerce import refuse_complex
+from chainrule.ops.coerce import refuse_complex, scalar_like
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special.registering import (
     POSITIVE,
@@ -30,8 +30,21 @@ gamma = special(
     "gamma", lambda y, x: y * digamma(x), samples=points(0.3, 1.0, 2.5, 6.0),
     teaches="The slope of Γ is Γ times digamma.",
 )  # fmt: skip
+
+
+def _rgamma_slope(y: Traced, x: Traced) -> Any:
+    """−ψ(x)/Γ(x); left of 1/2 by reflection, since digamma has poles where 1/Γ is 0."""
+    left = x < 0.5
+    z = np.where(left, 1 - x, scalar_like(x, 0.5))
+    nearest = np.round(x)
+    turned = np.pi * (x - nearest)
+    sign = np.where(nearest % 2 == 0, scalar_like(x, 1), scalar_like(x, -1))
+    mirrored = gamma(z) * (sign * (np.cos(turned) - digamma(z) * np.sin(turned) / np.pi))
+    return np.where(left, mirrored, -y * digamma(np.where(left, z, x)))
+
+
 rgamma = special(
-    "rgamma", lambda y, x: -y * digamma(x), samples=points(0.3, 1.0, 2.5, 6.0),
+    "rgamma", _rgamma_slope, samples=points(0.3, 1.0, 2.5, 6.0),
     teaches="The slope of 1/Γ is minus itself times digamma.",
 )  # fmt: skip
 digamma = special(

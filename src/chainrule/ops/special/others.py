@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule.core.dispatch import SCIPY_UFUNCS
 from chainrule.ops.coerce import lift, plain, recording_of, refuse_complex
-from chainrule.ops.elementwise import zero_where
 from chainrule.ops.samples import both, case, points
+from chainrule.ops.special.families import exprel, logrel
 from chainrule.ops.special.registering import LN10, SMALL, of_order, of_scipy, special
 from chainrule.ops.structure import cast
 
@@ -20,15 +20,13 @@ exp10 = special(
 )  # fmt: skip
 
 
-def _power_slope(x: Any, power: Any, log: Any) -> Any:
-    """d/dλ of (exp(λ·log) − 1)/λ, by its limit log²/2 where λ is 0."""
-    zero = x == 0
-    safe = np.where(zero, np.ones((), x.dtype), x)
-    return np.where(zero, 0.5 * log * log, (power * log - np.expm1(x * log) / safe) / safe)
+def _power_slope(p: Any, log: Any) -> Any:
+    """d/dλ of (exp(λ·log) − 1)/λ, which is log·exprel(λ·log)."""
+    return log * (log * exprel(1, p * log))
 
 
 boxcox = special(
-    "boxcox", lambda y, x, p: x ** (p - 1), lambda y, x, p: _power_slope(p, x**p, np.log(x)),
+    "boxcox", lambda y, x, p: x ** (p - 1), lambda y, x, p: _power_slope(p, np.log(x)),
     complex_form=lambda x, p: np.expm1(p * np.log(x)) / p,
     samples=points((0.5, 2.0), (1.5, 0.25), (4.0, -1.0)),
     teaches="The Box-Cox transform (x^λ − 1)/λ has the slope of a power, and of log at λ = 0.",
@@ -36,7 +34,7 @@ boxcox = special(
 boxcox1p = special(
     "boxcox1p",
     lambda y, x, p: np.exp((p - 1) * np.log1p(x)),
-    lambda y, x, p: _power_slope(p, np.exp(p * np.log1p(x)), np.log1p(x)),
+    lambda y, x, p: _power_slope(p, np.log1p(x)),
     complex_form=lambda x, p: np.expm1(p * np.log1p(x)) / p,
     samples=points((0.5, 2.0), (1.5, 0.25), (-0.5, -1.0)),
     teaches="The Box-Cox transform of 1 + x, exact for small x too.",
@@ -80,7 +78,7 @@ def lambertw(z: Any, k: Any = 0, tol: float = 1e-8) -> Any:
 
 
 spence = special(
-    "spence", lambda y, x: zero_where(x == 1, np.log(x) / (1 - x)) - np.equal(x, 1),
+    "spence", lambda y, x: -logrel(0, x),
     samples=points(0.3, 0.9, 2.5), teaches="The slope of Spence's integral is log(x)/(1 − x).",
 )  # fmt: skip
 

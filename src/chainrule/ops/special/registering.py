@@ -90,6 +90,20 @@ def float_type(x: ArrayType, **attrs: Any) -> ArrayType:
     return x
 
 
+def _moving_parameter(name: str, i: int, traced: bool) -> UnsupportedError:
+    argument = f"argument {i + 1} of scipy.special.{name.lstrip('_')}"
+    if not traced:
+        return UnsupportedError(
+            f"{argument} is an array; it is recorded as one plain number: call the function once "
+            "for each of them and join the results with np.stack"
+        )
+    return UnsupportedError(
+        f"{argument} depends on what is differentiated or recorded, and there is no recorded "
+        "derivative in it: give it as a plain number (under jit by static_argnums=), or state the "
+        "derivative yourself with cr.custom_gradient"
+    )
+
+
 def of_order(
     name: str,
     forward: Callable[..., Any],
@@ -123,11 +137,9 @@ def of_order(
 
     def function(*args: Any) -> Any:
         *parameters, x = args
-        if is_traced(*parameters) or any(map(np.ndim, parameters)):
-            raise UnsupportedError(
-                f"scipy.special.{name} is recorded for parameters that are plain numbers, since "
-                "it has no recorded derivative in them: call it once for each, with a number"
-            )
+        for i, parameter in enumerate(parameters):
+            if is_traced(parameter) or np.ndim(parameter):
+                raise _moving_parameter(scipy_name or name, i, is_traced(parameter))
         numbers: tuple[Any, ...] = tuple(int_or(float(n)) for n in parameters)
         order = numbers[0] if len(numbers) == 1 else numbers
         if is_traced(x):

@@ -215,6 +215,8 @@ def nanquantile(
         return np.reshape(np.take_along_axis(ordered, np.reshape(k, flat), -1), place.shape)
 
     found = _between(read, low, high, place, dtype)
+    if found.dtype.kind == "f":
+        found = _or_lost(found, count == 0, ordered)
     return _quantiles_first(found, a, axes, q.ndim, bool(given(keepdims) and keepdims))
 
 
@@ -279,7 +281,26 @@ def _counting(run: Any) -> Any:
     return function
 
 
-nanmean = implements(np.nanmean)(_counting(mean))
+def _or_lost(found: Any, lost: Any, a: Any, axis: Any = -1, keepdims: Any = False) -> Any:
+    """NaN where a result is ``lost``, having too few numbers: it comes of all entries, so that
+    their slopes are NaN too."""
+    total = np.sum(a, axis=axis, keepdims=bool(given(keepdims) and keepdims))
+    total = np.reshape(total, lost.shape).astype(found.dtype)
+    nan, one = (np.asarray(v, found.dtype) for v in (np.nan, 1))
+    return np.where(lost, total * np.where(lost, nan, one), found)
+
+
+def _mean(a: Any, axis: Any = None, dtype: Any = None, out: Any = None, **kw: Any) -> Any:
+    found = _counting(mean)(a, axis, dtype, out, **kw)
+    if a.dtype.kind != "f":
+        return found
+    kept = bool(given(kw.get("keepdims")) and kw["keepdims"])
+    numbers = np.logical_and(np.logical_not(np.isnan(a)), kw.get("where", True))
+    lost = np.logical_not(np.any(numbers, axis=axis, keepdims=kept))
+    return _or_lost(found, lost, a, axis, kept)
+
+
+nanmean = implements(np.nanmean)(_mean)
 
 
 def _deviation(run: Any) -> Any:
@@ -295,7 +316,7 @@ def _deviation(run: Any) -> Any:
         numbers = np.logical_and(np.logical_not(np.isnan(a)), kw.get("where", True))
         kept = bool(given(kw.get("keepdims")) and kw["keepdims"])
         count = np.sum(numbers, axis=axis, keepdims=kept)
-        return np.where(count <= off, np.asarray(np.nan, found.dtype), found)
+        return _or_lost(found, count <= off, a, axis, kept)
 
     return function
 
@@ -318,7 +339,7 @@ def _nan_extremum(run: Any, empty: float) -> Any:
             return np.where(np.all(np.isnan(a), axis=axis, **kept), start, found)
         found = filled(a, axis, out, **keywords)
         nothing = np.all(np.isnan(a), axis=axis, keepdims=keywords.get("keepdims", False))
-        return np.where(nothing, np.asarray(np.nan, a.dtype), found)
+        return _or_lost(found, nothing, a, axis, keywords.get("keepdims"))
 
     return function
 
