@@ -29,26 +29,24 @@ def copy_rows(
     b.effect(_call(name, source, stride, target, width, rows))
 
 
-def narrow_rows(
+def tiles_beside(
     b: Builder, helper: Helper, type: str, lanes: int, source: str, stride: int, target: str,
     columns: int, rows: int, tiles: int = 1,
 ) -> None:  # fmt: skip
-    """``target[t, i, j] = source[i, t * columns + j]`` for some ``tiles`` t, ``rows`` i and a few
-    ``columns`` j. Whole vectors are copied, but no number is read behind the last row: what is
-    too much of one row, the next overwrites."""
-    if rows > 1 and columns < lanes:
-        name = f"narrow_{type}_{lanes}_{columns}_{tiles}_{rows}"
-        helper(*_function(name, type, _narrow, lanes, columns, tiles, rows))
-        b.effect(_call(name, source, stride, target, columns, rows - 1))
-        source = _at(b, type, source, str(rows - 1), str(stride), "0")
-        target = _at(b, type, target, str(rows - 1), str(columns), "0")
-        done = rows - 1
-    else:
-        done = 0
+    """``target[t, i, j] = source[i, t * columns + j]`` for some ``tiles`` t, ``rows`` i and some
+    ``columns`` j, which are whole vectors or less than one. Whole vectors are copied, but no number
+    is read behind the last row: what is too much of one row, the next overwrites."""
+    last = rows if columns % lanes == 0 else max(rows - 1, 0)
+    if last:
+        name = f"beside_{type}_{lanes}_{columns}_{tiles}_{rows}"
+        helper(*_function(name, type, _beside, lanes, columns, tiles, rows))
+        b.effect(_call(name, source, stride, target, columns, last))
+    if last == rows:
+        return
     for tile in range(tiles):
-        first = _at(b, type, source, str(tile), str(columns), "0")
-        place = _at(b, type, target, str(tile), str(columns * rows), "0")
-        copy_rows(b, helper, type, lanes, first, stride, place, columns, columns, rows - done)
+        first = _at(b, type, source, str(last), str(stride), str(tile * columns))
+        place = _at(b, type, target, str(last), str(columns), str(tile * columns * rows))
+        copy_rows(b, helper, type, lanes, first, stride, place, columns, columns, 1)
 
 
 def transpose_columns(
@@ -131,15 +129,16 @@ def _rows(b: Builder, type: str, lanes: int, columns: int, padding: int) -> None
             _store(b, f"<{lanes_here} x {type}>", "zeroinitializer", place, type)
 
 
-def _narrow(b: Builder, type: str, lanes: int, columns: int, tiles: int, rows: int) -> None:
-    """Rows a little shorter than a vector, of tiles that have so many each."""
+def _beside(b: Builder, type: str, lanes: int, columns: int, tiles: int, rows: int) -> None:
+    """Rows of whole vectors, or a little shorter than one, of tiles that have so many each."""
     with b.loop("%count") as i:
         for tile in range(tiles):
-            kind = f"<{lanes} x {type}>"
-            place = _at(b, type, "%source", i, "%stride", str(tile * columns))
-            value = b.do(f"load {kind}, ptr {place}, align {_size(type)}")
-            place = _at(b, type, "%target", i, "%width", str(tile * rows * columns))
-            _store(b, kind, value, place, type)
+            for start in range(0, columns, lanes):
+                kind = f"<{lanes} x {type}>"
+                place = _at(b, type, "%source", i, "%stride", str(tile * columns + start))
+                value = b.do(f"load {kind}, ptr {place}, align {_size(type)}")
+                place = _at(b, type, "%target", i, "%width", str(tile * rows * columns + start))
+                _store(b, kind, value, place, type)
 
 
 def _pieces(start: int, count: int, lanes: int) -> Iterator[tuple[int, int]]:

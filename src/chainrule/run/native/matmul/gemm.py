@@ -14,12 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from chainrule.run.native.matmul import copies
-from chainrule.run.native.matmul.tiling import Tiling
+from chainrule.run.native.matmul.tiling import TOGETHER, Tiling
 from chainrule.run.native.numbers.arithmetic import multiply_add
 from chainrule.run.native.numbers.ir import Builder
-
-TOGETHER = 8
-"""So many tiles of A are copied at a time where it lies by columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +192,7 @@ class Gemm:
         if s.copies_a:
             self._copy_tiles(start, low, high, depth)
 
-        def panel(column: str, width: int) -> None:
-            right = self._panel(k, depth, column, width)
+        def panel(column: str, width: int, right: Operand) -> None:
             with b.loop(high, low) as tile:
                 row, known = self._row(tile)
                 if s.copies_a:
@@ -211,7 +207,16 @@ class Gemm:
                     padded = -(-width // s.lanes) * s.lanes
                     self._tile(left, right, Operand(sums, padded, 1), before, depth, padded)
 
-        self._columns(panel)
+        def panels(column: str, width: int, count: int) -> None:
+            right = self._panels(k, depth, column, width, count)
+            if count == 1:
+                panel(column, width, right)
+                return
+            with b.loop(count) as i:
+                place = b.do(f"add nuw nsw i64 {b.do(f'mul nuw nsw i64 {i}, {width}')}, {column}")
+                panel(place, width, Operand(self.at(right.pointer, i, depth * width), width, 1))
+
+        self._columns(panels)
 
     def _row(self, tile: str) -> tuple[str, str]:
         """The first row of a tile, and how many of its rows are known already."""
@@ -222,26 +227,32 @@ class Gemm:
         row = b.do(f"call i64 @llvm.smin.i64(i64 {place}, i64 {latest})")
         return row, b.do(f"sub nuw nsw i64 {place}, {row}")
 
-    def _columns(self, body: Callable[[str, int], object]) -> None:
-        """``body(first column, width)`` for each panel, or each of this thread's."""
-        b, (whole, rest) = self.b, divmod(self.s.n, self.s.width)
+    def _columns(self, body: Callable[[str, int, int], object]) -> None:
+        """``body(first column, width, panels)`` for the panels that are copied at a time: all of
+        them, or this thread's one by one."""
+        b, width = self.b, self.s.width
+        whole, rest = divmod(self.s.n, width)
         if self.s.shared == "panels":
             stop = b.do(f"call i64 @llvm.umin.i64(i64 %last, i64 {whole})")
             with b.when(b.do(f"icmp ult i64 %first, {stop}")), b.loop(stop, "%first") as i:
-                body(b.do(f"mul nuw nsw i64 {i}, {self.s.width}"), self.s.width)
+                body(b.do(f"mul nuw nsw i64 {i}, {width}"), width, 1)
             if rest:
                 # A thread without a panel may have %first = %last beyond this one.
                 start = b.do(f"call i64 @llvm.umax.i64(i64 %first, i64 {whole})")
                 with b.when(b.do(f"icmp ult i64 {start}, %last")):
-                    body(str(whole * self.s.width), rest)
+                    body(str(whole * width), rest, 1)
             return
-        if whole == 1:
-            body("0", self.s.width)
-        elif whole:
-            with b.loop(whole) as i:
-                body(b.do(f"mul nuw nsw i64 {i}, {self.s.width}"), self.s.width)
+        together = self.s.together
+        times, left = divmod(whole, together)
+        if times == 1:
+            body("0", width, together)
+        elif times:
+            with b.loop(times) as i:
+                body(b.do(f"mul nuw nsw i64 {i}, {together * width}"), width, together)
+        if left:
+            body(str(times * together * width), width, left)
         if rest:
-            body(str(whole * self.s.width), rest)
+            body(str(whole * width), rest, 1)
 
     # copies, and sums that wait -----------------------------------------------------------
 
@@ -257,18 +268,19 @@ class Gemm:
                       s.height * s.width * s.panels)  # fmt: skip
         return self.at(row, column, s.height)
 
-    def _panel(self, k: str, depth: int, first: str, width: int) -> Operand:
-        """Columns of B from ``first`` on as a panel [depth][width of a tile], padded with
-        zeros."""
+    def _panels(self, k: str, depth: int, first: str, width: int, count: int) -> Operand:
+        """Columns of B from ``first`` on as panels [depth][width of a tile], padded with zeros."""
         s, b = self.s, self.right
         source = self.at(self.at(b.pointer, k, b.rows), first, b.columns)
         if not s.copies_b and width % s.lanes == 0:
             return Operand(source, b.rows, 1)
-        by_rows = b.columns == 1
-        copy = copies.copy_rows if by_rows else copies.transpose_columns
-        stride = b.rows if by_rows else b.columns
-        copy(self.b, self._helper, s.type, s.lanes, source, stride, self.panel, s.width, width,
-             depth)  # fmt: skip
+        about = (self.b, self._helper, s.type, s.lanes, source)
+        if b.columns != 1:
+            copies.transpose_columns(*about, b.columns, self.panel, s.width, width, depth)
+        elif width == s.width:
+            copies.tiles_beside(*about, b.rows, self.panel, width, depth, count)
+        else:
+            copies.copy_rows(*about, b.rows, self.panel, s.width, width, depth)
         return Operand(self.panel, s.width, 1)
 
     def _copy_tiles(self, start: str, low: str, high: str, depth: int) -> None:
@@ -281,7 +293,7 @@ class Gemm:
             source, place = self.at(start, row, a.rows), self._place(tile, low, depth)
             size = (s.height, depth)
             if a.rows == 1:
-                copies.narrow_rows(
+                copies.tiles_beside(
                     b, self._helper, s.type, s.lanes, source, a.columns, place, *size, tiles
                 )
             else:

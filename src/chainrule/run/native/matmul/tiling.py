@@ -10,6 +10,9 @@ from chainrule.run.native.runtime import machine
 
 OFTEN = 3
 """What is read so many times or more is worth copying."""
+TOGETHER = 4
+"""So many tiles that lie beside one another are copied at a time: what is read together lies
+together, and no row need be read twice."""
 DEPTH = 256
 """So many columns of A at least are multiplied at a time: sums that wait cost 4 / DEPTH."""
 
@@ -24,7 +27,9 @@ class Tiling:
     Attributes:
         m, n, k, type: sizes, and LLVM's type of a number. copies_a, copies_b: whether tiles of A
             and panels of B are copied first. depth: so many columns of A are multiplied at a time.
-        block: so many tiles of rows meet a panel of B. threads: that share the product, at most.
+        block: so many tiles of rows meet a panel of B. together: so many panels of B are copied at
+            a time. threads: that share the product, at most; shared: rows of C, panels of its
+            columns, or "" with one thread.
     """
 
     m: int
@@ -35,7 +40,9 @@ class Tiling:
     copies_b: bool = False
     depth: int = 0
     block: int = 0
+    together: int = 1
     threads: int = 1
+    shared: str = ""
 
     @property
     def size(self) -> int:
@@ -84,7 +91,7 @@ class Tiling:
         whole = self.copies_b or self.n % self.lanes
         found = (
             block * self.height * self.depth + self.lanes if self.copies_a else 0,
-            self.depth * self.width if whole else 0,
+            self.depth * self.width * self.together if whole else 0,
             block * self.panels * self.height * self.width if self.depth < self.k else 0,
             0 if kept else self.height * self.width,
         )
@@ -94,15 +101,6 @@ class Tiling:
     def scratch(self, kept: bool = True) -> int:
         """Elements of one thread's memory."""
         return sum(self.parts(kept))
-
-    @property
-    def shared(self) -> str:
-        """What threads share out: rows of C, panels of its columns where there are too few
-        rows for each thread to copy all of B, or "" with one thread."""
-        if self.threads == 1:
-            return ""
-        few = self.m < (64 if self.copies_b else 8) * self.threads
-        return "panels" if few and self.panels >= self.threads else "rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,23 +141,31 @@ def tiling_of(
 
     A panel of B takes half of the first cache, the rows of A that meet it half of the second one.
     What would not stay in the first cache where it lies, and is read often enough, is copied.
+    Threads share rows, but panels where there are too few rows for each thread to copy all of B.
     """
     m, n, k = size
     cut = Tiling(m, n, k, type, threads=threads)
     first, second = machine.caches()
+    by_rows = a[1] == 1 or k == 1
     depth = _even(k, max(DEPTH, first.size // (2 * cut.width * cut.size)))
-    rows = max(1, second.size // (2 * depth * cut.size))
-    block = _even(cut.tiles, max(1, rows // cut.height))
     panel = Part(depth, cut.width * cut.size, b[0] * cut.size)
-    by_rows = a[1] == 1
-    tile = Part(*((cut.height, depth) if by_rows else (depth, cut.height)), 0)
-    tile = Part(tile.rows, tile.bytes * cut.size, (a[0] if by_rows else a[1]) * cut.size)
+    copies_b = b[1] != 1 or (cut.tiles >= OFTEN and not panel.stays)
+    if threads > 1:
+        few = by_rows and m < (64 if copies_b else 8) * threads and cut.panels >= threads
+        cut = replace(cut, shared="panels" if few else "rows")
+    if by_rows:
+        tile = Part(cut.height, depth * cut.size, a[0] * cut.size)
+    else:
+        tile = Part(depth, cut.height * cut.size, a[1] * cut.size)
+    one_by_one = b[1] != 1 or not copies_b or cut.shared == "panels"
+    rows = second.size // (2 * depth * cut.size)
     return replace(
         cut,
         copies_a=cut.panels >= OFTEN and not tile.stays,
-        copies_b=b[1] != 1 or (cut.tiles >= OFTEN and not panel.stays),
+        copies_b=copies_b,
         depth=depth,
-        block=block,
+        block=_even(cut.tiles, max(1, rows // cut.height)),
+        together=1 if one_by_one else max(1, min(TOGETHER, n // cut.width)),
     )
 
 
