@@ -77,7 +77,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def sweep(session: nox.Session) -> None:
-    """NumPy's whole surface against NumPy, eagerly and on the NumPy executor (minutes)."""
+    """NumPy's whole surface against NumPy, eagerly and on the NumPy executor (minutes);
+    ``-- --ways native`` a pairwise covering of it on machine code."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "tests.helpers.sweep", *session.posargs)
 

@@ -45,7 +45,7 @@ GROUPS = {
     "grids": "Ranges, grids, windows, polynomials, functions by axis",
 }
 NAMESPACES = {"np": np, "np.linalg": np.linalg, "np.lib.stride_tricks": np.lib.stride_tricks}
-REFUSED_METHODS = {*traced._IN_PLACE, *traced._MEMORY, "item", "tolist"}
+REFUSED_METHODS = {*traced._IN_PLACE, *traced._MEMORY, "flags", "item", "strides", "tolist"}
 INTRO = """\
 # What is supported
 
@@ -133,12 +133,14 @@ def render() -> str:
     )
     parts.append(
         f"## Attributes and methods of arrays\n\n{_listed(methods())}\n\n"
-        "All operators (`+ - * / // % ** @ & | ^ ~ << >>`, comparisons, `abs`, `divmod`, `round`, "
-        "`in`, `len`, iteration). `x += v` makes a new value; `x[i] = v` is refused.\n"
+        "All operators (`+ - * / // % ** @ & | ^ ~ << >>`, comparisons, `abs`, `divmod`, "
+        "`in`, `len`, iteration; `round` of single numbers). `x += v` makes a new value; "
+        "`x[i] = v` is refused.\n"
     )
     parts.append(
         "## Indexing\n\nIntegers, slices with any step, `...`, `None`, lists and arrays of "
-        "integers (traced ones too), masks, and all of them mixed as NumPy does. A mask decides "
+        "integers (traced ones too), masks, True and False, all of them mixed as NumPy does. A "
+        "mask decides "
         "about the shape, so its values must be known: under `cr.jit` use `np.where` instead.\n"
     )
     parts.append(

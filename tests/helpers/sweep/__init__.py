@@ -4,5 +4,6 @@ kinds of arguments, compared with NumPy itself.
 ``arguments`` says which arrays and which values of keywords there are, ``rows`` what each
 function takes, ``cases`` makes the combinations, ``verdicts`` runs and judges one, ``exceptions``
 lists with a reason what neither equals NumPy nor is refused as it should be. The full product:
-``python -m sweep`` in ``tests/``.
+``python -m tests.helpers.sweep``; ``methods`` has the methods, operators and indexing of
+arrays, ``covering`` what machine code is tried on.
 """

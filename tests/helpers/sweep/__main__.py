@@ -1,7 +1,7 @@
 """``python -m tests.helpers.sweep [--ways eager,numpy] [--share 0.1] [NAME ...]``.
 
 The full product eagerly and on the NumPy executor, in as many processes as there are cores;
-``--ways native`` compiles each combination.
+``--ways native`` compiles a pairwise covering of it.
 """
 
 from __future__ import annotations

@@ -170,7 +170,6 @@ _FREE = {
     "np.nan_to_num": ("nan", "posinf", "neginf"),
     "np.real_if_close": ("tol",),
     "np.interp": ("left", "right", "period"),
-    **{f"np.{n}": ("weights",) for n in ("quantile", "nanquantile", "percentile", "nanpercentile")},
     "np.gradient": ("edge_order",),
     "np.cov": ("fweights", "aweights"),
     **{f"scipy.special.{n}": ("extobj",) for n in ()},
@@ -231,6 +230,13 @@ def cases(name: str, keep: Callable[[], bool] = lambda: True) -> Iterator[Case]:
                     yield Case(called, operands, given, runs[shape], row, k)
 
 
+NEEDED: dict[str, dict[str, Any]] = {
+    "reflect_type": {"mode": "reflect"},
+    "weights": {"method": "inverted_cdf"},
+}
+"""What NumPy wants beside a keyword, where a function has it."""
+
+
 def keywords(name: str) -> Iterator[tuple[str, bool, Case]]:
     """For each value of each keyword that may be left out: its name, whether the value is the
     default, and the combination of it with one array of floats."""
@@ -248,7 +254,9 @@ def keywords(name: str) -> Iterator[tuple[str, bool, Case]]:
             default = given[key].default if key in given else None
             for value in values:
                 same = value is default or (type(value) is type(default) and value == default)
-                yield key, same, _case(called, function, row, operands, {**base, key: value})
+                beside = NEEDED.get(key, {}) if given.keys() >= NEEDED.get(key, {}).keys() else {}
+                settings = {**base, **beside, key: value}
+                yield key, same, _case(called, function, row, operands, settings)
 
 
 def _choices(required: Any, optional: Any) -> Iterator[tuple[dict[str, Any], bool]]:

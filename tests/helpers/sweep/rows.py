@@ -276,9 +276,14 @@ ROWS: dict[str, list[Row]] = {
         ),
         two(names=("a", "weights"), returned=[False, True]),
     ],
-    **{f"np.{n}quantile": [one(q=Q)] for n in ("", "nan")},
+    **{f"np.{n}quantile": [one(q=Q, weights=[None, weights("all")])] for n in ("", "nan")},
     **{
-        f"np.{n}percentile": [one(q=[30, 0, 100, [10, 90.0], np.float32(50), 101, np.nan])]
+        f"np.{n}percentile": [
+            one(
+                q=[30, 0, 100, [10, 90.0], np.float32(50), 101, np.nan],
+                weights=[None, weights("all")],
+            )
+        ]
         for n in ("", "nan")
     },
     "np.cov": [

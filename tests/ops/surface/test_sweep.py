@@ -13,6 +13,7 @@ import pytest
 from chainrule.core.dispatch import FUNCTIONS, UFUNCS
 from chainrule.errors import UsageError
 from tests.helpers.sweep.cases import cases, functions
+from tests.helpers.sweep.covering import covering, pairs
 from tests.helpers.sweep.exceptions import EXCEPTIONS
 from tests.helpers.sweep.running import sweep
 from tests.helpers.sweep.verdicts import EQUAL, Compiled, eagerly, names, verdict
@@ -48,6 +49,14 @@ def test_a_share_of_all_combinations_equals_numpy_or_is_refused(way: str) -> Non
     assert not report.faults, "\n".join(report.faults)
     assert report.counts["exceptions"] <= 0.02 * report.counts.total()
     assert report.counts[EQUAL] >= LEAST[way] * report.counts.total()
+
+
+@newest_only
+def test_a_covering_has_every_pair_that_numpy_takes() -> None:
+    taken = [case for case in cases("np.ptp") if verdict(case, eagerly)[0] == EQUAL]
+    some = list(covering("np.ptp"))
+    assert len(some) < len(taken) / 3
+    assert {p for c in taken for p in pairs(c)} <= {p for c in some for p in pairs(c)}
 
 
 def test_every_exception_has_a_reason() -> None:
