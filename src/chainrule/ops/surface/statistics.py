@@ -234,6 +234,7 @@ def nanmedian(
     count = np.sum(np.logical_not(np.isnan(ordered)), axis=-1, keepdims=True)
     low, high = (np.take_along_axis(ordered, k, -1) for k in ((count - 1) // 2, count // 2))
     found = np.where(count % 2 == 1, low, (low + high) / 2)
+    found = _or_lost(found, count == 0, ordered)
     return keep(found[..., 0], a.shape, axes, bool(given(keepdims) and keepdims))
 
 
