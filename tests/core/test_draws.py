@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.random import normal
+from scipy.stats import norm
 
 import chainrule as cr
 
@@ -38,6 +39,10 @@ def imported(x: Any) -> Any:
 
 def of_the_module(x: Any) -> Any:
     return x + RNG.uniform(size=3)  # HERE
+
+
+def of_scipy(x: Any) -> Any:
+    return x * norm.rvs(size=3)  # HERE
 
 
 def in_place(x: Any) -> Any:
@@ -103,7 +108,7 @@ def _global_state_as_before() -> Iterator[None]:
     np.random.set_state(state)
 
 
-DRAW = [legacy, single_number, imported, of_the_module, in_place, unseeded, pythons,
+DRAW = [legacy, single_number, imported, of_the_module, of_scipy, in_place, unseeded, pythons,
         pythons_imported, by_a_helper, in_a_loop, closing_over(), Noisy(), Noisy().__call__,
         partial(by_argument, rng=np.random.RandomState(1)),
         partial(by_argument, rng=np.random.default_rng(1))]  # fmt: skip

@@ -42,7 +42,7 @@ class Draws:
         self.names: set[str] = set()
         self.generators: _Generators = {}
         self._reach([f, *given])
-        if "random" in self.names:
+        if self.names & {"random", "rvs"}:  # scipy.stats draws from NumPy's own
             for x in (np.random.mtrand._rand, random._inst):  # type: ignore[attr-defined]
                 self.generators[id(x)] = x
         self.before = self._states()
@@ -89,7 +89,9 @@ class Draws:
         last: list[tuple[str, int]] = []
 
         def step(frame: types.FrameType, event: str, _: Any) -> Any:
-            if lines or next(left, None) is None or is_internal(frame.f_code.co_filename):
+            made = "__name__" not in frame.f_globals  # by exec, as SciPy's _parse_args_rvs
+            internal = made or is_internal(frame.f_code.co_filename)
+            if lines or next(left, None) is None or internal:
                 return None
             if last and self._states() != known:
                 lines.append(last[0])

@@ -90,17 +90,12 @@ def float_type(x: ArrayType, **attrs: Any) -> ArrayType:
     return x
 
 
-def _moving_parameter(name: str, i: int, traced: bool) -> UnsupportedError:
+def _moving_parameter(name: str, i: int) -> UnsupportedError:
     argument = f"argument {i + 1} of scipy.special.{name.lstrip('_')}"
-    if not traced:
-        return UnsupportedError(
-            f"{argument} is an array; it is recorded as one plain number: call the function once "
-            "for each of them and join the results with np.stack"
-        )
     return UnsupportedError(
         f"{argument} depends on what is differentiated or recorded, and there is no recorded "
-        "derivative in it: give it as a plain number (under jit by static_argnums=), or state the "
-        "derivative yourself with cr.custom_gradient"
+        "derivative in it: give it as a plain number or array (under jit by static_argnums=), or "
+        "state the derivative yourself with cr.custom_gradient"
     )
 
 
@@ -138,8 +133,10 @@ def of_order(
     def function(*args: Any) -> Any:
         *parameters, x = args
         for i, parameter in enumerate(parameters):
-            if is_traced(parameter) or np.ndim(parameter):
-                raise _moving_parameter(scipy_name or name, i, is_traced(parameter))
+            if is_traced(parameter):
+                raise _moving_parameter(scipy_name or name, i)
+        if any(map(np.ndim, parameters)):
+            return _for_each(function, parameters, x)
         numbers: tuple[Any, ...] = tuple(int_or(float(n)) for n in parameters)
         order = numbers[0] if len(numbers) == 1 else numbers
         if is_traced(x):
@@ -151,3 +148,19 @@ def of_order(
     if scipy_name:
         SCIPY_UFUNCS[scipy_name] = function
     return function
+
+
+def _for_each(function: Callable[..., Any], parameters: Any, x: Any) -> Any:
+    """A function of arrays of parameters: called once for each combination of them, with the
+    entries of ``x`` that stand beside it."""
+    arrays = np.broadcast_arrays(*parameters, np.empty(np.shape(x)))[:-1]
+    shape = arrays[0].shape
+    entries = np.ravel(np.broadcast_to(plain(x), shape)).astype(common_float(plain(x), *arrays))
+    places: dict[Any, list[int]] = {}
+    for place, key in enumerate(zip(*[a.ravel().tolist() for a in arrays], strict=True)):
+        places.setdefault(key, []).append(place)
+    if not places:
+        return np.reshape(entries, shape)
+    parts = [function(*key, entries[np.array(found)]) for key, found in places.items()]
+    order = np.argsort([place for found in places.values() for place in found])
+    return np.reshape(np.concatenate(parts)[order], shape)
