@@ -206,7 +206,9 @@ def _out_of_range(
 ) -> Traced:
     s, size = _root_of_size(*rest, x), abs(b)
     t = s / size
-    inside = size * apply("sqrt", 1.0 - t * t)
+    inside = size * apply(
+        "sqrt", (1.0 - t) * (1.0 + t)
+    )  # t² may lose its root, and leave the range
     positive = apply("less_equal", constant_like(x, 0.0), sign_of(*rest, x))
     scaled = choose(positive, apply("hypot", b, s), inside)
     safe = in_range(abs(typed[0]) + abs(typed[1]))
