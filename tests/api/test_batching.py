@@ -220,6 +220,25 @@ NESTS: dict[str, Callable[[Callable[..., Any]], Callable[..., Any]]] = {
     "custom of mapped twice": lambda mapped: cr.grad(
         lambda x: np.sum(mapped(cr.grad(lambda r: np.sum(mapped(softplus)(r))))(x))
     ),
+    "scan": lambda mapped: mapped(
+        lambda x: cr.scan(lambda c, z: (np.tanh(c + z), c[0]), x, np.ones((4, 3)))
+    ),
+    "grad of scan": lambda mapped: mapped(
+        cr.grad(lambda x: np.sum(cr.scan(lambda c, z: (c * x, z), x, np.ones(3))[0]))
+    ),
+    "while": lambda mapped: mapped(
+        lambda x: cr.while_loop(lambda c: np.max(c) < 3.0, lambda c: c * 1.5, np.abs(x) + 0.1)
+    ),
+    "counting while": lambda mapped: mapped(
+        lambda x: cr.while_loop(
+            lambda c: (c[0] < 2.0) | (c[1] < 3.0),
+            lambda c: (c[0] + 1.0, c[1] + x[0] ** 2 + 0.1),
+            (0.0, 0.0),
+        )
+    ),
+    "grad of bounded while": lambda mapped: mapped(
+        cr.grad(lambda x: cr.while_loop(lambda c: c < 3.0, lambda c: c * 1.5, x @ x + 0.1, 20))
+    ),
     "stopped": lambda mapped: mapped(cr.grad(lambda x: np.sum(x * cr.stop_gradient(x)))),
     "masked": lambda mapped: cr.grad(
         lambda x: np.sum(mapped(lambda r: np.where(r > 0, np.log(r), 0.0))(x * (x > 0)))
@@ -273,6 +292,16 @@ def test_keys_are_batched_and_each_row_draws_as_it_does_alone() -> None:
     assert_close(shared, np.stack([noisy(keys[0], x) for x in X]))
     twice = cr.vmap(cr.vmap(noisy))(np.stack([keys, keys[::-1]]), np.stack([X, X]))
     assert_close(twice[1], np.stack([noisy(k, x) for k, x in zip(keys[::-1], X, strict=True)]))
+
+
+def test_a_key_is_folded_with_the_number_of_a_row() -> None:
+    key, numbers = cr.random.key_of(5), np.array([0, 1, 2**40])
+    expected = np.stack([cr.random.fold_in(key, int(n)) for n in numbers])
+    f = cr.vmap(cr.random.fold_in, (None, 0))
+    for way in (f, cr.jit(f), cr.jit(f, executor="numpy")):
+        assert_equal(way(key, numbers), expected)
+    with pytest.raises(cr.errors.DtypeError, match="a single integer n, not float64"):
+        f(key, X[:, 0])
 
 
 def test_a_layer_with_dropout_draws_for_each_row() -> None:

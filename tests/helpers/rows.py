@@ -11,6 +11,7 @@ import chainrule as cr
 from chainrule.core.node import Primitive, Sample
 from chainrule.core.traced import Traced
 from chainrule.ops.coerce import lift
+from tests.helpers import oracles
 
 COUNT = 3
 FACTORS = (1.0, 0.75, 1.125)  # keep signs, orders, ties and special points as they are
@@ -80,6 +81,29 @@ def check_rows(primitive: Primitive, sample: Sample) -> None:
             expected = [primitive.forward(*row, **sample.attrs) for row in rows]
             got = cr.vmap(function_of(primitive, sample), axes)(*batched)
         assert_rows(primitive, got, expected)
+
+
+def check_rows_derivatives(primitive: Primitive, sample: Sample) -> None:
+    """``vmap`` of both derivatives, and the derivative of ``vmap``, are those of each row."""
+    f, args = oracles.function_of(primitive, sample)
+    each = list(zip(*map(rows_of, args), strict=True))
+
+    def pulled(f: Any, *xs: Any) -> Any:
+        y, pull = cr.vjp(f, *xs)
+        return pull(np.ones_like(y))
+
+    def both(*xs: Any) -> Any:
+        return (*pulled(f, *xs), cr.jvp(f, xs, xs)[1])
+
+    batch = [np.stack(x) for x in zip(*each, strict=True)]
+    with np.errstate(all="ignore"):
+        expected = [np.stack(x) for x in zip(*[both(*row) for row in each], strict=True)]
+        found = [cr.vmap(both)(*batch), (*pulled(cr.vmap(f), *batch), expected[-1])]
+    for got in found:
+        for a, b in zip(got, expected, strict=True):
+            top = np.max(np.abs(b[np.isfinite(b)]), initial=1e-3)
+            loose = 1e-10 if b.dtype == np.float64 else 1e-4  # conditioning of a rule's own steps
+            np.testing.assert_allclose(a, b, rtol=loose, atol=loose * top)
 
 
 def check_rows_compiled(primitive: Primitive, samples: Any) -> None:

@@ -77,6 +77,9 @@ def test_rows(name: str) -> None:
     run_check(rows.check_rows, name)
     double = [s for s in samples_of(name) if not oracles.is_single(s)]
     rows.check_rows_compiled(PRIMITIVES[name], double)
+    for sample in double:
+        if oracles.differentiable(PRIMITIVES[name], sample):
+            rows.check_rows_derivatives(PRIMITIVES[name], sample)
 
 
 @pytest.mark.parametrize("name", [n for n in TESTED if PRIMITIVES[n].rule is not None])

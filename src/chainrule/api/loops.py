@@ -285,13 +285,23 @@ def while_loop(
     if recording is not None and not recording.eager:
         return _recorded_while(cond, body, init, bound, recording)
     carry, count = init, 0
-    while _one_bool(cond(carry), cond):
+    while True:
+        goes_on = _one_bool(cond(carry), cond)
+        if recording is not None and isinstance(goes_on, Traced) and _differs(goes_on):
+            left = None if bound is None else bound - count
+            return _recorded_while(cond, body, carry, left, recording)
+        if not goes_on:
+            return carry
         if count == bound:
             raise UsageError(_UNBOUNDED.format(bound))
         found = body(carry)
         _check_carry(carry, found, name_of(body))
         carry, count = found, count + 1
-    return carry
+
+
+def _differs(x: Traced) -> bool:
+    """Whether rows of ``vmap`` differ in x, so that only the program tells when each ends."""
+    return x.recording.value(x.node) is None
 
 
 _UNBOUNDED = "the condition of a while_loop still holds after {} turns, its bound"

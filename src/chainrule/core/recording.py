@@ -206,7 +206,7 @@ class Recording:
     def _note_origin(self, node: Node) -> None:
         if self.copied is not None:
             if self.copied in self.places:
-                self.places.setdefault(node, self.places[self.copied])
+                self.places.setdefault(node, list(self.places[self.copied]))
             return
         frame = users_frame()
         if frame is None:

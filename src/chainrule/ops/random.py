@@ -103,10 +103,23 @@ _SPREAD = np.array([0xD6E8FEB86659FD93, 0xA0761D6478BD642F], np.uint64)
 
 
 @told("random.fold_in")
-def fold_in(key: Any, n: int) -> Any:
-    """A key of its own for the n-th use of ``key`` (n >= 0): its streams don't overlap."""
+def fold_in(key: Any, n: Any) -> Any:
+    """A key of its own for the n-th use of ``key``: its streams don't overlap.
+
+    Args:
+        key: uint64 of shape (2,).
+        n: an integer >= 0, also a traced one: a turn of a loop, a row of ``cr.vmap``.
+
+    Raises:
+        DtypeError, ShapeError: ``key`` is no key, or ``n`` no single integer.
+    """
     _check_key(key)
-    step = np.array([(int(n) + 1) * int(m) % 2**64 for m in _STEP], np.uint64)
+    if isinstance(n, Traced):
+        if n.dtype.kind not in "iu" or n.shape:
+            raise DtypeError(f"fold_in takes a single integer n, not {n.type}")
+        step = (np.astype(n, np.uint64) + np.uint64(1)) * _STEP
+    else:
+        step = np.array([(int(n) + 1) * int(m) % 2**64 for m in _STEP], np.uint64)
     return key * _SPREAD + step  # not a plain sum: folding in 0 twice is not folding in 1
 
 
