@@ -333,7 +333,7 @@ def leaf(x: Any) -> Any:
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: cr.vmap(3), cr.errors.UsageError, "takes a function, not a int"),
+        (lambda: cr.vmap(3), cr.errors.UsageError, "takes a function, not an int"),
         (lambda: cr.vmap(leaf)(2.0), cr.errors.ShapeError, "'x' of leaf, float64, has no axis 0"),
         (lambda: cr.vmap(leaf, 2)(X), cr.errors.ShapeError, "no axis 2 that counts rows"),
         (lambda: cr.vmap(leaf, -3)(X), cr.errors.ShapeError, "no axis -3"),

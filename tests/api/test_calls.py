@@ -601,6 +601,7 @@ def test_transformed_functions_are_pickled_and_copied(copied: Any) -> None:
     assert copied(cr.grad(cr.jit(product)))(2.0, 3.0) == 3.0
     assert copied(cr.grad(cr.grad(cube)))(2.0) == 12.0
     assert copied(cr.vjp(product, 2.0, 3.0)[1])(1.0) == (3.0, 2.0)
+    assert copied(cr.vmap(cr.grad(product), (0, None)))(X, 3.0).tolist() == [3.0] * len(X)
     assert str(copied(cr.trace(cube))(2.0)) == str(cr.trace(cube)(2.0))
     assert cr.grad(copied(stated))(2.0) == 5.0
     assert copied(slope) is slope

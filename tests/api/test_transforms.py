@@ -722,7 +722,7 @@ def test_functions_are_wrapped_not_changed() -> None:
 
     f.note = "mine"  # type: ignore[attr-defined]
     before = dict(vars(f))
-    for transform in (cr.grad, cr.value_and_grad, cr.jacobian, cr.hessian, cr.hvp, cr.jit):
+    for transform in (cr.grad, cr.value_and_grad, cr.jacobian, cr.hessian, cr.hvp, cr.jit, cr.vmap):
         wrapped = transform(f)
         assert wrapped is not f
         assert (wrapped.__name__, wrapped.__doc__) == ("f", "Square.")
@@ -750,6 +750,7 @@ def test_an_exception_inside_leaves_no_recording_behind() -> None:
         lambda: cr.hessian(bad)(1.0),
         lambda: cr.hvp(bad)(1.0, 1.0),
         lambda: cr.jit(bad)(1.0),
+        lambda: cr.vmap(bad)(X),
         lambda: cr.trace(bad)(1.0),
         lambda: cr.grad(lambda x: cr.jit(bad)(x))(1.0),
     ):

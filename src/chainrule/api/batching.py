@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.inputs import Function, name_of, returned
+from chainrule.api.transformed import Transformed, check_function
 from chainrule.core.batching import Batch
 from chainrule.core.draws import Draws
 from chainrule.core.record import (
@@ -63,11 +64,9 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
     >>> vmap(np.dot, in_axes=(0, None))(np.eye(3), np.array([1.0, 2.0, 3.0]))
     array([1., 2., 3.])
     """
-    if not callable(f):
-        raise UsageError(f"vmap takes a function, not a {type(f).__name__}")
+    check_function(f, "vmap")
 
-    @functools.wraps(f)
-    def wrapped(*args: Any, **keywords: Any) -> Any:
+    def call_rows(*args: Any, **keywords: Any) -> Any:
         leaves, call = flatten_call(args, keywords)
         axes = _in_axes(in_axes, f, call)
         size, axes = _rows(leaves, axes, f, call)
@@ -88,7 +87,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
             draws.warn(functools.partial(_again, run), "all rows of the batch (vmap) share them")
         return result
 
-    return wrapped
+    return Transformed(f, vmap, {"in_axes": in_axes, "out_axes": out_axes}, call_rows)
 
 
 def _again(run: Any) -> None:

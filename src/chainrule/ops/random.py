@@ -117,7 +117,7 @@ def fold_in(key: Any, n: Any) -> Any:
     if isinstance(n, Traced):
         if n.dtype.kind not in "iu" or n.shape:
             raise DtypeError(f"fold_in takes a single integer n, not {n.type}")
-        step = (np.astype(n, np.uint64) + np.uint64(1)) * _STEP
+        step = (n.astype(np.uint64) + np.uint64(1)) * _STEP
     else:
         step = np.array([(int(n) + 1) * int(m) % 2**64 for m in _STEP], np.uint64)
     return key * _SPREAD + step  # not a plain sum: folding in 0 twice is not folding in 1
