@@ -24,14 +24,14 @@ from chainrule.run.native.runtime.machine import Cache
 SEEDS = 5
 LAYOUTS = {"A @ B": "ij,jk->ik", "A @ B.T": "ij,kj->ik", "A.T @ B": "ji,jk->ik",
            "A.T @ B.T": "ji,kj->ik", "(A @ B).T": "ij,jk->ki"}  # fmt: skip
-LEAST, SMALL = Cache(2**10, 2, 64), Cache(2**12, 4, 64)
+NONE, SMALL = Cache(64, 1, 64), Cache(2**12, 4, 64)
 CUTS = {
     "of this machine": {},
-    "for least caches": {"caches": (LEAST, SMALL), "DEPTH": 8},
+    "without caches": {"caches": (NONE, NONE), "DEPTH": 8},
     "for small caches": {"caches": (SMALL, Cache(2**14, 4, 64)), "DEPTH": 32},
     "for endless caches": {"caches": (Cache(2**30, 64, 64), Cache(2**34, 64, 64))},
-    "copied whole": {"caches": (LEAST, SMALL), "DEPTH": 10**6, "OFTEN": 1},
-    "in vectors of 16 bytes": {"vector_bytes": 16, "DEPTH": 24},
+    "copied whole": {"caches": (NONE, SMALL), "DEPTH": 10**6, "OFTEN": 1},
+    "in vectors of 16 bytes": {"vector_bytes": 16, "DEPTH": 24, "PANEL": 0},
     "in place": {"OFTEN": 10**6, "DEPTH": 40},
 }
 

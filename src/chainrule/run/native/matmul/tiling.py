@@ -8,13 +8,16 @@ from functools import lru_cache
 
 from chainrule.run.native.runtime import machine
 
-OFTEN = 3
+OFTEN = 4
 """What is read so many times or more is worth copying."""
 TOGETHER = 4
 """So many tiles that lie beside one another are copied at a time: what is read together lies
 together, and no row need be read twice."""
 DEPTH = 256
 """So many columns of A at least are multiplied at a time: sums that wait cost 4 / DEPTH."""
+PANEL, BLOCK = 1 / 8, 8
+"""How many times the second cache a panel of B may take, which streams from there, and the rows of
+A that meet it, which stream from the third: to cut finer costs more sums that wait, and copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +142,14 @@ def tiling_of(
 ) -> Tiling:
     """How to cut a product of these sizes and strides (rows, columns).
 
-    A panel of B takes half of the first cache, the rows of A that meet it half of the second one.
     What would not stay in the first cache where it lies, and is read often enough, is copied.
     Threads share rows, but panels where there are too few rows for each thread to copy all of B.
     """
     m, n, k = size
     cut = Tiling(m, n, k, type, threads=threads)
-    first, second = machine.caches()
+    _, second = machine.caches()
     by_rows = a[1] == 1 or k == 1
-    depth = _even(k, max(DEPTH, first.size // (2 * cut.width * cut.size)))
+    depth = _even(k, max(DEPTH, int(PANEL * second.size) // (cut.width * cut.size)))
     panel = Part(depth, cut.width * cut.size, b[0] * cut.size)
     copies_b = b[1] != 1 or (cut.tiles >= OFTEN and not panel.stays)
     if threads > 1:
@@ -158,7 +160,7 @@ def tiling_of(
     else:
         tile = Part(depth, cut.height * cut.size, a[1] * cut.size)
     one_by_one = b[1] != 1 or not copies_b or cut.shared == "panels"
-    rows = second.size // (2 * depth * cut.size)
+    rows = BLOCK * second.size // (depth * cut.size)
     return replace(
         cut,
         copies_a=cut.panels >= OFTEN and not tile.stays,
