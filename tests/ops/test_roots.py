@@ -65,14 +65,6 @@ SPECIAL: dict[str, tuple[Callable[[Any], Any], Any, Any]] = {
     "sinc": (lambda x: np.sum(np.sinc(np.abs(x))), [0, 0], -np.pi**2 / 3 * np.eye(2)),
     "difference of squares": (
         lambda x: np.sum((abs(x) + 3) * (3 - abs(x))), [0, 0], -2 * np.eye(2)),
-    "maximum times minimum": (
-        lambda x: np.maximum(x[0], x[1]) * np.minimum(x[0], x[1]), [1, 1], [[0, 1], [1, 0]]),
-    "fmax times fmin": (
-        lambda x: np.fmax(x[0], x[1]) * np.fmin(x[0], x[1]), [1, 1], [[0, 1], [1, 0]]),
-    "extrema squared": (lambda x: np.max(x) ** 2 + np.min(x) ** 2, [1, 1], 2 * np.eye(2)),
-    "ptp": (lambda x: np.ptp(x) ** 2, [1, 1], [[2, -2], [-2, 2]]),
-    "both halves": (
-        lambda x: np.sum(np.maximum(x, 0) ** 2 + np.maximum(-x, 0) ** 2), [0, 0], 2 * np.eye(2)),
     "product of sizes": (
         lambda x: np.prod(np.stack([abs(x[0]), abs(x[0])])), [0, 0], [[2, 0], [0, 0]]),
     "outer": (lambda x: np.trace(np.outer(abs(x), abs(x))), [0, 0], 2 * np.eye(2)),

@@ -6,7 +6,6 @@ In a partial, ``y`` is the output and ``x, z`` the inputs, all of one shape and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,11 +49,11 @@ def elementwise(
     to_bool: bool = False,
     ufunc: Any = None,
     instead: Callable[..., Any] | None = None,
-    kinks: str = "",
+    kinked: bool = False,
 ) -> Primitive:
     """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it.
 
-    ``kinks`` says how a slope is known to be one of a kink, by convention: as in ``Kinked``.
+    ``kinked``: where the slope is 0, there is a kink.
     """
 
     arity = len(partials) or ufunc.nin
@@ -73,7 +72,7 @@ def elementwise(
         name,
         forward=forward,
         infer=infer,
-        rule=(Kinked(partials, kinks) if kinks else Elementwise(partials)) if partials else None,
+        rule=(Kinked if kinked else Elementwise)(partials) if partials else None,
         text=text or f"{name}({places})",
         latex=latex or rf"\operatorname{{{{{plain_name}}}}}\left({places}\right)",
         teaches=teaches,
@@ -90,9 +89,8 @@ def elementwise(
 # kinks ------------------------------------------------------------------------------------
 
 
-def _kinked_partial(y: Traced, g: Traced, slope: Traced, *, at: str) -> Traced:
-    there = slope == 0 if at == "zero" else (slope != 0) & (slope != 1)
-    return select(there, scalar_like(slope, np.nan), slope)
+def _kinked_partial(y: Traced, g: Traced, slope: Traced) -> Traced:
+    return select(slope == 0, scalar_like(slope, np.nan), slope)
 
 
 class _Exposing(Elementwise):
@@ -107,44 +105,41 @@ class _Exposing(Elementwise):
 
 kinked = Primitive(
     "kinked",
-    forward=lambda g, slope, at="zero": g * slope,
-    infer=lambda g, slope, at: _same("kinked", "f", g, slope),
+    forward=np.multiply,
+    infer=lambda g, slope: _same("kinked", "f", g, slope),
     rule=_Exposing((_kinked_partial, None)),
     text="{} · {}",
     latex=r"{} \cdot {}",
     teaches="At a kink the slope is a convention; what moves beside it has none there, which NaN "
     "says.",
-    samples=both(lambda: [case([2.0, -3.0], [1.0, -1.0], at="zero", smooth=False)]),
+    samples=both(lambda: [case([2.0, -3.0], [1.0, -1.0], smooth=False)]),
     batch=leading,
 )
 
 
-def along_kink(g: Traced, slope: Traced, at: str) -> Any:
-    """A cotangent times the slope of a function with kinks.
+def along_kink(g: Traced, slope: Traced) -> Any:
+    """A cotangent times the slope of a function with a kink at 0.
 
-    The slope at the kink is a convention, 0 or a share of a tie, and has itself slope 0. But where
-    the cotangent moves with what is differentiated, its part in a second derivative is no
-    convention's to say: that of ``cos(abs(x))`` at 0 is −1, not 0. There it is NaN.
+    The slope at the kink is a convention, 0, and has itself slope 0. But where the cotangent moves
+    with what is differentiated, its part in a second derivative is no convention's to say: that of
+    ``cos(abs(x))`` at 0 is −1, not 0. There it is NaN.
     """
     if g.node.is_constant:
         return multiply_by_slope(g, slope)
     inside = g.node.primitive.inside_mask
-    kept = inside(lambda x: along_kink(x, slope, at), g) if inside is not None else None
-    if kept is None and at == "zero":
+    kept = inside(lambda x: along_kink(x, slope), g) if inside is not None else None
+    if kept is None:
         kept = without_sign(g, Traced(slope.node.inputs[0], g.recording))
-    return kinked(g, slope, at=at) if kept is None else kept
+    return kinked(g, slope) if kept is None else kept
 
 
-@dataclass(frozen=True, slots=True)
 class Kinked(Elementwise):
-    """An element-wise rule with slopes by convention, which are "zero" or a "tie"."""
+    """An element-wise rule of one argument, with a slope that is 0 at a kink by convention."""
 
-    kinks: str = ""
+    __slots__ = ()
 
     def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
-        if len(wanted) > 1 and len(set(node.inputs)) == 1:  # max(x, x) is x
-            return Elementwise.pull(self, node, g, wanted)
-        return [along_kink(g, self.local(node, g.recording, i), self.kinks) for i in wanted]
+        return [along_kink(g, self.local(node, g.recording, i)) for i in wanted]
 
 
 def zero_where(condition: Traced, x: Traced) -> Traced:
@@ -215,7 +210,7 @@ absolute = elementwise(
     "abs", _abs_forward, lambda y, x: np.sign(x),
     text="|{}|", latex=r"\left|{}\right|", kinds=ANY, ufunc=(np.absolute, np.fabs),
     samples=points(-2.0, 3.0, kinks=(0.0,)),
-    teaches="The slope of |x| is the sign of x, taken as 0 at 0.", kinks="zero",
+    teaches="The slope of |x| is the sign of x, taken as 0 at 0.", kinked=True,
 )  # fmt: skip
 
 # steps: zero derivative wherever there is one ---------------------------------------------
@@ -381,11 +376,11 @@ maximum = elementwise(
     "maximum", np.maximum, _share, lambda y, x, z: _share(y, z, x),
     text="max({}, {})", latex=r"\max\left({}, {}\right)", kinds=ANY, ufunc=np.maximum,
     samples=points((1.0, 2.0), (2.0, -1.0), kinks=((1.0, 1.0),)),
-    teaches="The maximum routes the gradient to the larger input; a tie shares it.", kinks="tie",
+    teaches="The maximum routes the gradient to the larger input; a tie shares it.",
 )  # fmt: skip
 minimum = elementwise(
     "minimum", np.minimum, _share, lambda y, x, z: _share(y, z, x),
     text="min({}, {})", latex=r"\min\left({}, {}\right)", kinds=ANY, ufunc=np.minimum,
     samples=points((1.0, 2.0), (2.0, -1.0), kinks=((1.0, 1.0),)),
-    teaches="The minimum routes the gradient to the smaller input; a tie shares it.", kinks="tie",
+    teaches="The minimum routes the gradient to the smaller input; a tie shares it.",
 )  # fmt: skip

@@ -13,7 +13,6 @@ from chainrule.core.rules import Custom, Linear, Multilinear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, ShapeError
-from chainrule.ops.elementwise import along_kink
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure import broadcast_in, concatenate, slice_
 from chainrule.ops.structure.spreading import (
@@ -33,10 +32,8 @@ ROWS = both(
 
 def _extremum_vjp(g: Traced, y: Traced, x: Traced, *, axes: Axes) -> list[Any]:
     hit = (x == spread(y, x, axes)).astype(x.dtype)
-    count = reduce_sum(hit, axes=axes)
-    if g.node.is_constant:
-        return [spread(g / count, x, axes) * hit]
-    return [along_kink(spread(g, x, axes), hit / spread(count, x, axes), "tie")]
+    share = g / reduce_sum(hit, axes=axes)
+    return [spread(share, x, axes) * hit]
 
 
 def _extremum(name: str, reduction: Any, word: str) -> Primitive:

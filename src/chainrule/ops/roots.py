@@ -68,7 +68,7 @@ def product_without_root(x: Traced, z: Traced) -> Any:
     if a.primitive.name == "sign" or b.primitive.name == "sign":
         for sign, of in ((x, z), (z, x)):
             if _is_sign(sign.node, of.node):
-                typed = PRIMITIVES["kinked"](of, sign, at="zero")  # −0 for −0, which abs is not
+                typed = PRIMITIVES["kinked"](of, sign)  # −0 for −0, which abs is not
                 return PRIMITIVES["value_of"](typed, PRIMITIVES["abs"](of))
     if not (_holds(a, DEPTH) and _holds(b, DEPTH)) or not a.type.is_float:
         return None

@@ -33,6 +33,8 @@ def _quotient(x: Traced, z: Traced) -> Traced | None:
     (c, above), (d, below) = monomial(x), monomial(z)
     if not c or not d or len({*above, *below}) > MOST_FACTORS:
         return None
+    if any(n.primitive.name == "broadcast" and not n.attrs["axes"] for n in (*above, *below)):
+        return None  # a scale beside arrays, as the learning rate is: five times the work for it
     powers = joined(above, below, -1)
     shared = [node for node, e in above.items() if e > 0 < below.get(node, 0)]
     with as_written(x.recording):

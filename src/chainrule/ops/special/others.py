@@ -50,7 +50,8 @@ exp1 = special(
 )  # fmt: skip
 expn = of_order(
     "expn", of_scipy("expn"),
-    lambda y, x, order: -expn(order - 1, x) if order else -y * (1 + 1 / x), scipy_name="expn",
+    lambda y, x, order: -expn(float(order - 1), x) if order else -y * (1 + 1 / x),  # in x's dtype
+    scipy_name="expn",
     text="E_{order}({})", latex=r"E_{{{order}}}\left({}\right)",
     teaches="The slope of an exponential integral is minus the one of the order before.",
     samples=both(lambda: [case([0.5, 1.0, 4.0], order=n) for n in (0, 1, 2)]),
