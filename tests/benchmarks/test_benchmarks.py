@@ -15,9 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import native, native_cold, native_compare, native_costs, table
+from benchmarks import native, native_cold, native_compare, native_costs, products, table
 from benchmarks.native_settings import OURS, Settings, row
-from benchmarks.work import Function, Gradient, Network, Prediction, Training, Unrolled, Work
+from benchmarks.work import (
+    Function,
+    Gradient,
+    Multiply,
+    Network,
+    Prediction,
+    Training,
+    Unrolled,
+    Work,
+)
 from benchmarks.workers import Contestant, Worker, WorkerError, compete, workers
 from tests.helpers.places import ROOT
 
@@ -235,3 +244,16 @@ def test_a_cell_is_the_fastest_of_its_contestants() -> None:
     assert table.cell(ratios, ("a",)) == "12"
     assert table.cell(ratios, ("c",)) == "0.04"
     assert table.cell(ratios, ("d",)) == "–"
+
+
+@machine_code
+@pytest.mark.parametrize("layout", products.LAYOUTS)
+def test_products_of_all_layouts_are_the_same_product(layout: str) -> None:
+    chosen = [one for one in products.contestants(1) if one.name in ("chainrule", "OpenBLAS")]
+    chosen.append(products.contestants(1)[-1])
+    with workers(chosen) as everybody:
+        work = Multiply(20, 40, 30, layout)
+        found = products.measured(everybody, work, 1, 1e-4, random.Random(0))
+    assert not found["left_out"]
+    assert set(found["shares"]) == {"chainrule", "OpenBLAS"}
+    assert products.summary([found])["of the fastest, least"] <= 1
