@@ -17,11 +17,9 @@ import chainrule.ops  # noqa: F401  (fills the tables)
 from chainrule.core import traced
 from chainrule.core.dispatch import (
     FUNCTIONS,
-    IN_PLACE,
     METHODS,
     SCIPY_UFUNCS,
     UFUNCS,
-    public_name,
 )
 from chainrule.core.hints import HINTS
 from chainrule.core.replacements import REPLACEMENTS, WITH_ARRAY_API
@@ -42,10 +40,12 @@ GROUPS = {
     "products": "Products and convolutions",
     "differences": "Finite differences",
     "algebra": "Linear algebra",
+    "views": "New arrays: copies, and those made like a traced one (`like=x`)",
+    "updating": "Writing into arrays",
     "grids": "Ranges, grids, windows, polynomials, functions by axis",
 }
 NAMESPACES = {"np": np, "np.linalg": np.linalg, "np.lib.stride_tricks": np.lib.stride_tricks}
-REFUSED_METHODS = {*traced._IN_PLACE, *traced._MEMORY, "flags", "item", "strides", "tolist"}
+REFUSED_METHODS = {*traced._RESHAPED, *traced._MEMORY, "flags", "item", "strides", "tolist"}
 INTRO = """\
 # What is supported
 
@@ -55,9 +55,9 @@ function, your line and what to write instead; a keyword that is not supported r
 is ever ignored. This page is written by `docs/make_supported.py` from the tables that do the work,
 and a test compares them.
 
-Not supported anywhere: `out=` and `where=` of ufuncs (use `np.where`), `order=` of sorts, complex
-numbers, float16 and long doubles, writing into arrays. What the derivative is where calculus leaves
-a choice is in [conventions.md](conventions.md).
+Not supported anywhere: `where=` of ufuncs without `out=` (use `np.where`), `order=` of sorts,
+complex numbers, float16 and long doubles, writing a traced value into a plain array. What the
+derivative is where calculus leaves a choice is in [conventions.md](conventions.md).
 """
 
 
@@ -90,9 +90,7 @@ def refused() -> Iterator[str]:
     served: dict[str, list[str]] = {}
     for name, hint in sorted(HINTS.items()):
         served.setdefault(hint, []).append(name)
-    served["Build a new value: `np.where`, `np.concatenate`, `np.stack`"] = sorted(
-        [public_name(f) for f in IN_PLACE] + [f"x.{name}" for name in traced._IN_PLACE]
-    )
+    served["Make another array: np.resize(x, shape)"] = [f"x.{n}" for n in traced._RESHAPED]
     for hint, names in served.items():
         yield f"| {_listed(names)} | {hint} |"
 
@@ -127,21 +125,25 @@ def render() -> str:
         parts.append(f"## {title}\n\n{_listed(n for n, g in names if g == group)}\n")
     parts.append(
         "## Methods of ufuncs\n\n"
-        f"{_listed(METHODS)}: `np.add.reduce`, `np.multiply.outer`, ...; `at` writes in place and "
-        "is refused. add, multiply, maximum, minimum, the logical ones and logaddexp reduce in one "
+        f"{_listed(METHODS)}: `np.add.reduce`, `np.multiply.outer`, ...; and `at`, which writes "
+        "in place. add, multiply, maximum, minimum, the logical ones and logaddexp reduce in one "
         "step; any other ufunc of two arguments is folded along the axis, one step an entry.\n"
     )
     parts.append(
         f"## Attributes and methods of arrays\n\n{_listed(methods())}\n\n"
         "All operators (`+ - * / // % ** @ & | ^ ~ << >>`, comparisons, `abs`, `divmod`, "
-        "`in`, `len`, iteration; `round` of single numbers). `x += v` makes a new value; "
-        "`x[i] = v` is refused.\n"
+        "`in`, `len`, iteration; `round` of single numbers). `x += v`, "
+        "`x[i] = v` and `out=x` write into an array that "
+        "is traced, with NumPy's aliasing: all its views see it. Writing a traced value into a "
+        "plain array is refused, for NumPy does not ask us; the error writes the user's own line "
+        "anew: `o = np.zeros(n, like=x)`.\n"
     )
     parts.append(
         "## Indexing\n\nIntegers, slices with any step, `...`, `None`, lists and arrays of "
-        "integers (traced ones too), masks, True and False, all of them mixed as NumPy does. A "
-        "mask decides "
-        "about the shape, so its values must be known: under `cr.jit` use `np.where` instead.\n"
+        "integers (traced ones too), masks, True and False, all of them mixed as NumPy "
+        "does. A mask decides "
+        "about the shape of what is read, so its values must be known: under `cr.jit` use "
+        "`np.where` instead. To write one value, `x[mask] = value`, they need not be.\n"
     )
     parts.append(
         "## `scipy.special`\n\n"

@@ -27,6 +27,7 @@ from chainrule.errors import (
     DerivativeError,
     DtypeError,
     EscapedTracerError,
+    IndexingError,
     MutationError,
     RecordingError,
     ShapeError,
@@ -105,14 +106,6 @@ SHAPES: list[Row] = [
 ]
 
 
-def _assign(x: Any) -> None:
-    x[0] = 1.0
-
-
-def _add_in_place(x: Any) -> None:
-    x[0] += 1.0
-
-
 def _delete(x: Any) -> None:
     del x[0]
 
@@ -137,25 +130,29 @@ def _array_plus(x: Any) -> None:
     total += x
 
 
+def _argument(x: Any, array: Any = V) -> None:
+    array[0] = x[0]
+
+
 IN_PLACE: list[Row] = [
-    (_assign, MutationError, ("x[...] = value", "np.where(mask, a, b)")),
-    (_add_in_place, MutationError, ("x[...] = value", "y = x + v")),
-    (_delete, MutationError, ("del x[...]", "in place")),
-    (_into_array, RecordingError, ("float64[3]", "not np.array([x, y]) or array[i] = x")),
-    (_entry_into_array, RecordingError, ("instead of array[i] = x", "np.stack")),
-    (_array_plus, MutationError, ("np.add into an array", "y = x + v")),
-    (_entry_added, RecordingError, ("instead of array[i] = x", "np.stack")),
-    (lambda x: np.sin(x, out=np.zeros(3)), MutationError, ("np.sin", "into an array")),
-    (lambda x: np.add.at(V, [0], x[0]), MutationError, ("np.add.at", "in place")),
-    (lambda x: np.add.reduce(x, out=V[:1]), MutationError, ("np.add.reduce", "into an array")),
-    (lambda x: x.sort(), MutationError, ("x.sort(...)", "in place")),
-    (lambda x: x.fill(0), MutationError, ("x.fill(...)",)),
-    (lambda x: np.copyto(np.zeros(3), x), MutationError, ("np.copyto",)),
-    (lambda x: np.full_like(V, x[0]), MutationError, ("np.copyto", "np.broadcast_to")),
-    (lambda x: np.fill_diagonal(x, 0), MutationError, ("np.fill_diagonal",)),
-    (lambda x: np.put(x, [0], 1.0), MutationError, ("np.put",)),
-    (lambda x: np.clip(x, 0, 1, out=V), MutationError, ("out=",)),
-    (lambda x: np.nan_to_num(x, copy=False), MutationError, ("copy=False",)),
+    (_delete, MutationError, ("del x[...]", "np.delete(x, index)")),
+    (_into_array, RecordingError, ("float64[3]", "Write array = np.zeros(3, like=x) in line")),
+    (_entry_into_array, RecordingError, ("Write array = np.zeros(3, like=x) in line",)),
+    (_array_plus, MutationError, ("np.add", "Write total = np.zeros(3, like=x) in line")),
+    (_entry_added, RecordingError, ("Write array = np.zeros(3, like=x) in line",)),
+    (_argument, RecordingError, ("Write array = np.array(array, like=x) before",)),
+    (lambda x: np.sin(x, out=np.zeros(3)), MutationError, ("np.sin", "np.zeros(n, like=x)")),
+    (lambda x: np.add.at(V, [0], x[0]), MutationError, ("np.add.at", "plain NumPy array")),
+    (lambda x: np.add.reduce(x, out=V[:1]), MutationError, ("np.add.reduce", "like=")),
+    (lambda x: x.resize(2), MutationError, ("x.resize(...)", "np.resize(x, shape)")),
+    (lambda x: np.copyto(np.zeros(3), x), MutationError, ("np.copyto", "like=")),
+    (lambda x: np.full_like(V, x[0]), UnsupportedError, ("np.full_like", "like=value")),
+    (lambda x: np.clip(x, 0, 1, out=V), MutationError, ("np.clip", "like=")),
+    (lambda x: np.broadcast_to(x, (2, 3)).fill(0), MutationError, ("x.fill", "read-only")),
+    (lambda x: x[0].fill(0), MutationError, ("x.fill", "a single number")),
+    (lambda x: x.astype(int).__iadd__(0.5), DtypeError, ("np.add", "same_kind", "int64")),
+    (lambda x: x.__setitem__(3, 0.0), IndexingError, ("x[...] = v", "index 3 is out of bounds")),
+    (lambda x: x.__setitem__(slice(2), V), ShapeError, ("x[...] = v", "(3,)", "(2,)")),
 ]
 
 CONVERSIONS: list[Row] = [
@@ -196,7 +193,11 @@ CONVERSIONS: list[Row] = [
         ("cannot become a NumPy array in np.r_",),
     ),
     (lambda x: np.ascontiguousarray(x), RecordingError, ("Write cr.array(x)",)),
-    (lambda x: np.full(3, x[0]), UnsupportedError, ("np.full", "np.broadcast_to(x, shape)")),
+    (
+        lambda x: np.full(3, x[0]),
+        UnsupportedError,
+        ("np.full(shape, value, like=value)",),
+    ),
     (lambda x: np.arange(x[0]), RecordingError, ("np.arange(x[0])", "start + step * np.arange(n)")),
     (lambda x: V[np.argmax(x)], RecordingError, ("int64", "np.take_along_axis")),
     (lambda x: V[x > 1], RecordingError, ("bool[3]", "cannot become")),
@@ -235,8 +236,8 @@ UNSUPPORTED: list[Row] = [
     (lambda x: np.matmul(x, x, axes=[0, 0, ()]), UnsupportedError, ("np.matmul", "axes=")),
     (lambda x: np.add(x, x, signature="ff->f"), UnsupportedError, ("np.add", "signature=")),
     (lambda x: np.sort(x, order="a"), UnsupportedError, ("np.sort", "order=")),
-    (lambda x: np.sum(x, out=np.zeros(())), UnsupportedError, ("np.sum", "out=")),
-    (lambda x: np.einsum("i->", x, out=np.zeros(())), UnsupportedError, ("np.einsum", "out=")),
+    (lambda x: np.sum(x, out=np.zeros(())), MutationError, ("np.sum", "like=")),
+    (lambda x: np.einsum("i->", x, out=np.zeros(())), MutationError, ("np.einsum", "like=")),
     (lambda x: np.einsum("i->", x, dtype=float), UnsupportedError, ("np.einsum", "dtype=")),
     (lambda x: np.ravel(x, order="K"), UnsupportedError, ("np.ravel", "order='K'", "memory")),
     (lambda x: np.reshape(x, 3, order="A"), UnsupportedError, ("np.reshape", "order='A'")),

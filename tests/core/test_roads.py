@@ -96,6 +96,8 @@ LENIENT = {
     "A.view(x)",
     "A.astype(x)",
     "x[None]",
+    "x[True]",
+    "weakref.ref(x)",
     "np.array2string(x)",
 }
 LENIENT |= {"operator.concat(x,x)", "operator.iconcat(x,x)", "operator.imatmul(x,x)"}

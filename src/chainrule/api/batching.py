@@ -74,7 +74,7 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
         def run(rec: Recording, outermost: bool) -> Any:
             batch = Batch(rec, size)
             given = [
-                x if axis is None else batch.row(_rows_first(x, axis, rec, outermost))
+                _renamed(x) if axis is None else batch.row(_rows_first(x, axis, rec, outermost))
                 for x, axis in zip(leaves, axes, strict=True)
             ]
             positional, named = call.unflatten(given)
@@ -168,6 +168,10 @@ def _rows(leaves: Sequence[Any], axes: Axes, f: Function, call: TreeDef) -> tupl
             "one of them at least"
         )
     return size, found
+
+
+def _renamed(x: Any) -> Any:
+    return x.renamed() if isinstance(x, Traced) else x
 
 
 def _rows_first(x: Any, axis: int, rec: Recording, outermost: bool) -> Traced:

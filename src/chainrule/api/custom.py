@@ -91,7 +91,7 @@ def _user_vjp(
         return any(isinstance(x, Traced) for x in flatten(arg)[0])
 
     def pull(g: Traced, xs: Sequence[Traced]) -> list[Any]:
-        gs = [g if i == k else y.recording.zeros(y.type) for i, y in enumerate(ys)]
+        gs = [g.renamed() if i == k else y.recording.zeros(y.type) for i, y in enumerate(ys)]
         found = back(out_tree.unflatten(gs))
         counts = {len(args)} if any(map(is_traced, args[positional:])) else {len(args), positional}
         several = isinstance(found, tuple) and not (counts == {1} and isinstance(args[0], tuple))

@@ -156,7 +156,8 @@ class Inputs:
                 _check_differentiable(leaf, self._labels()[i], f, wanted.instead)
         self.traced = [_fresh(leaf, rec, outermost) for leaf in self.leaves]
         filled, self.keywords = list(args), dict(keywords)
-        for place, tree in zip(self.places, self._trees(self.traced), strict=True):
+        handed = [x.renamed() for x in self.traced]  # what f writes into is no input
+        for place, tree in zip(self.places, self._trees(handed), strict=True):
             if isinstance(place, int):
                 filled[place] = tree
             else:
@@ -222,6 +223,8 @@ def _check_differentiable(leaf: Any, label: str, f: Function, instead: str) -> N
 def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
     if outermost and not isinstance(leaf, Traced):
         value = np.array(leaf)
+        if value.ndim > 1 and not leaf.flags.c_contiguous:
+            value = np.asfortranarray(value)  # not row by row, which reshape must know
         value.flags.writeable = False
         x = rec.input(type_of(value), value)
         x.weak, x.is_array = is_weak(leaf), isinstance(leaf, np.ndarray)

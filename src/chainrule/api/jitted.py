@@ -24,6 +24,7 @@ from chainrule.core.record import (
 )
 from chainrule.core.recording import Recording, active
 from chainrule.core.static import Static
+from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef
 from chainrule.errors import DtypeError, UsageError
 from chainrule.run.profile import Profile, profile
@@ -236,6 +237,8 @@ def _recorded(x: Any, recording: Recording) -> Any:
     and not only by its rounded value."""
     if type(x) in (float, np.float32, np.float64):
         return recording.constant(x, np.dtype(type(x))).like(x)
+    if isinstance(x, Traced):
+        return x.renamed()  # what the function writes into is not the caller's
     return x.value if isinstance(x, Static) else x
 
 

@@ -193,7 +193,8 @@ def _recorded(
     while True:
         inputs = [recording.input(x.type, name="carry").standing_for(x) for x in start]
         entries = [recording.input(array_type(x.shape[1:], x.dtype), name="x") for x in rows]
-        found, y = _pair(f, f(tree.unflatten(inputs), shape.unflatten(entries)))
+        handed = [[x.renamed() for x in row] for row in (inputs, entries)]
+        found, y = _pair(f, f(tree.unflatten(handed[0]), shape.unflatten(handed[1])))
         stronger = _promoted(start, found, tree, recording)
         if stronger is None:
             break
@@ -370,7 +371,7 @@ def remat(f: Function) -> Function:
         leaves, tree = flatten((args, dict(keywords)), static=True)
         given = [lift(x, recording).standing_for(x) for x in leaves]
         inputs = [recording.input(x.type, name="x").standing_for(x) for x in given]
-        positional, named = tree.unflatten(inputs)
+        positional, named = tree.unflatten([x.renamed() for x in inputs])
         parts, shape = flatten(f(*positional, **named))
         outputs = [lift_output(y, recording) for y in parts]
         if not outputs:

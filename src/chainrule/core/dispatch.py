@@ -21,9 +21,11 @@ from chainrule.core.frames import (
     library_call,
     public_name,
     users_call,
+    users_frame,
     users_line,
 )
 from chainrule.core.hints import call_instead, instead
+from chainrule.core.targets import traced_instead, written_to
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import (
     ChainruleError,
@@ -38,9 +40,8 @@ SCIPY_UFUNCS: dict[str, Callable[..., Any]] = {}
 FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 """By NumPy's function; "getitem", "fresh" and "spread" are what the language itself asks for,
 "checked" and "explained" ask NumPy what it says to a call."""
-IN_PLACE: set[Any] = {
-    np.copyto, np.put, np.place, np.putmask, np.fill_diagonal, np.put_along_axis
-}  # fmt: skip
+VIEWS: set[Any] = set()  # functions whose results may be views of their first argument
+MAKING: set[Any] = set()  # functions that return a new array, not a number, even without axes
 CHECKING: set[Any] = set()  # functions of ours that check their arguments themselves
 METHODS: dict[str, Callable[..., Any]] = {}
 """How ``ufunc.reduce``, ``accumulate``, ``reduceat`` and ``outer`` work, by their names."""
@@ -86,15 +87,18 @@ def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[s
         return _returned(call_ufunc(ufunc, *inputs))
     name = public_name(ufunc) + ("" if method == "__call__" else f".{method}")
     if method == "at":
-        refuse_mutation(name)
-    if any(x is not None for x in kwargs.pop("out", ())):
-        refuse_mutation(f"writing the result of {name} into an array")
+        return writing(name, FUNCTIONS["at"], ufunc, *inputs)
+    called = ufunc if method == "__call__" else getattr(ufunc, method)
+    if any(x is not None for x in kwargs.get("out", ())):
+        apply = partial(METHODS[method], ufunc)
+        return writing(name, FUNCTIONS["with_out"], called, apply, inputs, kwargs)
+    kwargs.pop("out", None)
     if method == "__call__" and kwargs.get("where", True) is not True:
         located(UnsupportedError("where= leaves numbers undefined; write np.where"), name, inputs)
-    called = ufunc if method == "__call__" else getattr(ufunc, method)
     if (dtype := kwargs.get("dtype")) is not None:
         name += f"(dtype={np.dtype(dtype) if isinstance(dtype, type) else dtype})"
-    return _guarded(called, name, partial(METHODS[method], ufunc), inputs, kwargs, asks=True)
+    apply = partial(METHODS[method], ufunc)
+    return _returned(_guarded(called, name, apply, inputs, kwargs, asks=True))
 
 
 def ask(function: Any, name: str, args: Any, kwargs: Any) -> None:
@@ -109,11 +113,17 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     """The body of ``Traced.__array_function__``."""
     ours = FUNCTIONS.get(function)
     if ours is None:
-        if function in IN_PLACE:
-            refuse_mutation(_called(function))
         unsupported(_called(function))
     asks = function not in CHECKING or not kwargs.keys() <= _PLAIN
-    return _guarded(function, "", ours, args, kwargs, asks)
+    written = "out" in kwargs or len(args) > 2
+    if written and FUNCTIONS["out of"](function, args, kwargs) is not None:
+        return writing(_called(function), FUNCTIONS["with_out"], function, ours, args, kwargs)
+    y = _guarded(function, "", ours, args, kwargs, asks)
+    if function in VIEWS:
+        return FUNCTIONS["viewed"](y, function, args, kwargs)
+    if function in MAKING:
+        return y
+    return FUNCTIONS["fresh name"](y, args)
 
 
 def _guarded(
@@ -123,8 +133,8 @@ def _guarded(
     leaves it but a user's own error."""
     try:
         if asks:
-            return _returned(FUNCTIONS["checked"](function, ours, args, kwargs))
-        return _returned(ours(*args, **kwargs))
+            return FUNCTIONS["checked"](function, ours, args, kwargs)
+        return ours(*args, **kwargs)
     except ChainruleError as error:
         located(error, name or _called(function), args)
     except _FAULTS as error:
@@ -132,6 +142,16 @@ def _guarded(
             raise
         found = FUNCTIONS["explained"](error, function, args, kwargs)
         located(found, name or _called(function), args)
+
+
+def writing(name: str, ours: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``ours``, which writes into an array; its errors name what the user called."""
+    try:
+        return ours(*args, **kwargs)
+    except ChainruleError as error:
+        located(error, name, args)
+    except (*_FAULTS, np.exceptions.ComplexWarning) as error:
+        located(FUNCTIONS["as ours"](error), name, args)
 
 
 def _returned(y: Any) -> Any:
@@ -204,18 +224,21 @@ def refuse_keywords(function: str, keywords: dict[str, Any]) -> None:
         )
 
 
-def refuse_mutation(what: str) -> NoReturn:
+def refuse_mutation(what: str, instead: str) -> NoReturn:
+    raise MutationError(f"{what} ({users_line()}) is not recorded. {instead}")
+
+
+def refuse_plain_target(target: Any, name: str) -> NoReturn:
+    """Raise for a write of a traced value into an ordinary array, with the line to change."""
     called = library_call()
-    if called.startswith("scipy."):
+    if called.startswith("scipy.") or instead(called):
         raise UnsupportedError(
-            f"{called} changes an array in place ({users_line()}), which cannot be recorded. "
+            f"{called} writes a traced value into an array of its own ({users_line()}). "
             f"{instead(called) or _UNKNOWN}"
         )
     raise MutationError(
-        f"{what} changes an array in place ({users_line()}), which cannot be recorded: the old "
-        "value is still needed on the backward pass. Build a new value instead: y = x + v, "
-        "np.where(mask, a, b), np.concatenate / np.stack of the parts, or np.broadcast_to(x, "
-        "shape) for np.full"
+        f"{name} writes a traced value into a plain NumPy array ({users_line()}), which would keep "
+        f"a number without a derivative. {traced_instead(users_frame(), target)}"
     )
 
 
@@ -261,11 +284,12 @@ def refuse_conversion(x: Any) -> NoReturn:
             f"carries no derivative. {write}"
         )
     refuse_call(x)
+    made = f"{traced_instead(users_frame())}. " if written_to(users_frame()) else ""
     x.recording.refused = error = RecordingError(
         f"a traced {x.type} cannot become a NumPy array{_in_call(call.text)} ({call.line}): its "
-        f"value is still being recorded. {_FROM_PARTS}; draw random numbers first and scale them, "
-        "mean + scale * noise; where a library converts its arguments, write the function with "
-        "np.* instead"
+        f"value is still being recorded. {made}{_FROM_PARTS}; draw random numbers first and scale "
+        "them, mean + scale * noise; where a library converts its arguments, write the function "
+        "with np.* instead"
     )
     raise error
 
@@ -274,6 +298,8 @@ def refuse_number(x: Any, wanted: str, remedy: str) -> NoReturn:
     """Raise for what would make a Python number of a traced value: ``wanted`` of it."""
     call = users_call()
     write = replacement(call)
+    if not write and written_to(users_frame()):
+        write = traced_instead(users_frame())
     if not write:
         refuse_call(x)
     error = RecordingError(

@@ -45,7 +45,8 @@ HINTS: dict[str, str] = {
     "np.min_scalar_type": "Use x.dtype",
     "np.fft.fftshift": "Use np.roll(x, x.shape[axis] // 2, axis)",
     "np.fft.ifftshift": "Use np.roll(x, -(x.shape[axis] // 2), axis)",
-    "np.full": "Use np.broadcast_to(x, shape)",
+    "np.full": "Write np.full(shape, value, like=value)",
+    "np.full_like": "Write np.full(shape, value, like=value)",
     **dict.fromkeys(
         ("np.arange", "np.zeros", "np.ones", "np.empty", "np.eye", "np.identity", "range"),
         "Lengths and counts must be plain numbers (x.shape, len(x), a constant, an argument named "

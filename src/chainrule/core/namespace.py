@@ -19,7 +19,8 @@ from chainrule.core.traced import Traced
 def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: Any = None) -> Any:
     """``x`` itself where it is traced (cast to ``dtype`` if given), else a NumPy array."""
     if isinstance(x, Traced):
-        return x if dtype is None else x.astype(dtype)
+        x = x if dtype is None else x.astype(dtype)
+        return x.copy() if copy else x
     return np.asarray(x, dtype=dtype)
 
 
@@ -72,14 +73,6 @@ class Compatible:
         return asarray if name == "asarray" else getattr(self.theirs, name)
 
 
-def overwritten(x: Any, mask: Any, value: Any) -> Any:
-    """``x`` where ``mask`` is false, else ``value``: what ``x[mask] = value`` leaves, which
-    ``array_api_extra.at(x, mask).set(value)`` does to intermediate values of SciPy's own."""
-    if getattr(mask, "dtype", None) != np.dtype(bool) or mask.shape != x.shape:
-        dispatch.refuse_mutation("assignment x[...] = value")
-    return np.where(mask, value, x).astype(x.dtype)
-
-
 def __getattr__(name: str) -> Any:
     if name == "special":
         return SimpleNamespace(**dispatch.SCIPY_UFUNCS)
@@ -87,4 +80,3 @@ def __getattr__(name: str) -> Any:
 
 
 dispatch.FUNCTIONS["namespace"] = namespace_for
-dispatch.FUNCTIONS["overwritten"] = overwritten

@@ -121,7 +121,7 @@ def record(
                 recording.input(type, name=label).standing_for(leaf)
                 for leaf, type, label in zip(leaves, types, labels, strict=True)
             ]
-            positional, named = in_tree.unflatten(inputs)
+            positional, named = in_tree.unflatten([x.renamed() for x in inputs])
             result = f(*positional, **named)
             found, out_tree = flatten(result)
             if any(isinstance(y, str) for y in found) and len(found) > 1:

@@ -175,11 +175,11 @@ class Recording:
         if primitive.instead is not None and not self._copies:
             instead = primitive.instead(*inputs, **attrs)
             if instead is not None:
-                return instead
+                return Traced(instead.node, self)
         if self.rewrite is not None:
             instead = self.rewrite(primitive, tuple(inputs), attrs)
             if instead is not None:
-                return instead
+                return Traced(instead.node, self)
         nodes = tuple(map(_NODE, inputs))
         key: Any = (primitive, nodes)
         if attrs:

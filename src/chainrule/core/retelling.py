@@ -8,6 +8,7 @@ asks here for one that says what was called, where, and what to write instead.
 from __future__ import annotations
 
 import os
+from types import TracebackType
 
 import numpy as np
 
@@ -58,11 +59,16 @@ def _last_call(error: Exception) -> Call | None:
         file = trace.tb_frame.f_code.co_filename
         if not is_internal(file):
             last = trace
-        elif trace.tb_next is None and file.startswith(_OURS):
+        elif trace.tb_next is None and file.startswith(_OURS) and not _is_pythons(trace):
             return None
         trace = trace.tb_next
     call = None if last is None else call_at(last.tb_frame, last.tb_lasti)
     return None if call is None or call.text.startswith("raise ") else call
+
+
+def _is_pythons(trace: TracebackType) -> bool:
+    """Whether an error of ours stands in for Python's own: that there is no such attribute."""
+    return trace.tb_frame.f_code is Traced.__getattr__.__code__
 
 
 def _culprit(error: Exception, call: Call) -> Traced | None:

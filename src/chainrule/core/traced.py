@@ -35,13 +35,16 @@ if TYPE_CHECKING:
 class Traced:
     """A node of a recording, with its value where that is known.
 
-    It has the attributes, operators and methods of an array; none of them changes it.
+    It has the attributes, operators and methods of an array. What writes into it (``x[i] = v``,
+    ``x += v``) gives it another node: nodes never change. ``alias`` says whose numbers it shares,
+    as views do; where one of them was written to, ``node`` is empty until someone asks.
     ``weak`` is true of what would be a Python number without recording: it takes the dtype of
     the array beside it (NumPy 2's promotion). ``is_array`` is true of what would be an array even
     without axes, where NumPy's functions return scalars.
     """
 
-    __slots__ = ("is_array", "node", "recording", "weak")
+    __slots__ = ("__weakref__", "alias", "is_array", "node", "recording", "weak")
+    alias: Any  # core knows only that there may be one; ``ops/inplace/memory.py`` has what it is
 
     def __init__(
         self, node: Node, recording: Recording, weak: bool = False, is_array: bool = False
@@ -50,10 +53,22 @@ class Traced:
         self.recording = recording
         self.weak = weak
         self.is_array = is_array
+        self.alias = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "node":
+            return FUNCTIONS["node"](self)
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self
+        )
 
     def like(self, x: Any) -> Traced:
         """This value, weak if ``x`` is."""
         return Traced(self.node, self.recording, is_weak(x))
+
+    def renamed(self) -> Traced:
+        """Another name for this value: what is written to one is not seen by the other."""
+        return Traced(self.node, self.recording, self.weak, self.is_array)
 
     def standing_for(self, x: Any) -> Traced:
         """This value in the place of the argument ``x``: with its kind of number or array."""
@@ -63,7 +78,7 @@ class Traced:
     def __class__(self) -> Any:
         """What code that looks at types would see without recording, so that it takes the same
         branch: an array, a Python number, or a NumPy scalar. ``type(x)`` tells the truth."""
-        type_ = self.node.type
+        type_ = self.type
         if self.is_array or type_.shape:
             return np.ndarray
         return _NUMBERS[type_.dtype.kind] if self.weak else type_.dtype.type
@@ -96,31 +111,32 @@ class Traced:
     # What is known without computing ---------------------------------------------------
     @property
     def type(self) -> ArrayType:
-        return self.node.type
+        alias = self.alias
+        return self.node.type if alias is None or alias.type is None else alias.type
 
     @property
     def shape(self) -> Shape:
-        return self.node.type.shape
+        return (self.node.type if self.alias is None else self.type).shape
 
     @shape.setter
     def shape(self, value: Any) -> NoReturn:
-        dispatch.refuse_mutation("assignment x.shape = value (write np.reshape)")
+        dispatch.refuse_mutation("assignment x.shape = value", "Write y = np.reshape(x, value)")
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.node.type.dtype
+        return (self.node.type if self.alias is None else self.type).dtype
 
     @property
     def ndim(self) -> int:
-        return len(self.node.type.shape)
+        return len(self.shape)
 
     @property
     def size(self) -> int:
-        return self.node.type.size
+        return (self.node.type if self.alias is None else self.type).size
 
     @property
     def nbytes(self) -> int:
-        return self.node.type.nbytes
+        return (self.node.type if self.alias is None else self.type).nbytes
 
     @property
     def itemsize(self) -> int:
@@ -222,10 +238,10 @@ class Traced:
         return format(value.item() if value.ndim == 0 else value, spec)
 
     def __copy__(self) -> Traced:
-        return self
+        return self.copy()
 
     def __deepcopy__(self, memo: Any) -> Traced:
-        return self
+        return self.copy()
 
     def __reduce__(self) -> NoReturn:
         dispatch.refuse_number(
@@ -235,18 +251,15 @@ class Traced:
     # Indexing ------------------------------------------------------------------------------
     def __getitem__(self, index: Any) -> Any:
         try:
-            return FUNCTIONS["getitem"](self, index)
+            return FUNCTIONS["read"](self, index)
         except ChainruleError as error:
             dispatch.located(error, "x[...]", (self,))
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if sys._getframe(1).f_globals.get("__name__", "").endswith("array_api_extra._lib._at"):
-            self.node = FUNCTIONS["overwritten"](self, index, value).node
-            return
-        dispatch.refuse_mutation("assignment x[...] = value")
+        dispatch.writing("x[...] = value", FUNCTIONS["assign"], self, index, value)
 
     def __delitem__(self, index: Any) -> NoReturn:
-        dispatch.refuse_mutation("del x[...]")
+        dispatch.refuse_mutation("del x[...]", "Take what stays: np.delete(x, index)")
 
     def __contains__(self, item: Any) -> bool:
         if not self.shape and not self.is_array:
@@ -309,16 +322,19 @@ class Traced:
         subok: bool = True,
         copy: bool = True,
     ) -> Any:
+        if not copy and self.dtype == dtype:
+            return self
         return dispatch.array_function(np.astype, (self, dtype), {})
 
     def copy(self, order: str = "C") -> Traced:
-        return self
+        """A name of its own for the same value, with its numbers in memory in this order."""
+        return FUNCTIONS["copied"](self, order)
 
     def compress(self, condition: Any, axis: Any = None, out: Any = None) -> Any:
         return np.compress(condition, self, axis, out)  # type: ignore[call-overload]
 
     def flatten(self, order: str = "C") -> Any:
-        return np.ravel(self, order=order)  # type: ignore[call-overload]
+        return np.ravel(self, order=order).copy()  # type: ignore[call-overload]
 
     def reshape(self, *shape: Any, **keywords: Any) -> Any:
         if not shape:
@@ -346,11 +362,11 @@ class Traced:
 
     @property
     def flat(self) -> Any:
-        return np.ravel(self)  # type: ignore[call-overload]
+        return FUNCTIONS["flat"](self)
 
     @flat.setter
-    def flat(self, value: Any) -> NoReturn:
-        dispatch.refuse_mutation("assignment x.flat = value")
+    def flat(self, value: Any) -> None:
+        dispatch.writing("x.flat = value", FUNCTIONS["x.flat"], self, value)
 
     @property
     def real(self) -> Traced:
@@ -362,7 +378,7 @@ class Traced:
 
     def conj(self, out: None = None) -> Traced:
         if out is not None:
-            dispatch.refuse_mutation("x.conj(out)")
+            dispatch.refuse_mutation("x.conj(out)", "Write out[...] = x")
         return self
 
     conjugate = conj
@@ -426,7 +442,8 @@ _METHODS = {
 }
 _COMMON = {"axis", "dtype", "keepdims", "initial", "where", "ddof", "mode", "offset"}
 _MEMORY = ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device")
-_IN_PLACE = ("sort", "partition", "fill", "put", "resize", "itemset", "setfield", "byteswap")
+_IN_PLACE = ("sort", "partition", "fill", "put")
+_RESHAPED = ("resize", "setfield", "byteswap")
 
 
 _NUMBERS = {"f": float, "i": int, "u": int, "b": bool}
@@ -574,8 +591,26 @@ def _ask(name: str, x: Any, args: Any, kwargs: Any) -> None:
         dispatch.ask(getattr(np.ndarray, name), f"x.{name}", (x, *args), kwargs)
 
 
-def _in_place(name: str) -> Any:
-    return lambda self, *args, **kwargs: dispatch.refuse_mutation(f"x.{name}(...)")
+def _in_place(ufunc: Any) -> Any:
+    def operator(self: Traced, other: Any) -> Any:
+        if not (self.is_array or self.shape):
+            return NotImplemented  # a number: the name gets another
+        return dispatch.writing(f"np.{ufunc.__name__}", FUNCTIONS["in_place"], ufunc, self, other)
+
+    return operator
+
+
+def _writing(name: str) -> Any:
+    def method(self: Traced, *args: Any, **kwargs: Any) -> None:
+        dispatch.writing(f"x.{name}", FUNCTIONS[f"x.{name}"], self, *args, **kwargs)
+
+    return method
+
+
+def _reshaped(name: str) -> Any:
+    return lambda self, *args, **kwargs: dispatch.refuse_mutation(
+        f"x.{name}(...)", "Make another array: np.resize(x, shape)"
+    )
 
 
 def _memory(name: str) -> Any:
@@ -585,6 +620,7 @@ def _memory(name: str) -> Any:
 for _name, _ufunc in _BINARY.items():
     setattr(Traced, f"__{_name}__", _binary(_ufunc))
     setattr(Traced, f"__r{_name}__", _reflected(_ufunc))
+    setattr(Traced, f"__i{_name}__", _in_place(_ufunc))
 for _name, _ufunc in _COMPARISONS.items():
     setattr(Traced, f"__{_name}__", _binary(_ufunc))
 for _name, _ufunc in _UNARY.items():
@@ -594,7 +630,10 @@ for _name, _function in _METHODS.items():
 for _name in ("astype", "compress", "copy", "flatten", "reshape", "transpose"):
     setattr(Traced, _name, _written(_name, getattr(Traced, _name)))
 for _name in _IN_PLACE:
-    setattr(Traced, _name, _in_place(_name))
+    setattr(Traced, _name, _writing(_name))
+for _name in _RESHAPED:
+    setattr(Traced, _name, _reshaped(_name))
 for _name in _MEMORY:
     setattr(Traced, _name, _memory(_name))
 Traced.__rpow__ = _reflected(np.power)  # type: ignore[attr-defined]
+Traced.__ipow__ = _in_place(np.power)  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from chainrule.ops import (
     special,
     structure,
 )
+from chainrule.ops.inplace import assigning, updating, views
 from chainrule.ops.surface import (
     algebra,
     arithmetic,
@@ -31,6 +32,7 @@ __all__ = [
     "algebra",
     "analytic",
     "arithmetic",
+    "assigning",
     "contract",
     "control",
     "differences",
@@ -50,4 +52,6 @@ __all__ = [
     "statistics",
     "structure",
     "ufunc_methods",
+    "updating",
+    "views",
 ]

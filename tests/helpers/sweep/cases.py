@@ -46,11 +46,18 @@ class Case:
         return [x.copy() if isinstance(x, np.ndarray) else x for x in self.arrays]
 
 
+OTHERS = {
+    np.arange, np.array, np.asanyarray, np.asarray, np.copyto, np.empty, np.eye, np.fill_diagonal,
+    np.full, np.identity, np.ones, np.place, np.put, np.put_along_axis, np.putmask, np.zeros,
+}  # fmt: skip
+"""What takes a traced value as ``like=``, or writes into one: tests/ops/inplace tests these."""
+
+
 def functions() -> list[str]:
     """The names of everything that is registered (functions, ufuncs and their methods), and of
     the methods, attributes and operators of arrays."""
     ufuncs = sorted({f"np.{u.__name__}" for u in UFUNCS if getattr(np, u.__name__, None) is u})
-    named = sorted(public_name(f) for f in FUNCTIONS if not isinstance(f, str))
+    named = sorted(public_name(f) for f in FUNCTIONS if not isinstance(f, str) and f not in OTHERS)
     special = sorted(f"scipy.special.{n}" for n in SCIPY_UFUNCS if not n.startswith("_"))
     return [*named, *[u for u in ufuncs if u not in named], *special, *methods.names()]
 

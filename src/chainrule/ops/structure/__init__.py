@@ -17,6 +17,7 @@ from chainrule.ops.structure.spreading import (
     spread,
 )
 from chainrule.ops.structure.user_rule import UserRule, custom
+from chainrule.ops.structure.writing import common_region, put, write
 
 __all__ = [
     "UserRule",
@@ -24,6 +25,7 @@ __all__ = [
     "broadcast_in",
     "broadcast_to",
     "cast",
+    "common_region",
     "concatenate",
     "custom",
     "gather",
@@ -31,6 +33,7 @@ __all__ = [
     "iota",
     "place",
     "positions",
+    "put",
     "reduce_sum",
     "require",
     "reshape",
@@ -40,4 +43,5 @@ __all__ = [
     "spread",
     "stop_gradient",
     "transpose",
+    "write",
 ]

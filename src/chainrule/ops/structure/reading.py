@@ -39,7 +39,7 @@ def region_index(region: Region) -> tuple[Any, ...]:
     return tuple(index)
 
 
-def _slice_shape(shape: Shape, region: Region) -> Shape:
+def region_shape(shape: Shape, region: Region) -> Shape:
     if len(region) != len(shape):
         raise ShapeError(f"a region of {len(region)} axes does not fit shape {shape}")
     result = []
@@ -59,7 +59,7 @@ def _slice_shape(shape: Shape, region: Region) -> Shape:
 slice_ = Primitive(
     "slice",
     forward=lambda x, region: x[region_index(region)],
-    infer=lambda x, region: array_type(_slice_shape(x.shape, region), x.dtype),
+    infer=lambda x, region: array_type(region_shape(x.shape, region), x.dtype),
     rule=Linear(
         lambda i, g, x, region: Deferred(place, (g,), {"shape": x.shape, "regions": (region,)})
     ),
@@ -86,7 +86,7 @@ def _place_infer(*gs: ArrayType, shape: Shape, regions: tuple[Region, ...]) -> A
     if len(gs) != len(regions):
         raise ShapeError(f"{len(gs)} parts for {len(regions)} regions")
     for g, region in zip(gs, regions, strict=True):
-        if _slice_shape(shape, region) != g.shape:
+        if region_shape(shape, region) != g.shape:
             raise ShapeError(f"a part of type {g} does not fit region {region} of {shape}")
     return array_type(shape, gs[0].dtype)
 
@@ -131,7 +131,7 @@ def _gather_forward(x: Any, *indices: Any, axes: tuple[int, ...]) -> Any:
     return np.moveaxis(x, axes, range(len(axes)))[indices]
 
 
-def _gather_infer(x: ArrayType, *indices: ArrayType, axes: tuple[int, ...]) -> ArrayType:
+def gathered_type(x: ArrayType, *indices: ArrayType, axes: tuple[int, ...]) -> ArrayType:
     if len(indices) != len(axes) or not indices:
         raise ShapeError(f"{len(indices)} index arrays for axes {axes}")
     for index in indices:
@@ -164,7 +164,7 @@ def _gather_transpose(i: int, g: Traced, x: Traced, *indices: Traced, axes: Any)
 gather = Primitive(
     "gather",
     forward=_gather_forward,
-    infer=_gather_infer,
+    infer=gathered_type,
     rule=Linear(_gather_transpose, constant=lambda i, **attrs: i > 0),
     text="{0}[{1}]",
     latex=r"{0}_{{{1}}}",
@@ -197,7 +197,7 @@ def _scatter_infer(*inputs: ArrayType, shape: Shape, axes: tuple[int, ...]) -> A
         raise ShapeError(f"scatter_add over {len(axes)} axes takes groups of {step} arguments")
     for start in range(0, len(inputs), step):
         g, *indices = inputs[start : start + step]
-        expected = _gather_infer(array_type(shape, g.dtype), *indices, axes=axes)
+        expected = gathered_type(array_type(shape, g.dtype), *indices, axes=axes)
         if g != expected:
             raise ShapeError(f"scatter_add: {g} does not fit where {expected} is written")
     return array_type(shape, inputs[0].dtype)

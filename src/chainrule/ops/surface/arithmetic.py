@@ -209,7 +209,8 @@ def nan_to_num(
     x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None
 ) -> Any:
     if not copy:
-        refuse_mutation("np.nan_to_num(copy=False)")
+        x[...] = nan_to_num(x, True, nan, posinf, neginf)
+        return x
     if x.dtype.kind != "f":
         return x
     limits = np.finfo(x.dtype)
@@ -363,4 +364,4 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: None = None) -> 
 
 def _no_out(out: Any) -> None:
     if out is not None:
-        refuse_mutation("out=")
+        refuse_mutation("out=", "Write x[...] = the result")

@@ -177,7 +177,10 @@ def sliding_window_view(
     x: Any, window_shape: Any, axis: Any = None, *, subok: bool = False, writeable: bool = False
 ) -> Any:
     if writeable:
-        refuse_mutation("np.lib.stride_tricks.sliding_window_view(writeable=True)")
+        refuse_mutation(
+            "np.lib.stride_tricks.sliding_window_view(writeable=True)",
+            "Write into the array itself",
+        )
     lengths = window_shape if isinstance(window_shape, (tuple, list)) else (window_shape,)
     axes = range(x.ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     if len(lengths) != len(axes):

@@ -11,14 +11,13 @@ from chainrule.core.dispatch import implements, refuse_keywords
 from chainrule.core.traced import Traced
 from chainrule.core.types import (
     broadcast_shapes,
-    check_dtype,
     normalize_axes,
     normalize_axis,
     size_of,
 )
 from chainrule.errors import ShapeError, UnsupportedError
 from chainrule.ops import structure
-from chainrule.ops.coerce import is_traced, lift, plain
+from chainrule.ops.coerce import plain
 from chainrule.ops.linalg import diagonal_matrix, triangle
 
 
@@ -37,11 +36,6 @@ def size(a: Any, axis: Any = None) -> int:
     return (
         a.size if axis is None else size_of(tuple(a.shape[k] for k in normalize_axes(axis, a.ndim)))
     )
-
-
-@implements(np.copy, checks=True)
-def copy(a: Any, order: str = "K", subok: bool = False) -> Any:
-    return a
 
 
 def shape_of(shape: Any) -> tuple[int, ...]:
@@ -241,45 +235,3 @@ def _matrices(m: Any) -> Any:
     if m.ndim == 0:
         raise ShapeError("a single number has no triangle")
     return m if m.ndim >= 2 else np.broadcast_to(m, (m.size, m.size))
-
-
-# constants of the same shape --------------------------------------------------------------
-
-
-def _like(value: Any) -> Any:
-    def function(
-        a: Any,
-        dtype: Any = None,
-        order: str = "K",
-        subok: bool = True,
-        shape: Any = None,
-        *,
-        device: Any = None,
-    ) -> Any:
-        check_dtype(np.dtype(dtype or a.dtype))
-        return np.full(a.shape if shape is None else shape_of(shape), value, dtype or a.dtype)
-
-    return function
-
-
-zeros_like = implements(np.zeros_like, np.empty_like, checks=True)(_like(0))
-ones_like = implements(np.ones_like, checks=True)(_like(1))
-
-
-@implements(np.full_like)
-def full_like(
-    a: Any,
-    fill_value: Any,
-    dtype: Any = None,
-    order: str = "K",
-    subok: bool = True,
-    shape: Any = None,
-    *,
-    device: Any = None,
-) -> Any:
-    wanted = np.shape(a) if shape is None else shape_of(shape)
-    dtype = np.dtype(dtype if dtype is not None else a.dtype)
-    check_dtype(dtype)
-    if not is_traced(fill_value):
-        return np.full(wanted, fill_value, dtype)
-    return structure.broadcast_to(lift(fill_value, fill_value.recording, dtype), wanted)

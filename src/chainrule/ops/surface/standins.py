@@ -235,3 +235,4 @@ def explained(error: Exception, function: Any, args: Any, kwargs: Any) -> Chainr
 FUNCTIONS["asked"] = asked
 FUNCTIONS["checked"] = checked
 FUNCTIONS["explained"] = explained
+FUNCTIONS["as ours"] = as_ours

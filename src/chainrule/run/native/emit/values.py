@@ -157,13 +157,13 @@ class Body:
         if nest.mode == "store" and nest.out.place == "local":
             return
         add = ""
-        if nest.mode == "scatter":
+        if nest.mode in ("scatter", "put"):
             node = nest.node
             assert node is not None
             nodes = [x for x, _ in nest.operands[1:]]
             add = self.selected(nest.out.type.shape, node.attrs["axes"], nodes, values[1:])
         place = self.address(nest.out, nest.target, add)
-        if nest.mode == "store":
+        if nest.mode in ("store", "put"):
             b.store(dtype, values[0] if values else literal(0, dtype), place)
             return
         before = place

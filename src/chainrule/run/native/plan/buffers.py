@@ -18,7 +18,7 @@ from chainrule.run.native.plan.affine import ALIASES, VIEWS, is_outer, variables
 
 LOOPS = ("reduce_sum", "reduce_prod", "reduce_max", "reduce_min", "reduce_any", "reduce_all",
          "argmax", "argmin", "gather", "scatter_add", "concatenate", "place", "contract",
-         "cumsum", "cumprod", "recurrence", "random_uniform")  # fmt: skip
+         "cumsum", "cumprod", "recurrence", "random_uniform", "put", "write")  # fmt: skip
 """Primitives with loops of their own, whose results always get a buffer."""
 NESTED = ("scan", "item")
 """A loop whose body is a graph, and one of its results."""

@@ -16,7 +16,7 @@ NARROW = 8
 """A last axis shorter than this is not worth being the innermost loop of a product."""
 
 
-STORES = ("store", "accumulate", "scatter", "add", "multiply", "linear")
+STORES = ("store", "accumulate", "scatter", "put", "add", "multiply", "linear")
 """Modes of a nest that are no reduction."""
 
 
@@ -27,10 +27,10 @@ class Nest:
     Attributes:
         out: what is written; node: what is computed, None for zeros.
         operands: nodes at indices; what is written is the only one, or the product of two, or,
-            for "scatter", the first, at a place that the others say.
+            for "scatter" and "put", the first, at a place that the others say.
         target: where it goes. mode: "store", a reduction ("sum", "max", ...), "argmax",
-            "argmin", "scatter", or a recurrence along an axis of ``step`` elements in memory
-            ("add" or "multiply" the result before; "linear": the first operand times it,
+            "argmin", "scatter" (added), "put", or a recurrence along an axis of ``step`` elements
+            in memory ("add" or "multiply" the result before; "linear": the first operand times it,
             plus the second).
     """
 
@@ -153,32 +153,58 @@ def _concatenate(node: Node, out: Buffer) -> Iterator[Nest]:
 
 def _place(node: Node, out: Buffer) -> Iterator[Nest]:
     yield _zeros(out)
-    for g, region in zip(node.inputs, node.attrs["regions"], strict=True):
+    yield from _parts(node, out, node.inputs, "accumulate")
+
+
+def _write(node: Node, out: Buffer) -> Iterator[Nest]:
+    base, *parts = node.inputs
+    yield _copied(node, out, base)
+    yield from _parts(node, out, parts, "store")
+
+
+def _copied(node: Node, out: Buffer, base: Node) -> Nest:
+    space, index = squeezed(base.type.shape)
+    return Nest(out, node, space, ((base, index),), linear(index, base.type.shape, len(space)))
+
+
+def _parts(node: Node, out: Buffer, parts: Sequence[Node], mode: str) -> Iterator[Nest]:
+    """Write parts into the regions that a node says."""
+    for g, region in zip(parts, node.attrs["regions"], strict=True):
         space, index = squeezed(g.type.shape)
-        parts = iter(index)
+        variables = iter(index)
         moved = [
             zero(len(space)).shifted(entry)
             if isinstance(entry, int)
-            else next(parts).times(entry[2]).shifted(entry[0])
+            else next(variables).times(entry[2]).shifted(entry[0])
             for entry in region
         ]
         target = linear(moved, node.type.shape, len(space))
-        yield Nest(out, node, space, ((g, index),), target, "accumulate")
+        yield Nest(out, node, space, ((g, index),), target, mode)
 
 
 def _scatter(node: Node, out: Buffer) -> Iterator[Nest]:
     yield _zeros(out)
-    axes = node.attrs["axes"]
-    step = 1 + len(axes)
+    step = 1 + len(node.attrs["axes"])
     for start in range(0, len(node.inputs), step):
-        g, *indices = node.inputs[start : start + step]
-        space, index = squeezed(g.type.shape)
-        front = indices[0].type.ndim
-        rest = iter(index[front:])
-        rank = len(space)
-        fixed = [zero(rank) if a in axes else next(rest) for a in range(node.type.ndim)]
-        operands = ((g, index), *((i, index[:front]) for i in indices))
-        yield Nest(out, node, space, operands, linear(fixed, node.type.shape, rank), "scatter")
+        yield _indexed(node, out, node.inputs[start : start + step], "scatter")
+
+
+def _put(node: Node, out: Buffer) -> Iterator[Nest]:
+    yield _copied(node, out, node.inputs[0])
+    yield _indexed(node, out, node.inputs[1:], "put")
+
+
+def _indexed(node: Node, out: Buffer, inputs: Sequence[Node], mode: str) -> Nest:
+    """Write an array, the first of the inputs, to the places that the others say."""
+    g, *indices = inputs
+    axes = node.attrs["axes"]
+    space, index = squeezed(g.type.shape)
+    front = indices[0].type.ndim
+    rest = iter(index[front:])
+    rank = len(space)
+    fixed = [zero(rank) if a in axes else next(rest) for a in range(node.type.ndim)]
+    operands = ((g, index), *((i, index[:front]) for i in indices))
+    return Nest(out, node, space, operands, linear(fixed, node.type.shape, rank), mode)
 
 
 def _recurrence(node: Node, out: Buffer) -> Iterator[Nest]:
@@ -207,7 +233,9 @@ def _recurrence(node: Node, out: Buffer) -> Iterator[Nest]:
 _BUILDERS = {
     "concatenate": _concatenate,
     "place": _place,
+    "put": _put,
     "scatter_add": _scatter,
+    "write": _write,
     "cumsum": _recurrence,
     "cumprod": _recurrence,
     "recurrence": _recurrence,

@@ -1,0 +1,1 @@
+"""Code that writes in place, on traced arrays."""
