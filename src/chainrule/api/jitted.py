@@ -148,11 +148,17 @@ class Jitted(Transformed):
     __slots__ = ("_programs", "_quick", "_run", "_static")
 
     def __init__(
-        self, f: Function, executor: str | None, threads: int | None, static: StaticArguments
+        self,
+        f: Function,
+        executor: str | None,
+        threads: int | None,
+        roll: bool,
+        static: StaticArguments,
     ) -> None:
         run.check_threads(threads)
-        super().__init__(f, jit, {"executor": executor, "threads": threads} | static.given, f)
-        self._run = (executor, threads)
+        options = {"executor": executor, "threads": threads, "roll": roll}
+        super().__init__(f, jit, options | static.given, f)
+        self._run = (executor, threads, roll)
         self._static = static
         self._programs: dict[Any, Function] = {}
         self._quick: dict[Any, Function] = {}
@@ -195,8 +201,10 @@ class Jitted(Transformed):
         return static.mark(args, keywords) if static.names or static.numbers else (args, keywords)
 
     def _compile(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> run.Compiled:
-        executor, threads = self._run
-        return run.compile(self._f, *args, keywords=keywords, executor=executor, threads=threads)
+        executor, threads, roll = self._run
+        return run.compile(
+            self._f, *args, keywords=keywords, executor=executor, threads=threads, roll=roll
+        )
 
     def _store(self, key: tuple[Any, ...], program: Function) -> None:
         """Keep a program as long as the static objects live that it was made for."""
@@ -211,7 +219,7 @@ class Jitted(Transformed):
         """What the compiler does to the function for arguments of these types, without
         running it; prints as a table."""
         args, keywords = self._marked(args, keywords)
-        return passes_of(self._f, *args, keywords=keywords)
+        return passes_of(self._f, *args, keywords=keywords, roll=self._run[2])
 
     def ir(self, *args: Any, **keywords: Any) -> str:
         """The code that runs the function for arguments of these types, as LLVM takes it.
@@ -272,6 +280,7 @@ def jit(
     executor: str | None = None,
     threads: int | None = None,
     *,
+    roll: bool = True,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
 ) -> Jitted: ...
@@ -281,6 +290,7 @@ def jit(
     executor: str | None = None,
     threads: int | None = None,
     *,
+    roll: bool = True,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
 ) -> Callable[[Function], Jitted]: ...
@@ -289,6 +299,7 @@ def jit(
     executor: str | None = None,
     threads: int | None = None,
     *,
+    roll: bool = True,
     static_argnums: int | Sequence[int] | None = None,
     static_argnames: str | Sequence[str] | None = None,
 ) -> Any:
@@ -316,6 +327,8 @@ def jit(
         executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
         threads: how many may share the work in machine code; None for as many as are worth it.
             The bits of the result do not depend on it.
+        roll: whether a Python loop of equal turns (16 or more of them) becomes a loop of the
+            program; otherwise its code is as long as the loop.
         static_argnums, static_argnames: positions and names of static arguments, such as the
             length in ``x[:n]``. Either way of naming covers both ways of passing.
 
@@ -340,11 +353,12 @@ def jit(
             jit,
             executor=executor,
             threads=threads,
+            roll=roll,
             static_argnums=static_argnums,
             static_argnames=static_argnames,
         )
     check_function(f, "jit")
-    return Jitted(f, executor, threads, StaticArguments(f, static_argnums, static_argnames))
+    return Jitted(f, executor, threads, roll, StaticArguments(f, static_argnums, static_argnames))
 
 
 def _signature(args: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -17,6 +17,8 @@ def pushforward(
     """The tangents of ``outputs``, given those of ``wrt``; None where nothing flows."""
     if not wrt:
         return [None] * len(outputs)
+    if (roll := wrt[0].recording.roll) is not None:
+        outputs = roll(outputs, wrt)
     order, _ = active_nodes(outputs, wrt)
     found: dict[Node, Traced] = {
         x.node: t for x, t in zip(wrt, tangents, strict=True) if t is not None

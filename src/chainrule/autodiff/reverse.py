@@ -57,6 +57,8 @@ def pullback(
     """
     if not outputs:
         return [None] * len(wrt)
+    if (roll := outputs[0].recording.roll) is not None:
+        outputs = roll(outputs, wrt)
     order, active = active_nodes(outputs, wrt)
     pending: dict[Node, list[Any]] = {}
     for y, g in zip(outputs, cotangents, strict=True):

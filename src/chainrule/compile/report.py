@@ -11,12 +11,14 @@ from typing import Any, overload
 
 from chainrule.compile import algebra, stability
 from chainrule.compile.passes import PASSES
+from chainrule.compile.rolling import NODES, Roller
 from chainrule.core.graph import Graph
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS
 from chainrule.core.record import record
 
 _EXAMPLES = {one.name: one.example for one in (*stability.REWRITES, *algebra.REWRITES)}
 STABILITY = "put formulas in a form that stays finite, while recording"
+ROLL = "make equal turns of Python's loops one loop, before derivatives are taken"
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +67,12 @@ class Passes(Sequence[PassRecord]):
     __repr__ = __str__
 
 
-def passes_of(f: Callable[..., Any], *args: Any, keywords: Mapping[str, Any] = NO_ATTRS) -> Passes:
+def passes_of(
+    f: Callable[..., Any],
+    *args: Any,
+    keywords: Mapping[str, Any] = NO_ATTRS,
+    roll: bool = True,
+) -> Passes:
     """Record ``f`` for arguments of these types and take the graph through all passes."""
     typed = record(f, *args, keywords=keywords).graph
     fired: Counter[str] = Counter()
@@ -73,6 +80,10 @@ def passes_of(f: Callable[..., Any], *args: Any, keywords: Mapping[str, Any] = N
         f, *args, keywords=keywords, rewrite=partial(stability.rewrite, fired=fired)
     ).graph
     records = [PassRecord("stability", STABILITY, typed, graph, fired)]
+    if roll and operations(graph) >= NODES:  # fewer are no loop that is worth one
+        rolled = record(f, *args, keywords=keywords, rewrite=stability.rewrite, roller=Roller).graph
+        records.append(PassRecord("roll", ROLL, graph, rolled))
+        graph = rolled
     for one in PASSES:
         fired = Counter()
         after = one.run(graph, fired) if one.rewrites else one.run(graph)
@@ -82,12 +93,15 @@ def passes_of(f: Callable[..., Any], *args: Any, keywords: Mapping[str, Any] = N
 
 
 def operations(graph: Graph) -> int:
-    return sum(node.primitive not in (INPUT, CONSTANT) for node in graph.nodes)
+    """How many operations a graph has, those of the bodies of its loops once."""
+    inside = [x for node in graph.nodes for x in node.attrs.values() if isinstance(x, Graph)]
+    own = sum(node.primitive not in (INPUT, CONSTANT) for node in graph.nodes)
+    return own + sum(map(operations, inside))
 
 
 def listed() -> str:
     """The names of the passes and what they do, without a function."""
-    steps = [("stability", STABILITY), *((one.name, one.does) for one in PASSES)]
+    steps = [("stability", STABILITY), ("roll", ROLL), *((one.name, one.does) for one in PASSES)]
     return "\n".join(
         ["the passes of jit and fit, in order", *(f"  {name:<12}{does}" for name, does in steps)]
     )

@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.core.draws import Draws
 from chainrule.core.graph import Graph
 from chainrule.core.node import NO_ATTRS
-from chainrule.core.recording import Recording, Rewriter, fresh_recording
+from chainrule.core.recording import Recording, Rewriter, Roller, fresh_recording
 from chainrule.core.static import Static
 from chainrule.core.traced import Traced, escaped
 from chainrule.core.tree import TreeDef, flatten
@@ -98,13 +98,14 @@ def record(
     *args: Any,
     keywords: Mapping[str, Any] = NO_ATTRS,
     rewrite: Rewriter | None = None,
+    roller: Callable[[], Roller] | None = None,
 ) -> Recorded:
     """Record ``f`` for all values of arguments of these types.
 
     Args:
         f: a function written with NumPy. args, keywords: trees of arrays, numbers or
             ``ArrayType``; what else they hold (strings, bools, functions) is passed as it is.
-        rewrite: see ``Recording``.
+        rewrite: see ``Recording``. roller: makes its ``roll``.
 
     Raises:
         UnknownValueError: ``f`` branches on a value that depends on its arguments.
@@ -116,7 +117,8 @@ def record(
     labels = argument_paths(f, in_tree)
 
     def recorded() -> Recorded:
-        with fresh_recording(eager=False, rewrite=rewrite) as recording:
+        roll = None if roller is None else roller()
+        with fresh_recording(eager=False, rewrite=rewrite, roll=roll) as recording:
             inputs = [
                 recording.input(type, name=label).standing_for(leaf)
                 for leaf, type, label in zip(leaves, types, labels, strict=True)
@@ -128,6 +130,8 @@ def record(
                 marked = [Static(y) if isinstance(y, str) else y for y in found]
                 found, out_tree = flatten(out_tree.unflatten(marked))
             outputs = [lift_output(y, recording) for y in found]
+            if roll is not None:
+                outputs = roll(outputs, inputs)
             graph = recording.graph(inputs, outputs, function_name(f))
         return Recorded(graph, in_tree, out_tree)
 

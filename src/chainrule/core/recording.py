@@ -23,14 +23,15 @@ from chainrule.core.graph import Graph, Origins, Place, ancestors
 from chainrule.core.held import constant_of, frozen_copy, is_frozen, number_of, same_bits
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
 from chainrule.core.retelling import retold
+from chainrule.core.scopes import SCOPE, scope
 from chainrule.core.traced import Traced, escaped, escaped_row
 from chainrule.core.types import ArrayType, check_dtype, type_of
 from chainrule.errors import ChainruleError
 
 _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", default=None)
-_scope: ContextVar[str] = ContextVar("chainrule_scope", default="")
 
 Rewriter = Callable[[Primitive, tuple[Traced, ...], Any], Traced | None]
+Roller = Callable[[Sequence[Traced], Sequence[Traced]], list[Traced]]
 _NODE, _TYPE, _IS_CONSTANT = attrgetter("node"), attrgetter("type"), attrgetter("is_constant")
 
 
@@ -42,13 +43,20 @@ class Recording:
             known and a branch on an input raises ``UnknownValueError``.
         rewrite: what to record instead of an operation, or None to record it as it is.
         provenance: whether to keep the user's line of each node.
+        roll: ``(outputs, starts)`` returns the outputs, with equal turns of Python's loops made one
+            loop; see ``compile/rolling.py``.
 
     ``typed`` holds, of nodes that a rewrite put in the place of an operation, that operation:
     primitive, inputs and attributes.
     """
 
     def __init__(
-        self, *, eager: bool, rewrite: Rewriter | None = None, provenance: bool = True
+        self,
+        *,
+        eager: bool,
+        rewrite: Rewriter | None = None,
+        provenance: bool = True,
+        roll: Roller | None = None,
     ) -> None:
         self.eager = eager
         self.rewrite = rewrite
@@ -70,6 +78,7 @@ class Recording:
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
         self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
         self._copies = False
+        self.roll = roll
         self._serial = 0
         self._provenance = provenance
 
@@ -211,7 +220,7 @@ class Recording:
         frame = users_frame()
         if frame is None:
             return
-        place = (frame.f_code, frame.f_lasti, _scope.get())
+        place = (frame.f_code, frame.f_lasti, SCOPE.get())
         places = self.places.get(node)
         if places is None:
             self.places[node] = [place]
@@ -429,21 +438,6 @@ def _warn_of_numbers(kind: str, flag: int) -> None:
 def quiet() -> Any:
     """Silence floating-point warnings: an infinite local derivative is a value, not a fault."""
     return np.errstate(all="ignore")
-
-
-@contextmanager
-def scope(name: str) -> Iterator[None]:
-    """Name the nodes recorded inside: ``scope("mlp")`` around ``scope("1")`` is ``mlp/1``.
-
-    Args:
-        name: what errors and explanations call this part of the program.
-    """
-    outer = _scope.get()
-    token = _scope.set(f"{outer}/{name}" if outer else name)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
 
 
 __all__ = ["Recording", "active", "recording", "scope"]

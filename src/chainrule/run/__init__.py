@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compile import optimise, stability
+from chainrule.compile import Roller, optimise, stability
+from chainrule.core.frames import warn
 from chainrule.core.graph import Graph
 from chainrule.core.node import NO_ATTRS
 from chainrule.core.record import flatten_call, leaf_type, record
@@ -24,6 +25,10 @@ from chainrule.run import interpreter
 
 EXECUTORS = {"numpy": "chainrule.run.interpreter", "native": "chainrule.run.native"}
 """Modules with ``compile`` and ``loop``; imported when first asked for."""
+
+
+LONG = 20_000
+"""Programs of so many operations get a note: most are loops that could be one."""
 
 
 @functools.cache
@@ -114,6 +119,7 @@ def compile(
     keywords: Mapping[str, Any] = NO_ATTRS,
     executor: str | None = None,
     threads: int | None = None,
+    roll: bool = True,
 ) -> Compiled:
     """Record ``f`` for arguments of these types and compile it.
 
@@ -125,8 +131,18 @@ def compile(
             first of them that is installed.
         threads: how many share the work in machine code; None for as many as are worth it. The
             result's bits do not depend on it.
+        roll: whether Python's loops with equal turns become loops of the program.
     """
-    recorded = record(f, *args, keywords=keywords, rewrite=stability.rewrite)
+    recorded = record(
+        f, *args, keywords=keywords, rewrite=stability.rewrite, roller=Roller if roll else None
+    )
+    if roll and len(recorded.graph.nodes) >= LONG:
+        warn(
+            f"{recorded.graph.name} was recorded as {len(recorded.graph.nodes)} operations; each "
+            "takes time to compile, and they are no loop of equal turns. cr.scan makes one "
+            "loop of the program, whatever its length; jit(..., roll=False) says that it is meant",
+            UserWarning,
+        )
     run = compile_graph(recorded.graph, executor, threads)
     return Compiled(recorded.graph, run, recorded.in_tree, recorded.out_tree)
 
@@ -170,7 +186,7 @@ def repeat(
     module = executor_named(executor)
     if not hasattr(module, "repeat"):
         return None
-    recorded = record(f, carry, xs, constants, rewrite=stability.rewrite)
+    recorded = record(f, carry, xs, constants, rewrite=stability.rewrite, roller=Roller)
     graph = optimise(recorded.graph)
     count = len(flatten(carry)[0])
     kept = [y.type for y in graph.outputs[len(graph.outputs) - count :]]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.compile import optimise, stability
+from chainrule.compile import Roller, optimise, stability
 from chainrule.core.graph import Graph
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Node
 from chainrule.core.record import flatten_call, record
@@ -78,7 +78,7 @@ def profile(
     Args:
         f, args, keywords, executor: as ``compile`` takes them, with numbers, not types.
     """
-    recorded = record(f, *args, keywords=keywords, rewrite=stability.rewrite)
+    recorded = record(f, *args, keywords=keywords, rewrite=stability.rewrite, roller=Roller)
     graph, module = optimise(recorded.graph), executor_named(executor)
     run = module.clocked(graph)
     arrays = [np.asarray(leaf) for leaf in flatten_call(args, keywords)[0]]

@@ -4,10 +4,12 @@ from chainrule.ops.structure.choosing import iota, positions, require, select
 from chainrule.ops.structure.moving import cast, identity, reshape, stop_gradient, transpose
 from chainrule.ops.structure.reading import (
     concatenate,
+    entries,
     gather,
     place,
     scatter_add,
     slice_,
+    stacked_entries,
 )
 from chainrule.ops.structure.spreading import (
     broadcast,
@@ -28,6 +30,7 @@ __all__ = [
     "common_region",
     "concatenate",
     "custom",
+    "entries",
     "gather",
     "identity",
     "iota",
@@ -41,6 +44,7 @@ __all__ = [
     "select",
     "slice_",
     "spread",
+    "stacked_entries",
     "stop_gradient",
     "transpose",
     "write",

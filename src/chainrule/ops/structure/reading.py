@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.batching import Rows, along_axis, with_attrs
-from chainrule.core.node import Primitive
+from chainrule.core.node import Node, Primitive
 from chainrule.core.rules import Deferred, Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
@@ -293,3 +293,24 @@ concatenate = Primitive(
     ),
     batch=along_axis,
 )
+
+
+# entries along the first axis ---------------------------------------------------------------
+
+
+def entries(x: Traced, start: int, stop: int | None = None) -> Traced:
+    """``x[start]``, or ``x[start:stop]``."""
+    if stop is not None and (start, stop) == (0, x.shape[0]):
+        return x
+    first = start if stop is None else (start, stop - start, 1)
+    return slice_(x, region=(first, *((0, n, 1) for n in x.shape[1:])))
+
+
+def stacked_entries(node: Node) -> list[Node]:
+    """The arrays that ``node`` stacks along a first axis; none if it does something else."""
+    if node.primitive is not concatenate or node.attrs["axis"] != 0:
+        return []
+    parts = [x.inputs[0] for x in node.inputs if x.primitive.name == "reshape"]
+    shape = (1, *node.type.shape[1:])
+    fits = len(parts) == len(node.inputs) and all(x.type.shape == shape for x in node.inputs)
+    return parts if fits and all(x.type.shape == shape[1:] for x in parts) else []

@@ -1,0 +1,220 @@
+"""Python's loops under jit: equal turns become one loop, others stay as they are."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.core.node import Node
+from chainrule.run import compile, default_executor
+
+EXECUTORS = ["numpy", "native"] if default_executor() == "native" else ["numpy"]
+executors = pytest.mark.parametrize("executor", EXECUTORS)
+SEEDS = range(int(os.environ.get("CHAINRULE_LOOPS", "6")))
+RNG = np.random.default_rng(5)
+P, U = np.array([1.0, 0.1, 0.1, 1.0]), np.array([10.0, 5.0])
+
+
+def rk4(p: Any, u: Any, turns: int, step: float = 0.01) -> list[Any]:
+    """Lotka and Volterra's rabbits and foxes, by the classical Runge-Kutta method."""
+
+    def slope(u: Any) -> Any:
+        x, y = u[0], u[1]
+        return np.stack([p[0] * x - p[1] * x * y, p[2] * x * y - p[3] * y])
+
+    found = []
+    for _ in range(turns):
+        k1 = slope(u)
+        k2 = slope(u + step / 2 * k1)
+        k3 = slope(u + step / 2 * k2)
+        k4 = slope(u + step * k3)
+        u = u + step / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+        found.append(u)
+    return found
+
+
+def at_the_end(p: Any, u: Any) -> Any:
+    return np.sum(rk4(p, u, 20)[-1] ** 2)
+
+
+def along_the_way(p: Any, u: Any) -> Any:
+    return np.sum(np.sin(np.stack(rk4(p, u, 20))))
+
+
+def here_and_there(p: Any, u: Any) -> Any:
+    us = rk4(p, u, 20)
+    return us[7][0] * us[15][1] + np.sum(us[-1]) + np.sum(us[-2] * us[0])
+
+
+def two_loops(p: Any, u: Any) -> Any:
+    """The second begins where the first ended, with another step and other values to read."""
+    u = rk4(p, u, 18)[-1]
+    return np.sum(rk4(p * u[0], u * 0.1, 18, 0.02)[-1])
+
+
+def two_carries(p: Any, u: Any) -> Any:
+    """Carries that change places, and one that nothing in the loop reads."""
+    a, b, total = u[0], u[1], p[0]
+    for _ in range(50):
+        a, b = b * np.cos(p[1]) + 0.1, np.sin(a) * p[2] + b * 0.5
+        total = total + a * b
+    return total + a - b
+
+
+PROGRAMS = [at_the_end, along_the_way, here_and_there, two_carries, two_loops]
+
+
+def recorded(f: Callable[..., Any], roll: bool = True) -> cr.Graph:
+    return compile(f, P, U, executor="numpy", roll=roll).graph
+
+
+def loops_in(graph: cr.Graph) -> list[Node]:
+    return [n for n in graph.nodes if n.primitive.name == "scan"]
+
+
+@executors
+@pytest.mark.parametrize("f", PROGRAMS, ids=lambda f: f.__name__)
+def test_rolled_programs_are_what_was_written(executor: str, f: Callable[..., Any]) -> None:
+    tangents = (np.array([0.3, -0.1, 0.2, 0.5]), np.array([1.0, -2.0]))
+
+    def pushed(p: Any, u: Any) -> Any:
+        return cr.jvp(f, (p, u), tangents)
+
+    def second(p: Any, u: Any) -> Any:
+        return cr.jvp(cr.grad(f, (0, 1)), (p, u), tangents)[1]
+
+    for g in (f, cr.value_and_grad(f, (0, 1)), pushed, second):
+        jitted = cr.jit(g, executor=executor)
+        for x, y in zip(cr.tree.leaves(jitted(P, U)), cr.tree.leaves(g(P, U)), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+    assert len(recorded(f).nodes) < 400, "no loop was found"
+
+
+def test_one_loop_forward_and_one_back() -> None:
+    passes = cr.jit(cr.value_and_grad(along_the_way, (0, 1))).passes(P, U)
+    assert [one.name for one in passes][:2] == ["stability", "roll"]
+    loops = loops_in(passes[-1].after)
+    assert [n.attrs["reverse"] for n in loops] == [False, True]
+
+
+def test_the_length_of_the_program_does_not_depend_on_that_of_the_loop() -> None:
+    sizes = set()
+    for turns in (20, 40):
+        f = lambda p, u, n=turns: np.sum(np.stack(rk4(p, u, n)))  # noqa: E731
+        sizes.add(len(recorded(cr.grad(f)).nodes))
+    assert len(sizes) == 1
+
+
+def test_no_loop_where_it_is_not_wanted_or_too_short() -> None:
+    assert loops_in(recorded(at_the_end))
+    assert not loops_in(recorded(at_the_end, roll=False))
+    assert "roll" not in [one.name for one in cr.jit(at_the_end, roll=False).passes(P, U)]
+    assert not loops_in(recorded(lambda p, u: np.sum(rk4(p, u, 10)[-1])))
+
+
+TABLE = RNG.normal(size=(60, 2))
+
+
+def other_constants(p: Any, u: Any) -> Any:
+    for k in range(40):
+        u = np.sin(u * p[0] + 0.1 * k) + u[::-1] * p[1] - np.cos(u) * p[2]
+    return u.sum()
+
+
+def other_arrays(p: Any, u: Any) -> Any:
+    for k in range(40):
+        u = np.sin(u * p[0] + TABLE[k]) + u[::-1] * p[1] - np.cos(u) * p[2]
+    return u.sum()
+
+
+def other_places(p: Any, u: Any) -> Any:
+    x = u[:, None] * TABLE.T
+    for k in range(40):
+        u = np.sin(u * p[0] + x[:, k]) + u[::-1] * p[1] - np.cos(u) * p[2]
+    return u.sum()
+
+
+def other_operations(p: Any, u: Any) -> Any:
+    for k in range(40):
+        u = (np.sin, np.cos, np.tanh)[k * k % 7 % 3](u * p[0]) + u[::-1] * p[1] - u * p[2]
+    return u.sum()
+
+
+def two_turns_before(p: Any, u: Any) -> Any:
+    before = after = u
+    for _ in range(40):
+        before, u, after = u, after, np.sin(u * p[0]) + before * p[1] + after * 0.1
+    return after.sum()
+
+
+@pytest.mark.parametrize(
+    "f",
+    [other_constants, other_arrays, other_places, other_operations, two_turns_before],
+    ids=lambda f: f.__name__,
+)
+def test_turns_that_differ_stay_as_they_are(f: Callable[..., Any]) -> None:
+    """Whatever is made of them: the numbers are those of the program as written."""
+    for g in (f, cr.grad(f)):
+        np.testing.assert_allclose(cr.jit(g, executor="numpy")(P, U), g(P, U), rtol=1e-9)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_random_loops_with_a_turn_that_differs(seed: int) -> None:
+    """A loop whose turns are equal but for one, or two loops in each other, or none."""
+    rng = np.random.default_rng(seed)
+    turns, odd = int(rng.integers(18, 40)), int(rng.integers(0, 40))
+    ops = [np.sin, np.tanh, np.cos, lambda v: v * v / 4, lambda v: v[::-1] + 0.5]
+    plan = [(int(rng.integers(5)), int(rng.integers(9)), int(rng.integers(9))) for _ in range(9)]
+    inner = int(rng.integers(1, 4))
+    kept = sorted(int(k) for k in rng.integers(0, turns, 3))
+
+    def f(p: Any, u: Any) -> Any:
+        v, seen = u * 0.3, []
+        for k in range(turns):
+            pool = [u, v, p[:2] * u, v - p[2]]
+            for op, i, j in plan:
+                for _ in range(inner):
+                    pool.append(ops[op](pool[i % len(pool)]) * pool[j % len(pool)])
+            u, v = np.tanh(pool[-1]), np.sin(pool[-2] + u)
+            if k == odd:
+                u = u * 1.5
+            seen.append(u)
+        return np.sum(u * v) + sum(np.sum(seen[k]) for k in kept) + np.sum(np.stack(seen[5:]))
+
+    for g in (f, cr.grad(f, (0, 1))):
+        found = cr.jit(g, executor="numpy")(P, U)
+        for x, y in zip(cr.tree.leaves(found), cr.tree.leaves(g(P, U)), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_in_every_turn_roll_too() -> None:
+    def descend(p: Any, u: Any) -> Any:
+        def loss(u: Any) -> Any:
+            return np.sum(np.cos(u * p[:2]) * u)
+
+        for _ in range(40):
+            u = u - 0.01 * cr.grad(loss)(u)
+        return u.sum()
+
+    assert loops_in(recorded(descend))
+    for g in (descend, cr.grad(descend)):
+        np.testing.assert_allclose(cr.jit(g)(P, U), g(P, U), rtol=1e-9)
+
+
+def test_long_programs_get_a_note_that_names_scan() -> None:
+    def f(p: Any, u: Any) -> Any:
+        for k in range(2600):
+            u = np.sin(u * p[0] + 0.1 * k) + u[::-1] * 0.5
+        return u.sum()
+
+    with pytest.warns(UserWarning, match=r"operations.*cr\.scan"):
+        cr.jit(f, executor="numpy")(P, U)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cr.jit(f, executor="numpy", roll=False)(P, U)
