@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 
+import chainrule as cr
 from tests.helpers.expressions.elementwise import PIECEWISE, SMOOTH
 from tests.helpers.surface import check_gradient, check_value, lines
 
@@ -171,3 +175,10 @@ def test_first_and_second_derivative(text: str) -> None:
 @pytest.mark.parametrize("text", PIECEWISE)
 def test_derivative(text: str) -> None:
     check_gradient(text)
+
+
+@pytest.mark.parametrize("b", [np.array([200, 3], np.uint8), np.array([-(2**63), 1]), 3, True])
+def test_nearness_of_whole_numbers_does_not_wrap(b: Any) -> None:
+    a = np.array([3, 200], np.uint8)
+    found = cr.jit(lambda a: (np.isclose(a, b), np.isclose(a, b, rtol=0.5)))(a)
+    np.testing.assert_array_equal(found, (np.isclose(a, b), np.isclose(a, b, rtol=0.5)))

@@ -256,6 +256,10 @@ def i0(x: Any) -> Any:
 @implements(np.isclose)
 def isclose(a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     a, b = plain(a), plain(b)
+    if type(b) in (int, bool):  # as NumPy: whole numbers would wrap in a - b
+        b = float(b)
+    elif type(b) is not float and b.dtype.kind != "f":
+        b = np.astype(b, np.float64)
     near = np.less_equal(np.abs(np.subtract(a, b)), atol + rtol * np.abs(b)) & np.isfinite(b)
     close = near | np.equal(a, b)
     return close | (np.isnan(a) & np.isnan(b)) if equal_nan else close

@@ -55,12 +55,13 @@ def array(object: Any, dtype: Any = None) -> Any:
 # joining ----------------------------------------------------------------------------------
 
 
-def _joined(arrays: Any, dtype: Any, casting: str = "same_kind") -> list[Any]:
+def _joined(arrays: Any, dtype: Any, casting: str = "same_kind", weak: bool = False) -> list[Any]:
+    """The arrays in one dtype; ``weak``: Python numbers take that of the arrays."""
     if isinstance(arrays, Traced):
         arrays = list(arrays)
     found = [plain(x) for x in arrays]
     recording = recording_of(found)
-    common = common_dtype(*map(strong, found))
+    common = common_dtype(*(found if weak else map(strong, found)))
     if dtype is not None:
         check_cast(common, dtype, casting)
         common = np.dtype(dtype)
@@ -73,7 +74,7 @@ def concatenate(
 ) -> Any:
     if out is not None:
         refuse_keywords("np.concatenate", {"out": out})
-    found: list[Any] = _joined(arrays, dtype, casting)
+    found: list[Any] = _joined(arrays, dtype, casting, weak=axis is None)
     if axis is None:
         found, axis = [np.ravel(x) for x in found], 0
     if any(x.ndim == 0 for x in found):
