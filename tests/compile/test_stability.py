@@ -473,3 +473,17 @@ def test_large_powers_are_not_multiplied_out(n: int) -> None:
     ):
         recorded = record(f, 0.5, rewrite=stability.rewrite)
         assert len(recorded.graph.nodes) < 80
+
+
+@pytest.mark.parametrize("f", [np.tanh, np.exp, np.cos, lambda u: np.sqrt(1 + u), np.log1p])
+def test_numbers_on_both_sides_of_a_sum_are_counted_once(f: Any) -> None:
+    """One of them joins the function, the others stay: tanh(u) - (x + 1) had -1 twice."""
+
+    def sums(u: Any, x: Any) -> Any:
+        c = (1.0, -1.0, 2.0)
+        beside = [f(u) - (x + k) for k in c] + [(f(u) + k) - (x + n) for k in c for n in c]
+        return np.stack(beside + [(x + k) + (f(u) - n) for k in c for n in c])
+
+    for u in (0.1, 0.9, 2.0, -0.7):
+        result = cr.jit(sums, executor="numpy")(u, 0.3)
+        np.testing.assert_allclose(result, sums(u, 0.3), rtol=1e-12, atol=1e-14)

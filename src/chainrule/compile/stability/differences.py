@@ -7,6 +7,8 @@ what was typed elsewhere, so that the result is nowhere less accurate.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from fractions import Fraction
 
 from chainrule.compile.patterns import Rewrite, apply, number
@@ -182,7 +184,7 @@ def _parts(a: Traced, b: Traced, sign: int) -> tuple[list[Part], list[Part]]:
     return sides
 
 
-def _joined(sides: tuple[list[Part], list[Part]]) -> list[Part]:
+def _joined(sides: Sequence[list[Part]]) -> list[Part]:
     parts = [part for side in sides for part in side if part[1]]
     number = sum((c for side in sides for c, powers in side if not powers), Fraction(0))
     return [*parts, (number, {})] if number else parts
@@ -256,15 +258,16 @@ def _rewritten(
         exponential = _expm1(parts, a)
         if exponential is not None:
             return exponential
-    pairs = [(p, q) for p in sides[0] for q in sides[1]] if len(parts) > 2 else [tuple(parts)]
-    for first, second in pairs:
+    if len(parts) == 2:
+        sides = parts[:1], parts[1:]
+    for first, second in itertools.product(*sides):
         made = _two(first, second, a)
         if made is None:
             continue
         y, condition = made
         u, v = product(*first, a), product(*second, a)
-        rest = [part for part in parts if part is not first and part is not second]
-        for part in rest:
+        others = [[x for x in side if x is not first and x is not second] for side in sides]
+        for part in _joined(others):
             y = y + product(*part, a)
         typed = a + b if sign > 0 else a - b
         return prefer(cancels(u + v, (u, v)) if condition is None else condition, y, typed)
