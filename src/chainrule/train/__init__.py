@@ -4,6 +4,7 @@ from chainrule.train import metrics
 from chainrule.train.data import ArrayData, Batch, Data
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import fit
+from chainrule.train.many import fit_many
 from chainrule.train.metrics import (
     accuracy,
     balanced_accuracy,
@@ -34,6 +35,7 @@ __all__ = [
     "balanced_accuracy",
     "f1",
     "fit",
+    "fit_many",
     "log_loss",
     "mae",
     "metrics",

@@ -22,6 +22,7 @@ from chainrule.train.data import MASKS, ArrayData, Batch
 from chainrule.train.monitor import NonFiniteLossError, TrainingState
 
 Leaves = list[np.ndarray]
+Done = tuple[np.ndarray, Leaves]
 SECONDS = 0.05
 """About how long a chunk should take."""
 
@@ -70,14 +71,18 @@ class Chunks:
             started = time.perf_counter()
             losses = self._chunk(epoch, order, done, stop)
             self._adapt(time.perf_counter() - started, stop - done)
-            rows = order[done:stop]
-            weights = (
-                np.full(len(rows), float(data.batch_size))
-                if data.weights is None
-                else data.weights[rows].sum(axis=1)
-            )
-            yield from zip(map(float, losses), map(float, weights), strict=True)
+            yield from self.weighed(losses, order[done:stop])
             done = stop
+
+    def weighed(self, losses: np.ndarray, rows: np.ndarray) -> Iterator[tuple[float, float]]:
+        """The losses of minibatches of these rows, each with its weight."""
+        data = self.data
+        weights = (
+            np.full(len(rows), float(data.batch_size))
+            if data.weights is None
+            else data.weights[rows].sum(axis=1)
+        )
+        return zip(map(float, losses), map(float, weights), strict=True)
 
     @property
     def arena(self) -> int:
@@ -101,16 +106,23 @@ class Chunks:
 
     def _chunk(self, epoch: int, order: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Steps ``start`` to ``stop`` of the epoch; returns their losses."""
+        before = self.training.steps - start  # updates before this epoch
+
+        def steps(first: int, end: int, leaves: Leaves) -> Done:
+            return self.steps(epoch, order[first:end], first, before + first, leaves)
+
+        most = steps(start, stop - 1, self.training.now)
+        if np.isfinite(most[0][:1]).all():
+            self.training.safe = self.training.now  # what was safe before may go
+        return self.settle(epoch, start, stop, most, steps(stop - 1, stop, most[1]), steps)
+
+    def settle(
+        self, epoch: int, start: int, stop: int, most: Done, end: Done, steps: Callable[..., Done]
+    ) -> np.ndarray:
+        """Move on by steps ``start`` to ``stop``, of which all but the last gave ``most``, and that
+        ``end``; as far as losses are finite, if they are not."""
         training, origin = self.training, self.training.now
-        before = training.steps - start  # updates before this epoch
-
-        def steps(first: int, end: int, leaves: Leaves) -> tuple[np.ndarray, Leaves]:
-            return self._steps(epoch, order[first:end], first, before + first, leaves)
-
-        losses, leaves = steps(start, stop - 1, origin)
-        if np.isfinite(losses[:1]).all():
-            training.safe = origin  # its loss was finite: what was safe before may go
-        last, after = steps(stop - 1, stop, leaves)
+        (losses, leaves), (last, after) = most, end
         losses = np.concatenate([losses, last])
         bad = np.flatnonzero(~np.isfinite(losses))
         if not bad.size:
@@ -125,9 +137,7 @@ class Chunks:
             training.move(after)
         raise NonFiniteLossError("the loss", float(losses[good]), epoch, start + good + 1)
 
-    def _steps(
-        self, epoch: int, rows: np.ndarray, first: int, count: int, leaves: Leaves
-    ) -> tuple[np.ndarray, Leaves]:
+    def steps(self, epoch: int, rows: np.ndarray, first: int, count: int, leaves: Leaves) -> Done:
         """The losses of the minibatches of these rows, and the carry after them.
 
         first: which step of the epoch the first one is; count: how many updates came before.
@@ -135,11 +145,15 @@ class Chunks:
         data, n = self.data, len(rows)
         xs = [rows, np.arange(count, count + n)]
         if self.keyed:
-            keys = [key_of(self.seed, MASKS, epoch, i) for i in range(first, first + n)]
-            xs.insert(1, np.array(keys, np.uint64).reshape(-1, 2))
+            xs.insert(1, self.keys(epoch, first, n))
         constants = flatten((data.x, data.targets, data.weights))[0]
         (losses,), new = self.run(leaves, xs, constants)
         return losses, new
+
+    def keys(self, epoch: int, first: int, n: int) -> np.ndarray:
+        """The keys (n, 2) of n minibatches of an epoch."""
+        keys = [key_of(self.seed, MASKS, epoch, i) for i in range(first, first + n)]
+        return np.array(keys, np.uint64).reshape(-1, 2)
 
     def _adapt(self, seconds: float, steps: int) -> None:
         wanted = math.ceil(SECONDS * steps / max(seconds, 1e-6))

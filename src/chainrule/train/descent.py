@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -28,14 +28,16 @@ def descend(
     monitor: EpochMonitor,
     seed: int,
     runner: Runner,
-) -> str:
+) -> Generator[Steps, None, str]:
     """Update after every minibatch; returns why it ended. Says in ``monitor.memory`` what it takes.
+    Before each epoch it yields its steps, whose chunks another may have done.
 
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
     """
-    steps = _Steps(step, optimizer, data, training, seed, runner)
+    steps = Steps(step, optimizer, data, training, seed, runner)
     for epoch in range(1, monitor.epochs + 1):
+        yield steps
         running = steps.epoch(epoch)
         monitor.memory |= steps.memory()
         rate = optimizer.learning_rate
@@ -46,7 +48,7 @@ def descend(
     return "epochs"
 
 
-class _Steps:
+class Steps:
     """The compiled step, one for each shape of minibatch, on flat lists of arrays.
 
     Flat, because walking trees and checking types would cost a small network as much again.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -105,6 +105,49 @@ def fit(
         DivergedError: a loss is not finite (a NonFiniteError); its ``result`` holds the last
             finite network.
     """
+    return finished(fitting(**locals()))
+
+
+Fitting = Generator[Any, None, FitResult]
+
+
+def finished(training: Fitting) -> FitResult:
+    """The result of a training that nobody has to wait for."""
+    while True:
+        try:
+            next(training)
+        except StopIteration as end:
+            return end.value
+
+
+def fitting(
+    model: Any,
+    data: Any,
+    *,
+    loss: Any,
+    optimizer: Any,
+    validation: Any,
+    test: Any,
+    epochs: int,
+    batch_size: Any,
+    seed: int,
+    sample_weight: Any,
+    metrics: Any,
+    l1: Strength,
+    l2: Strength,
+    early_stopping: Any,
+    callbacks: Sequence[Callback],
+    params: Tree,
+    state: Tree,
+    dtype: Any,
+    evaluate_train: bool,
+    executor: str | None,
+    threads: int | None,
+    predictor: Predictor | None = None,
+) -> Fitting:
+    """What ``fit`` does, with a halt before each epoch of minibatches, at which it yields its steps
+    (``descent.py``): whoever trains many networks at once does them for all. ``predictor``: one
+    that several share, so that it is compiled once."""
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
@@ -126,7 +169,7 @@ def fit(
         early_stopping = EarlyStopping(early_stopping)
     step = Step(model, loss, Penalty(l1, l2))
     monitor = EpochMonitor(
-        Predictor(model, loss, runner),
+        predictor or Predictor(model, loss, runner),
         rows,
         metrics_of(metrics),
         step.penalty,
@@ -140,7 +183,7 @@ def fit(
         if isinstance(optimizer, Lbfgs):
             stopped = search(step, optimizer, source, training, monitor, runner)
         else:
-            stopped = descend(step, optimizer, source, training, monitor, seed, runner)
+            stopped = yield from descend(step, optimizer, source, training, monitor, seed, runner)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except NonFiniteLossError as found:
