@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
 from chainrule.api.inputs import (
     Argnames,
     Argnums,
     Function,
     Inputs,
     Wanted,
-    at_place,
     described,
     float_output,
     is_plain,
@@ -32,7 +29,6 @@ from chainrule.core.record import lift_output
 from chainrule.core.recording import Recording, active, recording, resumed
 from chainrule.core.traced import Traced
 from chainrule.core.tree import flatten
-from chainrule.core.types import ArrayType
 from chainrule.errors import UsageError
 
 # Reverse mode -----------------------------------------------------------------------------
@@ -75,7 +71,7 @@ def _value_and_grad(f: Function, argnums: Argnums, has_aux: bool, argnames: Argn
             result = f(*inputs.args, **inputs.keywords)
             aux = None
             if has_aux:
-                result, aux = _with_aux(result, f)
+                result, aux = with_aux(result, f)
             y = scalar_output(result, f, rec)
             one = rec.constant(1.0, y.dtype)
             found = _filled(pullback([y], [one], inputs.traced), inputs, rec)
@@ -92,7 +88,7 @@ def _value_and_grad(f: Function, argnums: Argnums, has_aux: bool, argnames: Argn
     return call
 
 
-def _with_aux(result: Any, f: Function) -> tuple[Any, Any]:
+def with_aux(result: Any, f: Function) -> tuple[Any, Any]:
     if not isinstance(result, tuple) or len(result) != 2:
         raise UsageError(
             f"has_aux=True: {name_of(f)} must return a pair (number, extra), "
@@ -168,7 +164,7 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
         inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, around is None)
         y, aux = f(*inputs.args, **keywords), None
         if has_aux:
-            y, aux = _with_aux(y, f)
+            y, aux = with_aux(y, f)
         leaves, treedef = flatten(y)
         outputs = treedef.unflatten(lift_output(leaf, rec) for leaf in leaves)
 
@@ -281,7 +277,7 @@ def jvp(
         ]
         y, aux = f(*inputs.args, **keywords), None
         if has_aux:
-            y, aux = _with_aux(y, f)
+            y, aux = with_aux(y, f)
         leaves, treedef = flatten(y)
         outputs = [lift_output(leaf, rec) for leaf in leaves]
         found = [
@@ -293,150 +289,60 @@ def jvp(
         return (*results, returned_tree(aux, keep, plain)) if has_aux else tuple(results)
 
 
-# Whole derivatives ------------------------------------------------------------------------
-
-
-def jacobian(f: Function, argnums: Argnums = None, argnames: Argnames = None) -> Function:
-    """The Jacobian of ``f``, row by row in reverse mode, or column by column in forward mode,
-    whichever is fewer (L1.2).
+def linearize(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> Any:
+    """The value of ``f`` and its derivative as a linear function: ``y, push = linearize(f, x)``.
 
     Args:
-        f: returns a tree of floating arrays.
-        argnums, argnames: which arguments to differentiate by, as ``grad`` takes them.
+        f, primals, has_aux, keywords: as ``vjp`` takes them.
 
     Returns:
-        A function of the same arguments: for an output of shape (a...) and an argument of shape
-        (b...) an array of shape (a..., b...), in the tree of the output and then of the argument.
+        ``y`` and ``push(*tangents)``, one tangent for each primal, as ``jvp`` takes them: the
+        Jacobian times them. ``f`` runs once, however many tangents are pushed; what it computed
+        is kept for as long as ``push`` is. With ``has_aux``, ``y, push, aux``.
 
     Raises:
-        DerivativeError: ``f`` returns integers or bools.
-        DtypeError, UsageError: as of ``grad``.
+        As of ``jvp``.
     """
-    check_function(f, "jacobian")
-    wanted = Wanted(argnums, argnames)
+    check_function(f, "linearize")
+    if not primals:
+        raise UsageError("linearize needs at least one primal: cr.linearize(f, x)")
+    around = active()
+    rec = around or Recording(eager=True, provenance=False)
+    with resumed(rec):
+        inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, around is None)
+        y, aux = f(*inputs.args, **keywords), None
+        if has_aux:
+            y, aux = with_aux(y, f)
+        leaves, treedef = flatten(y)
+        outputs = [lift_output(leaf, rec) for leaf in leaves]
+    plain, keep = is_plain(inputs.leaves), around is not None
+    mark, lock = rec.serial, Lock()
 
-    def call(*args: Any, **keywords: Any) -> Any:
-        with recording(eager=True) as (rec, outermost):
-            inputs = Inputs(f, args, keywords, wanted, rec, outermost)
-            leaves, treedef = flatten(f(*inputs.args, **inputs.keywords))
-            outputs = [float_output(lift_output(y, rec), f) for y in leaves]
-            rows = sum(y.size for y in outputs)
-            columns = sum(x.size for x in inputs.traced)
-            build = _by_columns if columns < rows else _by_rows
-            blocks = build(outputs, inputs.traced, rec)
-            keep = not outermost
-            plain = is_plain(inputs.leaves)
-            return treedef.unflatten(
-                inputs.result(
-                    [
-                        returned(b, keep, like if plain and not b.shape else None)
-                        for b, like in zip(row, inputs.leaves, strict=True)
-                    ]
-                )
-                for row in blocks
-            )
+    def pushed(tangents: tuple[Any, ...]) -> Any:
+        if len(tangents) != len(primals):
+            raise UsageError(f"push takes a tangent for each of {len(primals)} primals")
+        moving = tuple([tangents[i] for i in inputs.places])  # type: ignore[call-overload]
+        given, tdef = flatten(moving)
+        if tdef != inputs.tree:
+            raise UsageError(f"tangents have the tree {tdef}, primals {inputs.tree}")
+        pairs = zip(given, inputs.traced, strict=True)
+        ts = [like_output(t, x.type, rec, "tangent") for t, x in pairs]
+        found = [
+            t if t is not None else rec.zeros(x.type)
+            for t, x in zip(pushforward(outputs, inputs.traced, ts), outputs, strict=True)
+        ]
+        return returned_tree(treedef.unflatten(found), keep, plain)
 
-    return Transformed(f, jacobian, {"argnums": argnums, "argnames": argnames}, call)
+    def push(*tangents: Any) -> Any:
+        if around is not None:
+            return pushed(tangents)
+        if active() is not None:  # differentiated itself: record it in the recording around
+            return jvp(f, primals, tangents, **keywords)[1]
+        with lock, resumed(rec):
+            try:
+                return pushed(tangents)
+            finally:
+                rec.forget_after(mark)
 
-
-def _unit(x: Traced, k: int, rec: Recording) -> Traced:
-    unit = np.zeros(x.shape, x.dtype)
-    unit.reshape(-1)[k] = 1
-    return rec.capture(unit)
-
-
-def _by_rows(outputs: list[Traced], inputs: list[Traced], rec: Recording) -> list[list[Any]]:
-    blocks = []
-    for y in outputs:
-        rows = [pullback([y], [_unit(y, k, rec)], inputs) for k in range(y.size)]
-        blocks.append(
-            [
-                _assemble([row[j] for row in rows], y.shape + x.shape, y.ndim, x, rec)
-                for j, x in enumerate(inputs)
-            ]
-        )
-    return blocks
-
-
-def _by_columns(outputs: list[Traced], inputs: list[Traced], rec: Recording) -> list[list[Any]]:
-    columns = []
-    for x in inputs:
-        units = [_unit(x, k, rec) for k in range(x.size)]
-        columns.append([pushforward(outputs, [x], [unit]) for unit in units])
-    blocks = []
-    for i, y in enumerate(outputs):
-        row = []
-        for x, found in zip(inputs, columns, strict=True):
-            parts = _assemble([c[i] for c in found], x.shape + y.shape, x.ndim, y, rec)
-            axes = (*range(x.ndim, x.ndim + y.ndim), *range(x.ndim))
-            row.append(np.transpose(parts, axes))  # type: ignore[call-overload]
-        blocks.append(row)
-    return blocks
-
-
-def _assemble(parts: list[Any], shape: Any, ndim: int, like: Traced, rec: Recording) -> Any:
-    if not parts:
-        return rec.zeros(ArrayType(shape, like.dtype))
-    filled = [p if p is not None else rec.zeros(like.type) for p in parts]
-    if ndim == 0:
-        return filled[0]
-    return np.reshape(np.stack(filled), shape)  # type: ignore[call-overload]
-
-
-def hessian(f: Function, argnums: Argnums = None, argnames: Argnames = None) -> Function:
-    """The matrix of second derivatives of a function that returns one number.
-
-    Args:
-        f: returns one real number.
-        argnums, argnames: which arguments to differentiate by, as ``grad`` takes them.
-
-    Returns:
-        A function of the same arguments: for an argument of shape (a...) an array of shape
-        (a..., a...); for several arguments or leaves a block for each pair of them.
-
-    Raises:
-        DerivativeError, DtypeError, UsageError: as of ``grad``.
-    """
-    check_function(f, "hessian")
-    return jacobian(grad(f, argnums, argnames=argnames), argnums, argnames)
-
-
-def hvp(f: Function, argnums: int | None = None, argnames: str | None = None) -> Function:
-    """The product of the Hessian with a vector, without the Hessian: ``hvp(f)(x, v)``.
-
-    Args:
-        f: returns one real number.
-        argnums, argnames: the argument to differentiate by, one position or name.
-
-    Returns:
-        A function of the arguments of ``f`` and then the vector, the last positional argument,
-        which has the tree, shapes and dtypes of the argument that is differentiated; so has the
-        product. Forward over reverse mode: a small multiple of the cost of ``f``.
-
-    Raises:
-        UsageError: there is no such argument, or no vector.
-        DerivativeError, DtypeError, ShapeError: as of ``grad`` and ``jvp``.
-    """
-    check_function(f, "hvp")
-    wanted = Wanted(argnums, argnames)
-    if not wanted.single:
-        raise UsageError(f"hvp differentiates by one argument, not {wanted.said}")
-
-    def call(*args: Any, **keywords: Any) -> Any:
-        if not args or (len(args) < 2 and not keywords):
-            raise UsageError("hvp(f) takes the arguments of f and then the vector")
-        primals, v = args[: len(args) - 1], args[len(args) - 1]
-        (place,) = wanted.places(f, primals, keywords)
-        by: Any = (place, False) if isinstance(place, int) else (None, False, place)
-
-        def gradient(x: Any) -> Any:
-            filled, named = list(primals), dict(keywords)
-            target: Any = filled if isinstance(place, int) else named
-            target[place] = x
-            return grad(f, *by)(*filled, **named)
-
-        return jvp(gradient, (at_place(f, primals, keywords, place),), (v,))[1]
-
-    made = Transformed(f, hvp, {"argnums": argnums, "argnames": argnames}, call)
-    del made.__dict__["__wrapped__"]  # its signature is another
-    return made
+    value = returned_tree(treedef.unflatten(outputs), keep, plain)
+    return (value, push, returned_tree(aux, keep, plain)) if has_aux else (value, push)
