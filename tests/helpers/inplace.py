@@ -136,7 +136,7 @@ class Program:
             f"np.putmask({a}, {a} > 0, {c})", f"{a}.fill({self.value(())})", f"{a}.sort({axis})",
             f"np.sin({c}, out={a})", f"np.multiply({c}, {b}, out={a})",
             f"np.add({c}, 1.0, out={a}, where={c} > 0)", f"np.cumsum({c}, {axis}, out={a})",
-            f"np.put_along_axis({a}, np.argsort({a}, {axis}), {c}, {axis})",
+            f"np.put_along_axis({a}, np.argsort({a}, {axis}, stable=True), {c}, {axis})",
             f"{a}.flat = {b}.copy()",
             f"{a}.flat[{k[0]}] = {self.value(())}", f"np.take({b}, {k}, out={a})",
             f"np.clip({c}, -0.5, 0.5, {a})", f"np.concatenate([{c}], out={a})",

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.api.inputs import Function, name_of, returned
 from chainrule.api.transformed import Transformed, check_function
 from chainrule.core.batching import Batch
+from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.draws import Draws
 from chainrule.core.record import (
     argument_paths,
@@ -78,7 +79,12 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
                 for x, axis in zip(leaves, axes, strict=True)
             ]
             positional, named = call.unflatten(given)
-            return _results(f(*positional, **named), batch, out_axes, f, outermost)
+            with FUNCTIONS["watch"](rec) as watch:
+                result = f(*positional, **named)
+            watch.check(
+                [*given, *flatten(result)[0]], f"vmap runs once for all rows, and {name_of(f)}"
+            )
+            return _results(result, batch, out_axes, f, outermost)
 
         with recording(eager=True) as (rec, outermost):
             draws = Draws(f, [args, keywords]) if outermost else None

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.inputs import Function, described, name_of
+from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
 from chainrule.core.record import lift_output
 from chainrule.core.recording import Recording, active, quiet
@@ -194,7 +195,12 @@ def _recorded(
         inputs = [recording.input(x.type, name="carry").standing_for(x) for x in start]
         entries = [recording.input(array_type(x.shape[1:], x.dtype), name="x") for x in rows]
         handed = [[x.renamed() for x in row] for row in (inputs, entries)]
-        found, y = _pair(f, f(tree.unflatten(handed[0]), shape.unflatten(handed[1])))
+        with FUNCTIONS["watch"](recording) as watch:
+            result = f(tree.unflatten(handed[0]), shape.unflatten(handed[1]))
+        found, y = _pair(f, result)
+        watch.check(
+            [*handed[0], *handed[1], *flatten(result)[0]], f"the body of scan, {name_of(f)},"
+        )
         stronger = _promoted(start, found, tree, recording)
         if stronger is None:
             break

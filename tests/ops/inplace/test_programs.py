@@ -311,6 +311,27 @@ def test_jit_inside_a_recording_does_not_change_its_caller_s_array() -> None:
     np.testing.assert_allclose(cr.grad(f)(X[:2]), [5.0 + X[1], X[0]])
 
 
+@pytest.mark.parametrize("write", ["x[x > 0] = x[::-1]", "x[::-1].flat = x"])
+def test_what_numpy_reads_while_it_writes_is_refused(write: str) -> None:
+    def f(x: Any) -> Any:
+        x = np.abs(x)
+        exec(write, {"x": x})
+        return np.sum(x)
+
+    with pytest.raises(MutationError, match=r"y\.copy\(\)"):
+        cr.grad(f)(X)
+
+
+def test_views_without_axes_follow_their_base() -> None:
+    def f(x: Any) -> Any:
+        s = np.zeros((), like=x)
+        v = np.squeeze(s)
+        s[...] = x[0]
+        return v * x[1]
+
+    np.testing.assert_array_equal(cr.grad(f)(X[:2]), X[1::-1])
+
+
 def test_numbers_are_bound_anew() -> None:
     def f(x: Any) -> Any:
         y = x
@@ -347,3 +368,58 @@ def test_writes_record_a_fixed_number_of_nodes(count: int) -> None:
     names = Counter(node.primitive.name for node in graph.nodes)
     assert names["write"] == 1
     assert len(graph.nodes) <= count + 5
+
+
+def _loop_that_writes_outside(x: Any) -> Any:
+    total = np.zeros(2, like=x)
+
+    def turn(carry: Any, entry: Any) -> Any:
+        total[0] += 1.0
+        return carry + entry, None
+
+    return cr.scan(turn, 0.0, x)[0] + total[0]
+
+
+def _rows_that_write_outside(x: Any) -> Any:
+    total = np.zeros(2, like=x)
+
+    def row(entry: Any) -> Any:
+        total[0] = entry
+        return entry
+
+    return np.sum(cr.vmap(row)(x)) + total[0]
+
+
+@pytest.mark.parametrize("f", [_loop_that_writes_outside, _rows_that_write_outside])
+def test_what_stands_for_many_turns_or_rows_writes_to_nothing_outside(f: Any) -> None:
+    with pytest.raises(MutationError, match="from outside"):
+        cr.jit(f)(X)
+
+
+def test_bodies_of_loops_and_rows_write_to_arrays_of_their_own() -> None:
+    def turn(carry: Any, entry: Any) -> Any:
+        carry[0] = carry[1] * entry
+        carry[1:] += entry
+        o = np.zeros(2, like=carry)
+        o[1] = carry[0]
+        return carry, o
+
+    def looped(x: Any) -> Any:
+        carry, ys = cr.scan(turn, np.ones(2) * x[0], x)
+        return np.sum(carry) + np.sum(ys * ys)
+
+    def row(v: Any) -> Any:
+        v[1:] *= v[:-1]
+        v[v > 1] = 0.5
+        return np.sum(v**2)
+
+    def rows(x: Any) -> Any:
+        return np.sum(cr.vmap(row)(np.reshape(x, (3, 2))))
+
+    def rows_by_loop(x: Any) -> Any:
+        return sum(row(v) for v in np.reshape(x, (3, 2)))
+
+    for f, plain in ((looped, looped), (rows, rows_by_loop)):
+        expected = _differences(plain, X)
+        np.testing.assert_allclose(cr.grad(f)(X), expected, rtol=1e-7, atol=1e-8)
+        np.testing.assert_allclose(cr.jit(cr.grad(f))(X), expected, rtol=1e-7, atol=1e-8)

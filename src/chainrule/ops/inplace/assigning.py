@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS
+from chainrule.core.frames import users_line
 from chainrule.core.traced import Traced
 from chainrule.core.types import Shape, refuse_subclass
-from chainrule.errors import IndexingError, ShapeError
+from chainrule.errors import IndexingError, MutationError, ShapeError
 from chainrule.ops import structure
 from chainrule.ops.coerce import holds_traced, lift, plain
 from chainrule.ops.inplace.memory import (
@@ -106,6 +107,7 @@ def assign(x: Traced, index: Any, value: Any) -> None:
             old = Traced(x.node, x.recording)
             memory.write(marks, structure.select(mask, part, old))
             return
+        refuse_overlap(value, alias, "x[mask] = y")
         index = constant(index, "writing by a mask, x[mask] = values, whose number")
     places: Any = places_of(marks, memory)
     if _holds_traced(index):
@@ -118,6 +120,18 @@ def assign(x: Traced, index: Any, value: Any) -> None:
     part = fitted(value, places.shape, x)
     if part.size:
         memory.put(places, part)
+
+
+def refuse_overlap(value: Any, alias: Alias, what: str) -> None:
+    """Refuse what NumPy reads while it writes there: the result depends on the order of both."""
+    other = value.alias if type(value) is Traced else None
+    if other is None or other.memory is not alias.memory or value.shape == alias.marks.shape == ():
+        return
+    if np.may_share_memory(other.marks, alias.marks):
+        raise MutationError(
+            f"{what}, where y shares numbers with x ({users_line()}): NumPy reads some of them "
+            "after they were written. Write y.copy()"
+        )
 
 
 def _known(index: Any) -> Any:

@@ -26,6 +26,7 @@ from chainrule.core.traced import Traced, escaped
 from chainrule.errors import MutationError
 from chainrule.ops import structure
 from chainrule.ops.inplace.layout import rows_first
+from chainrule.ops.inplace.watching import noted
 from chainrule.ops.structure import common_region
 from chainrule.ops.structure.reading import Region
 
@@ -310,6 +311,8 @@ def is_alone(x: Traced) -> bool:
     alias = x.alias
     if not is_array(x) or x.recording.closed or active() is not x.recording:
         return False
+    if x.recording.written is not None:
+        return False  # noted where it is opened
     if alias is None:
         return True
     memory = alias.memory
@@ -376,6 +379,7 @@ def opened(x: Traced) -> Alias:
     recording = x.recording
     if recording.closed or active() is not recording:
         raise escaped()
+    noted(x)
     alias = x.alias
     if alias is None:
         alias = x.alias = Alias(Memory(x))

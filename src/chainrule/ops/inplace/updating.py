@@ -17,7 +17,7 @@ from chainrule.core.types import broadcast_shapes, normalize_axis
 from chainrule.errors import DtypeError, ShapeError, UnsupportedError, UsageError
 from chainrule.ops import structure
 from chainrule.ops.coerce import is_traced, lift, plain
-from chainrule.ops.inplace.assigning import assign, fitted, overwrite
+from chainrule.ops.inplace.assigning import assign, fitted, overwrite, refuse_overlap
 from chainrule.ops.inplace.memory import index_array, is_array, opened, places_of
 from chainrule.ops.surface.arguments import constant, known_if_any
 from chainrule.ops.surface.indexing import getitem
@@ -314,6 +314,7 @@ def partition(x: Traced, kth: Any, axis: Any = -1, kind: str = "introselect") ->
 
 def set_flat(x: Traced, value: Any) -> None:
     """``x.flat = value``, repeated as often as it takes."""
+    refuse_overlap(value, opened(x), "x.flat = y")
     overwrite(x, np.reshape(np.resize(plain(value), (x.size,)), x.shape))
 
 

@@ -64,7 +64,7 @@ def _spread(function: Any, part: Any) -> dict[str, Any]:
 def _view(y: Any, x: Any, function: Any, rest: Any, keywords: Any, k: int | None = None) -> Any:
     if type(y) is not Traced:
         return y
-    y = Traced(y.node, y.recording, False, function in _KEEPING and x.is_array)
+    y = Traced(y.node, y.recording, False, is_array(x) and function is not np.unstack)
     if is_array(x) and is_array(y):
         called = np.broadcast_to if function is np.broadcast_arrays else function
 
@@ -74,9 +74,6 @@ def _view(y: Any, x: Any, function: Any, rest: Any, keywords: Any, k: int | None
 
         note_view(y, x, made, function)
     return y
-
-
-_KEEPING = {np.real, np.real_if_close, np.asarray, np.asanyarray}
 
 
 def _frozen(x: Any) -> Any:
@@ -158,7 +155,7 @@ def full(
     shape: Any, fill_value: Any, dtype: Any = None, order: str = "C", *, device: Any = None
 ) -> Any:
     wanted = shape_of(shape)
-    value = plain(fill_value)
+    value: Any = plain(fill_value)
     if is_traced(value):
         value = value if dtype is None else np.astype(value, dtype)
         y = structure.broadcast_to(value, wanted)
