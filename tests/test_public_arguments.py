@@ -95,7 +95,8 @@ def test_no_raw_error_leaves_a_public_function(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["grad", "value_and_grad", "jacobian", "hessian", "hvp", "jit", "trace", "explain"]
+    "name",
+    ["grad", "value_and_grad", "jacobian", "hessian", "hvp", "jit", "trace", "explain", "vmap"],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_no_raw_error_leaves_what_a_transformation_returns(name: str) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api.inputs import Function, described, name_of
+from chainrule.api.transformed import check_function
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
 from chainrule.core.record import lift_output
@@ -64,6 +65,7 @@ def scan(
     >>> scan(lambda c, x: (c + x, c * x), 0.0, np.array([1.0, 2.0, 3.0]))
     (np.float64(6.0), array([0., 2., 9.]))
     """
+    check_function(f, "scan")
     leaves, tree = flatten(xs)
     leaves = [x if isinstance(x, Traced) else np.asarray(x) for x in leaves]
     length = _length(leaves, tree, length)
@@ -286,6 +288,8 @@ def while_loop(
         UsageError: when it runs, the condition still holds after ``bound`` turns.
         DerivativeError: the gradient of a recorded loop without a bound is asked.
     """
+    for function in (cond, body):
+        check_function(function, "while_loop")
     if bound is not None and (not _is_count(bound) or bound < 0):
         raise UsageError(f"bound is the most turns of a while_loop, not {described(bound)}")
     recording = active()
