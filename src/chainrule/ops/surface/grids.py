@@ -292,6 +292,8 @@ def poly(seq_of_zeros: Any) -> Any:
             "of a matrix NumPy takes the eigenvalues, which are complex in general and not "
             "recorded; write np.poly(np.linalg.eigvalsh(a)) for a symmetric one"
         )
+    if seq_of_zeros.dtype.kind != "f":
+        seq_of_zeros = np.astype(seq_of_zeros, np.float64)
     found: Any = np.ones(1, seq_of_zeros.dtype)
     for k in range(seq_of_zeros.shape[0]):
         root = seq_of_zeros[k]

@@ -28,10 +28,13 @@ def tile(A: Any, reps: Any) -> Any:
     ndim_ = max(A.ndim, len(reps))
     lengths = (1,) * (ndim_ - A.ndim) + A.shape
     times = (1,) * (ndim_ - len(reps)) + reps
+    whole = tuple(t * n for t, n in zip(times, lengths, strict=True))
+    if not A.size:  # however often, a negative number of times too
+        return structure.reshape(A, whole)
     apart = tuple(n for pair in zip([1] * ndim_, lengths, strict=True) for n in pair)
     wide = tuple(n for pair in zip(times, lengths, strict=True) for n in pair)
     grown = structure.broadcast_to(structure.reshape(A, apart), wide)
-    return structure.reshape(grown, tuple(t * n for t, n in zip(times, lengths, strict=True)))
+    return structure.reshape(grown, whole)
 
 
 @implements(np.repeat)
