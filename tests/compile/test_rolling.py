@@ -140,6 +140,12 @@ def other_places(p: Any, u: Any) -> Any:
     return u.sum()
 
 
+def constants_that_change_once(p: Any, u: Any) -> Any:
+    for k in range(120):
+        u = np.sin(u * p[0] + 0.1 * (k // 60)) + u[::-1] * p[1] - np.cos(u) * p[2]
+    return u.sum()
+
+
 def other_operations(p: Any, u: Any) -> Any:
     for k in range(40):
         u = (np.sin, np.cos, np.tanh)[k * k % 7 % 3](u * p[0]) + u[::-1] * p[1] - u * p[2]
@@ -155,7 +161,14 @@ def two_turns_before(p: Any, u: Any) -> Any:
 
 @pytest.mark.parametrize(
     "f",
-    [other_constants, other_arrays, other_places, other_operations, two_turns_before],
+    [
+        other_constants,
+        constants_that_change_once,
+        other_arrays,
+        other_places,
+        other_operations,
+        two_turns_before,
+    ],
     ids=lambda f: f.__name__,
 )
 def test_turns_that_differ_stay_as_they_are(f: Callable[..., Any]) -> None:
