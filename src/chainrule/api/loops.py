@@ -76,7 +76,8 @@ def scan(
     ys: list[Any] = [None] * length
     shape: TreeDef | None = None
     for t in reversed(range(length)) if reverse else range(length):
-        found, y = _pair(f, f(carry, tree.unflatten(x[t] for x in leaves)))
+        entries = tree.unflatten(_own(x[t]) for x in leaves)
+        found, y = _pair(f, f(_owned(carry), entries))
         _check_carry(carry, found, name_of(f))
         carry = found
         ys[t], shape = flatten(y)
@@ -86,6 +87,18 @@ def scan(
         parts, shape = flatten(y)
         return carry, shape.unflatten(np.zeros((0, *np.shape(p)), _dtype(p)) for p in parts)
     return carry, shape.unflatten(_stacked(column) for column in zip(*ys, strict=True))
+
+
+def _own(x: Any) -> Any:
+    """``x`` for a function that may write into it: the caller's stays as it is."""
+    if type(x) is Traced:
+        return x.renamed()
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def _owned(tree: Any, static: bool = False) -> Any:
+    leaves, shape = flatten(tree, static=static)
+    return shape.unflatten(map(_own, leaves))
 
 
 def _stacked(column: Sequence[Any]) -> Any:
@@ -263,7 +276,7 @@ def fori_loop(lower: int, upper: int, f: Callable[[Any, Any], Any], init: Any) -
         return scan(lambda carry, i: (f(i, carry), None), init, indices)[0]
     carry = init
     for i in indices:
-        found = f(i, carry)
+        found = f(i, _owned(carry))
         _check_carry(carry, found, name_of(f))
         carry = found
     return carry
@@ -305,7 +318,7 @@ def while_loop(
             return carry
         if count == bound:
             raise UsageError(_UNBOUNDED.format(bound))
-        found = body(carry)
+        found = body(_owned(carry))
         _check_carry(carry, found, name_of(body))
         carry, count = found, count + 1
 
@@ -336,7 +349,7 @@ def _recorded_while(
 
     def turn(state: Any, _: Any = None) -> Any:
         on, carry = state
-        found = body(carry)
+        found = body(_owned(carry))
         _check_carry_or_number(carry, found, body)
         if bound is not None:
             (old, tree), new = flatten(carry), flatten(found)[0]
@@ -377,6 +390,7 @@ def remat(f: Function) -> Function:
     def again(*args: Any, **keywords: Any) -> Any:
         recording = active()
         if recording is None or recording.eager:
+            args, keywords = _owned((args, keywords), static=True)
             return f(*args, **keywords)
         leaves, tree = flatten((args, dict(keywords)), static=True)
         given = [lift(x, recording).standing_for(x) for x in leaves]

@@ -423,3 +423,39 @@ def test_bodies_of_loops_and_rows_write_to_arrays_of_their_own() -> None:
         expected = _differences(plain, X)
         np.testing.assert_allclose(cr.grad(f)(X), expected, rtol=1e-7, atol=1e-8)
         np.testing.assert_allclose(cr.jit(cr.grad(f))(X), expected, rtol=1e-7, atol=1e-8)
+
+
+def test_turns_write_into_carries_of_their_own() -> None:
+    """Eagerly as recorded: no turn changes what came before, nor the caller's arrays."""
+
+    def turn(carry: Any, entry: Any) -> Any:
+        carry[0] = carry[0] * entry[0] + carry[1]
+        entry[1] = 0.0
+        return carry, carry
+
+    def at(i: Any, carry: Any) -> Any:
+        carry[0] += carry[1]
+        return carry
+
+    init, xs = np.array([1.0, 2.0]), np.reshape(X, (3, 2))
+    kept = init.copy(), xs.copy()
+    ys = [init]
+    for x in xs:
+        ys.append(np.array([ys[-1][0] * x[0] + ys[-1][1], 2.0]))
+
+    def scanned(c: Any, x: Any) -> Any:
+        return cr.scan(turn, c, x)[1]
+
+    def counted(c: Any) -> Any:
+        return cr.fori_loop(0, 3, at, c)
+
+    def conditional(c: Any) -> Any:
+        return cr.while_loop(lambda c: c[0] < 6.5, lambda c: at(0, c), c, bound=5)
+
+    for way in (lambda f: f, cr.jit):
+        np.testing.assert_allclose(way(scanned)(init, xs), ys[1:])
+        np.testing.assert_array_equal(way(counted)(init), [7.0, 2.0])
+        np.testing.assert_array_equal(way(conditional)(init), [7.0, 2.0])
+        np.testing.assert_array_equal(way(cr.remat(lambda c: at(0, c)))(init), [3.0, 2.0])
+        np.testing.assert_array_equal(init, kept[0])
+        np.testing.assert_array_equal(xs, kept[1])
