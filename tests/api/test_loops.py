@@ -18,6 +18,7 @@ from chainrule.errors import (
     DerivativeError,
     DtypeError,
     EscapedTracerError,
+    MutationError,
     ShapeError,
     UsageError,
 )
@@ -441,6 +442,85 @@ def test_a_value_that_leaves_its_turn_is_refused() -> None:
 
 
 # other loops --------------------------------------------------------------------------------
+
+
+def _read_outside(x: Any) -> Any:
+    kept = []
+    cr.scan(lambda c, t: (kept.append(c), (np.sin(c * t), c))[1], x[0], x)
+    return kept[0] * 2
+
+
+def _read_outside_remat(x: Any) -> Any:
+    kept = []
+    y = cr.remat(lambda a: (kept.append(np.sin(a)), a)[1])(x)
+    return np.sum(y) + kept[0][1]
+
+
+@pytest.mark.parametrize("f", [_read_outside, _read_outside_remat])
+def test_no_derivative_leaves_out_what_was_read_outside_its_turn(f: Any) -> None:
+    """The value alone was refused, its gradient lacked a term."""
+    x = np.array([0.3, -0.7])
+    of = (f, cr.grad(f), cr.grad(cr.jit(f)), cr.hessian(f), lambda x: cr.jvp(f, (x,), (x,)))
+    for g in of:
+        with pytest.raises(EscapedTracerError, match="used after the function"):
+            cr.jit(g, executor="numpy")(x)
+
+
+def _writes_outside(loop: Any) -> Any:
+    def f(x: Any) -> Any:
+        o = np.zeros_like(x)
+
+        def turn(c: Any) -> Any:
+            o[0] += c
+            return np.sin(c) + o[0]
+
+        return loop(turn, x[0])
+
+    return f
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        lambda turn, c: cr.scan(lambda c, _: (turn(c), c), c, length=3)[0],
+        lambda turn, c: cr.fori_loop(0, 3, lambda _, c: turn(c), c),
+        lambda turn, c: cr.while_loop(lambda c: c < 2, turn, c, bound=9),
+        lambda turn, c: cr.remat(turn)(c),
+    ],
+)
+def test_a_turn_writes_into_its_own_arrays_only(loop: Any) -> None:
+    """Recorded once, the write would be done once: o[0] was c, not the sum over turns."""
+    f, x = _writes_outside(loop), np.array([0.3, -0.7])
+    for g, given in ((f, x), (cr.grad(f), x), (cr.vmap(f), np.outer(x, x))):
+        with pytest.raises(MutationError, match="from outside"):
+            cr.jit(g, executor="numpy")(given)
+
+
+@executors
+def test_what_a_turn_writes_into_is_neither_an_argument_nor_a_y(executor: str) -> None:
+    def f(x: Any, table: Any) -> Any:
+        def turn(c: Any, row: Any) -> Any:
+            own = np.zeros_like(x)
+            own[1:] = row[0] * c[0]
+            c[0] = np.sin(c[1] * row[1])
+            row[0] = 5.0
+            return c, (c, row, own)
+
+        return cr.scan(turn, x, table)
+
+    x, table = np.array([0.3, -0.7]), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    (carry, ys), before = f(x, table), [x.copy(), table.copy()]
+    np.testing.assert_array_equal(x, [0.3, -0.7])
+    np.testing.assert_array_equal(table[:, 0], [1.0, 3.0, 5.0])
+    c = np.sin(-0.7 * np.array([2.0, 4.0, 6.0]))
+    np.testing.assert_allclose(ys[0][:, 0], c)
+    np.testing.assert_array_equal(ys[1][:, 0], 5.0)
+    np.testing.assert_allclose(ys[2][:, 1], [1.0 * 0.3, 3.0 * c[0], 5.0 * c[1]])
+    same = cr.jit(f, executor=executor)(x, table)
+    for ours, theirs in zip(cr.tree.leaves(same), cr.tree.leaves((carry, ys)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-15)
+    for array, copy in zip((x, table), before, strict=True):
+        np.testing.assert_array_equal(array, copy)
 
 
 @executors

@@ -216,6 +216,7 @@ def _recorded(
         watch.check(
             [*handed[0], *handed[1], *flatten(result)[0]], f"the body of scan, {name_of(f)},"
         )
+        recording.spent.update([x.node for x in [*inputs, *entries]])
         stronger = _promoted(start, found, tree, recording)
         if stronger is None:
             break
@@ -395,8 +396,12 @@ def remat(f: Function) -> Function:
         leaves, tree = flatten((args, dict(keywords)), static=True)
         given = [lift(x, recording).standing_for(x) for x in leaves]
         inputs = [recording.input(x.type, name="x").standing_for(x) for x in given]
-        positional, named = tree.unflatten([x.renamed() for x in inputs])
-        parts, shape = flatten(f(*positional, **named))
+        handed = [x.renamed() for x in inputs]
+        positional, named = tree.unflatten(handed)
+        with FUNCTIONS["watch"](recording) as watch:
+            parts, shape = flatten(f(*positional, **named))
+        watch.check([*handed, *parts], f"the function of remat, {name_of(f)},")
+        recording.spent.update([x.node for x in inputs])
         outputs = [lift_output(y, recording) for y in parts]
         if not outputs:
             return shape.unflatten([])

@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.core.node import Node
 from chainrule.core.rules import total
-from chainrule.core.traced import Traced
+from chainrule.core.traced import Traced, escaped
 
 Watch = Callable[[Node, Traced, Sequence[tuple[int, Any]]], None]
 
@@ -30,6 +30,9 @@ def active_nodes(outputs: Sequence[Traced], wrt: Sequence[Traced]) -> tuple[list
         found.add(node)
         if node not in starts:
             stack.extend(node.inputs)
+    spent = outputs[0].recording.spent if outputs else ()
+    if spent and not spent.isdisjoint(found):
+        raise escaped()  # else what was read outside its turn would be left out
     order, active = [], set(starts)
     for node in sorted(found, key=attrgetter("serial")):
         if node in starts or (

@@ -76,6 +76,7 @@ class Recording:
         self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
         self._ones: set[Node] = set()
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
+        self.spent: set[Node] = set()  # inputs of bodies that are done: nothing may read them
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
         self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
         self._copies = False
@@ -291,10 +292,8 @@ class Recording:
         free = tuple(x.node for x in inputs)
         if self.rows and not self.rows.difference(free).isdisjoint(nodes):
             raise escaped_row()
-        if sum(n.primitive is INPUT for n in nodes) > len(used) + len(free):
-            known = {*used, *free}
-            if any(n.primitive is INPUT and n not in known for n in nodes):
-                raise escaped()  # from the body of a loop
+        if not self.spent.isdisjoint(nodes):
+            raise escaped()
         return Graph(
             inputs=free + tuple(used),
             outputs=tuple(roots),
