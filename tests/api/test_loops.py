@@ -496,6 +496,22 @@ def test_a_turn_writes_into_its_own_arrays_only(loop: Any) -> None:
             cr.jit(g, executor="numpy")(given)
 
 
+def test_a_turn_may_not_return_what_it_wrote_into_outside() -> None:
+    """Each turn began with the zeros: [3, 0], where the loop makes [6, 0]."""
+
+    def f(x: Any) -> Any:
+        o = np.zeros_like(x)
+
+        def turn(c: Any, t: Any) -> Any:
+            o[:1] += t
+            return o, c[0]
+
+        return cr.scan(turn, o, x)
+
+    with pytest.raises(MutationError, match="from outside"):
+        cr.jit(f, executor="numpy")(np.array([1.0, 2.0, 3.0]))
+
+
 @executors
 def test_what_a_turn_writes_into_is_neither_an_argument_nor_a_y(executor: str) -> None:
     def f(x: Any, table: Any) -> Any:

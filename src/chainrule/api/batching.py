@@ -74,16 +74,13 @@ def vmap(f: Function, in_axes: Any = 0, out_axes: Any = 0) -> Function:
 
         def run(rec: Recording, outermost: bool) -> Any:
             batch = Batch(rec, size)
-            given = [
-                _renamed(x) if axis is None else batch.row(_rows_first(x, axis, rec, outermost))
-                for x, axis in zip(leaves, axes, strict=True)
-            ]
-            positional, named = call.unflatten(given)
-            with FUNCTIONS["watch"](rec) as watch:
+            with FUNCTIONS["watch"](rec, f"vmap runs once for all rows, and {name_of(f)}"):
+                given = [
+                    _renamed(x) if axis is None else batch.row(_rows_first(x, axis, rec, outermost))
+                    for x, axis in zip(leaves, axes, strict=True)
+                ]
+                positional, named = call.unflatten(given)
                 result = f(*positional, **named)
-            watch.check(
-                [*given, *flatten(result)[0]], f"vmap runs once for all rows, and {name_of(f)}"
-            )
             return _results(result, batch, out_axes, f, outermost)
 
         with recording(eager=True) as (rec, outermost):

@@ -209,13 +209,10 @@ def _recorded(
     while True:
         inputs = [recording.input(x.type, name="carry").standing_for(x) for x in start]
         entries = [recording.input(array_type(x.shape[1:], x.dtype), name="x") for x in rows]
-        handed = [[x.renamed() for x in row] for row in (inputs, entries)]
-        with FUNCTIONS["watch"](recording) as watch:
+        with FUNCTIONS["watch"](recording, f"the body of a loop, {name_of(f)},"):
+            handed = [[x.renamed() for x in row] for row in (inputs, entries)]
             result = f(tree.unflatten(handed[0]), shape.unflatten(handed[1]))
         found, y = _pair(f, result)
-        watch.check(
-            [*handed[0], *handed[1], *flatten(result)[0]], f"the body of scan, {name_of(f)},"
-        )
         recording.spent.update([x.node for x in [*inputs, *entries]])
         stronger = _promoted(start, found, tree, recording)
         if stronger is None:
@@ -396,11 +393,9 @@ def remat(f: Function) -> Function:
         leaves, tree = flatten((args, dict(keywords)), static=True)
         given = [lift(x, recording).standing_for(x) for x in leaves]
         inputs = [recording.input(x.type, name="x").standing_for(x) for x in given]
-        handed = [x.renamed() for x in inputs]
-        positional, named = tree.unflatten(handed)
-        with FUNCTIONS["watch"](recording) as watch:
+        with FUNCTIONS["watch"](recording, f"the function of remat, {name_of(f)},"):
+            positional, named = tree.unflatten([x.renamed() for x in inputs])
             parts, shape = flatten(f(*positional, **named))
-        watch.check([*handed, *parts], f"the function of remat, {name_of(f)},")
         recording.spent.update([x.node for x in inputs])
         outputs = [lift_output(y, recording) for y in parts]
         if not outputs:

@@ -65,7 +65,7 @@ class Recording:
         self.typed: dict[Node, tuple[Primitive, tuple[Node, ...], Attrs]] = {}
         self.closed = False
         self.refused: ChainruleError | None = None  # what the last float(x) or the like raised
-        self.written: Any = None  # arrays that were written to, while someone watches
+        self.body: Any = None  # the function that is recorded for many turns or rows, if one is
         self.branched = False  # whether Python was told a value, and may have branched on it
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}

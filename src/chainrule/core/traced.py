@@ -40,10 +40,10 @@ class Traced:
     as views do; where one of them was written to, ``node`` is empty until someone asks.
     ``weak`` is true of what would be a Python number without recording: it takes the dtype of
     the array beside it (NumPy 2's promotion). ``is_array`` is true of what would be an array even
-    without axes, where NumPy's functions return scalars.
+    without axes, where NumPy's functions return scalars. ``body``: of which loop it was made in.
     """
 
-    __slots__ = ("__weakref__", "alias", "is_array", "node", "recording", "weak")
+    __slots__ = ("__weakref__", "alias", "body", "is_array", "node", "recording", "weak")
     alias: Any  # core knows only that there may be one; ``ops/inplace/memory.py`` has what it is
 
     def __init__(
@@ -54,6 +54,7 @@ class Traced:
         self.weak = weak
         self.is_array = is_array
         self.alias = None
+        self.body = recording.body
 
     def __getattr__(self, name: str) -> Any:
         if name == "node":

@@ -311,7 +311,7 @@ def is_alone(x: Traced) -> bool:
     alias = x.alias
     if not is_array(x) or x.recording.closed or active() is not x.recording:
         return False
-    if x.recording.written is not None:
+    if x.recording.body is not None:
         return False  # noted where it is opened
     if alias is None:
         return True

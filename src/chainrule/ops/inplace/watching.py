@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from weakref import ref
 
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
@@ -12,41 +11,33 @@ from chainrule.errors import MutationError
 
 
 class Watch:
-    """Writes while a function is recorded that stands for many turns or rows: what it writes into
-    must be its own, for a write to an array outside would be made once."""
+    """While a function is recorded that stands for many turns or rows, ``what``: it writes into
+    arrays that were made meanwhile, for a write to one from outside would be made once."""
 
-    def __init__(self, recording: Any) -> None:
-        self.recording = recording
+    def __init__(self, recording: Any, what: str) -> None:
+        self.recording, self.what = recording, what
 
-    def __enter__(self) -> Watch:
-        self.outer, self.recording.written = self.recording.written, {}
-        return self
+    def __enter__(self) -> None:
+        self.outer, self.recording.body = self.recording.body, self
 
     def __exit__(self, *error: Any) -> None:
-        self.written, self.recording.written = self.recording.written, self.outer
-
-    def check(self, own: Any, what: str) -> None:
-        """Raise if an array that was written to is still there, and is none of ``own``, the arrays
-        that the function was given or returned, nor what these are views of."""
-        known = set()
-        for x in own:
-            while type(x) is Traced:
-                known.add(id(x))
-                x = x.alias and x.alias.base
-        for r, line in self.written.values():
-            x = r()
-            if x is not None and id(x) not in known:
-                raise MutationError(
-                    f"{what} writes into a traced {x.type} from outside ({line}), which would be "
-                    "written once, not in each: return what is to be kept, or carry the array"
-                )
+        self.recording.body = self.outer
 
 
 def noted(x: Traced) -> None:
-    """Note that ``x`` is written to, if someone watches."""
-    written = x.recording.written
-    if written is not None:
-        written[id(x)] = ref(x), users_line()
+    """``x`` is written to.
+
+    Raises:
+        MutationError: it, or what it is a view of, was made outside of what is recorded.
+    """
+    body, owner = x.recording.body, x
+    while owner.alias is not None and owner.alias.base is not None:
+        owner = owner.alias.base
+    if body is not None and owner.body is not body:
+        raise MutationError(
+            f"{body.what} writes into a traced {x.type} from outside ({users_line()}), which would "
+            "be written once, not in each: return what is to be kept, or carry the array"
+        )
 
 
 FUNCTIONS["watch"] = Watch
