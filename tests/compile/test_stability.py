@@ -487,3 +487,35 @@ def test_numbers_on_both_sides_of_a_sum_are_counted_once(f: Any) -> None:
     for u in (0.1, 0.9, 2.0, -0.7):
         result = cr.jit(sums, executor="numpy")(u, 0.3)
         np.testing.assert_allclose(result, sums(u, 0.3), rtol=1e-12, atol=1e-14)
+
+
+SMOOTH = {
+    "root of a difference": (lambda a, b: np.sqrt(a**2 - b**2), (3.0, 0.0)),
+    "its constant part moves too": (lambda a, b: np.sqrt(b * b - a * a), (0.0, 2.0)),
+    "root of a product off": (lambda a, b: np.sqrt(a**2 - a * b), (1.0, 0.0)),
+    "root of a term off": (lambda a, b: np.sqrt(b * b - (a - 1)), (1.0, 1.0)),
+    "root with a logarithm": (lambda a, b: np.sqrt(np.square(b / a) + np.log(a**3)), (1.0, 1.0)),
+    "root of a scaled square": (lambda a, b: a * (0.5 * (a * a)) ** 0.5 + b, (0.0, 0.5)),
+    "logarithm of 1 less": (lambda a, b: b / np.log(1 - a), (0.0, 1.0)),
+    "logarithms of negative numbers": (lambda a, b: np.log(a + b) - np.log(a), (-30.0, -2.0)),
+    "logarithms of less": (lambda a, b: np.log(a) - np.log(a + b), (-30.0, -2.0)),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_branch_that_is_not_taken_leaves_no_trace(name: str) -> None:
+    """Neither a nan of its slopes, nor a number where there is none, nor the sign of a zero."""
+    f, at = SMOOTH[name]
+    with np.errstate(all="ignore"):
+        typed = f(*map(np.float64, at))
+        np.testing.assert_allclose(cr.jit(f)(*at), typed, rtol=1e-14)
+        if np.isfinite(typed):
+            slopes = cr.grad(f, (0, 1))(*at)
+            np.testing.assert_allclose(cr.jit(cr.grad(f, (0, 1)))(*at), slopes, rtol=1e-13)
+            np.testing.assert_allclose(cr.grad(cr.jit(f), (0, 1))(*at), slopes, rtol=1e-13)
+
+
+@pytest.mark.parametrize("f", [lambda a: np.log(1 - np.exp(a)), lambda a: np.log(1 + -np.exp(a))])
+def test_a_difference_of_exponentials_is_no_sum(f: Any) -> None:
+    for a, exact in ((-1e-20, -46.051701859880914), (-50.0, -1.9287498479639178e-22)):
+        np.testing.assert_allclose(cr.jit(f)(a), exact, rtol=1e-14)

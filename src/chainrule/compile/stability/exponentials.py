@@ -203,6 +203,8 @@ def _logarithm(name: str, x: Traced) -> Traced | None:
     with as_written(rec):
         found = None
         if name == "log1p" or meaning(x)[0] == "add":
+            if any(c < 0 for c, _ in summands(x)):  # as 1 + -exp(a): a difference, which cancels
+                return None
             parts = parts_of(x, base, DEPTH)
             if parts is None:
                 return None

@@ -179,13 +179,15 @@ def _large_or_near(pair: Pair) -> Traced:
 
 
 WHERE.update(dict.fromkeys(("sin", "cos", "tan"), _large_or_near))
-WHERE.update(dict.fromkeys(("log", "log2", "log10"), close))
+WHERE.update(
+    dict.fromkeys(("log", "log2", "log10"), lambda pair: apply("less", 2.0 * abs(pair.d), pair.q))
+)  # of negative numbers there is no logarithm, though there is one of their ratio
 WHERE["tanh"] = lambda pair: apply(
     "logical_and",
     cancels(pair.u - pair.v, (pair.u, pair.v)),
     apply("less", apply("maximum", abs(pair.p), abs(pair.q)), constant_like(pair.u, 40.0)),
 )  # beyond, both are 1 and the identity overflows
-WHERE["log1p"] = lambda pair: apply("less", 2.0 * abs(pair.d), abs(1.0 + pair.q))
+WHERE["log1p"] = lambda pair: apply("less", 2.0 * abs(pair.d), 1.0 + pair.q)
 
 
 def _less_one_power(f: Traced, p: Traced, c: Traced | float) -> Traced:

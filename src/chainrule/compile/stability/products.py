@@ -104,7 +104,8 @@ def log_by_factors(x: Traced, base: str = "log") -> Traced | None:
     """log(x·y) = log|x| + log|y| where a product of positive sign leaves the range."""
     c, powers = monomial(x)
     count = sum(map(abs, powers.values()))
-    if not c or count < 2:
+    alone = count == 1 and 2.0**-100 < abs(c) < 2.0**100  # with such a factor it stays in range
+    if not c or not count or alone:
         return None
     if count == 2:
         return _log_of_scaled(x, c, powers, base)

@@ -219,10 +219,12 @@ def _log_1_plus(x: Traced) -> Traced | None:
     if number(one) != 1 or (name == "subtract" and one is b):
         return None
     with as_written(x.recording):
-        u = -u if name == "subtract" else u
-        below = meaning(u)
-        inside = meaning(below[1][0]) if below[0] == "negative" else below
-        if inside[0] == "exp" and below[0] == "negative":  # log(1 - exp(a))
+        below = u
+        if name == "subtract":
+            u = constant_like(u, 0.0) - u  # not -u, for log(1 - 0) is 0 and log1p(-0.0) is -0.0
+        elif meaning(u)[0] == "negative":
+            (below,) = meaning(u)[1]
+        if below is not u and meaning(below)[0] == "exp":  # log(1 - exp(a))
             small = apply("less", u, constant_like(u, -0.5))
             return choose(small, apply("log", x), apply("log1p", u))
         return apply("log1p", u)

@@ -148,10 +148,21 @@ def _root_of_product(x: Traced) -> Traced | None:
         return None
     with as_written(x.recording):
         even = _root(c, powers, x)
-        y = _root_of_size(c, powers, x) if even is None else abs(even)
+        if even is not None:
+            return abs(even)
         positive = apply("less", constant_like(x, 0.0), sign_of(c, powers, x))
         safe = apply("logical_or", in_range(abs(x)), apply("logical_not", positive))
+        y = _root_of_size(c, _elsewhere(safe, powers, 1.0, x), x)
         return choose(safe, apply("sqrt", x), y)
+
+
+def _elsewhere(
+    safe: Traced, powers: dict[Node, int], instead: float, like: Traced
+) -> dict[Node, int]:
+    """A monomial of the same factors but where what was typed serves: there the slopes of roots
+    that nobody takes may be infinite, and 0 times that is a nan."""
+    one, rec = constant_like(like, instead), like.recording
+    return {choose(safe, one, Traced(n, rec)).node: e for n, e in powers.items()}
 
 
 def _root(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced | None:
@@ -166,9 +177,10 @@ def _root_of_size(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
     """The root of the absolute value of a monomial, factor by factor."""
     found = apply("sqrt", constant(abs(c), like))
     for node, e in powers.items():
-        root = apply("sqrt", abs(Traced(node, like.recording)))
-        for _ in range(abs(e)):
-            found = found * root if e > 0 else found / root
+        size = abs(Traced(node, like.recording))
+        factors = [size] * (abs(e) // 2) + [apply("sqrt", size)] * (abs(e) % 2)
+        for factor in factors:
+            found = found * factor if e > 0 else found / factor
     return found
 
 
@@ -204,14 +216,16 @@ def _hypotenuse(x: Traced) -> Traced | None:
 def _out_of_range(
     x: Traced, b: Traced, rest: tuple[Fraction, dict[Node, int]], typed: tuple[Traced, ...]
 ) -> Traced:
-    s, size = _root_of_size(*rest, x), abs(b)
+    safe = in_range(abs(typed[0]) + abs(typed[1]))
+    c, powers = rest
+    b = choose(safe, constant_like(b, 2.0 * float(abs(c)) ** 0.5 + 1.0), b)
+    s, size = _root_of_size(c, _elsewhere(safe, powers, 1.0, x), x), abs(b)
     t = s / size
     inside = size * apply(
         "sqrt", (1.0 - t) * (1.0 + t)
     )  # t² may lose its root, and leave the range
     positive = apply("less_equal", constant_like(x, 0.0), sign_of(*rest, x))
     scaled = choose(positive, apply("hypot", b, s), inside)
-    safe = in_range(abs(typed[0]) + abs(typed[1]))
     none = apply("isnan", scaled)  # as for 0 - 5e-324², which is no less than 0 once rounded
     return choose(apply("logical_or", safe, none), apply("sqrt", x), scaled)
 
