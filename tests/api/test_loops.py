@@ -346,6 +346,19 @@ def test_numbers_in_the_carry_take_the_dtype_of_a_turn(executor: str) -> None:
         assert ys.tolist() == [0, 1, 2]
 
 
+@executors
+def test_a_python_integer_in_the_carry_becomes_a_float_with_a_turn(executor: str) -> None:
+    x = np.arange(3, dtype=np.float32)
+
+    def f(x: Any) -> Any:
+        return cr.scan(lambda c, v: ((c[1], c[0] + 1), c[0] * v), (1, 2.5), x)
+
+    (a, b), ys = cr.jit(f, executor=executor)(x)
+    assert (a, b) == (3.5, 3.0)
+    assert ys.tolist() == [0.0, 2.5, 4.0]
+    assert ys.dtype == np.float32
+
+
 def test_python_branches_work_on_values_only() -> None:
     def turn(c: Any, x: Any) -> Any:
         return (c + x if x > 0 else c), None

@@ -230,6 +230,9 @@ def _recorded(
     return tree.unflatten(last), y_tree.unflatten(made[len(start) :])
 
 
+_TO_FLOAT = (np.dtype(int), np.dtype(float))  # of Python numbers: only so can one become another
+
+
 def _promoted(
     start: Sequence[Traced], found: Any, tree: TreeDef, recording: Recording
 ) -> list[Traced] | None:
@@ -239,7 +242,9 @@ def _promoted(
     if other != tree:
         return None
     result = [
-        lift(x, recording, _dtype(y)) if is_weak(x) and not is_weak(y) else x
+        lift(x, recording, _dtype(y)).like(y)
+        if is_weak(x) and (not is_weak(y) or (x.dtype, _dtype(y)) == _TO_FLOAT)
+        else x
         for x, y in zip(start, after, strict=True)
     ]
     return result if any(a is not b for a, b in zip(result, start, strict=True)) else None
