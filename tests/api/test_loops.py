@@ -347,6 +347,24 @@ def test_numbers_in_the_carry_take_the_dtype_of_a_turn(executor: str) -> None:
 
 
 @executors
+@pytest.mark.parametrize("start", [1.0, 1])
+def test_ys_have_the_dtype_that_numbers_take(executor: str, start: Any) -> None:
+    x = np.arange(1, 4, dtype=np.float32)
+
+    def f(x: Any, c: Any = start) -> Any:
+        return cr.scan(lambda c, v: (c * v, c * 2), c, x)[1]
+
+    def inside(x: Any) -> Any:
+        return cr.jvp(f, (x,), (x,))[0]
+
+    for run in (f, inside, cr.jit(f, executor=executor)):
+        ys = run(x)
+        assert ys.tolist() == [2.0, 2.0, 4.0]
+        assert ys.dtype == np.float32
+    assert cr.grad(lambda c: np.sum(f(x, c)))(1.0) == 8.0
+
+
+@executors
 def test_a_python_integer_in_the_carry_becomes_a_float_with_a_turn(executor: str) -> None:
     x = np.arange(3, dtype=np.float32)
 

@@ -102,6 +102,15 @@ def _owned(tree: Any, static: bool = False) -> Any:
 
 
 def _stacked(column: Sequence[Any]) -> Any:
+    """The ys of all turns; Python numbers among them take the dtype of the others."""
+    numbers = {_dtype(x) for x in column if is_weak(x)}
+    others = {_dtype(x) for x in column if not is_weak(x)}
+    if numbers and others:
+        dtype = np.result_type(*others, *[x.type(0).item() for x in numbers])
+        column = [
+            lift(x, x.recording, dtype) if type(x) is Traced else dtype.type(x) if is_weak(x) else x
+            for x in column
+        ]
     return np.stack(column)  # type: ignore[arg-type]
 
 
