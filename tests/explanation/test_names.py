@@ -167,7 +167,9 @@ def test_inputs_that_do_not_matter_and_constants() -> None:
     e = explain(lambda x, y: x**2)(3.0, 1.0)
     assert e.gradient == (6.0, 0.0)
     assert any("it is 0" in s.why for s in e.steps)
-    assert explain(lambda x: 4.0)(1.0).gradient == 0.0
+    constant = explain(lambda x: 4.0)(1.0)
+    assert constant.gradient == 0.0
+    assert all("4" in shown for shown in (constant.text(), constant.latex(), constant.page()))
     assert explain(lambda x: x)(1.0).gradient == 1.0
 
 
@@ -190,6 +192,8 @@ def test_python_branches_are_followed_and_said_to_be_there() -> None:
 def test_wrong_use_is_named() -> None:
     with pytest.raises(DtypeError, match=r"Pass a float \(1\.0 instead of 1\)"):
         explain(J)(1)
+    with pytest.raises(DerivativeError, match="has no variable"):
+        explain(lambda: 3.0)()
     with pytest.raises(DerivativeError, match=r"returned float64\[3\]"):
         explain(lambda x: x)(np.ones(3))
     with pytest.raises(UsageError, match="choose one of lecture, v"):

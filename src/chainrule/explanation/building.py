@@ -67,6 +67,9 @@ class Builder:
 
     def step(self, node: Node) -> Expr:
         """The operation of ``node`` on the expressions of its inputs, whatever its own name."""
+        constant = self._constant(node) if node.primitive is CONSTANT else None
+        if constant is not None:
+            return constant
         if is_transparent(node):
             inside = self.of(node.inputs[0])
             truth = node.inputs[0].type.dtype.kind == "b" and node.type.dtype.kind != "b"

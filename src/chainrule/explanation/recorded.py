@@ -99,7 +99,8 @@ def recorded(
             arguments to differentiate by; None takes all floating ones.
 
     Raises:
-        DtypeError: no such argument is floating. DerivativeError: the output is not one number.
+        DtypeError: no such argument is floating. DerivativeError: there is no argument, or the
+            output is not one number.
     """
     naming.check_scheme(scheme)
     leaves, tree = flatten_call(args, keywords)
@@ -111,6 +112,10 @@ def recorded(
             inputs = [_input(rec, *pair) for pair in zip(leaves, labels, strict=True)]
             chosen = None if wanted is None else wanted.places(f, args, keywords)
             wrt = _moving(tree, inputs, chosen)
+            if not inputs:
+                raise DerivativeError(
+                    f"{function_name(f)} has no variable, so there is nothing to differentiate by"
+                )
             if not wrt:
                 raise DtypeError(
                     f"{function_name(f)} has no floating argument to differentiate by: integers "
