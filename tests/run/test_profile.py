@@ -69,8 +69,8 @@ def test_long_programs_and_methods_are_profiled_too() -> None:
     class Model:
         @cr.jit
         def chain(self, x: Any) -> Any:
-            for _ in range(1500):
-                x = np.sin(x)
+            for k in range(1500):
+                x = np.sin(x) + k  # turns that differ, else they become one loop
             return x
 
     model = Model()
@@ -80,6 +80,20 @@ def test_long_programs_and_methods_are_profiled_too() -> None:
     code = model.chain.ir(0.5)
     assert "; cold" in code  # the second module
     assert code.count("define double @cr_sin_double_shared(") == 1  # one copy for all
+
+
+def test_a_loop_made_of_turns_has_their_lines() -> None:
+    pytest.importorskip("llvmlite")
+
+    def chain(x: Any) -> Any:
+        for _ in range(1500):
+            x = np.sin(x)
+        return x
+
+    (step,) = cr.jit(chain).profile(0.5).steps
+    assert step.operations == ("scan",)
+    assert len(step.lines) == 1
+    assert "in chain" in step.lines[0]
 
 
 def test_the_code_of_a_function_is_shown() -> None:

@@ -201,9 +201,8 @@ def _rebuilt(
                 new[node] = copied(node, [made[turns]], attrs={"index": turns.result(key)})
             continue
         new[node] = copied(node, [new[x] for x in node.inputs])
-    places = {
-        new[n]: graph.origins.places[n] for n in graph.nodes if n in graph.origins and n in new
-    }
+    of = {**new, **{n: made[turns] for n, turns in joined.items() if turns in made}}
+    places = {of[n]: graph.origins.places[n] for n in graph.nodes if n in graph.origins and n in of}
     return Graph(
         inputs=tuple([new[x] for x in graph.inputs]),
         outputs=tuple([new[y] for y in graph.outputs]),

@@ -167,6 +167,9 @@ class Roller:
         body = body_of(recording, [*carry.values(), *spare], outputs, "turn")
         start = [image(x) for _, x in starts] + [recording.zeros(x.type) for x in spare]
         made = Loop(body.graph, body.consts, start, [], region.turns).emit(recording)
+        (loop,) = made[0].node.inputs
+        lines = [recording.places.get(region.node(1, j), ()) for j in range(len(region.sources))]
+        recording.places[loop] = list(dict.fromkeys(place for row in lines for place in row))
         places = [*[place for place, _ in starts], *alone]
         region.last |= zip(places, made, strict=False)
         region.ys |= zip(every, made[len(places) :], strict=True)

@@ -271,12 +271,17 @@ def _refuse_subclasses() -> None:
         refuse_subclass(x, f"an operand ({users_line()})")
 
 
+def _refuse_known(x: Any) -> None:
+    """Raise where a function of SciPy's is at work for which there is code to write instead."""
+    called = library_call()
+    if called.startswith("scipy.") and instead(called):
+        refuse_call(x)
+
+
 def refuse_conversion(x: Any) -> NoReturn:
     """Raise for what would turn a traced value into an array, with what to write instead."""
     _refuse_subclasses()
-    called = library_call()
-    if called.startswith("scipy.") and instead(called):  # it knows the function
-        refuse_call(x)
+    _refuse_known(x)
     call = users_call()
     if write := replacement(call):
         raise UnsupportedError(
@@ -296,6 +301,7 @@ def refuse_conversion(x: Any) -> NoReturn:
 
 def refuse_number(x: Any, wanted: str, remedy: str) -> NoReturn:
     """Raise for what would make a Python number of a traced value: ``wanted`` of it."""
+    _refuse_known(x)
     call = users_call()
     write = replacement(call)
     if not write and written_to(users_frame()):

@@ -54,7 +54,12 @@ def viewed(y: Any, function: Any, args: Any, kwargs: Any) -> Any:
     rest, keywords = _frozen(rest), {k: _frozen(v) for k, v in keywords.items()}
     if not isinstance(y, (list, tuple)):
         return _view(y, x, function, rest, keywords)
-    return type(y)([_view(part, x, function, rest, keywords, k) for k, part in enumerate(y)])
+    return _several(y, [_view(part, x, function, rest, keywords, k) for k, part in enumerate(y)])
+
+
+def _several(y: Any, parts: list[Any]) -> Any:
+    """Several results as they came: NumPy has names for those of its factorisations."""
+    return getattr(type(y), "_make", type(y))(parts)
 
 
 def _spread(function: Any, part: Any) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def fresh_name(y: Any, args: Any) -> Any:
     if isinstance(y, (list, tuple)):
         for part in y:
             if type(part) is Traced and part.alias is not None:
-                return type(y)([fresh_name(one, args) for one in y])
+                return _several(y, [fresh_name(one, args) for one in y])
     return y
 
 
