@@ -163,4 +163,5 @@ def _for_each(function: Callable[..., Any], parameters: Any, x: Any) -> Any:
         return np.reshape(entries, shape)
     parts = [function(*key, entries[np.array(found)]) for key, found in places.items()]
     order = np.argsort([place for found in places.values() for place in found])
-    return np.reshape(np.concatenate(parts)[order], shape)
+    whole = np.concatenate(parts)[order].astype(entries.dtype)  # as SciPy, for an array of them
+    return np.reshape(whole, shape)
