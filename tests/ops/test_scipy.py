@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,3 +107,14 @@ def test_parameters_may_be_arrays(name: str) -> None:
     slope = np.sum(f(*args, x + 1e-6) - f(*args, x - 1e-6), 0) / 2e-6
     np.testing.assert_allclose(pull(np.ones((2, 3)))[0], slope, rtol=1e-6)
     np.testing.assert_array_equal(cr.jit(lambda x: f(*args, x), executor="numpy")(x), value)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, bool])
+@pytest.mark.parametrize("name", ["gammainc", "jv", "expn", "iv"])
+def test_arrays_of_parameters_answer_in_scipys_dtype(name: str, dtype: Any) -> None:
+    f = getattr(importlib.import_module("scipy.special"), name)
+    order, x = np.array([1, 0, 1], dtype), np.array([0.5, 1.5, 1.0], np.float32)
+    expected = f(order, x)
+    found = cr.vjp(lambda x: f(order, x), x)[0]
+    assert found.dtype == expected.dtype
+    np.testing.assert_allclose(found, expected, rtol=1e-6)  # computed in double, rounded once

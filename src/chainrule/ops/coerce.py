@@ -215,15 +215,23 @@ def for_ufunc(ufunc: Any, primitive: Primitive) -> None:
 _FLOATS = {np.dtype(np.float32), np.dtype(np.float64)}
 
 
-def in_scipys_loop(name: str, xs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arguments in the dtypes in which SciPy runs its ufunc: small integers in float32, and as a
-    rule a Python number beside float32 in float64."""
+def scipys_dtypes(name: str, xs: tuple[Any, ...]) -> tuple[np.dtype[Any], ...] | None:
+    """The dtypes in which SciPy runs its ufunc, that of the result last: small integers in float32,
+    and as a rule a Python number beside float32 in float64. None where nothing is promoted, or
+    the ufunc is not loaded, or another version's."""
     keys = tuple(_weak_or_dtype(plain(x)) for x in xs)
     ufunc = getattr(sys.modules.get("scipy.special"), name, None)
     if (keys[0] in _FLOATS and {*keys} == {keys[0]}) or not isinstance(ufunc, np.ufunc):
-        return xs  # nothing to promote, or not loaded, or another version's
+        return None
+    return loop_dtypes(ufunc, keys)
+
+
+def in_scipys_loop(name: str, xs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arguments in the dtypes in which SciPy runs its ufunc."""
+    dtypes = scipys_dtypes(name, xs)
+    if dtypes is None:
+        return xs
     recording = recording_of(xs)
-    dtypes = loop_dtypes(ufunc, keys)
     return tuple(lift(x, recording, dtype) for x, dtype in zip(xs, dtypes, strict=False))
 
 

@@ -26,6 +26,7 @@ from chainrule.ops.coerce import (
     is_traced,
     plain,
     refuse_complex,
+    scipys_dtypes,
 )
 from chainrule.ops.elementwise import elementwise
 from chainrule.ops.samples import Make, points
@@ -136,7 +137,7 @@ def of_order(
             if is_traced(parameter):
                 raise _moving_parameter(scipy_name or name, i)
         if any(map(np.ndim, parameters)):
-            return _for_each(function, parameters, x)
+            return _for_each(function, scipy_name or name, parameters, x)
         numbers: tuple[Any, ...] = tuple(int_or(float(n)) for n in parameters)
         order = numbers[0] if len(numbers) == 1 else numbers
         if is_traced(x):
@@ -150,7 +151,7 @@ def of_order(
     return function
 
 
-def _for_each(function: Callable[..., Any], parameters: Any, x: Any) -> Any:
+def _for_each(function: Callable[..., Any], name: str, parameters: Any, x: Any) -> Any:
     """A function of arrays of parameters: called once for each combination of them, with the
     entries of ``x`` that stand beside it."""
     arrays = np.broadcast_arrays(*parameters, np.empty(np.shape(x)))[:-1]
@@ -159,9 +160,10 @@ def _for_each(function: Callable[..., Any], parameters: Any, x: Any) -> Any:
     places: dict[Any, list[int]] = {}
     for place, key in enumerate(zip(*[a.ravel().tolist() for a in arrays], strict=True)):
         places.setdefault(key, []).append(place)
+    dtypes = scipys_dtypes(name, (*arrays, x))
+    dtype = entries.dtype if dtypes is None else dtypes[-1]
     if not places:
-        return np.reshape(entries, shape)
+        return np.reshape(entries.astype(dtype), shape)
     parts = [function(*key, entries[np.array(found)]) for key, found in places.items()]
     order = np.argsort([place for found in places.values() for place in found])
-    whole = np.concatenate(parts)[order].astype(entries.dtype)  # as SciPy, for an array of them
-    return np.reshape(whole, shape)
+    return np.reshape(np.concatenate(parts)[order].astype(dtype), shape)
