@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.dispatch import replacement
 from chainrule.core.frames import Call, call_at, is_internal, public_name
+from chainrule.core.hints import instead
 from chainrule.core.traced import Traced
 from chainrule.errors import ChainruleError, RecordingError, UsageError
 
@@ -48,7 +49,7 @@ def retold(error: BaseException, refused: ChainruleError | None) -> ChainruleErr
     kind = UsageError if isinstance(error, ValueError) else RecordingError
     return kind(
         f"{call.text or 'this'} ({call.line}), given a traced {x.type}: {said}. "
-        f"{replacement(call) or _REMEDY}"
+        f"{replacement(call) or instead(public_name(call.function)) or _REMEDY}"
     )
 
 
