@@ -6,9 +6,10 @@ import mpmath
 import numpy as np
 import pytest
 import scipy.special
+from sklearn._loss.loss import HalfGammaLoss, HalfPoissonLoss, HalfTweedieLoss
 
 from chainrule import nn
-from chainrule.api import grad, hessian
+from chainrule.api import grad, hessian, jit
 from chainrule.errors import DataError, ShapeError, UsageError
 
 mpmath.mp.dps = 50
@@ -235,3 +236,113 @@ def test_a_plain_function_as_loss_must_not_take_the_mean():
     wrong = nn.loss(lambda y, t: np.mean(y))
     with pytest.raises(ShapeError, match="one number per example"):
         wrong(np.zeros((2, 1)), np.zeros(2))
+
+
+AMOUNTS = np.array([[0.3], [1.0], [4.0], [12.5]])
+
+
+@pytest.mark.parametrize(
+    ("loss", "theirs"),
+    [
+        (nn.Gamma(), HalfGammaLoss()),
+        *[(nn.Tweedie(p), HalfTweedieLoss(power=p)) for p in (1.0, 1.1, 1.5, 1.9, 2.0, 3.0)],
+        (nn.Poisson(), HalfPoissonLoss()),
+    ],
+)
+def test_losses_of_amounts_are_sklearns(loss, theirs):
+    z = np.array([[-2.0], [0.0], [1.5], [3.0]])
+    value, slope = _loss_and_slope(loss, z, AMOUNTS)
+    wanted = theirs.loss_gradient(AMOUNTS[:, 0], z[:, 0])
+    np.testing.assert_allclose(value, wanted[0], rtol=1e-13)
+    np.testing.assert_allclose(slope[:, 0], wanted[1], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(loss.predict(z), np.exp(z), rtol=1e-15)
+
+
+def _focal(row, t, gamma):
+    """By mpmath, with the probability of the true class from the outputs of all."""
+    e = [mpmath.exp(mpmath.mpf(float(a))) for a in row]
+    p = e[t] / sum(e)
+    return -((1 - p) ** gamma) * mpmath.log(p)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal(dtype, gamma):
+    loss, tol = nn.Focal(gamma), 400 * np.finfo(dtype).eps
+    z = np.array([-20.0, -3.0, 0.0, 0.5, 9.0, 30.0], dtype)
+    for t in (0.0, 1.0):
+        value, slope = _loss_and_slope(loss, z[:, None], np.full(len(z), t, dtype))
+        exact = [_focal((0, a), int(t), gamma) for a in z]
+        exact_slope = [mpmath.diff(lambda a, t=t: _focal_at(a, int(t), gamma), float(a)) for a in z]
+        np.testing.assert_allclose(value, np.array(exact, float), rtol=tol)
+        np.testing.assert_allclose(slope[:, 0], np.array(exact_slope, float), rtol=tol)
+    rows = np.array([[0.0, 1.0, -2.0], [30.0, -5.0, 0.0], [-5.0, 5.0, 5.0]], dtype)
+    value, slope = _loss_and_slope(loss, rows, np.array([1, 0, 2]))
+    exact = [_focal(row, t, gamma) for row, t in zip(rows, (1, 0, 2), strict=True)]
+    # In the middle row log p is the difference of numbers near 30.
+    np.testing.assert_allclose(value, np.array(exact, float), rtol=tol, atol=tol)
+    assert np.isfinite(slope).all()
+
+
+def _focal_at(z, t, gamma):
+    p = 1 / (1 + mpmath.exp(-z if t else z))
+    return -((1 - p) ** gamma) * mpmath.log(p)
+
+
+def test_focal_of_two_classes_is_that_of_one_output():
+    z, t = np.linspace(-5, 5, 7), np.array([0, 1, 1, 0, 1, 0, 1])
+    two = nn.Focal()(np.stack([np.zeros(7), z], 1), t)
+    np.testing.assert_allclose(two, nn.Focal()(z[:, None], t.astype(float)), rtol=1e-13)
+
+
+def test_label_smoothing_mixes_the_targets():
+    rng = np.random.default_rng(3)
+    z, t, s = rng.normal(size=(5, 4)), np.array([0, 3, 1, 2, 2]), 0.2
+    mixed = (1 - s) * np.eye(4)[t] + s / 4
+    wanted = -np.sum(mixed * scipy.special.log_softmax(z, axis=1), axis=1)
+    smooth = nn.CategoricalCrossEntropy(label_smoothing=s)
+    np.testing.assert_allclose(smooth(z, t), wanted, rtol=1e-13)
+    np.testing.assert_allclose(smooth(z, np.eye(4)[t]), wanted, rtol=1e-13)
+    two, ones = z[:, :1], np.array([0.0, 1.0, 1.0, 0.0, 1.0])
+    smooth, plain = nn.BinaryCrossEntropy(label_smoothing=s), nn.BinaryCrossEntropy()
+    np.testing.assert_allclose(smooth(two, ones), plain(two, (1 - s) * ones + s / 2), rtol=1e-13)
+    with pytest.raises(UsageError, match=r"label_smoothing=1\.0"):
+        nn.CategoricalCrossEntropy(1.0)
+
+
+@pytest.mark.parametrize("executor", ["numpy", None])
+def test_several_quantiles_rise_and_cost_the_sum_of_each(executor):
+    loss = nn.Quantile((0.1, 0.5, 0.9))
+    rng = np.random.default_rng(4)
+    z, t = rng.normal(size=(6, 3)) * 5, rng.normal(size=6)
+    levels = loss.predict(z)
+    assert (np.diff(levels, axis=1) > 0).all()
+    wanted = sum(nn.Quantile(q)(levels[:, [i]], t) for i, q in enumerate((0.1, 0.5, 0.9)))
+    np.testing.assert_allclose(loss(z, t), wanted, rtol=1e-13)
+    got = jit(grad(lambda z: np.sum(loss(z, t))), executor=executor)(z)
+    step = 1e-6
+    for i, j in np.ndindex(*z.shape):
+        moved = z.copy()
+        moved[i, j] += step
+        slope = (np.sum(loss(moved, t)) - np.sum(loss(z, t))) / step
+        assert got[i, j] == pytest.approx(slope, abs=1e-5)  # of a forward difference
+    assert loss.prepare(t, 3, np.float32).shape == (6, 1)
+    with pytest.raises(UsageError, match="3 quantiles need 3 outputs, not 2"):
+        loss.prepare(t, 2, np.float64)
+    with pytest.raises(UsageError, match="several quantiles rise"):
+        nn.Quantile((0.5, 0.1))
+
+
+def test_amounts_are_refused_by_row():
+    with pytest.raises(DataError, match=r"targets\[1\] is 0.0; it must be an amount above 0"):
+        nn.Gamma().prepare([1.0, 0.0], 1, np.float64)
+    assert nn.Tweedie(1.5).prepare([1.0, 0.0], 1, np.float64)[1] == 0
+    with pytest.raises(DataError, match="above 0"):
+        nn.Tweedie(3.0).prepare([1.0, 0.0], 1, np.float64)
+
+
+def test_a_function_as_loss_with_the_unit_of_another():
+    loss = nn.FunctionLoss(lambda y, t: np.sum(y, axis=-1) * t, nn.CategoricalCrossEntropy())
+    z = np.array([[1.0, 2.0], [0.0, 3.0]])
+    np.testing.assert_allclose(loss.predict(z), scipy.special.softmax(z, axis=1))
+    assert loss.prepare([1, 0], 2, np.float32).dtype == np.int64
