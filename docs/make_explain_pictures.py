@@ -18,9 +18,9 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.explanation import Explanation, explain
-from chainrule.explanation.network import explain_network
-from chainrule.explanation.page import page
-from chainrule.explanation.picture import svg
+from chainrule.explanation.network.explaining import explain_network
+from chainrule.explanation.page.page import page
+from chainrule.explanation.picture.svg import svg
 
 HERE = Path(__file__).parent / "pictures"
 WIDTH, HEIGHT = 1440, 1200

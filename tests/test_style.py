@@ -64,15 +64,6 @@ def test_no_test_imports_a_test() -> None:
 
 
 LONGEST = 450
-KNOWN_CIRCLES = {
-    "explanation": [  # until it is divided into rooms
-        {"building", "notation", "symbolic", "writers"},
-        {"document", "dot", "explaining", "html", "latex", "markdown", "page", "page_formula",
-         "rows", "text"},
-        {"matrix_node", "matrix_text", "matrix_tree"},
-        {"network", "network_text"},
-    ],
-}  # fmt: skip
 
 
 def test_no_file_is_long_without_a_reason() -> None:
@@ -93,12 +84,7 @@ def imports_of_the_package() -> dict[str, set[str]]:
 
 
 def test_no_imports_run_in_a_circle() -> None:
-    known = [
-        {f"chainrule.{room}.{name}" for name in group}
-        for room, groups in KNOWN_CIRCLES.items()
-        for group in groups
-    ]
-    assert [group for group in circles(imports_of_the_package()) if group not in known] == []
+    assert circles(imports_of_the_package()) == []
 
 
 def test_a_circle_would_be_seen() -> None:

@@ -14,7 +14,7 @@ import pytest
 import chainrule as cr
 from chainrule.cli.main import main
 from chainrule.compile import PASSES
-from chainrule.explanation.schema import check_document
+from chainrule.explanation.render.schema import check_document
 from tests.helpers.places import GOLDEN
 
 LECTURE = "cos(sin(x**2) + 3*x**2)"

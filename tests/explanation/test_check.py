@@ -14,7 +14,7 @@ import chainrule.ops
 from chainrule.core.node import PRIMITIVES
 from chainrule.core.rules import Elementwise
 from chainrule.explanation import explain
-from chainrule.explanation.checking import check_gradients
+from chainrule.explanation.steps.checking import check_gradients
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "sin": np.sin,
@@ -98,7 +98,8 @@ def test_stopped_values_and_stated_gradients() -> None:
 
 def test_the_checker_of_the_whole_formula_is_seen_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """A formula that does not give the chain rule's number is left out."""
-    from chainrule.explanation import symbolic, whole
+    from chainrule.explanation.formula import expressions as symbolic
+    from chainrule.explanation.steps import whole
 
     def J(x: Any) -> Any:
         return np.sin(x) * x

@@ -10,7 +10,13 @@ import pytest
 
 import chainrule as cr
 from chainrule.errors import DerivativeError, UsageError
-from chainrule.explanation.derivations import ALGEBRA, DERIVATIONS, Derivation, Line, derivation
+from chainrule.explanation.matrix.derivations import (
+    ALGEBRA,
+    DERIVATIONS,
+    Derivation,
+    Line,
+    derivation,
+)
 
 SIGMOID = """\
 Derivative of a sigmoid   [L4.7]

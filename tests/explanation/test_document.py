@@ -17,8 +17,8 @@ from chainrule import nn
 from chainrule.core.node import PRIMITIVES
 from chainrule.errors import DataError
 from chainrule.explanation import explain
-from chainrule.explanation.schema import check_document
-from chainrule.explanation.symbolic import Call, Name
+from chainrule.explanation.formula.expressions import Call, Name
+from chainrule.explanation.render.schema import check_document
 from tests.helpers.explain_examples import EXAMPLES
 from tests.helpers.explain_random import array_function, scalar_function
 

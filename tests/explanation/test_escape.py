@@ -13,7 +13,7 @@ import pytest
 
 from chainrule import nn
 from chainrule.explanation import explain
-from chainrule.explanation.symbolic import Name
+from chainrule.explanation.formula.expressions import Name
 from chainrule.render import escape
 from chainrule.render.elements import Markup, element, joined, table
 from chainrule.render.page import page, policy

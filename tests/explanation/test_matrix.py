@@ -14,29 +14,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chainrule.errors import ChainruleError, DerivativeError, UsageError
-from chainrule.explanation import (
-    matrix_differential,
-    matrix_functions,
-    matrix_simplify,
-    matrix_text,
-)
-from chainrule.explanation.matrix import expression, matrix
-from chainrule.explanation.matrix_build import differential, template
-from chainrule.explanation.matrix_functions import DIFFERENTIALS, ELEMENTWISE
-from chainrule.explanation.matrix_numeric import (
+from chainrule.explanation.matrix import differential as matrix_differential
+from chainrule.explanation.matrix import functions as matrix_functions
+from chainrule.explanation.matrix import simplify as matrix_simplify
+from chainrule.explanation.matrix import text as matrix_text
+from chainrule.explanation.matrix.build import differential, template
+from chainrule.explanation.matrix.explaining import expression, matrix
+from chainrule.explanation.matrix.functions import DIFFERENTIALS, ELEMENTWISE
+from chainrule.explanation.matrix.numeric import (
     engine_derivative,
     evaluate,
     points,
     well_posed,
 )
-from chainrule.explanation.matrix_shapes import FUNCTIONS
-from chainrule.explanation.matrix_simplify import REWRITES, simplify
-from chainrule.explanation.matrix_table import (
+from chainrule.explanation.matrix.shapes import FUNCTIONS
+from chainrule.explanation.matrix.simplify import REWRITES, simplify
+from chainrule.explanation.matrix.table import (
     chain_rule_question,
     common_derivatives,
     derivative_types,
 )
-from chainrule.explanation.matrix_tree import symbol, transpose
+from chainrule.explanation.matrix.tree import symbol, transpose
 from tests.helpers.places import DOCS
 
 # expression, wrt, denominator layout, numerator layout, declarations
@@ -171,7 +169,7 @@ def test_the_issues_example():
 
 
 def _factors(result):
-    from chainrule.explanation.matrix_report import factors
+    from chainrule.explanation.matrix.report import factors
 
     return [f for term in factors(result.derivative) for f in term]
 
@@ -444,7 +442,7 @@ def _uses(source, name):
 def test_what_is_printed_as_code_reads_back_with_the_same_value(source):
     names = {name: size for name, size in SYMBOLS.items() if _uses(source, name)}
     node, symbols, _ = expression(source, sizes=names)
-    from chainrule.explanation.matrix_text import code
+    from chainrule.explanation.matrix.text import code
 
     printed = code(node)
     if "ones(" in printed or "eye(" in printed or "zeros(" in printed:
@@ -516,7 +514,7 @@ def test_a_wrong_simplification_is_refused(monkeypatch):
 
 
 def test_a_wrong_layout_is_refused(monkeypatch):
-    import chainrule.explanation.matrix as module
+    import chainrule.explanation.matrix.explaining as module
 
     monkeypatch.setattr(module, "transpose", lambda a: a)
     with pytest.raises((DerivativeError, ChainruleError)):

@@ -10,7 +10,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import DerivativeError, DtypeError, UsageError
 from chainrule.explanation import explain
-from chainrule.explanation.names import spell
+from chainrule.explanation.steps.names import spell
 from chainrule.ops import special, stable
 
 

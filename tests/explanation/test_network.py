@@ -16,9 +16,9 @@ from chainrule import nn
 from chainrule.core.tree import flatten
 from chainrule.errors import UsageError
 from chainrule.explanation import explain
-from chainrule.explanation.network import NetworkExplanation
-from chainrule.explanation.network_modules import CONVENTIONS
-from chainrule.explanation.schema import check_document
+from chainrule.explanation.network.explaining import NetworkExplanation
+from chainrule.explanation.network.modules import CONVENTIONS
+from chainrule.explanation.render.schema import check_document
 from tests.helpers.places import GOLDEN
 
 X = np.array([0.5, -1.0, 0.3])

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from chainrule.errors import ChainruleError, UsageError
-from chainrule.explanation.page import page
-from chainrule.explanation.page_formula import checked
-from chainrule.explanation.picture_modules import modules
-from chainrule.explanation.picture_scene import scene
-from chainrule.explanation.picture_text import short
+from chainrule.explanation.page.formula import checked
+from chainrule.explanation.page.page import page
+from chainrule.explanation.picture.modules import modules
+from chainrule.explanation.picture.scene import scene
+from chainrule.explanation.picture.text import short
 from tests.helpers import browsing
 from tests.helpers.browsing import (
     END,

@@ -11,9 +11,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.explanation import explain
-from chainrule.explanation.page import page
-from chainrule.explanation.picture_layout import layout
-from chainrule.explanation.picture_text import short
+from chainrule.explanation.page.page import page
+from chainrule.explanation.picture.layout import layout
+from chainrule.explanation.picture.text import short
 from tests.helpers import browsing
 from tests.helpers.browsing import (
     complaints,
@@ -198,7 +198,7 @@ def test_nothing_overlaps_as_the_browser_draws_it(shown: Any, make: Any) -> None
 
 
 def test_a_picture_alone_does_not_overlap_either(browser: Any, tmp_path: Path) -> None:
-    from chainrule.explanation.picture import svg
+    from chainrule.explanation.picture.svg import svg
 
     for make in (scalar, network, lambda: tangle(199)):
         text = svg(make().to_json()).replace('class="circuit', 'class="circuit picture')

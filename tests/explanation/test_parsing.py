@@ -10,8 +10,8 @@ import pytest
 
 from chainrule.errors import UsageError
 from chainrule.explanation import explain
-from chainrule.explanation.parsing import ExpressionError, parse, parse_value
-from chainrule.explanation.vocabulary import FUNCTIONS
+from chainrule.explanation.formula.parsing import ExpressionError, parse, parse_value
+from chainrule.explanation.formula.vocabulary import FUNCTIONS
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from chainrule.errors import UsageError
-from chainrule.explanation import explain, picture_png
-from chainrule.explanation.picture import asset, placed, svg
-from chainrule.explanation.picture_layout import ROW_GAP, Block, Layout, Wire, layout
-from chainrule.explanation.picture_modules import Module, fold_to_fit, modules
-from chainrule.explanation.picture_scene import Figure, figure, scene
-from chainrule.explanation.picture_text import plain, runs, short
+from chainrule.explanation import explain
+from chainrule.explanation.picture import png as picture_png
+from chainrule.explanation.picture.layout import ROW_GAP, Block, Layout, Wire, layout
+from chainrule.explanation.picture.modules import Module, fold_to_fit, modules
+from chainrule.explanation.picture.scene import Figure, figure, scene
+from chainrule.explanation.picture.svg import asset, placed, svg
+from chainrule.explanation.picture.text import plain, runs, short
 from tests.helpers.explain_blocks import GRAPHS, overlapping, random_blocks
 from tests.helpers.explain_pages import HOSTILE, gates, hostile, matrix, network, scalar, tangle
 from tests.helpers.explain_random import array_function, scalar_function

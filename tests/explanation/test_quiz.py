@@ -11,13 +11,13 @@ from click.testing import CliRunner
 
 from chainrule.cli.quiz import command
 from chainrule.errors import ChainruleError, UsageError
-from chainrule.explanation import quiz as quizzes
-from chainrule.explanation.matrix import expression
-from chainrule.explanation.matrix_numeric import engine_derivative, evaluate
-from chainrule.explanation.parsing import parse
-from chainrule.explanation.quiz_marking import _Setting, mark_answer
-from chainrule.explanation.quiz_questions import TOPICS, Question
-from chainrule.explanation.quiz_slips import scalar_slips, slope_and_value
+from chainrule.explanation.formula.parsing import parse
+from chainrule.explanation.matrix.explaining import expression
+from chainrule.explanation.matrix.numeric import engine_derivative, evaluate
+from chainrule.explanation.quiz import asking as quizzes
+from chainrule.explanation.quiz.marking import _Setting, mark_answer
+from chainrule.explanation.quiz.questions import TOPICS, Question
+from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
 
 
 def formula(function, wrt="x"):

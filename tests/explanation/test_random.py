@@ -16,8 +16,8 @@ import pytest
 import chainrule as cr
 from chainrule.core.node import PRIMITIVES
 from chainrule.explanation import Explanation, explain
-from chainrule.explanation.schema import check_document
-from chainrule.explanation.symbolic import evaluate
+from chainrule.explanation.formula.expressions import evaluate
+from chainrule.explanation.render.schema import check_document
 from tests.helpers.explain_random import array_function, scalar_function
 
 GRAPHS = int(os.environ.get("CHAINRULE_EXPLAIN_GRAPHS", "200"))

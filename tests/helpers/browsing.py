@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule.explanation.page import page
+from chainrule.explanation.page.page import page
 
 FLAGS = (
     "--headless",

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 
-from chainrule.explanation.picture_layout import Block, Wire
+from chainrule.explanation.picture.layout import Block, Wire
 
 GRAPHS = int(os.environ.get("CHAINRULE_EXPLAIN_GRAPHS", "200"))
 

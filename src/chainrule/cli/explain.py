@@ -84,7 +84,7 @@ def command(
 
     With --row, explain a trained MODEL on one row of DATA, layer by layer.
     """
-    from chainrule.explanation.parsing import ExpressionError
+    from chainrule.explanation.formula.parsing import ExpressionError
 
     _refuse_options((expression or "", *values))
     if out is not None:
@@ -123,7 +123,7 @@ def _write(shown: str | bytes, out: Path | None, force: bool) -> None:
 
 
 def _given(words: tuple[str, ...]) -> dict[str, Any]:
-    from chainrule.explanation.parsing import parse_value
+    from chainrule.explanation.formula.parsing import parse_value
 
     found: dict[str, Any] = {}
     for word in words:
@@ -145,8 +145,8 @@ def _expression(
     precision: int,
     wrt: str | None,
 ) -> str | bytes:
-    from chainrule.explanation.explaining import explain
-    from chainrule.explanation.parsing import arguments, parse, places
+    from chainrule.explanation.formula.parsing import arguments, parse, places
+    from chainrule.explanation.steps.explaining import explain
 
     given = _given(words)
     expression = parse(text, given)
@@ -166,7 +166,7 @@ def _passes(text: str | None, words: tuple[str, ...]) -> str:
     """The compiler's passes, with counts for the value and gradient of the expression."""
     from chainrule.api import jit, value_and_grad
     from chainrule.compile import listed
-    from chainrule.explanation.parsing import arguments, parse
+    from chainrule.explanation.formula.parsing import arguments, parse
 
     if text is None:
         return listed()
@@ -182,7 +182,7 @@ def _passes(text: str | None, words: tuple[str, ...]) -> str:
 def _model(
     model: str, words: tuple[str, ...], row: int, form: str, precision: int, convention: str
 ) -> str | bytes:
-    from chainrule.explanation.network import explain_network
+    from chainrule.explanation.network.explaining import explain_network
     from chainrule.tabular import TabularModel, read_table
     from chainrule.tabular.network import LOSSES
 

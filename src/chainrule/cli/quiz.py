@@ -49,7 +49,7 @@ def make_command(
     topic: str, n: int, seed: int, form: str, part: str, out: Path | None, force: bool
 ) -> None:
     """The same topic, number and seed give the same quiz."""
-    from chainrule.explanation import quiz as quizzes
+    from chainrule.explanation.quiz import asking as quizzes
 
     if out is not None:
         shared.check_output(out, "--out", (), force=force)
@@ -78,7 +78,7 @@ def mark_command(file: Path, answers: tuple[str, ...], as_json: bool) -> None:
     ANSWERS is a file with lines such as "1: 2*x*cos(x**2)" (or JSON), "-" for standard input,
     or the answers themselves. Any algebraically equal answer is right.
     """
-    from chainrule.explanation import quiz as quizzes
+    from chainrule.explanation.quiz import asking as quizzes
 
     made = quizzes.load(_content(file), str(file))
     given: dict[int, str] = {}
@@ -96,7 +96,7 @@ def mark_command(file: Path, answers: tuple[str, ...], as_json: bool) -> None:
 
 def _answers(argument: str) -> dict[int, str]:
     """The answers in a file, on standard input, or in the argument itself."""
-    from chainrule.explanation import quiz as quizzes
+    from chainrule.explanation.quiz import asking as quizzes
 
     if argument == "-":
         return quizzes.read_answers(sys.stdin.read(LARGEST), "standard input")

@@ -14,21 +14,26 @@ from typing import TYPE_CHECKING, Any
 from chainrule.forks import load
 
 if TYPE_CHECKING:
-    from chainrule.explanation.explaining import Explanation
-    from chainrule.explanation.steps import Check, Counts, Quantity, Result, Step
+    from chainrule.explanation.steps.data import (
+        Check,
+        Counts,
+        Explanation,
+        Quantity,
+        Result,
+        Step,
+    )
 
 __all__ = ["Check", "Counts", "Explanation", "Quantity", "Result", "Step", "explain"]
 
 _HOMES = {
-    "Explanation": "explaining",
-    **dict.fromkeys(("Check", "Counts", "Quantity", "Result", "Step"), "steps"),
+    **dict.fromkeys(("Check", "Counts", "Explanation", "Quantity", "Result", "Step"), "steps.data"),
 }
 _ATTRIBUTES = {
-    "expression": ("parsing", "explain_expression"),
-    "network": ("network", "explain_network"),
-    "matrix": ("matrix", "matrix"),
-    "derivation": ("derivations", "derivation"),
-    "quiz": ("quiz", "quiz"),
+    "expression": ("steps.typed", "explain_expression"),
+    "network": ("network.explaining", "explain_network"),
+    "matrix": ("matrix.explaining", "matrix"),
+    "derivation": ("matrix.derivations", "derivation"),
+    "quiz": ("quiz.asking", "quiz"),
 }
 """What hangs on ``cr.explain``: attribute -> (module, name in it), loaded when asked for."""
 
@@ -67,7 +72,7 @@ class _Explain:
                 ``cr.jit`` takes them.
         """
         from chainrule.api.jitted import StaticArguments
-        from chainrule.explanation.explaining import explain
+        from chainrule.explanation.steps.explaining import explain
 
         static = StaticArguments(f, static_argnums, static_argnames)
 

@@ -1,0 +1,1 @@
+"""Formulas: expressions, how they are read, built from graphs, simplified and written."""

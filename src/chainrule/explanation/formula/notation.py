@@ -1,0 +1,417 @@
+"""How formulas are written: as text, as LaTeX, as MathML, by one set of precedences.
+
+The notation of an operation is the ``text`` and ``latex`` of its primitive; algebra, matrix
+products and derivatives are laid out here.
+"""
+
+from __future__ import annotations
+
+import math
+import string
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from chainrule.explanation.formula.expressions import (
+    ONE,
+    Call,
+    Derivative,
+    Expr,
+    Name,
+    Number,
+    Power,
+    Product,
+    Sum,
+    coefficient,
+    factors_of,
+)
+
+LOW, SUM, PRODUCT, APPLY, POWER, ATOM = range(6)
+
+
+def multiple_of_pi(value: float) -> int:
+    """k where ``value`` is exactly the float k·π, k from 1 to 12; else 0."""
+    k = round(value / math.pi) if abs(value) < 40 else 0
+    return k if 1 <= k <= 12 and value == k * math.pi else 0
+
+
+LOGARITHMS: Mapping[float, int] = {math.log(2.0): 2, math.log(10.0): 10}
+
+RELATIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "=", r"\ne", r"\le", r"\ge"})
+
+# Functions that are written without brackets before a letter or a power of one: sin x².
+BARE = frozenset({"sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"})
+
+Out = tuple[str, int]
+
+
+class Writer:
+    """Lays an expression out. Subclasses say how the pieces look."""
+
+    def write(self, e: Expr, level: int = LOW) -> str:
+        text, own = self.lay(e)
+        return text if own >= level else self.bracket(text)
+
+    def lay(self, e: Expr) -> Out:
+        if isinstance(e, Number):
+            return self.number(e.value)
+        if isinstance(e, Name):
+            return self.name(e), ATOM
+        if isinstance(e, Derivative):
+            return self.derivative(e)
+        if isinstance(e, Sum):
+            return self.sum(e)
+        if isinstance(e, Product):
+            return self.product(e)
+        if isinstance(e, Power):
+            return self.power(e)
+        assert isinstance(e, Call)
+        return self.call(e)
+
+    # Sums and products --------------------------------------------------------------------
+
+    def sum(self, e: Sum) -> Out:
+        parts: list[str] = []
+        for i, term in enumerate(e.terms):
+            sign, rest = _signed(term)
+            if i == 0:
+                shown = self.write(rest, PRODUCT)
+                parts.append(self.negative(shown) if sign else shown)
+            else:
+                parts.append(self.operator("−" if sign else "+"))
+                parts.append(self.write(rest, PRODUCT))
+        return self.join(parts), SUM
+
+    def product(self, e: Product) -> Out:
+        sign, rest = _signed(e)
+        if sign:
+            # −2x stands in a sum and after an equals sign; as a factor it takes brackets.
+            return self.negative(self.write(rest, PRODUCT)), SUM
+        above, below = _fraction(factors_of(rest))
+        if below:
+            return self.fraction(above, below)
+        return self.side_by_side(above), PRODUCT
+
+    def side_by_side(self, factors: Sequence[Expr]) -> str:
+        if not factors:
+            return self.number(1)[0]
+        first = factors[0]
+        if len(factors) > 1 and isinstance(first, Number) and first.value in LOGARITHMS:
+            factors = [*factors[1:], first]  # 2ˣ log 2
+        parts: list[str] = []
+        for i, factor in enumerate(factors):
+            last = i == len(factors) - 1
+            shown = self.write(factor, self.least(factor, last))
+            if i:
+                parts.append(self.between(factors[i - 1], factor))
+            parts.append(shown)
+        return self.join(parts)
+
+    def row(self, factors: Sequence[Expr]) -> str:
+        """Factors above or below a line, which groups them: a lone sum needs no brackets."""
+        return self.write(factors[0]) if len(factors) == 1 else self.side_by_side(factors)
+
+    def least(self, factor: Expr, last: bool) -> int:
+        """The level below which a factor takes brackets: dJ/du and sin u go without."""
+        if isinstance(factor, Derivative):
+            return PRODUCT
+        return APPLY if last or self.is_bare(factor) else POWER
+
+    def between(self, left: Expr, right: Expr) -> str:
+        if left.shape and right.shape:
+            return self.operator("⊙")
+        if isinstance(right, Number):
+            return self.thin() if right.value in LOGARITHMS else self.operator("·")
+        if isinstance(left, Number) and (_is_letters(right) or self.is_bare(right)):
+            return self.thin() if self.is_bare(right) else ""
+        if isinstance(left, Number) and isinstance(right, (Sum, Call)):
+            return "" if isinstance(right, Sum) else self.thin()
+        if _is_letters(left) and _is_letters(right):
+            return ""
+        if _is_letters(left) and self.is_bare(right):
+            return self.thin()
+        return self.operator("·")
+
+    def is_bare(self, e: Expr) -> bool:
+        """Whether ``e`` is a function written before its argument without brackets."""
+        return isinstance(e, Call) and self.lay(e)[1] == APPLY and e.operation in BARE_CALLS
+
+    def power(self, e: Power) -> Out:
+        exponent = e.exponent
+        if isinstance(exponent, Number):
+            if exponent.value == 0.5:
+                return self.root(e.base), POWER
+            if exponent.value < 0:
+                return self.fraction((ONE,), ((e.base, Number(-exponent.value)),))
+        return self.raised(self.write(e.base, ATOM), exponent), POWER
+
+    # Calls ----------------------------------------------------------------------------------
+
+    def call(self, e: Call) -> Out:
+        layout = LAYOUTS.get(e.operation)
+        if layout is not None:
+            found = layout(self, e)
+            if found is not None:
+                return found
+        return self.template(e, self.template_of(e.operation))
+
+    def template(self, e: Call, template: str) -> Out:
+        pieces = _pieces(template)
+        fields = [field for _, field in pieces if field is not None]
+        if len([f for f in fields if not f.isidentifier()]) < len(e.args) and len(fields) == 1:
+            return self.join([self.literal(pieces[0][0]), self.listed(e.args)]
+                             + [self.literal(text) for text, _ in pieces[1:]]), ATOM  # fmt: skip
+        own = ATOM
+        out: list[str] = []
+        attrs = dict(e.attrs)
+        auto = iter(range(len(e.args)))
+        for k, (before, field) in enumerate(pieces):
+            out.append(self.literal(before))
+            if field is None:
+                continue
+            if field.isidentifier():
+                out.append(self.attribute(field, attrs[field]))
+                continue
+            arg = e.args[int(field) if field else next(auto)]
+            after = pieces[k + 1][0] if k + 1 < len(pieces) else ""
+            level, takes = self.fit(before, after, arg)
+            own = min(own, takes)
+            shown = self.write(arg, level)
+            if out[-1].endswith(" ") and out[-1][-2:-1].islower() and shown.startswith("("):
+                out[-1] = out[-1].rstrip()  # log(1 + x), but log x
+            out.append(shown)
+        return self.join(out), own
+
+    def fit(self, before: str, after: str, arg: Expr) -> tuple[int, int]:
+        """The level an argument must have between these texts, and that of the whole."""
+        opened = before.rstrip().endswith(("(", "[", "|", "⌊", "⌈", "{", ",", "\\left."))
+        closed = after.lstrip().startswith((")", "]", "|", "⌋", "⌉", "}", ",", "\\right", "\\rfl"))
+        if opened and closed:
+            return LOW, ATOM
+        if after and not after.startswith(" "):
+            return ATOM, POWER
+        infix = bool(after.strip()) or (before.startswith(" ") and bool(before.strip()))
+        if infix:
+            relation = {*before.split(), *after.split()} & RELATIONS
+            return (SUM if relation else PRODUCT), LOW
+        return POWER, APPLY
+
+    def listed(self, args: Sequence[Expr]) -> str:
+        out: list[str] = []
+        for i, arg in enumerate(args):
+            out += [self.literal(", ")] * bool(i) + [self.write(arg)]
+        return self.join(out)
+
+    def function(self, word: str, e: Call) -> Out:
+        """``word`` before one argument, without brackets where that is clear."""
+        (arg,) = e.args
+        simple = isinstance(arg, Name) or (
+            isinstance(arg, Power)
+            and isinstance(arg.base, Name)
+            and isinstance(arg.exponent, Number)
+            and arg.exponent.value > 1
+        )
+        if word in BARE and simple:
+            return self.applied(word, self.write(arg)), APPLY
+        return self.applied(word, self.bracket(self.write(arg))), ATOM
+
+    # The pieces ------------------------------------------------------------------------------
+
+    def number(self, value: int | float) -> Out:
+        raise NotImplementedError
+
+    def name(self, e: Name) -> str:
+        raise NotImplementedError
+
+    def derivative(self, e: Derivative) -> Out:
+        raise NotImplementedError
+
+    def operator(self, sign: str) -> str:
+        raise NotImplementedError
+
+    def negative(self, inner: str) -> str:
+        raise NotImplementedError
+
+    def bracket(self, inner: str) -> str:
+        raise NotImplementedError
+
+    def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
+        raise NotImplementedError
+
+    def root(self, base: Expr) -> str:
+        raise NotImplementedError
+
+    def raised(self, base: str, exponent: Expr) -> str:
+        raise NotImplementedError
+
+    def transposed(self, e: Expr) -> str:
+        raise NotImplementedError
+
+    def applied(self, word: str, argument: str) -> str:
+        raise NotImplementedError
+
+    def template_of(self, operation: str) -> str:
+        raise NotImplementedError
+
+    def literal(self, text: str) -> str:
+        return text
+
+    def attribute(self, name: str, value: Any) -> str:
+        return self.literal(attribute_text(name, value))
+
+    def words(self, text: str) -> str:
+        raise NotImplementedError
+
+    def thin(self) -> str:
+        return " "
+
+    def join(self, parts: Sequence[str]) -> str:
+        return "".join(parts)
+
+
+def _signed(e: Expr) -> tuple[bool, Expr]:
+    """Whether ``e`` begins with a minus, and what comes after it."""
+    c, rest = coefficient(e)
+    if not c < 0:  # NaN stays where it is
+        return False, e
+    if rest == ONE:
+        return True, Number(-c)
+    return True, rest if c == -1 else Product((Number(-c), *factors_of(rest)))
+
+
+def _fraction(factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Expr]]]:
+    """Factors above the line, and (base, exponent) of those below it."""
+    above: list[Expr] = []
+    below: list[tuple[Expr, Expr]] = []
+    for factor in factors:
+        exponent = factor.exponent if isinstance(factor, Power) else None
+        if isinstance(exponent, Number) and exponent.value < 0:
+            assert isinstance(factor, Power)
+            below.append((factor.base, Number(-exponent.value)))
+        else:
+            above.append(factor)
+    if below and above and isinstance(above[0], Number):
+        inverse = 1 / above[0].value if above[0].value else 0.0
+        if inverse in (2.0, 4.0, 8.0):  # 0.5 / y is 1 / (2y)
+            below.insert(0, (Number(inverse), ONE))
+            above.pop(0)
+    return above, below
+
+
+def _is_letters(e: Expr) -> bool:
+    base = e.base if isinstance(e, Power) else e
+    if isinstance(e, Power) and not (isinstance(e.exponent, Number) and e.exponent.value > 0):
+        return False
+    if isinstance(base, Name):
+        return len(base.letter) == 1 and (base.index.isdigit() or len(base.index) < 2)
+    return isinstance(base, Power) and _is_letters(base)
+
+
+def attribute_text(name: str, value: Any) -> str:
+    """A static argument as one would write it: a region of a slice is an index."""
+    if name == "region":
+        return ", ".join(str(x) if isinstance(x, int) else _slice_text(*x) for x in value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value)).replace("-", "−")
+    if isinstance(value, (int, float)):
+        return str(value).replace("-", "−")
+    return str(value)
+
+
+def _slice_text(start: int, length: int, step: int) -> str:
+    stop = start + length * step
+    shown = f"{start or ''}:{stop if stop >= 0 else ''}"
+    return shown if step == 1 else f"{shown}:{step}"
+
+
+@lru_cache(maxsize=512)
+def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
+    """The texts of a template, each with the field after it; doubled braces are text."""
+    found: list[tuple[str, str | None]] = []
+    text = ""
+    for literal, field, _, _ in string.Formatter().parse(template):
+        text += literal
+        if field is not None:
+            found.append((text, field))
+            text = ""
+    return (*found, (text, None)) if text else tuple(found)
+
+
+# Products of arrays --------------------------------------------------------------------------
+
+
+def matrix_factors(spec: str) -> tuple[bool, bool, bool] | None:
+    """How a contraction is written with transposes: (left, right, swapped), or None.
+
+    ``swapped`` puts the right operand first. Vectors are never transposed, except the second
+    of an outer product.
+    """
+    operands, _, out = spec.partition("->")
+    left, _, right = operands.partition(",")
+    summed = [c for c in left if c in right and c not in out]
+    if len(left) > 2 or len(right) > 2 or len(summed) != 1:
+        return None
+    (c,) = summed
+    rest = left.replace(c, "") + right.replace(c, "")
+    turn_left = len(left) == 2 and left[0] == c
+    turn_right = len(right) == 2 and right[1] == c
+    if out == rest:
+        return turn_left, turn_right, False
+    return (not turn_left, not turn_right, True) if len(out) == 2 else None
+
+
+def _contract(w: Writer, e: Call) -> Out | None:
+    spec = dict(e.attrs)["spec"]
+    operands, _, out = spec.partition("->")
+    left, _, right = operands.partition(",")
+    x, z = e.args
+    if left == right == out or not left or not right:
+        return w.product(Product((x, z)))
+    if len(left) == len(right) == 1 and left != right:
+        first, second = (x, z) if out == left + right else (z, x)
+        return w.join([w.write(first, POWER), w.thin(), w.transposed(second)]), PRODUCT
+    if left == right and not out and len(left) == 1:
+        return w.join([w.transposed(x), w.thin(), w.write(z, POWER)]), PRODUCT
+    found = matrix_factors(spec)
+    if found is None:
+        word = w.literal(f"einsum[{spec.replace('->', '→')}]")
+        return w.join([word, w.bracket(w.listed(e.args))]), ATOM
+    turn_left, turn_right, swapped = found
+    first = w.transposed(x) if turn_left else w.write(x, POWER)
+    second = w.transposed(z) if turn_right else w.write(z, POWER)
+    if swapped:
+        first, second = second, first
+    return w.join([first, w.thin(), second]), PRODUCT
+
+
+def _transpose(w: Writer, e: Call) -> Out | None:
+    return (w.transposed(e.args[0]), POWER) if dict(e.attrs)["axes"] == (1, 0) else None
+
+
+def _over_axes(w: Writer, e: Call) -> Out | None:
+    """A reduction over some axes says which."""
+    attrs = dict(e.attrs)
+    axes = attrs.get("axes", attrs.get("axis"))
+    axes = axes if isinstance(axes, tuple) else (axes,)
+    if len(axes) == len(e.args[0].shape) or not e.of_shape:
+        return None
+    text, _ = w.template(e, w.template_of(e.operation))
+    along = "over axis " + ", ".join(map(str, axes))
+    return w.join([text, w.literal(" "), w.words(along)]), LOW
+
+
+def _function(w: Writer, e: Call) -> Out:
+    return w.function(e.operation, e)
+
+
+LAYOUTS: Mapping[str, Any] = {
+    "contract": _contract,
+    "transpose": _transpose,
+    "reduce_sum": _over_axes,
+    "reduce_max": _over_axes,
+    "reduce_min": _over_axes,
+    **dict.fromkeys(BARE, _function),
+}
+"""Operations whose notation depends on their static arguments or on their arguments."""
+
+BARE_CALLS = frozenset({*BARE, "log", "log2", "log10"})

@@ -1,0 +1,350 @@
+"""Typed expressions: checked node by node against lists of what is allowed, never evaluated.
+
+The text is limited in length and nesting before Python's parser sees it; the tree it gives is
+walked by this module alone, which knows numbers, names, operators and the functions of a
+table. Nothing is compiled, and no name reaches Python.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+import numpy as np
+
+from chainrule.core.recording import quiet
+from chainrule.errors import UsageError
+from chainrule.explanation.formula.vocabulary import (
+    COMPARISONS,
+    CONSTANTS,
+    FUNCTIONS,
+    HINTS,
+    OPERATORS,
+    SIGNS,
+)
+
+MOST_CHARACTERS = 2000
+MOST_BRACKETS = 40
+MOST_DEPTH = 100
+MOST_NAMES = 50
+
+
+class ExpressionError(UsageError):
+    """An expression that is not understood, with the place shown by a caret."""
+
+    def __init__(self, why: str, text: str, line: int = 1, column: int = 0) -> None:
+        lines = text.splitlines() or [""]
+        source = lines[min(line, len(lines)) - 1]
+        start = max(0, column - 60)
+        shown = source[start : column + 60]
+        self.why = why
+        super().__init__(f"{why}\n  {shown}\n  {' ' * (column - start)}^")
+
+
+@dataclass(eq=False)
+class Expression:
+    """A checked expression: a function of its free names, in the order of first appearance.
+
+    ``output`` is the name given by an assignment at the end, or None. After a call,
+    ``quantities`` holds the values of the names that the expression assigns.
+    """
+
+    text: str
+    names: tuple[str, ...]
+    output: str | None
+    statements: Sequence[tuple[str | None, ast.expr]] = field(repr=False)
+    quantities: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def __name__(self) -> str:
+        return self.output or ("J" if len(self.names) == 1 else "f")
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([inspect.Parameter(name, kind) for name in self.names])
+
+    def __call__(self, *values: Any) -> Any:
+        known = {**CONSTANTS, **dict(zip(self.names, values, strict=True))}
+        result: Any = None
+        self.quantities.clear()
+        with quiet():
+            for name, item in self.statements:
+                result = _Walk(self.text, known).of(item)
+                if name is not None:
+                    known[name] = self.quantities[name] = result
+        return result
+
+
+def parse(text: str, given: Collection[str] = ()) -> Expression:
+    """The expression that ``text`` holds, checked whole before anything is computed.
+
+    Statements ``name = expression`` may come before it, separated by semicolons or lines:
+    ``"t = x**2; J = cos(t)"``. ``pi`` and ``e`` are numbers, unless they are among the
+    ``given`` names.
+
+    Raises:
+        ExpressionError: what is not understood, with a caret under the place.
+    """
+    statements = [_statement(text, item) for item in checked_tree(text).body]
+    check = _Check(text, {name for name in CONSTANTS if name not in given})
+    for place, (name, item) in enumerate(statements):
+        check.depth(item)
+        check.of(item)
+        if name is not None:
+            check.assigned.add(name)
+        elif place < len(statements) - 1:
+            fail(
+                "only the last part is an expression; the others assign names: t = x**2", text, item
+            )
+    if not statements:
+        raise ExpressionError("the expression is empty", text)
+    return Expression(text, tuple(check.free), statements[-1][0], statements)
+
+
+def checked_tree(text: str) -> ast.Module:
+    """Python's syntax tree of ``text``, within the limits; the nodes are not checked yet."""
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(
+            f"the expression has {len(text)} characters, more than the {MOST_CHARACTERS} that are "
+            "read; explain a part of it, or a Python function with cr.explain"
+        )
+    depth = 0
+    for place, c in enumerate(text):
+        depth += (c in "([{") - (c in ")]}")
+        if depth > MOST_BRACKETS:
+            _fail_at(text, place, f"more than {MOST_BRACKETS} brackets are open at once")
+        if not c.isprintable() and c not in "\n\t":
+            _fail_at(text, place, f"an invisible character, {c.encode('unicode_escape').decode()}")
+    if any(run in text for run in ("-" * MOST_BRACKETS, "+" * MOST_BRACKETS, "~" * 9)):
+        raise UsageError("the expression has too many signs in a row")
+    try:
+        return ast.parse(text.strip())
+    except SyntaxError as error:
+        line, column = error.lineno or 1, (error.offset or 1) - 1
+        why = (error.msg or "this is not an expression").split(". Perhaps")[0]
+        raise ExpressionError(
+            f"the expression does not parse: {why}", text.strip(), line, column
+        ) from None
+    except (RecursionError, MemoryError, ValueError):
+        raise UsageError(
+            "the expression is nested too deeply; write it in steps: t = ...; ..."
+        ) from None
+
+
+def _fail_at(text: str, place: int, why: str) -> NoReturn:
+    line = text.count("\n", 0, place) + 1
+    column = place - (text.rfind("\n", 0, place) + 1)
+    raise ExpressionError(why, text.replace("\t", " "), line, column)
+
+
+def fail(why: str, text: str, place: Any) -> NoReturn:
+    """Raise, with a caret under a node of the tree."""
+    lines = text.strip().splitlines() or [""]
+    line = getattr(place, "lineno", 1)
+    column = getattr(place, "col_offset", 0)
+    source = lines[min(line, len(lines)) - 1].encode()[:column].decode(errors="replace")
+    raise ExpressionError(why, text.strip(), line, len(source))
+
+
+def _statement(text: str, item: ast.stmt) -> tuple[str | None, ast.expr]:
+    if isinstance(item, ast.Expr):
+        return None, item.value
+    if isinstance(item, ast.Assign) and len(item.targets) == 1:
+        (target,) = item.targets
+        if isinstance(target, ast.Name):
+            _check_name(text, target, target.id)
+            return target.id, item.value
+    return fail(HINTS.get(type(item), "this is not an expression"), text, item)
+
+
+def _check_name(text: str, place: ast.AST, name: str) -> None:
+    if name.startswith("__") or len(name) > MOST_NAMES:
+        fail(
+            f"a name may not begin with two underscores or be longer than {MOST_NAMES}", text, place
+        )
+    if name in FUNCTIONS:
+        fail(f"{name} is a function; call it, {name}(...), or choose another name", text, place)
+
+
+class _Check:
+    """Walks a tree once, refusing every node that is not on the list."""
+
+    def __init__(self, text: str, assigned: Iterable[str] = ()) -> None:
+        self.text = text
+        self.free: dict[str, None] = {}
+        self.assigned: set[str] = set(assigned)
+
+    def depth(self, item: ast.AST) -> None:
+        level = [item]
+        for _ in range(MOST_DEPTH):
+            level = [child for node in level for child in ast.iter_child_nodes(node)]
+            if not level:
+                return
+        fail(
+            f"the expression is nested deeper than {MOST_DEPTH}; write it in steps: t = ...",
+            self.text,
+            item,
+        )
+
+    def of(self, item: ast.expr) -> None:
+        if isinstance(item, ast.Constant):
+            self.constant(item)
+        elif isinstance(item, ast.Name):
+            if item.id not in self.assigned and item.id not in self.free:
+                _check_name(self.text, item, item.id)
+                self.free[item.id] = None
+        elif isinstance(item, ast.BinOp):
+            if type(item.op) not in OPERATORS:
+                self.refuse(item.op, item)
+            self.of(item.left)
+            self.of(item.right)
+        elif isinstance(item, ast.UnaryOp) and type(item.op) in SIGNS:
+            self.of(item.operand)
+        elif isinstance(item, ast.Compare) and len(item.ops) == 1:
+            if type(item.ops[0]) not in COMPARISONS:
+                self.refuse(item, item)
+            self.of(item.left)
+            self.of(item.comparators[0])
+        elif isinstance(item, ast.Call):
+            self.call(item)
+        elif isinstance(item, ast.Subscript):
+            self.of(item.value)
+            index_of(self.text, item)
+        else:
+            self.refuse(item, item)
+
+    def constant(self, item: ast.Constant) -> None:
+        value = item.value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            kind = "string" if isinstance(value, (str, bytes)) else type(value).__name__
+            fail(f"a {kind} is not part of an expression; only real numbers are", self.text, item)
+        try:
+            float(value)
+        except OverflowError:
+            fail("the number is too large", self.text, item)
+
+    def call(self, item: ast.Call) -> None:
+        function = item.func
+        if not isinstance(function, ast.Name):
+            self.refuse(function, function, "only functions of the table are called, by name")
+        known = FUNCTIONS.get(function.id)
+        if known is None:
+            fail(
+                f"no function is called {function.id}; there are {', '.join(FUNCTIONS)}",
+                self.text,
+                function,
+            )
+        if item.keywords:
+            fail(f"{function.id} takes no named arguments", self.text, item.keywords[0].value)
+        if len(item.args) != known[1]:
+            count = f"{known[1]} argument{'s' * (known[1] != 1)}"
+            fail(f"{function.id} takes {count}, not {len(item.args)}", self.text, function)
+        for argument in item.args:
+            self.of(argument)
+
+    def refuse(self, node: ast.AST, place: ast.AST, why: str = "") -> NoReturn:
+        found = HINTS.get(type(node), why or f"{type(node).__name__} is not part of an expression")
+        fail(found, self.text, place)
+
+
+def index_of(text: str, item: ast.Subscript) -> tuple[int, ...]:
+    """The whole numbers in ``x[0]`` or ``W[1, -2]``."""
+    parts = item.slice.elts if isinstance(item.slice, ast.Tuple) else [item.slice]
+    found = []
+    for part in parts:
+        sign, number = 1, part
+        if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.USub):
+            sign, number = -1, part.operand
+        if not isinstance(number, ast.Constant) or type(number.value) is not int:
+            fail("an index is a whole number, as in x[0] or W[1, 2]", text, part)
+        found.append(sign * number.value)
+    if not found:
+        fail("an index is a whole number, as in x[0] or W[1, 2]", text, item)
+    return tuple(found)
+
+
+class _Walk:
+    """Computes a checked tree with NumPy, on plain or traced values."""
+
+    def __init__(self, text: str, known: Mapping[str, Any]) -> None:
+        self.text = text
+        self.known = known
+
+    def of(self, item: ast.expr) -> Any:
+        if isinstance(item, ast.Constant):
+            return float(item.value)  # type: ignore[arg-type]
+        if isinstance(item, ast.Name):
+            return self.known[item.id]
+        if isinstance(item, ast.BinOp):
+            return OPERATORS[type(item.op)](self.of(item.left), self.of(item.right))
+        if isinstance(item, ast.UnaryOp):
+            return SIGNS[type(item.op)](self.of(item.operand))
+        if isinstance(item, ast.Compare):
+            left, right = self.of(item.left), self.of(item.comparators[0])
+            return COMPARISONS[type(item.ops[0])](left, right)
+        if isinstance(item, ast.Subscript):
+            index = index_of(self.text, item)
+            return self.of(item.value)[index if len(index) != 1 else index[0]]
+        assert isinstance(item, ast.Call)
+        assert isinstance(item.func, ast.Name)
+        return FUNCTIONS[item.func.id][0](*map(self.of, item.args))
+
+
+# Values of the free names -----------------------------------------------------------------------
+
+
+def parse_value(name: str, text: str) -> Any:
+    """The number or array that ``name=text`` gives: ``2``, ``-pi/4``, ``[1, 2]``."""
+    tree = checked_tree(text).body
+    if len(tree) != 1 or not isinstance(tree[0], ast.Expr):
+        raise UsageError(f"{name}={text}: a value is a number or a list of numbers")
+    value = _value(text, tree[0].value)
+    try:
+        array = np.array(value, np.float64)
+    except ValueError:
+        raise UsageError(f"{name}={text}: the rows of the list differ in length") from None
+    return float(array) if array.ndim == 0 else array
+
+
+def _value(text: str, item: ast.expr) -> Any:
+    if isinstance(item, (ast.List, ast.Tuple)):
+        return [_value(text, x) for x in item.elts]
+    check = _Check(text, CONSTANTS)
+    check.depth(item)
+    check.of(item)
+    for name in check.free:
+        fail(f"{name} is not a number", text, item)
+    with quiet():
+        return float(_Walk(text, CONSTANTS).of(item))
+
+
+def arguments(expression: Expression, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The values of an expression's free names, in order.
+
+    Raises:
+        UsageError: a name without a value, or a value without a name.
+    """
+    for name in expression.names:
+        if name not in given:
+            raise UsageError(f"{name} has no value: add {name}=1 (or another number)")
+    for name in given:
+        if name not in expression.names:
+            listed = ", ".join(expression.names) or "none"
+            raise UsageError(f"{name}: the expression has no such name; it has: {listed}")
+    return tuple(given[name] for name in expression.names)
+
+
+def places(expression: Expression, wrt: Collection[str] | None) -> list[int] | None:
+    """The numbers of the names to differentiate by; None for all of them."""
+    if wrt is None:
+        return None
+    for name in wrt:
+        if name not in expression.names:
+            listed = ", ".join(expression.names) or "none"
+            raise UsageError(f"wrt {name}: the expression has no such name; it has: {listed}")
+    return [i for i, name in enumerate(expression.names) if name in wrt]

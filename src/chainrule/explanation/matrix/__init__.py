@@ -1,0 +1,1 @@
+"""Matrix calculus: typed expressions, differentials, derivatives (L1, L4.9)."""

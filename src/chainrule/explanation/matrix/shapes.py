@@ -1,0 +1,364 @@
+"""Shapes of matrix expressions: every symbol's kind and sizes, found by unification.
+
+Kinds follow textbooks: a name with a capital is a matrix, a small one a column vector, Greek
+names and m, n, k are scalars. Where these sizes do not fit, other kinds of the small names are
+tried (scalar, vector, row), fewest changes first; the result always shows what was taken.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from chainrule.errors import UsageError
+from chainrule.explanation.formula.parsing import fail
+from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
+from chainrule.explanation.matrix.parse import constant, names_in
+from chainrule.explanation.matrix.tree import SCALAR, Dim, Shape
+
+__all__ = ["FUNCTIONS", "infer"]
+
+GREEK = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "lambda_",
+    "lam",
+    "mu",
+    "nu",
+    "xi",
+    "pi",
+    "rho",
+    "sigma",
+    "tau",
+    "upsilon",
+    "phi",
+    "chi",
+    "psi",
+    "omega",
+]
+SCALARS = {*GREEK, "m", "n", "k"}
+DIM_NAMES = ("n", "m", "k", "p", "q", "r", "s", "l")
+
+
+class _Size:
+    """A size that is not known yet. ``wide``: of a matrix, so not one."""
+
+    def __init__(self, wide: bool = False) -> None:
+        self.wide = wide
+        self.same: _Size | Dim | None = None
+
+
+Size = _Size | Dim
+Pair = tuple[Size, Size]
+
+
+class _Misfit(Exception):
+    """Sizes that do not fit, at a place."""
+
+    def __init__(self, node: ast.AST, message: str) -> None:
+        super().__init__(message)
+        self.node, self.message = node, message
+
+
+def _find(size: Size) -> Size:
+    while isinstance(size, _Size) and size.same is not None:
+        size = size.same
+    return size
+
+
+def _unify(a: Size, b: Size) -> bool:
+    a, b = _find(a), _find(b)
+    if a is b or (not isinstance(a, _Size) and not isinstance(b, _Size)):
+        return a == b
+    if not isinstance(a, _Size):
+        a, b = b, a
+    assert isinstance(a, _Size)
+    if isinstance(b, _Size):
+        b.wide = b.wide or a.wide
+    elif b == 1 and a.wide:
+        return False
+    a.same = b
+    return True
+
+
+def _scalar(pair: Pair) -> bool:
+    return _find(pair[0]) == 1 and _find(pair[1]) == 1
+
+
+class _Walk:
+    """One pass over the tree with given kinds."""
+
+    def __init__(self, shapes: dict[str, Pair], source: str) -> None:
+        self.shapes, self.source = shapes, source
+
+    def shape(self, node: ast.expr) -> Pair:
+        match node:
+            case ast.Name():
+                return self.shapes[node.id]
+            case ast.Constant():
+                return SCALAR
+            case ast.UnaryOp():
+                return self.shape(node.operand)
+            case ast.Attribute():
+                rows, columns = self.shape(node.value)
+                return columns, rows
+            case ast.BinOp(op=ast.Pow()):
+                return self.shape(node.left)
+            case ast.BinOp():
+                return self.binary(node, self.shape(node.left), self.shape(node.right))
+            case ast.Call(func=ast.Name(id=name)):
+                rule = FUNCTIONS[ALIASES.get(name, name)][1]
+                return rule(self, node, *(self.shape(a) for a in node.args))
+        raise AssertionError(node)
+
+    def binary(self, node: ast.BinOp, a: Pair, b: Pair) -> Pair:
+        if isinstance(node.op, ast.MatMult):
+            for side, pair in ((node.left, a), (node.right, b)):
+                if _scalar(pair):
+                    raise _Misfit(side, "a scalar does not enter @; multiply it with *")
+            self.unify(node.right, a[1], b[0], "the inner sizes of @ differ", a, b)
+            return a[0], b[1]
+        if isinstance(node.op, ast.Div) and not _scalar(b) and _scalar(a):
+            return b
+        if _scalar(a) or _scalar(b):
+            whole, other = (a, node.right) if _scalar(b) else (b, node.left)
+            adds = isinstance(node.op, (ast.Add, ast.Sub))
+            if adds and not _scalar(whole) and not self.elementary(other):
+                raise _Misfit(other, "a scalar is added to an array; did you mean a vector?")
+            return whole
+        return self.same(node, a, b)
+
+    def elementary(self, node: ast.expr) -> bool:
+        """Made of numbers and scalar symbols alone, so adding it to each entry is meant."""
+        return all(_scalar(self.shapes[name]) for name in names_in(node))
+
+    def same(self, node: ast.AST, a: Pair, b: Pair) -> Pair:
+        self.unify(node, a[0], b[0], "the numbers of rows differ", a, b)
+        self.unify(node, a[1], b[1], "the numbers of columns differ", a, b)
+        return a
+
+    def unify(self, node: ast.AST, a: Size, b: Size, what: str, left: Pair, right: Pair) -> None:
+        if not _unify(a, b):
+            raise _Misfit(node, f"{what}: {_show(left)} and {_show(right)}")
+
+
+def _show(pair: Pair) -> str:
+    known = [_find(s) for s in pair]
+    return "×".join("?" if isinstance(s, _Size) else str(s) for s in known)
+
+
+# The shape rules of functions --------------------------------------------------------------
+
+
+def _square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    walk.unify(node.args[0], a[0], a[1], "the matrix is not square", a, a)
+    return a
+
+
+def _of_square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    _square(walk, node, a)
+    return SCALAR
+
+
+def _entries(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    return a
+
+
+def _whole(walk: _Walk, node: ast.Call, *pairs: Pair) -> Pair:
+    if len(pairs) == 2:
+        walk.same(node.args[1], *pairs)
+    return SCALAR
+
+
+def _turned(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    return a[1], a[0]
+
+
+def _by_row(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    return SCALAR if _find(a[1]) == 1 else (a[0], 1)
+
+
+def _column(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    walk.unify(node.args[0], a[1], 1, "a column vector is wanted", a, (a[0], 1))
+    return a
+
+
+def _to_square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    rows, _ = _column(walk, node, a)
+    return rows, rows
+
+
+def _to_column(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    return _square(walk, node, a)[0], 1
+
+
+def _outer(walk: _Walk, node: ast.Call, a: Pair, b: Pair) -> Pair:
+    walk.unify(node.args[0], a[1], 1, "a column vector is wanted", a, a)
+    walk.unify(node.args[1], b[1], 1, "a column vector is wanted", b, b)
+    return a[0], b[0]
+
+
+def _dot(walk: _Walk, node: ast.Call, a: Pair, b: Pair) -> Pair:
+    _outer(walk, node, a, b)
+    return _whole(walk, node, a, b)
+
+
+FUNCTIONS: dict[str, tuple[int, Any]] = {
+    **dict.fromkeys(("sqrt", "square", *ELEMENTWISE), (1, _entries)),
+    **dict.fromkeys(("softmax", "log_softmax"), (1, _entries)),
+    **dict.fromkeys(("trace", "det", "logdet"), (1, _of_square)),
+    **dict.fromkeys(("sum", "norm", "norm2"), (1, _whole)),
+    **dict.fromkeys(("softmax_cross_entropy", "binary_cross_entropy"), (2, _whole)),
+    "inv": (1, _square),
+    "transpose": (1, _turned),
+    "logsumexp": (1, _by_row),
+    "diag": (1, _to_square),
+    "diagonal": (1, _to_column),
+    "outer": (2, _outer),
+    "dot": (2, _dot),
+}
+"""Name -> number of arguments and shape rule."""
+
+
+# Inference ---------------------------------------------------------------------------------
+
+
+def infer(
+    source: str,
+    tree: ast.expr,
+    given: Mapping[str, Any],
+    flags: Mapping[str, set[str]],
+    first_named: str = "",
+) -> dict[str, Shape]:
+    """The shape of every symbol. ``given``: sizes the user fixed, such as ("n", "m").
+
+    ``first_named`` is the symbol whose open sizes are called n and m.
+    """
+    _check_calls(source, tree)
+    names = names_in(tree)
+    for name in given:
+        if name not in names:
+            raise UsageError(f"{name} has a size but does not occur in {source}")
+    first: _Misfit | None = None
+    for kinds in _assignments([n for n in names if n not in given]):
+        shapes = {name: _given(name, given[name]) for name in given}
+        shapes |= {name: _fresh(kind) for name, kind in kinds.items()}
+        try:
+            _attempt(source, tree, shapes, flags)
+        except _Misfit as misfit:
+            first = first or misfit
+            continue
+        order = sorted(names, key=lambda name: name != first_named)
+        found = _named({name: shapes[name] for name in order})
+        return {name: found[name] for name in names}
+    assert first is not None
+    return fail(
+        f"{first.message}. Capitals are matrices, small letters column vectors; give sizes "
+        'otherwise, such as x=("n",), A=("n", "m"), c=() for a scalar',
+        source,
+        first.node,
+    )
+
+
+def _attempt(
+    source: str, tree: ast.expr, shapes: dict[str, Pair], flags: Mapping[str, set[str]]
+) -> None:
+    walk = _Walk(shapes, source)
+    for name in flags.get("symmetric", ()):
+        if name in shapes and not _unify(*shapes[name]):
+            raise _Misfit(tree, f"{name} is declared symmetric but not square")
+    walk.shape(tree)
+
+
+def _check_calls(source: str, tree: ast.expr) -> None:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+            exponent = constant(node.right)
+            if exponent is None:
+                fail("the exponent must be a number, such as x**2", source, node.right)
+            if abs(exponent) > 64:
+                fail("the exponent must lie between -64 and 64", source, node.right)
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+            continue
+        name = ALIASES.get(node.func.id, node.func.id)
+        if name not in FUNCTIONS:
+            there = ", ".join(sorted(FUNCTIONS))
+            fail(f"there is no function {node.func.id!r}; there are {there}", source, node)
+        count = FUNCTIONS[name][0]
+        if len(node.args) != count or any(isinstance(a, ast.Starred) for a in node.args):
+            fail(f"{name} takes {count} argument{'s' * (count > 1)}", source, node)
+
+
+def _kinds(name: str) -> tuple[str, ...]:
+    if name[0].isupper():
+        return ("matrix",)
+    if name in SCALARS or "α" <= name[0] <= "ω":
+        return ("scalar", "vector")
+    return ("vector", "scalar", "row")
+
+
+def _assignments(names: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Kinds for all names, those with the fewest departures from the convention first."""
+    choices = [_kinds(name) for name in names]
+    free = [i for i, c in enumerate(choices) if len(c) > 1]
+    tried = 0
+    for count in range(len(free) + 1):
+        for changed in itertools.combinations(free, count):
+            for picks in itertools.product(*(choices[i][1:] for i in changed)):
+                found = [c[0] for c in choices]
+                for i, pick in zip(changed, picks, strict=True):
+                    found[i] = pick
+                yield dict(zip(names, found, strict=True))
+                tried += 1
+                if tried > 500:
+                    return
+
+
+def _fresh(kind: str) -> Pair:
+    if kind == "scalar":
+        return SCALAR
+    if kind == "row":
+        return 1, _Size(True)
+    return (_Size(True), 1) if kind == "vector" else (_Size(True), _Size(True))
+
+
+def _given(name: str, size: Any) -> Pair:
+    parts = tuple(size) if isinstance(size, (tuple, list)) else (size,)
+    for part in parts:
+        whole = isinstance(part, int) and not isinstance(part, bool) and 1 <= part <= 64
+        text = isinstance(part, str) and part.isidentifier() and len(part) <= 8
+        if not whole and not text:
+            raise UsageError(
+                f"{name}={size!r}: sizes are names or whole numbers from 1 to 64, such as "
+                '("n", "m") or (3, 4)'
+            )
+    if len(parts) > 2:
+        raise UsageError(f"{name}={size!r}: at most two sizes; there are no tensors here")
+    return (*parts, 1, 1)[:2] if len(parts) < 2 else parts  # type: ignore[return-value]
+
+
+def _named(shapes: dict[str, Pair]) -> dict[str, Shape]:
+    """Names for the sizes that are still open: n, m, k ... in order of appearance."""
+    taken = set(shapes) | {s for pair in shapes.values() for s in map(_find, pair)}
+    free = [n for n in DIM_NAMES if n not in taken]
+    free += [f"n{i}" for i in range(1, 100)]
+
+    def name(size: Size) -> Dim:
+        size = _find(size)
+        if isinstance(size, _Size):
+            size.same = free.pop(0)
+            return size.same
+        return size
+
+    return {key: (name(rows), name(columns)) for key, (rows, columns) in shapes.items()}

@@ -1,0 +1,1 @@
+"""One example through an MLP, module by module (L4.4)."""

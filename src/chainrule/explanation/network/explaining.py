@@ -1,0 +1,338 @@
+"""One example through a network, module by module (L4.4), with the delta recursion (L0.4, L2.3).
+
+Every number is computed by the network's own layers and by the engine's derivatives of them;
+the formulas beside them are in the convention of the user's choice (L0.3).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule import nn
+from chainrule.api import value_and_grad, vjp
+from chainrule.core.recording import quiet, scope
+from chainrule.errors import UsageError
+from chainrule.explanation.formula.expressions import (
+    MINUS_ONE,
+    Call,
+    Expr,
+    Name,
+    Product,
+    Sum,
+    factors_of,
+)
+from chainrule.explanation.network.data import Line, Module, NetworkExplanation
+from chainrule.explanation.network.modules import (
+    CONVENTIONS,
+    LOSS,
+    OUTPUTS,
+    SIMPLE_DELTA,
+    TARGET,
+    Convention,
+    activation_formulas,
+    contracted,
+    derivative,
+    oriented,
+)
+from chainrule.explanation.steps.explaining import check_precision, explain
+
+Array = np.ndarray
+
+
+def explain_network(
+    model: nn.MLP,
+    params: Any,
+    x: Any,
+    target: Any,
+    *,
+    state: Any = None,
+    loss: Any = None,
+    convention: str = "inputs_outputs",
+    precision: int = 10,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    title: str = "",
+) -> NetworkExplanation:
+    """Explain one example through an MLP, as prediction sees it (no dropout).
+
+    Args:
+        x: the example's inputs, shape (inputs,). target: as the loss takes it: a class, a
+            number, or probabilities. loss: from ``nn``; by default the one that fits one
+            output and a 0/1 target, or several outputs and a class.
+        convention: "inputs_outputs", "outputs_inputs", "torch" or "bias_row" (L0.3).
+        inputs, outputs: names of the inputs, and of the outputs or classes.
+
+    Raises:
+        UsageError: an unknown convention, or no target to compare with.
+    """
+    check_precision(precision)
+    if convention not in CONVENTIONS:
+        raise UsageError(f"convention={convention!r}: choose one of {', '.join(CONVENTIONS)}")
+    if target is None:
+        raise UsageError(
+            "the row has no target, and without one there is no loss to explain; choose a row "
+            "whose target is known"
+        )
+    if loss is None:
+        single = model.sizes[-1] == 1
+        loss = nn.BinaryCrossEntropy() if single else nn.CategoricalCrossEntropy()
+    x = np.asarray(x, np.asarray(params["layers"][0]["weights"]).dtype).reshape(1, -1)
+    state = state if state is not None else model.init(0)[1]
+    rows = np.asarray(target)[None] if np.ndim(target) else np.asarray([target])
+    prepared = loss.prepare(rows, model.sizes[-1], x.dtype)
+    walk = _Walk(model, params, state, loss, x, prepared, CONVENTIONS[convention])
+    return walk.explanation(precision, tuple(inputs), tuple(outputs), title)
+
+
+class _Walk:
+    """Runs the network module by module and pulls the loss back through it."""
+
+    def __init__(
+        self,
+        model: nn.MLP,
+        params: Any,
+        state: Any,
+        loss: Any,
+        x: Array,
+        target: Array,
+        c: Convention,
+    ) -> None:
+        self.model, self.params, self.state, self.loss = model, params, state, loss
+        self.x, self.target, self.c = x, target, c
+        self.depth = len(model.blocks)
+        self.modules: list[Module] = []
+        self.deltas: list[Line] = []
+
+    # Names ------------------------------------------------------------------------------------
+
+    def name(self, letter: str, layer: int, accent: str = "") -> Name:
+        single = self.depth == 1 and letter in "aδ"
+        return Name(f"{letter}{layer}", letter, "" if single else str(layer), accent, (1, 2))
+
+    def below(self, layer: int) -> Name:
+        """What layer ``layer`` reads: x or the activation under it."""
+        return Name("x", "x", of_shape=(1, 2)) if layer == 1 else self.name("h", layer - 1)
+
+    @property
+    def prediction(self) -> Name:
+        return Name("y_hat", "y", "", "hat", (1, 2))
+
+    def shown(self, array: Any) -> Array:
+        return oriented(array, self.c.columns)
+
+    # The two passes ---------------------------------------------------------------------------
+
+    def explanation(
+        self, precision: int, inputs: tuple[str, ...], outputs: tuple[str, ...], title: str
+    ) -> NetworkExplanation:
+        with quiet():
+            scores, pulls = self._forward()
+            prediction = np.asarray(self.loss.predict(scores))
+            delta = self._top(scores, prediction)
+            for layer in range(self.depth, 0, -1):
+                delta = self._layer(layer, delta, pulls[layer - 1])
+            value, gradient = value_and_grad(self._loss)(self.params)
+        return NetworkExplanation(
+            title=title,
+            modules=tuple(self.modules),
+            deltas=tuple(self.deltas),
+            x=self.x[0],
+            target=self._target_row(prediction),
+            prediction=prediction[0],
+            loss=float(value),
+            loss_name=self.loss.name,
+            input_gradient=np.asarray(delta)[0],
+            gradient=gradient,
+            inputs=inputs,
+            outputs=outputs,
+            convention=self.c.name,
+            precision=precision,
+            error=self._error(gradient),
+            make_graph=lambda: self._graph(precision),
+        )
+
+    def _loss(self, params: Any) -> Any:
+        outputs, _ = self.model(params, self.state, self.x)
+        with scope("loss"):
+            return np.sum(self.loss(outputs, self.target))
+
+    def _forward(self) -> tuple[Any, list[Any]]:
+        """Linear outputs, and for each layer the pullbacks of its parts in order."""
+        h, pulls = self.x, []
+        for i, block in enumerate(self.model.blocks):
+            params, state = self.params["layers"][i], self.state["layers"][i]
+            a, back = vjp(lambda p, z, b=block: b.linear(p, {}, z)[0], _linear_part(params), h)
+            parts = [("linear", a, back)]
+            normal = block.batch_norm or block.layer_norm
+            if normal is not None:
+                key = "batch_norm" if block.batch_norm else "layer_norm"
+                run = functools.partial(normal, params[key], state.get(key, {}))
+                n, back = vjp(lambda z, run=run: run(z)[0], a)
+                parts.append(("normalisation", n, back))
+            if block.activation is not None:
+                y, back = vjp(block.activation, parts[-1][1])
+                parts.append(("hidden activation", y, back))
+            pulls.append(parts)
+            h = parts[-1][1]
+        return h, pulls
+
+    def _target_row(self, prediction: Array) -> Array:
+        """The target in the shape of the prediction; a class becomes one-hot."""
+        if self.target.ndim == prediction.ndim:
+            return self.target[0]
+        if self.target.dtype.kind in "iu":
+            return np.eye(prediction.shape[1])[self.target[0]]
+        return self.target.reshape(-1)
+
+    # Modules ----------------------------------------------------------------------------------
+
+    def _top(self, scores: Any, prediction: Array) -> Array:
+        """The loss and the output unit; returns dJ/da of the last layer."""
+        a, y = self.name("a", self.depth), self.prediction
+        t = self._target_row(prediction).reshape(1, -1)
+        losses, pull = vjp(lambda z: self.loss(z, self.target), scores)
+        (delta,) = pull(np.ones_like(losses))
+        found = OUTPUTS.get(self.loss.name)
+        value = np.asarray(losses).reshape(())
+        if found is None:
+            formula = Call("loss", (a, TARGET), (), ())
+            line = Line(LOSS, formula, value)
+            slope = Call("slope", (a, TARGET), (), ())
+            passed = Line(derivative(LOSS, a), slope, self.shown(delta))
+            self.modules.append(Module("loss", 0, self.loss.name, (line,), (passed,)))
+            return delta
+        up = derivative(LOSS, y)
+        self.modules.append(
+            Module(
+                "loss",
+                0,
+                self.loss.name.replace("_", " "),
+                (Line(LOSS, found.loss(y), value),),
+                (Line(up, found.slope(y), self.shown(found.gradient(prediction, t))),),
+            )
+        )
+        unit = a if found.unit is None else found.unit(a)
+        through: Expr = Sum((y, Product((MINUS_ONE, TARGET))))
+        lines = [Line(derivative(LOSS, a), through, self.shown(delta))]
+        if found.passed is not None:
+            product = Product((up, *factors_of(found.passed(y))))
+            lines.insert(0, Line(derivative(LOSS, a), product, self.shown(delta)))
+        self.modules.append(
+            Module(
+                "output activation",
+                self.depth,
+                found.unit_name,
+                (Line(y, unit, self.shown(prediction)),),
+                tuple(lines),
+            )
+        )
+        return delta
+
+    def _layer(self, layer: int, delta: Any, parts: list[Any]) -> Any:
+        """The modules of one layer from the top; ``delta`` comes in as dJ/dh (dJ/da for the
+        last layer) and goes out as dJ/dx of what is below."""
+        block = self.model.blocks[layer - 1]
+        a, h = self.name("a", layer), self.name("h", layer)
+        for kind, value, pull in reversed(parts[1:]):
+            (passed,) = pull(delta)
+            under = self.name("n", layer) if kind == "hidden activation" and len(parts) > 2 else a
+            over = h if kind == "hidden activation" else self.name("n", layer)
+            if kind == "hidden activation":
+                title = str(block.activation)
+                forward, slope = activation_formulas(block.activation, under, over)
+                formula: Expr = Product((derivative(LOSS, over), *factors_of(slope)))
+            else:
+                title = "batch norm" if block.batch_norm else "layer norm"
+                forward = Call(title.replace(" ", "_"), (under,), (), (1, 2))
+                formula = Call("pulled_back", (derivative(LOSS, over),), (), (1, 2))
+            line = Line(over, forward, self.shown(value))
+            back = Line(derivative(LOSS, under), formula, self.shown(passed))
+            self.modules.append(Module(kind, layer, title, (line,), (back,)))
+            delta = passed
+        self._delta_line(layer, delta)
+        return self._linear(layer, delta, parts[0])
+
+    def _delta_line(self, layer: int, delta: Any) -> None:
+        """δ = ŷ − t at the top, δ Wᵀ ⊙ g′(a) below (L0.4)."""
+        name = self.name("δ", layer)
+        if layer == self.depth:
+            matched = self.loss.name in SIMPLE_DELTA
+            formula: Expr = (
+                Sum((self.prediction, Product((MINUS_ONE, TARGET))))
+                if matched
+                else derivative(LOSS, self.name("a", layer))
+            )
+        else:
+            above, w = self.name("δ", layer + 1), self._inner(layer + 1)
+            pulled = contracted(self.c, "inputs", self.below(layer + 1), w, above)
+            block = self.model.blocks[layer - 1]
+            _, slope = activation_formulas(
+                block.activation, self.name("a", layer), self.name("h", layer)
+            )
+            formula = Product((pulled, *factors_of(slope)))
+            if block.batch_norm or block.layer_norm:
+                formula = Call("pulled_back", (formula,), (), (1, 2))
+        self.deltas.append(Line(name, formula, self.shown(delta)))
+
+    @property
+    def _weights(self) -> str:
+        return "Θ" if self.c.name == "bias_row" else "W"
+
+    def _inner(self, layer: int) -> Name:
+        """The weights without the row of the bias, which leads to nothing below."""
+        w = self.name(self._weights, layer)
+        joined = self.c.name == "bias_row"
+        return Name(w.key + "_below", w.letter, w.index, "bar", (1, 2)) if joined else w
+
+    def _linear(self, layer: int, delta: Any, part: Any) -> Any:
+        _, value, pull = part
+        gradients, under = pull(delta)
+        a, below, d = self.name("a", layer), self.below(layer), self.name("δ", layer)
+        w, b = self.name(self._weights, layer), self.name("b", layer)
+        joined = self.c.name == "bias_row"
+        with_one = Name(f"one_{below.key}", f"[1, {below.text()}]", of_shape=(1, 2))
+        source = with_one if joined else below
+        product = contracted(self.c, "forward", source, w, d)
+        has_bias = "bias" in gradients
+        forward = Sum((product, b)) if has_bias and not joined else product
+        slope = contracted(self.c, "weights", source, w, d)
+        lines = [Line(derivative(LOSS, w), slope, self._stored(gradients))]
+        if has_bias and not joined:
+            lines.append(Line(derivative(LOSS, b), d, self.shown(gradients["bias"])))
+        back = contracted(self.c, "inputs", below, self._inner(layer), d)
+        lines.append(Line(derivative(LOSS, below), back, self.shown(under)))
+        forward_lines = (Line(a, forward, self.shown(value)),)
+        self.modules.append(Module("linear", layer, "linear", forward_lines, tuple(lines)))
+        return under
+
+    def _stored(self, gradients: Any) -> Array:
+        """A weight gradient in the layout of the convention."""
+        weights = np.asarray(gradients["weights"])
+        if self.c.name == "bias_row":
+            bias = gradients.get("bias", np.zeros(weights.shape[1], weights.dtype))
+            return np.concatenate([np.asarray(bias)[None, :], weights])
+        return weights.T if self.c.transposed else weights
+
+    # Checks and the graph -------------------------------------------------------------------------
+
+    def _error(self, gradient: Any) -> float:
+        """The largest difference between the module table and ``cr.grad`` of the whole loss."""
+        worst = 0.0
+        linear = {m.layer: m for m in self.modules if m.kind == "linear"}
+        for i, layer in enumerate(gradient["layers"]):
+            wanted = self._stored(layer)
+            found = linear[i + 1].backward[0].value
+            scale = max(float(np.max(np.abs(wanted), initial=0.0)), 1e-300)
+            worst = max(worst, float(np.max(np.abs(found - wanted), initial=0.0)) / scale)
+        return worst
+
+    def _graph(self, precision: int) -> Any:
+        return explain(self._loss, (self.params,), precision=precision, name="J")
+
+
+def _linear_part(params: Any) -> Any:
+    return {key: params[key] for key in ("weights", "bias") if key in params}

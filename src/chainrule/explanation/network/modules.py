@@ -1,0 +1,214 @@
+"""The modules of a network in the words of the lectures: formulas and shapes by convention.
+
+Matrices have one example as a row (1, n), or as a column (n, 1) where the convention says so
+(L0.3). A layer's scores are a, what its activation makes of them h, its prediction ŷ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.explanation.formula.expressions import (
+    HALF,
+    MINUS_ONE,
+    ONE,
+    TWO,
+    Call,
+    Derivative,
+    Expr,
+    Name,
+    Power,
+    Product,
+    Sum,
+    walk,
+)
+from chainrule.explanation.steps.explaining import explain
+
+Shape = tuple[int, int]
+
+TARGET = Name("t", "t")
+LOSS = Name("J", "J")
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How a layer multiplies, and so how its derivatives look.
+
+    The specs are those of ``contract`` for the product of (h, W), of (h, δ) and of (δ, W);
+    ``weights`` turns (inputs, outputs) into the stored layout.
+    """
+
+    name: str
+    forward: str
+    weight_gradient: str
+    backward: str
+    columns: bool
+    transposed: bool
+    swapped: bool
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "inputs_outputs": Convention(
+        "inputs_outputs", "ni,ij->nj", "ni,nj->ij", "nj,ij->ni", False, False, False
+    ),
+    "bias_row": Convention("bias_row", "ni,ij->nj", "ni,nj->ij", "nj,ij->ni", False, False, False),
+    "torch": Convention("torch", "ni,ji->nj", "nj,ni->ji", "nj,ji->ni", False, True, False),
+    "outputs_inputs": Convention(
+        "outputs_inputs", "ji,in->jn", "jn,in->ji", "ji,jn->in", True, True, True
+    ),
+}
+
+
+def contracted(c: Convention, what: str, h: Name, w: Name, delta: Name) -> Expr:
+    """The three products of a layer: ``forward`` h W, ``weights`` hᵀ δ, ``inputs`` δ Wᵀ, in the
+    order and with the transposes of the convention."""
+    if what == "forward":
+        args, spec = ((w, h) if c.columns else (h, w)), c.forward
+    elif what == "weights":
+        args, spec = ((delta, h) if c.transposed else (h, delta)), c.weight_gradient
+    else:
+        args, spec = ((w, delta) if c.columns else (delta, w)), c.backward
+    return Call("contract", args, (("spec", spec),), (1, 1))
+
+
+def derivative(of: Name, by: Name) -> Derivative:
+    return Derivative(of, by, True)
+
+
+# Losses and output units -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output unit with the loss that belongs to it (L2.4), in textbook form.
+
+    ``loss(y, t)`` and ``slope(y, t)`` are formulas; ``value`` and ``gradient`` the same as
+    functions of arrays. ``unit(a)`` is the activation's formula, ``passed`` that of dJ/da.
+    """
+
+    unit_name: str
+    unit: Callable[[Name], Expr] | None
+    loss: Callable[[Name], Expr]
+    slope: Callable[[Name], Expr]
+    gradient: Callable[[Any, Any], Any]
+    passed: Callable[[Name], Expr] | None
+
+
+def _log(x: Expr) -> Call:
+    return Call("log", (x,), (), x.shape)
+
+
+def _total(x: Expr) -> Call:
+    return Call("reduce_sum", (x,), (("axes", (0, 1)),), ())
+
+
+def _one_minus(x: Expr) -> Sum:
+    return Sum((ONE, Product((MINUS_ONE, x))))
+
+
+def _difference(y: Expr) -> Sum:
+    return Sum((y, Product((MINUS_ONE, TARGET))))
+
+
+def _binary_loss(y: Name) -> Expr:
+    terms = Sum((Product((TARGET, _log(y))), Product((_one_minus(TARGET), _log(_one_minus(y))))))
+    return Product((MINUS_ONE, terms))
+
+
+def _binary_slope(y: Name) -> Expr:
+    return Sum(
+        (
+            Product((MINUS_ONE, TARGET, Power(y, MINUS_ONE))),
+            Product((_one_minus(TARGET), Power(_one_minus(y), MINUS_ONE))),
+        )
+    )
+
+
+def _softmax(a: Name) -> Expr:
+    e = Call("exp", (a,), (), a.shape)
+    return Product((e, Power(_total(e), MINUS_ONE)))
+
+
+OUTPUTS: Mapping[str, Output] = {
+    "binary_cross_entropy": Output(
+        "logistic",
+        lambda a: Call("logistic", (a,), (), a.shape),
+        _binary_loss,
+        _binary_slope,
+        lambda y, t: -t / y + (1 - t) / (1 - y),
+        lambda y: Product((y, _one_minus(y))),
+    ),
+    "categorical_cross_entropy": Output(
+        "softmax",
+        _softmax,
+        lambda y: Product((MINUS_ONE, _total(Product((TARGET, _log(y)))))),
+        lambda y: Product((MINUS_ONE, TARGET, Power(y, MINUS_ONE))),
+        lambda y, t: -t / y,
+        None,
+    ),
+    "squared_error": Output(
+        "identity",
+        None,
+        lambda y: Product((HALF, _total(Power(_difference(y), TWO)))),
+        _difference,
+        lambda y, t: y - t,
+        None,
+    ),
+}
+"""By the name of the loss; others are shown without their inner formulas."""
+
+SIMPLE_DELTA = frozenset(OUTPUTS)
+"""Losses matched to their output unit: there dJ/da is prediction minus target (L0.4)."""
+
+
+def oriented(array: Any, columns: bool) -> np.ndarray:
+    """A vector as a row or a column; a matrix as it is."""
+    array = np.asarray(array)
+    row = array.reshape(1, -1) if array.ndim < 2 else array
+    return row.T if columns else row
+
+
+# Activations -----------------------------------------------------------------------------
+
+
+def activation_formulas(activation: Any, a: Name, h: Name) -> tuple[Expr, Expr]:
+    """The formula of an activation of ``a`` and of its slope, in ``a`` and its value ``h``.
+
+    Taken from the engine: the activation is explained at one point, and its formulas are
+    rewritten in the layer's names.
+    """
+
+    def g(a: Any) -> Any:
+        return activation(a)
+
+    found = explain(g, (0.5,), name="h")
+    own = {"a": a, found.name.key: h}
+    if found.nodes[found.output].kind == "input":  # the identity
+        return a, Name("one", "1")
+    operations = [node for node in found.nodes if node.kind == "operation"]
+    forward = renamed(found.formula, own) if found.formula is not None else None
+    if len(operations) == 1:
+        slope = next(step.local for step in found.steps if step.kind == "backward")
+    else:
+        slope = found.results[0].formula
+    short = slope is not None and sum(1 for _ in walk(slope)) <= 16
+    name = activation.name
+    shown = forward if forward is not None and short else Name(name, f"{name}({a.text()})")
+    prime = Name(f"{name}'", f"{name}′({a.text()})", of_shape=(1, 2))
+    return shown, renamed(slope, own) if short and slope is not None else prime
+
+
+def renamed(e: Expr, names: dict[str, Name]) -> Expr:
+    """``e`` with other names."""
+    if isinstance(e, Name):
+        return names.get(e.key, e)
+    parts = tuple(renamed(part, names) for part in e.parts)
+    if isinstance(e, (Sum, Product)):
+        return type(e)(parts)
+    if isinstance(e, Call):
+        return Call(e.operation, parts, e.attrs, (1, 2))
+    return type(e)(*parts) if parts else e

@@ -1,0 +1,237 @@
+"""A network explanation as text, Markdown, LaTeX, HTML and JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.explanation.formula.numbers import array_text, number_text, shape_text
+from chainrule.explanation.network.data import Line, Module, NetworkExplanation
+from chainrule.explanation.render import markdown as md
+from chainrule.explanation.render.document import formula, values
+from chainrule.explanation.render.html import EQUALS, math
+from chainrule.explanation.render.latex import PREAMBLE
+from chainrule.explanation.render.text import WIDTH, aligned, wide
+from chainrule.render import escape
+from chainrule.version import __version__
+
+FORMAT = "chainrule network explanation"
+VERSION = 1
+MOST_INPUTS = 12
+LAYOUTS = {
+    "inputs_outputs": "rows, W is (inputs, outputs): a = h W + b",
+    "outputs_inputs": "columns, W is (outputs, inputs): a = W h + b",
+    "torch": "rows, W is stored (outputs, inputs): a = h Wᵀ + b",
+    "bias_row": "rows, Θ is (1 + inputs, outputs) with the bias first: a = [1, h] Θ; "
+    "Θ\u0304 is Θ without that row",
+}
+
+
+def value_text(e: NetworkExplanation, value: np.ndarray) -> str:
+    """A value in few words: the number behind a 1×1 array, a short vector, or a range."""
+    array = np.asarray(value)
+    if array.size == 1:
+        return number_text(array.reshape(()), e.precision)
+    if array.ndim == 2 and 1 in array.shape and array.size <= 6:
+        return array_text(array.reshape(-1), min(e.precision, 4))
+    shown = array_text(array, min(e.precision, 4))
+    return shown.removeprefix(shape_text(array.shape)).strip()
+
+
+def _size(value: np.ndarray) -> str:
+    array = np.asarray(value)
+    return shape_text(array.shape) if array.ndim else ""
+
+
+def _head(e: NetworkExplanation) -> list[str]:
+    lines = [e.title] if e.title else []
+    lines.append(f"convention {e.convention}: {LAYOUTS[e.convention]}")
+    shown = e.outputs if len(e.outputs) == len(e.prediction) else ()
+    if shown and len(shown) > 1:
+        pairs = zip(shown, e.prediction, strict=True)
+        predicted = ", ".join(f"{name} {number_text(p, 4)}" for name, p in pairs)
+    else:
+        predicted = array_text(e.prediction, min(e.precision, 6))
+    lines.append(f"prediction ŷ: {predicted}")
+    if e.target is not None:
+        target = array_text(e.target, 6) if e.target.size > 1 else number_text(e.target[0], 6)
+        if shown and len(shown) > 1 and np.max(e.target) == 1:
+            target = f"{shown[int(np.argmax(e.target))]}, {target}"
+        lines.append(f"target t: {target}")
+    return [escape.clean(line) for line in lines]
+
+
+def _module_rows(e: NetworkExplanation, module: Module) -> list[list[str]]:
+    name = {"loss": "loss", "output activation": "output"}.get(module.kind, module.kind)
+    title = f"{name} {module.layer}" if module.kind == "linear" else f"{name}: {module.title}"
+    found = []
+    for k in range(max(len(module.forward), len(module.backward))):
+        row = [title if k == 0 else ""]
+        row += _cells(e, module.forward[k]) if k < len(module.forward) else [""] * 4
+        row += _cells(e, module.backward[k]) if k < len(module.backward) else [""] * 4
+        found.append(row)
+    return found
+
+
+def _cells(e: NetworkExplanation, line: Line) -> list[str]:
+    return [
+        line.name.text(),
+        f"= {line.formula}",
+        _size(line.value),
+        f"= {value_text(e, line.value)}",
+    ]
+
+
+def text(e: NetworkExplanation, width: int = WIDTH) -> str:
+    """The module table of L4.4, the delta recursion, and what the inputs do to the loss.
+
+    Where the two halves do not fit side by side, the backward one stands below.
+    """
+    rows = [row for module in e.modules for row in _module_rows(e, module)]
+    beside = aligned([["module", "forward", "", "", "", "backward", "", "", ""], *rows])
+    if max(map(wide, beside)) > width:
+        forward = [row[:5] for row in rows if row[1]]
+        backward = [[row[0], *row[5:]] for row in rows if row[5]]
+        beside = [
+            *aligned([["module", "forward", "", "", ""], *forward]),
+            "",
+            *aligned([["module", "backward", "", "", ""], *backward]),
+        ]
+    lines = [*_head(e), "", *beside, "", "deltas, from the last layer down (δ = dJ/da)"]
+    lines += [f"  {line}" for line in aligned([_cells(e, line) for line in e.deltas])]
+    lines += ["", *_inputs(e), _agreement(e)]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _inputs(e: NetworkExplanation) -> list[str]:
+    names = e.inputs or tuple(f"x{i + 1}" for i in range(len(e.x)))
+    order = np.argsort(-np.abs(e.input_gradient), kind="stable")[:MOST_INPUTS]
+    rows = [["input", "value", "dJ/dx"]]
+    rows += [
+        [
+            escape.clean(names[i]),
+            number_text(e.x[i], min(e.precision, 6)),
+            number_text(e.input_gradient[i], min(e.precision, 6)),
+        ]
+        for i in order
+    ]
+    more = len(e.x) - len(order)
+    lines = aligned(rows)
+    return [*lines, f"... and {more} inputs with smaller slopes"] if more > 0 else lines
+
+
+def _agreement(e: NetworkExplanation) -> str:
+    shown = "exactly" if e.error == 0 else f"to {e.error:.0e}".replace("e-0", "e-")
+    return f"\nthe table agrees with the gradient of the whole loss {shown}"
+
+
+def markdown(e: NetworkExplanation) -> str:
+    """The same as tables with formulas."""
+    lines = [*(escape.markdown(line) + "  " for line in _head(e)), ""]
+    lines += [
+        "| module | forward | value | backward | shape | value |",
+        "|---|---|---|---|---|---|",
+    ]
+    for module in e.modules:
+        for k in range(max(len(module.forward), len(module.backward))):
+            title = escape.markdown(f"{module.kind}: {module.title}") if k == 0 else ""
+            forward = _markdown_cells(e, module.forward, k)
+            backward = _markdown_cells(e, module.backward, k)
+            cells = (title, forward[0], forward[2], *backward)
+            lines.append("| " + " | ".join(cells) + " |")
+    lines += ["", "| delta | shape | value |", "|---|---|---|"]
+    for k in range(len(e.deltas)):
+        lines.append("| " + " | ".join(_markdown_cells(e, e.deltas, k)) + " |")
+    return "\n".join([*lines, ""])
+
+
+def _markdown_cells(e: NetworkExplanation, lines: tuple[Line, ...], k: int) -> tuple[str, str, str]:
+    if k >= len(lines):
+        return "", "", ""
+    line = lines[k]
+    shown = f"{md.math(line.name)} = {md.math(line.formula)}"
+    return shown, _size(line.value), escape.markdown(value_text(e, line.value))
+
+
+def latex(e: NetworkExplanation) -> str:
+    """A document that compiles as it stands."""
+    lines = [PREAMBLE, *(escape.latex(line) + r"\par" for line in _head(e)), r"\medskip"]
+    lines.append(r"\begin{longtable}{@{}lll@{}}")
+    for module in e.modules:
+        for k in range(max(len(module.forward), len(module.backward))):
+            title = escape.latex(f"{module.kind}: {module.title}") if k == 0 else ""
+            pair = [_latex_cell(part[k]) if k < len(part) else ""
+                    for part in (module.forward, module.backward)]  # fmt: skip
+            lines.append(" & ".join((title, *pair)) + r" \\[6pt]")
+    lines += [r"\end{longtable}", r"\begin{align*}"]
+    shown = [f"{line.name.latex()} &= {line.formula.latex()}" for line in e.deltas]
+    return "\n".join([*lines, " \\\\\n".join(shown), r"\end{align*}", r"\end{document}", ""])
+
+
+def _latex_cell(line: Line) -> str:
+    return rf"$\displaystyle {line.name.latex()} = {line.formula.latex()}$"
+
+
+def html(e: NetworkExplanation) -> str:
+    """A fragment of HTML, formulas in MathML."""
+    lines = ['<div class="chainrule-explanation">']
+    lines += [f"<p>{escape.html(line)}</p>" for line in _head(e)]
+    lines.append("<table><thead><tr><th>module</th><th>forward</th><th>value</th>"
+                 "<th>backward</th><th>shape</th><th>value</th></tr></thead><tbody>")  # fmt: skip
+    for module in e.modules:
+        for k in range(max(len(module.forward), len(module.backward))):
+            title = escape.html(f"{module.kind}: {module.title}") if k == 0 else ""
+            first = _html_cells(e, module.forward, k)
+            cells = (title, first[0], first[2], *_html_cells(e, module.backward, k))
+            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    lines.append("</tbody></table></div>")
+    return "\n".join(lines)
+
+
+def _html_cells(e: NetworkExplanation, lines: tuple[Line, ...], k: int) -> tuple[str, str, str]:
+    if k >= len(lines):
+        return "", "", ""
+    line = lines[k]
+    shown = math(f"{line.name.mathml()}{EQUALS}{line.formula.mathml()}")
+    return shown, escape.html(_size(line.value)), escape.html(value_text(e, line.value))
+
+
+def to_json(e: NetworkExplanation) -> dict[str, Any]:
+    """Plain data by the schema of docs/explanations.md."""
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "chainrule": __version__,
+        "title": e.title,
+        "convention": e.convention,
+        "precision": e.precision,
+        "loss": {"name": e.loss_name, "value": values(np.asarray(e.loss))},
+        "inputs": list(e.inputs),
+        "outputs": list(e.outputs),
+        "x": values(e.x),
+        "target": values(e.target),
+        "prediction": values(e.prediction),
+        "input_gradient": values(e.input_gradient),
+        "error": values(np.asarray(e.error)),
+        "modules": [
+            {
+                "kind": module.kind,
+                "layer": module.layer,
+                "title": module.title,
+                "forward": [_line(line) for line in module.forward],
+                "backward": [_line(line) for line in module.backward],
+            }
+            for module in e.modules
+        ],
+        "deltas": [_line(line) for line in e.deltas],
+    }
+
+
+def _line(line: Line) -> dict[str, Any]:
+    return {
+        "name": formula(line.name),
+        "formula": formula(line.formula),
+        "shape": list(np.shape(line.value)),
+        "value": values(line.value),
+    }

@@ -1,0 +1,1 @@
+"""One self-contained page to step through, with sliders."""

@@ -1,0 +1,306 @@
+"""The page: one file of HTML that shows an explanation and lets the reader step through it.
+
+It loads nothing: script and style are inlined, and the content security policy admits those two
+by their hashes and nothing else, so that a name in the data can never become code.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from chainrule.errors import UsageError
+from chainrule.explanation.page import formula as page_formula
+from chainrule.explanation.page.data import page_data, script_json
+from chainrule.explanation.page.table import DIGITS, table
+from chainrule.explanation.picture.modules import fold_to_fit, modules
+from chainrule.explanation.picture.scene import Document, scene
+from chainrule.explanation.picture.svg import asset, drawing
+from chainrule.explanation.picture.text import short
+from chainrule.explanation.render.text import check_text, counts_text
+from chainrule.explanation.steps.data import Explanation
+from chainrule.render import escape
+
+MOST_QUANTITIES = 500
+MOST_MATHML = 60_000
+MOST_STATIC = 40
+SCRIPTS = ("lowering", "layout", "draw", "table", "state", "say", "stage", "move", "page")
+"""Joined in this order into one script; the last one runs."""
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath "
+    "d='M5 16h22' stroke='%23067647' stroke-width='3'/%3E%3Ccircle cx='16' cy='16' r='7' "
+    "fill='%23fff' stroke='%23c0182f' stroke-width='3'/%3E%3C/svg%3E"
+)
+
+
+def page(e: Explanation) -> str:
+    """The whole page as text.
+
+    Raises:
+        UsageError: there are more quantities than a page can show.
+    """
+    if len(e.nodes) > MOST_QUANTITIES:
+        raise UsageError(
+            f"{len(e.nodes)} quantities are too many to step through; a page shows up to "
+            f"{MOST_QUANTITIES}: explain a part of the computation, or write text or JSON"
+        )
+    document = e.to_json()
+    found = modules(document["nodes"])
+    formula = _formulas(document)
+    style, script = styles(), scripts()
+    title = _title(document)
+    return "\n".join(
+        [
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            f'<meta http-equiv="Content-Security-Policy" content="{policy(script, style)}">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            f"<title>{escape.html(title)}</title>",
+            f'<link rel="icon" href="{ICON}">',
+            f"<style>{style}</style></head><body>",
+            _header(e, document, formula),
+            "<main>",
+            _stage(document, found),
+            _tables(e, document, formula),
+            "</main>",
+            _footer(e),
+            '<div id="tip" role="tooltip" hidden></div>',
+            f'<script type="application/json" id="data">{script_json(page_data(document, found))}'
+            "</script>",
+            f"<script>{script}</script>",
+            "</body></html>\n",
+        ]
+    )
+
+
+def policy(script: str, style: str) -> str:
+    """Nothing is loaded and nothing runs but this script and this style."""
+    return (
+        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+    )
+
+
+def digest(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def scripts() -> str:
+    parts = [asset(f"{name}.js").replace('"use strict";\n', "") for name in SCRIPTS]
+    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
+
+
+def styles() -> str:
+    light, dark, rules = (part.strip() for part in asset("picture.css").split("/* === */"))
+    return "\n".join(
+        [
+            f":root {{ {light} }}",
+            f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}",
+            f':root[data-theme="light"] {{ {light} }}',
+            f':root[data-theme="dark"] {{ {dark} }}',
+            f"@media print {{ :root, :root[data-theme] {{ {light} }} }}",
+            *(f".picture {line}" for line in rules.splitlines()),
+            asset("page.css"),
+        ]
+    )
+
+
+def _title(document: Document) -> str:
+    name, whole = document["name"]["text"], document["formula"]
+    text = f"{name} = {whole['text']}" if whole is not None else f"{name}, step by step"
+    return text if len(text) <= 80 else f"{name}, step by step"
+
+
+# Formulas -------------------------------------------------------------------------------------
+
+
+def _formulas(document: Document) -> Callable[[Mapping[str, str]], str]:
+    """Formula -> HTML: MathML with marked names, or plain text where it would be too much."""
+    steps = document["steps"]
+    shown = [
+        s[k]["mathml"] for s in steps for k in ("name", "formula", "local") if s[k] is not None
+    ]
+    if sum(map(len, shown)) > MOST_MATHML:
+        return lambda f: f'<span class="spelled">{escape.html(_cut(f["text"]))}</span>'
+    marks: dict[str, tuple[str, int]] = {}
+    for step in steps:
+        if step["kind"] in ("backward", "sum", "start"):
+            marks[page_formula.canonical(step["name"]["mathml"])] = ("data-d", step["node"])
+    for node in document["nodes"]:
+        marks[page_formula.canonical(node["name"]["mathml"])] = ("data-q", node["id"])
+    known: dict[str, str] = {}
+
+    def write(f: Mapping[str, str]) -> str:
+        if f["mathml"] not in known:
+            known[f["mathml"]] = math(page_formula.checked(f["mathml"], marks))
+        return known[f["mathml"]]
+
+    return write
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def math(inside: str, display: bool = False) -> str:
+    block = ' display="block"' if display else ""
+    return f"<math{block}>{inside}</math>"
+
+
+# Parts of the page ----------------------------------------------------------------------------
+
+
+def _header(e: Explanation, document: Document, formula: Callable[..., str]) -> str:
+    whole = page_formula.whole_formula(e)
+    name = document["name"]["mathml"]
+    if whole is not None:
+        shown = math(page_formula.checked(f"{name}<mo>=</mo>{whole}", {}), display=True)
+    else:
+        shown = math(page_formula.checked(name, {}), display=True)
+    few = document["results"][:8]
+    results = [_result(e, i, result, formula, len(few) == 1) for i, result in enumerate(few)]
+    long = ' class="long"' if whole is not None and _long(document) else ""
+    value = document["nodes"][document["output"]]
+    head = (
+        f'<li class="result"><span class="lead">{formula(document["name"])} '
+        f'<span class="eq">=</span> {_live(value["id"], "node", value["value"], e.precision)}'
+        "</span></li>"
+    )
+    return (
+        '<header><div class="titles"><p class="kicker">Forward and backward, step by step</p>'
+        f"<h1{long}>{shown}</h1>"
+        f'<ul class="results">{head}{"".join(results)}</ul></div>'
+        '<button type="button" id="theme" class="round" aria-label="Light or dark" '
+        'title="Light or dark">◐</button></header>'
+    )
+
+
+def _live(node: int, field: str, value: Any, digits: int) -> str:
+    attributes = f'data-num="{node} {field}" data-digits="{digits}"'
+    return f'<span class="num" {attributes}>{escape.html(short(value, digits))}</span>'
+
+
+def _long(document: Document) -> bool:
+    return document["formula"] is None or len(document["formula"]["text"]) > 48
+
+
+def _result(
+    e: Explanation, i: int, result: Mapping[str, Any], formula: Callable[..., str], whole: bool
+) -> str:
+    """A derivative and its check, with the whole formula where ``whole`` is true."""
+    node = e.nodes[result["node"]]
+    parts = [formula(result["name"])]
+    if whole and result["formula"] is not None and len(result["formula"]["text"]) <= 160:
+        parts += ['<span class="eq">=</span>', formula(result["formula"])]
+    if not node.value.shape:
+        parts += ['<span class="eq">=</span>']
+        parts.append(_live(node.id, "slope", result["value"], e.precision))
+    agrees = result["check"]["agrees"]
+    said = check_text(e.results[i], e.precision)
+    check = f" {escape.html(said)}" if whole else ""
+    return (
+        f'<li class="result"><span class="lead">{" ".join(parts)}</span> '
+        f'<span class="check {"ok" if agrees else "open"}" title="{escape.html(said)}">'
+        f'<span aria-hidden="true">{"✓" if agrees else "?"}</span>{check}</span></li>'
+    )
+
+
+def _stage(document: Document, found: list[Any]) -> str:
+    seen = scene(document, found, fold_to_fit(found, len(document["nodes"]), MOST_STATIC))
+    still = ""
+    if len(seen.parts) <= MOST_STATIC + 1:
+        body, wide, high = drawing(seen)
+        still = (
+            f'<noscript><svg class="picture" viewBox="0 0 {wide:.0f} {high:.0f}" role="img" '
+            f'aria-label="The graph">{body}</svg></noscript>'
+        )
+    buttons = {
+        "first": "First step",
+        "back": "Step backward",
+        "play": "Play",
+        "next": "Step forward",
+        "last": "Last step",
+    }
+    shown = "".join(
+        f'<button type="button" id="{key}" class="round" aria-label="{label}" title="{label}">'
+        f'<span aria-hidden="true">{_icon(key)}</span></button>'
+        for key, label in buttons.items()
+    )
+    count = len(document["steps"])
+    turn = sum(s["kind"] in ("input", "forward") for s in document["steps"])
+    ticks = '<svg class="track" preserveAspectRatio="none" aria-hidden="true" '
+    ticks += f'viewBox="0 0 {count} 1"><rect class="f" width="{turn}" height="1"/>'
+    ticks += f'<rect class="b" x="{turn}" width="{count - turn}" height="1"/></svg>'
+    return (
+        '<section class="stage" aria-label="Picture and step"><div class="card graph">'
+        '<div id="folds" class="folds" role="group" aria-label="Modules" hidden></div>'
+        '<div id="scroller" class="scroller"><svg id="picture" class="picture" role="group" '
+        f'aria-label="The graph: blocks and wires"></svg>{still}</div>'
+        '<p class="legend"><span class="value">value, forward →</span>'
+        '<span class="gradient">← gradient, backward</span></p>'
+        f'<div class="transport" role="group" aria-label="Player">{shown}'
+        f'<div class="scrub">{ticks}<input type="range" id="scrub" min="0" max="{count}" value="0" '
+        'step="1" aria-label="Step"></div>'
+        '<button type="button" id="all" class="quiet">show all</button></div></div>'
+        '<div class="card step overview" id="step"><p class="head"><span id="phase" class="phase">'
+        'Overview</span><span id="count" class="count"></span></p>'
+        '<div id="equation" class="equation"></div><p id="why" class="why"></p>'
+        '<div id="grids" class="grids"></div></div>'
+        '<p id="live" class="unseen" aria-live="polite"></p></section>'
+    )
+
+
+def _icon(key: str) -> str:
+    paths = {
+        "first": "M5 4v12M15 4l-8 6 8 6z",
+        "back": "M14 4l-9 6 9 6z",
+        "play": "M6 4l10 6-10 6z",
+        "next": "M6 4l9 6-9 6z",
+        "last": "M15 4v12M5 4l8 6-8 6z",
+    }
+    pause = '<path class="pause" d="M6 4v12M14 4v12"/>' if key == "play" else ""
+    return f'<svg viewBox="0 0 20 20"><path class="main" d="{paths[key]}"/>{pause}</svg>'
+
+
+def _tables(e: Explanation, document: Document, formula: Callable[..., str]) -> str:
+    found = document["results"]
+    results = ""
+    if len(found) > 1:
+        shown = "".join(_result(e, i, r, formula, True) for i, r in enumerate(found[:100]))
+        results = (
+            '<div class="card"><h2>The derivatives <span class="note">each checked by another '
+            f'method</span></h2><ul class="derivatives">{shown}</ul></div>'
+        )
+    return (
+        '<section class="tables" aria-label="Tables"><div class="card movers" id="movers" hidden>'
+        '<h2>Move the inputs <button type="button" id="reset" class="quiet">reset</button></h2>'
+        '<div id="sliders"></div></div>'
+        f'<div class="card listing"><h2>Every step <span class="note">{DIGITS} digits; the '
+        "backward half is read upwards</span></h2>"
+        f'<div id="tablebox" class="tablebox">{table(document, formula)}</div></div>{results}'
+        "</section>"
+    )
+
+
+def _footer(e: Explanation) -> str:
+    keys = [
+        ("→ ←", "step forward, backward"),
+        ("space", "play, pause"),
+        ("Home End", "first, last step"),
+        ("Esc", "show all"),
+        ("Tab Enter", "go to a block, wire or line, and choose it"),
+    ]
+    shown = "".join(
+        "<li>" + " ".join(f"<kbd>{k}</kbd>" for k in key.split()) + f" {what}</li>"
+        for key, what in keys
+    )
+    return (
+        f'<footer><ul class="keys" aria-label="Keys">{shown}<li>on a touch screen, swipe over the '
+        f"step</li></ul><p>{escape.html(counts_text(e))}</p></footer>"
+    )
+
+
+__all__ = ["page"]

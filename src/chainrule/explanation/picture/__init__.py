@@ -1,0 +1,1 @@
+"""The picture of a graph: modules, layout, scene, SVG and PNG."""

@@ -1,0 +1,1 @@
+"""Questions, their marking, and the slips behind wrong answers."""

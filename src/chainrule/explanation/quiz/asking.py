@@ -1,0 +1,236 @@
+"""Quizzes: questions with keys and worked solutions, made from a seed, and their marking.
+
+>>> made = quiz.make("gates", n=2, seed=7)
+>>> quiz.mark(made, {1: "-4, -4, 3"})
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from chainrule.errors import UsageError
+from chainrule.explanation.quiz.marking import mark_answer
+from chainrule.explanation.quiz.matrix import matrix_question, network_question
+from chainrule.explanation.quiz.questions import TOPICS, Mark, Question, Quiz, Report
+from chainrule.explanation.quiz.scalar import (
+    chain_rule_question,
+    gates_question,
+    neuron_question,
+)
+from chainrule.render import escape
+
+__all__ = [
+    "Mark",
+    "Question",
+    "Quiz",
+    "Report",
+    "load",
+    "make",
+    "mark",
+    "quiz",
+    "read_answers",
+    "to_json",
+    "to_markdown",
+    "to_text",
+]
+
+MOST = 100
+_RECIPE = re.compile(
+    r"chainrule-quiz/1 topic=([a-z-]{1,20}) n=(\d{1,3}) seed=(\d{1,12}) check=([0-9a-f]{8})"
+)
+
+
+def make(topic: str, n: int = 5, seed: int = 0) -> Quiz:
+    """``n`` questions on a topic: chain-rule, gates, matrix or network.
+
+    Raises:
+        UsageError: no such topic, or n not from 1 to 100.
+    """
+    if topic not in TOPICS:
+        raise UsageError(f"topic {topic!r}: there are {', '.join(TOPICS)}")
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+        raise UsageError(f"n={n!r}: the number of questions lies between 1 and {MOST}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 10**12:
+        raise UsageError(f"seed={seed!r}: a whole number from 0 to 10^12 is wanted")
+    r = Random(f"chainrule {topic} {seed}")
+    questions: list[Question] = []
+    seen: set[str] = set()
+    for number in range(n):
+        for _ in range(40):  # another draw where a question has been asked already
+            question = _question(topic, r, number)
+            if question.prompt not in seen:
+                break
+        seen.add(question.prompt)
+        questions.append(question)
+    return Quiz(topic, seed, tuple(questions))
+
+
+def _question(topic: str, r: Random, number: int) -> Question:
+    if topic == "chain-rule":
+        return chain_rule_question(r, number)
+    if topic == "gates":
+        return gates_question(r, number)
+    if topic == "matrix":
+        return matrix_question(r, number)
+    return neuron_question(r, number) if number % 3 == 2 else network_question(r, number)
+
+
+def mark(quiz: Quiz, answers: Mapping[int, str]) -> Report:
+    """Mark answers by question number (from 1).
+
+    Raises:
+        UsageError: an answer to a question that does not exist.
+    """
+    for number in answers:
+        if not 1 <= number <= len(quiz.questions):
+            raise UsageError(f"answer {number}: the quiz has {len(quiz.questions)} questions")
+    marks = [
+        mark_answer(number, question, answers.get(number, ""))
+        for number, question in enumerate(quiz.questions, 1)
+    ]
+    return Report(quiz, tuple(marks))
+
+
+# Files -------------------------------------------------------------------------------------
+
+
+def to_text(quiz: Quiz, part: str = "all") -> str:
+    """Questions, then keys and solutions. ``part``: "all", "questions" or "answers"."""
+    lines = [f"Quiz: {quiz.topic}, {len(quiz.questions)} questions, seed {quiz.seed}"]
+    lines += [f"[{quiz.recipe}]", ""]
+    if part != "answers":
+        for number, question in enumerate(quiz.questions, 1):
+            lines += [f"{number}. {question.prompt}", ""]
+    if part != "questions":
+        lines += ["Answers", ""]
+        for number, question in enumerate(quiz.questions, 1):
+            lines.append(f"{number}. {', '.join(question.asked)} = {question.answer}")
+            lines += [f"   {line}".rstrip() for line in question.solution.splitlines()]
+            lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def to_markdown(quiz: Quiz, part: str = "all") -> str:
+    """As ``to_text``, as Markdown; the solutions as code blocks."""
+    lines = [f"<!-- {quiz.recipe} -->", f"# Quiz: {quiz.topic}", ""]
+    if part != "answers":
+        for number, question in enumerate(quiz.questions, 1):
+            lines += [f"**{number}.** {escape.markdown(question.prompt)}", ""]
+    if part != "questions":
+        lines += ["## Answers", ""]
+        for number, question in enumerate(quiz.questions, 1):
+            lines += [f"**{number}.** {', '.join(question.asked)} = `{question.answer}`", ""]
+            lines += ["```text", *question.solution.splitlines(), "```", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def to_json(quiz: Quiz, part: str = "all") -> dict[str, Any]:
+    """Plain data, schema chainrule.quiz/1 (docs/matrix-calculus.md)."""
+    return {
+        "schema": "chainrule.quiz/1",
+        "recipe": quiz.recipe,
+        "topic": quiz.topic,
+        "seed": quiz.seed,
+        "questions": [
+            {
+                "number": number,
+                "kind": q.kind,
+                "asked": list(q.asked),
+                "tolerance": q.tolerance or None,
+                **({} if part == "answers" else {"prompt": q.prompt}),
+                **({} if part == "questions" else {"answer": q.answer, "solution": q.solution}),
+            }
+            for number, q in enumerate(quiz.questions, 1)
+        ],
+    }
+
+
+def load(content: str, name: str = "the file") -> Quiz:
+    """The quiz that a file holds, in any of the formats.
+
+    The questions are made again from the recipe in the file; nothing else in it is believed.
+
+    Raises:
+        UsageError: no recipe, or one of another version whose questions differ.
+    """
+    found = _RECIPE.search(content)
+    if found is None:
+        raise UsageError(
+            f"{name}: there is no line 'chainrule-quiz/1 topic=...' in it; mark a file that "
+            "`chainrule quiz make` wrote"
+        )
+    topic, n, seed, check = found.groups()
+    quiz = make(topic, int(n), int(seed))
+    if quiz.check != check:
+        raise UsageError(
+            f"{name}: this version of chainrule makes other questions from its recipe (check "
+            f"{quiz.check}, not {check}); mark it with the version that made it"
+        )
+    return quiz
+
+
+_ANSWER = re.compile(r"\s*\**(\d{1,3})\**\s*[.:)=]\**\s*(.*)")
+
+
+def read_answers(content: str, name: str = "the answers") -> dict[int, str]:
+    """Answers by number: lines ``1: 2*x*cos(x**2)``, or a JSON list or object.
+
+    Raises:
+        UsageError: a line without a number, or a number twice.
+    """
+    if content.lstrip()[:1] in ("{", "["):
+        return _json_answers(content, name)
+    answers: dict[int, str] = {}
+    for at, line in enumerate(content.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found = _ANSWER.match(line)
+        if found is None:
+            raise UsageError(f"{name}:{at}: write the question's number first, as in 1: 2*x")
+        number = int(found[1])
+        if number in answers:
+            raise UsageError(f"{name}:{at}: question {number} is answered twice")
+        answers[number] = found[2].strip()
+    return answers
+
+
+def _json_answers(content: str, name: str) -> dict[int, str]:
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        # an answer may itself begin with a bracket, but then a number stands before it
+        raise UsageError(f"{name}: begins as JSON but is not") from None
+    if isinstance(found, dict) and isinstance(found.get("answers"), (dict, list)):
+        found = found["answers"]
+    pairs = found.items() if isinstance(found, dict) else enumerate(found, 1)
+    answers: dict[int, str] = {}
+    for key, value in pairs:
+        if not str(key).isdecimal() or not isinstance(value, (str, int, float)):
+            raise UsageError(
+                f'{name}: wanted is an object such as {{"1": "2*x"}} or a list of text'
+            )
+        answers[int(key)] = str(value)
+    return answers
+
+
+class _Quiz:
+    """``cr.explain.quiz(topic, n=5, seed=0)`` makes a quiz; ``mark``, ``load`` and the formats
+    hang on it."""
+
+    make = staticmethod(make)
+    mark = staticmethod(mark)
+    load = staticmethod(load)
+    read_answers = staticmethod(read_answers)
+    to_text = staticmethod(to_text)
+    to_markdown = staticmethod(to_markdown)
+    to_json = staticmethod(to_json)
+
+    def __call__(self, topic: str, n: int = 5, seed: int = 0) -> Quiz:
+        return make(topic, n, seed)
+
+
+quiz = _Quiz()

@@ -1,0 +1,310 @@
+"""Marking: is an answer equal to the derivative, and if not, which slip explains it?
+
+Answers are parsed by the allow-lists of ``parsing`` and ``matrix_parse`` and never evaluated as
+Python. Formulas are compared at random points, so any equal form is right.
+"""
+
+from __future__ import annotations
+
+import ast
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.recording import quiet
+from chainrule.errors import ChainruleError, UsageError
+from chainrule.explanation.formula.parsing import ExpressionError, parse
+from chainrule.explanation.matrix.build import build
+from chainrule.explanation.matrix.explaining import expression
+from chainrule.explanation.matrix.numeric import Point, evaluate, points, well_posed
+from chainrule.explanation.matrix.parse import names_in, read
+from chainrule.explanation.matrix.shapes import infer
+from chainrule.explanation.matrix.text import shape_text
+from chainrule.explanation.matrix.tree import SCALAR, Node, mul, ones, symbol
+from chainrule.explanation.quiz.questions import Mark, Question
+from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
+from chainrule.explanation.quiz.slips_matrix import MatrixSlip, repaired, spoiled
+
+__all__ = ["mark_answer"]
+
+CLOSE = 1e-7
+POINTS = 24
+
+
+def mark_answer(number: int, question: Question, given: str) -> Mark:
+    """The mark of one answer."""
+    given = given.strip()
+    if not given:
+        return Mark(number, False, "", "no answer was given", "no answer", question.answer)
+    judge = {"formula": _formula, "numbers": _numbers, "matrix": _matrix}[question.kind]
+    try:
+        right, says, slip = judge(question, given)
+    except UsageError as error:
+        right, says, slip = False, f"the answer cannot be read: {error}", "not readable"
+    shown = "".join(c if c.isprintable() else " " for c in given)
+    return Mark(number, right, shown, says, slip, question.answer)
+
+
+Judgement = tuple[bool, str, str | None]
+RIGHT: Judgement = (True, "right", None)
+UNKNOWN: Judgement = (False, "wrong; no single common slip explains it", None)
+
+
+# Formulas ----------------------------------------------------------------------------------
+
+
+def _formula(question: Question, given: str) -> Judgement:
+    function = parse(question.data["function"])
+    wrt = question.data["wrt"]
+    answer = parse(_without_left(given))
+    known = {*function.names, *(name for name, _ in function.statements if name)}
+    for name in answer.names:
+        if name not in known:
+            raise UsageError(f"{name} is not a name of the question; it has {', '.join(known)}")
+    rng = np.random.default_rng(11)
+    values = {name: rng.uniform(0.25, 1.6, POINTS) for name in function.names}
+    with quiet(), np.errstate(all="ignore"):
+        function(*(values[n] for n in function.names))
+        inner = {n: np.asarray(v, float) for n, v in function.quantities.items()}
+        found = _full(answer(*({**inner, **values}[n] for n in answer.names)), POINTS)
+        right, _ = slope_and_value(function, wrt, values)
+        where = np.isfinite(right) & np.isfinite(found)
+        if where.sum() < POINTS // 2:
+            return False, "the answer is not finite where the derivative is", "not finite"
+        if _same(found, right, where):
+            return RIGHT
+        for slip in scalar_slips(function, wrt, values):
+            if _same(found, slip.slope, where):
+                return False, slip.says, slip.kind
+        return _by_ratio(found, right, where, np.asarray(values[wrt]), wrt)
+
+
+def _without_left(given: str) -> str:
+    """The right side of ``dJ/dx = ...``."""
+    left, sign, right = given.partition("=")
+    plain = sign and "(" not in left and "==" not in given
+    return right.strip() if plain else given
+
+
+def _full(value: Any, count: int) -> np.ndarray:
+    array = np.asarray(value, float)
+    if array.ndim > 1:
+        raise UsageError("the answer is a matrix; a formula in x is wanted")
+    return np.broadcast_to(array, (count,)).astype(float)
+
+
+def _same(found: np.ndarray, wanted: np.ndarray, where: np.ndarray) -> bool:
+    a, b = found[where], np.broadcast_to(wanted, found.shape)[where]
+    return bool(np.all(np.isfinite(b))) and np.allclose(a, b, rtol=CLOSE, atol=1e-10)
+
+
+def _by_ratio(
+    found: np.ndarray, right: np.ndarray, where: np.ndarray, x: np.ndarray, wrt: str
+) -> Judgement:
+    """A constant factor, or a power of the variable, between answer and derivative."""
+    where = where & (right != 0) & (found != 0)
+    if where.sum() < POINTS // 2:
+        return UNKNOWN
+    ratio, x = found[where] / right[where], x[where]
+    for power in (0, 1, -1, 2, -2):
+        factor = ratio / x**power
+        if np.allclose(factor, factor[0], rtol=1e-6):
+            shown = Fraction(float(factor[0])).limit_denominator(50)
+            if not np.isclose(float(shown), factor[0], rtol=1e-6):
+                return UNKNOWN
+            if power:
+                says = f"off by a power: the answer is {shown} {wrt}^{power} times the derivative"
+                return False, says, "power"
+            sign = "sign" if shown < 0 else "constant factor"
+            return False, f"the answer is {shown} times the derivative", sign
+    return UNKNOWN
+
+
+# Numbers -----------------------------------------------------------------------------------
+
+
+def _numbers(question: Question, given: str) -> Judgement:
+    data, asked = question.data, question.asked
+    found = [_number(part) for part in _parts(given)]
+    if len(found) != len(asked):
+        raise UsageError(f"{len(asked)} numbers are wanted ({', '.join(asked)}), not {len(found)}")
+    function = parse(data["function"])
+    at = {name: np.array([float(v)]) for name, v in data["at"].items()}
+    wrong: list[tuple[str, str | None]] = []
+    truths = [float(slope_and_value(function, name, at)[0][0]) for name in data["wrt"]]
+    for label, name, number, truth in zip(asked, data["wrt"], found, truths, strict=True):
+        if not _near(number, truth, question.tolerance):
+            says, slip = _why_number(question, name, number, truth, truths)
+            wrong.append((f"{label} = {_brief(number)} is wrong: {says}", slip))
+    if not wrong:
+        return RIGHT
+    slips = [slip for _, slip in wrong if slip]
+    return False, "\n".join(says for says, _ in wrong), slips[0] if slips else None
+
+
+def _why_number(
+    question: Question, name: str, number: float, truth: float, truths: list[float]
+) -> tuple[str, str | None]:
+    function = parse(question.data["function"])
+    at = {n: np.array([float(v)]) for n, v in question.data["at"].items()}
+    if truth and _near(number, -truth, question.tolerance):
+        return "the sign is wrong", "sign"
+    for slip in scalar_slips(function, name, at, overall=False):
+        value = float(np.asarray(slip.slope).ravel()[0])
+        if not _near(value, truth, question.tolerance) and _near(number, value, question.tolerance):
+            return slip.says, slip.kind
+    others = zip(question.asked, truths, strict=True)
+    label = next((a for a, t in others if _near(number, t, question.tolerance)), None)
+    if label is not None:
+        return f"this is {label}", "other variable"
+    return "no single common slip explains it", None
+
+
+def _parts(given: str) -> list[str]:
+    """The answer at its commas, those inside brackets apart; brackets round the whole may stay."""
+    given = given.strip()
+    if given.startswith(("(", "[")) and given.endswith((")", "]")) and "," in given:
+        given = given[1:-1]
+    parts, depth = [""], 0
+    for c in given:
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += c
+    return [p.partition("=")[2] or p for p in parts]
+
+
+def _number(part: str) -> float:
+    parsed = parse(part.strip().replace("−", "-"))
+    if parsed.names:
+        raise UsageError(f"a number is wanted, but {part.strip()} holds {parsed.names[0]}")
+    with quiet(), np.errstate(all="ignore"):
+        value = np.asarray(parsed(), float)
+    if value.shape != () or not np.isfinite(value):
+        raise UsageError(f"{part.strip()} is not one finite number")
+    return float(value)
+
+
+def _near(a: float, b: float, tolerance: float) -> bool:
+    return abs(a - b) <= tolerance * max(abs(b), 1e-12) + 1e-12
+
+
+def _brief(value: float) -> str:
+    return f"{value:.6g}".replace("-", "−")
+
+
+# Matrices ----------------------------------------------------------------------------------
+
+
+class _Setting:
+    """The names a matrix answer may use, their sizes, and random points with all their values."""
+
+    def __init__(self, question: Question) -> None:
+        data = question.data
+        sizes = {n: tuple(s) for n, s in data["sizes"].items()}
+        self.function, self.free, _ = expression(
+            data["function"], wrt=data["wrt"], sizes=sizes, probabilities=data["probabilities"]
+        )
+        self.names: dict[str, Node] = dict(self.free)
+        self.given: list[tuple[str, Node]] = []
+        for name, said in data["given"]:
+            node = build(read(said)[1], self.names)
+            self.given.append((name, node))
+            self.names[name] = symbol(name, node.shape)
+        self.key = build(read(question.answer)[1], self.names)
+
+    def at(self, seed: int, *, equal: bool = False) -> tuple[Point, dict[str, Any]]:
+        for point in points(self.free, seed, equal=equal):
+            with np.errstate(all="ignore"):
+                if not well_posed(self.function, point):
+                    continue
+                values: dict[str, Any] = dict(point.values)
+                for name, node in self.given:
+                    values[name] = np.asarray(evaluate(node, point, values))
+                if np.all(np.isfinite(evaluate(self.key, point, values))):
+                    return point, values
+        raise AssertionError
+
+
+def _matrix(question: Question, given: str) -> Judgement:
+    setting = _Setting(question)
+    shown, tree = read(_without_left(given))
+    for name in names_in(tree):
+        if name not in setting.names:
+            known = ", ".join(setting.names)
+            raise UsageError(f"{name} is not a name of the question; it has {known}")
+    where = [setting.at(seed) for seed in (1, 2)]
+
+    def right(candidate: ast.expr) -> bool:
+        return _is_key(setting, candidate, where)
+
+    def multiple(candidate: ast.expr) -> bool:
+        return _is_key(setting, candidate, where, up_to_a_factor=True)
+
+    if right(tree):
+        return RIGHT
+    misfit = _misfit(setting, shown, tree)
+    slip = repaired(tree, right)
+    if slip is None and not multiple(tree):
+        slip = repaired(tree, multiple)
+        if slip is not None:
+            slip = MatrixSlip(slip.kind, f"{slip.says}; besides, a constant factor is off")
+    if slip is None and misfit is None:
+        point, values = where[0]
+        node = build(tree, setting.names)
+        slip = spoiled(setting.key, _value(node, setting.key, point, values), point, values)
+    says = "\n".join(part for part in (slip.says if slip else "", misfit or "") if part)
+    if not says:
+        return UNKNOWN
+    return False, says, slip.kind if slip else "sizes"
+
+
+def _value(node: Node, key: Node, point: Point, values: dict[str, Any]) -> np.ndarray:
+    if node.shape == SCALAR != key.shape:  # a number for every entry
+        node = mul(node, ones(key.shape))
+    return np.asarray(evaluate(node, point, values))
+
+
+def _is_key(
+    setting: _Setting, tree: ast.expr, where: list, *, up_to_a_factor: bool = False
+) -> bool:
+    try:
+        shapes = {name: node.shape for name, node in setting.names.items()}
+        source = ast.unparse(tree)
+        used = {n: shapes[n] for n in names_in(tree)}
+        infer(source, read(source)[1], used, {})
+        node = build(tree, setting.names)
+    except (ChainruleError, ValueError):
+        return False
+    with np.errstate(all="ignore"):
+        for point, values in where:
+            found = _value(node, setting.key, point, values)
+            wanted = np.asarray(evaluate(setting.key, point, values))
+            if up_to_a_factor and found.shape == wanted.shape:
+                wanted = wanted * (np.vdot(found, wanted) / max(np.vdot(wanted, wanted), 1e-300))
+                if not np.any(wanted):
+                    return False
+            if found.shape != wanted.shape or not np.allclose(found, wanted, CLOSE, 1e-10):
+                return False
+    return True
+
+
+def _misfit(setting: _Setting, shown: str, tree: ast.expr) -> str | None:
+    """What does not fit in the answer's sizes, with a caret, or that the whole has another size."""
+    used = {n: setting.names[n].shape for n in names_in(tree)}
+    try:
+        infer(shown, tree, used, {})
+    except ExpressionError as error:
+        return str(error).replace(_ADVICE, "")
+    node = build(tree, setting.names)
+    if node.shape != setting.key.shape and node.shape != SCALAR:
+        return f"it is {shape_text(node.shape)}, but {shape_text(setting.key.shape)} is wanted"
+    return None
+
+
+_ADVICE = (
+    ". Capitals are matrices, small letters column vectors; give sizes otherwise, such as "
+    'x=("n",), A=("n", "m"), c=() for a scalar'
+)

@@ -1,0 +1,1 @@
+"""An explanation as text, Markdown, LaTeX, MathML, HTML, JSON and for Graphviz."""

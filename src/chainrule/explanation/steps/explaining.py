@@ -1,0 +1,257 @@
+"""Explaining a function at a point: record, go backward, check, count, say it in steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.api.inputs import Wanted
+from chainrule.core.node import INPUT, NO_ATTRS, Node
+from chainrule.core.recording import quiet
+from chainrule.errors import UsageError
+from chainrule.explanation.formula.expressions import (
+    ONE,
+    WRITTEN,
+    ZERO,
+    Expr,
+    Sum,
+    times,
+)
+from chainrule.explanation.steps.backward import Backward, Flow, as_array, backward, derivative_name
+from chainrule.explanation.steps.checking import check_gradients
+from chainrule.explanation.steps.counting import count
+from chainrule.explanation.steps.data import Check, Explanation, Quantity, Result, Step
+from chainrule.explanation.steps.program import Program, program_of
+from chainrule.explanation.steps.recorded import Recorded, places, recorded
+from chainrule.explanation.steps.whole import whole_derivatives, whole_formula
+
+START = "The output moves one for one with itself."
+
+
+def check_precision(precision: int) -> None:
+    if isinstance(precision, bool) or not isinstance(precision, int) or not 1 <= precision <= 17:
+        raise UsageError(f"precision={precision!r}: a number of significant digits, 1 to 17")
+
+
+def explain(
+    f: Callable[..., Any],
+    args: tuple[Any, ...],
+    keywords: Mapping[str, Any] = NO_ATTRS,
+    *,
+    names: str = "lecture",
+    precision: int = 10,
+    name: str | None = None,
+    argnums: int | Sequence[int] | None = None,
+    argnames: str | Sequence[str] | None = None,
+) -> Explanation:
+    """Record ``f`` at ``args`` and explain its derivative by every floating argument, or by
+    those that are chosen by position or name."""
+    check_precision(precision)
+    wanted = None if argnums is None and argnames is None else Wanted(argnums, argnames)
+    with recorded(f, args, keywords, names, name, wanted) as r:
+        back = backward(r)
+        program = program_of(r, back)
+        formulas = whole_derivatives(r, back)
+        results = _results(r, back, formulas)
+        steps = tuple(_steps(r, back, program))
+        return Explanation(
+            name=r.output_name,
+            formula=whole_formula(r),
+            nodes=tuple(_nodes(r, back)),
+            steps=steps,
+            results=results,
+            counts=count(r),
+            output=r.quantities.index(r.output),
+            value=r.value(r.output),
+            gradient=_gradient(r, back, wanted),
+            program=program,
+            precision=precision,
+        )
+
+
+def total_of(r: Recorded, back: Backward, node: Node) -> np.ndarray | None:
+    """The derivative of the output by a quantity; None where none is taken."""
+    if node not in r.moving:
+        return None
+    return as_array(r, back.totals[node], node)
+
+
+def _nodes(r: Recorded, back: Backward) -> list[Quantity]:
+    place = {node: i for i, node in enumerate(r.quantities)}
+    builder = r.builder(WRITTEN)
+    found = []
+    for i, node in enumerate(r.quantities):
+        given = node.primitive is INPUT
+        kind = ("input" if node in r.free else "constant") if given else "operation"
+        found.append(
+            Quantity(
+                id=i,
+                kind=kind,
+                name=r.names[node],
+                operation=kind if given else node.primitive.name,
+                formula=r.names[node] if given else builder.step(node),
+                inputs=tuple(place[x] for x in r.needs[node]),
+                value=r.value(node),
+                gradient=total_of(r, back, node),
+                attributes={} if given else dict(node.attrs),
+                scope=r.scopes.get(node, ""),
+                teaches=node.primitive.teaches,
+            )
+        )
+    return found
+
+
+def _gradient(r: Recorded, back: Backward, wanted: Wanted | None) -> Any:
+    leaves = []
+    for node in r.free:
+        total = total_of(r, back, node)
+        leaves.append(None if total is None else total if total.ndim else _number(total))
+    left = iter(leaves)
+    trees = {
+        place: argument.unflatten([next(left) for _ in range(argument.count)])
+        for place, argument in places(r.call)
+    }
+    found = tuple(trees[place] for place in (trees if r.chosen is None else r.chosen))
+    single = len(found) == 1 if wanted is None else wanted.single
+    return found[0] if single else found
+
+
+def _number(value: np.ndarray) -> Any:
+    return float(value) if value.dtype == np.float64 else value[()]
+
+
+# Steps --------------------------------------------------------------------------------------
+
+
+class _Steps:
+    """Collects steps and numbers them."""
+
+    def __init__(self, r: Recorded, program: Program | None) -> None:
+        self.r = r
+        self.program = program
+        self.place = {node: i for i, node in enumerate(r.quantities)}
+        self.found: list[Step] = []
+
+    def add(self, kind: Any, node: Node, name: Expr, formula: Expr, value: Any, **more: Any) -> int:
+        step = Step(len(self.found), kind, self.place[node], name, formula, value, **more)
+        self.found.append(step)
+        return step.index
+
+
+def _steps(r: Recorded, back: Backward, program: Program | None) -> list[Step]:
+    steps = _Steps(r, program)
+    builder = r.builder(WRITTEN)
+    for node in r.quantities:
+        name = r.names[node]
+        if node.primitive is INPUT:
+            steps.add("input", node, name, name, r.value(node))
+        else:
+            inputs = tuple(steps.place[x] for x in r.needs[node])
+            steps.add("forward", node, name, builder.step(node), r.value(node), inputs=inputs)
+    for node in reversed(r.quantities):
+        if node in r.moving:
+            _backward_steps(steps, back, node)
+    return steps.found
+
+
+def _backward_steps(steps: _Steps, back: Backward, node: Node) -> None:
+    r = steps.r
+    name = derivative_name(r, node)
+    total = as_array(r, back.totals[node], node)
+    if node is r.output:
+        steps.add("start", node, name, ONE, total, why=START)
+        return
+    flows = back.flows[node]
+    terms, formulas = [], []
+    for flow in flows:
+        formula, index = _edge_step(steps, back, node, name, flow)
+        formulas.append(formula)
+        terms.append(index)
+    if len(flows) == 1:
+        return
+    shown = r.names[node].text()
+    users = {flow.use.node for flow in flows}
+    if len(users) == 1:
+        (user,) = users
+        times_ = {2: "twice", 3: "three times"}.get(len(flows), f"{len(flows)} times")
+        why = f"{shown} enters {r.names[user].text()} {times_}: its gradients add"
+    elif flows:
+        why = f"{shown} feeds {_branches(len(flows))}: their gradients add"
+    else:
+        why = f"nothing that has a slope leads from {shown} to {r.output_name.text()}: it is 0"
+    formula = Sum(tuple(formulas)) if formulas else ZERO
+    steps.add("sum", node, name, formula, total, terms=tuple(terms), why=why)
+
+
+def _edge_step(
+    steps: _Steps, back: Backward, node: Node, name: Expr, flow: Flow
+) -> tuple[Expr, int]:
+    r, use = steps.r, flow.use
+    upstream = derivative_name(r, use.node)
+    formula = flow.formula
+    if formula is None:
+        assert flow.local_formula is not None
+        formula = times(flow.local_formula, upstream)
+    local = None if flow.local is None else as_array(r, flow.local, use.node)
+    index = steps.add(
+        "backward",
+        node,
+        name,
+        formula,
+        as_array(r, flow.part, node),
+        via=steps.place[use.node],
+        position=use.position,
+        local=flow.local_formula,
+        local_value=local,
+        upstream=as_array(r, back.totals[use.node], use.node),
+        why=use.node.primitive.teaches,
+        note=_note(r, flow, local),
+    )
+    return formula, index
+
+
+def _branches(n: int) -> str:
+    words = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six"}
+    return f"{words.get(n, n)} branches"
+
+
+def _note(r: Recorded, flow: Flow, local: np.ndarray | None) -> str:
+    use = flow.use
+    if flow.g is None:
+        return "nothing arrives here, so nothing is passed on"
+    if use.node.primitive.rule is None:
+        return "it has no slope: nothing is passed on"
+    notes = []
+    if flow.part is not None and local is not None and _masked(r, flow, local):
+        notes.append("where the other branch was taken nothing flows, whatever the slope")
+    if any(x.type.size < y.type.size for y in use.chain for x in y.inputs):
+        notes.append(f"{r.names[use.source].text()} is used for every entry: the products add")
+    return "; ".join(notes)
+
+
+def _masked(r: Recorded, flow: Flow, local: np.ndarray) -> bool:
+    """Whether 0 flows where the plain product would be 0 times infinity."""
+    assert flow.part is not None
+    with quiet():
+        product = local * r.value(flow.g.node) if flow.g is not None else local
+    return bool(not np.all(np.isfinite(product)) and np.all(np.isfinite(r.value(flow.part.node))))
+
+
+# Results --------------------------------------------------------------------------------------
+
+
+def _results(r: Recorded, back: Backward, formulas: Mapping[Node, Expr]) -> tuple[Result, ...]:
+    gradients = [total_of(r, back, node) for node in r.free]
+    checks: Sequence[Check | None] = check_gradients(
+        r.graph, [r.value(node) for node in r.free], gradients
+    )
+    found = []
+    for node, gradient, check in zip(r.free, gradients, checks, strict=True):
+        if gradient is None or check is None:
+            continue
+        name = derivative_name(r, node)
+        place = r.quantities.index(node)
+        found.append(Result(place, name, gradient, formulas.get(node), check))
+    return tuple(found)

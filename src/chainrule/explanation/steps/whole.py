@@ -1,0 +1,110 @@
+"""The whole formula of a scalar expression, and of its derivative by each input.
+
+The derivative is built from the primitives' partials by the chain rule, from the inputs
+outward: (cos u)' = −sin u · u', so that it comes out in the order in which textbooks write it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chainrule.core.node import Node
+from chainrule.core.traced import Traced
+from chainrule.explanation.formula.building import Builder
+from chainrule.explanation.formula.expressions import (
+    ONE,
+    SIMPLIFIED,
+    WRITTEN,
+    ZERO,
+    Expr,
+    Number,
+    evaluate,
+    plus,
+    size,
+    times,
+)
+from chainrule.explanation.steps.backward import Backward, local_derivative
+from chainrule.explanation.steps.recorded import Recorded
+
+MOST_SYMBOLS = 250
+MOST_OF_ARRAYS = 40
+MOST_QUANTITIES = 120
+
+
+def _inputs(r: Recorded) -> dict[Node, Expr]:
+    return {node: r.names[node] for node in r.free}
+
+
+def whole_formula(r: Recorded) -> Expr | None:
+    """The output in terms of the inputs, as it was written; None where it is too long."""
+    given = {node: r.names[node] for node in r.graph.inputs}
+    limit = MOST_SYMBOLS if r.is_scalar else MOST_OF_ARRAYS
+    return _expand(r, r.builder(WRITTEN, given), limit) if _fits(r) else None
+
+
+def _fits(r: Recorded) -> bool:
+    return len(r.quantities) <= MOST_QUANTITIES and r.output not in r.free
+
+
+def _expand(r: Recorded, builder: Builder, limit: int = MOST_SYMBOLS) -> Expr | None:
+    """The output through every quantity in order, given up as soon as it grows too long."""
+    for node in r.quantities:
+        if size(builder.of(node), limit) >= limit:
+            return None
+    return builder.of(r.output)
+
+
+def whole_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
+    """The derivative by each input, simplified, where it is short enough to read.
+
+    A formula is kept only if its value at the point is the number of the chain rule; at a
+    singular point of the formula (0/0) there is none.
+    """
+    if not r.is_scalar or not _fits(r):
+        return {}
+    builder = r.builder(SIMPLIFIED, _inputs(r))
+    if _expand(r, builder) is None:
+        return {}
+    values = {r.names[node].key: np.asarray(r.value(node), np.float64) for node in r.free}
+    found = {}
+    for node in r.free:
+        if node not in r.moving:
+            continue
+        formula = _along(r, builder, node)
+        if formula is None:
+            continue
+        total = back.totals.get(node)
+        number = 0.0 if total is None else float(r.value(total.node))
+        if _close(float(evaluate(formula, values)), number, r):
+            found[node] = formula
+    return found
+
+
+def _close(a: float, b: float, r: Recorded) -> bool:
+    low = any(node.type.dtype == np.float32 for node in r.quantities)
+    return math.isclose(a, b, rel_tol=1e-3 if low else 1e-6, abs_tol=1e-5 if low else 1e-9)
+
+
+def _along(r: Recorded, builder: Builder, wrt: Node) -> Expr | None:
+    """The chain rule outward from one input: du = Σ ∂u/∂x · dx over the arguments of u."""
+    slopes: dict[Node, Expr] = {wrt: ONE}
+    for node in r.quantities:
+        if node is wrt or node not in r.moving:
+            continue
+        terms = []
+        for use in r.uses[node]:
+            if use.source not in slopes:
+                continue
+            local = local_derivative(r, use)
+            if isinstance(local, Traced):
+                partial = builder.of(local.node)
+            else:
+                partial = Number(local)
+            terms.append(times(partial, slopes[use.source]))
+        if terms:
+            slopes[node] = plus(*terms)
+            if size(slopes[node], MOST_SYMBOLS) >= MOST_SYMBOLS:
+                return None
+    return slopes.get(r.output, ZERO)
