@@ -19,6 +19,7 @@ FULL = {
     "CHAINRULE_INPLACE_PROGRAMS": "5000",
     "CHAINRULE_EXPLAIN_GRAPHS": "2000",
     "CHAINRULE_SPECIAL_POINTS": "300",
+    "CHAINRULE_PLANTED": "500",
     "CHAINRULE_FUZZ_FILES": "100000",
 }
 """How much the random and generated tests do in their full form; CONTRIBUTING.md explains each."""

@@ -22,6 +22,9 @@ MAY_NAME_PRIMITIVES = (
     "compile/patterns.py",
     "compile/stability",
     "compile/views.py",
+    "diagnosis/guards.py",
+    "diagnosis/numpy_code.py",
+    "diagnosis/remedies.py",  # what the compiler's table is written as in NumPy
     "run/native",
     "explanation",  # what a reader sees on one line: sums with their terms, a select's branch
 )

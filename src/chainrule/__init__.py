@@ -16,7 +16,7 @@ from chainrule.forks import load
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
-    from chainrule import errors, io, nn, optim, tabular, train
+    from chainrule import diagnosis, errors, io, nn, optim, tabular, train
     from chainrule.api import (
         custom_gradient,
         fori_loop,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         while_loop,
     )
     from chainrule.core import ArrayType, Graph, scope, tree
+    from chainrule.diagnosis import trace_nonfinite
     from chainrule.errors import ChainruleError
     from chainrule.explanation import explain
     from chainrule.ops import random
@@ -76,11 +77,12 @@ _HOMES = {
     "Graph": "chainrule.api",  # with the primitives, which Graph.parse looks up
     "ChainruleError": "chainrule.errors",
     "explain": "chainrule.explanation",
+    "trace_nonfinite": "chainrule.diagnosis",
     "array": "chainrule.ops.surface.joining",
     "expm": "chainrule.ops.linalg",
 }
 _MODULES = {
-    **{name: name for name in ("errors", "io", "nn", "optim", "tabular", "train")},
+    **{name: name for name in ("diagnosis", "errors", "io", "nn", "optim", "tabular", "train")},
     "random": "ops.random",
     "tree": "core.tree",
 }
@@ -92,6 +94,7 @@ __all__ = [
     "__version__",
     "array",
     "custom_gradient",
+    "diagnosis",
     "errors",
     "explain",
     "expm",
@@ -116,6 +119,7 @@ __all__ = [
     "stop_gradient",
     "tabular",
     "trace",
+    "trace_nonfinite",
     "train",
     "tree",
     "value_and_grad",

@@ -28,6 +28,7 @@ from chainrule.core.containers import is_static
 from chainrule.core.record import lift_output
 from chainrule.core.recording import Recording, active, recording, resumed
 from chainrule.core.traced import Traced
+from chainrule.core.tracing import handed
 from chainrule.core.tree import flatten
 from chainrule.errors import UsageError
 
@@ -233,6 +234,7 @@ def _pull(y: Any, g: Any, inputs: Inputs, rec: Recording, f: Function) -> list[T
 # Forward mode -----------------------------------------------------------------------------
 
 
+@handed
 def jvp(
     f: Function,
     primals: Sequence[Any],

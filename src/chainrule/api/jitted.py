@@ -25,6 +25,7 @@ from chainrule.core.record import (
 from chainrule.core.recording import Recording, active
 from chainrule.core.static import Static
 from chainrule.core.traced import Traced
+from chainrule.core.tracing import TRACER
 from chainrule.core.tree import TreeDef
 from chainrule.errors import DtypeError, UsageError
 from chainrule.run.profile import Profile, profile
@@ -172,6 +173,9 @@ class Jitted(Transformed):
                     *[_recorded(x, around) for x in args],
                     **{name: _recorded(x, around) for name, x in keywords.items()},
                 )
+        tracer = TRACER.get()
+        if tracer is not None:
+            return tracer(self, args, keywords)
         signature = () if keywords else _signature(args)
         found = self._quick.get(signature)
         if found is not None:

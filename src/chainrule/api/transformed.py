@@ -11,6 +11,8 @@ from typing import Any
 
 from chainrule.api.inputs import Function, described
 from chainrule.core.frames import users_line
+from chainrule.core.recording import active
+from chainrule.core.tracing import TRACER
 from chainrule.errors import UsageError
 
 
@@ -32,6 +34,9 @@ class Transformed:
         self._twin: Function | None = None
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
+        tracer = TRACER.get()
+        if tracer is not None and active() is None:
+            return tracer(self, args, keywords)
         return self._call(*args, **keywords)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:

@@ -56,12 +56,14 @@ def pullback(
     The derivative is recorded in the recording of its arguments, so it can be
     differentiated again. Every node is visited once: the cost is linear in the graph,
     however many paths there are (L2.1). ``watch(node, g, parts)`` sees each visit: the whole
-    cotangent g of the node, and what it passes on, as (number of the input, cotangent).
+    cotangent g of the node, and what it passes on, as (number of the input, cotangent);
+    without one it is the recording's.
     """
     if not outputs:
         return [None] * len(wrt)
     if (roll := outputs[0].recording.roll) is not None:
         outputs = roll(outputs, wrt)
+    watch = watch or outputs[0].recording.watch
     order, active = active_nodes(outputs, wrt)
     pending: dict[Node, list[Any]] = {}
     for y, g in zip(outputs, cotangents, strict=True):

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from chainrule.cli.text import clean
-from chainrule.errors import UsageError
+from chainrule.errors import NonFiniteError, UsageError
 
 if TYPE_CHECKING:
     from chainrule.tabular import Format, TabularModel
@@ -29,6 +30,7 @@ __all__ = [
     "print_lines",
     "print_notes",
     "reading_options",
+    "told_of_nonfinite",
     "write_file",
     "write_text",
 ]
@@ -106,6 +108,25 @@ def model_format(
         encoding=encoding,
         missing=(*model.missing, *missing),
     )
+
+
+@contextlib.contextmanager
+def told_of_nonfinite(wanted: bool) -> Iterator[None]:
+    """Within it, a training that diverges says where, before its error is raised."""
+    try:
+        yield
+    except NonFiniteError as error:
+        if wanted:
+            from chainrule.diagnosis import origin_of
+
+            report = origin_of(error)  # type: ignore[arg-type]
+            lines = (
+                ["the failing minibatch, done again, is finite"]
+                if report is None
+                else [clean(line) for line in str(report).splitlines()]
+            )
+            click.echo("\n".join(lines), err=True)
+        raise
 
 
 def check_output(path: Path, option: str, inputs: Iterable[Path], *, force: bool) -> None:

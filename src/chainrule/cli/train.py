@@ -143,6 +143,11 @@ def _options(command: Any) -> Any:
     type=click.Choice(("native", "numpy")),
     help="Machine code or NumPy; by default machine code where llvmlite is installed.",
 )
+@click.option(
+    "--debug-nonfinite",
+    is_flag=True,
+    help="If training diverges, do the failing minibatch again and say which operation did it.",
+)
 @click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
 @click.option("--force", is_flag=True, help="Replace --out even if chainrule did not write it.")
 @config_option
@@ -156,6 +161,7 @@ def command(
     test: str,
     threads: int | None,
     executor: str | None,
+    debug_nonfinite: bool,
     out: str | None,
     force: bool,
     as_json: bool,
@@ -195,7 +201,8 @@ def command(
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
     started = time.perf_counter()
-    model = _fit(plan, executor, threads, quiet=quiet or as_json)
+    with shared.told_of_nonfinite(debug_nonfinite):
+        model = _fit(plan, executor, threads, quiet=quiet or as_json)
     seconds = time.perf_counter() - started
     model.save(path)
     if as_json:

@@ -107,7 +107,7 @@ def users_call() -> Call:
 
 def call_at(frame: FrameType, instruction: int) -> Call:
     """The call at an instruction of a frame."""
-    text, line = _text_at(frame.f_code, instruction)
+    text, line = text_at(frame.f_code, instruction)
     try:
         node = ast.parse(text.strip(), mode="eval").body if text else None
     except (SyntaxError, ValueError):
@@ -121,7 +121,7 @@ def call_at(frame: FrameType, instruction: int) -> Call:
     return Call(f"{frame.f_code.co_filename}:{line}", text, node, function, arguments)
 
 
-def _text_at(code: CodeType, instruction: int) -> tuple[str, int]:
+def text_at(code: CodeType, instruction: int) -> tuple[str, int]:
     """The text that an instruction was compiled from, and its first line."""
     places = itertools.islice(code.co_positions(), instruction // 2, None)
     first, last, start, end = next(places, (None,) * 4)

@@ -62,6 +62,7 @@ class Recording:
         self.rewrite = rewrite
         self.derivative_rewrite = rewrite
         self.is_deriving = False
+        self.derived_from = 0  # the newest node when the derivative began that was recorded last
         self.typed: dict[Node, tuple[Primitive, tuple[Node, ...], Attrs]] = {}
         self.closed = False
         self.refused: ChainruleError | None = None  # what the last float(x) or the like raised
@@ -78,6 +79,7 @@ class Recording:
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self.spent: set[Node] = set()  # inputs of bodies that are done: nothing may read them
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
+        self.watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``
         self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
         self._copies = False
         self.roll = roll
@@ -343,6 +345,7 @@ class _Deriving:
         rec = self._recording
         self._outer = rec.rewrite, rec.is_deriving, rec._provenance
         rec.rewrite, rec.is_deriving, rec._provenance = rec.derivative_rewrite, True, False
+        rec.derived_from = rec._serial
         self._errors = quiet()
         self._errors.__enter__()
 

@@ -23,6 +23,7 @@ from chainrule.run import Runner
 from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
 from chainrule.train.descent import descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
+from chainrule.train.failing import failing_step
 from chainrule.train.metrics import Metric, metrics_of
 from chainrule.train.monitor import EarlyStopping, EpochMonitor, NonFiniteLossError, TrainingState
 from chainrule.train.result import Callback, DivergedError, FitResult
@@ -187,9 +188,10 @@ def fitting(
     except KeyboardInterrupt:
         stopped = "interrupted"
     except NonFiniteLossError as found:
+        failing = failing_step(step, optimizer, source, training, monitor, found, seed)
         training.back()
         result = _result(model, loss, training, monitor, "non_finite")
-        raise DivergedError(_diverged(found), found.epoch, found.step, result) from None
+        raise DivergedError(_diverged(found), found.epoch, found.step, result, failing) from None
     return _result(model, loss, training, monitor, stopped)
 
 

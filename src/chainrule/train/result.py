@@ -122,13 +122,23 @@ class DivergedError(NonFiniteError):
     Attributes:
         epoch, step: where, counted from 1; step is None for a loss evaluated after the epoch.
         result: the last finite network that was kept, with the history up to there.
+        failing: the step that made it, for ``diagnosis.origin_of``; None after a line search, and
+            of an error from another process.
     """
 
-    def __init__(self, message: str, epoch: int, step: int | None, result: FitResult) -> None:
+    def __init__(
+        self,
+        message: str,
+        epoch: int,
+        step: int | None,
+        result: FitResult,
+        failing: Any = None,
+    ) -> None:
         super().__init__(message)
         self.epoch = epoch
         self.step = step
         self.result = result
+        self.failing = failing
 
     def __reduce__(self) -> Any:
         return DivergedError, (str(self), self.epoch, self.step, self.result)
