@@ -67,7 +67,15 @@ def two_carries(p: Any, u: Any) -> Any:
     return total + a - b
 
 
-PROGRAMS = [at_the_end, along_the_way, here_and_there, two_carries, two_loops]
+def arrays_made_anew(p: Any, u: Any) -> Any:
+    """Each turn makes the arrays that it reads; they have the same bits."""
+    for _ in range(40):
+        i, j = np.triu_indices(2)
+        u = np.sin(u[i] * u[j] * p[1])[:2] + u @ (np.eye(2) * 0.5) + np.array([0.1, -0.2])
+    return u.sum()
+
+
+PROGRAMS = [at_the_end, along_the_way, here_and_there, two_carries, two_loops, arrays_made_anew]
 
 
 def recorded(f: Callable[..., Any], roll: bool = True) -> cr.Graph:

@@ -93,6 +93,17 @@ def test_arrays_are_compared_by_their_bits(change: float) -> None:
         assert recording.capture(strided).node is second.node
 
 
+def test_equal_arrays_made_anew_are_one_input_whatever_their_bits_and_layout() -> None:
+    with fresh_recording(eager=True) as recording:
+        first = recording.capture(np.array([0.0, 1.0]))
+        assert recording.capture(np.array([0.0, 1.0])).node is first.node
+        for other in ([-0.0, 1.0], [0, 1], [[0.0, 1.0]]):
+            assert recording.capture(np.array(other)).node is not first.node
+        across = np.arange(6.0).reshape(2, 3)
+        nodes = {recording.capture(x).node for x in (across, np.asfortranarray(across))}
+        assert len(nodes) == 2  # NumPy would view one where it copies the other
+
+
 def test_an_array_that_no_one_can_write_to_is_neither_copied_nor_compared() -> None:
     array = np.frombuffer(np.arange(3.0).tobytes()).reshape(3, 1)
     recording = Recording(eager=True)

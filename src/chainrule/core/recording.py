@@ -20,7 +20,14 @@ import numpy as np
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import Graph, Origins, Place, ancestors
-from chainrule.core.held import constant_of, frozen_copy, is_frozen, number_of, same_bits
+from chainrule.core.held import (
+    constant_of,
+    content_of,
+    frozen_copy,
+    is_frozen,
+    number_of,
+    same_bits,
+)
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
 from chainrule.core.retelling import retold
 from chainrule.core.scopes import SCOPE, scope
@@ -161,7 +168,8 @@ class Recording:
     def capture(self, array: np.ndarray) -> Traced:
         """An array from outside: a hidden input, copied unless nothing can write to it.
 
-        The same array met again is the same node while its content has not changed.
+        The same array met again is the same node while its content has not changed; so is a small
+        one that a loop makes anew in each turn, since its bits are the same.
         """
         check_dtype(array.dtype)
         if array.ndim == 0:
@@ -173,8 +181,13 @@ class Recording:
             if kept is array or same_bits(kept, array):
                 return Traced(node, self)
         held = array if is_frozen(array) else frozen_copy(array)
-        node = self._node(INPUT, (), NO_ATTRS, type_of(held), True)
-        self.values[node] = self.captures[node] = held
+        content = content_of(held) if array.flags.c_contiguous else None
+        node = self._known.get(content)
+        if node is None:
+            node = self._node(INPUT, (), NO_ATTRS, type_of(held), True)
+            self.values[node] = self.captures[node] = held
+            if content is not None:
+                self._known[content] = node
         self._captured[id(array)] = (array, node)
         return Traced(node, self)
 
