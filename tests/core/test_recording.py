@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-import chainrule.ops.surface  # noqa: F401 - what a recording made by hand looks functions up in
+import chainrule.ops.surface  # what a recording made by hand looks functions up in
 from chainrule.core import frames
 from chainrule.core.recording import Recording, fresh_recording
 from chainrule.core.types import array_type
