@@ -23,6 +23,7 @@ MAY_NAME_PRIMITIVES = (
     "compile/stability",
     "compile/views.py",
     "diagnosis/guards.py",
+    "diagnosis/lints.py",
     "diagnosis/numpy_code.py",
     "diagnosis/remedies.py",  # what the compiler's table is written as in NumPy
     "run/native",
