@@ -29,6 +29,7 @@ from chainrule.core.held import (
     same_bits,
 )
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
+from chainrule.core.numeric_warnings import calling, quiet
 from chainrule.core.retelling import retold
 from chainrule.core.scopes import SCOPE, scope
 from chainrule.core.traced import Traced, escaped, escaped_row
@@ -368,15 +369,6 @@ class _Deriving:
         rec.rewrite, rec.is_deriving, rec._provenance = self._outer
 
 
-def _calling(asked: Any) -> Any:
-    """NumPy's handling of errors with a call to us in the place of each warning."""
-    return {kind: "call" if how == "warn" else how for kind, how in asked.items()}
-
-
-_USUAL = {"divide": "warn", "over": "warn", "under": "ignore", "invalid": "warn"}
-_USUAL_CALLS = _calling(_USUAL)  # made once, as every gradient asks for it
-
-
 class resumed:
     """Go on with a recording that was kept open, for the length of a ``with``.
 
@@ -394,8 +386,7 @@ class resumed:
         asked = np.geterr() if self._paused.eager else {}
         self._errors = None
         if "warn" in asked.values():
-            ours = _USUAL_CALLS if asked == _USUAL else _calling(asked)
-            self._errors = np.errstate(call=_warn_of_numbers, **ours)
+            self._errors = np.errstate(call=_warn_of_numbers, **calling(asked))
             self._errors.__enter__()
         return self._paused
 
@@ -451,9 +442,4 @@ def _warn_of_numbers(kind: str, flag: int) -> None:
     warn(f"{kind} encountered{f' in {primitive.name}' if primitive else ''}")
 
 
-def quiet() -> Any:
-    """Silence floating-point warnings: an infinite local derivative is a value, not a fault."""
-    return np.errstate(all="ignore")
-
-
-__all__ = ["Recording", "active", "recording", "scope"]
+__all__ = ["Recording", "active", "quiet", "recording", "scope"]
