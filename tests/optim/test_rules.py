@@ -352,3 +352,43 @@ def test_descriptions_are_plain_data():
     for piece in ("adamw", "warm_up", "clip_by_norm", "weight_decay"):
         assert piece in text
     assert json.loads(json.dumps(optim.lbfgs().describe()))["optimizer"] == "lbfgs"
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_factors_and_a_scheduled_decay_behind_adam(compiled, dtype):
+    """RealMLP's step: decay by schedule, both times the leaf's factor and the rate's schedule."""
+    schedules = optim.schedules
+    rule = optim.chain(
+        optim.adam(1.0, 0.9, 0.95),
+        optim.weight_decay(schedules.flat_cosine(0.3, 10), "*weights"),
+        optim.factors({"bias": 0.1}),
+        optim.scale(schedules.coslog(0.2, 10)),
+    )
+    found = _run(rule, 8, dtype, compiled)
+    p, m, v = _start(), {}, {}
+    for i in range(8):
+        t = i / 10
+        rate = 0.2 * 0.5 * (1 - np.cos(2 * np.pi * np.log2(1 + 15 * t)))
+        decay = 0.3 * (1.0 if t < 0.5 else 0.5 * (1 + np.cos(np.pi * (2 * t - 1))))
+        for name, g in _gradients(p).items():
+            m[name] = 0.9 * m.get(name, 0) + 0.1 * g
+            v[name] = 0.95 * v.get(name, 0) + 0.05 * g * g
+            step = (m[name] / (1 - 0.9 ** (i + 1))) / (
+                np.sqrt(v[name] / (1 - 0.95 ** (i + 1))) + 1e-8
+            )
+            if name == "weights":
+                p[name] = p[name] - rate * (step + decay * p[name])
+            else:
+                p[name] = p[name] - 0.1 * rate * step
+    for name in p:
+        assert found[name] == pytest.approx(p[name], rel=1e-9 if dtype is np.float64 else 1e-4)
+        assert found[name].dtype == dtype
+
+
+def test_factors_say_what_they_do_not_match():
+    rule = optim.chain(optim.sgd(0.1), optim.factors({"layers/*": 2.0}))
+    with pytest.raises(UsageError, match=r"factors: 'layers/\*' matches none of bias, weights"):
+        _run(rule, 1)
+    with pytest.raises(UsageError, match="factors"):
+        optim.factors({"*": -1.0})

@@ -25,6 +25,22 @@ TABLE = {
         schedules.cosine(1.0, 100, final=0.2),
         {0: 1.0, 50: 0.6, 100: 0.2, 1000: 0.2, 25: 0.2 + 0.4 * (1 + math.cos(math.pi / 4))},
     ),
+    "flat_cosine": (
+        schedules.flat_cosine(0.4, 100),
+        {0: 0.4, 50: 0.4, 75: 0.2, 100: 0.0, 200: 0.0, 60: 0.2 * (1 + math.cos(math.pi / 5))},
+    ),
+    # Of coslog4 the cycles end at t = 1/15, 3/15, 7/15 and 1, and peak where 1 + 15 t is a power
+    # of two times the square root of two.
+    "coslog": (
+        schedules.coslog(0.2, 1500),
+        {
+            0: 0.0,
+            300: 0.0,
+            700: 0.0,
+            1500: 0.0,
+            200: 0.1 * (1 - math.cos(2 * math.pi * math.log2(3))),
+        },
+    ),
     "one_cycle": (
         schedules.one_cycle(1.0, 100),
         {0: 0.04, 29: 1.0, 99: 4e-6, 64: 4e-6 + (1 - 4e-6) / 2, 500: 4e-6},

@@ -15,6 +15,7 @@ from chainrule.nn.activations import (
     silu,
     tanh,
 )
+from chainrule.nn.columns import Columns, Parametric, Periodic, Scale
 from chainrule.nn.initializers import INITIALIZERS, Initializer, initializer
 from chainrule.nn.layers import BatchNorm, Dense, Dropout, LayerNorm
 from chainrule.nn.losses import (
@@ -52,6 +53,7 @@ __all__ = [
     "BatchNorm",
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
+    "Columns",
     "Dense",
     "Dropout",
     "Focal",
@@ -62,9 +64,12 @@ __all__ = [
     "Initializer",
     "LayerNorm",
     "Loss",
+    "Parametric",
     "Penalty",
+    "Periodic",
     "Poisson",
     "Quantile",
+    "Scale",
     "Sequential",
     "SquaredError",
     "Tweedie",

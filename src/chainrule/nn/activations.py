@@ -109,7 +109,11 @@ def silu(x: Any) -> Any:
 @_as_ufunc
 def mish(x: Any) -> Any:
     """``x tanh(softplus(x))`` (Misra 2019)."""
-    return x * np.tanh(softplus(x))
+    # With s = logistic(x) and q = s (2 - s), tanh(log(1 + exp(x))) is q / (2 - q): one
+    # exponential, and no cancellation in the left tail.
+    s = logistic(x)
+    q = s * (2.0 - s)
+    return x * (q * np.reciprocal(2.0 - q))
 
 
 @dataclass(frozen=True)

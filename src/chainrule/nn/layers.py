@@ -7,6 +7,8 @@ batch normalisation; ``init_state(dtype)`` gives a fresh one. Arrays have one ex
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,14 @@ class Dense:
         initializer, bias_initializer: how weights and bias start: names of ``INITIALIZERS``, or
             values of ``nn.initializer``.
         name: what messages and graphs call the layer.
+        ntk: the NTK parametrisation (Jacot et al. 2018): ``x @ weights / sqrt(inputs) + bias``,
+            for weights of unit scale. The function is the same, the steps are not: a rule such
+            as Adam, whose steps do not depend on the gradient's scale, then moves wide and
+            narrow layers alike.
+        data_dependent: where ``init`` is given rows, weights and bias follow them (Holzmueller et
+            al. 2024, appendix A): each unit's column of weights is divided by the standard
+            deviation of its products with the rows; its bias is minus a random convex
+            combination of its values at five rows, so that an activation bends within the data.
 
     Raises:
         UsageError: sizes that are no whole numbers from 1 up, or an unknown initialiser; when
@@ -45,6 +55,8 @@ class Dense:
     initializer: str | Initializer = "glorot_uniform"
     bias_initializer: str | Initializer = "zeros"
     name: str = "linear"
+    ntk: bool = False
+    data_dependent: bool = False
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs"):
@@ -56,13 +68,21 @@ class Dense:
         """An empty one, whatever the ``dtype``."""
         return {}
 
-    def init(self, seed: int, dtype: Any = np.float64, *, place: int = 0) -> tuple[Tree, Tree]:
+    @property
+    def factor(self) -> float:
+        """What the products are multiplied by: 1, or 1 / sqrt(inputs) with ``ntk``."""
+        return 1.0 / math.sqrt(self.inputs) if self.ntk else 1.0
+
+    def init(
+        self, seed: int, dtype: Any = np.float64, *, place: int = 0, rows: Any = None
+    ) -> tuple[Tree, Tree]:
         """Fresh parameters ``{"weights": (inputs, outputs), "bias": (outputs,)}``, and no state.
 
         Args:
             seed: the same one draws the same numbers.
             dtype: of the arrays, which are drawn in float64 and rounded.
             place: which layer of a network this is; each has random numbers of its own.
+            rows: inputs (n, inputs) that a ``data_dependent`` layer follows; None for none.
 
         Raises:
             UsageError: a seed that is no whole number from 0 up.
@@ -72,7 +92,23 @@ class Dense:
         params = {"weights": draw(rng, (self.inputs, self.outputs), dtype)}
         if self.bias:
             params["bias"] = initializer(self.bias_initializer)(rng, (self.outputs,), dtype)
+        if self.data_dependent and rows is not None:
+            self._follow(rng, params, np.asarray(rows, np.float64))
         return params, {}
+
+    def _follow(self, rng: np.random.Generator, params: Tree, rows: np.ndarray) -> None:
+        """Scale the weights to the rows, and put each unit's zero among them."""
+        dtype = params["weights"].dtype
+        y = rows @ params["weights"].astype(np.float64) * self.factor
+        scale = y.std(axis=0)
+        scale[scale == 0] = 1.0
+        params["weights"] = (params["weights"] / scale).astype(dtype)
+        if self.bias:
+            chosen = rng.integers(len(rows), size=(5, self.outputs))
+            shares = rng.exponential(size=(5, self.outputs))
+            shares /= shares.sum(axis=0)
+            values = np.take_along_axis(y / scale, chosen, axis=0)
+            params["bias"] = -(shares * values).sum(axis=0).astype(dtype)
 
     def __call__(
         self, params: Tree, state: Tree, x: Any, *, key: Any = None, train: bool = False
@@ -86,6 +122,7 @@ class Dense:
             )
         with scope(self.name):
             y = x @ weights
+            y = y * self.factor if self.ntk else y
             return (y + params["bias"] if self.bias else y), state
 
 
@@ -97,23 +134,31 @@ class Dropout:
     Acts only with ``train=True``, and then needs a key: the same key gives the same mask
     (Srivastava et al. 2014; the scaling by 1 / (1 - rate) leaves prediction without any).
 
+    ``rate`` is a number, or a function of the step such as a schedule of ``optim``, recorded like
+    any function; the layer then counts its steps in its state, ``{"steps": ()}``.
+
     Raises:
         UsageError: a rate outside [0, 1); when called to train, no key.
     """
 
-    rate: float
+    rate: float | Callable[[Any], Any]
 
     def __post_init__(self) -> None:
-        number("rate", self.rate, at_least=0, below=1)
+        if not callable(self.rate):
+            number("rate", self.rate, at_least=0, below=1)
 
     @property
     def needs_key(self) -> bool:
         """Whether a training step draws random numbers."""
-        return self.rate > 0
+        return callable(self.rate) or self.rate > 0
+
+    def init_state(self, dtype: Any = np.float64) -> Tree:
+        """No steps done, where the rate depends on them."""
+        return {"steps": np.zeros((), dtype)} if callable(self.rate) else {}
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """No parameters and no state, whatever the ``seed`` and ``dtype``."""
-        return {}, {}
+        """No parameters, and ``init_state``, whatever the ``seed``."""
+        return {}, self.init_state(dtype)
 
     def __call__(
         self, params: Tree, state: Tree, x: Any, *, key: Any = None, train: bool = False
@@ -125,8 +170,15 @@ class Dropout:
                 "dropout with train=True needs a key, for example key=cr.random.key_of(seed, step)"
             )
         with scope("dropout"):
-            kept = uniform(key, np.shape(x), x.dtype) >= self.rate
-            return np.where(kept, x * (1.0 / (1.0 - self.rate)), 0.0), state
+            rate: Any = self.rate
+            if callable(rate):
+                steps = state["steps"]
+                rate = rate(steps.astype(np.float64))
+                # Only Python's own float is weak, and leaves float32 units float32.
+                rate = rate if type(rate) is float else rate.astype(x.dtype)
+                state = {"steps": steps + 1.0}
+            kept = uniform(key, np.shape(x), x.dtype) >= rate
+            return np.where(kept, x * (1.0 / (1.0 - rate)), 0.0), state
 
 
 @register

@@ -54,8 +54,16 @@ class Sequential:
         """Whether a layer normalises over the batch."""
         return any(isinstance(x, BatchNorm) or getattr(x, "batch_norm", False) for x in self.layers)
 
-    def init(self, seed: int, dtype: Any = np.float64) -> tuple[Tree, Tree]:
+    @property
+    def data_dependent(self) -> bool:
+        """Whether a layer's start follows the rows that ``init`` is given."""
+        return any(getattr(layer, "data_dependent", False) for layer in self.layers)
+
+    def init(self, seed: int, dtype: Any = np.float64, *, rows: Any = None) -> tuple[Tree, Tree]:
         """Fresh ``(params, state)`` of ``dtype``; each layer's own seed derives from ``seed``.
+
+        ``rows`` are inputs that data-dependent layers follow, each as it gets them from the
+        layers before it.
 
         Raises:
             UsageError: a seed that is no whole number from 0 up.
@@ -63,7 +71,14 @@ class Sequential:
         pairs = []
         for i, layer in enumerate(self.layers):
             own = int(generator(seed, i).integers(2**62))
-            pairs.append(layer.init(own, dtype) if _is_layer(layer) else ({}, {}))
+            if not _is_layer(layer):
+                pairs.append(({}, {}))
+            elif rows is not None and getattr(layer, "data_dependent", False):
+                pairs.append(layer.init(own, dtype, rows=rows))
+            else:
+                pairs.append(layer.init(own, dtype))
+            if rows is not None:
+                rows = layer(*pairs[-1], rows)[0] if _is_layer(layer) else layer(rows)
         params, state = zip(*pairs, strict=True)
         return {"layers": params}, {"layers": state}
 

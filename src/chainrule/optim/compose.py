@@ -104,18 +104,24 @@ def _scaled(
     return map_tree(lambda g: as_dtype(factor, g) * g, gradients), {}
 
 
-def weight_decay(rate: float, on: str = WEIGHTS) -> Optimizer:
+def weight_decay(rate: float | Schedule, on: str = WEIGHTS) -> Optimizer:
     """Adds ``rate`` times the parameter where its path matches ``on``, to be chained.
 
     Before a rule it is the L2 penalty ``rate / 2 sum W^2``; after one it is decoupled from the
-    rule's step, as in AdamW (Loshchilov and Hutter 2019).
+    rule's step, as in AdamW (Loshchilov and Hutter 2019). ``rate`` is a number or a schedule of
+    the step.
 
     Raises:
         UsageError: a rate that is negative or not finite; at the first step, a pattern that
             matches no parameter.
     """
-    settings = {"rate": number("weight_decay", rate, at_least=0), "on": on}
-    return Optimizer("weight_decay", no_slots, partial(_with_decay, **settings), None, settings)
+    if isinstance(rate, Schedule):
+        settings: dict[str, Any] = {"rate": rate.describe(), "on": on}
+        direction = partial(_with_scheduled_decay, rate=rate, on=on)
+    else:
+        settings = {"rate": number("weight_decay", rate, at_least=0), "on": on}
+        direction = partial(_with_decay, **settings)
+    return Optimizer("weight_decay", no_slots, direction, None, settings)
 
 
 def _with_decay(
@@ -123,6 +129,53 @@ def _with_decay(
 ) -> tuple[Tree, Tree]:
     decays = iter(decay_factors(params, rate, on))
     return map_tree(lambda p, g: decayed(g, p, next(decays)), params, gradients), {}
+
+
+def _with_scheduled_decay(
+    gradients: Tree, slots: Tree, params: Tree, step: Any, rate: Schedule, on: str
+) -> tuple[Tree, Tree]:
+    matched, now = iter(decay_factors(params, 1.0, on)), rate(step)
+
+    def rule(p: Any, g: Any) -> Any:
+        return g + as_dtype(now, p) * p if next(matched) else g
+
+    return map_tree(rule, params, gradients), {}
+
+
+def factors(table: Mapping[str, float]) -> Optimizer:
+    """Each leaf's step times the number of the first pattern that matches its path, to be chained.
+
+    ``chain(adam(1.0), factors({"*bias": 0.1}), scale(1e-3))``: biases learn at a tenth of the
+    rate. Leaves that nothing matches keep their step. Put behind a decoupled ``weight_decay`` it
+    scales that too.
+
+    Args:
+        table: pattern (``*`` and ``?`` as in file names) -> factor from 0 up.
+
+    Raises:
+        UsageError: a factor that is negative or not finite; at the first step, a pattern that
+            matches no parameter.
+    """
+    settings = {name: number(f"factors[{name!r}]", by, at_least=0) for name, by in table.items()}
+    direction = partial(_with_factors, table=settings)
+    return Optimizer("factors", no_slots, direction, None, {"table": settings})
+
+
+def _with_factors(
+    gradients: Tree, slots: Tree, params: Tree, step: Any, table: Mapping[str, float]
+) -> tuple[Tree, Tree]:
+    paths = [path for path, _ in flatten_with_paths(params)[0]]
+    for pattern in table:
+        if not any(fnmatchcase(path, pattern) for path in paths):
+            raise UsageError(f"factors: {pattern!r} matches none of {', '.join(paths)}")
+    own = iter([next((by for p, by in table.items() if fnmatchcase(path, p)), 1.0)
+                for path in paths])  # fmt: skip
+
+    def rule(g: Any) -> Any:
+        by = next(own)
+        return g if by == 1.0 else by * g
+
+    return map_tree(rule, gradients), {}
 
 
 def chain(*parts: str | Transform | Optimizer) -> Optimizer:

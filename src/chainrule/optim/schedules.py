@@ -10,6 +10,8 @@ float64, whatever the network's dtype, because 0.999 ** 10_000 deserves it and c
 ``inverse_scaling``    initial / (1 + step) ** power
 ``exponential``        initial * factor ** (step / every)                          ExponentialLR
 ``cosine``             final + (initial - final) (1 + cos(pi step / steps)) / 2    CosineAnnealingLR
+``flat_cosine``        initial for half of the steps, then down to 0 along half a cosine
+``coslog``             cycles of a cosine, each twice as long as the one before
 ``one_cycle``          up to the peak and far down again, both along a cosine      OneCycleLR
 ``warm_up``            a line up to another schedule's first value, then that one  LinearLR
 ``per_epoch``          another schedule, fed epochs instead of steps
@@ -166,6 +168,36 @@ def _cosine(at: Any, initial: float, steps: int, final: float) -> Any:
     return _glide(initial, final, np.minimum(at / steps, 1.0))
 
 
+def flat_cosine(initial: float, steps: int) -> Schedule:
+    """``initial`` for the first half of the ``steps``, then to 0 along half a cosine.
+
+    (``flat_cos`` of RealMLP, Holzmueller et al. 2024.) Raises UsageError for settings out of
+    their range.
+    """
+    return _made(_flat_cosine, initial=_rate("initial", initial), steps=whole("steps", steps))
+
+
+def _flat_cosine(at: Any, initial: float, steps: int) -> Any:
+    return _glide(initial, 0.0, np.clip(2.0 * at / steps - 1.0, 0.0, 1.0))
+
+
+def coslog(peak: float, steps: int, cycles: int = 4) -> Schedule:
+    """``cycles`` waves of a cosine from 0 to ``peak`` and back, each twice as long as the last.
+
+    ``peak (1 - cos(2 pi log2(1 + (2^cycles - 1) step / steps))) / 2``; it begins and ends at 0.
+    (``coslog4`` of RealMLP, Holzmueller et al. 2024.) Raises UsageError for settings out of
+    their range.
+    """
+    peak, steps = _rate("peak", peak), whole("steps", steps)
+    return _made(_coslog, peak=peak, steps=steps, cycles=whole("cycles", cycles))
+
+
+def _coslog(at: Any, peak: float, steps: int, cycles: int) -> Any:
+    share = np.minimum(at / steps, 1.0)
+    waves = np.log1p((2.0**cycles - 1.0) * share) * (1.0 / math.log(2.0))
+    return peak * 0.5 * (1.0 - np.cos(2.0 * math.pi * waves))
+
+
 def one_cycle(
     peak: float, steps: int, *, rise: float = 0.3, start: float = 1 / 25, end: float = 1e-4 / 25
 ) -> Schedule:
@@ -240,6 +272,8 @@ SCHEDULES = Named(
             inverse_scaling,
             exponential,
             cosine,
+            flat_cosine,
+            coslog,
             one_cycle,
             warm_up,
             per_epoch,

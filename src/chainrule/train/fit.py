@@ -156,7 +156,7 @@ def fitting(
     x, targets, weights = _parts("data", data, sample_weight) if source is None else source.first
     dtype = _dtype(dtype, params, x)
     x = check_inputs(x, dtype) if source is None else x
-    params, state = _start(model, seed, dtype, params, state)
+    params, state = _start(model, seed, dtype, params, state, x)
     outputs = _outputs(model, params, state, x)
     if source is None:
         held = HeldOut.of("train", x, targets, weights, loss, outputs, dtype)
@@ -272,10 +272,13 @@ def _dtype(dtype: Any, params: Tree, x: Any) -> np.dtype[Any]:
     return known
 
 
-def _start(model: Any, seed: int, dtype: Any, params: Tree, state: Tree) -> tuple[Tree, Tree]:
+def _start(
+    model: Any, seed: int, dtype: Any, params: Tree, state: Tree, x: np.ndarray
+) -> tuple[Tree, Tree]:
     """Where to start, in this dtype; copies, so that the caller's arrays stay theirs."""
     if params is None:
-        params, fresh = model.init(seed, dtype)
+        follows = getattr(model, "data_dependent", False)
+        params, fresh = model.init(seed, dtype, **({"rows": x} if follows else {}))
         state = fresh if state is None else state
     elif state is None:
         state = fresh_state(model, dtype)
