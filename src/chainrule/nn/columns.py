@@ -109,7 +109,12 @@ class Periodic:
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
         """Frequencies normal with deviation ``sigma``; phases uniform over the circle; the linear
-        layers uniform within 1 / sqrt(frequencies). No state."""
+        layers uniform within 1 / sqrt(frequencies). No state.
+
+        Args:
+            seed: the same one draws the same numbers.
+            dtype: of the arrays.
+        """
         rng, limit = generator(seed, 0), 1.0 / math.sqrt(self.frequencies)
         shape = (self.columns, self.frequencies)
         params = {
@@ -158,7 +163,7 @@ class Columns:
         return any(getattr(layer, "needs_key", False) for _, layer in self.parts)
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """Each layer's, its own seed derived from ``seed``."""
+        """Each layer's, of ``dtype``, its own seed derived from ``seed``."""
         pairs = []
         for i, (_, layer) in enumerate(self.parts):
             own = int(generator(seed, i).integers(2**62))

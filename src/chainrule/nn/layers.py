@@ -153,11 +153,11 @@ class Dropout:
         return callable(self.rate) or self.rate > 0
 
     def init_state(self, dtype: Any = np.float64) -> Tree:
-        """No steps done, where the rate depends on them."""
+        """No steps done, a number of ``dtype``, where the rate depends on them."""
         return {"steps": np.zeros((), dtype)} if callable(self.rate) else {}
 
     def init(self, seed: int = 0, dtype: Any = np.float64) -> tuple[Tree, Tree]:
-        """No parameters, and ``init_state``, whatever the ``seed``."""
+        """No parameters, and ``init_state`` of ``dtype``, whatever the ``seed``."""
         return {}, self.init_state(dtype)
 
     def __call__(
