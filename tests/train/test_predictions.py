@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -80,3 +81,42 @@ def test_training_says_what_memory_it_takes() -> None:
     assert result.memory["copies"] == 9 * parameters
     assert result.memory["order"] == 8 * 700
     assert 4 * 64 * 4 <= result.memory["arena"] < 100_000
+
+
+def test_few_rows_are_predicted_with_the_weights_of_now() -> None:
+    """What is known of weights from call to call is where they lie."""
+    result, x = fitted("wide layers", np.float32)
+    predictor, params = result.predictor, result.params
+
+    def agree() -> None:
+        wanted = predictor.predict(params, result.state, x)
+        for rows in range(1, 10):
+            found = predictor.predict(params, result.state, x[5 : 5 + rows])
+            np.testing.assert_array_equal(found, wanted[5 : 5 + rows])
+
+    agree()
+    layers = [{name: array.copy() for name, array in layer.items()} for layer in params["layers"]]
+    params = {"layers": layers}
+    agree()
+    layers[1]["weights"] *= np.float32(0.5)
+    agree()
+    layers[0]["bias"] = np.asfortranarray(layers[0]["bias"][::-1])
+    layers[0]["weights"] = np.asfortranarray(layers[0]["weights"] + 1)
+    agree()
+    layers[0]["weights"][...] *= -1  # of an array that is copied for each call
+    agree()
+
+
+def test_threads_predict_few_rows_at_once() -> None:
+    result, x = fitted("narrow layers", np.float64)
+    wanted = result.predict(x)
+
+    def some(seed: int) -> bool:
+        starts = np.random.default_rng(seed).integers(0, 690, 300)
+        return all(
+            np.array_equal(result.predict(x[i : i + 1 + i % 8]), wanted[i : i + 1 + i % 8])
+            for i in starts
+        )
+
+    with ThreadPoolExecutor(6) as pool:
+        assert all(pool.map(some, range(12)))

@@ -259,11 +259,15 @@ def leaves(tree: Any) -> list[Any]:
 
 def _collect(tree: Any, found: list[Any]) -> None:
     kind = type(tree)
-    if KNOWN.get(kind) is NUMBER:
-        found.append(tree)
-    elif kind is dict:
+    if kind is dict:
         for key in order_of_keys(tree):
-            _collect(tree[key], found)
+            part = tree[key]
+            if KNOWN.get(type(part)) is NUMBER:  # most are: a call less
+                found.append(part)
+            else:
+                _collect(part, found)
+    elif KNOWN.get(kind) is NUMBER:
+        found.append(tree)
     elif kind is list or kind is tuple:
         for part in tree:
             _collect(part, found)

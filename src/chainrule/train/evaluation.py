@@ -45,33 +45,64 @@ class Tiles:
         self.runner = runner
         self.exact = exact
         self.made: dict[Any, Any] = {}
+        self.rooms: dict[Any, list[Any]] = {}  # by loop, to be used again
 
-    def __call__(self, constants: Tree, *arrays: np.ndarray) -> np.ndarray:
-        rows = len(arrays[0])
+    def __call__(
+        self, constants: Tree, *arrays: np.ndarray, known: Sequence[np.ndarray] | None = None
+    ) -> np.ndarray:
+        """``known``: the leaves of ``constants``, where the caller has them."""
+        rows, known = len(arrays[0]), leaves(constants) if known is None else known
         whole = rows - rows % TILE
-        parts = []
-        if whole:
-            loop = self._loop(TILE, constants, arrays)
-            parts.append(self._run(TILE, loop, constants, [x[:whole] for x in arrays]))
-        if whole < rows or not rows:
-            tile = SMALL if rows - whole <= FEW else TILE
-            loop = self._loop(tile, constants, arrays)
-            tile = tile if loop else TILE
-            filled = [_filled(x[whole:], tile) for x in arrays]
-            parts.append(self._run(tile, loop, constants, filled))
-        return np.concatenate(parts)[:rows] if len(parts) > 1 else parts[0][:rows]
+        if not whole:
+            return self._rest(constants, known, arrays)
+        parts = [self._tiles(constants, known, [x[:whole] for x in arrays])]
+        if whole < rows:
+            parts.append(self._rest(constants, known, [x[whole:] for x in arrays]))
+        return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
-    def _run(
-        self, tile: int, loop: Any, constants: Tree, arrays: Sequence[np.ndarray]
+    def _tiles(
+        self, constants: Tree, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
     ) -> np.ndarray:
         """All tiles of arrays that are whole ones."""
-        tiles = [x.reshape(-1, tile, *x.shape[1:]) for x in arrays]
+        tiles = [x.reshape(-1, TILE, *x.shape[1:]) for x in arrays]
+        loop = self._loop(TILE, constants, arrays)
         if loop:
-            ((found,), _) = loop([], tiles, leaves(constants))
+            ((found,), _) = loop([], tiles, known)
         else:
             run = self._compiled(constants, [x[0] for x in tiles])
             found = np.array([run(constants, *rows) for rows in zip(*tiles, strict=True)])
         return found.reshape(-1, *found.shape[2:])
+
+    def _rest(
+        self, constants: Tree, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """Fewer rows than a tile has: some small tiles of them, or a tile that is filled up."""
+        rows = len(arrays[0])
+        if 0 < rows <= FEW and (loop := self._loop(SMALL, constants, arrays)):
+            return self._few(loop, known, arrays)
+        filled = [_filled(x, TILE) for x in arrays]
+        return self._tiles(constants, known, filled)[:rows]
+
+    def _few(
+        self, loop: Any, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+    ) -> np.ndarray:
+        """A few rows, where the code reads them: half of what one takes would go into calls."""
+        rows, rooms = len(arrays[0]), self.rooms.setdefault(loop, [])
+        try:
+            room, places, found = rooms.pop()
+        except IndexError:  # none yet, or all are in use
+            room = loop.room(FEW // SMALL)
+            places = [x.reshape(FEW, *x.shape[2:]) for x in room.xs]
+            (found,) = (y.reshape(FEW, *y.shape[2:]) for y in room.ys)
+        steps = -(-rows // SMALL)
+        for place, x in zip(places, arrays, strict=True):
+            place[:rows] = x
+            if rows < steps * SMALL:
+                place[rows : steps * SMALL] = x[-1]
+        room.run(steps, known)
+        result = found[:rows].copy()
+        rooms.append((room, places, found))
+        return result
 
     def _loop(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> Any:
         """The executor's own loop over tiles, if it has one."""
@@ -146,11 +177,15 @@ class Predictor:
 
     def outputs(self, params: Tree, state: Tree, x: Any) -> np.ndarray:
         """Linear outputs (n, k) for inputs (n, columns)."""
-        return self._outputs((params, state), check_inputs(x, dtype_of(params)))
+        return self._of(self._outputs, (params, state), x)
 
     def predict(self, params: Tree, state: Tree, x: Any) -> np.ndarray:
         """Predictions (n, k): the loss's output unit over the linear outputs."""
-        return self._predictions((params, state), check_inputs(x, dtype_of(params)))
+        return self._of(self._predictions, (params, state), x)
+
+    def _of(self, tiles: Tiles, network: Tree, x: Any) -> np.ndarray:
+        known = leaves(network)
+        return tiles(network, check_inputs(x, np.asarray(known[0]).dtype), known=known)
 
     def unit(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions from linear outputs."""

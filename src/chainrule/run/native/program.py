@@ -28,6 +28,8 @@ ENTRY = ctypes.CFUNCTYPE(
     ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
 )  # fmt: skip
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
+Fixed = tuple[Sequence[np.ndarray], list[int]]
+"""Constants of a loop, and the addresses of them and of captures."""
 STAGED = 4096
 """Arrays up to this many bytes are copied into the memory: cheaper than asking for an address."""
 
@@ -90,10 +92,9 @@ class CallMemory:
         for type in types:
             starts.append(at if type.nbytes <= STAGED else -1)
             at += arena.padded(type.nbytes) if type.nbytes <= STAGED else 0
-        # A flag for each thread, and how many came to barriers; then the tables, and the
-        # arguments of the entry as it finds them in memory.
+        # A flag for each thread, and how many came to barriers; then the tables, and the frame.
         control, tables = at, at + (plan.threads + 1) * module.LINE
-        self.memory = _aligned(tables + 8 * (len(types) + 5))
+        self.memory = _aligned(tables + 8 * (len(types) + module.FRAME))
         base = self.memory.ctypes.data
         self.control = self.memory[control:tables].view(np.int64)
         self.control[:] = 0
@@ -113,7 +114,7 @@ class CallMemory:
             self.give(i, value)
         table, callback = base + tables, program.calls.pointer
         self.arguments = (base, table, table + 8 * n, base + control, callback)
-        self.table[len(types) :] = (*self.arguments[:4], callback or 0)
+        self.table[len(types) :] = (*self.arguments[:4], callback or 0, 0, 0)
         self.place = ctypes.c_void_p(table + 8 * len(types))
 
     def give(self, i: int, value: np.ndarray) -> np.ndarray | None:
@@ -268,6 +269,43 @@ class LoopMemory:
         self.arena, self.flags = self.memory.ctypes.data, self.control.ctypes.data
 
 
+class Room:
+    """Places for the xs and ys of a few steps of a loop without a carry, known to its machine code:
+    a call fills ``xs`` (steps, ...), runs, and reads ``ys``. Serves one call at a time."""
+
+    def __init__(self, loop: Loop, steps: int) -> None:
+        self.loop, plan = loop, loop.code.plan
+        self.xs, self.ys = (
+            [np.zeros((steps, *type.shape), type.dtype) for type in types]
+            for types in ((b.type for b in plan.inputs if b.sliced), loop.ys)
+        )
+        self.fixed: Fixed | None = None
+        self.memory = memory = LoopMemory(plan)
+        outputs, frame = len(plan.inputs), len(plan.inputs) + len(plan.outputs)
+        self.table = table = (ctypes.c_int64 * (frame + module.FRAME))()
+        table[: len(self.xs)] = [x.ctypes.data for x in self.xs]
+        table[outputs:frame] = [y.ctypes.data for y in self.ys]
+        first, callback = ctypes.addressof(table), loop.code.calls.pointer or 0
+        self.given = (memory.arena, first, first + 8 * outputs, memory.flags, callback)
+        table[frame:] = (*self.given, 0, steps)
+        self.place = ctypes.c_void_p(first + 8 * frame)
+
+    def run(self, steps: int, constants: Sequence[np.ndarray]) -> None:
+        """The first so many steps, from ``xs`` to ``ys``."""
+        fixed = self.loop.fixed(constants)
+        if fixed is not self.fixed:
+            self.fixed, first = fixed, len(self.xs)
+            self.table[first : first + len(fixed[1])] = fixed[1]
+        self.table[-1] = steps
+        code = self.loop.code
+        if code.plan.threads == 1:
+            failed = self.loop.alone(self.place)
+        else:
+            failed = code.run(self.given, self, self.memory.control, steps)
+        if failed:
+            code.fail()
+
+
 class Loop:
     """Machine code that runs a graph again and again, the carry being updated in place.
 
@@ -280,8 +318,8 @@ class Loop:
         self.code = Code(graph, repeat, threads)
         self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
         self.memories: list[LoopMemory] = []  # to be used again
-        # The constants of the last call, and their addresses: most calls have the same.
-        self.known: tuple[Sequence[np.ndarray], list[int]] | None = None
+        self.known: Fixed | None = None  # those of the last call: most have the same
+        self.alone = CALL(self.code.library.address("call"))
 
     @property
     def arena(self) -> int:
@@ -300,7 +338,7 @@ class Loop:
         ys = [np.empty((steps, *type.shape), type.dtype) for type in self.ys]
         if not steps:
             return ys, new
-        fixed, places = self._fixed(constants)
+        fixed, places = self.fixed(constants)
         moving = [array.ctypes.data for array in (*new, *taken)]
         table = [*moving, *places, *(array.ctypes.data for array in ys)]
         pointers = (ctypes.c_int64 * len(table))(*table)
@@ -313,8 +351,9 @@ class Loop:
         self.memories.append(memory)
         return ys, new
 
-    def _fixed(self, constants: Sequence[np.ndarray]) -> tuple[Sequence[np.ndarray], list[int]]:
-        """What every step reads, captures among it, and where it lies."""
+    def fixed(self, constants: Sequence[np.ndarray]) -> Fixed:
+        """What every step reads, and where it and the captures lie; the very same as for the last
+        call if that had these constants."""
         known = self.known
         if (
             known
@@ -327,6 +366,10 @@ class Loop:
         if all(map(operator.is_, arrays, constants)):
             self.known = arrays, places  # not of copies: what they were made of may change
         return arrays, places
+
+    def room(self, steps: int) -> Room:
+        """Places for a few steps, for quick calls."""
+        return Room(self, steps)
 
     def _memory(self) -> LoopMemory:
         try:

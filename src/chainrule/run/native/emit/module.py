@@ -29,24 +29,8 @@ SIGNATURE = (
     "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
     "i64 %thread, i64 %threads"
 )
-CALL = """define i32 @call(ptr %frame) {
-  %a1 = getelementptr ptr, ptr %frame, i64 1
-  %a2 = getelementptr ptr, ptr %frame, i64 2
-  %a3 = getelementptr ptr, ptr %frame, i64 3
-  %a4 = getelementptr ptr, ptr %frame, i64 4
-  %arena = load ptr, ptr %frame
-  %inputs = load ptr, ptr %a1
-  %outputs = load ptr, ptr %a2
-  %flag = load ptr, ptr %a3
-  %callback = load ptr, ptr %a4
-  %result = call i32 @run(ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback,
-                          i64 0, i64 0, i64 0, i64 1)
-  %bounds = load i64, ptr %flag
-  %wrong = icmp ne i64 %bounds, 0
-  %either = select i1 %wrong, i32 1, i32 %result
-  ret i32 %either
-}"""
-"""The program behind one argument: ctypes spends as much on eight as a small program takes."""
+FRAME = 7
+"""So many of these, all but the threads, stand in the frame of a call."""
 ARRIVED = "  %arrived = getelementptr i8, ptr %flag, i64 {}"
 """How many threads came to barriers, behind their flags."""
 TICK = -1
@@ -144,7 +128,7 @@ class _Writer:
         parts += self.chapters
         parts += [f"define internal i32 @{name}{text}" for text, name in self.turning.items()]
         parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
-        parts.append(CALL)
+        parts.append(_call())
         cold, kernels = self._cold_module(kernels)
         text = "\n\n".join([*kernels, *self.helpers.values(), *parts, ATTRIBUTES])
         return Module(text, imports, tuple(self.calls), cold)
@@ -408,6 +392,20 @@ class _Writer:
         )
         self.given[buffer] = name
         return name
+
+
+def _call() -> str:
+    """The program on one thread behind one argument, a frame in memory: ctypes spends as much on
+    nine arguments as a small program takes."""
+    b, given = Builder(), SIGNATURE.split(", ")[:FRAME]
+    for i, parameter in enumerate(given):
+        type, name = parameter.split()
+        place = b.do(f"getelementptr i64, ptr %frame, i64 {i}")
+        b.effect(f"{name} = load {type}, ptr {place}")
+    result = b.do(f"call i32 @run({', '.join(given)}, i64 0, i64 1)")
+    wrong = b.do(f"icmp ne i64 {b.do('load i64, ptr %flag')}, 0")
+    b.effect(f"ret i32 {b.do(f'select i1 {wrong}, i32 1, i32 {result}')}")
+    return f"define i32 @call(ptr %frame) {{\n{b.text()}\n}}"
 
 
 def write(plan: Plan, clocked: bool = False) -> Module:

@@ -15,6 +15,9 @@ TOGETHER = 4
 together, and no row need be read twice."""
 DEPTH = 256
 """So many columns of A at least are multiplied at a time: sums that wait cost 4 / DEPTH."""
+FEW, SHALLOW = 2, 16
+"""Of so few rows every number of B is used once: so many of its rows are read from end to end, as
+memory gives them fastest, while the sums wait in the first cache."""
 PANEL, BLOCK = 1 / 8, 8
 """How many times the second cache a panel of B may take, which streams from there, and the rows of
 A that meet it, which stream from the third: to cut finer costs more sums that wait, and copies."""
@@ -61,7 +64,7 @@ class Tiling:
         needed = -(-self.n // self.lanes)
         few = 4 if machine.vector_registers() >= 32 else 2
         # Of one or two rows, longer pieces: B is then read once, and comes faster so.
-        liked = (3 * few, 2 * few) if self.m <= 2 else (4, 3, 2) if few == 4 else (2,)
+        liked = (3 * few, 2 * few) if self.m <= FEW else (4, 3, 2) if few == 4 else (2,)
         return next((v for v in liked if needed % v == 0), min(needed, liked[0]))
 
     @property
@@ -152,7 +155,8 @@ def tiling_of(
     cut = Tiling(m, n, k, type, threads=threads)
     _, second = machine.caches()
     by_rows = a[1] == 1 or k == 1
-    depth = _even(k, max(DEPTH, int(PANEL * second.size) // (cut.width * cut.size)))
+    most = max(DEPTH, int(PANEL * second.size) // (cut.width * cut.size))
+    depth = _even(k, SHALLOW if m <= FEW and b[1] == 1 else most)
     panel = Part(depth, cut.width * cut.size, b[0] * cut.size)
     copies_b = b[1] != 1 or (cut.tiles >= OFTEN and not panel.stays)
     if threads > 1:
