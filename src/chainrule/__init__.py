@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         vmap,
         while_loop,
     )
+    from chainrule.checking import check_gradient
     from chainrule.core import ArrayType, Graph, scope, tree
     from chainrule.diagnosis import trace_nonfinite
     from chainrule.errors import ChainruleError
@@ -76,6 +77,7 @@ _HOMES = {
     **dict.fromkeys(("ArrayType", "scope"), "chainrule.core"),
     "Graph": "chainrule.api",  # with the primitives, which Graph.parse looks up
     "ChainruleError": "chainrule.errors",
+    "check_gradient": "chainrule.checking",
     "explain": "chainrule.explanation",
     "trace_nonfinite": "chainrule.diagnosis",
     "array": "chainrule.ops.surface.joining",
@@ -93,6 +95,7 @@ __all__ = [
     "Graph",
     "__version__",
     "array",
+    "check_gradient",
     "custom_gradient",
     "diagnosis",
     "errors",

@@ -74,6 +74,15 @@ def test_a_kink_says_what_is_on_either_side() -> None:
     assert "by convention it is 0" in found.note
 
 
+def test_a_jump_is_no_agreement() -> None:
+    found = explain(lambda x: np.sign(x))(0.0).results[0].check
+    assert not found.agrees
+    assert "a jump: the function is -1 on the left and 1 on the right" in found.note
+    assert "a jump" in explain(lambda x: np.sign(x))(0.0).text()
+    found = explain(lambda x: np.where(x >= 1, x**2, x))(1.0).results[0].check
+    assert "kink: the slope is 1 on the left and 2 on the right" in found.note
+
+
 def test_a_function_that_is_not_a_number_has_no_check() -> None:
     with np.errstate(invalid="ignore"):
         found = explain(lambda x: np.log(x))(-1.0).results[0].check

@@ -51,6 +51,12 @@ class Primitive:
         inside_mask: ``(operation, *outputs)`` does to outputs of this primitive, a mask, what
             ``operation`` does to what is masked (a masked cotangent stays masked); None where
             they are not masked alike.
+        analytic: whether ``forward`` takes complex numbers in any of its floating arguments and is
+            analytic there, so that a complex step gives its derivative; a function of the
+            attributes where that depends on them.
+        decree: "stopped" where no derivative flows because the user says so, "stated" where the
+            user states it, for a first argument that is stopped: a numeric derivative takes
+            the first as a constant, and the second as what its first argument is made of.
         batch: records the operation for many rows at once, see ``core/batching.py``; None where
             the kind of the derivative rule says how.
     """
@@ -66,6 +72,8 @@ class Primitive:
     merge: Callable[..., Any] | None = None
     instead: Callable[..., Any] | None = None
     inside_mask: Callable[..., Any] | None = None
+    analytic: bool | Callable[..., bool] = False
+    decree: str = ""
     batch: Callable[[Any], Any] | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +92,10 @@ class Primitive:
         if not found:
             raise GraphError(f"primitive {self.name!r} does not say how it takes many rows at once")
         return found
+
+    def is_analytic(self, attrs: Attrs) -> bool:
+        """Whether a complex step gives the derivative of an application with these attributes."""
+        return self.analytic(**attrs) if callable(self.analytic) else self.analytic
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

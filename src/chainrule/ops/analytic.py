@@ -28,43 +28,60 @@ POSITIVE = points(1e-3, 0.5, 1.0, 2.0, 50.0)
 exp = elementwise(
     "exp", np.exp, lambda y, x: y,
     text="exp({})", latex="e^{{{}}}", samples=points(-20.0, -1.0, 0.0, 2.5), ufunc=np.exp,
+    analytic=True,
     teaches="The slope of exp is exp itself, so the output is all that is needed.",
 )  # fmt: skip
 exp2 = elementwise(
     "exp2", np.exp2, lambda y, x: y * LN2,
     text="2^{}", latex="2^{{{}}}", samples=SMALL, ufunc=np.exp2,
+    analytic=True,
     teaches="2^x grows by its value times log 2.",
 )  # fmt: skip
 expm1 = elementwise(
     "expm1", np.expm1, lambda y, x: np.exp(x),
     text="exp({}) − 1", latex="e^{{{}}} - 1", samples=SMALL, ufunc=np.expm1,
+    analytic=True,
     teaches="Subtracting 1 does not change a slope: it is exp(x).",
 )  # fmt: skip
 log = elementwise(
     "log", np.log, lambda y, x: 1 / x,
     text="log {}", latex=r"\log {}", samples=POSITIVE, ufunc=np.log,
+    analytic=True,
     teaches="The slope of log is 1/x: steep near 0, flat far out.",
 )  # fmt: skip
 log2 = elementwise(
     "log2", np.log2, lambda y, x: 1 / (x * LN2),
     text="log₂ {}", latex=r"\log_{{2}} {}", samples=POSITIVE, ufunc=np.log2,
+    analytic=True,
     teaches="log₂ is log over log 2, and so is its slope.",
 )  # fmt: skip
 log10 = elementwise(
     "log10", np.log10, lambda y, x: 1 / (x * LN10),
     text="log₁₀ {}", latex=r"\log_{{10}} {}", samples=POSITIVE, ufunc=np.log10,
+    analytic=True,
     teaches="log₁₀ is log over log 10, and so is its slope.",
 )  # fmt: skip
+
+
+def _log1p_forward(x: Any) -> Any:
+    if not np.iscomplexobj(x):
+        return np.log1p(x)
+    real = np.real(x)  # NumPy's complex form loses the digits of a small x
+    return np.log1p(real) + 1j * np.imag(x) / (1 + real)
+
+
 log1p = elementwise(
-    "log1p", np.log1p, lambda y, x: 1 / (1 + x),
+    "log1p", _log1p_forward, lambda y, x: 1 / (1 + x),
     text="log(1 + {})", latex=r"\log\left(1 + {}\right)", ufunc=np.log1p,
     samples=points(-0.9, -0.3, 0.0, 1e-8, 2.0, 30.0),
+    analytic=True,
     teaches="The slope of log(1 + x) is 1/(1 + x).",
 )  # fmt: skip
 sqrt = elementwise(
     "sqrt", np.sqrt, lambda y, x: 0.5 / y,
     text="√{}", latex=r"\sqrt{{{}}}", ufunc=np.sqrt,
     samples=points(0.25, 1.0, 2.0, 50.0, kinks=(0.0,)), instead=as_length,
+    analytic=True,
     teaches="The slope of √x is 1/(2√x), infinite at 0.",
 )  # fmt: skip
 
@@ -95,6 +112,7 @@ _root = Primitive(
     rule=Elementwise((_root_partial,)),
     text="{}^(1/{degree})",
     latex=r"{}^{{1/{degree}}}",
+    analytic=True,
     teaches="The slope of a length is infinite or 0/0 where the length is 0; it is taken as 0.",
     samples=both(
         lambda: [case([0.25, 1.0, 50.0], degree=2.0), case([0.25, 3.0], degree=3.0),
@@ -160,46 +178,55 @@ cbrt = elementwise(
 sin = elementwise(
     "sin", np.sin, lambda y, x: np.cos(x),
     text="sin({})", latex=r"\sin\left({}\right)", samples=WIDE, ufunc=np.sin,
+    analytic=True,
     teaches="The slope of the sine is the cosine.",
 )  # fmt: skip
 cos = elementwise(
     "cos", np.cos, lambda y, x: -np.sin(x),
     text="cos({})", latex=r"\cos\left({}\right)", samples=WIDE, ufunc=np.cos,
+    analytic=True,
     teaches="The slope of the cosine is minus the sine.",
 )  # fmt: skip
 tan = elementwise(
     "tan", np.tan, lambda y, x: 1 + y * y,
     text="tan({})", latex=r"\tan\left({}\right)", samples=SMALL, ufunc=np.tan,
+    analytic=True,
     teaches="The slope of the tangent is one plus its square.",
 )  # fmt: skip
 one_minus_square = elementwise(
     "one_minus_square", lambda x: (1 - x) * (1 + x), lambda y, x: -2 * x,
     text="(1 − {}²)", latex=r"\left(1 - {}^{{2}}\right)", samples=UNIT,
+    analytic=True,
     teaches="1 − x² as (1 − x)·(1 + x), exact near 1; its slope is −2x.",
 )  # fmt: skip
 arcsin = elementwise(
     "arcsin", np.arcsin, lambda y, x: 1 / np.sqrt(one_minus_square(x)),
     text="arcsin({})", latex=r"\arcsin\left({}\right)", samples=UNIT, ufunc=np.arcsin,
+    analytic=True,
     teaches="The slope of arcsin is 1/√(1 − x²).",
 )  # fmt: skip
 arccos = elementwise(
     "arccos", np.arccos, lambda y, x: -1 / np.sqrt(one_minus_square(x)),
     text="arccos({})", latex=r"\arccos\left({}\right)", samples=UNIT, ufunc=np.arccos,
+    analytic=True,
     teaches="The slope of arccos is −1/√(1 − x²).",
 )  # fmt: skip
 arctan = elementwise(
     "arctan", np.arctan, lambda y, x: 1 / (1 + x * x),
     text="arctan({})", latex=r"\arctan\left({}\right)", samples=WIDE, ufunc=np.arctan,
+    analytic=True,
     teaches="The slope of arctan is 1/(1 + x²).",
 )  # fmt: skip
 sinh = elementwise(
     "sinh", np.sinh, lambda y, x: np.cosh(x),
     text="sinh({})", latex=r"\sinh\left({}\right)", samples=SMALL, ufunc=np.sinh,
+    analytic=True,
     teaches="The slope of sinh is cosh.",
 )  # fmt: skip
 cosh = elementwise(
     "cosh", np.cosh, lambda y, x: np.sinh(x),
     text="cosh({})", latex=r"\cosh\left({}\right)", samples=SMALL, ufunc=np.cosh,
+    analytic=True,
     teaches="The slope of cosh is sinh.",
 )  # fmt: skip
 
@@ -211,23 +238,27 @@ def _tanh_slope(y: Traced, x: Traced) -> Traced:
 tanh = elementwise(
     "tanh", np.tanh, _tanh_slope,
     text="tanh({})", latex=r"\tanh\left({}\right)", samples=WIDE, ufunc=np.tanh,
+    analytic=True,
     teaches="The slope of tanh is one minus its value squared, so only the output is needed.",
 )  # fmt: skip
 arcsinh = elementwise(
     "arcsinh", np.arcsinh, lambda y, x: 1 / np.hypot(x, 1),
     text="arcsinh({})", latex=r"\operatorname{{arsinh}}\left({}\right)", samples=WIDE,
-    ufunc=np.arcsinh, teaches="The slope of arcsinh is 1/√(x² + 1).",
+    ufunc=np.arcsinh, analytic=True,
+    teaches="The slope of arcsinh is 1/√(x² + 1).",
 )  # fmt: skip
 arccosh = elementwise(
     "arccosh", np.arccosh, lambda y, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
     text="arccosh({})", latex=r"\operatorname{{arcosh}}\left({}\right)",
     samples=points(1.1, 2.0, 30.0), ufunc=np.arccosh,
+    analytic=True,
     teaches="The slope of arccosh is 1/√(x² − 1).",
 )  # fmt: skip
 arctanh = elementwise(
     "arctanh", np.arctanh, lambda y, x: 1 / one_minus_square(x),
     text="arctanh({})", latex=r"\operatorname{{artanh}}\left({}\right)", samples=UNIT,
-    ufunc=np.arctanh, teaches="The slope of arctanh is 1/(1 − x²).",
+    ufunc=np.arctanh, analytic=True,
+    teaches="The slope of arctanh is 1/(1 − x²).",
 )  # fmt: skip
 
 
@@ -250,6 +281,7 @@ arctan2 = elementwise(
     lambda y, x, z: _over_square(z, x, z), lambda y, x, z: _over_square(-x, x, z),
     text="arctan2({}, {})", latex=r"\operatorname{{atan2}}\left({}, {}\right)",
     samples=points((1.0, 2.0), (-1.5, 0.5), (2.0, -1.0)), ufunc=np.arctan2,
+    analytic=True,
     teaches="An angle turns with the perpendicular part of a move, over the distance.",
 )  # fmt: skip
 
@@ -265,6 +297,7 @@ hypot = elementwise(
     lambda y, x, z: quotient_or_zero(x, y), lambda y, x, z: quotient_or_zero(z, y),
     text="√({}² + {}²)", latex=r"\sqrt{{{}^{{2}} + {}^{{2}}}}", ufunc=np.hypot,
     samples=points((3.0, 4.0), (-1.0, 0.5), (0.3, 2.0), kinks=((0.0, 0.0),)),
+    analytic=True,
     teaches="A side changes the hypotenuse by its share of it, the cosine of the angle.",
 )  # fmt: skip
 
@@ -284,6 +317,7 @@ logaddexp = elementwise(
     "logaddexp", _logaddexp_forward, _softmax_share, lambda y, x, z: _softmax_share(y, z, x),
     text="log(exp {} + exp {})", latex=r"\log\left(e^{{{}}} + e^{{{}}}\right)",
     samples=points((1.0, 2.0), (-1.5, 0.5), (30.0, -30.0)), ufunc=np.logaddexp,
+    analytic=True,
     teaches="A smooth maximum shares the gradient by softmax.",
 )  # fmt: skip
 
@@ -323,6 +357,7 @@ sinc = Primitive(
     rule=Elementwise((lambda y, x, order: sinc(x, order=order + 1),)),
     text="sinc⁽{order}⁾({})",
     latex=r"\operatorname{{sinc}}^{{({order})}}\left({}\right)",
+    analytic=True,
     teaches="sinc is smooth at 0 too, where its slope is 0.",
     samples=both(lambda: [case([-2.3, -1.0, -1e-3, 0.0, 0.2, 1.7], order=n) for n in (0, 1, 2)]),
 )

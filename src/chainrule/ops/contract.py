@@ -133,6 +133,7 @@ contract = Primitive(
     text="{} @ {}",
     latex="{} {}",
     instead=contraction_without_root,
+    analytic=True,
     teaches="A product gives each factor the gradient times the other factor, transposed to fit.",
     samples=both(
         lambda: [

@@ -50,6 +50,7 @@ def elementwise(
     ufunc: Any = None,
     instead: Callable[..., Any] | None = None,
     kinked: bool = False,
+    analytic: bool = False,
 ) -> Primitive:
     """A primitive whose arguments share one shape and dtype; ``ufunc`` records as it.
 
@@ -79,6 +80,7 @@ def elementwise(
         samples=samples,
         instead=instead,
         batch=leading,
+        analytic=analytic,
     )
     for one in ufunc if isinstance(ufunc, tuple) else (ufunc,):
         if one is not None:
@@ -110,6 +112,7 @@ kinked = Primitive(
     rule=_Exposing((_kinked_partial, None)),
     text="{} · {}",
     latex=r"{} \cdot {}",
+    analytic=True,
     teaches="At a kink the slope is a convention; what moves beside it has none there, which NaN "
     "says.",
     samples=both(lambda: [case([2.0, -3.0], [1.0, -1.0], smooth=False)]),
@@ -156,38 +159,45 @@ PAIRS = points((-2.0, 3.0), (0.5, -1.5), (4.0, 0.25), (1.5, 2.5))
 add = elementwise(
     "add", np.add, lambda y, x, z: 1, lambda y, x, z: 1,
     text="{} + {}", latex="{} + {}", kinds=ANY, samples=PAIRS, ufunc=np.add,
+    analytic=True,
     teaches="A sum distributes its gradient unchanged to both branches.",
 )  # fmt: skip
 subtract = elementwise(
     "subtract", np.subtract, lambda y, x, z: 1, lambda y, x, z: -1,
     text="{} − {}", latex="{} - {}", kinds=REAL, samples=PAIRS, ufunc=np.subtract,
+    analytic=True,
     teaches="A difference passes its gradient on, with the sign turned for what is subtracted.",
 )  # fmt: skip
 multiply = elementwise(
     "multiply", np.multiply, lambda y, x, z: z, lambda y, x, z: x,
     text="{} · {}", latex=r"{} \cdot {}", kinds=ANY, samples=PAIRS, ufunc=np.multiply,
+    analytic=True,
     teaches="A product switches: each factor's gradient is scaled by the other factor.",
     instead=product_without_root,
 )  # fmt: skip
 divide = elementwise(
     "divide", np.true_divide, lambda y, x, z: 1 / z, lambda y, x, z: -y / z,
     text="{} / {}", latex=r"\frac{{{}}}{{{}}}", samples=PAIRS, ufunc=np.true_divide,
+    analytic=True,
     teaches="Above the line the slope is 1/z; below it is minus the quotient over z.",
 )  # fmt: skip
 negative = elementwise(
     "negative", np.negative, lambda y, x: -1,
     text="−{}", latex="-{}", kinds=REAL, samples=points(-2.0, 0.0, 3.0), ufunc=np.negative,
+    analytic=True,
     teaches="A change of sign changes the sign of the gradient.",
 )  # fmt: skip
 reciprocal = elementwise(
     "reciprocal", np.reciprocal, lambda y, x: -(y * y),
     text="1/{}", latex=r"\frac{{1}}{{{}}}", samples=points(-2.0, 0.5, 3.0),
     ufunc=np.reciprocal, kinds=REAL,
+    analytic=True,
     teaches="The slope of 1/x is minus its value squared.",
 )  # fmt: skip
 square = elementwise(
     "square", np.square, lambda y, x: 2 * x,
     text="{}²", latex="{}^{{2}}", kinds=REAL, samples=points(-2.0, 0.0, 3.0), ufunc=np.square,
+    analytic=True,
     teaches="The slope of x² is 2x.", instead=without_root,
 )  # fmt: skip
 remainder = elementwise(
@@ -289,6 +299,7 @@ power_constant = Primitive(
     rule=Elementwise((_power_constant_partial,)),
     text="{}^{exponent}",
     latex="{}^{{{exponent}}}",
+    analytic=lambda exponent: abs(exponent) < 100,  # else NumPy takes logarithms
     teaches="The slope of x^n is n·x^(n−1): the exponent comes down and drops by one.",
     samples=both(
         lambda: [case([-2.0, 0.0, 3.0], exponent=3), case([0.5, 4.0], exponent=-0.5),

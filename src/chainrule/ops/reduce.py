@@ -202,6 +202,7 @@ cumsum = Primitive(
     rule=Linear(lambda i, g, x, axis: flip(cumsum(flip(g, axis), axis=axis), axis)),
     text="cumsum({})",
     latex=r"\operatorname{{cumsum}}\left({}\right)",
+    analytic=True,
     teaches="An entry is in all later sums, so it collects all later gradients.",
     samples=ROWS,
     batch=along_axis,
@@ -253,6 +254,7 @@ cumprod = Primitive(
     rule=Custom(_cumprod_vjp, why="dividing the product by a factor fails where it is 0"),
     text="cumprod({})",
     latex=r"\operatorname{{cumprod}}\left({}\right)",
+    analytic=True,
     teaches="An entry scales all later products; zeros are handled without dividing.",
     samples=both(lambda: [case([2.0, 0.0, 3.0, 0.0], axis=0), case(*arrays((2, 3)), axis=1)]),
     batch=along_axis,
@@ -277,6 +279,7 @@ reduce_prod = Primitive(
     rule=Custom(_prod_vjp, why="dividing the product by a factor fails where it is 0"),
     text="Π {}",
     latex=r"\prod {}",
+    analytic=True,
     teaches="Each factor's slope is the product of all the others.",
     samples=both(
         lambda: [case([2.0, 0.0, 3.0], axis=0), case([0.0, 0.0, 3.0], axis=0),
@@ -316,6 +319,7 @@ convolve = Primitive(
     ),
     text="{} ∗ {}",
     latex="{} * {}",
+    analytic=True,
     teaches="A convolution runs backwards as a correlation with the other signal.",
     samples=both(
         lambda: [case(*arrays((5,), (3,))), case(*arrays((1,), (4,))),

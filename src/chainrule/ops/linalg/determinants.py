@@ -105,6 +105,7 @@ det = Primitive(
     rule=Custom(_det_vjp, why="of degree n in the matrix; exact where it is singular"),
     text="det {}",
     latex=r"\det {}",
+    analytic=True,
     teaches="The determinant's gradient is the matrix of cofactors, det(A)·A⁻ᵀ.",
     samples=both(lambda: [case(shifted_matrix(4, 4)), case(shifted_matrix(2, 4, 4))]),
     batch=leading,

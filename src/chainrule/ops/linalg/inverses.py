@@ -57,6 +57,7 @@ solve = Primitive(
     rule=Custom(_solve_vjp, why="linear in b, but through the inverse in a"),
     text="solve({}, {})",
     latex="{}^{{-1}} {}",
+    analytic=True,
     teaches="A solve runs backwards as a solve with the transpose.",
     samples=both(
         lambda: [
@@ -79,6 +80,7 @@ inv = Primitive(
     rule=Custom(_inv_vjp, why="quadratic in its own output: −A⁻ᵀ g A⁻ᵀ"),
     text="{}⁻¹",
     latex="{}^{{-1}}",
+    analytic=True,
     teaches="The inverse moves by −A⁻¹ dA A⁻¹.",
     samples=SQUARE,
     batch=leading,

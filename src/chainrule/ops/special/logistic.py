@@ -42,7 +42,7 @@ def _slope(y: Traced, x: Traced) -> Traced:
 logistic = special(
     "logistic", _slope, scipy_name="expit",
     complex_form=lambda x: 1 / (1 + np.exp(-x)),
-    text="σ({})", latex=r"\sigma\left({}\right)", samples=WIDE,
+    text="σ({})", latex=r"\sigma\left({}\right)", samples=WIDE, analytic=True,
     teaches="The slope of the logistic function is y·(1 − y): at most 1/4, near 0 when saturated.",
 )  # fmt: skip
 log_logistic = special(

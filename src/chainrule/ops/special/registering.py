@@ -55,6 +55,7 @@ def special(
     name: str,
     *partials: Callable[..., Any],
     complex_form: Callable[..., Any] | None = None,
+    analytic: bool = False,
     aliases: tuple[str, ...] = (),
     scipy_name: str = "",
     samples: Make = list,
@@ -65,8 +66,9 @@ def special(
     """Register the primitive of a SciPy ufunc; returns the function that users call."""
     forward = of_scipy(scipy_name or name, complex_form)
     primitive = elementwise(
-        name, forward, *partials, samples=samples, teaches=teaches, text=text, latex=latex
-    )
+        name, forward, *partials, samples=samples, teaches=teaches, text=text, latex=latex,
+        analytic=analytic,
+    )  # fmt: skip
     for alias in (scipy_name or name, *aliases):
         for_scipy(alias, primitive)
 

@@ -67,6 +67,7 @@ select = Primitive(
     rule=Linear(_select_transpose, constant=lambda i: i == 0),
     text="where({}, {}, {})",
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
+    analytic=True,
     teaches="A choice routes the gradient to the branch that was taken.",
     samples=both(
         lambda: [
@@ -107,6 +108,7 @@ require = Primitive(
     rule=Linear(lambda i, g, x, holds, message: g, constant=lambda i, **attrs: i == 1),
     text="{0}",
     latex="{0}",
+    analytic=True,
     teaches="A condition on values is checked when they are known; the value passes unchanged.",
     samples=both(lambda: [case(*arrays((3,)), [True, True], message="the values must be right")]),
     batch=_require_batch,

@@ -65,6 +65,7 @@ slice_ = Primitive(
     ),
     text="{}[{region}]",
     latex=r"{}_{{{region}}}",
+    analytic=True,
     teaches="Reading a part routes the gradient to that part; the rest gets zero.",
     samples=both(
         lambda: [case(*arrays((5,)), region=(2,)), case(*arrays((5,)), region=((4, 3, -2),)),
@@ -168,6 +169,7 @@ gather = Primitive(
     rule=Linear(_gather_transpose, constant=lambda i, **attrs: i > 0),
     text="{0}[{1}]",
     latex=r"{0}_{{{1}}}",
+    analytic=True,
     teaches="Reading by index routes each gradient to the entry it was read from; repeats add.",
     samples=both(
         lambda: [
@@ -287,6 +289,7 @@ concatenate = Primitive(
     rule=Linear(_concatenate_transpose, variadic=True),
     text="concatenate({})",
     latex=r"\left[{}\right]",
+    analytic=True,
     teaches="Joined arrays each take their own part of the gradient.",
     samples=both(
         lambda: [case(*arrays((2,), (3,), (0,)), axis=0), case(*arrays((2, 1), (2, 3)), axis=1)]

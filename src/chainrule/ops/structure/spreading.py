@@ -47,6 +47,7 @@ broadcast = Primitive(
     rule=Linear(lambda i, g, x, shape, axes: _sum_over(g, _others(axes, shape))),
     text="{}",
     latex="{}",
+    analytic=True,
     teaches="A value used many times receives the sum of all its gradients.",
     samples=both(
         lambda: [
@@ -132,6 +133,7 @@ reduce_sum = Primitive(
     rule=Linear(lambda i, g, x, axes: spread(g, x, axes)),
     text="Σ {}",
     latex=r"\sum {}",
+    analytic=True,
     teaches="A sum hands its gradient to every term.",
     samples=both(lambda: [*MATRICES(), case(*arrays((0, 3)), axes=(0,))]),
     batch=along_axes,

@@ -57,5 +57,7 @@ custom = Primitive(
     text="custom({})",
     latex=r"\operatorname{{custom}}\left({}\right)",
     teaches="The gradient of this step was stated by hand.",
+    analytic=True,
+    decree="stated",
     batch=_custom_batch,
 )

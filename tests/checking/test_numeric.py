@@ -1,0 +1,135 @@
+"""Numeric slopes: their intervals hold the true value, kinks and jumps are told apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule.checking.numeric import Slope, complex_step, differences
+from chainrule.core.node import PRIMITIVES
+from chainrule.core.recording import quiet
+from tests.helpers.oracles import float_positions, in_dtype, ridders
+from tests.helpers.slopes import Case, cases
+
+COUNT = int(os.environ.get("CHAINRULE_SLOPES", "1000"))
+"""The full form has 10,000 (``nox -s full``)."""
+
+
+def line(f: Callable[[Any], Any], x: float) -> Callable[[Sequence[float]], list[float]]:
+    return lambda hs: [float(f(np.float64(x) + h)) for h in hs]
+
+
+def by_differences(case: Case) -> Slope:
+    return differences(line(case.function(), case.x), abs(case.x))
+
+
+def by_complex_step(case: Case) -> Slope | None:
+    class Recorded:
+        """The functions as the primitives compute them."""
+
+        def __getattr__(self, name: str) -> Any:
+            return PRIMITIVES[name].forward
+
+    f = case.function(Recorded())
+    return complex_step(lambda h: f(np.complex128(case.x + h)), abs(case.x))
+
+
+@pytest.mark.parametrize("way", [by_differences, by_complex_step])
+def test_the_interval_holds_the_true_slope(way: Callable[[Case], Slope | None]) -> None:
+    """In 99.9 % of the cases at least, and the intervals are narrow: half of them below 1e-11."""
+    outside, widths = [], []
+    for case in cases(COUNT, seed=2):
+        with quiet():
+            found = way(case)
+        if found is None or found.kind == "undefined":
+            continue
+        widths.append(found.error / max(abs(float(case.slope)), 1e-12))
+        # 1e-30: at 0 mpmath's own slope is not exact either
+        if found.kind != "smooth" or abs(found.value - case.slope) > found.error + 1e-30:
+            outside.append((case, found))
+    assert len(widths) > 0.9 * COUNT
+    assert len(outside) <= COUNT / 1000, outside
+    assert np.median(widths) < 1e-11
+
+
+def test_too_narrow_an_interval_is_seen() -> None:
+    outside = 0
+    for case in cases(200, seed=3):
+        with quiet():
+            found = by_differences(case)
+        outside += abs(found.value - case.slope) > found.error / 1000
+    assert outside > 20
+
+
+@pytest.mark.parametrize(
+    ("f", "kind", "left", "right"),
+    [
+        (lambda x: abs(x), "kink", -1, 1),
+        (lambda x: max(x, 0.0), "kink", 0, 1),
+        (lambda x: np.where(x >= 0, x * x + 3 * x, np.sin(x)), "kink", 1, 3),
+        (lambda x: max(x, 3 * x) + 1e5, "kink", 1, 3),
+        (np.sign, "jump", -1, 1),
+        (lambda x: np.floor(x) * 5 + x, "jump", -5, 0),
+        (lambda x: np.where(x >= 0, 1e-3, 0) + np.cos(x), "jump", 1, 1.001),
+    ],
+)
+def test_kinks_and_jumps(f: Callable[[Any], Any], kind: str, left: float, right: float) -> None:
+    found = differences(line(f, 0.0), 1.0)
+    assert found.kind == kind
+    assert found.left == pytest.approx(left, abs=1e-5)
+    assert found.right == pytest.approx(right, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x: abs(x) * x, lambda x: abs(x) ** 2.5, lambda x: np.cos(abs(x)), lambda x: x * 0]
+)
+def test_what_is_smooth_at_the_point_is_no_kink(f: Callable[[Any], Any]) -> None:
+    found = differences(line(f, 0.0), 1.0)
+    assert found.kind == "smooth"
+    assert abs(found.value) <= found.error + 1e-12
+
+
+@pytest.mark.parametrize("distance", [1e-2, 1e-4, 1e-6, 1e-8])
+@pytest.mark.parametrize("side", [-1, 1])
+def test_a_kink_nearby_does_not_mislead(distance: float, side: int) -> None:
+    found = differences(line(lambda x: max(x, 0.0) * 3, side * distance), 1.0)
+    true = 3.0 if side > 0 else 0.0
+    assert abs(found.value - true) <= found.error + 1e-12
+    assert found.error < 0.1
+
+
+def test_no_slope() -> None:
+    with quiet():
+        assert differences(line(np.sqrt, 0.0), 1.0).kind == "undefined"
+        steep = differences(line(np.cbrt, 0.0), 1.0)
+        assert steep.error > abs(steep.value)  # it is infinite
+        assert differences(line(np.log, -1.0), 1.0).kind == "undefined"
+        assert complex_step(lambda h: np.sqrt(np.complex128(h)), 1.0) is None
+
+
+@pytest.mark.parametrize("name", [n for n, p in PRIMITIVES.items() if p.analytic])
+def test_what_states_that_it_is_analytic_is(name: str) -> None:
+    """A complex step in each floating argument alone, beside differences."""
+    primitive = PRIMITIVES[name]
+    for sample in (in_dtype(s, np.float64) for s in primitive.samples()):
+        y = np.asarray(primitive.forward(*sample.inputs, **sample.attrs))
+        if not sample.smooth or y.dtype.kind != "f" or not primitive.is_analytic(sample.attrs):
+            continue
+        for i in float_positions(sample):
+            x = sample.inputs[i]
+            move = np.random.default_rng(i).uniform(0.5, 1.0, x.shape) * np.maximum(abs(x), 1e-3)
+
+            def at(h: Any, i: int = i, x: Any = x, move: Any = move, sample: Any = sample) -> Any:
+                inputs = list(sample.inputs)
+                inputs[i] = np.asarray(x + h * move)
+                return primitive.forward(*inputs, **sample.attrs)
+
+            with quiet():
+                expected, error = ridders(at)
+                found = np.imag(at(1e-150j)) / 1e-150
+            top = np.max(np.abs(expected), initial=0.0)
+            assert np.all(np.abs(found - expected) <= 10 * error + 1e-7 * top + 1e-12), sample
