@@ -101,6 +101,15 @@ def peers(session: nox.Session) -> None:
 
 
 @nox.session
+def sklearn(session: nox.Session) -> None:
+    """scikit-learn's own tests of its networks, and its checks of estimators, against ours."""
+    session.install("-e", ".[test]")
+    where = "sklearn.neural_network.tests.test_mlp"
+    session.run("python", "-m", "pytest", "-p", "tests.helpers.sklearn_mlp", "--pyargs", where)
+    session.run("pytest", "tests/estimators", *session.posargs, env={"CHAINRULE_ESTIMATORS": "all"})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Generated pages and pictures, made anew; then every document is run."""
     session.install("-e", ".[test]")

@@ -16,7 +16,7 @@ from chainrule.forks import load
 from chainrule.version import __version__
 
 if TYPE_CHECKING:
-    from chainrule import diagnosis, errors, io, nn, optim, tabular, train
+    from chainrule import diagnosis, errors, estimators, io, nn, optim, tabular, train
     from chainrule.api import (
         custom_gradient,
         fori_loop,
@@ -84,7 +84,19 @@ _HOMES = {
     "expm": "chainrule.ops.linalg",
 }
 _MODULES = {
-    **{name: name for name in ("diagnosis", "errors", "io", "nn", "optim", "tabular", "train")},
+    **{
+        name: name
+        for name in (
+            "diagnosis",
+            "errors",
+            "estimators",
+            "io",
+            "nn",
+            "optim",
+            "tabular",
+            "train",
+        )
+    },
     "random": "ops.random",
     "tree": "core.tree",
 }
@@ -99,6 +111,7 @@ __all__ = [
     "custom_gradient",
     "diagnosis",
     "errors",
+    "estimators",
     "explain",
     "expm",
     "fori_loop",

@@ -38,6 +38,8 @@ class MLP:
             activation (He for the ReLU family, LeCun for SELU, Glorot for the rest and for the
             output layer).
         bias: whether layers have a bias, which starts at 0.
+        residual: a hidden layer with as many units as the hidden layer before adds its inputs to
+            what it computes (He et al. 2016).
 
     The parameters are ``{"layers": ({"weights": (inputs, outputs), "bias": (outputs,)}, ...)}``;
     a normalised layer also has ``"batch_norm"`` or ``"layer_norm"``: ``{"scale", "shift"}``. The
@@ -54,6 +56,7 @@ class MLP:
     layer_norm: bool = False
     initializer: str | Initializer | Sequence[str | Initializer] = "auto"
     bias: bool = True
+    residual: bool = False
 
     def __post_init__(self) -> None:
         sizes = tuple(self.sizes) if isinstance(self.sizes, (tuple, list)) else ()
@@ -97,6 +100,7 @@ class MLP:
                     LayerNorm(outputs) if self.layer_norm and not last else None,
                     None if last else chosen,
                     Dropout(0.0 if last else float(dropouts[i])),
+                    self.residual and not last and i > 0 and inputs == outputs,
                 )
             )
         return tuple(blocks)
@@ -177,6 +181,7 @@ class Block:
     layer_norm: LayerNorm | None
     activation: Activation | None
     dropout: Dropout
+    residual: bool = False
 
     def init_state(self, dtype: Any) -> Tree:
         """The running figures of batch normalisation, if there is one."""
@@ -194,6 +199,7 @@ class Block:
     def __call__(
         self, params: Tree, state: Tree, x: Any, *, key: Any, train: bool
     ) -> tuple[Any, Tree]:
+        before = x
         x, _ = self.linear(params, {}, x)
         new = {}
         if self.batch_norm is not None:
@@ -206,7 +212,7 @@ class Block:
             with scope(self.activation.name):
                 x = self.activation(x)
         x, _ = self.dropout({}, {}, x, key=key, train=train)
-        return x, new
+        return (before + x if self.residual else x), new
 
 
 def network_dtype(dtype: Any) -> np.dtype[Any]:
@@ -247,6 +253,7 @@ def summary(model: MLP) -> str:
         then = ["batch norm"] if block.batch_norm else ["layer norm"] if block.layer_norm else []
         then += [str(block.activation)] if block.activation else ["linear outputs"]
         then += [f"dropout {block.dropout.rate:g}"] if block.dropout.rate else []
+        then += ["plus inputs"] if block.residual else []
         bias = f"({m},)" if block.linear.bias else "none"
         rows.append((str(i), f"({n}, {m})", bias, ", ".join(then), f"{count:,}"))
     rows.append(("total", "", "", "", f"{total:,}"))

@@ -24,6 +24,7 @@ class Lbfgs:
         loss_tolerance: stop when an iteration lowers the loss by a smaller share of it (where the
             loss is below 1, by a smaller amount).
         line_search: most evaluations of the loss in one iteration.
+        evaluations: most of them in all; None for as many as the iterations may take.
 
     Raises:
         UsageError: a setting out of its range.
@@ -33,11 +34,14 @@ class Lbfgs:
     gradient_tolerance: float = 1e-6
     loss_tolerance: float = 1e-12
     line_search: int = 20
+    evaluations: int | None = None
     name: ClassVar[str] = "lbfgs"
 
     def __post_init__(self) -> None:
         whole("memory", self.memory)
         whole("line_search", self.line_search)
+        if self.evaluations is not None:
+            whole("evaluations", self.evaluations)
         number("gradient_tolerance", self.gradient_tolerance, at_least=0)
         number("loss_tolerance", self.loss_tolerance, at_least=0)
 
@@ -78,7 +82,7 @@ class Lbfgs:
                 "gtol": self.gradient_tolerance,
                 "ftol": self.loss_tolerance,
                 "maxls": self.line_search,
-                "maxfun": (self.line_search + 1) * (iterations + 1),
+                "maxfun": self.evaluations or (self.line_search + 1) * (iterations + 1),
             },
         )
         if found.success:

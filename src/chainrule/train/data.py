@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -62,6 +63,7 @@ class ArrayData:
         x, targets, weights: as a ``Batch`` has them, of all n rows, checked before.
         batch_size: rows per minibatch; n or more is a full batch.
         seed: a whole number from 0 up.
+        shuffle: whether the order is drawn, or where it comes from instead, as ``fit`` takes it.
     """
 
     x: np.ndarray
@@ -69,6 +71,7 @@ class ArrayData:
     weights: np.ndarray | None
     batch_size: int
     seed: int
+    shuffle: bool | Callable[[int], Any] = True
     _orders: dict[int, np.ndarray] = field(
         default_factory=dict[int, np.ndarray], repr=False, compare=False
     )
@@ -98,11 +101,24 @@ class ArrayData:
         """The permutation of the rows (n,) in this epoch."""
         order = self._orders.get(epoch)
         if order is None:
-            rng = np.random.Generator(np.random.Philox(key=key_of(self.seed, ORDER, epoch)))
-            order = rng.permutation(len(self.x))
+            order = self._drawn(epoch)
             self._orders.clear()  # one epoch is enough: any other can be drawn again
             self._orders[epoch] = order
         return order
+
+    def _drawn(self, epoch: int) -> np.ndarray:
+        rows = len(self.x)
+        if callable(self.shuffle):
+            order = np.asarray(self.shuffle(epoch))
+            if order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(rows)):
+                raise DataError(
+                    f"shuffle({epoch}) must be the row numbers 0 .. {rows - 1}, once each"
+                )
+            return order.astype(np.int64)
+        if not self.shuffle:
+            return np.arange(rows)
+        rng = np.random.Generator(np.random.Philox(key=key_of(self.seed, ORDER, epoch)))
+        return rng.permutation(rows)
 
 
 def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.recording import quiet
-from chainrule.core.settings import whole
+from chainrule.core.settings import number, whole
 from chainrule.core.told import told
 from chainrule.core.tree import flatten_with_paths, map_tree
 from chainrule.core.types import refuse_subclass
@@ -44,10 +44,12 @@ def fit(
     epochs: int = 200,
     batch_size: int | str | None = None,
     seed: int = 0,
+    shuffle: bool | Callable[[int], Any] = True,
     sample_weight: Any = None,
     metrics: Metric | str | Sequence[Any] | Mapping[str, Any] | None = None,
     l1: Strength = 0.0,
     l2: Strength = 0.0,
+    alpha: float = 0.0,
     early_stopping: int | EarlyStopping | None = None,
     callbacks: Sequence[Callback] = (),
     params: Tree = None,
@@ -73,6 +75,8 @@ def fit(
             The last minibatch of an epoch takes the rows that are left, and averages over them.
         seed: initial weights, order of the rows and dropout derive from it and nothing else:
             the order from (seed, epoch), a dropout mask from (seed, epoch, step).
+        shuffle: a new order of the rows for each epoch; False takes them as they stand, and a
+            function the order that it gives for an epoch (1, 2, ...), row numbers (n,).
         sample_weight: (n,); a minibatch's loss is ``sum(w loss) / sum(w)``, as if a row of
             weight 2 stood there twice.
         metrics: scores of whole sets: a function or a name of ``train.metrics``, several in a
@@ -82,6 +86,8 @@ def fit(
             library's own scores of classes get the classes that the loss chooses.
         l1, l2: ``l1 sum |W| + l2/2 sum W^2`` over weights, added to the mean loss: the strength
             does not depend on the batch size. See ``nn.Penalty`` for strengths per group.
+        alpha: scikit-learn's penalty, ``alpha/2 sum W^2`` over the rows of the minibatch (the sum
+            of their weights): weaker, the larger the batch. Part of the running loss.
         early_stopping: patience in epochs; needs ``validation``; restores the best weights.
         callbacks: each called with an ``EpochEnd`` after every epoch; "stop" ends training.
         params, state: where to start; not written to. Without ``params`` it is ``model.init(seed,
@@ -96,8 +102,8 @@ def fit(
         threads: how many share the work in machine code, None for as many as are worth it. The
             network's bits do not depend on it.
 
-    Losses in the history are without the penalty. Ctrl-C ends training as if it were over, and
-    the result says ``stopped="interrupted"``.
+    Losses in the history are without the penalty of ``l1`` and ``l2``. Ctrl-C ends training as if
+    it were over, and the result says ``stopped="interrupted"``.
 
     Raises:
         DataError: data that do not fit; the message names row and column.
@@ -132,10 +138,12 @@ def fitting(
     epochs: int,
     batch_size: Any,
     seed: int,
+    shuffle: Any,
     sample_weight: Any,
     metrics: Any,
     l1: Strength,
     l2: Strength,
+    alpha: float,
     early_stopping: Any,
     callbacks: Sequence[Callback],
     params: Tree,
@@ -162,13 +170,13 @@ def fitting(
         held = HeldOut.of("train", x, targets, weights, loss, outputs, dtype)
         rows = [held] if evaluate_train else []
         size = batch_rows("full" if searching else batch_size, len(held.x))
-        source = ArrayData(held.x, held.targets, held.weights, size, seed)
+        source = ArrayData(held.x, held.targets, held.weights, size, seed, shuffle)
     for name, more in (("validation", validation), ("test", test)):
         if more is not None:
             rows.append(HeldOut.of(name, *_parts(name, more), loss, outputs, dtype))
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(early_stopping)
-    step = Step(model, loss, Penalty(l1, l2))
+    step = Step(model, loss, Penalty(l1, l2), number("alpha", alpha, at_least=0))
     monitor = EpochMonitor(
         predictor or Predictor(model, loss, runner),
         rows,

@@ -24,6 +24,7 @@ class Step:
     Attributes:
         model, loss: as given to ``fit``.
         penalty: what the update adds to the gradients.
+        alpha: of scikit-learn's penalty, a half of it times ``sum W^2`` beside the sum of losses.
 
     Its methods take the network's trees ``params`` and ``state``, and the optimiser's ``slots``.
     """
@@ -31,6 +32,7 @@ class Step:
     model: Any
     loss: Loss
     penalty: Penalty
+    alpha: float = 0.0
 
     def gradient(self, params: Tree, state: Tree, batch: Batch, key: Any) -> tuple[Any, Tree, Tree]:
         """``(mean loss, mean gradients, state)`` of the minibatch ``batch``, by backpropagation
@@ -46,7 +48,10 @@ class Step:
             losses = self.loss(outputs, batch.targets)
             if batch.weights is not None:
                 losses = batch.weights * losses
-            return np.sum(losses), new
+            total = np.sum(losses)
+            if self.alpha:
+                total = total + Penalty(l2=self.alpha)(params)
+            return total, new
 
         (total, new), gradients = value_and_grad(loss_sum, has_aux=True)(params)
         if batch.weights is not None:

@@ -67,11 +67,13 @@ def explain_network(
         inputs, outputs: names of the inputs, and of the outputs or classes.
 
     Raises:
-        UsageError: an unknown convention, or no target to compare with.
+        UsageError: an unknown convention, no target to compare with, or residual layers.
     """
     check_precision(precision)
     if convention not in CONVENTIONS:
         raise UsageError(f"convention={convention!r}: choose one of {', '.join(CONVENTIONS)}")
+    if model.residual:
+        raise UsageError("layers that add their inputs (residual=True) are not explained yet")
     if target is None:
         raise UsageError(
             "the row has no target, and without one there is no loss to explain; choose a row "

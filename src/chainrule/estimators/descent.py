@@ -1,0 +1,208 @@
+"""How the solvers of scikit-learn's MLP run on ``train.fit``, and what goes on between epochs."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from chainrule import optim
+from chainrule.core.tree import flatten, map_tree
+from chainrule.optim.optimizer import Optimizer, as_dtype
+from chainrule.run import Runner
+from chainrule.train import FitResult, Predictor
+from chainrule.train.descent import Steps
+from chainrule.train.fit import fit, fitting
+
+Tree = Any
+
+
+@dataclass
+class Solver:
+    """What a solver remembers between epochs, and between calls of ``partial_fit``.
+
+    Attributes:
+        rule: the optimiser, of learning rate 1.
+        learning_rate: the present one.
+        slots: what the rule remembers; None before the first step.
+        steps: updates done.
+    """
+
+    rule: Optimizer
+    learning_rate: float
+    slots: Tree = None
+    steps: int = 0
+
+
+def solver_of(parameters: Mapping[str, Any]) -> Solver:
+    """The solver that an estimator's parameters ask for, "sgd" or "adam"."""
+    rate = float(parameters["learning_rate_init"])
+    if parameters["solver"] == "adam":
+        beta1, beta2 = parameters["beta_1"], parameters["beta_2"]
+        rule = optim.adam(1.0, beta1, beta2, parameters["epsilon"], epsilon_hat=True)
+        return Solver(_adjustable(rule, before=False), rate)
+    momentum = parameters["momentum"]
+    nesterov = bool(parameters["nesterovs_momentum"] and momentum)
+    # The velocity collects steps, not gradients: where the rate changes, past steps stay.
+    return Solver(_adjustable(optim.sgd(1.0, momentum, nesterov), before=True), rate)
+
+
+def _adjustable(rule: Optimizer, before: bool) -> Optimizer:
+    """``rule`` with a learning rate among its slots, which may be changed between epochs.
+
+    before: whether it multiplies the gradients that the rule gets, or the steps that it makes.
+    """
+    settings = {"of": rule.describe(), "before": before}
+    direction = partial(_adjusted, rule=rule, before=before)
+    init = partial(_adjustable_slots, rule=rule)
+    return Optimizer("adjustable", init, direction, rule.learning_rate, settings)
+
+
+def _adjustable_slots(params: Tree, rule: Optimizer) -> Tree:
+    return {"rate": np.zeros(()), "rule": rule.init(params)}
+
+
+def _adjusted(
+    gradients: Tree, slots: Tree, params: Tree, step: Any, rule: Optimizer, before: bool
+) -> tuple[Tree, Tree]:
+    rate = slots["rate"]
+
+    def scaled(tree: Tree) -> Tree:
+        return map_tree(lambda g: as_dtype(rate, g) * g, tree)
+
+    given = scaled(gradients) if before else gradients
+    moves, own = rule.direction(given, slots["rule"], params, step)
+    return (moves if before else scaled(moves)), {"rate": rate, "rule": own}
+
+
+@dataclass
+class _Programs:
+    """Compiled functions that fits of one kind share, so that a second one compiles nothing."""
+
+    predictor: Predictor
+    steps: dict[Any, Any] = field(default_factory=dict)
+    loops: dict[Any, Any] = field(default_factory=dict)
+
+
+KEPT = 8
+"""So many kinds of fit keep their programs, in each thread."""
+_local = threading.local()
+
+
+def programs(model: Any, loss: Any, runner: Runner, *more: Any) -> _Programs:
+    """The programs for this network, loss and executor, and whatever else a step depends on."""
+    known: OrderedDict[Any, _Programs] = _local.__dict__.setdefault("known", OrderedDict())
+    fresh = _Programs(Predictor(model, loss, runner))
+    key = (model, loss, runner, *more)
+    try:
+        found = known.setdefault(key, fresh)
+    except TypeError:  # a function or value that cannot be hashed
+        return fresh
+    known.move_to_end(key)
+    while len(known) > KEPT:
+        known.popitem(last=False)
+    return found
+
+
+def descend(
+    solver: Solver,
+    model: Any,
+    data: Any,
+    *,
+    loss: Any,
+    runner: Runner,
+    alpha: float,
+    l2: float,
+    **options: Any,
+) -> FitResult:
+    """``train.fit`` with a solver that goes on from where it was.
+
+    ``options`` are as ``fit`` takes them. What the solver knows after the last epoch is kept in
+    it. Raises as ``fit`` does.
+    """
+    settings = (repr(solver.rule.describe()), alpha, l2)
+    made = programs(model, loss, runner, *settings)
+    given = {"executor": runner.executor, "threads": runner.threads, "alpha": alpha, "l2": l2}
+    training = _fitting(
+        model, data, loss=loss, optimizer=solver.rule, predictor=made.predictor, **given, **options
+    )
+    steps: Any = None
+    try:
+        while True:
+            steps = next(training)
+            if steps.training.steps == 0:
+                _go_on(solver, steps, made)
+            _set_rate(steps, solver.learning_rate)
+    except StopIteration as end:
+        return end.value
+    finally:
+        if steps is not None:
+            solver.slots, solver.steps = steps.training.carry[2], steps.training.steps
+            made.loops[_shapes(steps)] = (steps.chunks.run, steps.chunks.tried)
+
+
+def search(
+    optimizer: optim.Lbfgs,
+    model: Any,
+    data: Any,
+    *,
+    loss: Any,
+    runner: Runner,
+    **options: Any,
+) -> FitResult:
+    """``train.fit`` by L-BFGS; raises as it does."""
+    made = programs(model, loss, runner)
+    training = _fitting(
+        model,
+        data,
+        loss=loss,
+        optimizer=optimizer,
+        predictor=made.predictor,
+        executor=runner.executor,
+        threads=runner.threads,
+        **options,
+    )
+    try:
+        next(training)
+    except StopIteration as end:
+        return end.value
+    raise AssertionError("a search has no halts")
+
+
+def _fitting(model: Any, data: Any, **options: Any) -> Generator[Any, None, FitResult]:
+    known: Mapping[str, Any] = fit.__wrapped__.__kwdefaults__  # type: ignore[attr-defined]
+    return fitting(model, data, **{**known, **options})
+
+
+def _go_on(solver: Solver, steps: Steps, made: _Programs) -> None:
+    """Take up what the solver knew, and the programs that are made already."""
+    training = steps.training
+    steps.made = made.steps
+    steps.chunks.run, steps.chunks.tried = made.loops.get(_shapes(steps), (None, False))
+    if solver.slots is not None:
+        params, state, _ = training.carry
+        training.now = flatten((params, state, solver.slots))[0]
+        training.safe = training.checked = training.now
+        training.steps = solver.steps
+
+
+def _shapes(steps: Steps) -> Any:
+    """What a loop over minibatches was compiled for."""
+    data = steps.data
+    arrays = [getattr(data, name, None) for name in ("x", "targets", "weights")]
+    shapes = tuple(None if a is None else (a.shape, a.dtype) for a in arrays)
+    return (shapes, getattr(data, "batch_size", None), steps.keyed)
+
+
+def _set_rate(steps: Steps, rate: float) -> None:
+    training = steps.training
+    params, state, slots = training.carry
+    training.now = flatten((params, state, {**slots, "rate": np.asarray(rate)}))[0]
+
+
+Shuffle = Callable[[int], np.ndarray]
