@@ -175,7 +175,7 @@ def test_what_ends_a_recording_or_goes_back_keeps_no_nodes() -> None:
         recording.typed[y.node] = (one.node.primitive, (), one.node.attrs)
 
     def tables(recording: Recording) -> dict[str, int]:
-        kept = ("values", "typed", "_known", "_numbers", "_spread", "_ones", "_captured")
+        kept = ("values", "typed", "_known", "_numbers", "_spread", "ones", "_captured")
         return {name: len(getattr(recording, name)) for name in kept}
 
     with fresh_recording(eager=True) as recording:

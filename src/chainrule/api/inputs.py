@@ -150,6 +150,7 @@ class Inputs:
             self.leaves += leaves
             shapes.append(shape)
         self.tree = TreeDef(tuple, (), tuple(shapes))
+        self._alone = len(self.leaves) == len(shapes) and all(map(LEAF.__eq__, shapes))
         for i, leaf in enumerate(self.leaves):
             kind = type(leaf)
             if kind is not float and not (kind is np.ndarray and leaf.dtype in _READY):
@@ -182,10 +183,7 @@ class Inputs:
 
     def _trees(self, leaves: Sequence[Any]) -> Sequence[Any]:
         """These leaves as the arguments hold theirs: each argument a lone leaf, most often."""
-        alone = len(leaves) == len(self.tree.children) and all(
-            shape is LEAF for shape in self.tree.children
-        )
-        return leaves if alone else self.tree.unflatten(leaves)
+        return leaves if self._alone else self.tree.unflatten(leaves)
 
 
 def at_place(
@@ -222,12 +220,17 @@ def _check_differentiable(leaf: Any, label: str, f: Function, instead: str) -> N
 
 def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
     if outermost and not isinstance(leaf, Traced):
+        if is_weak(leaf):  # a scalar, which nobody can write to either
+            value: Any = np.float64(leaf)
+            x = rec.input(type_of(value), value)
+            x.weak = True
+            return x
         value = np.array(leaf)
         if value.ndim > 1 and not leaf.flags.c_contiguous:
             value = np.asfortranarray(value)  # not row by row, which reshape must know
         value.flags.writeable = False
         x = rec.input(type_of(value), value)
-        x.weak, x.is_array = is_weak(leaf), isinstance(leaf, np.ndarray)
+        x.is_array = isinstance(leaf, np.ndarray)
         return x
     return rec.fresh(lift(leaf, rec)).standing_for(leaf)
 

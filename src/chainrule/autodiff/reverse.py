@@ -10,6 +10,7 @@ from chainrule.core.node import Node
 from chainrule.core.rules import total
 from chainrule.core.traced import Traced, escaped
 
+_NODE, _SERIAL = attrgetter("node"), attrgetter("serial")
 Watch = Callable[[Node, Traced, Sequence[tuple[int, Any]]], None]
 
 
@@ -19,10 +20,10 @@ def active_nodes(outputs: Sequence[Traced], wrt: Sequence[Traced]) -> tuple[list
     Only nodes recorded after the first of ``wrt`` are visited, so an inner transformation
     costs as much as its own part of the recording, however much lies around it.
     """
-    starts = {x.node for x in wrt}
-    floor = min((node.serial for node in starts), default=0)
+    starts = set(map(_NODE, wrt))
+    floor = min(map(_SERIAL, starts), default=0)
     found: set[Node] = set()
-    stack = [y.node for y in outputs]
+    stack = list(map(_NODE, outputs))
     while stack:
         node = stack.pop()
         if node in found or node.serial < floor:
@@ -34,7 +35,7 @@ def active_nodes(outputs: Sequence[Traced], wrt: Sequence[Traced]) -> tuple[list
     if spent and not spent.isdisjoint(found):
         raise escaped()  # else what was read outside its turn would be left out
     order, active = [], set(starts)
-    for node in sorted(found, key=attrgetter("serial")):
+    for node in sorted(found, key=_SERIAL):
         if node in starts or (
             node.primitive.rule is not None
             and node.type.is_float
@@ -69,14 +70,14 @@ def pullback(
     for y, g in zip(outputs, cotangents, strict=True):
         if y.node in active:
             pending.setdefault(y.node, []).append(g)
-    starts = {x.node for x in wrt}
+    starts = set(map(_NODE, wrt))
     found: dict[Node, Traced] = {}
     with outputs[0].recording.deriving():
         for node in reversed(order):
             arrived = pending.pop(node, None)
             if arrived is None:
                 continue
-            g = total(arrived)
+            g = arrived[0] if len(arrived) == 1 and type(arrived[0]) is Traced else total(arrived)
             parts: list[tuple[int, Any]] = []
             if node in starts:
                 found[node] = g

@@ -82,9 +82,7 @@ def call_ufunc(ufunc: Any, *inputs: Any) -> Any:
 
 
 def array_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """The body of ``Traced.__array_ufunc__``."""
-    if not kwargs and method == "__call__":
-        return _returned(call_ufunc(ufunc, *inputs))
+    """``Traced.__array_ufunc__`` with keywords or of a method of the ufunc's."""
     name = public_name(ufunc) + ("" if method == "__call__" else f".{method}")
     if method == "at":
         return writing(name, FUNCTIONS["at"], ufunc, *inputs)

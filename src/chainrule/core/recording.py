@@ -28,7 +28,7 @@ from chainrule.core.held import (
     number_of,
     same_bits,
 )
-from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive
+from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive, make_node
 from chainrule.core.numeric_warnings import calling, quiet
 from chainrule.core.retelling import retold
 from chainrule.core.scopes import SCOPE, scope
@@ -83,7 +83,7 @@ class Recording:
         self._known: dict[Any, Node] = {}
         self._numbers: dict[Any, Node] = {}  # the nodes of Python floats, found sooner
         self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
-        self._ones: set[Node] = set()
+        self.ones: set[Node] = set()  # the scalar constants 1
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self.spent: set[Node] = set()  # inputs of bodies that are done: nothing may read them
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
@@ -98,7 +98,7 @@ class Recording:
         self, primitive: Primitive, inputs: Any, attrs: Any, type: ArrayType, constant: bool
     ) -> Node:
         self._serial += 1
-        return Node(primitive, inputs, attrs, type, self._serial, constant)
+        return make_node(primitive, inputs, attrs, type, self._serial, constant)
 
     def new_node(self, primitive: Primitive, inputs: tuple[Traced, ...], type: ArrayType) -> Traced:
         """A node that is shared with no other, even of the same inputs."""
@@ -139,14 +139,10 @@ class Recording:
             node = self._known[key] = self._node(CONSTANT, (), attrs, type_, True)
             self.values[node] = array
             if is_one:
-                self._ones.add(node)
+                self.ones.add(node)
         if met is not None:
             self._numbers[met] = node
         return Traced(node, self)
-
-    def is_one(self, x: Traced) -> bool:
-        """Whether ``x`` is the scalar constant 1."""
-        return x.node in self._ones
 
     def spread(self, value: float, type: ArrayType) -> Traced:
         """A number, repeated to the shape of ``type``, a floating one."""
@@ -213,11 +209,19 @@ class Recording:
             key += tuple(sorted(attrs.items())) if len(attrs) > 1 else tuple(attrs.items())
         node = self._known.get(key)
         if node is None:
-            type = primitive.infer(*map(_TYPE, nodes), **attrs)
+            type = nodes[0].type if nodes else None
+            if (
+                type is None
+                or primitive.keeps != len(nodes)
+                or nodes[-1].type is not type
+                or not type.is_float
+            ):
+                type = primitive.infer(*map(_TYPE, nodes), **attrs)
             frozen = MappingProxyType(attrs) if attrs else NO_ATTRS
             constant = all(map(_IS_CONSTANT, nodes))
             self._serial = serial = self._serial + 1
-            node = self._known[key] = Node(primitive, nodes, frozen, type, serial, constant)
+            node = make_node(primitive, nodes, frozen, type, serial, constant)
+            self._known[key] = node
             if self.eager:
                 values = self.values
                 try:
@@ -328,7 +332,7 @@ class Recording:
             kept = {k: n for k, n in getattr(self, name).items() if n.serial <= serial}
             setattr(self, name, kept)
         self._captured = {k: v for k, v in self._captured.items() if v[1].serial <= serial}
-        self._ones = {n for n in self._ones if n.serial <= serial}
+        self.ones = {n for n in self.ones if n.serial <= serial}
 
     @property
     def serial(self) -> int:
@@ -339,7 +343,7 @@ class Recording:
         """End the recording: a traced value that escaped can't be used any more."""
         self.closed = True
         self.values = {}
-        tables: Any = (self._known, self._numbers, self._spread, self._ones, self._captured)
+        tables: Any = (self._known, self._numbers, self._spread, self.ones, self._captured)
         for table in (*tables, self.typed):
             table.clear()
 

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, ClassVar
 
+import numpy as np
+
 from chainrule.core.batching import BatchRule, leading
+from chainrule.core.dispatch import UFUNCS
 from chainrule.core.node import Node, Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
@@ -60,7 +64,8 @@ class Rule:
 
 def arguments(node: Node, recording: Recording) -> tuple[Traced, list[Traced]]:
     """The output and the inputs of a node as traced values."""
-    return Traced(node, recording), [Traced(x, recording) for x in node.inputs]
+    y, *xs = map(Traced, (node, *node.inputs), repeat(recording))
+    return y, xs
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +205,7 @@ class Deferred:
 def multiply(g: Traced, factor: Any) -> Any:
     """``g`` times a local derivative; None where that is the number 0."""
     if type(factor) is Traced:
-        if g.recording.is_one(g):
+        if g.node in g.recording.ones:
             return factor
     elif factor == 0:
         return None
@@ -210,7 +215,9 @@ def multiply(g: Traced, factor: Any) -> Any:
     kept = inside(lambda x: multiply(x, factor), g) if inside is not None else None
     if kept is not None:
         return kept
-    return -g if type(factor) is int and factor == -1 else g * factor
+    if type(factor) is int and factor == -1:
+        return UFUNCS[np.negative](g)
+    return UFUNCS[np.multiply](g, factor)
 
 
 def add(a: Traced, b: Traced) -> Traced:
@@ -220,7 +227,7 @@ def add(a: Traced, b: Traced) -> Traced:
         kept = inside(add, a, b)
         if kept is not None:
             return kept
-    return a + b
+    return UFUNCS[np.add](a, b)
 
 
 def total(contributions: Sequence[Any]) -> Traced:

@@ -175,7 +175,12 @@ class Traced:
 
     # NumPy's protocols -----------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        return dispatch.array_ufunc(ufunc, method, inputs, kwargs)
+        if kwargs or method != "__call__":
+            return dispatch.array_ufunc(ufunc, method, inputs, kwargs)
+        y = call_ufunc(ufunc, *inputs)
+        if type(y) is Traced and (y.weak or y.is_array):  # NumPy's result is no Python number
+            return y.like(None)
+        return y
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return dispatch.array_function(function, args, kwargs)

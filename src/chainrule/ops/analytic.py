@@ -38,7 +38,7 @@ exp2 = elementwise(
     teaches="2^x grows by its value times log 2.",
 )  # fmt: skip
 expm1 = elementwise(
-    "expm1", np.expm1, lambda y, x: np.exp(x),
+    "expm1", np.expm1, lambda y, x: exp(x),
     text="exp({}) − 1", latex="e^{{{}}} - 1", samples=SMALL, ufunc=np.expm1,
     analytic=True,
     teaches="Subtracting 1 does not change a slope: it is exp(x).",
@@ -176,13 +176,13 @@ cbrt = elementwise(
 # trigonometry -----------------------------------------------------------------------------
 
 sin = elementwise(
-    "sin", np.sin, lambda y, x: np.cos(x),
+    "sin", np.sin, lambda y, x: cos(x),
     text="sin({})", latex=r"\sin\left({}\right)", samples=WIDE, ufunc=np.sin,
     analytic=True,
     teaches="The slope of the sine is the cosine.",
 )  # fmt: skip
 cos = elementwise(
-    "cos", np.cos, lambda y, x: -np.sin(x),
+    "cos", np.cos, lambda y, x: -sin(x),
     text="cos({})", latex=r"\cos\left({}\right)", samples=WIDE, ufunc=np.cos,
     analytic=True,
     teaches="The slope of the cosine is minus the sine.",
@@ -200,13 +200,13 @@ one_minus_square = elementwise(
     teaches="1 − x² as (1 − x)·(1 + x), exact near 1; its slope is −2x.",
 )  # fmt: skip
 arcsin = elementwise(
-    "arcsin", np.arcsin, lambda y, x: 1 / np.sqrt(one_minus_square(x)),
+    "arcsin", np.arcsin, lambda y, x: 1 / sqrt(one_minus_square(x)),
     text="arcsin({})", latex=r"\arcsin\left({}\right)", samples=UNIT, ufunc=np.arcsin,
     analytic=True,
     teaches="The slope of arcsin is 1/√(1 − x²).",
 )  # fmt: skip
 arccos = elementwise(
-    "arccos", np.arccos, lambda y, x: -1 / np.sqrt(one_minus_square(x)),
+    "arccos", np.arccos, lambda y, x: -1 / sqrt(one_minus_square(x)),
     text="arccos({})", latex=r"\arccos\left({}\right)", samples=UNIT, ufunc=np.arccos,
     analytic=True,
     teaches="The slope of arccos is −1/√(1 − x²).",
@@ -218,13 +218,13 @@ arctan = elementwise(
     teaches="The slope of arctan is 1/(1 + x²).",
 )  # fmt: skip
 sinh = elementwise(
-    "sinh", np.sinh, lambda y, x: np.cosh(x),
+    "sinh", np.sinh, lambda y, x: cosh(x),
     text="sinh({})", latex=r"\sinh\left({}\right)", samples=SMALL, ufunc=np.sinh,
     analytic=True,
     teaches="The slope of sinh is cosh.",
 )  # fmt: skip
 cosh = elementwise(
-    "cosh", np.cosh, lambda y, x: np.sinh(x),
+    "cosh", np.cosh, lambda y, x: sinh(x),
     text="cosh({})", latex=r"\cosh\left({}\right)", samples=SMALL, ufunc=np.cosh,
     analytic=True,
     teaches="The slope of cosh is sinh.",

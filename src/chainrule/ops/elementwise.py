@@ -5,6 +5,7 @@ In a partial, ``y`` is the output and ``x, z`` the inputs, all of one shape and 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -81,6 +82,7 @@ def elementwise(
         instead=instead,
         batch=leading,
         analytic=analytic,
+        keeps=arity if arity < 3 and "f" in kinds and not to_bool else 0,
     )
     for one in ufunc if isinstance(ufunc, tuple) else (ufunc,):
         if one is not None:
@@ -156,27 +158,38 @@ PAIRS = points((-2.0, 3.0), (0.5, -1.5), (4.0, 0.25), (1.5, 2.5))
 
 # arithmetic -------------------------------------------------------------------------------
 
+
+def _arithmetic(ufunc: Any, on_numbers: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """``ufunc``; on single floats NumPy has Python's operator at a fifth of the time."""
+
+    def forward(x: Any, z: Any) -> Any:
+        return on_numbers(x, z) if isinstance(x, np.floating) else ufunc(x, z)
+
+    return forward
+
+
 add = elementwise(
-    "add", np.add, lambda y, x, z: 1, lambda y, x, z: 1,
+    "add", _arithmetic(np.add, operator.add), lambda y, x, z: 1, lambda y, x, z: 1,
     text="{} + {}", latex="{} + {}", kinds=ANY, samples=PAIRS, ufunc=np.add,
     analytic=True,
     teaches="A sum distributes its gradient unchanged to both branches.",
 )  # fmt: skip
 subtract = elementwise(
-    "subtract", np.subtract, lambda y, x, z: 1, lambda y, x, z: -1,
+    "subtract", _arithmetic(np.subtract, operator.sub), lambda y, x, z: 1, lambda y, x, z: -1,
     text="{} − {}", latex="{} - {}", kinds=REAL, samples=PAIRS, ufunc=np.subtract,
     analytic=True,
     teaches="A difference passes its gradient on, with the sign turned for what is subtracted.",
 )  # fmt: skip
 multiply = elementwise(
-    "multiply", np.multiply, lambda y, x, z: z, lambda y, x, z: x,
+    "multiply", _arithmetic(np.multiply, operator.mul), lambda y, x, z: z, lambda y, x, z: x,
     text="{} · {}", latex=r"{} \cdot {}", kinds=ANY, samples=PAIRS, ufunc=np.multiply,
     analytic=True,
     teaches="A product switches: each factor's gradient is scaled by the other factor.",
     instead=product_without_root,
 )  # fmt: skip
 divide = elementwise(
-    "divide", np.true_divide, lambda y, x, z: 1 / z, lambda y, x, z: -y / z,
+    "divide", _arithmetic(np.true_divide, operator.truediv),
+    lambda y, x, z: 1 / z, lambda y, x, z: -y / z,
     text="{} / {}", latex=r"\frac{{{}}}{{{}}}", samples=PAIRS, ufunc=np.true_divide,
     analytic=True,
     teaches="Above the line the slope is 1/z; below it is minus the quotient over z.",

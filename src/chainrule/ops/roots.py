@@ -27,6 +27,7 @@ ALONG = frozenset({"reduce_sum", "reduce_max", "reduce_min"})
 EXTREMA = {"maximum": 1, "minimum": -1}
 FACTORS = frozenset({"multiply", "divide"})
 STEPS = frozenset({"negative", "select", "value_of", *FACTORS, *VIEWS, *ALONG, *EXTREMA})
+MAY_HOLD = LENGTHS | ROOTS | STEPS
 Step = tuple[Node, int]
 """A view, sign or factor between a length and what is raised, and which input the length is in."""
 
@@ -70,6 +71,8 @@ def product_without_root(x: Traced, z: Traced) -> Any:
             if _is_sign(sign.node, of.node):
                 typed = PRIMITIVES["kinked"](of, sign)  # −0 for −0, which abs is not
                 return PRIMITIVES["value_of"](typed, PRIMITIVES["abs"](of))
+    if a.primitive.name not in MAY_HOLD or b.primitive.name not in MAY_HOLD:  # as most are
+        return None
     if not (_holds(a, DEPTH) and _holds(b, DEPTH)) or not a.type.is_float:
         return None
     first, second = _length(x, DEPTH), _length(z, DEPTH)
