@@ -114,7 +114,8 @@ def test_train_refuses_other_bytes(capsys):
     message = fails(capsys, "train", "bad.csv", "--target", "t")
     assert f"bad.csv:62: byte 0xff at offset {len(GOOD)} is not UTF-8" in message
     assert "none.csv: No such file" in fails(capsys, "train", "none.csv", "--target", "t")
-    assert "is a folder" in fails(capsys, "train", ".", "--target", "t", "--out", "m.safetensors")
+    Path("sub").mkdir()
+    assert "sub: is a folder without tables" in fails(capsys, "train", "sub", "--target", "t")
     assert "Missing option '--target'" in fails(capsys, "train", "good.csv")
     assert "Missing argument 'DATA'" in fails(capsys, "train")
     assert "No such command 'fly'" in fails(capsys, "fly")

@@ -217,6 +217,8 @@ def test_every_option_of_train_reaches_the_model(tmp_path):
         "drop": ["island"],
         "keep": ["year"],
         "batch_norm": False,
+        "category": [],
+        "map_class": [],
     }
     assert options == expected
 
@@ -236,10 +238,10 @@ def test_a_file_without_header(tmp_path):
 
 def test_words_for_missing_cells_are_remembered(tmp_path):
     path = tmp_path / "d.csv"
-    path.write_text("x,t\n" + "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(60)) + "-,a\n")
+    path.write_text("x,t\n" + "".join(f"{i % 7},{'ab'[i % 2]}\n" for i in range(60)) + "!,a\n")
     noted = ok("train", path, "--target", "t", *QUICK)
-    assert f"{path}:62:x: '-' is not a number (1 of 61 cells)" in noted.stderr
-    assert ok("train", path, "--target", "t", "--missing", "-", *QUICK).stderr == ""
+    assert f"{path}:62:x: '!' is not a number (1 of 61 cells)" in noted.stderr
+    assert ok("train", path, "--target", "t", "--missing", "!", *QUICK).stderr == ""
     done = ok("predict", tmp_path / "d.safetensors", path)
     assert "missing: 1 cell," in done.stderr
 

@@ -1,5 +1,7 @@
 """The rule that fits each column, what is learned from it, and how cells are coded."""
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from chainrule.errors import DataError
 from chainrule.tabular import Coding, table_of
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
-from chainrule.tabular.dates import FEATURES, date_features, parse_moment
+from chainrule.tabular.dates import FEATURES, date_features, read_dates
 from chainrule.tabular.rules import MOST, enough
 
 N = 60
@@ -214,7 +216,7 @@ def test_dates():
     assert names[-1] == "d missing"
     assert not any("day sin" in name for name in names)  # no times of day
     assert z[3, :-1].tolist() == [0] * (len(names) - 1)
-    raw = date_features([parse_moment("1970-01-02T06:00"), parse_moment("1970-01-02")])
+    raw = date_features(read_dates(["1970-01-02T06:00", "1970-01-02"]).moments)
     assert raw[0, 0] == 1.25
     assert raw[0, FEATURES.index("day sin")] == pytest.approx(1)
     assert raw[1, FEATURES.index("day cos")] == 1
@@ -227,17 +229,22 @@ def test_dates():
         ("2024-03-01 01:30:00.5Z", "2024-03-01T01:30:00.500000"),
         ("2024-03-01T01:30:00.123456789Z", "2024-03-01T01:30:00.123456"),
         ("2023-02-29", None),
-        ("20240301", None),
-        ("2024-3-1", None),
+        ("20240301", "2024-03-01"),
+        ("2024-3-1", "2024-03-01"),
+        ("1 March 2024 1:30 pm", "2024-03-01T13:30"),
+        ("Mar-24", None),
         ("2024-03-01T25:00", None),
-        ("01/03/2024", None),
+        ("13/03/2024", "2024-03-13"),
+        ("03/13/2024", "2024-03-13"),
+        ("13.3.24", "2024-03-13"),
         ("2024", None),
         ("0001-01-01T00:00+02:00", None),
         ("2024-03-01 noon", None),
     ],
 )
 def test_moments(word, same_as):
-    assert parse_moment(word) == (None if same_as is None else parse_moment(same_as))
+    expected = None if same_as is None else datetime.fromisoformat(same_as)
+    assert read_dates([word]).moments == (expected,)
 
 
 @pytest.mark.parametrize(
@@ -246,7 +253,7 @@ def test_moments(word, same_as):
         (NUMBERS, ["1", "a"], r"row 1:x: '1' is not a number; the model learned .* as numbers"),
         (cycle("yes", "no"), ["yes", "maybe"], "row 2:x: 'maybe' is neither 'yes' nor 'no'"),
         (cycle("a", "b"), [1.0, 2.0], "row 1:x: '1' is a number, .* as categories such as \"a\""),
-        (cycle("2024-01-01", "2024-01-02"), ["2024-01-01", "x"], "row 2:x: 'x' is not a date"),
+        (cycle("2024-01-01", "2024-01-02"), ["y", "x"], "row 1:x: 'y' is not a date"),
         (NUMBERS, [1.0, np.inf], "row 2:x: 'inf' is not a finite"),
     ],
 )

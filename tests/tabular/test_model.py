@@ -167,7 +167,8 @@ def test_altered_metadata_is_refused(tmp_path):
 
     cases = [
         (altered("format", value="other"), "it is no tabular model"),
-        (altered("version", value=2), "format version 2, and this chainrule reads version 1"),
+        (altered("version", value=3), "format version 3, and this chainrule reads version 2"),
+        (altered("target", "aliases", value=[["a", "b", "c"]]), "not pairs"),
         (altered("scores", value=None), "lacks 'scores'"),
         (altered("more", value=1), "unknown 'more'"),
         (altered("columns", 0, "center", value="x"), r"columns\[0\].center: expected a number"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,41 +15,48 @@ __all__ = ["command"]
 EXAMPLES = """\b
 Examples:
   chainrule evaluate penguins.safetensors labelled.csv
-  chainrule evaluate adult.safetensors adult-test.csv --json
+  chainrule evaluate adult-train.safetensors adult-test.csv --map-class "<=50K." "<=50K" \\
+      --map-class ">50K." ">50K"
+  chainrule evaluate penguins.safetensors labelled.csv --json
 """
 
 
 @click.command("evaluate", epilog=EXAMPLES, short_help="Score a model on data that has the target.")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
-@shared.header_option
+@click.argument("data")
+@click.option(
+    "--map-class",
+    multiple=True,
+    nargs=2,
+    metavar="WORD CLASS",
+    help="A word of DATA that stands for a class of the model. Repeatable.",
+)
 @shared.reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="No notes.")
 @shared.debug_option
 def command(
     model: Path,
-    data: Path,
+    data: str,
     as_json: bool,
     quiet: bool,
-    delimiter: str | None,
-    encoding: str | None,
-    header: bool | None,
-    missing: tuple[str, ...],
+    map_class: tuple[tuple[str, str], ...],
+    **options: Any,
 ) -> None:
     """Score a model on DATA, which has the target, beside what takes no learning."""
     from chainrule.cli.render import scores_json, scores_lines
     from chainrule.tabular import TabularModel, read_table
 
     loaded = TabularModel.load(model)
-    format = shared.model_format(loaded, delimiter, encoding, header, missing)
-    table = read_table(data, format)
+    if map_class:
+        loaded = replace(loaded, target=loaded.target.with_aliases(map_class))
+    table = read_table(data, shared.reading(options, loaded))
     scores, notes = loaded.evaluate(table)
     if as_json:
         shared.print_json(
             {
                 "model": str(model),
-                "data": str(data),
+                "data": data,
                 "target": loaded.target.name,
                 "rows": len(loaded.target.rows(table)),
                 **scores_json(scores),

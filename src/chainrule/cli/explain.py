@@ -189,7 +189,7 @@ def _model(
     if len(words) != 1:
         raise UsageError("--row explains a model on data: chainrule explain MODEL DATA --row 3")
     loaded = TabularModel.load(model)
-    table = read_table(words[0], shared.model_format(loaded, None, None, None, ()))
+    table = read_table(words[0], loaded.reading)
     if not 1 <= row <= table.rows:
         raise UsageError(f"--row {row}: {words[0]} has rows 1 to {table.rows}")
     x, _ = loaded.inputs(table)

@@ -26,27 +26,23 @@ Examples:
 
 @click.command("predict", epilog=EXAMPLES)
 @click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data")
 @click.option("--proba", is_flag=True, help="Also the probability of each class.")
 @click.option("--out", metavar="FILE", help="Write CSV to a file (default: standard output).")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
-@shared.header_option
 @shared.reading_options
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV.")
 @click.option("--quiet", is_flag=True, help="No notes.")
 @shared.debug_option
 def command(
     model: Path,
-    data: Path,
+    data: str,
     proba: bool,
     out: str | None,
     force: bool,
     as_json: bool,
     quiet: bool,
-    delimiter: str | None,
-    encoding: str | None,
-    header: bool | None,
-    missing: tuple[str, ...],
+    **options: Any,
 ) -> None:
     """Predict the target for every row of DATA, in its order.
 
@@ -59,14 +55,13 @@ def command(
 
     path = None if out in (None, "-") else Path(str(out))
     if path is not None:
-        shared.check_output(path, "--out", [model, data], force=force)
+        shared.check_output(path, "--out", [model, Path(data)], force=force)
     loaded = TabularModel.load(model)
     if proba and not loaded.target.classes:
         raise UsageError("--proba: the model predicts numbers, which have no probabilities")
-    format = shared.model_format(loaded, delimiter, encoding, header, missing)
-    predicted = loaded.predict(read_table(data, format))
+    predicted = loaded.predict(read_table(data, shared.reading(options, loaded)))
     if as_json:
-        text = _json(predicted, proba, str(model), str(data), loaded.target.name)
+        text = _json(predicted, proba, str(model), data, loaded.target.name)
     else:
         text = _csv(predicted, proba)
         shared.print_notes(predicted.notes, quiet=quiet)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import glob
 import json
 import os
 import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +26,25 @@ if TYPE_CHECKING:
 __all__ = [
     "check_output",
     "debug_option",
-    "header_option",
-    "model_format",
     "print_json",
     "print_lines",
     "print_notes",
+    "reading",
     "reading_options",
+    "table_name",
     "told_of_nonfinite",
     "write_file",
     "write_text",
 ]
 
+
+ORDERS = ("dmy", "mdy", "ymd")
+PACKED = (".gz", ".zst", ".bz2", ".xz")
+READING = (
+    *("header", "delimiter", "encoding", "missing", "missing_only", "decimal", "thousands"),
+    *("date_order", "sheet"),
+)
+"""The options that say how to read data, as ``tabular.Format`` calls them."""
 
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but line breaks and tabs."""
@@ -58,14 +68,37 @@ def debug_option(command: Any) -> Any:
 
 
 def reading_options(command: Any) -> Any:
-    """Adds the options that say how to read a CSV file, besides whether it has a header."""
+    """Adds the options that say how to read data; ``reading`` takes them."""
     for option in (
+        click.option(
+            "--sheet", metavar="NAME", help="The sheet of an Excel file (default: the first)."
+        ),
+        click.option(
+            "--date-order",
+            type=click.Choice(ORDERS),
+            help="Order of day, month and year where dates could be read in two ways.",
+        ),
+        click.option(
+            "--thousands",
+            metavar="CHAR",
+            help="The mark between thousands, where numbers could be read in two ways.",
+        ),
+        click.option(
+            "--decimal",
+            metavar="CHAR",
+            help="The decimal mark, a point or a comma, where numbers could be read in two ways.",
+        ),
+        click.option(
+            "--missing-only",
+            is_flag=True,
+            help="Only empty cells and the words of --missing are missing; NA is a word.",
+        ),
         click.option(
             "--missing",
             multiple=True,
             metavar="WORD",
-            help="A further word for a missing cell, besides an empty one, ?, NA, N/A, NaN and "
-            "null. Repeatable.",
+            help="A further word for a missing cell, besides an empty one, ?, NA, N/A, NaN, null "
+            "and the like. Repeatable.",
         ),
         click.option(
             "--encoding", metavar="NAME", help="The file's character encoding (default: utf-8)."
@@ -73,41 +106,51 @@ def reading_options(command: Any) -> Any:
         click.option(
             "--delimiter",
             metavar="CHAR",
-            help="What separates cells: by default found out among , ; tab and |.",
+            help="What separates cells: by default found out among , ; tab | and runs of spaces.",
+        ),
+        click.option(
+            "--header/--no-header",
+            default=None,
+            help="Whether the first line is names; by default found out, or as in training.",
         ),
     ):
         command = option(command)
     return command
 
 
-header_option = click.option(
-    "--header/--no-header",
-    default=None,
-    help="Whether the first line is names; by default as in training.",
-)
-
-
-def delimiter(value: str | None) -> str | None:
-    """The separator meant by an option's value: ``tab`` and ``\\t`` are a tab."""
-    return "\t" if value in ("tab", r"\t") else value
-
-
-def model_format(
-    model: TabularModel,
-    delimiter_: str | None,
-    encoding: str | None,
-    header: bool | None,
-    missing: tuple[str, ...],
-) -> Format:
-    """How to read data for a model: as its training data, unless told otherwise."""
+def reading(options: dict[str, Any], model: TabularModel | None = None) -> Format:
+    """How to read data, by the options of ``reading_options``, which are taken out; what they do
+    not say is as in the training data of ``model``."""
     from chainrule.tabular import Format
 
-    return Format(
-        header=model.header if header is None else header,
-        delimiter=delimiter(delimiter_),
-        encoding=encoding,
-        missing=(*model.missing, *missing),
-    )
+    given = {name: options.pop(name) for name in READING}
+    if given["delimiter"] in ("tab", r"\t"):
+        given["delimiter"] = "\t"
+    if model is None:
+        return Format(**given)
+    like = model.reading
+    given["missing"] = (*like.missing, *given["missing"])
+    given["missing_only"] |= like.missing_only
+    said = {name: value for name, value in given.items() if value is not None}
+    dress = {} if "decimal" in said or "thousands" in said else like.dress
+    return replace(like, dress=dress, **said)
+
+
+def table_name(data: str) -> str:
+    """What a model of this data is called: the file's or folder's name without its endings."""
+    from chainrule.tabular.sources import refuse_address
+
+    refuse_address(data)
+    if data == "-":
+        raise UsageError("--out: name the model file, as the data come from standard input")
+    path = Path(data)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UsageError(f"--out: name the model file, as {path} is not an ordinary file")
+    if not path.exists() and glob.has_magic(data):
+        raise UsageError(f"--out: name the model file, as {data} stands for several files")
+    while path.suffix.lower() in PACKED:
+        path = path.with_suffix("")
+    return str(path.with_suffix(".safetensors"))
 
 
 @contextlib.contextmanager
@@ -156,7 +199,7 @@ def in_flags(message: str) -> str:
         return message
     from chainrule.tabular import Options
 
-    names = {*Options.__dataclass_fields__, "target", "header", "encoding", "delimiter", "missing"}
+    names = {*Options.__dataclass_fields__, "target", *READING}
 
     def flag(found: re.Match[str]) -> str:
         name, text = found.groups()
@@ -169,6 +212,8 @@ def in_flags(message: str) -> str:
         option = "--" + name.replace("_", "-")
         if isinstance(value, bool):
             return option if value else f"--no-{name}"
+        if name == "map_class":
+            return " ".join((option, *map(shlex.quote, value)))
         if name == "hidden":
             value = ",".join(map(str, value))
         several = value if isinstance(value, tuple) else (value,)

@@ -24,7 +24,10 @@ EXAMPLES = """\b
 Examples:
   chainrule train penguins.csv --target species
   chainrule train wine.csv --target quality --task multiclass --class-weight balanced
-  chainrule train adult.csv --no-header --target -1 --test adult-test.csv
+  chainrule train adult-train.csv --no-header --target -1 --test adult-test.csv \\
+      --map-class "<=50K." "<=50K" --map-class ">50K." ">50K"
+  zcat sales.csv.gz | chainrule train - --target price --out sales.safetensors
+  chainrule train "parts/*.parquet" --target price --out all.safetensors
   chainrule train houses.parquet --target price --hidden 128,64 --schedule cosine --l2 1e-4
   chainrule train houses.csv --target price --drop id --config settings.toml --out m.safetensors
 """
@@ -105,7 +108,7 @@ def _options(command: Any) -> Any:
 
 
 @click.command("train", epilog=EXAMPLES)
-@click.argument("data", type=click.Path(path_type=Path))
+@click.argument("data")
 @click.option("--target", required=True, metavar="COLUMN", help="What to predict: name or place.")
 @_options
 @click.option("--batch-norm", is_flag=True, help="Normalise each hidden layer over the batch.")
@@ -130,7 +133,19 @@ def _options(command: Any) -> Any:
     metavar="COLUMN",
     help="Use a column that looks like an identifier or free text. Repeatable.",
 )
-@click.option("--no-header", is_flag=True, help="The first line is data, not names.")
+@click.option(
+    "--category",
+    multiple=True,
+    metavar="COLUMN",
+    help="Take the numbers of a column as categories. Repeatable.",
+)
+@click.option(
+    "--map-class",
+    multiple=True,
+    nargs=2,
+    metavar="WORD CLASS",
+    help="A word of the target that stands for a class, in all data. Repeatable.",
+)
 @shared.reading_options
 @click.option(
     "--threads",
@@ -155,7 +170,7 @@ def _options(command: Any) -> Any:
 @click.option("--quiet", is_flag=True, help="Print errors only.")
 @shared.debug_option
 def command(
-    data: Path,
+    data: str,
     target: str,
     validation: str,
     test: str,
@@ -166,13 +181,12 @@ def command(
     force: bool,
     as_json: bool,
     quiet: bool,
-    delimiter: str | None,
-    encoding: str | None,
-    no_header: bool,
-    missing: tuple[str, ...],
     **settings: Any,
 ) -> int:
-    """Train a network on the table DATA (CSV or Parquet) and save it.
+    """Train a network on the table DATA and save it.
+
+    DATA is a file, a folder or a glob of files, or - for standard input: CSV, Parquet, Arrow,
+    JSON lines or Excel, also packed by gzip, zstd, bzip2 or xz.
 
     The task is inferred from the target unless --task says it: text, two different values, or
     whole numbers from 0 or 1 up without a gap are classes, other numbers regression. Columns
@@ -184,15 +198,13 @@ def command(
     training rows: on the test rows, or else the validation or training rows. Ctrl-C ends
     training early and keeps what was learned so far.
     """
-    from chainrule.tabular import Format, prepare, read_table
+    from chainrule.tabular import prepare, read_table
 
-    format = Format(not no_header, shared.delimiter(delimiter), encoding, missing)
+    format = shared.reading(settings)
     files, shares = _held_out(validation=validation, test=test)
     options = Options(**settings, **shares)
-    if out is None and data.exists() and not (data.is_file() or data.is_dir()):
-        raise UsageError(f"--out: name the model file, as {data} is not an ordinary file")
-    path = data.with_suffix(".safetensors") if out is None else Path(out)
-    replaced = _check_out(path, [data, *files.values()], force=force)
+    path = Path(shared.table_name(data) if out is None else out)
+    replaced = _check_out(path, [Path(data), *files.values()], force=force)
     tables = {name: read_table(file, format) for name, file in files.items()}
     plan = prepare(read_table(data, format), target, options, **tables)
 

@@ -89,7 +89,7 @@ def _refuse_far(table: Table, column: Column, block: NDArray[np.float64]) -> Non
     if far.any():
         row = int(np.argmax(far))
         raise DataError(
-            f"{table.where(row, column.name)}: {column.text(row)!r} is too large to compute with"
+            f"{table.where(row, column.name)}: {column.shown(row)} is too large to compute with"
         )
 
 

@@ -6,13 +6,16 @@ In this order, the first that fits (``RULES`` is the same in one sentence each, 
 2. the same cells as an earlier column: **dropped** as its duplicate;
 3. all present cells are numbers: **number**; unless whole numbers that count the rows (0 or 1
    upwards by one), or all different under a name such as ``id``: **dropped** as an identifier;
-4. all present cells are true/false, yes/no, t/f or y/n in any case, and both occur: **boolean**;
-5. all present cells are ISO dates or timestamps: **date**;
+4. all present cells are true/false, yes/no, t/f, y/n or off/on in any case, and both occur:
+   **boolean**;
+5. the present cells are dates or times (``dates``), but for one or a few, and numbers such as
+   20240131 too: **date**;
 6. text whose cells all differ: **dropped** as an identifier; with more than 20 different cells
    that make up more than half of the present ones: **dropped** as free text;
 7. any other text: **category**.
 
-``keep`` names columns that rules 3 and 6 may not drop. Types are decided over the whole table,
+Digits with leading zeros are text. ``keep`` names columns that rules 3 and 6 may not drop,
+``category`` those that are categories whatever their cells. Types are decided over the whole table,
 without looking at the target; every statistic (means, medians, categories) is learned
 elsewhere, from training rows only.
 """
@@ -21,18 +24,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 
 import numpy as np
+from numpy.typing import NDArray
 
 from chainrule.errors import DataError
-from chainrule.tabular.dates import parse_moments
+from chainrule.tabular.dates import read_dates
 from chainrule.tabular.table import Column, Table
-from chainrule.tabular.words import several
+from chainrule.tabular.words import SOFT, quoted, several, shown
 
-__all__ = ["BOOLEANS", "RULES", "Decision", "decide", "refuse_infinite", "same_cells"]
+__all__ = [
+    "BOOLEANS",
+    "RULES",
+    "Decision",
+    "decide",
+    "reading_note",
+    "refuse_doubt",
+    "refuse_infinite",
+    "same_cells",
+]
 
-BOOLEANS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"))
+BOOLEANS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
 """Pairs of words, in lower case, that make a boolean column: (false, true)."""
 
 FEW = 20
@@ -62,17 +76,23 @@ class Decision:
     note: str = ""
 
 
-def decide(table: Table, names: list[str], keep: Collection[str] = ()) -> list[Decision]:
-    """The kind of each named column, in order.
+def decide(
+    table: Table, names: list[str], keep: Collection[str] = (), category: Collection[str] = ()
+) -> list[Decision]:
+    """The kind of each named column, in order; those in ``category`` are categories.
 
-    Raises DataError for a number column that holds an infinity.
+    Raises DataError for a number column that holds an infinity, and for a column that can be read
+    in two ways.
     """
     seen: dict[bytes, str] = {}
     decisions = []
     for name in names:
         column = table[name]
-        decision = _empty_or_constant(column) or _duplicate(column, seen)
-        decisions.append(decision or _kind(table, column, name in keep))
+        decision = _empty_or_constant(column)
+        if decision is None and name in category:
+            decision = Decision(name, "category")
+        decision = decision or _duplicate(column, seen) or _kind(table, column, name in keep)
+        decisions.append(_with_reading(table, column, decision))
     if all(d.kind == "dropped" for d in decisions):
         # Row numbers alone may be the very input: y as a function of 0, 1, 2, ...
         decisions = [
@@ -82,27 +102,57 @@ def decide(table: Table, names: list[str], keep: Collection[str] = ()) -> list[D
     return decisions
 
 
+def _with_reading(table: Table, column: Column, decision: Decision) -> Decision:
+    """The decision with a note on how the cells were read."""
+    if decision.kind != "dropped":
+        refuse_doubt(table, column)
+    told = reading_note(table, column)
+    if not told or (decision.kind == "dropped" and column.numbers is not None):
+        return decision
+    note = f"{told}; {decision.note}" if decision.note else told
+    return replace(decision, note=note)
+
+
+def reading_note(table: Table, column: Column) -> str:
+    """How the cells of a column were read, where that is not plain; "" if it is."""
+    return f"{table.source}: column {quoted((column.name,))}: {column.note}" if column.note else ""
+
+
+def refuse_doubt(table: Table, column: Column) -> None:
+    """Raise DataError for a column that can be read in two ways, with what decides."""
+    if column.doubt:
+        row = int(np.argmin(column.missing))
+        place = table.where(row, column.name)
+        raise DataError(f"{place}: {column.doubt}, or leave the column out")
+
+
 def _empty_or_constant(column: Column) -> Decision | None:
     if column.unsupported:
         return Decision(column.name, "dropped", f"cells of {column.unsupported} are not supported")
     if column.missing.all():
         return Decision(column.name, "dropped", "every cell is missing")
-    codes, words = column.codes
-    if not column.missing.any() and (len(words) == 1 or _one_number(column)):
-        return Decision(column.name, "dropped", f"every cell is {words[codes[0]]!r}")
-    return None
-
-
-def _one_number(column: Column) -> bool:
-    return column.numbers is not None and bool(np.all(column.numbers == column.numbers[0]))
+    if column.missing.any():
+        return None
+    numbers = column.numbers
+    if numbers is not None:
+        same = bool(np.all(numbers == numbers[0]))
+    else:
+        same = len(column.codes[1]) == 1
+    return Decision(column.name, "dropped", f"every cell is {column.shown(0)}") if same else None
 
 
 def _cells_key(column: Column) -> bytes:
-    """Bytes that are equal for columns with equal cells."""
+    """A digest that is equal for columns with equal cells."""
     if column.numbers is not None:
-        return b"n" + (column.numbers + 0.0).tobytes()  # + 0.0: minus zero is zero
+        return (
+            b"n" + sha256(np.asarray(column.numbers + 0.0).data).digest()
+        )  # + 0.0: minus zero is zero
     codes, words = column.codes
-    return b"t" + codes.tobytes() + repr(words).encode()
+    return (
+        b"t"
+        + sha256(np.ascontiguousarray(codes).data).digest()
+        + sha256(repr(words).encode()).digest()
+    )
 
 
 def same_cells(one: Column, other: Column) -> bool:
@@ -122,13 +172,17 @@ def _kind(table: Table, column: Column, keep: bool) -> Decision:
     name = column.name
     if column.numbers is not None:
         refuse_infinite(table, column)
+        if _compact_dates(column.numbers):
+            note = f"{table.source}: column {quoted((name,))}: {column.shown(0)} is read as a date"
+            return Decision(name, "date", note=note)
         why = "" if keep else _counts_rows(column)
         return Decision(name, "dropped", why) if why else Decision(name, "number")
     words = column.codes[1]
     if boolean_words(words):
         return Decision(name, "boolean")
-    if isinstance(parse_moments(words), list):
-        return Decision(name, "date")
+    dates = None if column.codes_only else _dates(table, column)
+    if dates is not None:
+        return dates
     note = _almost_numbers(table, column)
     present = int((~column.missing).sum())
     if not keep and len(words) == present:
@@ -137,6 +191,49 @@ def _kind(table: Table, column: Column, keep: bool) -> Decision:
         why = f"free text: {len(words)} different values in {present} cells"
         return Decision(name, "dropped", why, note)
     return Decision(name, "category", note=note)
+
+
+def _compact_dates(numbers: NDArray[np.float64]) -> bool:
+    """Whether numbers are dates such as 20240131: at least five, and all in the calendar."""
+    present = numbers[~np.isnan(numbers)]
+    if present.min() < 19000101 or present.max() > 21001231:
+        return False
+    values = np.unique(present)
+    if len(values) < 5 or np.any(values != np.floor(values)):
+        return False
+    return None not in read_dates([str(int(value)) for value in values]).moments
+
+
+def _dates(table: Table, column: Column) -> Decision | None:
+    """The decision for a column of dates, one or a few of which may be none."""
+    codes, words = column.codes
+    if not any(moment is not None for moment in read_dates(words[:FEW]).moments):
+        return None
+    dates = read_dates(words, column.order)
+    counts = np.bincount(codes[~column.missing], minlength=len(words))
+    wrong = [
+        i
+        for i, moment in enumerate(dates.moments)
+        if moment is None and not (column.soft and words[i].lower() in SOFT)
+    ]
+    bad = int(counts[wrong].sum())
+    good = int(sum(counts[i] for i, moment in enumerate(dates.moments) if moment is not None))
+    if bad and good < (3 if bad == 1 else 10 * bad):
+        return None
+    if dates.doubt:
+        raise DataError(
+            f"{table.where(int(np.argmin(column.missing)), column.name)}: {dates.doubt}, or leave "
+            f"the column out"
+        )
+    if not wrong:
+        return Decision(column.name, "date")
+    row = int(np.argmax(codes == wrong[0]))
+    return Decision(
+        column.name,
+        "date",
+        note=f"{table.where(row, column.name)}: {column.shown(row)} is no date "
+        f"({several(bad, 'such cell')}) and counts as missing",
+    )
 
 
 def boolean_words(words: tuple[str, ...]) -> tuple[str, str] | None:
@@ -152,7 +249,7 @@ def refuse_infinite(table: Table, column: Column) -> None:
     if infinite.any():
         row = int(np.argmax(infinite))
         raise DataError(
-            f"{table.where(row, column.name)}: {column.text(row)!r} is not a finite number "
+            f"{table.where(row, column.name)}: {column.shown(row)} is not a finite number "
             f"({several(int(infinite.sum()), 'such cell')}); mend it, or leave the cell empty if "
             f"the value is not known, or leave the column out with drop=({column.name!r},)"
         )
@@ -166,6 +263,10 @@ def _counts_rows(column: Column) -> str:
         return ""
     if numbers[0] in (0, 1) and np.all(np.diff(numbers) == 1):
         return "counts the rows"
+    large = bool(np.abs(numbers).max() >= 2**53)
+    words = column.codes[1] if large else ()
+    if len(words) == len(numbers) and all(word.lstrip("-").isdigit() for word in words):
+        return "an identifier: whole numbers past 2**53 that all differ"
     if IDENTIFIER_NAME.fullmatch(column.name) and len(np.unique(numbers)) == len(numbers):
         return "an identifier: whole numbers that all differ, called so"
     return ""
@@ -173,20 +274,15 @@ def _counts_rows(column: Column) -> str:
 
 def _almost_numbers(table: Table, column: Column) -> str:
     """A note on the cell that keeps a column from being numbers, if most cells are numbers."""
-    if column.obstacle is None:
+    if column.obstacle is None or column.codes_only:
         return ""
     row, count = column.obstacle
     present = int((~column.missing).sum())
+    if count * 2 >= present:
+        return ""
     word = column.text(row)
-    if count * 2 < present:
-        return (
-            f"{table.where(row, column.name)}: {word!r} is not a number ({count} of {present} "
-            f"cells), so the column is read as text; mend the cells, or add "
-            f"missing=({word!r},) if that means a missing value"
-        )
-    if re.fullmatch(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+", word):
-        return (
-            f"{table.where(row, column.name)}: {word!r} looks like a number with a decimal "
-            f"comma; the column is read as text; write decimal points to have numbers"
-        )
-    return ""
+    return (
+        f"{table.where(row, column.name)}: {shown(word)} is not a number ({count} of {present} "
+        f"cells), so the column is read as text; mend the cells, or add "
+        f"missing=({word!r},) if that means a missing value"
+    )

@@ -1,19 +1,26 @@
-"""Dates and timestamps as numbers a network can use.
+"""Dates and times as numbers a network can use.
 
-A date becomes its position in time (days since 1970-01-01) and the angles of its cycles, as
-sine and cosine, so that 31 December lies beside 1 January. Moments with an offset are told in
-UTC. Feature names and formulas are below; which of them a column gets is learned.
+Words become moments in the forms people write (``FORMS``); where day and month could change
+places, the column decides, or the option. A moment becomes its position in time (days since
+1970-01-01) and the angles of its cycles, as sine and cosine, so that 31 December lies beside
+1 January. Moments with an offset are told in UTC. Feature names and formulas are below; which of
+them a column gets is learned.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["FEATURES", "date_features", "parse_moment", "parse_moments"]
+from chainrule.tabular.words import shown
+
+__all__ = ["FEATURES", "ORDERS", "Dates", "date_features", "read_dates"]
 
 FEATURES = (
     "days",
@@ -26,38 +33,169 @@ FEATURES = (
 )
 """days since 1970-01-01; the angle of the day in the year, the week and of the time of day."""
 
-ISO = re.compile(
-    r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII
-)
+ORDERS = ("dmy", "mdy", "ymd")
+"""Orders of day, month and year in dates of digits, as option and in the saved model."""
+
 EPOCH = datetime(1970, 1, 1)
 
+PIVOT = 69
+"""Years of two digits from this one on are of the 20th century, as POSIX has it."""
 
-def parse_moment(word: str) -> datetime | None:
-    """The moment an ISO 8601 date or timestamp names, in UTC; None if it is not one."""
-    if not ISO.fullmatch(word):
+_CLOCK = (
+    r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
+    r"(?:\s?(?P<half>[AaPp])\.?[Mm]\.?)?"
+)
+_ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
+_AFTER = rf"(?:(?:T|,?\s+){_CLOCK}{_ZONE})?"
+_MONTH = r"(?P<word>[^\W\d_]{3,9})\.?"
+_WEEKDAY = r"(?:[^\W\d_]{3,9}\.?,?\s+)?"
+
+
+def _form(date: str, order: str = "") -> tuple[str, re.Pattern[str]]:
+    return order, re.compile(rf"{date}{_AFTER}", re.ASCII if "word" not in date else 0)
+
+
+_FULL = r"(?P<year>\d{4})"
+_SHORT = r"(?P<year>\d{4}|\d{2})"
+_M, _D = r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"
+FORMS = (
+    _form(rf"{_FULL}(?P<mark>[-/.]){_M}(?P=mark){_D}"),
+    _form(rf"{_FULL}-{_M}"),
+    _form(rf"{_D}\.\s?{_M}\.\s?{_SHORT}"),  # with points the day stands first, everywhere
+    _form(rf"{_D}(?P<mark>[-/]){_M}(?P=mark){_SHORT}", "dmy"),
+    _form(rf"{_M}(?P<mark>[-/]){_D}(?P=mark){_SHORT}", "mdy"),
+    _form(rf"(?P<year>\d{{2}})(?P<mark>[-/.]){_M}(?P=mark){_D}", "ymd"),
+    _form(rf"{_WEEKDAY}{_D}(?:st|nd|rd|th|\.)?[-\s/]{{1,2}}{_MONTH}[-,\s/]{{1,2}}{_SHORT}"),
+    _form(rf"{_WEEKDAY}{_MONTH}\s{_D}(?:st|nd|rd|th)?,?\s{_FULL}"),
+    _form(rf"{_MONTH}[-\s]{_FULL}"),
+    _form(rf"{_FULL}[-\s]?Q(?P<quarter>[1-4])"),
+    _form(rf"Q(?P<quarter>[1-4])[-\s/]?{_FULL}"),
+    (
+        "",
+        re.compile(
+            rf"{_FULL}(?P<month>\d{{2}})(?P<day>\d{{2}})T(?P<hour>\d{{2}})(?P<minute>\d{{2}})(?P<second>\d{{2}})?(?P<part>)(?P<half>){_ZONE}",
+            re.ASCII,
+        ),
+    ),
+    _form(rf"{_FULL}(?P<month>\d{{2}})(?P<day>\d{{2}})"),
+    ("", re.compile(_CLOCK, re.ASCII)),
+)
+"""(order, pattern) of every form; "" where nothing can change places."""
+
+MONTHS = {
+    name.lower(): number
+    for names in (calendar.month_name, calendar.month_abbr)
+    for number, name in enumerate(names)
+    if name
+} | {"sept": 9}
+
+
+@dataclass(frozen=True)
+class Dates:
+    """Words read as moments.
+
+    Attributes:
+        moments: of each word, None where it is no date.
+        order: the order that was found, "" where nothing could change places.
+        doubt: why day and month cannot be told apart, with what decides; "" if they can.
+    """
+
+    moments: tuple[datetime | None, ...]
+    order: str
+    doubt: str = ""
+
+
+def read_dates(words: Sequence[str], order: str | None = None) -> Dates:
+    """Words of a column as moments, all by one order of day, month and year.
+
+    Without a given ``order`` the one that reads most words is taken.
+    """
+    orders = ORDERS if not order else (order,)
+    parsed = [_readings(word) for word in words]
+    needed = {key for reading in parsed for key in reading if key}
+    found = {key: tuple(reading.get("", reading.get(key)) for reading in parsed) for key in orders}
+    best = max(orders, key=lambda key: sum(m is not None for m in found[key]))
+    if not needed:
+        return Dates(found[best], "")
+    count = sum(m is not None for m in found[best])
+    equal = [
+        key
+        for key in orders
+        if sum(m is not None for m in found[key]) == count and found[key] != found[best]
+    ]
+    doubt = ""
+    if equal and count:
+        at = next(i for i in range(len(words)) if found[best][i] != found[equal[0]][i])
+        read = [f"{_day(found[key][at])} (date_order={key!r})" for key in (best, *equal)]
+        doubt = (
+            f"{shown(words[at])} may be {' or '.join(read)}, and no date of the column tells "
+            f"which; add the one that is meant"
+        )
+    return Dates(found[best], best, doubt)
+
+
+def _day(moment: datetime | None) -> str:
+    return "no date" if moment is None else moment.strftime("%Y-%m-%d")
+
+
+def _readings(word: str) -> dict[str, datetime]:
+    """The moments that a word may be, by order; under "" where there is only one."""
+    if len(word) > 60 or not any(c.isdigit() for c in word):
+        return {}
+    found: dict[str, datetime] = {}
+    for order, pattern in FORMS:
+        match = pattern.fullmatch(word)
+        moment = None if match is None else _moment(match)
+        if moment is not None:
+            found.setdefault(order, moment)
+            if not order:
+                return {"": moment}
+    return found
+
+
+def _moment(match: re.Match[str]) -> datetime | None:
+    part = {"part": "", **{k: v for k, v in match.groupdict().items() if v}}
+    month = part.get("month") or MONTHS.get(part.get("word", "january").lower())
+    if "quarter" in part:
+        month = 3 * int(part["quarter"]) - 2
+    if month is None:
         return None
+    year = part.get("year", "1970")
+    full = int(year) + (0 if len(year) == 4 else 1900 if int(year) >= PIVOT else 2000)
+    hour = int(part.get("hour", 0))
+    if "half" in part:
+        if not 1 <= hour <= 12:
+            return None
+        hour = hour % 12 + 12 * (part["half"] in "pP")
     try:
-        moment = datetime.fromisoformat(word)
-        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+        moment = datetime(
+            full,
+            int(month),
+            int(part.get("day", 1)),
+            hour,
+            int(part.get("minute", 0)),
+            int(part.get("second", 0)),
+            int(part["part"].ljust(6, "0")[:6] or 0),
+        )
+        return _utc(moment, part.get("zone", ""))
     except (ValueError, OverflowError):  # 30 February; an offset that leaves the calendar
         return None
 
 
-def parse_moments(words: tuple[str, ...]) -> list[datetime] | int:
-    """All words as moments, or the index of the first that is none."""
-    moments: list[datetime] = []
-    for index, word in enumerate(words):
-        moment = parse_moment(word)
-        if moment is None:
-            return index
-        moments.append(moment)
-    return moments
+def _utc(moment: datetime, zone: str) -> datetime:
+    if zone[:1] not in ("+", "-"):
+        return moment
+    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+    offset = timedelta(minutes=minutes if zone[0] == "+" else -minutes)
+    return moment.replace(tzinfo=timezone(offset)).astimezone(UTC).replace(tzinfo=None)
 
 
-def date_features(moments: list[datetime]) -> NDArray[np.float64]:
-    """The features of each moment, shape (n, len(FEATURES))."""
-    rows = np.empty((len(moments), len(FEATURES)))
+def date_features(moments: Sequence[datetime | None]) -> NDArray[np.float64]:
+    """The features of each moment, shape (n, len(FEATURES)); nan where there is none."""
+    rows = np.full((len(moments), len(FEATURES)), np.nan)
     for row, moment in zip(rows, moments, strict=True):
+        if moment is None:
+            continue
         since = moment - EPOCH
         day = (since.seconds + since.microseconds * 1e-6) / 86400
         year = (moment.timetuple().tm_yday - 1 + day) / 365.25

@@ -17,6 +17,7 @@ from chainrule.core.recording import quiet
 from chainrule.errors import DataError, UsageError
 from chainrule.run import Runner
 from chainrule.tabular.coding import Coding
+from chainrule.tabular.layout import Format
 from chainrule.tabular.network import LOSSES, Network
 from chainrule.tabular.options import Options
 from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
@@ -71,8 +72,8 @@ class TabularModel:
         target, coding: how the cells of the target, and of the inputs, become numbers.
         network: how to build the network; params, state: its trees, as ``nn.MLP`` has them.
         options: those of the training run, learning rate and batch size included.
-        names: the training table's columns in its order; header: whether it had one.
-        missing: the words added to the missing ones.
+        names: the training table's columns in its order.
+        reading: how it was read, and other data are to be.
         history: one row per epoch, its losses those that were minimised: for regression, of the
             standardised target.
         kept_epoch: the one whose weights these are; stopped: why training ended.
@@ -91,8 +92,7 @@ class TabularModel:
     state: Any
     options: Options
     names: tuple[str, ...]
-    header: bool
-    missing: tuple[str, ...]
+    reading: Format
     history: tuple[dict[str, Any], ...]
     kept_epoch: int
     stopped: str
@@ -172,7 +172,7 @@ class TabularModel:
 
     def _check_places(self, table: Table) -> None:
         """Without a header columns are known by place only, so their number must be right."""
-        if self.header or table.header:
+        if self.reading.header or table.header:
             return
         width, found = len(self.names), len(table.columns)
         without_target = width - 1 if self.names[-1] == self.target.name else width
@@ -261,8 +261,7 @@ class TabularModel:
             "version": VERSION,
             "chainrule": self.version,
             "reading": {
-                "header": self.header,
-                "missing": list(self.missing),
+                **self.reading.to_json(),
                 "names": list(self.names),
             },
             "target": self.target.to_json(),
@@ -307,8 +306,7 @@ class TabularModel:
             state=state,
             options=options,
             names=tuple(reading["names"]),
-            header=reading["header"],
-            missing=tuple(reading["missing"]),
+            reading=Format.from_json(reading),
             history=tuple(metadata["history"]),
             kept_epoch=metadata["kept_epoch"],
             stopped=metadata["stopped"],
@@ -333,7 +331,7 @@ def row_weights(table: Table, name: str) -> NDArray[np.float64]:
             return column.numbers
         row, wrong = int(np.argmax(bad)), "is not a finite number from 0 up"
     raise DataError(
-        f"{table.where(row, name)}: the weight {column.text(row)!r} {wrong}; every row needs one"
+        f"{table.where(row, name)}: the weight {column.shown(row)} {wrong}; every row needs one"
     )
 
 

@@ -50,6 +50,8 @@ class Options:
         class_weight: "balanced" lets every class weigh the same in sum.
         weight: the column with the weight of each row.
         drop, keep: columns left out; columns that no rule may drop.
+        category: columns that are categories whatever their cells.
+        map_class: pairs of a word of the target and the class that it stands for.
 
     Names, not values, since options are saved with the model.
 
@@ -78,13 +80,19 @@ class Options:
     weight: str | None = None
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
+    category: tuple[str, ...] = ()
+    map_class: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         from chainrule.core.settings import number, whole
         from chainrule.nn import ACTIVATIONS, INITIALIZERS
         from chainrule.optim.rules import OPTIMIZERS
 
-        for name in ("hidden", "drop", "keep"):
+        pairs = tuple(tuple(pair) for pair in self.map_class)
+        if any(len(pair) != 2 for pair in pairs):
+            raise UsageError(f"map_class={self.map_class!r}: expected pairs (word, class)")
+        object.__setattr__(self, "map_class", pairs)
+        for name in ("hidden", "drop", "keep", "category"):
             value = getattr(self, name)
             several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
             object.__setattr__(self, name, several)
@@ -179,6 +187,7 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """As a JSON record; ``from_json`` is the inverse."""
         record = dataclasses.asdict(self)
+        record["map_class"] = [list(pair) for pair in self.map_class]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in record.items()}
 
     @classmethod

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 from chainrule.tabular.columns import boolean_words, refuse_infinite
-from chainrule.tabular.dates import EPOCH, FEATURES, date_features, parse_moments
+from chainrule.tabular.dates import EPOCH, FEATURES, Dates, date_features, read_dates
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import number_text, quoted, several
 
@@ -226,7 +226,7 @@ class Category:
             raise type_changed(table, column, row, wrong, f"as categories such as {known_words}")
         treated = 'as "other"' if self.other else "as none of the known ones"
         return [
-            f"{table.where(row, column.name)}: category {column.text(row)!r} was not seen in "
+            f"{table.where(row, column.name)}: category {column.shown(row)} was not seen in "
             f"training ({several(int(unseen.sum()), 'row')} with such); coded {treated}"
         ]
 
@@ -243,7 +243,10 @@ class Category:
 
 @dataclass(frozen=True)
 class Date:
-    """The named features of ``dates.FEATURES``, standardised; missing cells are their means."""
+    """The named features of ``dates.FEATURES``, standardised; missing cells are their means.
+
+    ``order`` is that of day and month in the training data, "" where they could not change places.
+    """
 
     kind: ClassVar[str] = "date"
     name: str
@@ -253,10 +256,12 @@ class Date:
     low: str
     high: str
     indicator: bool
+    order: str = ""
 
     @classmethod
     def learn(cls, column: Column, rows: Rows) -> Date | Dropped:
-        x = cls._moments(column)[rows]
+        dates = read_dates(column.codes[1], column.order)
+        x = cls._moments(column, dates)[rows]
         gone = np.isnan(x[:, 0])
         x = x[~gone]
         if len(x) == 0:
@@ -269,14 +274,13 @@ class Date:
         low, high = (EPOCH + timedelta(days=float(v)) for v in (x[:, 0].min(), x[:, 0].max()))
         names, centers, scales = zip(*kept, strict=True) if kept else ((), (), ())
         ends = low.isoformat(" ", "seconds"), high.isoformat(" ", "seconds")
-        return cls(column.name, names, centers, scales, *ends, indicator)
+        return cls(column.name, names, centers, scales, *ends, indicator, dates.order)
 
     @staticmethod
-    def _moments(column: Column) -> NDArray[np.float64]:
-        codes, words = column.codes
-        moments = parse_moments(words)
-        assert isinstance(moments, list)
-        return np.vstack([date_features(moments), np.full(len(FEATURES), np.nan)])[codes]
+    def _moments(column: Column, dates: Dates) -> NDArray[np.float64]:
+        return np.vstack([date_features(dates.moments), np.full(len(FEATURES), np.nan)])[
+            column.codes[0]
+        ]
 
     def inputs(self) -> list[str]:
         return [f"{self.name} {f}" for f in self.features] + [
@@ -285,14 +289,21 @@ class Date:
 
     def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
         codes, words = column.codes
-        moments = parse_moments(words)
-        if isinstance(moments, int):
-            row = int(np.argmax(codes == moments))
-            wrong = "is not a date (expected YYYY-MM-DD, with or without a time)"
-            raise type_changed(table, column, row, wrong, "as dates")
+        dates = read_dates(words, column.order or self.order or None)
+        wrong = [i for i, moment in enumerate(dates.moments) if moment is None]
+        row = int(np.argmax(codes == wrong[0])) if wrong else 0
+        if wrong and len(wrong) == len(words):
+            raise type_changed(table, column, row, "is not a date", "as dates")
+        if dates.doubt:
+            raise DataError(f"{table.where(row, column.name)}: {dates.doubt}")
         chosen = [FEATURES.index(f) for f in self.features]
-        z = (self._moments(column)[:, chosen] - np.array(self.centers)) / np.array(self.scales)
-        return _with_indicator(np.where(np.isnan(z), 0.0, z), column.missing, self.indicator), []
+        x = self._moments(column, dates)[:, chosen]
+        z = (x - np.array(self.centers)) / np.array(self.scales)
+        gone = column.missing | np.isin(codes, wrong)
+        notes = [
+            f"{table.where(row, column.name)}: {column.shown(row)} is no date and counts as missing"
+        ] * bool(wrong)
+        return _with_indicator(np.where(gone[:, None], 0.0, z), gone, self.indicator), notes
 
     def statistics(self) -> str:
         return f"from {self.low} to {self.high}"
@@ -319,6 +330,6 @@ KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Number, Boolean, Catego
 
 def type_changed(table: Table, column: Column, row: int, wrong: str, learned: str) -> DataError:
     return DataError(
-        f"{table.where(row, column.name)}: {column.text(row)!r} {wrong}; the model learned this "
+        f"{table.where(row, column.name)}: {column.shown(row)} {wrong}; the model learned this "
         f"column {learned}. Mend the cell, or leave it empty if the value is not known"
     )

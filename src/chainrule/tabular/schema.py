@@ -1,11 +1,12 @@
-"""The metadata of a saved tabular model: version 1 of a closed schema.
+"""The metadata of a saved tabular model: version 2 of a closed schema.
 
-Any change to what is stored raises ``VERSION``; a reader refuses versions it does not know.
+Any change to what is stored raises ``VERSION``; a reader refuses versions it does not know, and
+fills in what older ones did not have (``_filled``).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from chainrule.errors import DataError
 from chainrule.io import (
@@ -22,12 +23,13 @@ from chainrule.io import (
     check,
 )
 from chainrule.optim.rules import OPTIMIZERS
+from chainrule.tabular.dates import ORDERS
 from chainrule.tabular.options import SCHEDULES, TASKS
 
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
 FORMAT = "chainrule.tabular"
-VERSION = 1
+VERSION = 2
 
 STOPPED = ("epochs", "early_stopping", "interrupted", "callback", "converged")
 """Why a training run ended."""
@@ -35,6 +37,16 @@ STOPPED = ("epochs", "early_stopping", "interrupted", "callback", "converged")
 COUNT = Integer(minimum=0)
 NUMBER = Number()
 WORDS = ListOf(Text())
+PAIR = ListOf(Text(), minimum=2)
+THOUSANDS = (",", ".", "'", " ")
+DRESS = Record(
+    {
+        "name": Text(),
+        "decimal": OneOf((".", ",")),
+        "thousands": OneOf(("", *THOUSANDS)),
+        "unit": Text(),
+    }
+)
 
 COLUMN = Tagged(
     "kind",
@@ -79,6 +91,7 @@ COLUMN = Tagged(
                 "low": Text(),
                 "high": Text(),
                 "indicator": Boolean(),
+                "order": OneOf(("", *ORDERS)),
             }
         ),
         "dropped": Record({"name": Text(), "why": Text()}),
@@ -108,6 +121,8 @@ OPTIONS = Record(
         "weight": Nullable(Text()),
         "drop": WORDS,
         "keep": WORDS,
+        "category": WORDS,
+        "map_class": ListOf(PAIR),
     }
 )
 
@@ -135,7 +150,18 @@ SCHEMA = Record(
         "format": Constant(FORMAT),
         "version": Constant(VERSION),
         "chainrule": Text(),
-        "reading": Record({"header": Boolean(), "missing": WORDS, "names": WORDS}),
+        "reading": Record(
+            {
+                "header": Boolean(),
+                "missing": WORDS,
+                "missing_only": Boolean(),
+                "decimal": Nullable(OneOf((".", ","))),
+                "thousands": Nullable(OneOf(tuple(THOUSANDS))),
+                "date_order": Nullable(OneOf(ORDERS)),
+                "dress": ListOf(DRESS),
+                "names": WORDS,
+            }
+        ),
         "target": Record(
             {
                 "name": Text(),
@@ -144,6 +170,7 @@ SCHEMA = Record(
                 "shares": ListOf(Number(minimum=0)),
                 "center": NUMBER,
                 "scale": Number(minimum=0),
+                "aliases": ListOf(PAIR),
             }
         ),
         "columns": ListOf(COLUMN),
@@ -175,6 +202,9 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
             f"{metadata.get('format')!r}); give a model saved by `chainrule train`"
         )
     version = metadata.get("version")
+    if version == 1:
+        _fill(metadata)
+        version = VERSION
     if version != VERSION:
         raise DataError(
             f"{source}: is a model of format version {version!r}, and this chainrule reads "
@@ -191,9 +221,36 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
         ) from None
 
 
+def _fill(metadata: dict[str, Any]) -> None:
+    """Add what version 1 had not, as it was then; what is not there at all is found later."""
+    metadata["version"] = VERSION
+    new: dict[str, dict[str, Any]] = {
+        "reading": {"missing_only": False, "decimal": None, "thousands": None, "date_order": None},
+        "target": {"aliases": []},
+        "options": {"category": [], "map_class": []},
+    }
+    new["reading"]["dress"] = []
+    for part, values in new.items():
+        if isinstance(metadata.get(part), dict):
+            metadata[part] = {**values, **metadata[part]}
+    columns: Any = metadata.get("columns")
+    if isinstance(columns, list):
+        metadata["columns"] = list(map(_dated, cast(list[Any], columns)))
+
+
+def _dated(column: Any) -> Any:
+    if not isinstance(column, dict):
+        return column
+    record = cast(dict[str, Any], column)
+    return {"order": "", **record} if record.get("kind") == "date" else record
+
+
 def _faults(metadata: dict[str, Any]) -> list[str]:
     """What the schema cannot say: entries that must agree with one another."""
     faults: list[str] = []
+    pairs = metadata["target"]["aliases"] + metadata["options"]["map_class"]
+    if any(len(pair) != 2 for pair in pairs):
+        faults.append("target.aliases: not pairs")
     target, sizes = metadata["target"], metadata["network"]["sizes"]
     classes = len(target["classes"])
     expected = {"regression": classes == 0, "binary": classes == 2, "multiclass": classes >= 2}

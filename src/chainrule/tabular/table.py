@@ -5,10 +5,11 @@ Nothing here knows pyarrow: ``reading`` makes tables from files, ``table_of`` fr
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from numbers import Real
@@ -19,12 +20,11 @@ from numpy.typing import NDArray
 
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, ShapeError, UsageError
-from chainrule.tabular.words import number_text, quoted
+from chainrule.tabular.layout import Format
+from chainrule.tabular.numerals import PLAIN, Dress
+from chainrule.tabular.words import MISSING, cut, number_text, quoted, shown
 
-__all__ = ["MISSING", "Codes", "Column", "Fingerprint", "Table", "table_of"]
-
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
-"""Cells that stand for "no value", after spaces around them are stripped."""
+__all__ = ["Codes", "Column", "Fingerprint", "Table", "cells_column", "table_of"]
 
 Codes = tuple[NDArray[np.int32], tuple[str, ...]]
 """Words of a column in order of first appearance, and each row's index (-1 where missing)."""
@@ -51,6 +51,12 @@ class Column:
         encode: makes ``codes``, when they are first asked for.
         obstacle: where a cell is not a number, the first such row and how many there are.
         unsupported: why a column has neither numbers nor words; "" if it has.
+        note: how its cells were read, where a user should know.
+        doubt: why it cannot be used as it stands, with what decides: it can be read in two ways.
+        dress: how its numbers are written.
+        codes_only: whether its digits are codes, as leading zeros show.
+        order: of day and month in its dates, where it was given.
+        soft: whether the words in ``SOFT`` stand for missing numbers and dates.
     """
 
     name: str
@@ -59,6 +65,12 @@ class Column:
     encode: Callable[[], Codes] = field(repr=False)
     obstacle: tuple[int, int] | None = None
     unsupported: str = ""
+    note: str = ""
+    doubt: str = ""
+    dress: Dress = PLAIN
+    codes_only: bool = False
+    order: str | None = None
+    soft: bool = True
 
     @cached_property
     def codes(self) -> Codes:
@@ -70,6 +82,10 @@ class Column:
         codes, words = self.codes
         return "" if codes[row] < 0 else words[codes[row]]
 
+    def shown(self, row: int) -> str:
+        """The same in quotes, for a message; long cells are cut."""
+        return shown(self.text(row))
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -79,22 +95,32 @@ class Table:
         source: what messages call it, the file's path for one that was read.
         rows: how many there are.
         columns: in the file's order.
-        fingerprint: the SHA-256 of the data, and their size.
+        digest: makes the SHA-256 of the data, when it is first asked for.
         header: whether the file names its columns.
-        lines: from a row to the line of its file (they differ by the header, blank lines and line
-            breaks within quotes); None where rows have no lines.
+        place: from a row to ``file:line`` (lines differ from rows by the header, blank lines and
+            line breaks within quotes); None where rows have no lines.
         notes: what a user should know about how it was read.
-        missing: the words that were added to ``MISSING`` in reading it.
+        format: how it was read.
     """
 
     source: str
     rows: int
     columns: tuple[Column, ...]
-    fingerprint: Fingerprint
+    digest: Callable[[], str] = field(repr=False)
     header: bool = True
-    lines: Callable[[int], int] | None = field(default=None, repr=False)
+    place: Callable[[int], str] | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
+    format: Format = field(default_factory=Format)
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        """The SHA-256 of the data, and their size."""
+        return Fingerprint(self.digest(), self.rows, len(self.columns))
+
+    def reading(self) -> Format:
+        """How to read other data with the same columns."""
+        dress = {c.name: c.dress for c in self.columns if c.dress != PLAIN}
+        return replace(self.format, header=self.header, dress=dress)
 
     def names(self) -> list[str]:
         """The column names, in the file's order."""
@@ -108,14 +134,14 @@ class Table:
             if column.name == name:
                 return column
         raise DataError(
-            f"{self.source}: has no column {name!r}; its columns are {quoted(self.names())}"
+            f"{self.source}: has no column {shown(name)}; its columns are {quoted(self.names())}"
         )
 
     def where(self, row: int, name: str) -> str:
         """``file:line:column`` of a cell in the column ``name``; with ``row N`` (counted from 1)
         where there are no lines. ``row`` counts from 0."""
-        place = f"row {row + 1}" if self.lines is None else str(self.lines(row))
-        return f"{self.source}:{place}:{name}"
+        place = f"{self.source}:row {row + 1}" if self.place is None else self.place(row)
+        return f"{place}:{cut(name)}"
 
     def choose(self, name: str, option: str) -> str:
         """The column a user means by a name, or by its place: 1 is the first, -1 the last.
@@ -132,7 +158,7 @@ class Table:
             return self.columns[place - 1 if place > 0 else place].name
         hint = "" if not self.header else "; if its first line is data, add header=False"
         raise UsageError(
-            f"{option}={name!r}: {self.source} has no such column; "
+            f"{option}={name!r}: {self.source} has no such column{_close(name, self.names())}; "
             f"its columns are {quoted(self.names())}{hint}"
         )
 
@@ -162,12 +188,21 @@ def table_of(columns: Any, source: str = "table") -> Table:
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"columns of different lengths: {lengths}")
     rows = next(iter(lengths.values()), 0)
+    return Table(source, rows, tuple(made), lambda: _digest(made))
+
+
+def _digest(columns: list[Column]) -> str:
     digest = hashlib.sha256()
-    for column in made:
+    for column in columns:
         codes, words = column.codes
         digest.update(json.dumps([column.name, *words]).encode())
         digest.update(codes.tobytes())
-    return Table(source, rows, tuple(made), Fingerprint(digest.hexdigest(), rows, len(made)))
+    return digest.hexdigest()
+
+
+def _close(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {quoted(close)}" if close else ""
 
 
 def _columns(data: Any) -> list[tuple[str, NDArray]]:
@@ -196,24 +231,44 @@ def _column_of(name: str, values: NDArray) -> Column:
     if values.dtype.kind in "iuf":
         numbers = values.astype(np.float64)
         missing = np.isnan(numbers)
+        if values.dtype.kind != "f" and np.any(np.abs(numbers) >= 2**53):
+            words = [str(value) for value in values.tolist()]  # a float does not hold them
+            return Column(name, missing, numbers, lambda: encode_texts(words, missing))
         return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
-    if values.dtype.kind == "b":
-        cells = ["true" if value else "false" for value in values]
-    elif values.dtype.kind == "M":
-        cells = ["" if np.isnat(value) else str(value) for value in values]
-    else:
-        given = [None if _is_missing(v) else v for v in values.tolist()]
-        present = [v for v in given if v is not None]
-        if present and all(
-            isinstance(v, Real | Decimal) and not isinstance(v, bool) for v in present
-        ):
-            return _column_of(name, np.array([np.nan if v is None else float(v) for v in given]))
-        cells = ["" if v is None else str(v).strip() for v in given]
-    missing = np.array([cell in MISSING for cell in cells], dtype=bool)
+    if values.dtype.kind == "M":
+        return cells_column(name, ["" if np.isnat(v) else str(v) for v in values], MISSING)
+    return cells_column(name, values.tolist(), MISSING)
+
+
+def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> Column:
+    """A column of Python values: numbers if all are that are not missing, else text.
+
+    None, nan, pandas' NA and the words given are missing.
+    """
+    cells = ["" if _is_missing(v) else _cell_text(v) for v in values]
+    gone = frozenset(missing_words)
+    missing = np.array([cell in gone for cell in cells], dtype=bool)
     present = np.flatnonzero(~missing)
-    obstacle = (int(present[0]), len(present)) if len(present) else None
-    numbers = None if len(present) else np.full(len(cells), np.nan)
-    return Column(name, missing, numbers, lambda: encode_texts(cells, missing), obstacle)
+    nested = next((v for v in values if isinstance(v, dict | list)), None)
+    if nested is not None:
+        codes = np.full(len(cells), -1, dtype=np.int32)
+        what = f"nested values ({type(nested).__name__})"
+        return Column(name, codes < 0, None, lambda: (codes, ()), unsupported=what)
+    if all(
+        isinstance(values[i], Real | Decimal) and not isinstance(values[i], bool) for i in present
+    ):
+        numbers = np.array(
+            [np.nan if m else float(v) for v, m in zip(values, missing, strict=True)]
+        )
+        if any(isinstance(values[i], int) and abs(values[i]) >= 2**53 for i in present):
+            return Column(name, missing, numbers, lambda: encode_texts(cells, missing))
+        return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
+    obstacle = (int(present[0]), len(present))
+    return Column(name, missing, None, lambda: encode_texts(cells, missing), obstacle)
+
+
+def _cell_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value).strip()
 
 
 def _is_missing(value: Any) -> bool:

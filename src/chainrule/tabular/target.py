@@ -8,6 +8,8 @@ most 20. Any other numbers are ``regression``.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,10 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError, UsageError
-from chainrule.tabular.columns import refuse_infinite
+from chainrule.tabular.columns import (
+    boolean_words,
+    reading_note,
+    refuse_doubt,
+    refuse_infinite,
+)
 from chainrule.tabular.rules import moments_of
 from chainrule.tabular.table import Column, Table
-from chainrule.tabular.words import quoted, several
+from chainrule.tabular.words import quoted, several, shown
 
 __all__ = ["Target", "learn_target"]
 
@@ -37,6 +44,7 @@ class Target:
         task: "regression", "binary" or "multiclass" (L2.4).
         classes: words as they stand in the file, in sorted order (numbers by value); of two, the
             second is the positive one. Empty for regression.
+        aliases: other words for a class, with the class.
         shares: those of the classes of the training weight.
         center, scale: mean and deviation of the training rows, by which a regression target is
             standardised inside; in the target's units, and 0 for classes.
@@ -48,6 +56,7 @@ class Target:
     shares: tuple[float, ...] = ()
     center: float = 0.0
     scale: float = 0.0
+    aliases: tuple[tuple[str, str], ...] = ()
 
     @property
     def outputs(self) -> int:
@@ -83,17 +92,36 @@ class Target:
             return _regression_numbers(table, column)[rows]
         codes, words = column.codes
         place = {word: i for i, word in enumerate(self.classes)}
+        place |= {word: place[name] for word, name in self.aliases if name in place}
         index = np.array([*(place.get(word, -1) for word in words), -1], dtype=np.intp)[codes]
         unknown = rows[index[rows] < 0]
         if len(unknown):
             row = int(unknown[0])
             raise DataError(
-                f"{table.where(row, self.name)}: class {column.text(row)!r} is none of the "
+                f"{table.where(row, self.name)}: class {column.shown(row)} is none of the "
                 f"classes of training, {quoted(self.classes)} "
-                f"({several(len(unknown), 'such row')}); mend the cell, or train on data with "
-                f"this class"
+                f"({several(len(unknown), 'such row')}); " + self._advice(column.text(row))
             )
         return index[rows]
+
+    def _advice(self, word: str) -> str:
+        """What to do about a class that is not known: an almost equal one may be meant."""
+        bare = {_bare(name): name for name in self.classes}
+        close = difflib.get_close_matches(_bare(word), list(bare), 1)
+        if not close:
+            return "mend the cell, or train on data with this class"
+        return f"add map_class=({word!r}, {bare[close[0]]!r}) if that class is meant"
+
+    def with_aliases(self, pairs: Sequence[tuple[str, str]]) -> Target:
+        """The target with further words for classes: ``pairs`` of a word and the class it stands
+        for. UsageError for a class that is not known."""
+        for word, name in pairs:
+            if self.classes and name not in self.classes:
+                raise UsageError(
+                    f"map_class=({word!r}, {name!r}): {shown(name)} is none of the classes, "
+                    f"{quoted(self.classes)}"
+                )
+        return replace(self, aliases=(*self.aliases, *pairs))
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON record; ``from_json`` is the inverse."""
@@ -104,42 +132,113 @@ class Target:
             "shares": list(self.shares),
             "center": self.center,
             "scale": self.scale,
+            "aliases": [list(pair) for pair in self.aliases],
         }
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Target:
         """The target whose ``to_json`` gives ``record``, which is not checked here."""
-        tuples = {key: tuple(record[key]) for key in ("classes", "shares")}
+        tuples: dict[str, Any] = {key: tuple(record[key]) for key in ("classes", "shares")}
+        tuples["aliases"] = tuple((word, name) for word, name in record["aliases"])
         return cls(**{**record, **tuples})
 
 
-def learn_target(table: Table, name: str, task: str | None) -> tuple[Target, str]:
-    """The target with its task and classes, and a note on how the task was inferred, or "".
+def learn_target(
+    table: Table, name: str, task: str | None, map_class: Sequence[tuple[str, str]] = ()
+) -> tuple[Target, list[str]]:
+    """The target with its task and classes, and notes on how it was read and the task inferred.
 
-    Its statistics still have to be learned from training rows (``with_statistics``).
+    ``map_class`` are pairs of a word and the class that it stands for. Its statistics still have
+    to be learned from training rows (``with_statistics``).
     """
     column = table[name]
     if column.unsupported:
         raise DataError(
-            f"{table.source}: the target {name!r} has {column.unsupported}, which is not "
+            f"{table.source}: the target {shown(name)} has {column.unsupported}, which is not "
             f"supported; store numbers or text"
         )
+    refuse_doubt(table, column)
     rows = Target(name, "").rows(table)
-    note = ""
+    notes = [reading_note(table, column)]
     if task is None:
+        if not map_class:
+            _refuse_few_words(table, column)
         task = _infer(column)
         if column.numbers is not None:
-            note = _alternative(name, task)
+            notes.append(_alternative(name, task))
     if task == "regression":
+        if map_class:
+            raise UsageError("map_class: is for classes, and the task is regression")
         _refuse_one_value(table, column, rows)
-        return Target(name, task), note
-    classes = _classes(table, column, rows)
+        return Target(name, task), notes
+    pairs, note = _one_spelling(table, column, map_class)
+    classes = _classes(table, column, rows, dict(pairs))
+    if task == "multiclass" and column.numbers is None and len(classes) == 2 and pairs:
+        task = "binary"
     if task == "binary" and len(classes) != 2:
         raise UsageError(
-            f"task='binary': the target {name!r} has {len(classes)} classes, "
+            f"task='binary': the target {shown(name)} has {len(classes)} classes, "
             f"{quoted(classes, 5)}; write task='multiclass'"
         )
-    return Target(name, task, classes), note
+    target = Target(name, task, classes).with_aliases(pairs)
+    return target, [*notes, note, _lonely(table, target, rows)]
+
+
+def _one_spelling(
+    table: Table, column: Column, map_class: Sequence[tuple[str, str]]
+) -> tuple[list[tuple[str, str]], str]:
+    """The given pairs, and those of words such as Yes, yes and YES with the commonest of them;
+    and a note on what was taken together, or on what was not."""
+    codes, words = column.codes
+    given = dict(map_class)
+    counts = np.bincount(codes[codes >= 0], minlength=len(words))
+    alike: dict[str, list[int]] = {}
+    for i, word in enumerate(words):
+        if word not in given and counts[i]:
+            alike.setdefault(word.lower(), []).append(i)
+    boolean = boolean_words(tuple(words[i] for group in alike.values() for i in group))
+    pairs, notes = list(given.items()), []
+    for group in alike.values():
+        if len(group) == 1:
+            continue
+        best = words[max(group, key=lambda i: (counts[i], -i))]
+        others = [words[i] for i in group if words[i] != best]
+        if boolean:
+            pairs += [(word, best) for word in others]
+            notes.append(f"{quoted(others)} taken as {quoted((best,))}")
+        else:
+            notes.append(
+                f"{quoted([best, *others])} differ in capitals only; add "
+                f"map_class=({others[0]!r}, {best!r}) if they are one class"
+            )
+    told = f"{table.source}: target {quoted((column.name,))}: {'; '.join(notes[:5])}"
+    return pairs, told if notes else ""
+
+
+def _lonely(table: Table, target: Target, rows: NDArray[np.intp]) -> str:
+    """A note on classes with one row, of which no part but one can have any."""
+    counts = np.bincount(target.numbers(table, rows), minlength=len(target.classes))
+    lonely = [name for name, count in zip(target.classes, counts, strict=True) if count == 1]
+    if not lonely:
+        return ""
+    which = "class has" if len(lonely) == 1 else "classes have"
+    return f"{several(len(lonely), '').strip()} {which} one row each: {quoted(lonely)}"
+
+
+def _refuse_few_words(table: Table, column: Column) -> None:
+    """Numbers with a few words among them are not silently made classes."""
+    if column.numbers is not None or column.obstacle is None or column.codes_only:
+        return
+    row, count = column.obstacle
+    present = int((~column.missing).sum())
+    if 2 * count >= present:
+        return
+    word = column.text(row)
+    raise DataError(
+        f"{table.where(row, column.name)}: {shown(word)} is not a number ({count} of {present} "
+        f"cells of the target); mend the cells, or add missing=({word!r},) if that means a "
+        f"missing value, or task='multiclass' if the numbers are classes too"
+    )
 
 
 def with_statistics(
@@ -159,9 +258,12 @@ def with_statistics(
 
 
 def _infer(column: Column) -> str:
-    words = column.codes[1]
     x = column.numbers
     if x is None:
+        words = {word.lower() for word in column.codes[1]}
+        if boolean_words(tuple(words)):
+            return "binary"
+        words = column.codes[1]
         return "binary" if len(words) == 2 else "multiclass"
     present = x[~np.isnan(x)]
     values = np.unique(present)
@@ -188,8 +290,9 @@ def _regression_numbers(table: Table, column: Column) -> NDArray[np.float64]:
     if column.numbers is None:
         row = column.obstacle[0] if column.obstacle else 0
         count = column.obstacle[1] if column.obstacle else table.rows
+        why = "has leading zeros, as codes have" if column.codes_only else "is not a number"
         raise DataError(
-            f"{table.where(row, column.name)}: {column.text(row)!r} is not a number ("
+            f"{table.where(row, column.name)}: {column.shown(row)} {why} ("
             f"{several(count, 'such row')}), and a regression needs numbers as its target; mend "
             f"the cells, or write task='multiclass' to predict classes"
         )
@@ -206,22 +309,28 @@ def _refuse_one_value(table: Table, column: Column, rows: NDArray[np.intp]) -> N
         )
 
 
-def _classes(table: Table, column: Column, rows: NDArray[np.intp]) -> tuple[str, ...]:
+def _bare(word: str) -> str:
+    """A word without capitals, spaces and punctuation at its ends."""
+    return word.strip(" .,;:!?'\"").lower()
+
+
+def _classes(
+    table: Table, column: Column, rows: NDArray[np.intp], aliases: dict[str, str]
+) -> tuple[str, ...]:
     if column.numbers is not None:
         refuse_infinite(table, column)
-    words = column.codes[1]
+    words = tuple(dict.fromkeys(aliases.get(word, word) for word in column.codes[1]))
+    named = f"{table.source}: the target {shown(column.name)} has"
     if len(words) == 1:
         raise DataError(
-            f"{table.source}: the target {column.name!r} has one class, {words[0]!r}, in every "
-            f"row, so there is nothing to learn; add rows of another class or choose another "
-            f"target"
+            f"{named} one class, {shown(words[0])}, in every row, so there is nothing to learn; "
+            f"add rows of another class or choose another target"
         )
     if len(words) > MOST_CLASSES or 2 * len(words) > max(len(rows), 20):
         raise DataError(
-            f"{table.source}: the target {column.name!r} has {len(words)} different values in "
-            f"{len(rows)} rows, too many for classes; "
+            f"{named} {len(words)} different values in {len(rows)} rows, too many for classes; "
             + ("write task='regression'" if column.numbers is not None else "choose another target")
         )
-    if column.numbers is not None:
+    if column.numbers is not None and not aliases:
         return tuple(sorted(words, key=lambda word: (float(word), word)))
     return tuple(sorted(words))

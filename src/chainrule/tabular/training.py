@@ -100,8 +100,7 @@ class Plan:
             state=result.state,
             options=self.options,
             names=tuple(self.table.names()),
-            header=self.table.header,
-            missing=self.table.missing,
+            reading=self.table.reading(),
             history=tuple({key: row.get(key) for key in keys} for row in result.history),
             kept_epoch=len(result.history) if best is None else best,
             stopped=result.stopped,
@@ -221,7 +220,7 @@ def prepare(
     options = _with_names(table, target, options)
     given = {name: other for name, other in (("validation", validation), ("test", test)) if other}
     options = dataclasses.replace(options, **dict.fromkeys(given, 0.0))
-    learned, inferred = learn_target(table, target, options.task)
+    learned, target_notes = learn_target(table, target, options.task, options.map_class)
     if options.class_weight and learned.task == "regression":
         raise UsageError("class_weight='balanced': is for classes, and the task is regression")
     rows = learned.rows(table)
@@ -235,7 +234,7 @@ def prepare(
         name: Part(x[rows[at]], truth[at], None if weights is None else weights[at])
         for name, at in chosen.items()
     }
-    notes = [*table.notes, inferred, *typing_notes, *learned.left_out(table, rows)]
+    notes = [*table.notes, *target_notes, *typing_notes, *learned.left_out(table, rows)]
     for name, other in given.items():
         parts[name], said = _part_of(other, learned, coding, options)
         notes += [*other.notes, *said]
@@ -300,10 +299,11 @@ def _with_names(table: Table, target: str, options: Options) -> Options:
     weight = None if options.weight is None else table.choose(options.weight, "weight")
     drop = tuple(table.choose(name, "drop") for name in options.drop)
     keep = tuple(table.choose(name, "keep") for name in options.keep)
+    category = tuple(table.choose(name, "category") for name in options.category)
     for option, name in (("weight", weight), *(("drop", name) for name in drop)):
         if name == target:
             raise UsageError(f"{option}={name!r}: is the target; choose another column")
-    return dataclasses.replace(options, weight=weight, drop=drop, keep=keep)
+    return dataclasses.replace(options, weight=weight, drop=drop, keep=keep, category=category)
 
 
 def _learn_columns(
@@ -312,7 +312,7 @@ def _learn_columns(
     """The coding of all columns but target and weight, and what to tell about it."""
     features = [name for name in table.names() if name not in (target, options.weight)]
     used = [name for name in features if name not in options.drop]
-    decided = {d.name: d for d in decide(table, used, options.keep)}
+    decided = {d.name: d for d in decide(table, used, options.keep, options.category)}
     left_out = {name: Decision(name, "dropped", "left out as asked") for name in options.drop}
     decisions = [(decided | left_out)[name] for name in features]
     coding = learn_coding(table, decisions, rows)

@@ -1,11 +1,31 @@
-"""Counts and names as they stand in messages."""
+"""Counts, names and cells as they stand in messages; words that stand for a missing value."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-__all__ = ["number_text", "quoted", "several"]
+__all__ = ["MISSING", "SOFT", "cut", "number_text", "quoted", "several", "shown"]
+
+MISSING = (
+    *("", "?", "NA", "N/A", "n/a", "na", "N.A.", "n.a.", "#N/A", "#NA", "#N/A N/A", "<NA>"),
+    *("NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "null", "NULL", "Null", "(null)", "[null]"),
+    *("<null>", "\\N", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "#VALUE!", "#DIV/0!"),
+    *("#REF!", "#NUM!", "#NAME?", "#NULL!", "(blank)", "(missing)", "<missing>", "[missing]"),
+)
+"""Cells that stand for "no value", after spaces around them are stripped."""
+
+SOFT = frozenset(
+    (
+        *("-", "--", "---", "–", "—", ".", "..", "...", "…", "*", ":", "none", "nil", "missing"),
+        *("unknown", "not available", "not applicable", "not known", "no data", "n/d", "n.d."),
+        *("nd", "tbd", "undefined", "??", "???", "#", "nan%", "x"),
+    )
+)
+"""Words, in lower case, that stand for "no value" among numbers and dates; elsewhere they may be
+categories, or classes, like any other."""
+
+LONGEST = 60
 
 
 def several(count: int, one: str, more: str | None = None) -> str:
@@ -13,10 +33,22 @@ def several(count: int, one: str, more: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
+def shown(word: str) -> str:
+    """A cell or name in quotes, for a message: a long one is cut, and its length told."""
+    if len(word) <= LONGEST:
+        return repr(word)
+    return f"{word[:LONGEST]!r}… ({several(len(word), 'character')})"
+
+
+def cut(name: str) -> str:
+    """A name that is not too long for a message."""
+    return name if len(name) <= LONGEST else name[:LONGEST] + "…"
+
+
 def quoted(names: Sequence[str], most: int = 12) -> str:
-    """Names in double quotes, the first ``most`` of them."""
-    shown = ", ".join(json.dumps(name, ensure_ascii=False) for name in names[:most])
-    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+    """Names in double quotes, the first ``most`` of them, long ones cut."""
+    listed = ", ".join(json.dumps(cut(name), ensure_ascii=False) for name in names[:most])
+    return listed + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def number_text(value: float) -> str:

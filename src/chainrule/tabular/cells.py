@@ -1,0 +1,194 @@
+"""What the cells of a column say: missing ones, numbers in plain or other dress, codes, words.
+
+A column is judged as a whole, by its different words and how many cells have each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.tabular.layout import Format
+from chainrule.tabular.numerals import CODE, NUMBER, PLAIN, Numerals, undress
+from chainrule.tabular.table import Codes, Column, encode_numbers
+from chainrule.tabular.words import SOFT, number_text, shown
+
+__all__ = ["column_of_numbers", "column_of_words"]
+
+INFINITE = r"^[+-]?([iI][nN][fF]|[iI][nN][fF][iI][nN][iI][tT][yY])$"
+"""Words that other programs write for infinity. They count as numbers, so that the rules can
+refuse them by place instead of turning the whole column into categories."""
+
+_PLAIN = re.compile(f"{NUMBER}|{INFINITE}", re.ASCII)
+
+TRIED = 200
+"""So many words show whether it is worth trying to read a column as numbers."""
+
+
+def column_of_numbers(name: str, numbers: NDArray[np.float64], format: Format) -> Column:
+    """A column of plain numbers, nan where missing."""
+    for word in format.missing:
+        if _PLAIN.match(word):
+            numbers = np.where(numbers == float(word), np.nan, numbers)
+    missing = np.isnan(numbers)
+    return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
+
+
+def column_of_words(
+    name: str,
+    codes: NDArray[np.int32],
+    words: Sequence[str],
+    format: Format,
+    *,
+    hint: str = "",
+    as_numbers: bool = True,
+) -> Column:
+    """A column of words, -1 where missing, as they stand in the file.
+
+    ``hint`` is the decimal mark that the rest of the file shows; without ``as_numbers`` the words
+    stay words whatever they look like.
+    """
+    codes, words = _merged(codes, words, frozenset(format.missing_words()))
+    missing = codes < 0
+    if not words:
+        return Column(name, missing, np.full(len(codes), np.nan), lambda: (codes, words))
+    counts = np.bincount(codes[~missing], minlength=len(words))
+    plain = Column(
+        name,
+        missing,
+        None,
+        lambda: (codes, words),
+        (_first(codes, 0), int(counts.sum())),
+        order=format.date_order,
+        soft=not format.missing_only,
+    )
+    if not as_numbers:
+        return plain
+    if all(_PLAIN.match(word) for word in words):
+        return _plain_numbers(plain, codes, words)
+    return _dressed(plain, codes, words, counts, format, hint)
+
+
+def _merged(
+    codes: NDArray[np.int32], words: Sequence[str], missing: frozenset[str]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """The same with spaces stripped, and -1 for words that stand for a missing value; words by
+    first appearance."""
+    places: dict[str, int] = {}
+    moved = [
+        -1 if word in missing else places.setdefault(word, len(places))
+        for word in map(_strip, words)
+    ]
+    if list(places) == list(words):
+        return codes, tuple(words)
+    return np.array([*moved, -1], dtype=np.int32)[codes], tuple(places)
+
+
+def _strip(word: str) -> str:
+    return word.strip().strip("\ufeff\u200b").strip()
+
+
+def _first(codes: NDArray[np.int32], word: int) -> int:
+    return int(np.argmax(codes == word))
+
+
+def _of_words(values: Sequence[float | None], codes: NDArray[np.int32]) -> NDArray[np.float64]:
+    """The numbers of all cells from those of the words."""
+    return np.array([*(np.nan if v is None else v for v in values), np.nan])[codes]
+
+
+def _plain_numbers(column: Column, codes: NDArray[np.int32], words: tuple[str, ...]) -> Column:
+    if all(word.isdigit() for word in words) and any(map(CODE.fullmatch, words)):
+        at = next(i for i, word in enumerate(words) if CODE.fullmatch(word))
+        row, count = _first(codes, at), int(np.isin(codes, at).sum())
+        note = f"{shown(words[at])} has a leading zero, so the cells are codes, not numbers"
+        return replace(column, obstacle=(row, count), note=note, codes_only=True)
+    numbers = _of_words([float(word) for word in words], codes)
+    return replace(column, numbers=numbers, obstacle=None)
+
+
+def _dressed(
+    column: Column,
+    codes: NDArray[np.int32],
+    words: tuple[str, ...],
+    counts: NDArray[np.intp],
+    format: Format,
+    hint: str,
+) -> Column:
+    """Numbers in other dress, if all cells but those with a word for "missing" are."""
+    soft = [not format.missing_only and word.lower() in SOFT for word in words]
+    hard = [i for i, is_soft in enumerate(soft) if not is_soft]
+    if not hard or not _worth_trying([words[i] for i in hard[:TRIED]]):
+        odd = [i for i in hard if not _PLAIN.match(words[i])] or [0]
+        count = int(sum(counts[i] for i in odd))
+        return replace(column, obstacle=(_first(codes, odd[0]), count))
+    found = undress(
+        [words[i] for i in hard],
+        [int(counts[i]) for i in hard],
+        decimal=format.decimal,
+        thousands=format.thousands,
+        known=format.dress.get(column.name),
+        hint=hint,
+    )
+    bad = [i for i, value in zip(hard, found.values, strict=True) if value is None]
+    if bad:
+        count = int(sum(counts[i] for i in bad))
+        return replace(column, obstacle=(_first(codes, bad[0]), count))
+    values: list[float | None] = [None] * len(words)
+    for i, value in zip(hard, found.values, strict=True):
+        values[i] = value
+    kept = [-1 if is_soft else i for i, is_soft in enumerate(soft)]
+    if any(soft):
+        codes = np.array([*kept, -1], dtype=np.int32)[codes]
+    numbers = _of_words(values, codes)
+    note = _told(words, hard, found, [w for w, s in zip(words, soft, strict=True) if s])
+    return Column(
+        column.name,
+        codes < 0,
+        None if found.doubt else numbers,
+        lambda: _used(codes, words),
+        (_first(codes, hard[0]), int(counts.sum())) if found.doubt else None,
+        note="" if found.doubt else note,
+        doubt=found.doubt,
+        dress=found.dress,
+    )
+
+
+def _worth_trying(words: Sequence[str]) -> bool:
+    digits = sum(any(c.isdigit() for c in word[:40]) for word in words)
+    return 2 * digits > len(words)
+
+
+def _used(codes: NDArray[np.int32], words: tuple[str, ...]) -> Codes:
+    """Words and codes without those that no cell has."""
+    used = np.bincount(codes[codes >= 0], minlength=len(words)) > 0
+    rank = np.cumsum(used) - 1
+    moved = np.where(used, rank, -1).astype(np.int32)
+    return np.append(moved, np.int32(-1))[codes], tuple(
+        w for w, u in zip(words, used, strict=True) if u
+    )
+
+
+def _told(words: tuple[str, ...], hard: list[int], found: Numerals, soft: list[str]) -> str:
+    """How the numbers were read, where that is not plain."""
+    parts = []
+    dress = found.dress
+    told = dress.told()
+    odd = [
+        (words[i], v)
+        for i, v in zip(hard, found.values, strict=True)
+        if v is not None and not _PLAIN.match(words[i])
+    ]
+    if odd and (dress != PLAIN or told or odd):
+        word, value = max(odd[:TRIED], key=lambda pair: len(pair[0]))
+        parts.append(
+            f"{shown(word)} is read as {number_text(value)}" + (f" ({told})" if told else "")
+        )
+    if soft:
+        listed = ", ".join(map(shown, soft[:3])) + (", ..." if len(soft) > 3 else "")
+        parts.append(f"{listed} {'stands' if len(soft) == 1 else 'stand'} for a missing value")
+    return "; ".join(parts)

@@ -1,0 +1,279 @@
+"""Where a table's bytes come from: a file, a folder, a glob, standard input; packed or not.
+
+Every source can be opened again, as reading a column once more, or telling the line of a cell,
+needs it: what comes through a pipe is kept, in memory or in a temporary file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import glob
+import gzip
+import hashlib
+import io
+import lzma
+import re
+import shutil
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from chainrule.errors import DataError, UsageError
+from chainrule.io import naming
+
+__all__ = ["PACKED", "Source", "digest", "find", "refuse_address"]
+
+PACKED = (".gz", ".zst", ".bz2", ".xz")
+"""Endings of packed files; what a file is, its first bytes say."""
+
+SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq", ".arrow", ".feather", ".ipc")
+SUFFIXES += (".jsonl", ".ndjson", ".json", ".xlsx", ".data")
+"""Endings of the files that are taken from a folder."""
+
+KEPT = 2**26
+"""Bytes of a pipe that are kept in memory; more go to a temporary file."""
+
+ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+
+MAGIC = (
+    (b"PAR1", "parquet"),
+    (b"ARROW1", "arrow"),
+    (b"\xff\xff\xff\xff", "stream"),
+    (b"PK\x03\x04", "zip"),
+)
+"""First bytes of the kinds of files that are read; anything else is text."""
+
+STRANGE = (
+    (b"FEA1", "a Feather file of version 1; write it again with version 2"),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file; save it as .xlsx or CSV"),
+    (b"SQLite format 3\0", "an SQLite database; export the table as CSV"),
+    (b"\x89HDF", "an HDF5 file; export the table as Parquet or CSV"),
+    (b"%PDF", "a PDF; export the table as CSV"),
+    (b"\x93NUMPY", "a NumPy file; pass its arrays to tabular.train, or write a CSV"),
+    (b"ORC", "an ORC file; write it as Parquet"),
+    (b"\x80\x04", "a pickle, which is not opened, as that would run code; write a CSV"),
+    (b"\x80\x05", "a pickle, which is not opened, as that would run code; write a CSV"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"<!doctype html", "a web page, not a table; fetch the file itself"),
+    (b"<html", "a web page, not a table; fetch the file itself"),
+    (b"<?xml", "XML; export the table as CSV"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One file.
+
+    Attributes:
+        name: what messages call it.
+        raw: opens the bytes as they are stored.
+        keys: the columns that its folders name, as ``year=2024`` does.
+    """
+
+    name: str
+    raw: Callable[[], Any]
+    keys: dict[str, str] = field(default_factory=dict[str, str])
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """The bytes, unpacked, from the first one."""
+        with naming(self.name), self.raw() as stored:
+            try:
+                stream: Any = _peekable(stored)
+                for _ in range(3):  # packed, and packed again
+                    unpack = _packing(stream.peek(10)[:10])
+                    if unpack is None:
+                        break
+                    stream = _peekable(unpack(stream))
+                yield stream
+            except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+                raise self._damaged(error) from None
+            except OSError as error:
+                if error.errno is not None:
+                    raise
+                raise self._damaged(error) from None  # bz2 and zstd have no error of their own
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self.name}: is damaged or cut short ({error}); fetch it again")
+
+    def kind(self) -> str:
+        """ "parquet", "arrow", "stream", "json", "excel" or "text", by the first bytes.
+
+        Raises DataError for kinds of files that are not read, with what to do.
+        """
+        with self.open() as stream:
+            head = stream.peek(4096)[:4096]  # type: ignore[attr-defined]
+            start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+            if head[257:262] == b"ustar":
+                raise DataError(f"{self.name}: is a tar archive; unpack it first")
+            for magic, what in STRANGE:
+                if (start if magic[:1] == b"<" else head).lower().startswith(magic.lower()):
+                    raise DataError(f"{self.name}: is {what}")
+            if re.match(rb"\[\s*\{", start):
+                raise DataError(
+                    f"{self.name}: is one JSON array; write one record a line (JSON lines), as "
+                    f"`jq -c '.[]' {self.name}` does"
+                )
+            if re.match(rb'\{\s*["}]', start):
+                return "json"
+            for magic, kind in MAGIC:
+                if head.startswith(magic):
+                    return self._archive(stream) if kind == "zip" else kind
+        return "text"
+
+    def _archive(self, stream: BinaryIO) -> str:
+        import zipfile
+
+        try:
+            names = zipfile.ZipFile(io.BytesIO(stream.read())).namelist()
+        except zipfile.BadZipFile as error:
+            raise self._damaged(error) from None
+        if "xl/workbook.xml" in names:
+            return "excel"
+        what = (
+            "an OpenDocument file; save it as .xlsx or CSV"
+            if "content.xml" in names
+            else ("a zip archive; unpack it first")
+        )
+        raise DataError(f"{self.name}: is {what}")
+
+
+def _peekable(stream: Any) -> Any:
+    return stream if hasattr(stream, "peek") else io.BufferedReader(stream, 2**16)
+
+
+def _packing(head: bytes) -> Callable[[Any], Any] | None:
+    """What unpacks a stream that begins like this."""
+    if head.startswith(b"\x1f\x8b"):
+        return lambda stream: gzip.GzipFile(fileobj=stream)
+    if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
+        return bz2.BZ2File
+    if head.startswith(b"\xfd7zXZ\0"):
+        return lzma.LZMAFile
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        return _unzstd
+    return None
+
+
+def _unzstd(stream: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
+
+
+def refuse_address(name: str) -> None:
+    """Raise UsageError for an address of the network."""
+    if ADDRESS.match(name):
+        raise UsageError(
+            f"{name}: is an address of the network, and only files are read; fetch it first, "
+            f"for example with curl -LO, and give the file"
+        )
+
+
+def find(path: str | Path) -> list[Source]:
+    """The files that ``path`` means, in sorted order: itself, those of a folder or a glob, or
+    standard input for ``-``.
+
+    Raises UsageError for addresses of the network, DataError where there is no file.
+    """
+    name = str(path)
+    refuse_address(name)
+    if name == "-":
+        if sys.stdin is None or sys.stdin.isatty():
+            raise UsageError("-: standard input is the terminal; pipe a table into it")
+        return [_kept("standard input", getattr(sys.stdin, "buffer", sys.stdin))]
+    path = Path(path)
+    if path.is_dir():
+        return _folder(path)
+    if not path.exists() and glob.has_magic(name):
+        found = [Path(match) for match in sorted(glob.glob(name, recursive=True))]
+        found = [match for match in found if match.is_file()]
+        if not found:
+            raise DataError(f"{name}: no file is called so")
+        return [_file(match, match.parent) for match in found]
+    return [_file(path, path.parent)]
+
+
+def _file(path: Path, root: Path) -> Source:
+    name = str(path)
+    if path.exists() and not path.is_file():  # a pipe can be read only once
+        with naming(name), open(path, "rb") as stream:
+            return _kept(name, stream)
+    folders = path.relative_to(root).parts[:-1]
+    pairs = [folder.partition("=") for folder in folders if "=" in folder]
+    return Source(name, lambda: open(path, "rb"), {key: value for key, _, value in pairs})
+
+
+def _kept(name: str, stream: Any) -> Source:
+    spool = tempfile.SpooledTemporaryFile(max_size=KEPT)  # noqa: SIM115 (open while it is used)
+    with naming(name):
+        shutil.copyfileobj(stream, spool)
+
+    @contextmanager
+    def again() -> Iterator[Any]:
+        spool.seek(0)
+        yield io.BufferedReader(_Unclosed(spool), 2**16)
+
+    return Source(name, again)
+
+
+class _Unclosed(io.RawIOBase):
+    """A file that stays open when what reads it is closed."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _folder(path: Path) -> list[Source]:
+    """The files of a folder and those below it; hidden ones and ``_SUCCESS`` are not data."""
+
+    def ending(file: Path) -> str:
+        suffixes = [s.lower() for s in file.suffixes if s.lower() not in PACKED]
+        return suffixes[-1] if suffixes else ""
+
+    found = sorted(
+        file
+        for file in path.rglob("*")
+        if file.is_file()
+        and not any(part[0] in "._" for part in file.relative_to(path).parts)
+        and ending(file) in SUFFIXES
+    )
+    if not found:
+        raise DataError(
+            f"{path}: is a folder without tables; expected files such as .csv or .parquet in it"
+        )
+    return [_file(file, path) for file in found]
+
+
+def digest(sources: list[Source]) -> str:
+    """The SHA-256 of the bytes as stored; of several files, that of their digests."""
+    sums = []
+    for source in sources:
+        with naming(source.name), source.raw() as stream:
+            sums.append(hashlib.file_digest(stream, "sha256"))
+    if len(sums) == 1:
+        return sums[0].hexdigest()
+    return hashlib.sha256(b"".join(one.digest() for one in sums)).hexdigest()
