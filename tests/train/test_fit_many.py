@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.train import together
 
 RNG = np.random.Generator(np.random.Philox(11))
 N = 71
@@ -59,6 +60,76 @@ def test_each_network_stops_when_it_would_alone() -> None:
     assert {r.stopped for r in many} == {"early_stopping"}
 
 
+adam, sgd = cr.optim.adam, cr.optim.sgd
+OF_EACH: dict[str, dict[str, Any]] = {
+    "rates": {"optimizer": [adam(0.01), adam(0.1), adam(0.03, beta1=0.8), adam(0.01)]},
+    "penalties": {"l2": [0.01, 0.1, 1.0, 0.5], "l1": [0.01, 0.02, 0.01, 0.03]},
+    "dropout": {"model": [cr.nn.MLP((4, 6, 3), dropout=p) for p in (0.1, 0.5, 0.25, 0.1)]},
+    "losses": {"loss": [cr.nn.CategoricalCrossEntropy(label_smoothing=s) for s in
+                        (0.1, 0.2, 0.05, 0.3)]},
+    "schedules": {"optimizer": [sgd(cr.optim.schedules.cosine(r, steps=n), momentum=0.9) for r, n in
+                                ((0.1, 20), (0.2, 20), (0.1, 30), (0.3, 24))]},
+    "other steps": {"optimizer": [adam(0.01), sgd(0.1), adam(0.02), sgd(0.2, momentum=0.5)],
+                    "l2": [0.0, 0.1, 0.1, 0.0], "epochs": [3, 1, 2, 4],
+                    "model": [PLAIN, DROPOUT, PLAIN, DROPOUT], "batch_size": [16, 16, 32, 16]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_EACH)
+def test_each_network_may_have_settings_of_its_own(name: str) -> None:
+    lists, options = OF_EACH[name], COMMON | {"epochs": 2, "evaluate_train": False}
+    folds = [np.arange(N) % 5 != 1, range(40), range(1, 58), range(57)]
+    given = {"model": PLAIN, "data": (X, T), "seeds": range(4)} | options | lists
+    if name == "other steps":
+        given["folds"] = folds
+    for k, got in enumerate(cr.train.fit_many(**given)):
+        own = {"model": PLAIN} | options | {key: value[k] for key, value in lists.items()}
+        data = (X, T)
+        if name == "other steps":
+            rows = np.arange(N)[folds[k]]
+            data = (X[rows], T[rows])
+            own["validation"] = (np.delete(X, rows, 0), np.delete(T, rows, 0))
+        assert_same(got, cr.train.fit(own.pop("model"), data, seed=k, **own))
+
+
+def test_numbers_that_differ_share_loops_and_other_operations_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+    compiled = together.Group._compiled
+    monkeypatch.setattr(
+        together.Group, "_compiled", lambda g, size: made.append(size) or compiled(g, size)
+    )
+    options = COMMON | {"seeds": range(4), "epochs": 1}
+    for name, loops in (("rates", [4]), ("dropout", [4]), ("schedules", [4])):
+        made.clear()
+        cr.train.fit_many(**({"model": PLAIN, "data": (X, T)} | options | OF_EACH[name]))
+        assert made == loops, name
+    made.clear()
+    mixed = ["adam", cr.optim.sgd(0.1), "adam", "adam"]
+    cr.train.fit_many(PLAIN, (X, T), **(options | {"optimizer": mixed}))
+    assert sorted(made) == [1, 3]
+
+
+def test_networks_that_have_stopped_take_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What blocks compute beside the steps of those that go on is bounded by the time that
+    smaller loops take to be made."""
+    done: list[tuple[int, int]] = []
+    chunk = together.Group._chunk
+
+    def counted(group: Any, epoch: int, size: int, block: Any, *rest: Any) -> Any:
+        done.append((size, len(block)))
+        group.making = 0.0  # as if loops cost nothing
+        return chunk(group, epoch, size, block, *rest)
+
+    monkeypatch.setattr(together.Group, "_chunk", counted)
+    options = COMMON | {"epochs": [1, 4, 1, 4, 4, 2, 1, 3, 4, 1, 1], "evaluate_train": False}
+    cr.train.fit_many(PLAIN, (X, T), seeds=range(11), **options)
+    full = [(size, used) for size, used in done if size > used]
+    assert len(full) <= 2, done  # the first that was not full
+    assert {size for size, _ in done} <= {1, 2, 4, 8}
+
+
 @pytest.mark.parametrize("as_masks", [True, False])
 def test_folds_train_on_their_rows_and_are_judged_by_the_others(as_masks: bool) -> None:
     masks = [np.arange(N) % 5 != k for k in range(5)]  # of 56 and of 57 rows
@@ -94,7 +165,9 @@ def test_a_network_that_diverges_leaves_the_others_alone() -> None:
         ({"seeds": [0, 1], "folds": [X[:, 0] > 0] * 3}, "2 seeds and 3 folds"),
         ({"seeds": [0], "folds": [[N]]}, "fold 0 has row numbers outside"),
         ({"seeds": [0], "folds": [X]}, "fold 0 must be row numbers, or a mask"),
-        ({"seeds": [0, 1], "folds": [range(20), range(60)]}, "differ in minibatches"),
+        ({"seeds": [0, 1], "l2": [0.1] * 3}, "2 seeds and 3 entries of l2"),
+        ({"seeds": [0, 1], "optimizer": ["adam", "lbfgs"]}, "L-BFGS searches"),
+        ({"seeds": [0, 1], "l2": [0.1, -1.0]}, "l2"),
         ({"seeds": [0], "callbacks": [print]}, "takes no callbacks="),
         ({"seeds": [0], "seed": 1}, "takes no seed=: use seeds="),
         ({"seeds": [0], "optimizer": "lbfgs"}, "L-BFGS searches with each network by itself"),

@@ -63,6 +63,7 @@ class Steps:
         seed: int,
         runner: Runner,
     ) -> None:
+        self.settings = step, optimizer
         self.function = step.whole(optimizer)
         self.data = data
         self.training = training
@@ -117,10 +118,15 @@ class Steps:
         run = self.made.get(signature)
         if run is None:
             arguments = (self.training.carry, batch, key, count)
-            compiled = self.runner.compile(self.function, *arguments)
-            _check_types(self.training, compiled(*arguments)[1])
-            run = self.made[signature] = compiled.flat
+            found, run = self.compiled(arguments)
+            _check_types(self.training, found[1])
+            self.made[signature] = run
         return run([*leaves, *given, count])
+
+    def compiled(self, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+        """What one step returns, and a function of flat lists for more of them."""
+        run = self.runner.compile(self.function, *arguments)
+        return run(*arguments), run.flat
 
 
 def _check_types(training: TrainingState, carry: Any) -> None:

@@ -1,0 +1,290 @@
+"""Many networks as one loop: which can be steps of the same, and how their minibatches are done."""
+
+from __future__ import annotations
+
+import functools
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.api import vmap
+from chainrule.core.recording import quiet
+from chainrule.core.tree import flatten
+from chainrule.core.types import ArrayType
+from chainrule.run import Runner
+from chainrule.train.alike import Family, Numbers, families
+from chainrule.train.chunks import SECONDS, Chunks, Done, Leaves
+from chainrule.train.data import Batch
+from chainrule.train.descent import Steps
+from chainrule.train.monitor import NonFiniteLossError
+
+
+def grouped(members: Sequence[Member], runner: Runner) -> list[Group]:
+    """Those whose full minibatches can be steps of one loop."""
+    alike: dict[Any, list[Member]] = {}
+    for m in members:
+        alike.setdefault((m.full, m.data.batch_size, m.keyed, m.types), []).append(m)
+    found = []
+    for some in alike.values():
+        settings = Settings(some, runner)
+        for m in some:
+            m.alone.compiled = functools.partial(settings.compiled, m)
+        if some[0].full:
+            found += [Group(part, settings, runner) for part in settings.parts(some)]
+    return found
+
+
+class Settings:
+    """What the steps of networks are, recorded once for all that have equal settings, and compiled
+    once for all whose settings are other numbers in the same operations."""
+
+    def __init__(self, members: Sequence[Member], runner: Runner) -> None:
+        self.runner = runner
+        self.distinct: list[Any] = []
+        self.functions: list[Callable[..., Any]] = []
+        self.which: dict[Member, int] = {}
+        for m in members:
+            own = m.alone.settings
+            if own not in self.distinct:
+                self.distinct.append(own)
+                self.functions.append(m.alone.function)
+            self.which[m] = self.distinct.index(own)
+        self.known: dict[Any, list[Family]] = {}
+        self.made: dict[Any, Any] = {}
+
+    def family(self, member: Member, *arguments: Any) -> tuple[Family, Numbers]:
+        """The family of a member's step on arguments of these types, and its numbers there."""
+        types = tuple([(x.shape, x.dtype) for x in flatten(arguments)[0]])
+        if types not in self.known:
+            self.known[types] = families(self.functions, *arguments)
+        which = self.which[member]
+        found = next(family for family in self.known[types] if which in family.members)
+        return found, found.numbers[found.members.index(which)]
+
+    def parts(self, members: Sequence[Member]) -> list[list[Member]]:
+        """The members by the family of their full minibatches."""
+        found: dict[Family, list[Member]] = {}
+        for m in members:
+            found.setdefault(self.family(m, *m.arguments())[0], []).append(m)
+        return [*found.values()]
+
+    def compiled(self, member: Member, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
+        """One step of one network: what it returns, and a function of flat lists for more."""
+        family, numbers = self.family(member, *arguments)
+        if family not in self.made:
+            self.made[family] = self.runner.compile(family, numbers, *arguments)
+        run = self.made[family]
+        return run(numbers, *arguments), lambda given: run.flat([*numbers, *given])
+
+
+class Member(Chunks):
+    """The chunks of one network among many, which a ``Group`` has done."""
+
+    def __init__(self, steps: Steps, rows: np.ndarray | None) -> None:
+        super().__init__(
+            steps.function, steps.data, steps.training, steps.seed, steps.keyed, steps.runner
+        )
+        steps.chunks = self
+        self.alone = steps
+        self.rows = rows  # those of all the data that it is trained on
+        self.waiting: list[tuple[float, float]] = []
+        self.error: NonFiniteLossError | None = None
+        self.group: Group | None = None
+
+    def arguments(self) -> tuple[Any, ...]:
+        """The types of the arguments of its step on a full minibatch: carry, batch, key, count."""
+        data, size = self.data, self.data.batch_size
+        rows: list[Any] = [
+            x if x is None else ArrayType((size, *x.shape[1:]), x.dtype)
+            for x in (data.x, data.targets, data.weights)
+        ]
+        leaves = [ArrayType(x.shape, x.dtype) for x in self.training.now]
+        key = ArrayType((2,), np.dtype(np.uint64)) if self.keyed else None
+        carry = self.training.treedef.unflatten(leaves)
+        return carry, Batch(*rows), key, ArrayType((), np.dtype(np.int64))
+
+    @property
+    def types(self) -> Any:
+        """What members of a group have in common: the shapes and dtypes of a step's arguments."""
+        leaves, tree = flatten(self.arguments())
+        return tuple(leaves), tree
+
+    @property
+    def full(self) -> int:
+        """How many full minibatches an epoch has; 0 where a group does none."""
+        data = self.data
+        return 0 if data.batch_size >= data.rows else data.rows // data.batch_size
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The rows of its own data in each full minibatch."""
+        size = self.data.batch_size
+        return self.data.order(epoch)[: self.full * size].reshape(self.full, size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[float, float]]:
+        if self.group is None:
+            yield from super().epoch(epoch)
+            return
+        done, self.waiting = self.waiting, []
+        yield from done
+        if self.error is not None:
+            raise self.error
+
+    def again(self, epoch: int, first: int, end: int, before: int, leaves: Leaves) -> Done:
+        """Steps ``first`` to ``end`` by itself."""
+        if self.run is None:
+            self.run = self._compiled()
+        return self.steps(epoch, self.order(epoch)[first:end], first, before + first, leaves)
+
+    @property
+    def arena(self) -> int:
+        """Bytes of what a step computes on its way, this network's share."""
+        return super().arena if self.group is None else self.group.arena
+
+
+BLOCK = 8
+"""So many networks are one loop's at most: with more, what a step computes leaves the cache."""
+
+
+class Group:
+    """Networks whose minibatches are steps of one loop, in blocks of up to ``most`` of them.
+
+    A block that is not full computes what nobody reads, until that has taken as long as making
+    loops that fit.
+    """
+
+    def __init__(self, members: Sequence[Member], settings: Settings, runner: Runner) -> None:
+        self.first, self.runner = members[0], runner
+        self.most, self.length = min(BLOCK, len(members)), 2
+        self.given = _all_data(members)
+        found = {m: settings.family(m, *m.arguments()) for m in members}
+        self.step = found[self.first][0]
+        self.numbers = {m: numbers for m, (_, numbers) in found.items()}
+        self.loops: dict[int, Any] = {}
+        self.making = self.idle = 0.0  # seconds: for the last loop, and of what nobody reads
+        if self._loop(self.most) is not None:
+            for member in members:
+                member.group = self
+
+    @property
+    def arena(self) -> int:
+        return self.loops[self.most].arena // self.most
+
+    def _loop(self, size: int) -> Any:
+        """The loop for a block of this size, None where the executor has none."""
+        if size not in self.loops:
+            started = time.perf_counter()
+            self.loops[size] = self._compiled(size)
+            self.making, self.idle = time.perf_counter() - started, 0.0
+        return self.loops[size]
+
+    def _compiled(self, size: int) -> Any:
+        first, keyed, whole_numbers = self.first, self.first.keyed, np.dtype(np.int64)
+        keys = ArrayType((size, 2), np.dtype(np.uint64)) if keyed else None
+        xs = (ArrayType((size, first.data.batch_size), whole_numbers), keys,
+              ArrayType((size,), whole_numbers))  # fmt: skip
+        carry = first.training.treedef.unflatten(
+            [ArrayType((size, *leaf.shape), leaf.dtype) for leaf in first.training.now]
+        )
+        numbers = [ArrayType((size, *x.shape), x.dtype) for x in self.numbers[first]]
+
+        def step(carry: Any, x: Any, constants: Any) -> Any:
+            (inputs, targets, weights), numbers = constants
+
+            def one(carry: Any, rows: Any, key: Any, count: Any, numbers: Any) -> Any:
+                weighted = None if weights is None else weights[rows]
+                batch = Batch(inputs[rows], targets[rows], weighted)
+                return self.step(numbers, carry, batch, key, count)
+
+            axes = (0, 0, 0 if keyed else None, 0, 0 if numbers else None)
+            return vmap(one, axes)(carry, *x, numbers)
+
+        return self.runner.repeat(step, carry, xs, (self.given, numbers), flush=True)
+
+    def _blocks(self, members: Sequence[Member]) -> Iterator[tuple[int, Sequence[Member]]]:
+        """The members in blocks, each with the size of its loop."""
+        start = 0
+        while start < len(members):
+            left = len(members) - start
+            size = min(size for size in self.loops if size >= min(left, self.most))
+            if size > left and self.idle > self.making:
+                size = 1 << (left.bit_length() - 1)
+            yield size, members[start : start + size]
+            start += size
+
+    def epoch(self, epoch: int, members: Sequence[Member]) -> None:
+        """Do all full minibatches of an epoch for those members that go on."""
+        for size, block in self._blocks(members):
+            begun, done, full = {m: m.training.steps for m in block}, 0, self.first.full
+            while done < full and block:
+                stop = min(done + self.length, full)
+                self._loop(size)
+                started = time.perf_counter()
+                with quiet():
+                    block = self._chunk(epoch, size, block, begun, done, stop)
+                took = time.perf_counter() - started
+                self.idle += took * (size - len(block)) / size
+                wanted = math.ceil(SECONDS * (stop - done) / max(took, 1e-6))
+                self.length = max(2, min(wanted, 4 * self.length, 2**14))
+                done = stop
+
+    def _chunk(
+        self, epoch: int, size: int, members: Sequence[Member], begun: Any, start: int, stop: int
+    ) -> list[Member]:
+        """Steps ``start`` to ``stop``; returns the members whose losses were finite."""
+        slots = [*members, *[members[0]] * (size - len(members))]
+        orders = [m.order(epoch) if m.rows is None else m.rows[m.order(epoch)] for m in slots]
+        numbers = [np.stack(x) for x in zip(*[self.numbers[m] for m in slots], strict=True)]
+        constants = flatten((self.given, numbers))[0]
+
+        def steps(first: int, end: int, leaves: Leaves) -> Done:
+            xs = [np.stack([order[first:end] for order in orders], 1)]
+            if self.first.keyed:
+                xs.append(np.stack([m.keys(epoch, first, end - first) for m in slots], 1))
+            xs.append(np.array([[begun[m] + i for m in slots] for i in range(first, end)],
+                               np.int64).reshape(-1, size))  # fmt: skip
+            (losses,), new = self._loop(size)(leaves, xs, constants)
+            return losses, new
+
+        stacked = [np.stack(x) for x in zip(*[m.training.now for m in slots], strict=True)]
+        most = steps(start, stop - 1, stacked)
+        end = steps(stop - 1, stop, most[1])
+        going = []
+        for k, m in enumerate(members):
+            if np.isfinite(most[0][:1, k]).all():
+                m.training.safe = m.training.now
+            own, last = [(losses[:, k], [x[k] for x in leaves]) for losses, leaves in (most, end)]
+            again = functools.partial(_again, m, epoch, begun[m])
+            try:
+                losses = m.settle(epoch, start, stop, own, last, again)
+            except NonFiniteLossError as error:
+                m.error = error
+                continue
+            m.waiting += m.weighed(losses, m.order(epoch)[start:stop])
+            going.append(m)
+        return going
+
+
+def _again(member: Member, epoch: int, before: int, first: int, end: int, leaves: Leaves) -> Done:
+    return member.again(epoch, first, end, before, leaves)
+
+
+def _all_data(members: Sequence[Member]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """x, targets and weights, of which each member trains on some rows, as its fit took them."""
+    if members[0].rows is None:
+        data = members[0].data
+        return data.x, data.targets, data.weights
+    count = 1 + max(int(np.max(m.rows)) for m in members)  # type: ignore[arg-type]
+    whole: list[Any] = []
+    for name in ("x", "targets", "weights"):
+        parts = [getattr(m.data, name) for m in members]
+        if parts[0] is None:
+            whole.append(None)
+            continue
+        array = np.zeros((count, *parts[0].shape[1:]), parts[0].dtype)
+        for m, part in zip(members, parts, strict=True):
+            array[m.rows] = part
+        whole.append(array)
+    return tuple(whole)  # type: ignore[return-value]
