@@ -97,6 +97,13 @@ def fails(capsys, *arguments, status=2):
         (GOOD, ["--activation", "sin"], "--activation sin: "),
         (GOOD, ["--init", "big"], "--init big: "),
         (GOOD, ["--nothing"], "No such option"),
+        (GOOD, ["--lr", "1"], "No such option: --lr. Did you mean --learning-rate?"),
+        (GOOD, ["--loss", "mse"], "No such option: --loss. Did you mean --task (the loss"),
+        (GOOD, ["--na-values", "x"], "Did you mean --missing?"),
+        (GOOD, ["--decimal", "x"], '--decimal x: must be one of ".", ","'),
+        (GOOD, ["--map-class", "a", "b"], "has one class"),
+        (HEAD + "1,2,3\n", ["--delimiter", ";"], "bad.csv:1: the separator ';' cuts nothing"),
+        ("1,5,a\n" + GOOD[6:], [], "add --no-header if it is data, or --header if it is names"),
         (GOOD, ["--out", "none/m.safetensors"], "there is no folder none"),
         (GOOD, ["--out", "."], "--out .: is a folder"),
         (GOOD, ["--out", "bad.csv"], "--out bad.csv: is the input itself"),
@@ -215,8 +222,35 @@ def test_divergence_exits_1_and_writes_nothing(capsys):
     Path("square.csv").write_text("x,y\n" + rows)
     arguments = ["--target", "y", "--optimizer", "sgd", "--learning-rate", "1e9", "--quiet"]
     assert main(["train", "square.csv", *arguments]) == 1
-    assert "smaller learning rate" in capsys.readouterr().err
+    message = capsys.readouterr().err
+    assert "smaller learning rate with --learning-rate" in message
+    assert "optim" not in message
+    assert "result" not in message
     assert not Path("square.safetensors").exists()
+
+
+def test_a_model_without_its_row_is_told_what_lacks(capsys, model):
+    assert "add the row" in fails(capsys, "explain", model, "good.csv")
+
+
+def test_a_model_that_loses_says_so(capsys):
+    rows = "".join(f"{i * 7 % 60},{i * 11 % 13}\n" for i in range(60))
+    Path("noise.csv").write_text("x,y\n" + rows)
+    arguments = ["--target", "y", "--epochs", "300", "--learning-rate", "0.1", "--validation", "0"]
+    assert main(["train", "noise.csv", *arguments, "--task", "regression"]) == 0
+    assert "the model is no better than always" in capsys.readouterr().out
+    assert main(["train", "good.csv", "--target", "t", "--quiet"]) == 0
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
+    from chainrule.cli import progress
+
+    monkeypatch.setattr(progress, "PERIOD", 0.0)
+    assert main(["train", "good.csv", "--target", "t", "--epochs", "2"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
+    assert main(["train", "good.csv", "--target", "t", "--epochs", "2", "--quiet"]) == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_debug_shows_the_traceback(capsys):

@@ -96,6 +96,12 @@ def command(
             shown: str | bytes = _passes(expression, values)
         elif expression is None:
             raise UsageError('explain needs an expression: chainrule explain "x**2" x=3')
+        elif row is None and Path(expression).suffix == ".safetensors":
+            data = values[0] if values else "DATA"
+            raise UsageError(
+                f"{expression} is a model; add the row of the data to explain it on: "
+                f"chainrule explain {expression} {data} --row 1"
+            )
         elif row is not None:
             shown = _model(expression, values, row, form, precision, convention)
         else:

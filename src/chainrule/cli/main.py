@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 import threading
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from chainrule.errors import ChainruleError, DataError, UsageError
 
@@ -112,10 +114,53 @@ def _run(arguments: list[str], settings: dict[str, bool]) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "chainrule"
-        message = error.format_message()
+        message = _hint(error) or error.format_message()
         end = "" if message.endswith((".", "?")) else "."
         _say(f"{message}{end} See {path} --help")
         return error.exit_code
+
+
+MEANT = {
+    "--lr": "--learning-rate",
+    "--loss": "--task (the loss follows it: squared error, or cross-entropy for classes)",
+    "--layers": "--hidden",
+    "--units": "--hidden",
+    "--patience": "--early-stopping",
+    "--weight-decay": "--l2",
+    "--alpha": "--l2",
+    "--label": "--target",
+    "--output": "--out",
+    "--sep": "--delimiter",
+    "--separator": "--delimiter",
+    "--na-values": "--missing",
+    "--nan": "--missing",
+    "--categorical": "--category",
+    "--exclude": "--drop",
+    "--ignore": "--drop",
+    "--test-size": "--test",
+    "--random-state": "--seed",
+    "--verbose": "--quiet (for less)",
+}
+"""Options by the names that other programs give them."""
+
+
+def _hint(error: Any) -> str:
+    """The message for an option that is called otherwise here; "" for other errors."""
+    name = getattr(error, "option_name", None)
+    meant = MEANT.get(name or "", "")
+    command = getattr(getattr(error, "ctx", None), "command", None)
+    known = {option for param in getattr(command, "params", ()) for option in param.opts}
+    if not meant or name in known or meant.split(" ")[0] not in known:
+        return ""
+    return f"No such option: {name}. Did you mean {meant}?"
+
+
+PYTHON = (
+    (r", or optim\.chain\(.*?\.\.\.\)", ""),
+    (r"\. The network of [^.]* is in this error's ``result``", ""),
+    ("a smaller learning rate", "a smaller learning rate with --learning-rate"),
+)
+"""Advice of the library that does not help on the command line, and what stands there."""
 
 
 def _explained(error: Exception) -> tuple[int, str]:
@@ -125,7 +170,10 @@ def _explained(error: Exception) -> tuple[int, str]:
 
         return 2, in_flags(str(error))
     if isinstance(error, ChainruleError):
-        return 1, str(error)
+        message = str(error)
+        for advice, instead in PYTHON:
+            message = re.sub(advice, instead, message)
+        return 1, message
     if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("chainrule"):
         return 1, f"the command line needs the package {error.name}; {INSTALL}"
     if isinstance(error, OSError) and error.strerror:

@@ -1,15 +1,20 @@
-"""One line that follows the epochs, on a terminal only."""
+"""One line that follows the epochs on a terminal; elsewhere a line every few seconds."""
 
 from __future__ import annotations
 
 import os
 import sys
+import time
 from types import TracebackType
 from typing import Any
 
 from chainrule.cli.text import number
 
 __all__ = ["Progress", "wanted"]
+
+
+PERIOD = 5.0
+"""Seconds between two lines where there is no terminal."""
 
 
 def wanted(quiet: bool) -> bool:
@@ -23,10 +28,17 @@ def wanted(quiet: bool) -> bool:
 
 
 class Progress:
-    """A context; call it with each ``EpochEnd``. Does nothing unless ``shown``."""
+    """A context; call it with each ``EpochEnd``.
 
-    def __init__(self, epochs: int, shown: bool) -> None:
+    ``shown`` draws the line of a terminal; without it ``lines`` prints one every ``PERIOD``
+    seconds, and a short run prints none.
+    """
+
+    def __init__(self, epochs: int, shown: bool, *, lines: bool = False) -> None:
         self.best = ""
+        self.epochs = epochs
+        self.started = self.told = time.monotonic()
+        self.lines = lines and not shown
         self.line: Any = None
         if shown:
             self._start(epochs)
@@ -67,7 +79,7 @@ class Progress:
             self.line.stop()
 
     def __call__(self, event: Any) -> None:
-        if self.line is None:
+        if self.line is None and not self.lines:
             return
         row = event.history_row
         losses = f"train {number(row['train_loss'])}"
@@ -76,4 +88,12 @@ class Progress:
             if event.best_epoch == event.epoch:
                 self.best = f"best {number(held)} (epoch {event.epoch})"
             losses += f"  validation {number(held)}  {self.best}"
-        self.line.update(self.task, completed=event.epoch, losses=losses)
+        if self.line is not None:
+            self.line.update(self.task, completed=event.epoch, losses=losses)
+            return
+        now = time.monotonic()
+        if now - self.told >= PERIOD:
+            self.told = now
+            seconds = f"{now - self.started:.0f} s"
+            print(f"epoch {event.epoch}/{self.epochs}  {losses}  {seconds}", file=sys.stderr)
+            sys.stderr.flush()

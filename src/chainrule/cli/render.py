@@ -12,7 +12,7 @@ from chainrule.tabular.words import quoted, several
 if TYPE_CHECKING:
     from chainrule.tabular import Plan, Scores, TabularModel, Target
 
-__all__ = ["model_lines", "outcome", "plan_lines", "scores_json", "scores_lines"]
+__all__ = ["beaten_lines", "model_lines", "outcome", "plan_lines", "scores_json", "scores_lines"]
 
 OUTPUT_UNITS = {
     "regression": "linear + squared error",
@@ -113,6 +113,21 @@ def scores_lines(scores: Scores) -> list[str]:
     for name, values in scores.rows:
         rows.append([name, *(score(name, value) for value in values)])
     return table(rows, right=range(1, len(scores.sets) + 1))
+
+
+def beaten_lines(scores: Scores) -> list[str]:
+    """Lines that say so where the model is no better than what takes no learning."""
+    name, values = scores.rows[0]
+    own, trivial = values[scores.sets.index(scores.baseline_on)], values[-1]
+    if own is not None and trivial is not None and own < trivial:
+        return []
+    return [
+        "",
+        clean(
+            f"the model is no better than {scores.sets[-1]} on the {scores.baseline_on} rows "
+            f"({name} {score(name, own)} against {score(name, trivial)}): do not use it"
+        ),
+    ]
 
 
 def scores_json(scores: Scores) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import shlex
 import time
 from pathlib import Path
@@ -233,7 +234,7 @@ def _held_out(**given: str) -> tuple[dict[str, Path], dict[str, Any]]:
             shares[name] = float(value)
         except ValueError:
             files[name] = Path(value)
-            if not files[name].exists():
+            if not files[name].exists() and not glob.has_magic(value):
                 raise UsageError(
                     f"--{name} {value}: is neither a file nor a share of the rows such as 0.2"
                 ) from None
@@ -252,7 +253,7 @@ def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
 def _fit(plan: Plan, executor: str | None, threads: int | None, *, quiet: bool) -> TabularModel:
     from chainrule.cli.progress import Progress, wanted
 
-    with Progress(plan.options.epochs, wanted(quiet)) as progress:
+    with Progress(plan.options.epochs, wanted(quiet), lines=not quiet) as progress:
         return plan.fit(progress, executor=executor, threads=threads)
 
 
@@ -263,7 +264,7 @@ def _print_plan(plan: Plan) -> None:
 
 
 def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
-    from chainrule.cli.render import outcome, scores_lines
+    from chainrule.cli.render import beaten_lines, outcome, scores_lines
     from chainrule.cli.text import clean
 
     did, name = "replaced" if replaced else "saved", shlex.quote(str(path))
@@ -272,6 +273,7 @@ def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
             outcome(model),
             "",
             *scores_lines(model.scores),
+            *beaten_lines(model.scores),
             "",
             clean(f"{did} {path}   ·   predict:  chainrule predict {name} new.csv"),
         ]

@@ -68,7 +68,8 @@ def column_of_words(
     )
     if not as_numbers:
         return plain
-    if all(_PLAIN.match(word) for word in words):
+    commas = hint == "," and any("." in word for word in words)
+    if not commas and all(_PLAIN.match(word) for word in words):
         return _plain_numbers(plain, codes, words)
     return _dressed(plain, codes, words, counts, format, hint)
 

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError
 from chainrule.tabular.dates import read_dates
 from chainrule.tabular.table import Column, Table
-from chainrule.tabular.words import SOFT, quoted, several, shown
+from chainrule.tabular.words import SOFT, mend, quoted, several, shown
 
 __all__ = [
     "BOOLEANS",
@@ -104,8 +104,6 @@ def decide(
 
 def _with_reading(table: Table, column: Column, decision: Decision) -> Decision:
     """The decision with a note on how the cells were read."""
-    if decision.kind != "dropped":
-        refuse_doubt(table, column)
     told = reading_note(table, column)
     if not told or (decision.kind == "dropped" and column.numbers is not None):
         return decision
@@ -134,25 +132,19 @@ def _empty_or_constant(column: Column) -> Decision | None:
     if column.missing.any():
         return None
     numbers = column.numbers
-    if numbers is not None:
-        same = bool(np.all(numbers == numbers[0]))
-    else:
-        same = len(column.codes[1]) == 1
+    same = numbers is None or bool(np.all(numbers == numbers[0]))
+    same = same and len(column.codes[1]) == 1
     return Decision(column.name, "dropped", f"every cell is {column.shown(0)}") if same else None
 
 
 def _cells_key(column: Column) -> bytes:
     """A digest that is equal for columns with equal cells."""
-    if column.numbers is not None:
-        return (
-            b"n" + sha256(np.asarray(column.numbers + 0.0).data).digest()
-        )  # + 0.0: minus zero is zero
+    if column.numbers is not None and not _large(column.numbers):
+        numbers = np.asarray(column.numbers + 0.0)  # minus zero is zero
+        return b"n" + sha256(numbers.data).digest()
     codes, words = column.codes
-    return (
-        b"t"
-        + sha256(np.ascontiguousarray(codes).data).digest()
-        + sha256(repr(words).encode()).digest()
-    )
+    listed = sha256(repr(words).encode()).digest()
+    return b"t" + sha256(np.ascontiguousarray(codes).data).digest() + listed
 
 
 def same_cells(one: Column, other: Column) -> bool:
@@ -170,6 +162,7 @@ def _duplicate(column: Column, seen: dict[bytes, str]) -> Decision | None:
 
 def _kind(table: Table, column: Column, keep: bool) -> Decision:
     name = column.name
+    refuse_doubt(table, column)
     if column.numbers is not None:
         refuse_infinite(table, column)
         if _compact_dates(column.numbers):
@@ -255,6 +248,11 @@ def refuse_infinite(table: Table, column: Column) -> None:
         )
 
 
+def _large(numbers: NDArray[np.float64]) -> bool:
+    """Whether there are whole numbers that a float may not hold, so that their words count."""
+    return bool(np.nanmax(np.abs(numbers), initial=0) >= 2**53)
+
+
 def _counts_rows(column: Column) -> str:
     """Why a number column is an identifier; "" if it is none."""
     numbers = column.numbers
@@ -263,8 +261,7 @@ def _counts_rows(column: Column) -> str:
         return ""
     if numbers[0] in (0, 1) and np.all(np.diff(numbers) == 1):
         return "counts the rows"
-    large = bool(np.abs(numbers).max() >= 2**53)
-    words = column.codes[1] if large else ()
+    words = column.codes[1] if _large(numbers) else ()
     if len(words) == len(numbers) and all(word.lstrip("-").isdigit() for word in words):
         return "an identifier: whole numbers past 2**53 that all differ"
     if IDENTIFIER_NAME.fullmatch(column.name) and len(np.unique(numbers)) == len(numbers):
@@ -283,6 +280,5 @@ def _almost_numbers(table: Table, column: Column) -> str:
     word = column.text(row)
     return (
         f"{table.where(row, column.name)}: {shown(word)} is not a number ({count} of {present} "
-        f"cells), so the column is read as text; mend the cells, or add "
-        f"missing=({word!r},) if that means a missing value"
+        f"cells), so the column is read as text; {mend(word)}"
     )

@@ -16,6 +16,7 @@ import re
 import shutil
 import sys
 import tempfile
+import weakref
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -219,7 +220,9 @@ def _kept(name: str, stream: Any) -> Source:
         spool.seek(0)
         yield io.BufferedReader(_Unclosed(spool), 2**16)
 
-    return Source(name, again)
+    source = Source(name, again)
+    weakref.finalize(source, spool.close)
+    return source
 
 
 class _Unclosed(io.RawIOBase):

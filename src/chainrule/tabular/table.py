@@ -157,8 +157,9 @@ class Table:
         if 1 <= place <= len(self.columns) or -len(self.columns) <= place <= -1:
             return self.columns[place - 1 if place > 0 else place].name
         hint = "" if not self.header else "; if its first line is data, add header=False"
+        close = _close(name, self.names())
         raise UsageError(
-            f"{option}={name!r}: {self.source} has no such column{_close(name, self.names())}; "
+            f"{option}={cut(name)!r}: {self.source} has no such column{close}; "
             f"its columns are {quoted(self.names())}{hint}"
         )
 

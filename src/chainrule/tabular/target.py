@@ -25,7 +25,7 @@ from chainrule.tabular.columns import (
 )
 from chainrule.tabular.rules import moments_of
 from chainrule.tabular.table import Column, Table
-from chainrule.tabular.words import quoted, several, shown
+from chainrule.tabular.words import cut, mend, quoted, several, shown
 
 __all__ = ["Target", "learn_target"]
 
@@ -110,7 +110,7 @@ class Target:
         close = difflib.get_close_matches(_bare(word), list(bare), 1)
         if not close:
             return "mend the cell, or train on data with this class"
-        return f"add map_class=({word!r}, {bare[close[0]]!r}) if that class is meant"
+        return f"add map_class=({cut(word)!r}, {bare[close[0]]!r}) if that class is meant"
 
     def with_aliases(self, pairs: Sequence[tuple[str, str]]) -> Target:
         """The target with further words for classes: ``pairs`` of a word and the class it stands
@@ -236,8 +236,8 @@ def _refuse_few_words(table: Table, column: Column) -> None:
     word = column.text(row)
     raise DataError(
         f"{table.where(row, column.name)}: {shown(word)} is not a number ({count} of {present} "
-        f"cells of the target); mend the cells, or add missing=({word!r},) if that means a "
-        f"missing value, or task='multiclass' if the numbers are classes too"
+        f"cells of the target); {mend(word)}, or add task='multiclass' if the numbers are classes "
+        f"too"
     )
 
 

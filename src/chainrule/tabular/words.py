@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-__all__ = ["MISSING", "SOFT", "cut", "number_text", "quoted", "several", "shown"]
+__all__ = ["MISSING", "SOFT", "cut", "mend", "number_text", "quoted", "several", "shown"]
 
 MISSING = (
     *("", "?", "NA", "N/A", "n/a", "na", "N.A.", "n.a.", "#N/A", "#NA", "#N/A N/A", "<NA>"),
@@ -19,7 +19,7 @@ SOFT = frozenset(
     (
         *("-", "--", "---", "–", "—", ".", "..", "...", "…", "*", ":", "none", "nil", "missing"),
         *("unknown", "not available", "not applicable", "not known", "no data", "n/d", "n.d."),
-        *("nd", "tbd", "undefined", "??", "???", "#", "nan%", "x"),
+        *("nd", "tbd", "undefined", "??", "???", "#"),
     )
 )
 """Words, in lower case, that stand for "no value" among numbers and dates; elsewhere they may be
@@ -49,6 +49,13 @@ def quoted(names: Sequence[str], most: int = 12) -> str:
     """Names in double quotes, the first ``most`` of them, long ones cut."""
     listed = ", ".join(json.dumps(cut(name), ensure_ascii=False) for name in names[:most])
     return listed + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def mend(word: str) -> str:
+    """What to do about a word among numbers."""
+    if len(word) > LONGEST:
+        return "mend the cells"
+    return f"mend the cells, or add missing=({word!r},) if that means a missing value"
 
 
 def number_text(value: float) -> str:

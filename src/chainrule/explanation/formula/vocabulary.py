@@ -70,7 +70,8 @@ COMPARISONS: Mapping[type[ast.cmpop], Callable[..., Any]] = {
     ast.NotEq: np.not_equal,
 }
 HINTS: Mapping[type[ast.AST], str] = {
-    ast.Attribute: "an attribute (a dot after a name) is not part of an expression",
+    ast.Attribute: "an attribute (a dot after a name) is not part of an expression; functions are "
+    "written without np. or math., as in sin(x)",
     ast.ListComp: "a comprehension is not part of an expression",
     ast.SetComp: "a comprehension is not part of an expression",
     ast.DictComp: "a comprehension is not part of an expression",
