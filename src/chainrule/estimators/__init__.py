@@ -20,5 +20,6 @@ except ModuleNotFoundError as error:
     ) from None
 
 from chainrule.estimators.mlp import MLPClassifier, MLPRegressor
+from chainrule.estimators.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]

@@ -44,8 +44,8 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     {SHARED}
     loss : "log_loss", "focal", a loss of ``nn`` or a callable, default="log_loss"
         A callable of (outputs, targets) returns one number per row and is differentiated; the
-        outputs are linear, (n, k). Targets are integers (n,) for three and more classes, else
-        0 or 1, (n, k).
+        outputs are linear, (n, k), the targets 0 or 1: one column for two classes, else one for
+        each class or label.
     label_smoothing : float, default=0.0
         Share of the target that is spread evenly over the classes; of the log loss only.
     class_weight : dict or "balanced", default=None
@@ -209,14 +209,16 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return self.loss if hasattr(self.loss, "prepare") else nn.FunctionLoss(self.loss, kind())
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
-        return y.argmax(axis=1) if self.out_activation_ == "softmax" else y
+        own = callable(self.loss) and not hasattr(self.loss, "prepare")
+        return y if own or self.out_activation_ != "softmax" else y.argmax(axis=1)
 
     def _strata(self, y: np.ndarray) -> Any:
         return y if self.n_outputs_ == 1 else None  # as scikit-learn's
 
     def _metric(self, targets: Any, predictions: Any, weights: Any) -> float:
-        if targets.ndim == 1 and predictions.ndim == 2:
-            right = predictions.argmax(axis=1) == targets
+        if self.out_activation_ == "softmax":
+            classes = targets if targets.ndim == 1 else targets.argmax(axis=1)
+            right = predictions.argmax(axis=1) == classes
         else:
             right = (predictions > 0.5) == (targets > 0.5)
             right = right.reshape(len(right), -1).all(axis=1)

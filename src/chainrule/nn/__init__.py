@@ -36,7 +36,7 @@ from chainrule.nn.losses import (
     loss,
 )
 from chainrule.nn.mlp import MLP
-from chainrule.nn.penalties import Penalty
+from chainrule.nn.penalties import Penalty, l2_from
 from chainrule.nn.sequential import Sequential
 from chainrule.nn.weights import CONVENTIONS, export_weights, import_weights
 from chainrule.ops.special import log_logistic, logistic
@@ -81,6 +81,7 @@ __all__ = [
     "identity",
     "import_weights",
     "initializer",
+    "l2_from",
     "leaky_relu",
     "log_logistic",
     "log_softmax",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.containers import register
-from chainrule.core.settings import number
+from chainrule.core.settings import number, whole
 from chainrule.core.tree import flatten_with_paths
 from chainrule.errors import UsageError
 
@@ -56,6 +56,37 @@ class Penalty:
             if l2:
                 total = total + (0.5 * l2) * np.sum(leaf * leaf)
         return total
+
+
+def l2_from(value: float, convention: str, *, rows: int | None = None) -> float:
+    """The ``l2`` that means what ``value`` means elsewhere, of weights (L1.5).
+
+    ============  ==========================================================  ==================
+    convention    what is added to the mean loss                              l2
+    ============  ==========================================================  ==================
+    ``keras``     ``regularizers.L2(value)``: ``value sum W^2``               ``2 value``
+    ``torch``     ``weight_decay=value`` of SGD and Adam: ``value W`` to the  ``value``
+                  gradient (biases too: ``l2={"*": value}``)
+    ``sklearn``   ``alpha=value``: ``value / 2 sum W^2 / rows``               ``value / rows``
+    ============  ==========================================================  ==================
+
+    Args:
+        value: the strength there.
+        convention: one of these names.
+        rows: of a minibatch, for ``sklearn``.
+
+    Raises:
+        UsageError: an unknown convention, a negative strength, or no rows where they are needed.
+    """
+    value = number("value", value, at_least=0)
+    if convention == "sklearn":
+        if rows is None:
+            raise UsageError("scikit-learn divides alpha by the rows of a minibatch: say rows=200")
+        return value / whole("rows", rows)
+    factors = {"keras": 2.0, "torch": 1.0}
+    if convention not in factors:
+        raise UsageError(f"convention={convention!r}: choose one of keras, torch, sklearn")
+    return factors[convention] * value
 
 
 def _table(strength: Strength) -> Mapping[str, float]:

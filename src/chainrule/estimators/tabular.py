@@ -1,0 +1,313 @@
+"""``TabularClassifier`` and ``TabularRegressor``: networks on tables as they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state, column_or_1d, compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _num_samples,
+    check_array,
+    check_consistent_length,
+    check_is_fitted,
+    validate_data,
+)
+
+from chainrule.errors import UsageError
+from chainrule.estimators.attribution import integrated_gradients
+from chainrule.tabular import Options, Table, TabularModel, table_of, train
+
+__all__ = ["TabularClassifier", "TabularRegressor"]
+
+TARGET = "target of fit"
+"""The column that y becomes, beside those of X."""
+WEIGHT = "weight of fit"
+"""The column of the rows' weights, where their classes have weights of their own."""
+
+
+class _Tabular(BaseEstimator):
+    """The shared part."""
+
+    if TYPE_CHECKING:  # parameters, which are set by name
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _keep(self, given: Mapping[str, Any]) -> None:
+        for name in type(self)._get_param_names():
+            setattr(self, name, given[name])
+
+    def _fit(self, X: Any, y: Any, task: str, of_class: np.ndarray | None = None) -> Any:
+        """Train on a table of X's columns and y, which is checked and numbers.
+
+        of_class: factors of the rows' weights.
+        """
+        given = self.get_params(deep=False)
+        random_state, threads = (given.pop(name) for name in ("random_state", "threads"))
+        seed = int(check_random_state(random_state).randint(2**31 - 1))
+        columns, framed = _columns(X)
+        if not framed:  # columns that nobody named are all meant
+            given["keep"] = tuple(name for name in columns if name not in given["drop"])
+        columns = {**columns, TARGET: y}
+        if of_class is not None:
+            weight, given["class_weight"] = given["weight"], None
+            own = 1.0 if weight is None else np.asarray(columns.pop(weight), np.float64)
+            columns[WEIGHT], given["weight"] = own * of_class, WEIGHT
+        options = Options(task=task, test=0.0, seed=seed, **given)
+        table = table_of(columns, "X")
+        self.model_: TabularModel = train(table, TARGET, options, threads=threads)
+        self.history_ = list(self.model_.history)
+        self.n_iter_ = len(self.history_)
+        return self
+
+    def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
+        """X as a frame or a checked array, y as a checked vector."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        X = self._input(X, reset=True)
+        kept: Any = None  # the dtype as it is
+        y = column_or_1d(check_array(y, ensure_2d=False, dtype=kept, input_name="y"), warn=True)
+        check_consistent_length(X, y)
+        if _num_samples(X) < 2:
+            raise ValueError("a network needs rows to learn from; got n_samples = 1")
+        return X, y
+
+    def _input(self, X: Any, reset: bool) -> Any:
+        if _is_frame(X):
+            validate_data(self, X, skip_check_array=True, reset=reset)
+            return X
+        return validate_data(self, X, dtype=None, ensure_all_finite="allow-nan", reset=reset)
+
+    def _table(self, X: Any) -> Table:
+        check_is_fitted(self)
+        return table_of(_columns(self._input(X, reset=False))[0], "X")
+
+    def integrated_gradients(self, X: Any, output: Any = None, *, steps: int = 64) -> np.ndarray:
+        """What each column of X adds to the linear output, against an average row; (n, columns).
+
+        The way begins where every network input is 0: numbers at their training mean, categories
+        unknown. The parts of the inputs that a column becomes are added up; a column that is not
+        used has 0. A row's parts add up to its output less that of the beginning (Sundararajan,
+        Taly, Yan 2017). For regression the output is in units of the target.
+
+        Parameters
+        ----------
+        X : frame or array of shape (n_samples, n_features)
+            The rows.
+        output : label, default=None
+            Which class, where there are more than two; for two the output speaks for the second.
+        steps : int, default=64
+            Points on the way.
+        """
+        table, model = self._table(X), self.model_
+        x, _ = model.inputs(table)
+        place = self._place(output)
+        params, state = model.params, model.state
+        network = model.network.build()
+        parts = integrated_gradients(
+            network, params, state, x, np.zeros(x.shape[1]), place, steps
+        )  # fmt: skip
+        names = table.names()
+        found, start = np.zeros((len(x), len(names))), 0
+        for rule in model.coding.rules:
+            end = start + len(rule.inputs())
+            found[:, names.index(rule.name)] = parts[:, start:end].sum(axis=1)
+            start = end
+        return found * (model.target.scale if model.target.task == "regression" else 1.0)
+
+    def _place(self, output: Any) -> int:
+        classes = list(getattr(self, "classes_", ()))
+        if len(classes) <= 2 and output is None:
+            return 0
+        if len(classes) > 2 and output in classes:
+            return classes.index(output)
+        raise UsageError(f"output={output!r}: choose one of {classes}" if len(classes) > 2 else
+                         "there is one output: leave output= away")  # fmt: skip
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "column_names") or (hasattr(X, "columns") and hasattr(X, "__getitem__"))
+
+
+def _columns(X: Any) -> tuple[dict[str, Any], bool]:
+    """The columns of a frame or an array by name, and whether they have names of their own."""
+    if not _is_frame(X):
+        return {f"x{i}": X[:, i] for i in range(X.shape[1])}, False
+    names = getattr(X, "column_names", None)
+    names = list(X.columns) if names is None else names
+    return {str(name): X[name] for name in names}, True
+
+
+SHARED = """hidden : tuple of ints, default=(64, 32)
+        Units of each hidden layer; () for none.
+    activation : str, default="relu"
+        A name of ``nn.ACTIVATIONS``.
+    optimizer, learning_rate, schedule : default="adam", None, "constant"
+        As ``tabular.Options`` has them; None is the optimiser's own rate.
+    epochs : int, default=200
+        Most passes over the training rows.
+    batch_size : int, default=None
+        Rows per step; None follows their number, 0 is all at once.
+    l1, l2 : float, default=0.0
+        Strengths of the penalty ``l1 sum |W| + l2 / 2 sum W^2`` beside the mean loss.
+    dropout : float, default=0.0
+        Share of hidden units left out at each step.
+    batch_norm : bool, default=False
+        Normalise hidden units over the batch.
+    init : str, default="auto"
+        How weights start: a name of ``nn.INITIALIZERS``.
+    validation : float, default=0.2
+        Share of the rows that chooses the epoch.
+    early_stopping : int, default=20
+        Epochs without a better validation loss; 0 is off.
+    weight : str, default=None
+        The column with the weight of each row.
+    drop, keep : tuple of str, default=()
+        Columns left out; columns that no rule may drop (identifiers, constants). Of an array, whose
+        columns are called x0, x1, ..., all are kept.
+    random_state : int, RandomState or None, default=None
+        Fixes split, initial weights and the order of rows.
+    threads : int, default=None
+        How many share the work; the result does not depend on it."""
+
+
+class TabularClassifier(ClassifierMixin, _Tabular):
+    __doc__ = f"""A network for classes on a table as it stands, numbers, words and dates mixed.
+
+    X is a frame of pandas, polars or pyarrow, or an array; missing cells are taken as they are.
+    What becomes of each column is learned from the training rows (``model_.coding``).
+
+    Parameters
+    ----------
+    {SHARED}
+    class_weight : dict or "balanced", default=None
+        Weight of each class; "balanced" lets all weigh the same in sum.
+
+    Attributes
+    ----------
+    model_ : tabular.TabularModel
+        What was learned; ``model_.save(path)`` writes it for ``chainrule predict``.
+    classes_ : array of shape (n_classes,)
+    history_ : list of dicts, one per epoch
+    """
+
+    def __init__(
+        self,
+        hidden: Any = (64, 32),
+        *,
+        activation: str = "relu",
+        optimizer: str = "adam",
+        learning_rate: float | None = None,
+        schedule: str = "constant",
+        epochs: int = 200,
+        batch_size: int | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str = "auto",
+        validation: float = 0.2,
+        early_stopping: int = 20,
+        class_weight: Any = None,
+        weight: str | None = None,
+        drop: Any = (),
+        keep: Any = (),
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self._keep(locals())
+
+    def fit(self, X: Any, y: Any) -> TabularClassifier:
+        """Train on a table X (n_samples, n_features) and labels y (n_samples,)."""
+        X, y = self._checked(X, y)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y has one class, {self.classes_[0]!r}: there is nothing to learn")
+        of_class = None
+        if isinstance(self.class_weight, dict):
+            of_class = compute_sample_weight(self.class_weight, y)
+        task = "binary" if len(self.classes_) == 2 else "multiclass"
+        return self._fit(X, codes, task, of_class)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, (n_samples, n_classes), in the order of ``classes_``."""
+        table = self._table(X)  # first: an estimator that is not fitted has no model
+        found = self.model_.predict(table).probabilities
+        assert found is not None
+        return found
+
+    def predict(self, X: Any) -> Any:
+        """The most probable class of each row of X, (n_samples,)."""
+        found = self.predict_proba(X)
+        return self.classes_[found.argmax(axis=1)]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = False
+        return tags
+
+
+class TabularRegressor(RegressorMixin, _Tabular):
+    __doc__ = f"""A network for numbers on a table as it stands, numbers, words and dates mixed.
+
+    X is a frame of pandas, polars or pyarrow, or an array; missing cells are taken as they are.
+    What becomes of each column is learned from the training rows (``model_.coding``).
+
+    Parameters
+    ----------
+    {SHARED}
+
+    Attributes
+    ----------
+    model_ : tabular.TabularModel
+        What was learned; ``model_.save(path)`` writes it for ``chainrule predict``.
+    history_ : list of dicts, one per epoch
+    """
+
+    def __init__(
+        self,
+        hidden: Any = (64, 32),
+        *,
+        activation: str = "relu",
+        optimizer: str = "adam",
+        learning_rate: float | None = None,
+        schedule: str = "constant",
+        epochs: int = 200,
+        batch_size: int | None = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        dropout: float = 0.0,
+        batch_norm: bool = False,
+        init: str = "auto",
+        validation: float = 0.2,
+        early_stopping: int = 20,
+        weight: str | None = None,
+        drop: Any = (),
+        keep: Any = (),
+        random_state: Any = None,
+        threads: int | None = None,
+    ) -> None:
+        self._keep(locals())
+
+    def fit(self, X: Any, y: Any) -> TabularRegressor:
+        """Train on a table X (n_samples, n_features) and numbers y (n_samples,)."""
+        X, y = self._checked(X, y)
+        return self._fit(X, np.asarray(y, np.float64), "regression")
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The number predicted for each row of X, (n_samples,)."""
+        table = self._table(X)
+        return self.model_.predict(table).values

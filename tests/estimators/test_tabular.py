@@ -1,0 +1,74 @@
+"""Tables as they stand, in scikit-learn's manner."""
+
+from __future__ import annotations
+
+import datetime
+
+import numpy as np
+import pandas
+import polars
+import pyarrow
+import pytest
+from sklearn.model_selection import cross_val_score
+
+from chainrule.errors import UsageError
+from chainrule.estimators import TabularClassifier, TabularRegressor
+from chainrule.tabular import TabularModel
+
+RNG = np.random.default_rng(0)
+ROWS = 200
+SIZE = RNG.normal(size=ROWS)
+COLOUR = RNG.choice(["red", "green", "blue"], ROWS)
+DAY = [datetime.date(2024, 1, 1) + datetime.timedelta(int(d)) for d in RNG.integers(0, 300, ROWS)]
+KIND = np.where(SIZE + (COLOUR == "red") > 0.5, "large", "small")
+COLUMNS = {"size": SIZE, "colour": COLOUR.tolist(), "day": DAY}
+QUICK = {"epochs": 30, "random_state": 0, "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize("frame", [pandas.DataFrame, polars.DataFrame, pyarrow.table])
+def test_frames_are_taken_as_they_stand(frame):
+    table = frame(COLUMNS)
+    model = TabularClassifier(**QUICK).fit(table, KIND)
+    assert model.score(table, KIND) > 0.9
+    assert list(model.feature_names_in_) == list(COLUMNS)
+    assert {rule.name: rule.kind for rule in model.model_.coding.rules}["colour"] == "category"
+    others = TabularClassifier(**QUICK).fit(pandas.DataFrame(COLUMNS), KIND)
+    np.testing.assert_array_equal(model.predict_proba(table), others.predict_proba(
+        pandas.DataFrame(COLUMNS)))  # fmt: skip
+
+
+def test_missing_cells_weights_and_saved_models(tmp_path):
+    frame = pandas.DataFrame(COLUMNS).drop(columns="day")
+    frame.loc[::7, "size"] = np.nan
+    frame["counts"] = 1.0
+    model = TabularRegressor(**QUICK, weight="counts").fit(frame, SIZE)
+    assert model.score(frame, SIZE) > 0.7
+    model.model_.save(tmp_path / "model.safetensors")
+    again = TabularModel.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.predict(frame).values, model.predict(frame))
+
+
+def test_weights_of_classes():
+    frame = pandas.DataFrame(COLUMNS)
+    plain, heavy = (TabularClassifier(**QUICK, class_weight=w) for w in (None, {"large": 50.0}))
+    found = [(m.fit(frame, KIND).predict(frame) == "large").mean() for m in (plain, heavy)]
+    assert found[1] > found[0]
+
+
+def test_parts_of_a_prediction_add_up_column_by_column():
+    frame = pandas.DataFrame(COLUMNS)
+    model = TabularRegressor(**QUICK, activation="tanh").fit(frame, SIZE)
+    parts = model.integrated_gradients(frame)
+    assert parts.shape == (ROWS, 3)
+    coded = model.model_.inputs(frame)[0]
+    outputs, _ = model.model_.compute(np.vstack([coded, np.zeros(coded.shape[1])]))
+    whole = (outputs[:-1, 0] - outputs[-1, 0]) * model.model_.target.scale
+    np.testing.assert_allclose(parts.sum(axis=1), whole, atol=1e-4)  # weights are float32
+    assert np.abs(parts[:, 0]).mean() > 3 * np.abs(parts[:, 1:]).mean()
+    with pytest.raises(UsageError, match="there is one output"):
+        model.integrated_gradients(frame, output=1)
+
+
+def test_folds():
+    scores = cross_val_score(TabularClassifier(**QUICK), pandas.DataFrame(COLUMNS), KIND, cv=2)
+    assert scores.min() > 0.8
