@@ -75,7 +75,34 @@ def arrays_made_anew(p: Any, u: Any) -> Any:
     return u.sum()
 
 
-PROGRAMS = [at_the_end, along_the_way, here_and_there, two_carries, two_loops, arrays_made_anew]
+def entry_after_entry(p: Any, u: Any) -> Any:
+    """A recurrent cell that reads a row and two entries of others in each turn, one backwards."""
+    rows = np.sin(np.outer(np.arange(42.0), p) + u[0])
+    h, total = u, p[0]
+    for t in range(40):
+        h = np.tanh(h * p[:2] + rows[t, :2] * rows[41 - t, 3] - h[::-1] * rows[t + 2, 1])
+        total = total + np.sum(h**2) * rows[t + 1, 2]
+    return total + h[0]
+
+
+def rows_taken_apart(p: Any, u: Any) -> Any:
+    total = p[1]
+    for row in np.cos(np.outer(np.arange(40.0), p)):
+        a, b, c, d = row
+        total = total * 0.9 + np.sin(a * total) * b + np.exp(c * u[0] * 0.1) * d
+    return total
+
+
+PROGRAMS = [
+    entry_after_entry,
+    rows_taken_apart,
+    at_the_end,
+    along_the_way,
+    here_and_there,
+    two_carries,
+    two_loops,
+    arrays_made_anew,
+]
 
 
 def recorded(f: Callable[..., Any], roll: bool = True) -> cr.Graph:

@@ -309,6 +309,28 @@ def entries(x: Traced, start: int, stop: int | None = None) -> Traced:
     return slice_(x, region=(first, *((0, n, 1) for n in x.shape[1:])))
 
 
+def reads_of_entries(node: Node) -> list[tuple[int, int, Any]]:
+    """The axes along which ``node`` reads one entry of an array, each with the place of the entry
+    and the rest of what it reads; none if it does something else."""
+    if node.primitive is not slice_:
+        return []
+    region = node.attrs["region"]
+    return [
+        (axis, at, (*region[:axis], None, *region[axis + 1 :]))
+        for axis, at in enumerate(region)
+        if isinstance(at, int)
+    ]
+
+
+def many_entries(x: Traced, axis: int, rest: Any, first: int, step: int, count: int) -> Traced:
+    """What ``count`` such reads make, each ``step`` entries on, along a first axis."""
+    region = (*rest[:axis], (first, count, step), *rest[axis + 1 :])
+    found = slice_(x, region=region)
+    place = sum(not isinstance(at, int) for at in rest[:axis])
+    axes = [place, *(k for k in range(found.ndim) if k != place)]
+    return found if place == 0 else transpose(found, tuple(axes))
+
+
 def stacked_entries(node: Node) -> list[Node]:
     """The arrays that ``node`` stacks along a first axis; none if it does something else."""
     if node.primitive is not concatenate or node.attrs["axis"] != 0:
