@@ -103,6 +103,7 @@ def test_equal_arrays_made_anew_are_one_input_whatever_their_bits_and_layout() -
         across = np.arange(6.0).reshape(2, 3)
         nodes = {recording.capture(x).node for x in (across, np.asfortranarray(across))}
         assert len(nodes) == 2  # NumPy would view one where it copies the other
+        assert recording.capture(across.T).node is recording.capture(across.T).node
 
 
 def test_an_array_that_no_one_can_write_to_is_neither_copied_nor_compared() -> None:

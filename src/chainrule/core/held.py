@@ -40,11 +40,12 @@ def frozen_copy(array: np.ndarray) -> np.ndarray:
     return np.ndarray(array.shape, array.dtype, array.tobytes())
 
 
-def content_of(array: np.ndarray) -> Any:
-    """What an array of up to 64 kB is known by; None of a larger one, or of one of no bytes."""
+def content_of(array: np.ndarray, in_order: bool) -> Any:
+    """What an array of up to 64 kB is known by, and by whether it lay in memory in order, which
+    decides what NumPy copies; None of a larger one, or of one of no bytes."""
     if not 0 < array.nbytes <= 65536:
         return None
-    return INPUT, array.shape, array.dtype.char, array.tobytes()
+    return INPUT, array.shape, array.dtype.char, in_order, array.tobytes()
 
 
 def same_bits(a: np.ndarray, b: np.ndarray) -> bool:

@@ -178,7 +178,7 @@ class Recording:
             if kept is array or same_bits(kept, array):
                 return Traced(node, self)
         held = array if is_frozen(array) else frozen_copy(array)
-        content = content_of(held) if array.flags.c_contiguous else None
+        content = content_of(held, array.flags.c_contiguous)
         node = self._known.get(content)
         if node is None:
             node = self._node(INPUT, (), NO_ATTRS, type_of(held), True)
