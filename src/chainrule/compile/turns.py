@@ -52,17 +52,16 @@ class Region:
 
 def entries_read(nodes: Iterable[Node]) -> Reads:
     """The nodes that read an entry of an array of which many are read."""
-    ways = {n: reads_of_entries(n) for n in nodes if n.primitive.name == "slice"}
+    ways = {n: row for n in nodes if (row := reads_of_entries(n))}
     counts = Counter((n.inputs[0], axis, rest) for n, row in ways.items() for axis, _, rest in row)
     found = {}
     for n, row in ways.items():
-        if row:
-            key, at = max(
-                [((n.inputs[0], axis, rest), at) for axis, at, rest in row],
-                key=lambda one: counts[one[0]],
-            )
-            if counts[key] >= TURNS:
-                found[n] = key, at
+        key, at = max(
+            [((n.inputs[0], axis, rest), at) for axis, at, rest in row],
+            key=lambda one: counts[one[0]],
+        )
+        if counts[key] >= TURNS:
+            found[n] = key, at
     return found
 
 
