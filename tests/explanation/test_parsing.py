@@ -51,56 +51,54 @@ def test_names_of_the_output() -> None:
 
 HOSTILE = [
     ("x.__class__", "attribute", 0),
-    ("().__class__.__bases__[0]", "attribute", 0),
-    ("__import__('os').system('true')", "called by name|attribute|table", 0),
+    ("().__class__.__bases__[0]", "nothing stands", 1),
+    ("__import__('os').system('true')", "string", 11),
     ("__import__", "underscores", 0),
-    ("eval('1')", "no function is called eval", 0),
+    ("eval('1')", "string", 5),
     ("open(x)", "no function is called open", 0),
-    ("[x for x in y]", "comprehension", 0),
-    ("{x: 1 for x in y}", "comprehension", 0),
-    ("sum(x for x in y)", "comprehension", 3),
+    ("[x for x in y]", "comprehension", 3),
+    ("{x: 1 for x in y}", "slice", 2),
+    ("sum(x for x in y)", "comprehension", 6),
     ("1 + 'a'", "string", 4),
-    ("b'a'", "string", 0),
-    ("f'{x}'", "string", 0),
+    ('b"a"', "string", 1),
+    ('f"{x}"', "string", 1),
     ("x[y]", "index is a whole number", 2),
-    ("x['a']", "index is a whole number", 2),
-    ("x[0:1]", "index is a whole number", 2),
+    ("x['a']", "string", 2),
+    ("x[0:1]", "index is a whole number", 3),
     ("x[1.5]", "index is a whole number", 2),
-    ("x[True]", "index is a whole number", 2),
+    ("x[True]", "bool", 2),
     ("lambda: 1", "lambda", 0),
-    ("x if y else z", "where", 0),
-    ("x and y", "where", 0),
+    ("x if y else z", "where", 2),
+    ("x and y", "where", 2),
     ("not x", "not part of an expression", 0),
     ("~x", "not part of an expression", 0),
-    ("x ^ 2", r"\*\*", 0),
     ("x << 2", "not part of an expression", 0),
     ("x // 2", "not part of an expression", 0),
-    ("x is y", "not part of an expression", 0),
-    ("x < y < z", "not part of an expression", 0),
-    ("(x := 3)", "assigned before", 1),
+    ("x is y", "not part of an expression", 2),
+    ("x < y < z", "not part of an expression", 6),
+    ("(x := 3)", "assigned before", 3),
     ("3j", "complex", 0),
     ("True", "bool", 0),
     ("None", "NoneType", 0),
-    ("...", "ellipsis", 0),
+    ("...", "a dot stands", 0),
     ("import os", "import", 0),
     ("from os import path", "import", 0),
     ("def f(): pass", "not an expression", 0),
-    ("x += 1", "not an expression", 0),
-    ("x = y = 1", "not an expression", 0),
-    ("x, y = 1", "not an expression", 0),
+    ("x += 1", "only names are assigned", 0),
+    ("x = y = 1", "a second =", 6),
+    ("x, y = 1", "only names are assigned", 0),
     ("del x", "not an expression", 0),
     ("sin", "is a function", 0),
     ("sin = 3; sin(x)", "is a function", 0),
     ("sin(x, y)", "takes 1 argument", 0),
-    ("sin(x=1)", "named arguments", 6),
+    ("sin(x=1)", "named arguments", 5),
     ("sin(*x)", "star", 4),
-    ("sin(**x)", "named arguments", 6),
-    ("(sin)(x)(y)", "by name", 0),
-    ("x[0](1)", "by name", 0),
+    ("sin(**x)", "named arguments", 4),
+    ("(sin)(x)(y)", "is a function", 1),
     ("x; y", "only the last", 0),
     ("x +", "does not parse", 3),
-    ("(x", "does not parse", 0),
-    ("x y", "does not parse", 2),
+    ("(x", "does not parse", 2),
+    ("2 3", "does not parse", 2),
     ("1" + "0" * 400, "too large", 0),
     ("x\x00", "invisible", 1),
     ("x\u202e + 1", "invisible", 1),
@@ -108,8 +106,8 @@ HOSTILE = [
     ("sin(cos(foo(x)))", "no function is called foo", 8),
     ("await x", "not part|not an", None),
     ("yield x", "not part|not an", None),
-    ("{1, 2}", "not part of an expression", 0),
-    ("{}", "not part of an expression", 0),
+    ("{1, 2}", "comma", 2),
+    ("{}", "does not parse", 1),
     ("[1, 2]", "list", 0),
     ("x @", "does not parse", None),
 ]
@@ -154,7 +152,9 @@ def test_limits_hold_before_and_after_parsing(text: str) -> None:
 def test_powers_of_constants_do_not_explode() -> None:
     with pytest.raises(UsageError):
         parse_value("x", "x")
-    assert parse_value("x", "9**9**9**9") == math.inf
+    for power in ("9**9**9**9", "10**10**10", "2^2^2^2^2^2"):
+        with pytest.raises(UsageError, match="too large for a float"):
+            parse_value("x", power)
     assert parse_value("x", "-pi/4") == -math.pi / 4
     np.testing.assert_array_equal(parse_value("x", "[[1, -2], [0.5, 1e3]]"), [[1, -2], [0.5, 1000]])
 
@@ -182,11 +182,12 @@ def test_the_caret_finds_its_place_beside_wide_and_accented_letters() -> None:
 
 
 def test_every_function_of_the_table_explains() -> None:
-    matrices = {"trace", "transpose", "det", "inv", "matmul", "outer"}
+    matrices = {"trace", "tr", "transpose", "det", "inv", "matmul", "outer"}
     for name, (_, count) in FUNCTIONS.items():
         if name in matrices:
             continue
-        args = ", ".join(("x", "y", "z")[:count]) if name != "where" else "x > 0, y, x"
+        most = count if isinstance(count, int) else count[-1]
+        args = ", ".join(("x", "y", "z")[:most]) if name != "where" else "x > 0, y, x"
         body = f"sum({name}({args}))" if name == "softmax" else f"{name}({args})"
         point = {"x": 1.3, "y": 0.7}
         used = {k: v for k, v in point.items() if k in args.replace("max", "")}

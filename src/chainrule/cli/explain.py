@@ -78,9 +78,9 @@ def command(
 ) -> None:
     """Explain the derivative of EXPRESSION at the given values, step by step.
 
-    The expression is written as in NumPy without the np.: + - * / ** @, sin cos exp log sqrt
-    tanh sigma relu max where sum norm ... Earlier parts may assign names: "t = x**2; sin(t)".
-    Nothing of it is evaluated as Python.
+    The expression is written as in NumPy without the np., as on a blackboard, or in LaTeX:
+    "cos(sin(x**2) + 3*x**2)", "cos(sin x^2 + 3x^2)", "|x| e^-x", "||W x||^2". Earlier parts
+    may assign names: "t = x**2; sin(t)". Nothing of it is evaluated as Python.
 
     With --row, explain a trained MODEL on one row of DATA, layer by layer.
     """
@@ -151,20 +151,11 @@ def _expression(
     precision: int,
     wrt: str | None,
 ) -> str | bytes:
-    from chainrule.explanation.formula.parsing import arguments, parse, places
-    from chainrule.explanation.steps.explaining import explain
+    from chainrule.explanation.steps.typed import explain_typed
 
     given = _given(words)
-    expression = parse(text, given)
-    points = arguments(expression, given)
     chosen = None if wrt is None else [name.strip() for name in wrt.split(",") if name.strip()]
-    explanation = explain(
-        expression,
-        points,
-        names=names,
-        precision=precision,
-        argnums=places(expression, chosen),
-    )
+    explanation = explain_typed(text, given, names=names, precision=precision, wrt=chosen)
     return getattr(explanation, RENDERERS.get(form, form))()
 
 

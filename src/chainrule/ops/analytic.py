@@ -315,7 +315,7 @@ def _softmax_share(y: Traced, x: Traced, z: Traced) -> Traced:
 
 logaddexp = elementwise(
     "logaddexp", _logaddexp_forward, _softmax_share, lambda y, x, z: _softmax_share(y, z, x),
-    text="log(exp {} + exp {})", latex=r"\log\left(e^{{{}}} + e^{{{}}}\right)",
+    text="log(exp({}) + exp({}))", latex=r"\log\left(e^{{{}}} + e^{{{}}}\right)",
     samples=points((1.0, 2.0), (-1.5, 0.5), (30.0, -30.0)), ufunc=np.logaddexp,
     analytic=True,
     teaches="A smooth maximum shares the gradient by softmax.",

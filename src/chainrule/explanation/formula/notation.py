@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from chainrule.explanation.formula.expressions import (
+    HALF,
     ONE,
     Call,
     Derivative,
@@ -37,6 +38,7 @@ def multiple_of_pi(value: float) -> int:
 
 LOGARITHMS: Mapping[float, int] = {math.log(2.0): 2, math.log(10.0): 10}
 
+SUMS = ("Σ", "Π", r"\sum", r"\prod")
 RELATIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "=", r"\ne", r"\le", r"\ge"})
 
 # Functions that are written without brackets before a letter or a power of one: sin x².
@@ -126,9 +128,10 @@ class Writer:
             return self.thin() if self.is_bare(right) else ""
         if isinstance(left, Number) and isinstance(right, (Sum, Call)):
             return "" if isinstance(right, Sum) else self.thin()
-        if _is_letters(left) and _is_letters(right):
+        root = isinstance(left, Power) and left.exponent == HALF  # √x y would read as √(xy)
+        if not root and _is_letters(left) and _is_letters(right):
             return ""
-        if _is_letters(left) and self.is_bare(right):
+        if not root and _is_letters(left) and self.is_bare(right):
             return self.thin()
         return self.operator("·")
 
@@ -177,6 +180,9 @@ class Writer:
             level, takes = self.fit(before, after, arg)
             own = min(own, takes)
             shown = self.write(arg, level)
+            word = before[-2:-1].isalnum() and before[-1:] == " " and before.strip() not in SUMS
+            if word and isinstance(arg, Power) and self.lay(arg.base)[1] < ATOM:
+                shown = self.bracket(shown)  # log((1 + x)²): log(1 + x)² is another thing
             if out[-1].endswith(" ") and out[-1][-2:-1].islower() and shown.startswith("("):
                 out[-1] = out[-1].rstrip()  # log(1 + x), but log x
             out.append(shown)

@@ -1,14 +1,15 @@
 """Typed expressions: checked node by node against lists of what is allowed, never evaluated.
 
-The text is limited in length and nesting before Python's parser sees it; the tree it gives is
-walked by this module alone, which knows numbers, names, operators and the functions of a
-table. Nothing is compiled, and no name reaches Python.
+The grammar limits length and nesting; the tree it gives is walked by this module alone, which
+knows numbers, names, operators and the functions of a table. Nothing is compiled, and no name
+reaches Python.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -16,6 +17,9 @@ import numpy as np
 
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.grammar import by_entries, canonical, read
+from chainrule.explanation.formula.mathml import from_mathml
+from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.formula.vocabulary import (
     COMPARISONS,
     CONSTANTS,
@@ -25,22 +29,8 @@ from chainrule.explanation.formula.vocabulary import (
     SIGNS,
 )
 
-MOST_CHARACTERS = 2000
-MOST_BRACKETS = 40
 MOST_DEPTH = 100
 MOST_NAMES = 50
-
-
-class ExpressionError(UsageError):
-    """An expression that is not understood, with the place shown by a caret."""
-
-    def __init__(self, why: str, text: str, line: int = 1, column: int = 0) -> None:
-        lines = text.splitlines() or [""]
-        source = lines[min(line, len(lines)) - 1]
-        start = max(0, column - 60)
-        shown = source[start : column + 60]
-        self.why = why
-        super().__init__(f"{why}\n  {shown}\n  {' ' * (column - start)}^")
 
 
 @dataclass(eq=False)
@@ -48,13 +38,15 @@ class Expression:
     """A checked expression: a function of its free names, in the order of first appearance.
 
     ``output`` is the name given by an assignment at the end, or None. After a call,
-    ``quantities`` holds the values of the names that the expression assigns.
+    ``quantities`` holds the values of the names that the expression assigns. ``notes`` say
+    which of two readings was taken.
     """
 
     text: str
     names: tuple[str, ...]
     output: str | None
     statements: Sequence[tuple[str | None, ast.expr]] = field(repr=False)
+    notes: tuple[str, ...] = field(default=(), repr=False)
     quantities: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -80,17 +72,23 @@ class Expression:
         return result
 
 
-def parse(text: str, given: Collection[str] = ()) -> Expression:
+def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> Expression:
     """The expression that ``text`` holds, checked whole before anything is computed.
 
     Statements ``name = expression`` may come before it, separated by semicolons or lines:
     ``"t = x**2; J = cos(t)"``. ``pi`` and ``e`` are numbers, unless they are among the
-    ``given`` names.
+    ``given`` names. A blackboard's spelling, LaTeX (between dollar signs or not) and MathML are
+    read too. With ``numbers`` every name stands for a number, so it may be given an array of them.
 
     Raises:
         ExpressionError: what is not understood, with a caret under the place.
     """
-    statements = [_statement(text, item) for item in checked_tree(text).body]
+    tree, notes = read(
+        from_mathml(text) if text.lstrip().startswith("<") else text, FUNCTIONS, given
+    )
+    if numbers:
+        by_entries(tree)
+    statements = [_statement(text, item) for item in tree.body]
     check = _Check(text, {name for name in CONSTANTS if name not in given})
     for place, (name, item) in enumerate(statements):
         check.depth(item)
@@ -103,52 +101,12 @@ def parse(text: str, given: Collection[str] = ()) -> Expression:
             )
     if not statements:
         raise ExpressionError("the expression is empty", text)
-    return Expression(text, tuple(check.free), statements[-1][0], statements)
-
-
-def checked_tree(text: str) -> ast.Module:
-    """Python's syntax tree of ``text``, within the limits; the nodes are not checked yet."""
-    if len(text) > MOST_CHARACTERS:
-        raise UsageError(
-            f"the expression has {len(text)} characters, more than the {MOST_CHARACTERS} that are "
-            "read; explain a part of it, or a Python function with cr.explain"
-        )
-    depth = 0
-    for place, c in enumerate(text):
-        depth += (c in "([{") - (c in ")]}")
-        if depth > MOST_BRACKETS:
-            _fail_at(text, place, f"more than {MOST_BRACKETS} brackets are open at once")
-        if not c.isprintable() and c not in "\n\t":
-            _fail_at(text, place, f"an invisible character, {c.encode('unicode_escape').decode()}")
-    if any(run in text for run in ("-" * MOST_BRACKETS, "+" * MOST_BRACKETS, "~" * 9)):
-        raise UsageError("the expression has too many signs in a row")
-    try:
-        return ast.parse(text.strip())
-    except SyntaxError as error:
-        line, column = error.lineno or 1, (error.offset or 1) - 1
-        why = (error.msg or "this is not an expression").split(". Perhaps")[0]
-        raise ExpressionError(
-            f"the expression does not parse: {why}", text.strip(), line, column
-        ) from None
-    except (RecursionError, MemoryError, ValueError):
-        raise UsageError(
-            "the expression is nested too deeply; write it in steps: t = ...; ..."
-        ) from None
-
-
-def _fail_at(text: str, place: int, why: str) -> NoReturn:
-    line = text.count("\n", 0, place) + 1
-    column = place - (text.rfind("\n", 0, place) + 1)
-    raise ExpressionError(why, text.replace("\t", " "), line, column)
+    return Expression(text, tuple(check.free), statements[-1][0], statements, tuple(notes))
 
 
 def fail(why: str, text: str, place: Any) -> NoReturn:
     """Raise, with a caret under a node of the tree."""
-    lines = text.strip().splitlines() or [""]
-    line = getattr(place, "lineno", 1)
-    column = getattr(place, "col_offset", 0)
-    source = lines[min(line, len(lines)) - 1].encode()[:column].decode(errors="replace")
-    raise ExpressionError(why, text.strip(), line, len(source))
+    raise ExpressionError(why, text, getattr(place, "col_offset", 0))
 
 
 def _statement(text: str, item: ast.stmt) -> tuple[str | None, ast.expr]:
@@ -191,20 +149,20 @@ class _Check:
             item,
         )
 
-    def of(self, item: ast.expr) -> None:
+    def of(self, item: ast.expr) -> float | None:
+        """Check ``item``; its value where it is made of numbers alone."""
         if isinstance(item, ast.Constant):
-            self.constant(item)
-        elif isinstance(item, ast.Name):
+            return self.constant(item)
+        if isinstance(item, ast.Name):
             if item.id not in self.assigned and item.id not in self.free:
                 _check_name(self.text, item, item.id)
                 self.free[item.id] = None
         elif isinstance(item, ast.BinOp):
             if type(item.op) not in OPERATORS:
                 self.refuse(item.op, item)
-            self.of(item.left)
-            self.of(item.right)
+            return self.number(item, OPERATORS[type(item.op)], item.left, item.right)
         elif isinstance(item, ast.UnaryOp) and type(item.op) in SIGNS:
-            self.of(item.operand)
+            return self.number(item, SIGNS[type(item.op)], item.operand)
         elif isinstance(item, ast.Compare) and len(item.ops) == 1:
             if type(item.ops[0]) not in COMPARISONS:
                 self.refuse(item, item)
@@ -215,18 +173,34 @@ class _Check:
         elif isinstance(item, ast.Subscript):
             self.of(item.value)
             index_of(self.text, item)
+        elif isinstance(item, ast.Attribute) and item.attr == "T":
+            self.of(item.value)
         else:
             self.refuse(item, item)
+        return None
 
-    def constant(self, item: ast.Constant) -> None:
+    def number(
+        self, item: ast.expr, operation: Callable[..., Any], *parts: ast.expr
+    ) -> float | None:
+        """The value of numbers combined; one that overflows is refused."""
+        values = [self.of(part) for part in parts]
+        if any(v is None for v in values):
+            return None
+        with quiet():
+            found = float(operation(*map(np.float64, values)))
+        if math.isinf(found) and not isinstance(getattr(item, "op", None), ast.Div):
+            fail("this number is too large for a float: it would become infinite", self.text, item)
+        return found
+
+    def constant(self, item: ast.Constant) -> float:
         value = item.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             kind = "string" if isinstance(value, (str, bytes)) else type(value).__name__
             fail(f"a {kind} is not part of an expression; only real numbers are", self.text, item)
         try:
-            float(value)
+            return float(value)
         except OverflowError:
-            fail("the number is too large", self.text, item)
+            return fail("the number is too large", self.text, item)
 
     def call(self, item: ast.Call) -> None:
         function = item.func
@@ -241,8 +215,9 @@ class _Check:
             )
         if item.keywords:
             fail(f"{function.id} takes no named arguments", self.text, item.keywords[0].value)
-        if len(item.args) != known[1]:
-            count = f"{known[1]} argument{'s' * (known[1] != 1)}"
+        fewest, most = (known[1], known[1]) if isinstance(known[1], int) else known[1]
+        if not fewest <= len(item.args) <= most:
+            count = f"{most} argument{'s' * (most != 1)}"
             fail(f"{function.id} takes {count}, not {len(item.args)}", self.text, function)
         for argument in item.args:
             self.of(argument)
@@ -290,6 +265,8 @@ class _Walk:
         if isinstance(item, ast.Subscript):
             index = index_of(self.text, item)
             return self.of(item.value)[index if len(index) != 1 else index[0]]
+        if isinstance(item, ast.Attribute):
+            return np.transpose(self.of(item.value))
         assert isinstance(item, ast.Call)
         assert isinstance(item.func, ast.Name)
         return FUNCTIONS[item.func.id][0](*map(self.of, item.args))
@@ -300,7 +277,7 @@ class _Walk:
 
 def parse_value(name: str, text: str) -> Any:
     """The number or array that ``name=text`` gives: ``2``, ``-pi/4``, ``[1, 2]``."""
-    tree = checked_tree(text).body
+    tree = read(text, FUNCTIONS)[0].body
     if len(tree) != 1 or not isinstance(tree[0], ast.Expr):
         raise UsageError(f"{name}={text}: a value is a number or a list of numbers")
     value = _value(text, tree[0].value)
@@ -329,14 +306,18 @@ def arguments(expression: Expression, given: Mapping[str, Any]) -> tuple[Any, ..
     Raises:
         UsageError: a name without a value, or a value without a name.
     """
+    same = {canonical(name): value for name, value in given.items()}
     for name in expression.names:
-        if name not in given:
-            raise UsageError(f"{name} has no value: add {name}=1 (or another number)")
+        if canonical(name) not in same:
+            letters = len(name) <= 4 and name.isalpha() and any(c in given for c in name)
+            hint = f"; for a product write {' '.join(name)}" if letters else ""
+            raise UsageError(f"{name} has no value: add {name}=1 (or another number){hint}")
+    known = set(map(canonical, expression.names))
     for name in given:
-        if name not in expression.names:
+        if canonical(name) not in known:
             listed = ", ".join(expression.names) or "none"
             raise UsageError(f"{name}: the expression has no such name; it has: {listed}")
-    return tuple(given[name] for name in expression.names)
+    return tuple(same[canonical(name)] for name in expression.names)
 
 
 def places(expression: Expression, wrt: Collection[str] | None) -> list[int] | None:

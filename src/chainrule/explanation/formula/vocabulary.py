@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.api import stop_gradient
+from chainrule.errors import UsageError
+from chainrule.explanation.formula.grammar import Caret, Entrywise, Juxtaposed
 from chainrule.ops import special, stable
 
 _OF_ONE = (
@@ -20,7 +23,34 @@ _OF_TWO = (
     *("arctan2", "hypot", "logaddexp", "maximum", "minimum", "dot", "outer", "matmul"),
 )  # fmt: skip
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int]] = {
+
+def _largest(first: Any, *second: Any) -> Any:
+    return np.maximum(first, *second) if second else np.max(first)
+
+
+def _smallest(first: Any, *second: Any) -> Any:
+    return np.minimum(first, *second) if second else np.min(first)
+
+
+def _product(left: Any, right: Any) -> Any:
+    """Of numbers, of a number and an array, or the matrix product of two arrays."""
+    return np.matmul(left, right) if np.ndim(left) and np.ndim(right) else np.multiply(left, right)
+
+
+def _raised(base: Any, exponent: Any) -> Any:
+    """A power of a number or of each entry; of a square matrix its whole power."""
+    if np.ndim(base) < 2:
+        return np.power(base, exponent)
+    if np.ndim(exponent) or float(exponent) != int(exponent):
+        raise UsageError("a matrix has whole powers; .^ raises each entry")
+    return np.linalg.matrix_power(base, int(exponent))
+
+
+def _inverse(x: Any) -> Any:
+    return np.linalg.inv(x) if np.ndim(x) == 2 else np.power(x, -1.0)
+
+
+FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     **{name: (getattr(np, name), 1) for name in _OF_ONE},
     **{name: (getattr(np, name), 2) for name in _OF_TWO},
     "asin": (np.arcsin, 1),
@@ -30,8 +60,13 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int]] = {
     "ln": (np.log, 1),
     "pow": (np.power, 2),
     "power": (np.power, 2),
-    "max": (np.maximum, 2),
-    "min": (np.minimum, 2),
+    "max": (_largest, (1, 2)),
+    "min": (_smallest, (1, 2)),
+    "tr": (np.trace, 1),
+    "indicator": (lambda truth: np.where(truth, 1.0, 0.0), 1),
+    "inverse": (_inverse, 1),
+    "stop": (stop_gradient, 1),
+    "isfinite": (np.isfinite, 1),
     "where": (np.where, 3),
     "norm": (np.linalg.norm, 1),
     "det": (np.linalg.det, 1),
@@ -45,7 +80,8 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int]] = {
 }
 """Name -> (function, number of arguments)."""
 
-CONSTANTS: Mapping[str, float] = {"pi": float(np.pi), "π": float(np.pi), "e": float(np.e)}
+CONSTANTS: Mapping[str, float] = {"pi": float(np.pi), "π": float(np.pi), "e": float(np.e),
+                                   "NaN": float("nan"), "∞": float("inf")}  # fmt: skip
 """Numbers by name, unless the name is given a value."""
 
 OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
@@ -54,6 +90,9 @@ OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
     ast.Mult: np.multiply,
     ast.Div: np.true_divide,
     ast.Pow: np.power,
+    Caret: _raised,
+    Juxtaposed: _product,
+    Entrywise: np.multiply,
     ast.Mod: np.remainder,
     ast.MatMult: np.matmul,
 }
@@ -81,7 +120,6 @@ HINTS: Mapping[type[ast.AST], str] = {
     ast.IfExp: "a choice is written where(condition, a, b)",
     ast.BoolOp: "and, or are not part of an expression; a choice is where(condition, a, b)",
     ast.NamedExpr: "a name is assigned before the expression: t = x**2; sin(t)",
-    ast.BitXor: "a power is written with **, as in x**2",
     ast.Starred: "a star before a value is not part of an expression",
     ast.List: "a list is given as a value, x=[1, 2]",
     ast.Import: "an import is not part of an expression",

@@ -10,6 +10,7 @@ from typing import Any
 
 from chainrule.core.node import PRIMITIVES
 from chainrule.explanation.formula.expressions import ONE, Call, Derivative, Expr, Name, Power, Sum
+from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.idioms import IDIOM_NOTATION
 from chainrule.explanation.formula.notation import (
     APPLY,
@@ -31,25 +32,16 @@ _LOWERABLE = re.compile(r"[0-9]+|[aehijklmnoprstuvx]|[0-9]+[ijklmn]")
 _ABOVE: Mapping[str, str] = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 _AFTER: Mapping[str, str] = {"star": "*", "prime": "′"}
 
-GREEK: Mapping[str, str] = {
-    "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
-    "η": "eta", "θ": "theta", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi",
-    "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi", "ψ": "psi",
-    "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Σ": "Sigma",
-    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
-}  # fmt: skip
-"""Greek letters and their names, which LaTeX and identifiers share."""
-
 
 def plain_number(value: int | float) -> str:
-    """A constant as one would type it: up to 15 digits, with a real minus sign."""
+    """A constant as one would type it, exactly, with a real minus sign."""
     if value != value:
         return "NaN"
     if value in (math.inf, -math.inf):
         return "∞" if value > 0 else "−∞"
     if isinstance(value, int) and abs(value) >= 10**15:
         value = float(value)
-    shown = repr(value) if isinstance(value, int) else repr(float(f"{value:.15g}"))
+    shown = repr(value)
     return shown.replace("-", "−")
 
 
@@ -200,6 +192,16 @@ class LatexWriter(Writer):
     def thin(self) -> str:
         return r"\,"
 
+    def join(self, parts: Sequence[str]) -> str:
+        """A letter after a command takes a space: \\pi x."""
+        out: list[str] = []
+        for part in parts:
+            if out and part[:1].isalpha() and _COMMAND.search(out[-1]):
+                out.append(" ")
+            if part:
+                out.append(part)
+        return "".join(out)
+
     def template_of(self, operation: str) -> str:
         if operation in IDIOM_NOTATION:
             return IDIOM_NOTATION[operation][1]
@@ -209,6 +211,9 @@ class LatexWriter(Writer):
         if not found or f"{{{{{operation}}}}}" in found:
             return rf"\operatorname{{{{{word}}}}}\left({{}}\right)"
         return found
+
+
+_COMMAND = re.compile(r"\\[A-Za-z]+$")
 
 
 def _grouped(base: str) -> str:

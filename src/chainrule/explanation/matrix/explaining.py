@@ -26,15 +26,16 @@ from chainrule.explanation.matrix.differential import (
     open_d,
 )
 from chainrule.explanation.matrix.index import IndexTerm, index_terms, write_terms
-from chainrule.explanation.matrix.parse import names_in, read
+from chainrule.explanation.matrix.parse import names_in, read_noted
 from chainrule.explanation.matrix.rewrite import rewrite
-from chainrule.explanation.matrix.shapes import infer
+from chainrule.explanation.matrix.shapes import fitted
 from chainrule.explanation.matrix.simplify import simplify
 from chainrule.explanation.matrix.text import code, latex, text
 from chainrule.explanation.matrix.tree import (
     SCALAR,
     Node,
     Shape,
+    eye,
     is_zero,
     mul,
     plain,
@@ -177,29 +178,37 @@ def expression(
     probabilities: Iterable[str] = (),
 ) -> tuple[Node, dict[str, Node], list[str]]:
     """Read an expression: its tree, its symbols, and notes on what was assumed."""
-    shown, tree = read(source)
+    shown, tree, reading = read_noted(source, {*(sizes or {}), *([wrt] if wrt else [])})
     names = names_in(tree)
     if wrt and wrt not in names:
+        inside = [name for name in names if wrt in name]
+        hint = f"; for a product write {' '.join(inside[0])}" if inside else ""
         raise UsageError(
-            f"wrt={wrt!r} does not occur in {shown}; its symbols are {', '.join(names) or 'none'}"
+            f"wrt={wrt!r} does not occur in {shown}; its symbols are "
+            f"{', '.join(names) or 'none'}{hint}"
         )
     flags = {"symmetric": set(symmetric), "probabilities": set(probabilities)}
     for flag, flagged in flags.items():
         for name in flagged - set(names):
             raise UsageError(f"{flag}: {name!r} does not occur in {shown}")
-    shapes = infer(shown, tree, sizes or {}, flags, wrt)
+    shapes, tree, dialect = fitted(shown, tree, sizes or {}, flags, wrt)
     targets = _targets(tree) - flags["probabilities"] - {wrt}
     flags["probabilities"] |= targets
     symbols = {
         name: symbol(name, shape, {f for f, of in flags.items() if name in of})
         for name, shape in shapes.items()
     }
-    notes = [
+    built = dict(symbols)
+    if "I" in shapes and wrt != "I" and "I" not in (sizes or {}):
+        built["I"] = eye(shapes["I"][0])
+        reading = [*reading, "I is the identity; give it a size to make it a matrix of yours"]
+        del symbols["I"]
+    notes = [*reading, *dialect] + [
         f"{name} holds probabilities: "
         + ("its entries sum to one" if 1 in shapes[name] else "each row sums to one")
         for name in sorted(targets)
     ]
-    return build(tree, symbols), symbols, notes
+    return build(tree, built), symbols, notes
 
 
 def _targets(tree: Any) -> set[str]:

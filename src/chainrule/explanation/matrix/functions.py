@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.ops import special, stable
 
-__all__ = ["DIFFERENTIALS", "ELEMENTWISE", "Differential", "Elementwise"]
+__all__ = ["ALIASES", "DIFFERENTIALS", "ELEMENTWISE", "NAMES", "Differential", "Elementwise"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,15 @@ ELEMENTWISE: dict[str, Elementwise] = {
 """Functions applied entry by entry. relu'(0) = 0 and abs'(0) = 0, as in the engine."""
 
 ALIASES = {"sigmoid": "logistic", "expit": "logistic", "heaviside": "step", "ln": "log",
-           "sigma": "logistic", "σ": "logistic"}  # fmt: skip
+           "sigma": "logistic", "σ": "logistic", "tr": "trace"}  # fmt: skip
+
+
+NAMES = (
+    *("sqrt", "square", "softmax", "log_softmax", "trace", "det", "logdet", "sum", "norm", "norm1"),
+    *("norm2", "softmax_cross_entropy", "binary_cross_entropy", "inv", "transpose", "logsumexp"),
+    *("diag", "diagonal", "outer", "dot"),
+)
+"""The functions that do not act entry by entry."""
 
 
 @dataclass(frozen=True)

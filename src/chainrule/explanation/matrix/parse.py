@@ -1,27 +1,35 @@
 """Reading matrix expressions: text to a checked Python syntax tree, which is never evaluated.
 
 Allowed are names, numbers, + - * / @, ** with a constant, .T, and calls of functions of the
-table. Everything else is refused with a caret under the place.
+table, and what a blackboard has for them: W x, X^2, Xᵀ, X⁻¹, ‖x‖², |x|, [x > 0]. Everything
+else is refused with a caret under the place. ``settled`` turns the blackboard's signs into the
+plain ones once the shapes are known.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from fractions import Fraction
 from typing import NoReturn
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.parsing import MOST_DEPTH, checked_tree, fail
+from chainrule.explanation.formula.grammar import Caret, Entrywise, Juxtaposed
+from chainrule.explanation.formula.grammar import read as read_tree
+from chainrule.explanation.formula.parsing import MOST_DEPTH, fail
+from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE, NAMES
 
-__all__ = ["constant", "names_in", "read"]
+__all__ = ["WORDS", "constant", "names_in", "other_dialect", "read", "read_noted", "settled"]
 
-NAME = re.compile(r"[A-Za-zͰ-Ͽ][A-Za-z0-9_Ͱ-Ͽ]{0,31}\Z")
+NAME = re.compile(r"[^\W\d_][\w\u0302-\u0304]{0,31}\Z")
 
-_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow)
+WORDS = frozenset({*ELEMENTWISE, *ALIASES, *NAMES})
+"""What is applied to arguments."""
+
+_OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, Juxtaposed, Caret)
 _INSTEAD: dict[type[ast.AST], str] = {
-    ast.BitXor: "for a power write **",
     ast.FloorDiv: "for a quotient write /",
     ast.Subscript: "entries and slices are not part of the language; differentiate the whole",
     ast.Lambda: "write the expression alone",
@@ -31,22 +39,30 @@ _INSTEAD: dict[type[ast.AST], str] = {
 }
 
 
-def read(source: str) -> tuple[str, ast.expr]:
-    """The text as it is shown in errors, and its checked syntax tree.
+def read(source: str, given: Collection[str] = ()) -> tuple[str, ast.expr]:
+    """The text as it is shown in errors, and its checked syntax tree."""
+    return read_noted(source, given)[:2]
+
+
+def read_noted(source: str, given: Collection[str] = ()) -> tuple[str, ast.expr, list[str]]:
+    """``read``, and notes on what can be read in two ways.
+
+    ``given`` are names that are known: xy is x times y where both are and xy is not.
 
     Raises:
         ExpressionError: what is not allowed, with a caret under the place.
     """
     if not isinstance(source, str):
         raise UsageError(f"an expression is text, not {type(source).__name__}")
-    body = checked_tree(source).body
+    module, notes = read_tree(source, WORDS, given)
+    body = module.body
     if not body:
         raise UsageError('the expression is empty; write for example "trace(A @ X @ B)"')
     if len(body) > 1 or not isinstance(body[0], ast.Expr):
         fail("one expression alone is read here", source, body[-1])
     tree = body[0].value
     _check(source, tree)
-    return source, tree
+    return source, tree, notes
 
 
 def _check(source: str, tree: ast.expr) -> None:
@@ -76,6 +92,8 @@ def _children(source: str, node: ast.expr) -> Iterable[ast.expr]:
             return (node.left, node.right)
         case ast.UnaryOp(op=ast.UAdd() | ast.USub()):
             return (node.operand,)
+        case ast.Compare(ops=[ast.Lt() | ast.LtE() | ast.Gt() | ast.GtE()]):
+            return (node.left, *node.comparators)
         case ast.Attribute():
             if node.attr != "T":
                 fail("the only attribute is .T, the transpose", source, node)
@@ -118,3 +136,76 @@ def constant(node: ast.expr) -> Fraction | None:
                 return None
             return a / b if isinstance(node.op, ast.Div) else a * b
     return None
+
+
+# Blackboard signs ----------------------------------------------------------------------------
+
+
+def other_dialect(tree: ast.expr) -> ast.expr:
+    """As matrixcalculus.org reads it: * is the matrix product, norm2 the root of a sum."""
+    tree = copy.deepcopy(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and type(node.op) is ast.Mult:
+            node.op = Juxtaposed()
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            node.func.id = {"norm2": "norm"}.get(node.func.id, node.func.id)
+    return tree
+
+
+def settled(tree: ast.expr, kind: Callable[[ast.expr], str]) -> ast.expr:
+    """The tree with Python's operators alone; ``kind`` tells scalar, vector, row and matrix."""
+    match tree:
+        case ast.BinOp():
+            kinds = kind(tree.left), kind(tree.right)
+            left, right = settled(tree.left, kind), settled(tree.right, kind)
+            return _settled_binary(tree, left, right, *kinds)
+        case ast.UnaryOp():
+            return ast.copy_location(ast.UnaryOp(tree.op, settled(tree.operand, kind)), tree)
+        case ast.Attribute():
+            return ast.copy_location(ast.Attribute(settled(tree.value, kind), tree.attr), tree)
+        case ast.Call(func=ast.Name(id="indicator"), args=[ast.Compare() as truth]):
+            low, high = truth.left, truth.comparators[0]
+            if isinstance(truth.ops[0], (ast.Gt, ast.GtE)):
+                low, high = high, low
+            zero = isinstance(low, ast.Constant) and low.value == 0
+            beyond = high if zero else ast.copy_location(ast.BinOp(high, ast.Sub(), low), tree)
+            return _call("step", settled(beyond, kind), tree)
+        case ast.Call(func=ast.Name(id=name), args=args):
+            inside = [settled(a, kind) for a in args]
+            if name == "inverse":
+                if kind(args[0]) == "matrix":
+                    return _call("inv", inside[0], tree)
+                minus = ast.copy_location(ast.Constant(-1), tree)
+                return ast.copy_location(ast.BinOp(inside[0], ast.Pow(), minus), tree)
+            if name == "norm1":
+                return _call("sum", _call("abs", inside[0], tree), tree)
+            return ast.copy_location(ast.Call(tree.func, inside, []), tree)
+    return tree
+
+
+def _call(name: str, argument: ast.expr, tree: ast.expr) -> ast.expr:
+    call = ast.Call(ast.copy_location(ast.Name(name), tree), [argument], [])
+    return ast.copy_location(call, tree)
+
+
+def _settled_binary(
+    tree: ast.BinOp, left: ast.expr, right: ast.expr, kind: str, other: str
+) -> ast.expr:
+    op: ast.operator = tree.op
+    if isinstance(op, Juxtaposed):
+        if kind == other == "vector":
+            return ast.copy_location(
+                ast.Call(ast.copy_location(ast.Name("dot"), tree), [left, right], []), tree
+            )
+        op = ast.Mult() if "scalar" in (kind, other) else ast.MatMult()
+    elif isinstance(op, Entrywise):
+        op = ast.Mult()
+    elif isinstance(op, Caret):
+        times = constant(right)
+        if kind == "matrix" and times is not None and times.denominator == 1 and 1 < times <= 8:
+            value = left
+            for _ in range(int(times) - 1):
+                value = ast.copy_location(ast.BinOp(value, ast.MatMult(), left), tree)
+            return value
+        op = ast.Pow()
+    return ast.copy_location(ast.BinOp(left, op, right), tree)

@@ -10,44 +10,21 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.grammar import Caret, Juxtaposed
+from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.parsing import fail
+from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
-from chainrule.explanation.matrix.parse import constant, names_in
+from chainrule.explanation.matrix.parse import constant, names_in, other_dialect, settled
 from chainrule.explanation.matrix.tree import SCALAR, Dim, Shape
 
-__all__ = ["FUNCTIONS", "infer"]
+__all__ = ["FUNCTIONS", "fitted", "infer", "kind_of"]
 
-GREEK = [
-    "alpha",
-    "beta",
-    "gamma",
-    "delta",
-    "epsilon",
-    "zeta",
-    "eta",
-    "theta",
-    "iota",
-    "kappa",
-    "lambda",
-    "lambda_",
-    "lam",
-    "mu",
-    "nu",
-    "xi",
-    "pi",
-    "rho",
-    "sigma",
-    "tau",
-    "upsilon",
-    "phi",
-    "chi",
-    "psi",
-    "omega",
-]
-SCALARS = {*GREEK, "m", "n", "k"}
+SCALARS = {*GREEK.values(), "iota", "upsilon", "lambda_", "lam", "m", "n", "k"}
 DIM_NAMES = ("n", "m", "k", "p", "q", "r", "s", "l")
 
 
@@ -99,8 +76,10 @@ def _scalar(pair: Pair) -> bool:
 class _Walk:
     """One pass over the tree with given kinds."""
 
-    def __init__(self, shapes: dict[str, Pair], source: str) -> None:
-        self.shapes, self.source = shapes, source
+    def __init__(
+        self, shapes: dict[str, Pair], source: str, open_kinds: frozenset[str] = frozenset()
+    ) -> None:
+        self.shapes, self.source, self.open_kinds = shapes, source, open_kinds
 
     def shape(self, node: ast.expr) -> Pair:
         match node:
@@ -115,6 +94,10 @@ class _Walk:
                 return columns, rows
             case ast.BinOp(op=ast.Pow()):
                 return self.shape(node.left)
+            case ast.BinOp(op=Caret()):
+                return self.caret(node, self.shape(node.left))
+            case ast.Compare():
+                return self.binary_of(node, node.left, node.comparators[0])
             case ast.BinOp():
                 return self.binary(node, self.shape(node.left), self.shape(node.right))
             case ast.Call(func=ast.Name(id=name)):
@@ -122,7 +105,29 @@ class _Walk:
                 return rule(self, node, *(self.shape(a) for a in node.args))
         raise AssertionError(node)
 
+    def caret(self, node: ast.BinOp, a: Pair) -> Pair:
+        rows, columns = map(_find, a)
+        if rows != 1 and columns != 1:
+            self.unify(
+                node.left, a[0], a[1], "powers are of square matrices; .^ is entrywise", a, a
+            )
+        return a
+
+    def binary_of(self, node: ast.expr, left: ast.expr, right: ast.expr) -> Pair:
+        """The shape of a comparison: as of a difference."""
+        return self.binary(
+            ast.copy_location(ast.BinOp(left, ast.Sub(), right), node),
+            self.shape(left),
+            self.shape(right),
+        )
+
     def binary(self, node: ast.BinOp, a: Pair, b: Pair) -> Pair:
+        if isinstance(node.op, Juxtaposed) and not (_scalar(a) or _scalar(b)):
+            if _find(a[1]) == 1 == _find(b[1]):  # x · y
+                self.unify(node.right, a[0], b[0], "the vectors differ in length", a, b)
+                return SCALAR
+            self.unify(node.right, a[1], b[0], "the inner sizes of a product differ", a, b)
+            return a[0], b[1]
         if isinstance(node.op, ast.MatMult):
             for side, pair in ((node.left, a), (node.right, b)):
                 if _scalar(pair):
@@ -140,7 +145,10 @@ class _Walk:
         return self.same(node, a, b)
 
     def elementary(self, node: ast.expr) -> bool:
-        """Made of numbers and scalar symbols alone, so adding it to each entry is meant."""
+        """Made of numbers and scalar symbols alone, so adding it to each entry is meant. A Greek
+        letter alone, mu in x - mu, is rather a vector like x."""
+        if isinstance(node, ast.Name) and node.id in self.open_kinds - {"m", "n", "k"}:
+            return False
         return all(_scalar(self.shapes[name]) for name in names_in(node))
 
     def same(self, node: ast.AST, a: Pair, b: Pair) -> Pair:
@@ -164,6 +172,10 @@ def _show(pair: Pair) -> str:
 def _square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
     walk.unify(node.args[0], a[0], a[1], "the matrix is not square", a, a)
     return a
+
+
+def _square_or_entries(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+    return a if 1 in map(_find, a) else _square(walk, node, a)
 
 
 def _of_square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
@@ -220,6 +232,9 @@ FUNCTIONS: dict[str, tuple[int, Any]] = {
     **dict.fromkeys(("trace", "det", "logdet"), (1, _of_square)),
     **dict.fromkeys(("sum", "norm", "norm2"), (1, _whole)),
     **dict.fromkeys(("softmax_cross_entropy", "binary_cross_entropy"), (2, _whole)),
+    "inverse": (1, _square_or_entries),
+    "norm1": (1, _whole),
+    "indicator": (1, _entries),
     "inv": (1, _square),
     "transpose": (1, _turned),
     "logsumexp": (1, _by_row),
@@ -231,6 +246,14 @@ FUNCTIONS: dict[str, tuple[int, Any]] = {
 """Name -> number of arguments and shape rule."""
 
 
+def kind_of(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
+    """scalar, vector, row or matrix, once the symbols' shapes are known."""
+    rows, columns = map(_find, _Walk(dict(shapes), "").shape(tree))
+    if rows == 1:
+        return "scalar" if columns == 1 else "row"
+    return "vector" if columns == 1 else "matrix"
+
+
 # Inference ---------------------------------------------------------------------------------
 
 
@@ -240,10 +263,12 @@ def infer(
     given: Mapping[str, Any],
     flags: Mapping[str, set[str]],
     first_named: str = "",
+    most: int | None = None,
 ) -> dict[str, Shape]:
     """The shape of every symbol. ``given``: sizes the user fixed, such as ("n", "m").
 
-    ``first_named`` is the symbol whose open sizes are called n and m.
+    ``first_named`` is the symbol whose open sizes are called n and m; ``most`` limits how many
+    ways of giving kinds to names are tried.
     """
     _check_calls(source, tree)
     names = names_in(tree)
@@ -251,11 +276,15 @@ def infer(
         if name not in names:
             raise UsageError(f"{name} has a size but does not occur in {source}")
     first: _Misfit | None = None
-    for kinds in _assignments([n for n in names if n not in given]):
+    ways = _assignments([n for n in names if n not in given])
+    for kinds in itertools.islice(ways, most):
         shapes = {name: _given(name, given[name]) for name in given}
         shapes |= {name: _fresh(kind) for name, kind in kinds.items()}
+        if "I" in kinds and first_named != "I":
+            side = _Size(True)
+            shapes["I"] = side, side
         try:
-            _attempt(source, tree, shapes, flags)
+            _attempt(source, tree, shapes, flags, frozenset(kinds))
         except _Misfit as misfit:
             first = first or misfit
             continue
@@ -271,10 +300,48 @@ def infer(
     )
 
 
+def fitted(
+    source: str,
+    tree: ast.expr,
+    given: Mapping[str, Any],
+    flags: Mapping[str, set[str]],
+    first_named: str = "",
+) -> tuple[dict[str, Shape], ast.expr, list[str]]:
+    """Shapes, and the tree with a blackboard's products and powers settled by them.
+
+    Where the sizes do not fit as NumPy means them, or signs of matrixcalculus.org stand in the
+    text, * is read as a matrix product and norm2 as the norm, and a note says so.
+    """
+    theirs = other_dialect(tree)
+    foreign = any(sign in source for sign in (".*", "./", ".^", "'"))
+    readings: list[tuple[ast.expr, int | None]] = [(theirs, None)]
+    if not foreign:
+        readings = [(tree, None)]
+        if not any(sign in source for sign in ("@", "**", ".T")):
+            # not NumPy's own: rather their product than other kinds of names
+            readings = [(tree, 1), (theirs, 1), (tree, None), (theirs, None)]
+    first: ExpressionError | None = None
+    for reading, most in readings:
+        try:
+            shapes = infer(source, reading, given, flags, first_named, most)
+        except ExpressionError as error:
+            first = first or error
+            continue
+        changed = reading is theirs and ast.dump(theirs) != ast.dump(tree)
+        notes = ["read as on matrixcalculus.org: * is the matrix product, norm2(x) is ‖x‖"]
+        return shapes, settled(reading, partial(kind_of, shapes=shapes)), notes * changed
+    assert first is not None
+    raise first
+
+
 def _attempt(
-    source: str, tree: ast.expr, shapes: dict[str, Pair], flags: Mapping[str, set[str]]
+    source: str,
+    tree: ast.expr,
+    shapes: dict[str, Pair],
+    flags: Mapping[str, set[str]],
+    open_kinds: frozenset[str],
 ) -> None:
-    walk = _Walk(shapes, source)
+    walk = _Walk(shapes, source, open_kinds)
     for name in flags.get("symmetric", ()):
         if name in shapes and not _unify(*shapes[name]):
             raise _Misfit(tree, f"{name} is declared symmetric but not square")
@@ -283,7 +350,7 @@ def _attempt(
 
 def _check_calls(source: str, tree: ast.expr) -> None:
     for node in ast.walk(tree):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Pow, Caret)):
             exponent = constant(node.right)
             if exponent is None:
                 fail("the exponent must be a number, such as x**2", source, node.right)
@@ -293,7 +360,7 @@ def _check_calls(source: str, tree: ast.expr) -> None:
             continue
         name = ALIASES.get(node.func.id, node.func.id)
         if name not in FUNCTIONS:
-            there = ", ".join(sorted(FUNCTIONS))
+            there = ", ".join(sorted(set(FUNCTIONS) - {"inverse", "indicator"}))
             fail(f"there is no function {node.func.id!r}; there are {there}", source, node)
         count = FUNCTIONS[name][0]
         if len(node.args) != count or any(isinstance(a, ast.Starred) for a in node.args):

@@ -19,7 +19,7 @@ from chainrule.explanation.picture.modules import fold_to_fit, modules
 from chainrule.explanation.picture.scene import Document, scene
 from chainrule.explanation.picture.svg import asset, drawing
 from chainrule.explanation.picture.text import short
-from chainrule.explanation.render.text import check_text, counts_text
+from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation
 from chainrule.render import escape
 
@@ -299,7 +299,7 @@ def _footer(e: Explanation) -> str:
     )
     return (
         f'<footer><ul class="keys" aria-label="Keys">{shown}<li>on a touch screen, swipe over the '
-        f"step</li></ul><p>{escape.html(counts_text(e))}</p></footer>"
+        f"step</li></ul><p>{escape.html(remarks(e))}</p></footer>"
     )
 
 

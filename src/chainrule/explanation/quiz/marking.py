@@ -7,6 +7,7 @@ Python. Formulas are compared at random points, so any equal form is right.
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -19,9 +20,10 @@ from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.explaining import expression
 from chainrule.explanation.matrix.numeric import Point, evaluate, points, well_posed
 from chainrule.explanation.matrix.parse import names_in, read
-from chainrule.explanation.matrix.shapes import infer
+from chainrule.explanation.matrix.shapes import fitted, infer
 from chainrule.explanation.matrix.text import shape_text
 from chainrule.explanation.matrix.tree import SCALAR, Node, mul, ones, symbol
+from chainrule.explanation.quiz.equality import difference
 from chainrule.explanation.quiz.questions import Mark, Question
 from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
 from chainrule.explanation.quiz.slips_matrix import MatrixSlip, repaired, spoiled
@@ -55,10 +57,10 @@ UNKNOWN: Judgement = (False, "wrong; no single common slip explains it", None)
 
 
 def _formula(question: Question, given: str) -> Judgement:
-    function = parse(question.data["function"])
+    function = parse(question.data["function"], numbers=True)
     wrt = question.data["wrt"]
-    answer = parse(_without_left(given))
     known = {*function.names, *(name for name, _ in function.statements if name)}
+    answer = parse(given, known, numbers=True)
     for name in answer.names:
         if name not in known:
             raise UsageError(f"{name} is not a name of the question; it has {', '.join(known)}")
@@ -73,18 +75,16 @@ def _formula(question: Question, given: str) -> Judgement:
         if where.sum() < POINTS // 2:
             return False, "the answer is not finite where the derivative is", "not finite"
         if _same(found, right, where):
-            return RIGHT
+            why = difference(function, wrt, answer)
+            return (
+                RIGHT
+                if why is None
+                else (False, why, "branch" if why.startswith("at ") else "near miss")
+            )
         for slip in scalar_slips(function, wrt, values):
             if _same(found, slip.slope, where):
                 return False, slip.says, slip.kind
         return _by_ratio(found, right, where, np.asarray(values[wrt]), wrt)
-
-
-def _without_left(given: str) -> str:
-    """The right side of ``dJ/dx = ...``."""
-    left, sign, right = given.partition("=")
-    plain = sign and "(" not in left and "==" not in given
-    return right.strip() if plain else given
 
 
 def _full(value: Any, count: int) -> np.ndarray:
@@ -111,6 +111,11 @@ def _by_ratio(
         factor = ratio / x**power
         if np.allclose(factor, factor[0], rtol=1e-6):
             shown = Fraction(float(factor[0])).limit_denominator(50)
+            if shown == 1 and not power:
+                says = (
+                    "it is near the derivative but not equal to it: a number in it is a little off"
+                )
+                return False, says, "near miss"
             if not np.isclose(float(shown), factor[0], rtol=1e-6):
                 return UNKNOWN
             if power:
@@ -129,7 +134,7 @@ def _numbers(question: Question, given: str) -> Judgement:
     found = [_number(part) for part in _parts(given)]
     if len(found) != len(asked):
         raise UsageError(f"{len(asked)} numbers are wanted ({', '.join(asked)}), not {len(found)}")
-    function = parse(data["function"])
+    function = parse(data["function"], numbers=True)
     at = {name: np.array([float(v)]) for name, v in data["at"].items()}
     wrong: list[tuple[str, str | None]] = []
     truths = [float(slope_and_value(function, name, at)[0][0]) for name in data["wrt"]]
@@ -146,7 +151,7 @@ def _numbers(question: Question, given: str) -> Judgement:
 def _why_number(
     question: Question, name: str, number: float, truth: float, truths: list[float]
 ) -> tuple[str, str | None]:
-    function = parse(question.data["function"])
+    function = parse(question.data["function"], numbers=True)
     at = {n: np.array([float(v)]) for n, v in question.data["at"].items()}
     if truth and _near(number, -truth, question.tolerance):
         return "the sign is wrong", "sign"
@@ -230,11 +235,14 @@ class _Setting:
 
 def _matrix(question: Question, given: str) -> Judgement:
     setting = _Setting(question)
-    shown, tree = read(_without_left(given))
+    shown, tree = read(given, setting.names)
     for name in names_in(tree):
         if name not in setting.names:
             known = ", ".join(setting.names)
             raise UsageError(f"{name} is not a name of the question; it has {known}")
+    used = {n: setting.names[n].shape for n in names_in(tree)}
+    with suppress(ExpressionError):  # what does not fit is said below
+        _, tree, _ = fitted(shown, tree, used, {})
     where = [setting.at(seed) for seed in (1, 2)]
 
     def right(candidate: ast.expr) -> bool:

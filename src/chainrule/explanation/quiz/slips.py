@@ -209,7 +209,8 @@ class _Walk:
     # Functions ----------------------------------------------------------------------------
 
     def call(self, item: ast.Call, name: str) -> _Flow:
-        f, count = FUNCTIONS[name]
+        f = FUNCTIONS[name][0]
+        count = len(item.args)
         args = [self.of(a) for a in item.args]
         if count == 2:
             return self.choice(item, name, *args)

@@ -6,7 +6,7 @@ from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.numbers import array_text, number_text
 from chainrule.explanation.formula.writers import mathml_number
 from chainrule.explanation.render.rows import Row, inputs, rows
-from chainrule.explanation.render.text import check_text, counts_text
+from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.render import escape
 
@@ -51,7 +51,7 @@ def fragment(e: Explanation) -> str:
         shown = math(f"{result.name.mathml()}{formula}{EQUALS}{value(e, result.value)}")
         check = escape.html(check_text(result, e.precision))
         lines.append(f"<li>{shown}<br>check: {check}</li>")
-    lines.append(f"</ul><p>{escape.html(counts_text(e))}</p></div>")
+    lines.append(f"</ul><p>{escape.html(remarks(e))}</p></div>")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.explanation.formula.numbers import array_text, number_text
 from chainrule.explanation.formula.writers import latex_number
 from chainrule.explanation.render.rows import inputs, rows
-from chainrule.explanation.render.text import check_text, counts_text
+from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.render import escape
 
@@ -38,7 +38,7 @@ def document(e: Explanation) -> str:
         r"\begin{longtable}{@{}lllll@{}}",
     ]
     lines += [_row(e, row.backward, row.branch) for row in table if row.backward is not None]
-    lines += [r"\end{longtable}", *_results(e), escape.latex(counts_text(e)), r"\end{document}"]
+    lines += [r"\end{longtable}", *_results(e), escape.latex(remarks(e)), r"\end{document}"]
     return "\n".join(lines) + "\n"
 
 

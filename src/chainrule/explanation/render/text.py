@@ -162,10 +162,15 @@ def _verdict(check: Check) -> str:
 
 def _foot(e: Explanation) -> list[str]:
     c = e.counts
-    lines = ["", "  " + counts_text(e)]
+    lines = ["", *("  " + line for line in [*e.notes, counts_text(e)])]
     notes = list(dict.fromkeys(step.note for step in e.steps if step.note))
     lines += [f"  note: {note}" for note in notes]
     return lines if c.edges or notes else lines[2:]
+
+
+def remarks(e: Explanation) -> str:
+    """Which readings were taken, and the counts, on one line."""
+    return "; ".join([*e.notes, counts_text(e)])
 
 
 def counts_text(e: Explanation) -> str:
@@ -183,4 +188,4 @@ def _several(n: int, word: str) -> str:
     return f"{n:,} {word if n == 1 else word + 's'}"
 
 
-__all__ = ["check_text", "counts_text", "number_text", "text"]
+__all__ = ["check_text", "number_text", "remarks", "text"]

@@ -139,7 +139,8 @@ class Explanation:
 
     ``gradient`` is as ``cr.grad`` returns it: of the one argument, or a tuple over several,
     None in place of what is not floating. ``precision`` is the number of significant digits
-    that renderings print. See docs/explanations.md.
+    that renderings print. ``notes`` say which of two readings of a typed expression was taken.
+    See docs/explanations.md.
     """
 
     name: Name
@@ -153,6 +154,7 @@ class Explanation:
     gradient: Any
     program: Program | None
     precision: int = 10
+    notes: tuple[str, ...] = ()
 
     def text(self) -> str:
         """Plain text for a terminal: the forward and backward tables side by side (L4.3)."""

@@ -45,6 +45,7 @@ def explain(
     name: str | None = None,
     argnums: int | Sequence[int] | None = None,
     argnames: str | Sequence[str] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Explanation:
     """Record ``f`` at ``args`` and explain its derivative by every floating argument, or by
     those that are chosen by position or name."""
@@ -68,6 +69,7 @@ def explain(
             gradient=_gradient(r, back, wanted),
             program=program,
             precision=precision,
+            notes=notes,
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from chainrule.core.node import Node
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import Name
-from chainrule.explanation.formula.writers import GREEK
+from chainrule.explanation.formula.greek import GREEK
 
 SCHEMES = ("lecture", "v")
 _ONE_INPUT = "tuvwghk"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule.explanation.formula.parsing import arguments, parse, places
+from chainrule.explanation.steps.data import Explanation
 from chainrule.explanation.steps.explaining import explain
 
 
@@ -18,7 +19,7 @@ def explain_expression(
     precision: int = 10,
     wrt: Collection[str] | None = None,
     **values: Any,
-) -> Any:
+) -> Explanation:
     """Explain a typed expression at numbers or arrays: ``explain.expression("x**2", x=3.0)``.
 
     ``wrt`` names what to differentiate by; None takes everything that has a value.
@@ -26,11 +27,30 @@ def explain_expression(
     Raises:
         ExpressionError: what is not understood. UsageError: a name without a value.
     """
-    expression = parse(text, values)
     given = {
         k: float(v) if isinstance(v, (int, float)) else np.asarray(v, np.float64)
         for k, v in values.items()
     }
+    return explain_typed(text, given, names=names, precision=precision, wrt=wrt)
+
+
+def explain_typed(
+    text: str,
+    given: Mapping[str, Any],
+    *,
+    names: str = "lecture",
+    precision: int = 10,
+    wrt: Collection[str] | None = None,
+) -> Explanation:
+    """``explain_expression`` with the values in a mapping, whatever their names."""
+    expression = parse(text, given)
     points = arguments(expression, given)
     argnums = places(expression, wrt)
-    return explain(expression, points, names=names, precision=precision, argnums=argnums)
+    return explain(
+        expression,
+        points,
+        names=names,
+        precision=precision,
+        argnums=argnums,
+        notes=expression.notes,
+    )

@@ -1,0 +1,174 @@
+"""Where a reader stands in the tokens, and how it makes nodes of a syntax tree."""
+
+from __future__ import annotations
+
+import ast
+import unicodedata
+from collections.abc import Collection
+from typing import Any
+
+from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.tokens import Token, fail, tokens
+
+MOST_NESTED = 40
+_ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
+
+
+class Juxtaposed(ast.operator):
+    """A product without a sign, or with ·: of numbers, a number and an array, or two arrays."""
+
+
+class Entrywise(ast.Mult):
+    """A product entry by entry, ⊙ or .*, where * may be read as a matrix product."""
+
+
+class Caret(ast.operator):
+    """A power written ``^`` or raised: of a number, of each entry, or of a square matrix."""
+
+
+def canonical(name: str) -> str:
+    """What spellings of one name share: w₀, w_0 and w0; α and alpha; ŷ and yhat."""
+    spread = unicodedata.normalize("NFD", name)
+    shown = "".join(_ACCENTS.get(c) or GREEK.get(c, c) for c in spread)
+    base, _, index = shown.rpartition("_")
+    return base + index if base and index.isdigit() else shown
+
+
+class Cursor:
+    """Tokens, one after the other; ``expression`` and ``power`` are of the grammar above it."""
+
+    def __init__(self, text: str, functions: Collection[str], given: Collection[str]) -> None:
+        self.text = text
+        self.tokens = tokens(text)
+        self.at_token = 0
+        self.functions = functions
+        self.spelled = {canonical(name): name for name in given}
+        self.known = frozenset(self.spelled)
+        self.closing: list[str] = []
+        self.nested = 0
+        self.index = ""  # of the sum that is being read
+        self.indexed = False
+        self.notes: list[str] = []
+
+    @property
+    def now(self) -> Token:
+        return self.tokens[self.at_token]
+
+    @property
+    def after(self) -> Token:
+        return self.tokens[min(self.at_token + 1, len(self.tokens) - 1)]
+
+    def at(self, *signs: str) -> bool:
+        return self.now.kind in ("operator", "command") and self.now.text in signs
+
+    def take(self, *signs: str) -> Token | None:
+        if signs and not self.at(*signs):
+            return None
+        self.at_token += 1
+        return self.tokens[self.at_token - 1]
+
+    def want(self, sign: str, opened: Token) -> None:
+        if self.take(sign) is None:
+            what = "the end" if self.now.kind == "end" else repr(self.now.text)
+            if self.now.text in INSTEAD:
+                self.fail(INSTEAD[self.now.text], self.now)
+            if self.now.text in PYTHON:
+                self.fail(PYTHON[self.now.text], self.now)
+            self.fail(
+                f"the expression does not parse: {opened.text} is open, {sign} is wanted and not "
+                f"{what}",
+                self.now,
+            )
+
+    def fail(self, why: str, token: Token) -> Any:
+        return fail(why, self.text, token.place)
+
+    def put(self, node: Any, token: Token) -> Any:
+        node.lineno = self.text.count("\n", 0, token.place) + 1 if "\n" in self.text else 1
+        node.col_offset = token.place
+        return node
+
+    def binary(self, left: ast.expr, op: ast.operator, right: ast.expr, token: Token) -> ast.expr:
+        return self.put(ast.BinOp(left, self.put(op, token), right), self.start(left, token))
+
+    def start(self, node: ast.expr, token: Token) -> Token:
+        return Token("end", "", getattr(node, "col_offset", token.place))
+
+    def call(self, name: str, args: list[ast.expr], token: Token) -> ast.expr:
+        return self.put(ast.Call(self.put(ast.Name(name), token), args, []), token)
+
+    def begins_operand(self) -> bool:
+        token = self.now
+        if token.kind == "name":
+            return True
+        if token.kind == "number":
+            return self.tokens[self.at_token - 1].kind != "number"
+        if token.kind == "command":
+            return token.text in ("frac", "sqrt", "begin")
+        if token.text in ("|", "‖"):
+            return not self.closing or self.closing[-1] not in (token.text, "||")
+        return token.text in _OPENING
+
+    def deeper(self, token: Token) -> None:
+        self.nested += 1
+        if self.nested > MOST_NESTED:
+            self.fail("the expression is nested too deeply; write it in steps: t = ...", token)
+
+    def listed(self, token: Token) -> ast.expr:
+        self.closing.append("]")
+        value = self.expression()
+        self.closing.pop()
+        return value
+
+    def grouped(self, close: str, opened: Token) -> ast.expr:
+        self.closing.append(close)
+        value = self.expression()
+        self.closing.pop()
+        self.want(close, opened)
+        return value
+
+    def expression(self) -> ast.expr:
+        raise NotImplementedError
+
+    def power(self) -> ast.expr:
+        raise NotImplementedError
+
+    def product(self) -> ast.expr:
+        raise NotImplementedError
+
+
+_OPENING = frozenset("([{√∛ΣΠ⌊⌈")
+INSTEAD = {
+    ",": "a comma stands between arguments of a function only",
+    ":": "a slice is not part of an expression; an index is a whole number, as in x[0] or W[1, 2]",
+    ".": "a dot stands in numbers and before T only",
+    ":=": "a name is assigned before the expression: t = x**2; sin(t)",
+    "=": "named arguments and a second = are not part of an expression; a comparison is ==",
+    "?": "a choice is written where(condition, a, b)",
+    "!": "factorials are not part of an expression",
+    "⊗": "a product of tensors is not part of an expression",
+    "*": "a star before a value is not part of an expression",
+    "**": "stars before a value, named arguments, are not part of an expression",
+    "~": "~ is not part of an expression",
+    "[": "a list is given as a value, x=[1, 2]",
+}
+_CHOICE = "a choice is written where(condition, a, b)"
+_STATEMENT = "a statement is not an expression"
+PYTHON = {
+    "if": _CHOICE,
+    "else": _CHOICE,
+    **dict.fromkeys(("and", "or"), f"and, or are not part of an expression; {_CHOICE}"),
+    **dict.fromkeys(("not", "is", "in"), "not, is, in are not part of an expression"),
+    "lambda": "a lambda is not part of an expression",
+    "for": "a comprehension is not part of an expression",
+    **dict.fromkeys(
+        ("True", "False"), "a bool is not part of an expression; only real numbers are"
+    ),
+    "None": "a NoneType is not part of an expression; only real numbers are",
+    **dict.fromkeys(("import", "from"), "an import is not part of an expression"),
+    **dict.fromkeys(
+        ("def", "class", "del", "return", "while", "with", "await", "yield", "async", "try"),
+        _STATEMENT,
+    ),
+}
+"""Words of Python that no formula has, and what to write."""

@@ -1,0 +1,259 @@
+"""The grammar of typed expressions: Python's, a blackboard's and LaTeX's in one.
+
+Tokens become Python's own syntax tree, which is checked and walked elsewhere and never
+evaluated. Precedence is Python's; besides it there are products without a sign, ``2x``, ``W x``;
+``^`` and raised exponents; functions without brackets, ``sin 2x``; |x|, ‖x‖, √x; [x > 0] for 1
+where it holds and 0 elsewhere; sums ``sum_i w_i x_i``; fractions, roots and cases of LaTeX.
+Where a text can be read in two ways, ``notes`` says which was taken.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Collection
+from typing import Any
+
+from chainrule.explanation.formula.cursor import (
+    INSTEAD,
+    MOST_NESTED,
+    Caret,
+    Entrywise,
+    Juxtaposed,
+    canonical,
+)
+from chainrule.explanation.formula.operands import Operands, by_entries, is_minus_one
+from chainrule.explanation.formula.tokens import Token
+
+__all__ = ["Caret", "Entrywise", "Juxtaposed", "by_entries", "canonical", "read"]
+
+
+def read(
+    text: str, functions: Collection[str], given: Collection[str] = ()
+) -> tuple[ast.Module, list[str]]:
+    """The syntax tree of ``text``, and notes on what can be read in two ways.
+
+    Args:
+        functions: the words that are applied to arguments.
+        given: names that are known; ``xy`` is x times y where both are given and xy is not.
+
+    Raises:
+        ExpressionError: what cannot be read, with a caret under the place.
+    """
+    reader = _Reader(text, functions, given)
+    return reader.module(), reader.notes
+
+
+class _Reader(Operands):
+    """Statements, comparisons, sums, products, powers: loosest first."""
+
+    def module(self) -> ast.Module:
+        body: list[ast.stmt] = []
+        while self.now.kind != "end":
+            if self.take(";", "\n") is None:
+                body.append(self.statement())
+                if self.now.kind != "end" and not self.at(";", "\n"):
+                    self.unexpected()
+        return ast.Module(body, [])
+
+    def unexpected(self) -> None:
+        token = self.now
+        if token.text == "=" and self.tokens[self.at_token - 1].text in "+-*/@%":
+            self.fail("a value is not an expression with +=; write t = x + 1", token)
+        if token.text in INSTEAD:
+            self.fail(INSTEAD[token.text], token)
+        self.fail(f"the expression does not parse: {token.text!r} is not expected here", token)
+
+    def truth_open(self) -> bool:
+        """Whether = compares: in [x = y], and in the cases of a choice."""
+        return "]" in self.closing or "end" in self.closing
+
+    def statement(self) -> ast.stmt:
+        first = self.now
+        target = self.target()
+        value = self.expression()
+        if target is None:
+            return self.put(ast.Expr(value), first)
+        return self.put(ast.Assign([target], value), first)
+
+    def target(self) -> ast.Name | None:
+        """What stands before ``=``: a name that is assigned, or f'(x), dJ/dx, which is passed."""
+        end = self.at_token
+        depth = 0
+        while True:
+            token = self.tokens[end]
+            if token.kind == "end" or (depth == 0 and token.text in (";", "\n")):
+                return None
+            depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+            if depth == 0 and token.text == "=" and token.kind == "operator":
+                break
+            end += 1
+        left = self.tokens[self.at_token : end]
+        if not left:
+            self.fail("something is assigned before =: t = x**2", self.now)
+        start, self.at_token = self.at_token, end + 1
+        if len(left) == 1 and left[0].kind == "name":
+            if "∂" in left[0].text:
+                return None
+            name = self.spelled.setdefault(canonical(left[0].text), left[0].text)
+            return self.put(ast.Name(name), left[0])
+        kinds = "".join("n" if t.kind == "name" else t.text for t in left)
+        shown = "".join(t.text for t in left)
+        if kinds.startswith(("n'", "n(")) or (shown[0] in "d∂" and "/" in kinds) or "frac" in kinds:
+            return None
+        self.at_token = start
+        return self.fail("only names are assigned: t = x**2", left[0])
+
+    def expression(self) -> ast.expr:
+        self.nested += 1
+        if self.nested > MOST_NESTED:
+            self.fail(f"more than {MOST_NESTED} brackets are open at once", self.now)
+        left = self.sum()
+        if self.at(*_COMPARISONS) and (self.truth_open() or not self.at("=")):
+            token = self.take()
+            assert token is not None
+            right = self.sum()
+            op = self.put(_COMPARISONS[token.text](), token)
+            left = self.put(ast.Compare(left, [op], [right]), self.start(left, token))
+            if self.at(*_COMPARISONS):
+                self.fail(
+                    "a chain of comparisons is not part of an expression: (0 < x) * (x < 1)",
+                    self.now,
+                )
+        self.nested -= 1
+        return left
+
+    def sum(self) -> ast.expr:
+        left = self.product()
+        while token := self.take("+", "-"):
+            op = ast.Add() if token.text == "+" else ast.Sub()
+            left = self.binary(left, op, self.product(), token)
+        return left
+
+    def product(self) -> ast.expr:
+        """Factors from left to right, with a sign between them or without."""
+        left = self.signed()
+        divided = None
+        while True:
+            token = self.now
+            if token.text in _PRODUCTS and token.kind == "operator":
+                self.take()
+                left = self.binary(left, _PRODUCTS[token.text](), self.signed(), token)
+                divided = token if token.text == "/" else None
+            elif token.text == "mod" and "mod" not in self.known and token.kind == "name":
+                self.take()
+                left = self.binary(left, ast.Mod(), self.signed(), token)
+            elif self.begins_operand():
+                if divided is not None and not token.spaced:
+                    self.notes.append(
+                        f"…/{self.tokens[self.at_token - 1].text}{token.text} is read as "
+                        f"(…/{self.tokens[self.at_token - 1].text}) times {token.text}; brackets "
+                        "say otherwise"
+                    )
+                left = self.binary(left, Juxtaposed(), self.power(), token)
+            else:
+                return left
+
+    def signed(self) -> ast.expr:
+        signs = []
+        while token := self.take("+", "-"):
+            signs.append(token)
+        if len(signs) > MOST_NESTED:
+            self.fail("the expression has too many signs in a row", signs[0])
+        value = self.power()
+        for token in reversed(signs):
+            op = ast.USub() if token.text == "-" else ast.UAdd()
+            value = self.put(ast.UnaryOp(op, value), token)
+        return value
+
+    def power(self) -> ast.expr:
+        """An operand with what is raised to it; powers of powers from the right."""
+        return self.raised(self.operand())
+
+    def raised(self, base: ast.expr) -> ast.expr:
+        chain: list[tuple[Token, ast.operator, ast.expr]] = []
+        value = base
+        while self.at("^", "**", ".^", "∘"):
+            token = self.take()
+            assert token is not None
+            if token.text == "∘":
+                self.want("^", token)
+            if token.text != "**" and (turned := self.turned(value, token)) is not None:
+                value = turned
+                continue
+            entries = token.text in ("**", ".^", "∘")
+            braced = self.at("{")
+            exponent = self.exponent()
+            if isinstance(exponent, tuple):  # ^{\circ 2}
+                entries, exponent = True, exponent[0]
+            op = ast.Pow() if entries else Caret()
+            if not braced and self.at("^", "**"):
+                chain.append((token, op, value))
+                value = exponent
+                if len(chain) > MOST_NESTED:
+                    self.fail("powers are nested too deeply; write t = ...; ...", token)
+                continue
+            value = self.powered(value, op, exponent, token)
+            while chain:
+                token, op, below = chain.pop()
+                value = self.powered(below, op, value, token)
+        return value
+
+    def powered(
+        self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
+    ) -> ast.expr:
+        if isinstance(op, Caret):
+            if isinstance(base, ast.Name) and base.id == "e" and "e" not in self.known:
+                return self.call("exp", [exponent], self.start(base, token))
+            if is_minus_one(exponent):
+                return self.call("inverse", [base], self.start(base, token))
+            scientific = _power_of_ten(base, exponent)
+            if scientific is not None:
+                return self.put(ast.Constant(scientific), token)
+        return self.binary(base, op, exponent, token)
+
+    def turned(self, base: ast.expr, token: Token) -> ast.expr | None:
+        """``^T`` and ``^{-T}``, unless T is a name that was given."""
+        ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 4]]
+        for pattern in (["T"], ["{", "T", "}"], ["{", "-", "T", "}"], ["-", "T"]):
+            if ahead[: len(pattern)] == pattern and "T" not in self.known:
+                self.at_token += len(pattern)
+                if "-" in pattern:
+                    base = self.call("inverse", [base], self.start(base, token))
+                return self.put(ast.Attribute(base, "T"), self.start(base, token))
+        return None
+
+    def exponent(self) -> Any:
+        opened = self.take("{")
+        if opened is None:
+            sign = self.take("-", "+")
+            value = self.operand(raise_=False)
+            if sign is None:
+                return value
+            op = ast.USub() if sign.text == "-" else ast.UAdd()
+            return self.put(ast.UnaryOp(op, self.raised(value)), sign)
+        entries = self.take("∘") is not None
+        value = self.grouped("}", opened)
+        return (value,) if entries else value
+
+
+_COMPARISONS: dict[str, type[ast.cmpop]] = {
+    "<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE, "==": ast.Eq, "!=": ast.NotEq,
+    "=": ast.Eq,
+}  # fmt: skip
+_PRODUCTS: dict[str, Callable[[], ast.operator]] = {
+    "*": ast.Mult, ".*": Entrywise, "⊙": Entrywise, "×": ast.Mult, "·": Juxtaposed,
+    "/": ast.Div, "./": ast.Div, "÷": ast.Div, "⊘": ast.Div, "@": ast.MatMult, "%": ast.Mod,
+    "//": ast.FloorDiv, "<<": ast.LShift, ">>": ast.RShift,
+}  # fmt: skip
+
+
+def _power_of_ten(base: ast.expr, exponent: ast.expr) -> float | None:
+    """10⁻⁷ is the number 1e-07, as numbers are printed."""
+    sign = 1
+    if isinstance(exponent, ast.UnaryOp) and isinstance(exponent.op, ast.USub):
+        sign, exponent = -1, exponent.operand
+    whole = isinstance(exponent, ast.Constant) and type(exponent.value) is int
+    ten = isinstance(base, ast.Constant) and type(base.value) is int and base.value == 10
+    if not (whole and ten) or abs(exponent.value) > 300:  # type: ignore[attr-defined]
+        return None
+    return float(f"1e{sign * exponent.value}")  # type: ignore[attr-defined]

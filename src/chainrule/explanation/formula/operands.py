@@ -1,0 +1,426 @@
+"""Operands: numbers, names, functions, what stands between brackets and bars, LaTeX's commands."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from chainrule.explanation.formula.cursor import (
+    INSTEAD,
+    PYTHON,
+    Caret,
+    Cursor,
+    Juxtaposed,
+    canonical,
+)
+from chainrule.explanation.formula.tokens import Token
+
+T = TypeVar("T", bound=ast.AST)
+
+
+class Operands(Cursor):
+    """What powers and products are made of."""
+
+    def operand(self, raise_: bool = True) -> ast.expr:
+        token = self.now
+        if token.kind == "number":
+            self.take()
+            return self.number(token)
+        if token.kind == "name":
+            value = self.name()
+        elif token.kind == "command":
+            value = self.command()
+        else:
+            value = self.bracketed()
+        return self.postfix(value)
+
+    def number(self, token: Token) -> ast.expr:
+        text = token.text
+        after = self.now
+        if after.text in ("j", "J") and not after.spaced and after.text not in self.known:
+            self.fail("a complex number is not part of an expression; only real ones are", token)
+        whole = text.isdigit()
+        if whole and len(text) > 4000:
+            self.fail("the number is too large", token)
+        value = int(text) if whole else float(text)
+        if value == float("inf"):
+            self.fail("the number is too large", token)
+        return self.put(ast.Constant(value), token)
+
+    def bracketed(self) -> ast.expr:
+        token = self.take()
+        assert token is not None
+        match token.text:
+            case "(":
+                if self.at(")"):
+                    self.fail("nothing stands between the brackets", self.now)
+                return self.grouped(")", token)
+            case "{":
+                return self.grouped("}", token)
+            case "[":
+                return self.truth(token)
+            case "|" | "‖":
+                return self.between_bars(token)
+            case "'":
+                self.fail("a string is not part of an expression", token)
+            case "⌊":
+                return self.call("floor", [self.grouped("⌋", token)], token)
+            case "⌈":
+                return self.call("ceil", [self.grouped("⌉", token)], token)
+            case "√" | "∛":
+                name = "sqrt" if token.text == "√" else "cbrt"
+                return self.call(name, [self.root_of(token)], token)
+            case "Σ" | "Π":
+                return self.summed("sum" if token.text == "Σ" else "prod", token)
+        why = "it ends too early" if token.kind == "end" else f"{token.text!r} is not expected here"
+        hint = INSTEAD.get(token.text, f"the expression does not parse: {why}")
+        return self.fail(hint, token)
+
+    def truth(self, token: Token) -> ast.expr:
+        """[x > 0]: 1 where it holds, 0 elsewhere. A list of values stays a list."""
+        items = [self.listed(token)]
+        while self.take(","):
+            items.append(self.listed(token))
+        self.want("]", token)
+        if len(items) == 1 and isinstance(items[0], ast.Compare):
+            return self.call("indicator", items, token)
+        return self.put(ast.List(items, ast.Load()), token)
+
+    def between_bars(self, token: Token) -> ast.expr:
+        """|x|, and ‖x‖ in either spelling."""
+        double = token.text == "‖"
+        if not double and self.at("|") and not self.now.spaced:
+            double = self.pair_closes()
+            if double:
+                self.take()
+        if token.text == "‖":
+            value = self.grouped("‖", token)
+        elif double:
+            self.closing.append("||")
+            value = self.expression()
+            self.closing.pop()
+            self.want("|", token)
+            self.want("|", token)
+        else:
+            value = self.grouped("|", token)
+        return self.call("norm" if double else "abs", [value], token)
+
+    def pair_closes(self) -> bool:
+        """Whether the next bars after ``||`` are a pair too, so that it is ‖ and no |(|x|...)|."""
+        for i in range(self.at_token + 1, len(self.tokens) - 1):
+            if self.tokens[i].text == "|" and self.tokens[i].kind == "operator":
+                after = self.tokens[i + 1]
+                return after.text == "|" and not after.spaced
+        return False
+
+    def root_of(self, token: Token) -> ast.expr:
+        if opened := self.take("("):
+            return self.grouped(")", opened)
+        self.deeper(token)
+        value = self.operand()
+        self.nested -= 1
+        return value
+
+    def summed(self, name: str, token: Token) -> ast.expr:
+        """``Σ x``, and ``Σ_i w_i x_i`` over the entries of what has the index."""
+        if self.take("_") is None:
+            if not self.begins_operand():
+                self.fail(f"{token.text} has something to add after it", token)
+            self.deeper(token)
+            value = self.call(name, [self.power()], token)  # Σ (W x)² adds squares
+            self.nested -= 1
+            return value
+        index = self.index_of_sum(token)
+        if self.take("^"):
+            opened = self.take("{")
+            while opened and not self.at("}") and self.now.kind != "end":
+                self.take()
+            self.take()
+        return self.over_index(name, index, token)
+
+    def index_of_sum(self, token: Token) -> str:
+        opened = self.take("{")
+        found = self.take()
+        assert found is not None
+        if found.kind != "name":
+            self.fail("a sum is over an index: sum_i w_i x_i", found)
+        while opened and not self.at("}") and self.now.kind != "end":
+            self.take()
+        if opened:
+            self.want("}", opened)
+        return found.text
+
+    def over_index(self, name: str, index: str, token: Token) -> ast.expr:
+        if self.index:
+            self.fail("a sum in a sum is written with products of matrices: u.T @ X @ v", token)
+        self.index, self.indexed = index, False
+        value = by_entries(self.product())
+        if not self.indexed:
+            self.fail(f"nothing in this sum has the index {index}, as in x_{index}", token)
+        self.index = ""
+        return self.call(name, [value], token)
+
+    def command(self) -> ast.expr:
+        token = self.take()
+        assert token is not None
+        if token.text == "frac":
+            if (slope := self.slope()) is not None:
+                return slope
+            above, below = self.group(token), self.group(token)
+            return self.binary(above, ast.Div(), below, token)
+        if token.text == "sqrt":
+            degree = None
+            if opened := self.take("["):
+                degree = self.grouped("]", opened)
+            inside = self.group(token)
+            if degree is None:
+                return self.call("sqrt", [inside], token)
+            if isinstance(degree, ast.Constant) and degree.value == 3:
+                return self.call("cbrt", [inside], token)
+            exponent = self.binary(self.put(ast.Constant(1), token), ast.Div(), degree, token)
+            return self.binary(inside, ast.Pow(), exponent, token)
+        if token.text == "begin":
+            return self.cases(token)
+        return self.fail(f"\\{token.text} is not expected here", token)
+
+    def group(self, token: Token) -> ast.expr:
+        opened = self.take("{")
+        if opened is None:
+            self.deeper(token)
+            value = self.operand()
+            self.nested -= 1
+            return value
+        return self.grouped("}", opened)
+
+    def slope(self) -> ast.expr | None:
+        r"""``\frac{\partial J}{\partial x}`` as one name."""
+        ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 8]]
+        if len(ahead) == 8 and ahead[0:2] == ["{", "∂"] and ahead[3:6] == ["}", "{", "∂"]:
+            token = self.now
+            self.at_token += 8
+            return self.put(ast.Name(f"∂{ahead[2]}/∂{ahead[6]}"), token)
+        return None
+
+    def cases(self, token: Token) -> ast.expr:
+        r"""``\begin{cases} a & (c) \\ b & \text{otherwise} \end{cases}`` as where(c, a, b)."""
+        opened = self.take("{")
+        name = self.take()
+        if opened is None or name is None or name.text != "cases":
+            self.fail("of LaTeX's environments only cases is read", token)
+        self.take("}")
+        self.closing.append("end")
+        first = self.expression()
+        self.take("&")
+        condition = self.expression()
+        self.take("\\")
+        second = self.expression()
+        self.closing.pop()
+        self.take("&")
+        if self.now.text == "otherwise":
+            self.take()
+        for want in ("end", "{", "cases", "}"):
+            if self.now.text != want:
+                self.fail(r"\end{cases} is missing: two cases are read", self.now)
+            self.take()
+        return self.call("where", [condition, first, second], token)
+
+    def name(self) -> ast.expr:
+        token = self.take()
+        assert token is not None
+        word, _, index = token.text.partition("_")
+        if token.text in PYTHON and token.text not in self.known:
+            self.fail(PYTHON[token.text], token)
+        if canonical(token.text) in self.known:
+            return self.named(token.text, token)
+        if word == "log" and index and index not in self.spelled:
+            return self.logarithm(index, token)
+        if word in ("sum", "Σ") and index:
+            return self.over_index("sum", index, token)
+        if token.text in self.functions:
+            return self.applied(token.text, token)
+        if index and index == self.index:
+            self.indexed = True
+            return self.named(word, token)
+        if index and canonical(word) in self.known and index.replace(",", "").isdigit():
+            return self.entry(self.named(word, token), index, token)
+        return self.name() if self.split(token) else self.named(token.text, token)
+
+    def named(self, name: str, token: Token) -> ast.expr:
+        return self.put(ast.Name(self.spelled.setdefault(canonical(name), name)), token)
+
+    def entry(self, base: ast.expr, index: str, token: Token) -> ast.expr:
+        parts: list[ast.expr] = [
+            self.put(ast.Constant(int(i)), token) for i in index.split(",") if i
+        ]
+        place = parts[0] if len(parts) == 1 else self.put(ast.Tuple(parts, ast.Load()), token)
+        return self.put(ast.Subscript(base, place), token)
+
+    def split(self, token: Token) -> bool:
+        """``xy`` as x and y, where both are given and xy is not: tokens of their own."""
+        parts = _pieces(token.text, self.known)
+        if parts is None:
+            return False
+        place = token.place
+        made = []
+        for part in parts:
+            made.append(Token("name", part, place, token.spaced and place == token.place))
+            place += len(part)
+        self.at_token -= 1
+        self.tokens[self.at_token : self.at_token + 1] = made
+        return True
+
+    def logarithm(self, base: str, token: Token) -> ast.expr:
+        if base in ("2", "10"):
+            return self.applied(f"log{base}", token)
+        value = self.applied("log", token)
+        number = base.isdigit()
+        below = self.put(ast.Constant(int(base)), token) if number else self.named(base, token)
+        return self.binary(value, ast.Div(), self.call("log", [below], token), token)
+
+    def applied(self, name: str, token: Token) -> ast.expr:
+        """A function with its arguments in brackets, or with what stands beside it."""
+        raised = None
+        if self.at("^") and not (
+            self.after.text == "{" and self.tokens[self.at_token + 2].text == "T"
+        ):
+            sign = self.take()
+            assert sign is not None
+            raised = (self.exponent(), sign)
+        if opened := self.take("("):
+            value = self.call(name, self.arguments(opened), token)
+        elif self.begins_operand() or (self.at("-") and name in ("log", "exp")):
+            self.deeper(token)
+            value = self.call(name, [self.beside(token)], token)
+            self.nested -= 1
+        else:
+            return self.fail(f"{name} is a function; call it, {name}(x)", token)
+        if raised is None:
+            return value
+        exponent, sign = raised
+        if is_minus_one(exponent):
+            inverse = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}.get(name)
+            if inverse is not None:
+                self.notes.append(f"{name}⁻¹ is read as {inverse}; 1/{name} is ({name} x)⁻¹")
+                value.func.id = inverse  # type: ignore[attr-defined]
+                return value
+        return self.powered(value, Caret(), exponent, sign)
+
+    def arguments(self, opened: Token) -> list[ast.expr]:
+        found: list[ast.expr] = []
+        while not self.at(")"):
+            self.closing.append(")")
+            found.append(self.expression())
+            self.closing.pop()
+            if self.take(",") is None:
+                break
+        self.want(")", opened)
+        return found
+
+    def beside(self, token: Token) -> ast.expr:
+        """sin 2x, log₂ x, Σ W⁻¹, log σ(x): numbers, then names that stand close, with powers."""
+        if sign := self.take("-"):
+            return self.put(ast.UnaryOp(ast.USub(), self.power()), sign)
+        first = self.now
+        value = self.power()
+        simple = first.kind in ("number", "name") and first.text not in self.functions
+        while simple and self.now.kind == "name" and self.now.text not in self.functions:
+            if self.now.spaced and first.kind != "number":
+                self.notes.append(
+                    f"{token.text} {first.text} {self.now.text} is read as "
+                    f"{token.text}({first.text}) times {self.now.text}"
+                )
+                break
+            at = self.now
+            value = self.binary(value, Juxtaposed(), self.power(), at)
+            first = at
+        return value
+
+    def postfix(self, value: ast.expr) -> ast.expr:
+        """Transposes and entries."""
+        while True:
+            token = self.now
+            if token.text == "'" and token.kind == "operator":
+                self.take()
+                value = self.put(ast.Attribute(value, "T"), self.start(value, token))
+            elif token.text == "." and self.after.kind == "name":
+                self.take()
+                attribute = self.take()
+                assert attribute is not None
+                node = ast.Attribute(value, attribute.text)
+                value = self.put(node, self.start(value, token))
+            elif token.text == "[" and not token.spaced and self.is_entry(value):
+                self.take()
+                inside = self.truth_or_place(token)
+                if isinstance(inside, ast.Compare):
+                    truth = self.call("indicator", [inside], token)
+                    return self.binary(value, Juxtaposed(), truth, token)
+                value = self.put(ast.Subscript(value, inside), self.start(value, token))
+            elif token.text == "(" and isinstance(value, ast.Name):
+                return self.called(value, token)
+            else:
+                return value
+
+    def is_entry(self, value: ast.expr) -> bool:
+        return not isinstance(value, ast.Constant)
+
+    def called(self, value: ast.Name, token: Token) -> ast.expr:
+        """``x(x + 1)`` is a product where x is one letter; else a function that is not known."""
+        letter = len(value.id.partition("_")[0]) == 1 or canonical(value.id) in self.known
+        if letter:
+            return value
+        opened = self.take("(")
+        assert opened is not None
+        return self.put(ast.Call(value, self.arguments(opened), []), self.start(value, token))
+
+    def truth_or_place(self, token: Token) -> ast.expr:
+        items = [self.listed(token)]
+        if self.at(":"):
+            self.fail("an index is a whole number, as in x[0] or W[1, 2]", self.now)
+        while self.take(","):
+            items.append(self.listed(token))
+        self.want("]", token)
+        return items[0] if len(items) == 1 else self.put(ast.Tuple(items, ast.Load()), token)
+
+    def exponent(self) -> Any:
+        raise NotImplementedError
+
+    def powered(
+        self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
+    ) -> ast.expr:
+        raise NotImplementedError
+
+
+def is_minus_one(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.Constant)
+        and node.operand.value == 1
+    )
+
+
+def by_entries(node: T) -> T:
+    """Products of entries, not of arrays, below a sum over an index."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.BinOp):
+            if isinstance(part.op, Juxtaposed):
+                part.op = ast.Mult()
+            elif isinstance(part.op, Caret):
+                part.op = ast.Pow()
+    return node
+
+
+def _pieces(word: str, known: Collection[str]) -> list[str] | None:
+    """``word`` cut into known names, the longest first, or None."""
+    if len(word) > 32:
+        return None
+    ways: list[list[str] | None] = [[], *[None] * len(word)]
+    for end in range(1, len(word) + 1):
+        for start in range(end):
+            before = ways[start]
+            piece = word[start:end]
+            if before is not None and (piece in ("π", "e") or canonical(piece) in known):
+                ways[end] = [*before, word[start:end]]
+                break
+    return ways[-1] if ways[-1] and len(ways[-1]) > 1 else None

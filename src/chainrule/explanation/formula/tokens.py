@@ -1,0 +1,239 @@
+"""From text to tokens: Python's spelling, a blackboard's in Unicode, LaTeX's commands.
+
+    >>> [t.text for t in tokens("2x² + \\\\frac{1}{σ(y)}")]
+    ['2', 'x', '^', '2', '+', '\\\\frac', '{', '1', '}', '{', 'σ', '(', 'y', ')', '}']
+
+One pass over the text, linear in its length. Raised characters become ``^`` and what it raises
+to; lowered ones belong to their name: w₀ is w_0.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NoReturn
+
+from chainrule.errors import UsageError
+from chainrule.explanation.formula.greek import GREEK
+
+Kind = Literal["number", "name", "operator", "command", "end"]
+
+MOST_CHARACTERS = 20_000
+
+
+class ExpressionError(UsageError):
+    """An expression that is not understood, with the place shown by a caret."""
+
+    def __init__(self, why: str, text: str, place: int = 0) -> None:
+        line = text.count("\n", 0, place)
+        column = place - (text.rfind("\n", 0, place) + 1)
+        source = (text.split("\n")[line] if text else "").replace("\t", " ")
+        start = max(0, column - 60)
+        self.why = why
+        shown = source[start : column + 60]
+        super().__init__(f"{why}\n  {shown}\n  {' ' * (column - start)}^")
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``place`` counts characters from the beginning; ``spaced``: a space stands before it."""
+
+    kind: Kind
+    text: str
+    place: int
+    spaced: bool = False
+
+
+_RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁽⁾ⁿˣʸᶻᵖᵀ", "0123456789-+()nxyzpT", strict=True))
+_LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789aehijklmnoprstuvx", strict=True))
+_LETTER = r"[^\W\d_]"
+_MARKS = "\u0302\u0303\u0304"
+_SUBSCRIPT = rf"_\{{[^{{}}\\]*\}}|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
+_NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
+_SHIFTED = "".join([*_RAISED, *_LOWERED])
+_NAME = re.compile(rf"_*(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}])[{_MARKS}\w])*")
+_INDEX = re.compile(rf"(?:{_SUBSCRIPT})+")
+_DERIVATIVE = re.compile(rf"∂({_LETTER}\w*)\s*/\s*∂({_LETTER}\w*)")
+_COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
+
+_SAME: Mapping[str, str] = {
+    "−": "-", "–": "-", "⋅": "·", "∙": "·", "∗": "*", "✕": "×", "∕": "/", "≤": "<=", "≥": ">=",
+    "≠": "!=", "″": "''", "′": "'", "’": "'", "∥": "‖", "∑": "Σ", "∏": "Π", "⊤": "T", "＝": "=",
+    "\u2062": "", "\u2061": "", "\u200b": "",
+}  # fmt: skip
+"""Characters that are read as others; the invisible ones of MathML as nothing."""
+
+_OPERATORS = sorted(
+    [
+        *("**", "//", ".*", "./", ".^", "<=", ">=", "==", "!=", ":=", "->", "<<", ">>"),
+        *"+-*/@%^=<>()[]{},;:.'|‖·×÷⊙⊘⊗√∛∘&Σ!?_\n~Π⌊⌋⌈⌉",
+    ],
+    key=len,
+    reverse=True,
+)
+
+_SIGNS: Mapping[str, str] = {
+    "cdot": "·", "times": "×", "ast": "*", "div": "÷", "odot": "⊙", "oslash": "⊘", "circ": "∘",
+    "otimes": "⊗", "le": "<=", "leq": "<=", "ge": ">=", "geq": ">=", "ne": "!=", "neq": "!=",
+    "lt": "<", "gt": ">", "lVert": "‖", "rVert": "‖", "Vert": "‖", "|": "‖", "lvert": "|",
+    "rvert": "|", "vert": "|", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
+    "sum": "Σ", "prod": "Π", "lbrack": "[", "rbrack": "]", "prime": "'", "bmod": "%", "top": "T",
+}  # fmt: skip
+"""LaTeX's commands for signs."""
+
+_SPACES = frozenset(",;:!~ ()[]") | frozenset(
+    ("left", "right", "big", "Big", "bigl", "bigr", "displaystyle", "quad", "qquad", "limits")
+)
+_STYLES = frozenset(
+    ("mathbf", "boldsymbol", "bm", "mathrm", "operatorname", "mathit", "text", "vec", "mathsf")
+)
+_ACCENTS: Mapping[str, str] = {
+    "hat": "\u0302", "widehat": "\u0302", "bar": "\u0304", "tilde": "\u0303",
+}  # fmt: skip
+_WORDS: Mapping[str, str] = {
+    "arsinh": "arcsinh", "artanh": "arctanh", "arcosh": "arccosh", "atan2": "arctan2",
+    "infty": "∞", "lambda": "λ",
+}  # fmt: skip
+_LETTERS: Mapping[str, str] = {name: letter for letter, name in GREEK.items()} | {"varepsilon": "ε"}
+_BRACES = str.maketrans("", "", "{} ")
+_GROUP = re.compile(r"\s*\{\s*([^{}]*?)\s*\}")
+
+
+def tokens(text: str) -> list[Token]:
+    """All of them, an ``end`` last.
+
+    Raises:
+        ExpressionError: a character that no formula has, or a text that is too long.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise UsageError(
+            f"the expression has {len(text)} characters, more than the {MOST_CHARACTERS} that are "
+            "read; explain a part of it, or a Python function with cr.explain"
+        )
+    return list(_Lexer(text).all())
+
+
+class _Lexer:
+    def __init__(self, text: str) -> None:
+        self.text, self.spaced = text, False
+        # dollar signs of Markdown and LaTeX around the whole
+        self.place = len(text) - len(text.lstrip("$ \n\t"))
+        self.stop = len(text.rstrip("$ \n\t"))
+
+    def all(self) -> Iterator[Token]:
+        text = self.text
+        while self.place < self.stop:
+            c = text[self.place]
+            if c in " \t\r\u00a0\u2009\u202f" or _SAME.get(c) == "":
+                self.spaced = self.spaced or c != "\u2062"
+                self.place += 1
+            else:
+                yield from self.one(c)
+        yield Token("end", "", len(text), True)
+
+    def token(self, kind: Kind, text: str, length: int) -> Token:
+        made = Token(kind, text, self.place, self.spaced)
+        self.place, self.spaced = self.place + length, False
+        return made
+
+    def one(self, c: str) -> Iterator[Token]:
+        text, place = self.text, self.place
+        if c in _RAISED or c in _LOWERED:
+            yield from self.shifted(c)
+        elif found := _NUMBER.match(text, place):
+            yield self.token("number", found[0].replace("−", "-"), len(found[0]))
+        elif c == "\\":
+            yield from self.command()
+        elif found := _DERIVATIVE.match(text, place):
+            yield self.token("name", f"∂{found[1]}/∂{found[2]}", len(found[0]))
+        elif (found := _NAME.match(text, place)) and c not in _SAME:
+            yield self.word(found[0], len(found[0]))
+        else:
+            yield self.operator(c)
+
+    def word(self, word: str, length: int) -> Token:
+        """A name with its index: ``w_0``, ``w₀`` and ``w_{0}`` are spelled w_0."""
+        index = _INDEX.match(self.text, self.place + length)
+        if index is not None:
+            lowered = "".join(_LOWERED.get(c, c) for c in index[0])
+            word += "_" + lowered.translate(_BRACES).strip("_")
+            length += len(index[0])
+        return self.token("name", unicodedata.normalize("NFC", word), length)
+
+    def shifted(self, c: str) -> Iterator[Token]:
+        """x² as x^{2}, and a lowered index that follows no name, Σᵢ, as Σ_{i}."""
+        table, sign = (_RAISED, "^") if c in _RAISED else (_LOWERED, "_")
+        end = self.place
+        while end < len(self.text) and self.text[end] in table:
+            end += 1
+        inside = "".join(table[x] for x in self.text[self.place : end])
+        start = self.place
+        yield Token("operator", sign, start, self.spaced)
+        yield Token("operator", "{", start)
+        yield from (Token(t.kind, t.text, start, t.spaced) for t in _Lexer(inside).all() if t.text)
+        yield Token("operator", "}", start)
+        self.place, self.spaced = end, False
+
+    def operator(self, c: str) -> Token:
+        if c == "∞":
+            return self.token("name", c, 1)
+        same = _SAME.get(c)
+        if same is not None:
+            return self.token("name" if same == "T" else "operator", same, 1)
+        if c in '"`':
+            return fail("a string is not part of an expression", self.text, self.place)
+        for sign in _OPERATORS:
+            if self.text.startswith(sign, self.place):
+                return self.token("operator", sign, len(sign))
+        if not c.isprintable():
+            shown = c.encode("unicode_escape").decode()
+            return fail(f"an invisible character, {shown}", self.text, self.place)
+        return fail(f"{c} is not part of an expression", self.text, self.place)
+
+    def command(self) -> Iterator[Token]:
+        """A command of LaTeX: a sign, a space, a letter, a word in a style, or its own token."""
+        found = _COMMAND.match(self.text, self.place)
+        if found is None:
+            fail("a backslash at the end", self.text, self.place)
+        name, length = found[0][1:], len(found[0])
+        if name in _SPACES:
+            self.place, self.spaced = self.place + length, True
+        elif name in _SIGNS:
+            sign = _SIGNS[name]
+            yield self.token("name" if sign == "T" else "operator", sign, length)
+        elif name == "partial":
+            yield self.token("name", "∂", length)
+        elif name in ("{", "}"):
+            yield self.token("operator", name, length)
+        elif name in _STYLES or name in _ACCENTS:
+            group = _GROUP.match(self.text, self.place + length)
+            if group is None:
+                fail(f"\\{name} has something in braces after it", self.text, self.place)
+            inside = group[1].replace("\\_", "_")
+            if inside.startswith("\\"):
+                inside = _LETTERS.get(inside[1:], inside[1:])
+            if inside.replace(".", "").isdigit():
+                yield self.token("number", inside, group.end() - self.place)
+            else:
+                word = _WORDS.get(inside, inside.strip("() ")) + _ACCENTS.get(name, "")
+                yield self.word(word, group.end() - self.place)
+        elif name in _LETTERS or name in _WORDS:
+            yield self.word(_LETTERS.get(name) or _WORDS[name], length)
+        elif name in _FUNCTIONS:
+            yield self.word(name, length)
+        elif name in ("frac", "dfrac", "tfrac", "sqrt", "begin", "end", "\\"):
+            yield self.token("command", name.removeprefix("d").removeprefix("t"), length)
+        else:
+            fail(f"\\{name} is no command of LaTeX that is read here", self.text, self.place)
+
+
+_FUNCTIONS = frozenset(
+    ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log")
+) | frozenset(("ln", "max", "min", "det", "tr"))
+"""Commands that are a function's name."""
+
+
+def fail(why: str, text: str, place: int) -> NoReturn:
+    raise ExpressionError(why, text, place)

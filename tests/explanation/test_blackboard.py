@@ -1,0 +1,289 @@
+"""Formulas typed as on a blackboard, in LaTeX, and as they are printed: read, or refused."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import pytest
+
+from chainrule.errors import ChainruleError, UsageError
+from chainrule.explanation import explain
+from chainrule.explanation.formula.expressions import Expr, evaluate
+from chainrule.explanation.formula.grammar import canonical
+from chainrule.explanation.formula.parsing import arguments, parse
+
+POINT = {"x": 1.3, "y": 0.7, "w_0": 2.0, "alpha": 0.9, "yhat": 0.4, "mass": 1.8, "b": -0.3}
+
+
+def value(text: str, point: dict = POINT):
+    read = parse(text, point)
+    used = {canonical(name) for name in read.names}
+    return read(*arguments(read, {n: v for n, v in point.items() if canonical(n) in used}))
+
+
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [
+        ("2x", "2*x"),
+        ("x y", "x*y"),
+        ("xy", "x*y"),
+        ("3xy²", "3*x*y**2"),
+        ("2sin x", "2*sin(x)"),
+        ("sin 2x", "sin(2*x)"),
+        ("sin 2x cos x", "sin(2*x)*cos(x)"),
+        ("sin² x", "sin(x)**2"),
+        ("sin^2(x)", "sin(x)**2"),
+        ("sin(x)²", "sin(x)**2"),
+        ("tan⁻¹ x", "arctan(x)"),
+        ("x^2", "x**2"),
+        ("x²", "x**2"),
+        ("x⁻²", "x**-2"),
+        ("x^-1", "1/x"),
+        ("x^{-1}", "1/x"),
+        ("-x^2", "-(x**2)"),
+        ("2^x^2", "2**(x**2)"),
+        ("x − y", "x - y"),
+        ("x · y", "x*y"),
+        ("x×y", "x*y"),
+        ("x ÷ y", "x/y"),
+        ("√x", "sqrt(x)"),
+        ("√(x+1)", "sqrt(x + 1)"),
+        ("2√x", "2*sqrt(x)"),
+        ("∛x", "cbrt(x)"),
+        ("π x", "pi*x"),
+        ("2πx", "2*pi*x"),
+        ("e^x", "exp(x)"),
+        ("e^{-x²}", "exp(-x**2)"),
+        ("e^-x", "exp(-x)"),
+        ("|x − y|", "abs(x - y)"),
+        ("|x||y|", "abs(x)*abs(y)"),
+        ("2|b|", "2*abs(b)"),
+        ("||x|−1|", "abs(abs(x) - 1)"),
+        ("‖b‖", "abs(b)"),
+        ("||b||", "abs(b)"),
+        ("log_2 x", "log2(x)"),
+        ("log₂ x", "log2(x)"),
+        ("log_3 x", "log(x)/log(3)"),
+        ("ln x", "log(x)"),
+        ("log x²", "log(x**2)"),
+        ("σ(x)", "logistic(x)"),
+        ("σ(x)(1 − σ(x))", "logistic(x)*(1 - logistic(x))"),
+        ("w₀ x", "w_0*x"),
+        ("w_0x", "w_0*x"),
+        ("w0 x", "w_0*x"),
+        ("α x", "alpha*x"),
+        ("ŷ − x", "yhat - x"),
+        ("mass·x", "mass*x"),
+        ("3(x+1)", "3*(x + 1)"),
+        ("(x+1)(x−1)", "(x + 1)*(x - 1)"),
+        ("x(x+1)", "x*(x + 1)"),
+        ("[x > 0]", "where(x > 0, 1, 0)"),
+        ("3[b > 0]x", "3*where(b > 0, 1, 0)*x"),
+        ("[x = y]", "where(x == y, 1, 0)"),
+        ("[x ≥ 1]", "where(x >= 1, 1, 0)"),
+        ("⌊x⌋", "floor(x)"),
+        ("⌈x⌉", "ceil(x)"),
+        ("x mod y", "x % y"),
+        (r"\frac{x}{y}", "x/y"),
+        (r"\frac{1}{2} x^{2}", "0.5*x**2"),
+        (r"\sigma\left(x\right)", "logistic(x)"),
+        (r"\log x", "log(x)"),
+        (r"\sqrt{x} \cdot \sqrt[3]{y}", "sqrt(x)*cbrt(y)"),
+        (r"\alpha \, x", "alpha*x"),
+        (r"\hat{y} + \mathit{mass}", "yhat + mass"),
+        (r"$-3\,e^{-3x - 3}$", "-3*exp(-3*x - 3)"),
+        (r"\operatorname{relu}\left(x\right)", "relu(x)"),
+        (r"\left|x - y\right|", "abs(x - y)"),
+        (r"\begin{cases} x & x > 0 \\ 0 & \text{otherwise} \end{cases}", "where(x > 0, x, 0)"),
+        ("f(x) = x²", "x**2"),
+        ("f'(x) = 2x", "2*x"),
+        ("dJ/dx = 2x", "2*x"),
+        ("∂J/∂x = 2x", "2*x"),
+        ("t = x²; 3t", "3*x**2"),
+        ("-3 exp(-3x - 3)", "-3*exp(-3*x - 3)"),
+        ("x.^2 .* y", "x**2*y"),
+    ],
+)
+def test_a_blackboard_spelling_is_read(typed: str, plain: str) -> None:
+    assert value(typed) == pytest.approx(value(plain), rel=1e-15, nan_ok=False)
+
+
+W = np.array([[1.0, 2.0], [3.0, 5.0]])
+ARRAYS = {"W": W, "x": np.array([1.0, -2.0]), "w": np.array([0.5, 3.0]), "b": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [
+        ("W x", "W @ x"),
+        ("‖W x‖^2", "norm(W @ x)**2"),
+        ("xᵀ W x", "x @ W @ x"),
+        ("x' W x", "x @ W @ x"),
+        ("W^T x", "transpose(W) @ x"),
+        ("W⁻¹ x", "inv(W) @ x"),
+        ("W² x", "W @ W @ x"),
+        ("w · x", "dot(w, x)"),
+        ("w ⊙ x", "w * x"),
+        ("sum_i w_i x_i + b", "sum(w * x) + b"),
+        ("Σᵢ (w_i − b x_i)²", "sum((w - b*x)**2)"),
+        (r"\sum_{i=1}^{n} w_i x_i", "sum(w * x)"),
+        ("Σ x", "sum(x)"),
+        ("−Σ (w ⊙ log(softmax(x)))", "-sum(w*log(softmax(x)))"),
+        ("tr(W)", "trace(W)"),
+        ("x_0 + W_{0,1}", "x[0] + W[0, 1]"),
+        ("2[x > 0]", "2*where(x > 0, 1, 0)"),
+    ],
+)
+def test_arrays_on_a_blackboard(typed: str, plain: str) -> None:
+    np.testing.assert_allclose(value(typed, ARRAYS), value(plain, ARRAYS), rtol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrt", "derivative"),
+    [
+        ("‖W x‖^2", "x", "2 Wᵀ W x"),
+        ("||W x||^2", "W", "2 W x xᵀ"),
+        ("tr(A X B)", "X", "Aᵀ Bᵀ"),
+        ("x'*A*x", "x", "(A + Aᵀ) x"),
+        ("xᵀ A x", "x", "(A + Aᵀ) x"),
+        ("norm2(A*x-b)^2", "x", "2 Aᵀ (A x − b)"),
+        ("sum(x.*y)", "x", "y"),
+        ("tr(X^2)", "X", "2 Xᵀ"),
+        ("sum(X.^2)", "X", "2 X"),
+        ("sum(X∘²)", "X", "2 X"),
+        ("aᵀ X⁻¹ b", "X", "−X⁻ᵀ a bᵀ X⁻ᵀ"),
+        ("a' inv(X) b", "X", "−X⁻ᵀ a bᵀ X⁻ᵀ"),
+        ("‖x − μ‖²", "x", "2 (x − μ)"),
+        ("norm1(x)", "x", "sign(x)"),
+        ("tr((X + I)^2)", "X", "2 (X + I)ᵀ"),
+        ("x·y", "x", "y"),
+        ("log(det(X))", "X", "X⁻ᵀ"),
+        ("1/m ‖X w − y‖²", "w", "2/m Xᵀ (X w − y)"),
+        (r"\left\|\mathbf{W}\,\mathbf{x}\right\|^{2}", "x", "2 Wᵀ W x"),
+        ("exp(x'*A*x)", "x", "exp(xᵀ A x) (A + Aᵀ) x"),
+    ],
+)
+def test_matrix_language_on_a_blackboard(typed: str, wrt: str, derivative: str) -> None:
+    assert explain.matrix(typed, wrt).derivative_text == derivative
+
+
+def test_an_ambiguous_reading_is_said() -> None:
+    assert "1/2x" not in str(parse("1/2 x", POINT).notes)
+    (note,) = parse("1/2x", POINT).notes
+    assert "is read as" in note
+    assert "matrixcalculus.org" in str(explain.matrix("sum(A*x)", "x").notes)
+    assert "identity" in str(explain.matrix("tr(X I)", "X").notes)
+    printed = explain.expression("1/2x", x=3.0)
+    for shown in (printed.text(), printed.markdown(), printed.html()):
+        assert "is read as" in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("Wx", "for a product write W x"), ("xz", "for a product write x z"), ("foo(x)", "foo")],
+)
+def test_what_is_not_known_comes_with_a_suggestion(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        explain.expression(text, x=2.0)
+    with pytest.raises(UsageError, match="write W x"):
+        explain.matrix("Wx", "x")
+
+
+# What is printed is read back ------------------------------------------------------------------
+
+FORMULAS = int(os.environ.get("CHAINRULE_FORMULAS", "40"))
+ATOMS = ["x", "y", "w_0", "alpha", "yhat", "mass", "2", "3", "0.5", "1/3", "1.7", "pi", "e", "1e-7"]
+ONE_ARGUMENT = [
+    *("sin", "cos", "tan", "exp", "log", "sqrt", "tanh", "logistic", "abs", "relu", "softplus"),
+    *("log2", "log10", "cbrt", "arctan", "sinh", "floor", "sign", "exp2", "erf", "log1p"),
+    *("expm1", "square"),
+]
+
+
+def random_formula(r: random.Random, depth: int) -> str:
+    if depth == 0 or r.random() < 0.12:
+        return r.choice(ATOMS)
+    a, b = random_formula(r, depth - 1), random_formula(r, depth - 1)
+    return r.choice(
+        [
+            f"({a} + {b})", f"({a} - {b})", f"({a})*{b}", f"{a}*({b})", f"({a})/({b})",
+            f"({a})**{r.choice(['2', '3', '-1', '-2', '0.5', 'y', '(1/3)'])}", f"-({a})",
+            f"{r.choice(['max', 'min', 'arctan2', 'hypot'])}({a}, {b})",
+            f"where({a} > {b}, {b}, {a})", *[f"{r.choice(ONE_ARGUMENT)}({a})"] * 4,
+        ]
+    )  # fmt: skip
+
+
+def spellings(formula: Expr) -> dict[str, str]:
+    return {
+        "text": formula.text(),
+        "LaTeX": formula.latex(),
+        "Markdown": f"${formula.latex()}$",
+        "MathML": formula.mathml(),
+    }
+
+
+@pytest.mark.parametrize("seed", range(max(FORMULAS // 20, 1)))
+def test_what_is_printed_is_read_back(seed: int) -> None:
+    r = random.Random(seed)
+    done = 0
+    while done < 20:
+        text = random_formula(r, r.choice([2, 3, 4]))
+        try:
+            names = parse(text, POINT).names
+            e = explain.expression(text, **{n: POINT[n] for n in names})
+        except ChainruleError:
+            continue  # no variable, or a constant that overflows
+        done += 1
+        keys = {q.name.key: n for q, n in zip(e.nodes, names, strict=False)}
+        for formula in (e.formula, *(result.formula for result in e.results)):
+            for kind, shown in spellings(formula).items() if formula else ():
+                for shift in (0.0, 0.37):
+                    point = {n: v + shift for n, v in POINT.items()}
+                    wanted = evaluate(formula, {k: point[n] for k, n in keys.items()})
+                    if np.isfinite(wanted):
+                        found = value(shown, point)
+                        # powers of numbers and of ten round once more when they are read
+                        close = pytest.approx(wanted, rel=1e-11, abs=1e-9)
+                        assert found == close, (kind, text, shown)
+
+
+GOLDEN = [
+    ("cos(sin(x**2) + 3*x**2)", {"x": 1.0}),
+    ("(x + y)*z", {"x": -2.0, "y": 5.0, "z": -4.0}),
+    ("norm(W @ x)**2", {"W": W, "x": np.array([0.2, 0.4])}),
+    ("sum(logistic(W @ x + b))", {"W": W, "x": np.array([0.2, 0.4]), "b": np.array([1.0, 0.0])}),
+    ("sum((W * W) @ x)", {"W": W, "x": np.array([0.2, 0.4])}),
+]
+
+
+@pytest.mark.parametrize(("text", "values"), GOLDEN)
+def test_formulas_of_arrays_are_read_back(text: str, values: dict) -> None:
+    formula = explain.expression(text, **values).formula
+    for shown in spellings(formula).values():
+        np.testing.assert_allclose(value(shown, values), value(text, values), rtol=1e-12)
+
+
+def test_hostile_text_is_refused_or_read_and_nothing_else() -> None:
+    r = random.Random(5)
+    pieces = [
+        *"()[]{}|‖^_'²√Σ\\$,;=<>+-*/·. \n&#@!%~`\"",
+        *("x", "2", "sin", r"\frac", r"\sqrt", "<math>", "e", "||", "**", "lambda", "1e999"),
+        *("∂f/∂x", "\u0302", "T", "\u202e"),
+    ]
+    tried = [piece * 3000 for piece in pieces]
+    tried += ["(" * 5000 + ")" * 5000, "x^" * 4000 + "x", "√" * 9000, "sin " * 4000 + "x"]
+    tried += ["-" * 15000 + "x", "{" * 300 + "}" * 300, "x" * 19_999, r"\frac{" * 2000]
+    tried += ["|x" * 4000, "[x>" * 900, "1/" * 5000 + "1", "<math>" * 2000]
+    tried += ["".join(r.choice(pieces) for _ in range(r.randrange(1, 40))) for _ in range(260)]
+    read = 0
+    for text in tried:
+        try:
+            parse(text, POINT)
+            read += 1
+        except UsageError:
+            pass
+    assert len(tried) >= 300
+    assert 0 < read < len(tried)
