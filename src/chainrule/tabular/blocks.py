@@ -282,7 +282,7 @@ def read_columns(files: list[CsvFile], format: Format) -> tuple[list[Cells], lis
     missing = sorted(format.missing_words())
     modes = _modes(files[0].layout, missing, comma)
     places: list[Place] = []
-    parts: list[list[Cells]] = [[] for _ in names]
+    parts = [_Column() for _ in names]
 
     def parse(file: int, block: Block, own: list[str]) -> list[Cells]:
         by_file = [own[orders[file].index(i)] for i in range(len(names))]
@@ -297,17 +297,53 @@ def read_columns(files: list[CsvFile], format: Format) -> tuple[list[Cells], lis
         places.append(Place(number, block.line, len(found[0])))
         for part, column in zip(parts, found, strict=True):
             part.append(column)
-    if not places:
-        return [np.empty(0) for _ in names], places, hint
-    again = [
-        i
-        for i, part in enumerate(parts)
-        if modes[i] == WORDS and any(isinstance(c, np.ndarray) for c in part)
-    ]
+    again = [part for part in parts if part.is_words() and part.unread()]
     if again:
-        only = [WORDS if i in again else FRACTIONS for i in range(len(names))]
+        only = [WORDS if part in again else FRACTIONS for part in parts]
         _reread(files, parts, again, lambda n, b: parse(n, b, list(only)))
-    return [_joined(parts, i) for i in range(len(names))], places, hint
+    return [part.whole() for part in parts], places, hint
+
+
+class _Column:
+    """The blocks of a column: its numbers in one array that grows in place, so that no cell is
+    there twice, or its words by block."""
+
+    def __init__(self) -> None:
+        self.numbers = np.empty(0)
+        self.rows = 0
+        self.words: list[pa.DictionaryArray | None] = []
+        self.found = False
+
+    def append(self, cells: Cells) -> None:
+        """Add a block; the numbers of a column that has words are to be read again."""
+        if not isinstance(cells, np.ndarray):
+            self.words.append(cells)
+            self.found, self.numbers = True, np.empty(0)
+            return
+        self.words.append(None)
+        if self.is_words():
+            return
+        end = self.rows + len(cells)
+        if end > len(self.numbers):
+            self.numbers.resize(end + end // 4, refcheck=False)
+        self.numbers[self.rows : end] = cells
+        self.rows = end
+
+    def is_words(self) -> bool:
+        """Whether a block has words, so that all are to be read as words."""
+        return self.found
+
+    def unread(self) -> list[int]:
+        """The blocks whose words are not known."""
+        return [at for at, part in enumerate(self.words) if part is None]
+
+    def whole(self) -> Cells:
+        """The column; its blocks are let go."""
+        if not self.is_words():
+            self.numbers.resize(self.rows, refcheck=False)
+            return self.numbers
+        blocks, self.words = self.words, []
+        return _one(pa.chunked_array(blocks).unify_dictionaries())
 
 
 def _modes(layout: Layout, missing: list[str], comma: bool) -> list[str]:
@@ -327,20 +363,18 @@ def _modes(layout: Layout, missing: list[str], comma: bool) -> list[str]:
 
 def _reread(
     files: list[CsvFile],
-    parts: list[list[Cells]],
-    columns: list[int],
+    parts: list[_Column],
+    columns: list[_Column],
     parse: Callable[[int, Block], list[Cells]],
 ) -> None:
     """Read columns as words in the blocks where they were read as numbers."""
     numbered = ((number, block) for number, file in enumerate(files) for block in file.blocks())
-    wanted = (
-        (at, item)
-        for at, item in enumerate(numbered)
-        if any(isinstance(parts[i][at], np.ndarray) for i in columns)
-    )
+    blocks = {at for column in columns for at in column.unread()}
+    wanted = ((at, item) for at, item in enumerate(numbered) if at in blocks)
     for (at, _), found in _in_order(wanted, lambda pair: parse(*pair[1])):
-        for i in columns:
-            parts[i][at] = found[i]
+        for part, cells in zip(parts, found, strict=True):
+            if part in columns and not isinstance(cells, np.ndarray):
+                part.words[at] = cells
 
 
 def _in_order(items: Iterator[Any], work: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
@@ -359,12 +393,3 @@ def _in_order(items: Iterator[Any], work: Callable[[Any], Any]) -> Iterator[tupl
         finally:
             for _, future in waiting:
                 future.cancel()
-
-
-def _joined(parts: list[list[Cells]], column: int) -> Cells:
-    """One column of all blocks; its blocks are let go."""
-    blocks, parts[column] = parts[column], []
-    if isinstance(blocks[0], np.ndarray):
-        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)  # type: ignore[arg-type]
-    whole = pa.chunked_array(blocks).unify_dictionaries()
-    return _one(whole)
