@@ -212,8 +212,8 @@ def stages(loop: Unrolled, steps: int) -> dict[str, Any]:
     done("planning")
     written = module.write(made)
     done("text")
-    texts = [text for text in (written.text, written.cold) if text]
-    machine.Library([machine.assemble(text) for text in texts], ("call",), written.imports)
+    objects = [machine.assemble(text) for text in written.texts]
+    machine.Library(objects, ("call",), written.imports)
     done("LLVM")
     return {"nodes": len(graph.nodes), "seconds": seconds}
 

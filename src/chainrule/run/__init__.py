@@ -159,7 +159,7 @@ def code_of(compiled: Compiled) -> str:
             'the NumPy executor makes no code to show; jit(f, executor="native") does, where '
             "llvmlite is installed"
         )
-    return "\n\n".join(text for text in (code.text, code.cold) if text)
+    return "\n\n".join(code.texts)
 
 
 def repeat(

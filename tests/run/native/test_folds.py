@@ -82,9 +82,9 @@ def test_a_training_step_folds_forward_and_backward_and_updates_in_one_loop() ->
     folded = [step for step in code.plan.steps if isinstance(step, Product) and step.nests]
     assert len(folded) == 4  # two activations, two derivatives of them
     assert sum(x.alias is not None for x in code.plan.outputs) == 18  # each parameter, in place
-    written = re.findall(r"define internal void @(step\d+)(.*?)\n}", code.text, re.DOTALL)
+    written = re.findall(r"define internal void @(step\d+)(.*?)\n}", code.texts[0], re.DOTALL)
     (update,) = (name for name, body in written if "sqrt" in body and "i64 %first, %last" in body)
-    assert code.text.count(f"call void @{update}(") == 3  # each matrix of weights
+    assert code.texts[0].count(f"call void @{update}(") == 3  # each matrix of weights
     assert code.plan.arena < code.plan.apart
 
 

@@ -127,7 +127,7 @@ def test_huge_arguments(name: str, dtype: Any) -> None:
 def test_loops_become_vectors(name: str, dtype: Any) -> None:
     sample = Sample((np.zeros(1000, dtype),) * (2 if name in BINARY else 1))
     run = native.compile(graph_of(PRIMITIVES[name], sample))
-    optimised = str(machine.optimised(run.code.text))
+    optimised = str(machine.optimised(run.code.texts[0]))
     assert re.search(r"@llvm\.fma\.v\d+f\d\d\(", optimised)
     assert "call <" not in re.sub(r"call <\d+ x \w+> @llvm\.", "", optimised)
 

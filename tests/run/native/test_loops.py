@@ -203,7 +203,7 @@ def test_loops_for_arm_flush_denormals_too(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(native.machine, "vector_bytes", lambda: 16)
     f, carry, xs, constants = network((30, 70, 10), 64, np.float32, "relu")
     graph = optimise(record(f, carry, [x[0] for x in xs], constants).graph)
-    text = module.write(plan.make(graph, plan.Repeat(len(flatten(carry)[0]), 2))).text
+    text = module.write(plan.make(graph, plan.Repeat(len(flatten(carry)[0]), 2))).texts[0]
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     target = llvm.Target.from_triple("aarch64-unknown-linux-gnu").create_target_machine()

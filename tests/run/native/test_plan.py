@@ -110,7 +110,7 @@ g = Graph.parse('''def f(x: float32[64, 64], y: float32[64, 64]):
     a: float32[64, 64] = tanh(z)
     b: float32[64, 64] = log(z)
     return a, b''')
-print(hashlib.sha256(module.write(plan.make(g)).text.encode()).hexdigest())
+print(hashlib.sha256("".join(module.write(plan.make(g)).texts).encode()).hexdigest())
 """
 
 

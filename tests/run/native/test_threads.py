@@ -388,7 +388,7 @@ def changed(made: Plan, step: Step) -> list[dict[object, np.ndarray]]:
     """Which bytes of each block of memory the code of a step changes, thread by thread, when
     each runs alone: found by filling memory with noise twice."""
     alone = module.write(replace(made, steps=[step], phases=[0], outputs=[]))
-    library = machine.Library([cache.object_code(alone.text)], ("run",), alone.imports)
+    library = machine.Library(list(map(cache.object_code, alone.texts)), ("run",), alone.imports)
     run = ENTRY(library.address("run"))
     blocks: dict[object, int] = {"arena": made.arena}
     blocks |= {b: b.type.nbytes for b in (*made.inputs, *made.outputs)}

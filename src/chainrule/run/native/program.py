@@ -156,8 +156,8 @@ class Code:
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
         self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)
         written = module.write(self.plan, clocked)
-        self.text, self.cold = written.text, written.cold
-        code = [cache.object_code(text) for text in (written.text, written.cold) if text]
+        self.texts = written.texts
+        code = [cache.object_code(text) for text in self.texts]
         self.library = machine.Library(code, ("run", "call"), written.imports)
         self.entry = ENTRY(self.library.address("run"))
         self.ticks: list[int] = []

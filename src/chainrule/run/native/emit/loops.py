@@ -13,7 +13,7 @@ from chainrule.run.native.emit.values import Body, FunctionText
 from chainrule.run.native.numbers.ir import AS_IT_IS, UNROLLED, literal, memory_type
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import STORES, Nest, prefilled
-from chainrule.run.native.runtime.machine import vector_bytes
+from chainrule.run.native.runtime.machine import COLD, HOT, vector_bytes
 
 BLOCK = 4096
 """Longer sums are added up block by block, so that rounding stays small."""
@@ -25,8 +25,8 @@ SHORT = 48
 class Function:
     """Code of one step: its body, its pointer parameters in order, what it calls, how many
     rows threads share out in it, 0 where the first one does it alone, and definitions of its
-    own helpers by name; whether it is ``cold``, so that LLVM need not spend time on
-    it, and ``absolute``: it finds what lies in the arena by itself, from ``%arena``.
+    own helpers by name, and those of kernels; what ``effort`` of LLVM it is worth (``machine``);
+    whether it is ``absolute``: it finds what lies in the arena by itself, from ``%arena``.
 
     Where they share, parameters ``%first`` and ``%last`` say which rows are this thread's. With
     ``numbers`` they count numbers, so many to a row, or so many in all where nothing is shared:
@@ -38,8 +38,9 @@ class Function:
     needs: set[str]
     shares: int
     helpers: dict[str, str] = field(default_factory=dict)
+    tiles: dict[str, str] = field(default_factory=dict)
     numbers: int = 0
-    cold: bool = False
+    effort: str = HOT
     absolute: bool = False
 
 
@@ -253,7 +254,7 @@ def group_function(
         text.b.needs,
         shares,
         numbers=numbers,
-        cold=cold,
+        effort=COLD if cold else HOT,
         absolute=straight,
     )
 

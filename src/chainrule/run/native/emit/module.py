@@ -1,4 +1,4 @@
-"""A program as the text of one LLVM module: its steps as functions, and one that calls them.
+"""A program as the text of LLVM modules: its steps as functions, and one that calls them.
 
 Each step is a function of its own because its parameters can then be ``noalias``: inside a
 step no two buffers overlap, across steps they may share memory. Steps that print alike (the
@@ -7,7 +7,6 @@ same loops over other buffers) are one function.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -19,6 +18,7 @@ from chainrule.run.native.emit import products, uniform
 from chainrule.run.native.emit.definitions import definitions
 from chainrule.run.native.emit.denormals import flush_denormals
 from chainrule.run.native.emit.loops import Function, group_function
+from chainrule.run.native.emit.parts import modules
 from chainrule.run.native.emit.threads import barrier, share
 from chainrule.run.native.numbers.ir import Builder
 from chainrule.run.native.plan import CallOut, Group, InnerLoop, Plan, Product, Step, Uniform
@@ -42,12 +42,16 @@ HOT_STRAIGHT = 2
 program takes long anyway, and each of them runs once in it."""
 HOT, LITTLE = 64, 128
 """Beyond so many functions, loops over so few numbers are not worth it, either."""
+MINOR = 1000
+"""What takes less than such a part of the program's time is made short code, which takes LLVM a
+third of the time, and may run half as fast. Not where a function serves arrays of any size."""
 LINE = 64
 """Bytes between what different threads write, so that they do not slow one another down."""
 ATTRIBUTES = """
 attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
 attributes #1 = { alwaysinline nounwind }
 attributes #2 = { noinline optnone nounwind }
+attributes #3 = { noinline optsize nounwind "prefer-vector-width"="512" }
 !0 = distinct !{!0, !1}
 !1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
 !2 = distinct !{!2, !3, !4}
@@ -70,13 +74,12 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True)
 class Module:
-    """Text of a module, the external functions it calls, the nodes it calls out for; and text of
-    another one, with functions that are not worth LLVM's time."""
+    """Texts of LLVM's modules, by how much of its time they are worth; the external functions that
+    they call, and the nodes that they call out for."""
 
-    text: str
+    texts: tuple[str, ...]
     imports: tuple[str, ...]
     calls: tuple[CallOut, ...]
-    cold: str = ""
 
 
 class _Writer:
@@ -86,12 +89,15 @@ class _Writer:
         self.iteration = ""
         self.goal = ""  # where a thread keeps how often it was at a barrier
         self.mode = ""  # what restores the processor's mode after a loop
-        self.functions: dict[str, str] = {}  # text after the name -> name
-        self.cold: dict[str, tuple[str, str, str]] = {}  # text -> text, name, parameters' types
+        # By what they are worth, text after the name -> name.
+        self.functions: dict[str, dict[str, str]] = {
+            machine.HOT: {}, machine.COLD: {}, machine.PLAIN: {}
+        }  # fmt: skip
         self.needs: set[str] = set()
-        self.cold_needs: set[str] = set()
         self.helpers: dict[str, str] = {}
+        self.tiles: dict[str, str] = {}
         self.calls: list[CallOut] = []
+        self.numbers = sum(map(_numbers, plan.steps))
         straight = sum(isinstance(step, Group) and step.straight for step in plan.steps)
         self.straight_is_cold = straight > HOT_STRAIGHT
         self.chapters: list[str] = []
@@ -119,34 +125,22 @@ class _Writer:
         else:
             self._all()
             self.main.effect("ret i32 0")
-        kernels, imports = definitions(self.needs | self.cold_needs)
+        kernels, imports = definitions(self.needs)
         if self.plan.threads > 1:
             kernels.append(barrier(machine.pause()))
             imports = (*imports, "cr_yield")
-        parts = [f"define internal void @{name}{text}" for text, name in self.functions.items()]
-        parts += [f"declare void @{name}({types})" for _, name, types in self.cold.values()]
-        parts += self.chapters
-        parts += [f"define internal i32 @{name}{text}" for text, name in self.turning.items()]
-        parts.append(f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}")
-        parts.append(_call())
-        cold, kernels = self._cold_module(kernels)
-        text = "\n\n".join([*kernels, *self.helpers.values(), *parts, ATTRIBUTES])
-        return Module(text, imports, tuple(self.calls), cold)
-
-    def _cold_module(self, kernels: list[str]) -> tuple[str, list[str]]:
-        """The text of the cold functions, and the kernels, of which those are visible that cold
-        functions call."""
-        if not self.cold:
-            return "", kernels
-        parts, seen = [machine.COLD], []
-        for kernel in kernels:
-            head = re.match(r"(?:define internal|declare) (\w+) @([\w.]+)(\(.*?\))", kernel)
-            if head and head[2] in self.cold_needs:
-                parts.append(f"declare {head[1]} @{head[2]}{head[3]}")
-                kernel = kernel.replace("define internal", "define", 1)
-            seen.append(kernel)
-        parts += [f"define void @{name}{text}" for text, name, _ in self.cold.values()]
-        return "\n\n".join([*parts, ATTRIBUTES]), seen
+        written = {
+            effort: [f"define internal void @{name}{text}" for text, name in functions.items()]
+            for effort, functions in self.functions.items()
+        }
+        turning = [f"define internal i32 @{name}{text}" for text, name in self.turning.items()]
+        run = f"define i32 @run({SIGNATURE}) #0 {{\n{self.main.text()}\n}}"
+        written[machine.HOT] = [*kernels, *self.helpers.values(), *written[machine.HOT],
+                                *self.chapters, *turning, run, _call()]  # fmt: skip
+        # Tiles and copies are modules of their own, which other programs have, too.
+        tiles = [(machine.PLAIN, [tile]) for tile in self.tiles.values()]
+        texts = modules([*(part for part in written.items() if part[1]), *tiles], ATTRIBUTES)
+        return Module(tuple(texts), imports, tuple(self.calls))
 
     def _all(self) -> None:
         """Every step in order; of a long program, in functions of their own: what LLVM does with
@@ -305,8 +299,9 @@ class _Writer:
             made = uniform.write(step)
         else:
             made = products.write(step, self.plan.memory)
-        (self.cold_needs if made.cold else self.needs).update(made.needs)
+        self.needs |= made.needs
         self.helpers |= made.helpers
+        self.tiles |= made.tiles
         parameters = ["ptr noalias nocapture %flag", "i64 %thread", "i64 %first", "i64 %last"]
         parameters += [
             f"ptr noalias nocapture align {buffer.type.dtype.itemsize} %p{i}"
@@ -314,21 +309,20 @@ class _Writer:
         ]
         if made.absolute:
             parameters.append("ptr %arena")
-        text = f"({', '.join(parameters)}) #{2 if made.cold else 0} {{\n{made.body}\n}}"
-        count = len(self.functions) + len(self.cold)
-        if made.cold:
-            types = ", ".join(x.split(" ", 1)[0] for x in parameters)
-            _, name, _ = self.cold.setdefault(text, (text, f"step{count}", types))
-        else:
-            name = self.functions.setdefault(text, f"step{count}")
+        attribute = 2 if made.effort == machine.COLD else 0
+        if not made.numbers and MINOR * _numbers(step) < self.numbers:
+            attribute = 3
+        text = f"({', '.join(parameters)}) #{attribute} {{\n{made.body}\n}}"
+        count = sum(map(len, self.functions.values()))
+        name = self.functions[made.effort].setdefault(text, f"step{count}")
         return Call(name, made.buffers, made.shares, made.numbers, made.absolute)
 
     def _group(self, step: Group) -> Function:
         """The function of loops. In a long program, those that take little time are cold."""
         space = step.shared
-        little = space is not None and prod(space) <= LITTLE and len(self.functions) >= HOT
-        little = little and not self.inside
-        cold = self.straight_is_cold if step.straight else little
+        short = space is not None and prod(space) <= LITTLE and not self.inside
+        cold = short and len(self.functions[machine.HOT]) >= HOT
+        cold = self.straight_is_cold if step.straight else cold
         return group_function(self.plan.memory, step.stages, step.axis, step.straight, cold)
 
     def _emit(self, call: Call) -> None:
@@ -392,6 +386,15 @@ class _Writer:
         )
         self.given[buffer] = name
         return name
+
+
+def _numbers(step: Step) -> int:
+    """About how many numbers a step computes; a product's multiply-adds are cheap."""
+    if isinstance(step, Product):
+        return prod((*step.size, *step.batch)) // 8
+    if isinstance(step, Group):
+        return sum(prod(nest.space) for stage in step.stages for nest in stage)
+    return 0
 
 
 def _call() -> str:

@@ -11,6 +11,7 @@ from chainrule.run.native.matmul import gemm
 from chainrule.run.native.numbers.ir import Builder
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.products import Matrix, Product, cut_of
+from chainrule.run.native.runtime import machine
 
 
 def write(p: Product, memory: dict[Node, Buffer]) -> Function:
@@ -55,8 +56,15 @@ def write(p: Product, memory: dict[Node, Buffer]) -> Function:
 
     nested(0, [])
     b.effect("ret void")
-    helpers = writer.helpers | folds
-    return Function(b.text(), list(pointers), b.needs, p.shares if p.shared else 0, helpers)
+    return Function(
+        b.text(),
+        list(pointers),
+        b.needs,
+        p.shares if p.shared else 0,
+        folds,
+        writer.helpers,
+        effort=machine.PLAIN,
+    )
 
 
 def _address(b: Builder, pointer: str, type: str, x: Matrix, entry: Sequence[str]) -> str:

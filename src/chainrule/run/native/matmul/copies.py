@@ -38,9 +38,9 @@ def tiles_beside(
     is read behind the last row: what is too much of one row, the next overwrites."""
     last = rows if columns % lanes == 0 else max(rows - 1, 0)
     if last:
-        name = f"beside_{type}_{lanes}_{columns}_{tiles}_{rows}"
-        helper(*_function(name, type, _beside, lanes, columns, tiles, rows))
-        b.effect(_call(name, source, stride, target, columns, last))
+        name = f"beside_{type}_{lanes}_{columns}_{tiles}"
+        helper(*_function(name, type, _beside, lanes, columns, tiles))
+        b.effect(_call(name, source, stride, target, rows * columns, last))
     if last == rows:
         return
     for tile in range(tiles):
@@ -129,15 +129,16 @@ def _rows(b: Builder, type: str, lanes: int, columns: int, padding: int) -> None
             _store(b, f"<{lanes_here} x {type}>", "zeroinitializer", place, type)
 
 
-def _beside(b: Builder, type: str, lanes: int, columns: int, tiles: int, rows: int) -> None:
-    """Rows of whole vectors, or a little shorter than one, of tiles that have so many each."""
+def _beside(b: Builder, type: str, lanes: int, columns: int, tiles: int) -> None:
+    """Rows of whole vectors, or a little shorter than one, of tiles that are ``%width`` apart."""
     with b.loop("%count") as i:
         for tile in range(tiles):
             for start in range(0, columns, lanes):
                 kind = f"<{lanes} x {type}>"
                 place = _at(b, type, "%source", i, "%stride", str(tile * columns + start))
                 value = b.do(f"load {kind}, ptr {place}, align {_size(type)}")
-                place = _at(b, type, "%target", i, "%width", str(tile * rows * columns + start))
+                first = _at(b, type, "%target", str(tile), "%width", str(start))
+                place = _at(b, type, first, i, str(columns), "0")
                 _store(b, kind, value, place, type)
 
 

@@ -22,8 +22,9 @@ from llvmlite.binding import ffi, newpassmanagers
 from chainrule import forks
 from chainrule.run.native.runtime.externals import RUNTIME, address_of
 
-COLD = "; cold"
-"""How the text of a module begins that is not worth LLVM's time."""
+HOT, PLAIN, COLD = "; hot", "; plain", "; cold"
+"""How the text of a module begins: it is optimised; it stands there as it should be, vectors and
+all; or it is not worth LLVM's time."""
 _lock = threading.RLock()  # llvmlite guards its calls, but linking takes several
 _linker: _Linker | None = None
 LINKED = 256
@@ -169,10 +170,10 @@ class _Linker:
 
 
 def assemble(text: str) -> bytes:
-    """Object code of a module's text, optimised for this machine unless it is ``COLD``."""
-    if text.startswith(COLD):
-        return _target(0).emit_object(_parsed(text, _target(0)))
-    return _target().emit_object(optimised(text))
+    """Object code of a module's text, for this machine."""
+    target = _target(0 if text.startswith(COLD) else 2)
+    plain = text.startswith((COLD, PLAIN))
+    return target.emit_object(_parsed(text, target) if plain else optimised(text))
 
 
 def _parsed(text: str, machine: Any) -> Any:
