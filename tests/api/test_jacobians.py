@@ -124,6 +124,10 @@ def test_gauss_newton_products(jit: Any) -> None:
     np.testing.assert_allclose(jit(cr.ggnvp(line, loss))(X, v), whole(X, v), rtol=1e-12)
     named = cr.ggnvp(lambda b, x: b * f(x), loss, argnames="x")
     np.testing.assert_allclose(named(1.0, X, v), J.T @ H @ J @ v, rtol=1e-12)
+    extra = cr.ggnvp(lambda x: (f(x), {"seen": x[0]}), loss, has_aux=True)
+    for found in (extra(X, v), jit(extra)(X, v)):
+        np.testing.assert_allclose(found[0], J.T @ H @ J @ v, rtol=1e-12)
+        assert found[1]["seen"] == X[0]
     with pytest.raises(UsageError, match="ggnvp differentiates by one argument"):
         cr.ggnvp(f, loss, argnums=(0, 1))
     with pytest.raises(UsageError, match="and then the vector"):

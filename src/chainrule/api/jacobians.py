@@ -223,7 +223,12 @@ def hvp(
 
 
 def ggnvp(
-    f: Function, loss: Function, argnums: int | None = None, argnames: str | None = None
+    f: Function,
+    loss: Function,
+    argnums: int | None = None,
+    argnames: str | None = None,
+    *,
+    has_aux: bool = False,
 ) -> Function:
     """The product of the generalised Gauss-Newton matrix of ``loss(f(x))`` with a vector:
     ``ggnvp(f, loss)(x, v)`` is Jᵀ H J v, with J the Jacobian of ``f`` and H the Hessian of
@@ -233,8 +238,10 @@ def ggnvp(
     linear or the residuals vanish.
 
     Args:
-        f: returns a tree of floating arrays. loss: takes it, returns one real number.
+        f: returns a tree of floating arrays; with ``has_aux`` a pair of it and anything else.
+        loss: takes that tree, returns one real number.
         argnums, argnames: the argument of ``f`` to differentiate by, one position or name.
+        has_aux: whether ``f`` returns extra results, passed through: ``(product, aux)``.
 
     Returns:
         A function of the arguments of ``f`` and then the vector, as that of ``hvp``: a small
@@ -251,11 +258,12 @@ def ggnvp(
         def inner(x: Any) -> Any:
             return part(x, lambda f, *args, **named: f(*args, **named))
 
-        y, t = jvp(inner, (x,), (v,))
+        y, t, *aux = jvp(inner, (x,), (v,), has_aux=has_aux)
         curved = jvp(grad(loss), (y,), (t,))[1]
-        return vjp(inner, x)[1](curved)[0]
+        found = vjp(inner, x, has_aux=has_aux)[1](curved)[0]
+        return (found, *aux) if has_aux else found
 
-    return _product(f, ggnvp, options | {"loss": loss}, options, product)
+    return _product(f, ggnvp, options | {"loss": loss, "has_aux": has_aux}, options, product)
 
 
 def _product(

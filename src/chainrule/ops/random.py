@@ -15,6 +15,7 @@ and counter 0, which any executor can reproduce (Salmon et al., SC 2011).
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from chainrule.core.told import told
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
 from chainrule.errors import DtypeError, ShapeError
+from chainrule.ops.coerce import lift
 from chainrule.ops.samples import case
 
 KEY_TYPE = ArrayType((2,), np.dtype(np.uint64))
@@ -92,6 +94,69 @@ def uniform(key: Any, shape: Shape, dtype: Any = np.float64) -> Any:
     return _forward(np.asarray(key), shape=shape, dtype=name)
 
 
+@told("random.normal")
+def normal(key: Any, shape: Shape = (), dtype: Any = np.float64) -> Any:
+    """Numbers of the standard normal distribution, by its inverse distribution function.
+
+    Args:
+        key, shape, dtype: as ``uniform`` takes them.
+
+    Raises:
+        ShapeError, DtypeError: as of ``uniform``.
+    """
+    import scipy.special  # loaded where first used: it takes longer than all else here
+
+    u = uniform(key, shape, dtype)
+    least = u.dtype.type(np.finfo(u.dtype).eps / 4)  # in the place of 0, whose number is infinite
+    return scipy.special.ndtri(np.maximum(u, least))
+
+
+@told("random.bernoulli")
+def bernoulli(key: Any, p: Any = 0.5, shape: Shape | None = None) -> Any:
+    """Bools, each true with probability ``p``.
+
+    Args:
+        key: as ``uniform`` takes it.
+        p: probabilities, a number or an array. shape: of the result, that of ``p`` by default.
+
+    Raises:
+        ShapeError, DtypeError: as of ``uniform``, or ``p`` does not broadcast to the shape.
+    """
+    return uniform(key, np.shape(p) if shape is None else shape) < p
+
+
+@told("random.permutation")
+def permutation(key: Any, n: Any) -> Any:
+    """The integers below ``n``, or the rows of an array, in random order.
+
+    Args:
+        key: as ``uniform`` takes it.
+        n: an integer, or an array.
+
+    Raises:
+        ShapeError, DtypeError: as of ``uniform``, or ``n`` is an array without axes.
+    """
+    count = len(n) if np.ndim(n) else operator.index(n)
+    order: Any = np.argsort(uniform(key, (count,)), kind="stable")
+    if not np.ndim(n):
+        return order
+    return (lift(n, order.recording) if isinstance(order, Traced) else n)[order]
+
+
+@told("random.split")
+def split(key: Any, count: int = 2) -> Any:
+    """``count`` keys of their own, uint64 of shape (count, 2): ``fold_in`` of 0, 1, ...
+
+    Args:
+        key: as ``uniform`` takes it.
+        count: how many.
+
+    Raises:
+        ShapeError, DtypeError: as of ``fold_in``.
+    """
+    return np.stack([fold_in(key, n) for n in range(operator.index(count))])
+
+
 @told("random.key_of")
 def key_of(*numbers: int) -> np.ndarray:
     """The key of ``numbers``, integers >= 0, such as (seed, epoch, step): uint64, shape (2,)."""
@@ -123,4 +188,4 @@ def fold_in(key: Any, n: Any) -> Any:
     return key * _SPREAD + step  # not a plain sum: folding in 0 twice is not folding in 1
 
 
-__all__ = ["fold_in", "key_of", "uniform"]
+__all__ = ["bernoulli", "fold_in", "key_of", "normal", "permutation", "split", "uniform"]
