@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "chainrule.cli.predict",
     "evaluate": "chainrule.cli.evaluate",
     "inspect": "chainrule.cli.inspect",
+    "diagnose": "chainrule.cli.diagnose",
     "explain": "chainrule.cli.explain",
     "quiz": "chainrule.cli.quiz",
 }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import glob
 import json
 import os
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli.text import clean
-from chainrule.errors import NonFiniteError, UsageError
+from chainrule.errors import UsageError
 
 if TYPE_CHECKING:
     from chainrule.tabular import Format, TabularModel
@@ -32,7 +31,6 @@ __all__ = [
     "reading",
     "reading_options",
     "table_name",
-    "told_of_nonfinite",
     "write_file",
     "write_text",
 ]
@@ -151,25 +149,6 @@ def table_name(data: str) -> str:
     while path.suffix.lower() in PACKED:
         path = path.with_suffix("")
     return str(path.with_suffix(".safetensors"))
-
-
-@contextlib.contextmanager
-def told_of_nonfinite(wanted: bool) -> Iterator[None]:
-    """Within it, a training that diverges says where, before its error is raised."""
-    try:
-        yield
-    except NonFiniteError as error:
-        if wanted:
-            from chainrule.diagnosis import origin_of
-
-            report = origin_of(error)  # type: ignore[arg-type]
-            lines = (
-                ["the failing minibatch, done again, is finite"]
-                if report is None
-                else [clean(line) for line in str(report).splitlines()]
-            )
-            click.echo("\n".join(lines), err=True)
-        raise
 
 
 def check_output(path: Path, option: str, inputs: Iterable[Path], *, force: bool) -> None:

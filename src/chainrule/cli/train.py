@@ -13,6 +13,7 @@ import click
 
 from chainrule.cli import shared
 from chainrule.cli.config import config_option
+from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
 from chainrule.tabular.options import SCHEDULES, TASKS, Options
 
@@ -159,11 +160,7 @@ def _options(command: Any) -> Any:
     type=click.Choice(("native", "numpy")),
     help="Machine code or NumPy; by default machine code where llvmlite is installed.",
 )
-@click.option(
-    "--debug-nonfinite",
-    is_flag=True,
-    help="If training diverges, do the failing minibatch again and say which operation did it.",
-)
+@diagnosis_options
 @click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
 @click.option("--force", is_flag=True, help="Replace --out even if chainrule did not write it.")
 @config_option
@@ -178,6 +175,8 @@ def command(
     threads: int | None,
     executor: str | None,
     debug_nonfinite: bool,
+    report: str | None,
+    cure: bool,
     out: str | None,
     force: bool,
     as_json: bool,
@@ -206,6 +205,8 @@ def command(
     options = Options(**settings, **shares)
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
+    judgement = Judgement(report, cure, debug_nonfinite)
+    judgement.check([Path(data), path, *files.values()], force=force)
     tables = {name: read_table(file, format) for name, file in files.items()}
     plan = prepare(read_table(data, format), target, options, **tables)
 
@@ -214,14 +215,15 @@ def command(
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
     started = time.perf_counter()
-    with shared.told_of_nonfinite(debug_nonfinite):
-        model = _fit(plan, executor, threads, quiet=quiet or as_json)
+    model = _fit(plan, judgement, executor, threads, quiet=quiet or as_json)
     seconds = time.perf_counter() - started
     model.save(path)
+    judgement.write(plan)
     if as_json:
-        shared.print_json(_result(model, plan, path, seconds))
+        shared.print_json(_result(model, plan, path, seconds) | judgement.to_json())
     elif talk:
         _print_result(model, path, replaced)
+        shared.print_lines(judgement.lines())
     return 130 if model.stopped == "interrupted" else 0
 
 
@@ -250,11 +252,18 @@ def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
     return ours
 
 
-def _fit(plan: Plan, executor: str | None, threads: int | None, *, quiet: bool) -> TabularModel:
+def _fit(
+    plan: Plan,
+    judgement: Judgement,
+    executor: str | None,
+    threads: int | None,
+    *,
+    quiet: bool,
+) -> TabularModel:
     from chainrule.cli.progress import Progress, wanted
 
     with Progress(plan.options.epochs, wanted(quiet), lines=not quiet) as progress:
-        return plan.fit(progress, executor=executor, threads=threads)
+        return judgement.fit(plan, progress, executor=executor, threads=threads)
 
 
 def _print_plan(plan: Plan) -> None:

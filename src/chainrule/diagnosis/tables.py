@@ -1,0 +1,216 @@
+"""Diagnosis of a network for a table: the checks before, the verdict after, and the cure tried."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule.diagnosis.evidence import evidence_of
+from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.preflight import preflight
+from chainrule.diagnosis.review import Evidence, review_evidence
+from chainrule.diagnosis.statistics import Monitor
+from chainrule.errors import ChainruleError, NonFiniteError
+from chainrule.tabular import Plan, TabularModel, prepare
+from chainrule.tabular.network import LOSSES
+from chainrule.tabular.options import Options
+from chainrule.tabular.training import Part
+from chainrule.train import FitResult
+
+__all__ = ["Trial", "Verdict", "cured", "preflight_plan", "reviewed"]
+
+SEEDS = 3
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A trained model with what was found about it."""
+
+    model: TabularModel
+    findings: Findings
+    evidence: Evidence
+    monitor: Monitor
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A change that was tried: scores on the same rows for the same seeds, before and after.
+
+    ``verdict`` is "it helps", "it harms" or "no difference beyond the noise of seeds".
+    """
+
+    finding: Finding
+    change: str
+    score: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    verdict: str
+
+    def __str__(self) -> str:
+        def said(scores: Sequence[float]) -> str:
+            spread = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
+            return f"{np.mean(scores):.4g} ± {spread:.2g}"
+
+        return (
+            f"{len(self.after)} seeds: {self.score} {said(self.after)}, before "
+            f"{said(self.before)}: {self.verdict}"
+        )
+
+
+def preflight_plan(plan: Plan) -> Findings:
+    """``preflight`` for a plan of training; the columns are the network's inputs."""
+    part = plan.parts["train"]
+    held = [other.x for name, other in plan.parts.items() if name != "train"]
+    return preflight(
+        plan.network.build(),
+        (part.x, targets_of(plan, part)),
+        loss=LOSSES[plan.target.task],
+        held=np.concatenate(held) if held else None,
+        names=plan.coding.inputs(),
+        classes=len(plan.target.classes),
+        seed=plan.options.seed,
+    )
+
+
+def targets_of(plan: Plan, part: Part) -> np.ndarray:
+    """The targets as the loss takes them: class indices, or standardised numbers."""
+    if plan.target.task == "regression":
+        return (part.truth - plan.target.center) / plan.target.scale
+    return part.truth
+
+
+def held_out(plan: Plan) -> str:
+    """The name of the rows that a verdict is about: test, else validation, else training rows."""
+    return next(name for name in ("test", "validation", "train") if name in plan.parts)
+
+
+def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running: Any) -> Verdict:
+    """Train by a plan, with every layer watched, and review what came of it.
+
+    Args:
+        plan: as ``tabular.prepare`` makes it. on_epoch: called with each ``EpochEnd``.
+        running: executor and threads, as ``Plan.fit`` takes them.
+
+    Raises:
+        NonFiniteError: training diverged; KeyboardInterrupt before the first epoch is over.
+    """
+    network, loss = plan.network.build(), LOSSES[plan.target.task]
+    part = plan.parts["train"]
+    monitor = Monitor(network, loss, part.x, targets_of(plan, part))
+    batch = plan.options.batch_size or len(part.x)
+    dtype = np.float64 if plan.options.optimizer == "lbfgs" else np.float32
+    monitor.start(*network.init(plan.options.seed, dtype), steps=math.ceil(len(part.x) / batch))
+
+    def watch(event: Any) -> Any:
+        monitor(event)
+        return None if on_epoch is None else on_epoch(event)
+
+    model = plan.fit(watch, **running)
+    evidence = _evidence(plan, model, monitor)
+    return Verdict(model, review_evidence(evidence), evidence, monitor)
+
+
+def _evidence(plan: Plan, model: TabularModel, monitor: Monitor) -> Evidence:
+    options = model.options
+    result = FitResult(
+        model.params, model.state, model.history, model.kept_epoch, model.stopped, 0, {},
+        monitor.model, monitor.loss, model.predictor,
+    )  # fmt: skip
+    parts = [plan.parts[name] for name in ("train", held_out(plan))]
+    return evidence_of(
+        result,
+        *[(part.x, targets_of(plan, part)) for part in parts],
+        classes=len(plan.target.classes),
+        monitor=monitor,
+        optimizer=options.build_optimizer(len(parts[0].x)),
+        batch_size=options.batch_size or "full",
+        epochs=options.epochs,
+        l1=options.l1,
+        l2=options.l2,
+        early_stopping=options.early_stopping if "validation" in plan.parts else 0,
+        seed=options.seed,
+    )
+
+
+# The cure -------------------------------------------------------------------------------------
+
+
+def cured(
+    plan: Plan, findings: Findings, most: int = 2, seeds: int = SEEDS, **running: Any
+) -> list[Trial]:
+    """Try the changes of the gravest findings: train again, before and after, on the same seeds
+    and rows, and say whether it helped beyond the noise of seeds.
+
+    Args:
+        plan, findings: what was trained and what was found.
+        most: how many changes are tried, each alone.
+        seeds: how many initialisations and orders; the split stays that of the plan.
+        running: executor and threads, as ``Plan.fit`` takes them.
+
+    Raises:
+        UsageError, DataError: as ``tabular.prepare``.
+    """
+    names = {field.name for field in dataclasses.fields(Options)}
+    before: list[float] | None = None
+    trials: list[Trial] = []
+    tried: list[dict[str, Any]] = []
+    score, sign = ("RMSE", -1) if plan.target.task == "regression" else ("log loss", -1)
+    for finding in findings:
+        settings = {k: v for k, v in finding.settings.items() if k in names}
+        if not settings or settings in tried or len(trials) == most:
+            continue
+        tried.append(settings)
+        if before is None:
+            before = _scores(plan, {}, seeds, score, running)
+        after = _scores(plan, settings, seeds, score, running)
+        said = ", ".join(f"{name}={value}" for name, value in settings.items())
+        verdict = _compared(before, after, sign)
+        trials.append(Trial(finding, said, score, tuple(before), tuple(after), verdict))
+    return trials
+
+
+def _scores(
+    plan: Plan, settings: dict[str, Any], seeds: int, score: str, running: dict[str, Any]
+) -> list[float]:
+    """The scores of trainings that differ in their seeds, on the rows that the plan holds out."""
+    found = []
+    name = held_out(plan)
+    for seed in range(seeds):
+        options = dataclasses.replace(plan.options, **settings)
+        try:
+            other = prepare(plan.table, plan.target.name, options)
+            other = dataclasses.replace(
+                other, parts=plan.parts, target=plan.target, coding=plan.coding,
+                options=dataclasses.replace(other.options, seed=plan.options.seed + seed),
+            )  # fmt: skip
+            value = other.fit(**running).scores.of(score, name)
+        except NonFiniteError:
+            value = None
+        except ChainruleError:
+            raise
+        found.append(math.inf if value is None else value)
+    return found
+
+
+def _compared(before: Sequence[float], after: Sequence[float], sign: int) -> str:
+    """Whether the difference is beyond twice its standard error."""
+    if not all(map(math.isfinite, after)):
+        return (
+            "it harms: training diverges"
+            if all(map(math.isfinite, before))
+            else ("no difference beyond the noise of seeds")
+        )
+    if not all(map(math.isfinite, before)):
+        return "it helps"
+    gain = sign * (float(np.mean(after)) - float(np.mean(before)))
+    n = max(len(before), 2)
+    noise = math.sqrt((np.var(before, ddof=1) + np.var(after, ddof=1)) / n)
+    noise = max(noise, 1e-9 * abs(float(np.mean(before))))
+    if abs(gain) <= 3 * noise:  # three seeds know their spread badly: t, not the normal
+        return "no difference beyond the noise of seeds"
+    return "it helps" if gain > 0 else "it harms"
