@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn import datasets
+from sklearn import datasets as sklearn_datasets
 
 from chainrule import nn, optim, train
 from chainrule.diagnosis.evidence import evidence_of
-from chainrule.diagnosis.review import Evidence, review_evidence
+from chainrule.diagnosis.facts import Evidence
+from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.statistics import Monitor
 
+datasets: Any = sklearn_datasets
 SEEDS = (0, 1, 2)
 Table = tuple[np.ndarray, np.ndarray, int]
 
@@ -152,7 +154,8 @@ def _low(p: Program, rng: Any, classes: int) -> Program:
 
 def _high(p: Program, rng: Any, classes: int) -> Program:
     return replace(p, rate=min(p.rate * 10 ** rng.uniform(1.5, 3), 10.0),
-                   fault="learning rate too high", causes=("rate-too-high", "diverged"))  # fmt: skip
+                   fault="learning rate too high",
+                   causes=("rate-too-high", "diverged"))  # fmt: skip
 
 
 def _few(p: Program, rng: Any, classes: int) -> Program:
@@ -205,7 +208,8 @@ def _wide(p: Program, rng: Any, classes: int) -> Program:
 def _tiny(p: Program, rng: Any, classes: int) -> Program:
     std = float(10 ** rng.uniform(-7, -4))
     return replace(p, init=nn.initializer("normal", std=std), hidden=(*p.hidden, 16, 16),
-                   fault="tiny weights", causes=("initial-scale", "vanishing-gradient"))  # fmt: skip
+                   fault="tiny weights",
+                   causes=("initial-scale", "vanishing-gradient"))  # fmt: skip
 
 
 def _ridge(p: Program, rng: Any, classes: int) -> Program:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -21,7 +20,7 @@ Examples:
 
 
 @click.command("diagnose", epilog=EXAMPLES, short_help="Check data and network before training.")
-@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.argument("data", required=False)
 @click.option("--target", metavar="COLUMN", help="What to predict: name or place.")
 @click.option("--task", metavar="NAME", help="regression, binary or multiclass; else inferred.")
 @click.option("--hidden", metavar="UNITS", help="Units per hidden layer, such as 64,32.")
@@ -29,20 +28,15 @@ Examples:
 @click.option("--init", metavar="NAME", help="Initial weights.")
 @click.option("--seed", type=int, metavar="N", help="Of split and initial weights.")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="Leave a column out. Repeatable.")
-@click.option("--no-header", is_flag=True, help="The first line is data, not names.")
 @shared.reading_options
 @click.option("--explain", is_flag=True, help="List what is checked, here and after training.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @shared.debug_option
 def command(
-    data: Path | None,
+    data: str | None,
     target: str | None,
     explain: bool,
     as_json: bool,
-    no_header: bool,
-    delimiter: str | None,
-    encoding: str | None,
-    missing: tuple[str, ...],
     **settings: Any,
 ) -> None:
     """Check the table DATA and the network that would be trained on it, before any training.
@@ -58,9 +52,10 @@ def command(
     if data is None or target is None:
         raise UsageError("diagnose needs a table and --target COLUMN; --explain lists the checks")
     from chainrule.diagnosis import preflight_plan
-    from chainrule.tabular import Format, prepare, read_table
+    from chainrule.tabular import prepare, read_table
     from chainrule.tabular.options import Options
 
+    format = shared.reading(settings)
     hidden = settings.pop("hidden")
     given = {name: value for name, value in settings.items() if value not in (None, ())}
     if hidden is not None:
@@ -68,13 +63,12 @@ def command(
             given["hidden"] = tuple(int(n) for n in hidden.split(",") if n.strip())
         except ValueError:
             raise UsageError(f"--hidden {hidden}: is not numbers of units such as 64,32") from None
-    format = Format(not no_header, shared.delimiter(delimiter), encoding, missing)
     plan = prepare(read_table(data, format), target, Options(**given))
     found = preflight_plan(plan)
     if as_json:
         shared.print_json(
             {
-                "data": str(data),
+                "data": data,
                 "findings": [one.to_json() for one in found],
                 "passed": list(found.passed),
                 "notes": [shared.in_flags(note) for note in plan.notes],

@@ -11,8 +11,9 @@ import numpy as np
 
 from chainrule import nn, optim
 from chainrule.core.recording import quiet
+from chainrule.diagnosis.facts import Evidence
 from chainrule.diagnosis.findings import Findings
-from chainrule.diagnosis.review import Evidence, review_evidence
+from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import UsageError
 from chainrule.optim.rules import OPTIMIZERS
@@ -117,7 +118,7 @@ def _network(model: Any) -> dict[str, Any]:
     block = model.blocks[0]
     several = isinstance(model.activation, tuple)
     activation = "" if block.activation is None else block.activation.name
-    drops = [b.dropout.rate for b in model.blocks]
+    drops: Any = [b.dropout.rate for b in model.blocks]
     return {
         "sizes": tuple(model.sizes),
         "activation": "mixed" if several else activation,
@@ -129,7 +130,7 @@ def _network(model: Any) -> dict[str, Any]:
 
 def _rate(optimizer: Any) -> tuple[str, float | None, float | None]:
     """The optimiser's name, its rate at the start, and the one it has unless told otherwise."""
-    rate = getattr(optimizer, "learning_rate", None)
+    rate: Any = getattr(optimizer, "learning_rate", None)
     if rate is None:
         return "lbfgs", None, None
     name = optimizer.name.partition("(")[0]
@@ -137,10 +138,12 @@ def _rate(optimizer: Any) -> tuple[str, float | None, float | None]:
     if name in OPTIMIZERS.table:
         default = optim.optimizer(name)
         usual = float(default.learning_rate(0))  # type: ignore[union-attr]
-    return name, max(float(rate(0)), float(rate(1))), usual
+    early: Any = [float(rate(0)), float(rate(1))]  # a warm-up starts at 0
+    return name, max(early), usual
 
 
 def _strength(given: Any) -> float:
+    """The strength of a penalty, the largest of several groups'."""
     if isinstance(given, Mapping):
         return max((float(x) for x in given.values()), default=0.0)
     return float(given or 0.0)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.diagnosis.evidence import evidence_of
+from chainrule.diagnosis.facts import Evidence
 from chainrule.diagnosis.findings import Finding, Findings
 from chainrule.diagnosis.preflight import preflight
-from chainrule.diagnosis.review import Evidence, review_evidence
+from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.tabular import Plan, TabularModel, prepare

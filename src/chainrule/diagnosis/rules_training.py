@@ -1,0 +1,194 @@
+"""Rules on how a network was trained: its loss, the rate, number and size of steps, the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from chainrule.diagnosis.facts import Evidence, say
+from chainrule.diagnosis.findings import Finding
+
+
+def wrong_loss(e: Evidence) -> Iterator[Finding]:
+    of_classes = ("binary_cross_entropy", "categorical_cross_entropy", "hinge", "focal")
+    if e.classes and e.loss and e.loss not in of_classes:
+        right = "binary_cross_entropy" if e.classes == 2 else "categorical_cross_entropy"
+        yield say(
+            "error",
+            f"the loss {e.loss} does not fit targets that are {e.classes} classes",
+            "its minimum is a mean or a quantile of class numbers, not a probability",
+            f"use {right}",
+            {"loss": right},
+            weight=9,
+        )
+    if not e.classes and e.loss in of_classes:
+        yield say(
+            "error",
+            f"the loss {e.loss} does not fit targets that are numbers",
+            "it takes classes or probabilities",
+            "use squared_error",
+            {"loss": "squared_error"},
+            weight=9,
+        )
+
+
+def diverged(e: Evidence) -> Iterator[Finding]:
+    losses = e.losses
+    if e.stopped == "non_finite" or (len(losses) and not np.isfinite(losses).all()):
+        yield say(
+            "error",
+            "training left the finite numbers",
+            f"after epoch {len(losses)}",
+            f"lower the learning rate: {lower_rate(e):g}",
+            {"learning_rate": lower_rate(e)},
+            weight=10,
+        )
+
+
+def rate_too_high(e: Evidence) -> Iterator[Finding]:
+    losses = e.losses
+    if len(losses) < 2 or e.rate is None or not np.isfinite(losses).all():
+        return
+    moved = first_step(e)
+    worst = float(losses.max())
+    rises = float(np.mean(np.diff(losses) > 0.02 * np.abs(losses[:-1])))
+    top = float(losses[: max(len(losses) // 2, 2)].max())
+    signs = []
+    if e.chance > 0 and worst > 3 * e.chance:
+        signs.append(
+            f"the loss reached {worst:.3g}, {worst / e.chance:.2g} times that of a constant"
+        )
+    if rises > 0.3 and e.left > 0.02:
+        signs.append(f"it rose in {rises:.0%} of the epochs")
+    if moved > 0.05:
+        signs.append(f"update / weight = {moved:.2g} in the first epoch (healthy: 1e-4 to 1e-2)")
+    usual = e.usual or e.rate
+    far = e.rate / usual
+    if (
+        (len(signs) >= 2 and (e.poor or e.left > 0.3))
+        or (moved > 0.3 and e.left > 0.1)
+        or (signs and far >= 10 and (e.poor or e.left > 0.5))
+    ):
+        yield say(
+            "error",
+            "the learning rate is too high",
+            "; ".join(signs) + (f"; best {losses.min():.3g}, top {top:.3g}" if top else ""),
+            f"lower it: {lower_rate(e):g}",
+            {"learning_rate": lower_rate(e)},
+            weight=6 + len(signs) + min(moved, 1),
+        )
+
+
+def first_step(e: Evidence) -> float:
+    """The largest relative step of a layer's weights in the first epoch that was looked at."""
+    for one in e.statistics[1:]:
+        found = [layer.moved for layer in one.layers if layer.moved is not None]
+        return max(found, default=0.0)
+    return 0.0
+
+
+def lower_rate(e: Evidence) -> float:
+    rate = e.rate or 0.01
+    usual = e.usual or rate / 10
+    return float(f"{min(usual, rate / 10):.1g}")
+
+
+def rate_too_low(e: Evidence) -> Iterator[Finding]:
+    losses = e.losses
+    if len(losses) < 2 or e.rate is None or not np.isfinite(losses).all():
+        return
+    moved = first_step(e)
+    far = e.usual is not None and e.rate <= e.usual / 8
+    slow = 0 < moved < 2e-5 or (moved < 3e-4 and far)
+    if slow and falling_by(losses) > (0 if far else 0.001) and (e.left > 0.1 or e.poor):
+        better = float(f"{max(e.usual or 0.0, 10 * e.rate):.1g}")
+        yield say(
+            "error",
+            "the learning rate is too low",
+            f"update / weight = {moved:.1g} (healthy: 1e-4 to 1e-2); the loss still falls "
+            f"after {len(losses)} epochs, and {e.left:.0%} of that of a constant is left",
+            f"raise it: {better:g}",
+            {"learning_rate": better},
+            weight=6,
+        )
+
+
+def falling_by(losses: np.ndarray) -> float:
+    """By what share of itself the loss falls in an epoch, over the last quarter of them."""
+    n = max(len(losses) // 4, 1)
+    before, last = float(losses[-1 - n]), float(losses[-1])
+    return (before - last) / (n * abs(before)) if before else 0.0
+
+
+def stopped_early(e: Evidence) -> Iterator[Finding]:
+    losses = e.losses
+    if len(losses) < 2 or e.stopped != "epochs" or not np.isfinite(losses).all():
+        return
+    held = e.held
+    falling, beside = falling_by(losses), falling_by(held) if len(held) == len(losses) else math.inf
+    gain = falling * len(losses)
+    if gain > 0.15 and beside * len(losses) > 0.1 and e.left > 0.02 and len(losses) <= e.epochs:
+        grave = e.poor or e.left > 0.3
+        yield say(
+            "error" if grave else "note",
+            "training was stopped too early",
+            f"in its last quarter the loss fell by {falling:.1%} an epoch"
+            + (f", the validation loss by {beside:.1%}" if math.isfinite(beside) else ""),
+            f"train for {max(3 * len(losses), 30)} epochs",
+            {"epochs": max(3 * len(losses), 30)},
+            weight=5 if grave else 2,
+        )
+
+
+def few_updates(e: Evidence) -> Iterator[Finding]:
+    total = e.updates * len(e.history)
+    few = total < 100 or (total < 200 and (e.poor or e.left > 0.3))
+    if e.rate is not None and e.updates <= 4 and few and len(e.history) > 4:
+        small = 32 if e.rows > 64 else max(e.rows // 4, 1)
+        yield say(
+            "error",
+            "the minibatches are so large that there were few updates",
+            f"{total} updates of {e.batch} rows",
+            f"batch size {small}",
+            {"batch_size": small},
+            weight=5.1,
+        )
+
+
+def slow_optimizer(e: Evidence) -> Iterator[Finding]:
+    plain = e.optimizer in ("sgd", "adagrad")
+    if (
+        plain and e.left > 0.3 and 0 <= first_step(e) < 3e-3 and falling_by(e.losses) > 0
+        if len(e.losses) > 1
+        else False
+    ):
+        yield say(
+            "warning",
+            f"{e.optimizer} makes little headway here",
+            f"{e.left:.0%} of the loss of a constant is left after {len(e.history)} epochs",
+            "use adam",
+            {"optimizer": "adam", "learning_rate": None},
+            weight=4.5,
+        )
+
+
+def overfitted(e: Evidence) -> Iterator[Finding]:
+    held, losses = e.held, e.losses
+    if len(held) < 4 or len(held) != len(losses):
+        return
+    best = int(np.argmin(held))
+    rise = held[-1] / held[best] - 1 if held[best] > 0 else 0.0
+    kept_best = e.patience > 0
+    if rise > 0.25 and best < 0.7 * len(held) and not kept_best and losses[-1] < losses[best]:
+        gap = e.train_score - e.score
+        grave = gap > 0.1 and e.short > 1.5
+        yield say(
+            "warning" if grave else "note",
+            f"over-fitted from epoch {best + 1} on",
+            f"the validation loss rose by {rise:.0%} after it while the training loss fell",
+            "stop early: early_stopping 20",
+            {"early_stopping": 20},
+            weight=3,
+        )

@@ -1,0 +1,174 @@
+"""Checks before training and the verdict after it: each fault gets its finding, and what is healthy
+gets none. ``benchmarks/verdicts.py`` counts on hundreds of programs."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import nn, optim, tabular, train
+from chainrule.diagnosis import cured, preflight, preflight_plan, report_page, review, reviewed
+from chainrule.diagnosis.review import RULES
+from tests.helpers.places import ROOT
+
+RNG = np.random.default_rng(3)
+X = RNG.normal(size=(300, 4))
+T = (X[:, 0] * X[:, 1] > 0).astype(int) + (X[:, 2] > 0.5)
+Y = np.sin(X[:, 0]) + X[:, 1] ** 2
+
+
+def names(data: Any, classes: int, loss: str, **more: Any) -> list[str]:
+    outputs = classes if classes > 2 else 1
+    model = nn.MLP((data[0].shape[1], *more.pop("hidden", (16, 16)), outputs),
+                   more.pop("activation", "relu"),
+                   initializer=more.pop("initializer", "auto"))  # fmt: skip
+    return preflight(model, data, loss=loss, classes=classes, **more).rules
+
+
+CATEGORICAL = "categorical_cross_entropy"
+
+
+def test_nothing_is_said_before_a_healthy_training() -> None:
+    assert names((X, T), 3, CATEGORICAL) == []
+    assert names((X, (Y - Y.mean()) / Y.std()), 0, "squared_error") == []
+    assert names((X, (T > 0).astype(int)), 2, "binary_cross_entropy", held=X[:0]) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "make"),
+    [
+        ("initial-loss", lambda: names((X * 300, T), 3, CATEGORICAL)),
+        ("initial-loss", lambda: names((X, Y + 1000), 0, "squared_error")),
+        ("input-scales", lambda: names((X * [1, 1, 1, 1e4], T), 3, CATEGORICAL)),
+        ("learned-by-heart", lambda: names((X, T), 3, CATEGORICAL, initializer="zeros")),
+        ("penalty-raises-loss", lambda: names((X, T), 3, CATEGORICAL, initializer="zeros")),
+        (
+            "signals",
+            lambda: names((X, T), 3, CATEGORICAL, hidden=(16,) * 6, activation="logistic"),
+        ),
+        ("constant-column", lambda: names((np.c_[X, np.ones(300)], T), 3, CATEGORICAL)),
+        ("copied-column", lambda: names((np.c_[X, X[:, 0]], T), 3, CATEGORICAL)),
+        ("leaking-column", lambda: names((np.c_[X, 2.0 * T], T), 3, CATEGORICAL)),
+        ("leaking-column", lambda: names((np.c_[X, [1.0, 0, 2][0] * (T == 1)], T == 1), 2,
+                                         "binary_cross_entropy")),
+        ("shared-rows", lambda: names((X, T), 3, CATEGORICAL, held=X[:50])),
+        ("rare-class", lambda: names((X, (np.arange(300) < 4) + 0), 2, "binary_cross_entropy")),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_before_training_is_found(rule: str, make: Any) -> None:
+    assert rule in make()
+
+
+class Wrong(nn.SquaredError):
+    """A loss whose gradient leaves out a part of it."""
+
+    def __call__(self, outputs: Any, targets: Any) -> Any:
+        return super().__call__(outputs, targets) + cr.stop_gradient(outputs[:, 0] ** 2)
+
+
+def test_a_wrong_gradient_is_found_before_training() -> None:
+    found = preflight(nn.MLP((4, 8, 1)), (X, Y), loss=Wrong())
+    assert found.rules[0] == "gradient"
+
+
+# After training -----------------------------------------------------------------------------
+
+
+def verdict(loss: Any = CATEGORICAL, t: Any = T, outputs: int = 3, **more: Any) -> Any:
+    hidden = more.pop("hidden", (24, 24))
+    activation, init = more.pop("activation", "relu"), more.pop("initializer", "auto")
+    dropout = more.pop("dropout", 0.0)
+    model = nn.MLP((4, *hidden, outputs), activation, dropout, initializer=init)
+    rate = more.pop("rate", 5e-3)
+    settings: Any = {
+        "optimizer": optim.optimizer(more.pop("optimizer", "adam"), learning_rate=rate),
+        "epochs": 60, "batch_size": 32, "seed": 0, **more,
+    }  # fmt: skip
+    parts = [(X[rows], t[rows]) for rows in (slice(200), slice(200, 300))]
+    try:
+        result = train.fit(model, parts[0], loss=loss, **settings)
+    except train.DivergedError as error:
+        result = error.result
+    return review(result, *parts, classes=int(T.max()) + 1, **settings)
+
+
+def test_nothing_is_said_after_a_healthy_training() -> None:
+    found = verdict()
+    assert [one for one in found if one.level != "note"] == []
+
+
+FAULTS: list[tuple[str, dict[str, Any]]] = [
+    ("rate-too-low", {"rate": 1e-6}),
+    ("rate-too-high", {"rate": 1.0}),
+    ("stopped-too-early", {"epochs": 2}),
+    ("few-updates", {"batch_size": "full", "epochs": 20}),
+    ("wrong-loss", {"loss": "absolute_error", "t": np.eye(3)[T]}),
+    ("linear-layers", {"activation": "identity"}),
+    ("equal-weights", {"initializer": "zeros"}),
+    ("initial-scale", {"initializer": nn.initializer("normal", std=20.0), "activation": "tanh"}),
+    ("penalty-too-strong", {"l2": 2.0}),
+    ("dropout-too-high", {"dropout": 0.9}),
+    ("too-narrow", {"hidden": (1,)}),
+    ("vanishing-gradient", {"hidden": (16,) * 8, "activation": "logistic"}),
+    ("diverged", {"optimizer": "sgd", "rate": 1e6}),
+]
+
+
+@pytest.mark.parametrize(("rule", "settings"), FAULTS, ids=[one for one, _ in FAULTS])
+def test_a_fault_is_named_among_the_first_two(rule: str, settings: dict[str, Any]) -> None:
+    found = verdict(**settings)
+    assert rule in found.rules[:2]
+    one = next(one for one in found if one.rule == rule)
+    assert one.evidence
+    assert one.change
+    assert rule in RULES
+
+
+# Tables -------------------------------------------------------------------------------------
+
+PENGUINS = ROOT / "examples" / "penguins.csv"
+
+
+def plan(**options: Any) -> tabular.Plan:
+    return tabular.prepare(
+        tabular.read_table(PENGUINS), "species", tabular.Options(epochs=40, **options)
+    )
+
+
+def test_a_table_is_checked_trained_reviewed_and_written_up() -> None:
+    prepared = plan()
+    assert preflight_plan(prepared).rules == []
+    found = reviewed(prepared)
+    assert [one for one in found.findings if one.level != "note"] == []
+    page = report_page(prepared, found, command="chainrule train <penguins>")
+    assert "Content-Security-Policy" in page
+    assert "<script" not in page
+    assert "http" not in re.sub(r"http-equiv", "", page)
+    for title in ("Findings", "Scores", "Curves", "Layers", "Errors", "Columns", "When not to"):
+        assert title in page
+    assert "&lt;penguins&gt;" in page
+    error = re.search(r"but for ([\d.e-]+) of the outputs", page)
+    assert error is not None
+    assert float(error[1]) < 0.1  # integrated gradients add up
+
+
+def test_a_cure_is_tried_on_the_same_seeds() -> None:
+    prepared = plan(learning_rate=1e-6)
+    found = reviewed(prepared)
+    assert found.findings.rules[0] == "rate-too-low"
+    (trial, *_) = cured(prepared, found.findings, most=1)
+    assert trial.verdict == "it helps"
+    assert len(trial.before) == len(trial.after) == 3
+    assert "it helps" in report_page(prepared, found, [trial])
+
+
+def test_a_change_that_does_nothing_is_said_to_do_nothing() -> None:
+    from chainrule.diagnosis import Finding, Findings
+
+    finding = Finding("any", "warning", "text", settings={"l2": 1e-9})
+    (trial,) = cured(plan(), Findings((finding,)))
+    assert trial.verdict == "no difference beyond the noise of seeds"
