@@ -79,12 +79,12 @@ def l2_from(value: float, convention: str, *, rows: int | None = None) -> float:
         UsageError: an unknown convention, a negative strength, or no rows where they are needed.
     """
     value = number("value", value, at_least=0)
-    if convention == "sklearn":
+    if isinstance(convention, str) and convention == "sklearn":
         if rows is None:
             raise UsageError("scikit-learn divides alpha by the rows of a minibatch: say rows=200")
         return value / whole("rows", rows)
     factors = {"keras": 2.0, "torch": 1.0}
-    if convention not in factors:
+    if not isinstance(convention, str) or convention not in factors:
         raise UsageError(f"convention={convention!r}: choose one of keras, torch, sklearn")
     return factors[convention] * value
 
