@@ -131,10 +131,13 @@ def processor() -> str:
 
 
 def save(name: str, results: Any, path: Path | None = None, limited: bool = True) -> None:
-    """Write machine and results to ``path``, or to ``benchmarks/results/NAME.json``."""
+    """Write machine, its load at the end (of 1, 5 and 15 minutes; one program that measures is some
+    1.5) and results to ``path``, or to ``benchmarks/results/NAME.json``."""
     path = path or RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    text = json.dumps({"machine": machine(limited), "results": results}, indent=1)
+    load = [round(x, 1) for x in os.getloadavg()] if hasattr(os, "getloadavg") else None
+    found = {"machine": machine(limited), "load": load, "results": results}
+    text = json.dumps(found, indent=1)
     innermost = re.compile(r"[\[{]\s+([^\[\]{}]*?)\s+[\]}]")
     path.write_text(innermost.sub(_on_a_line, text) + "\n")
     print(f"\nwritten: {path}")

@@ -45,8 +45,10 @@ def training(settings: Settings, contestants: Sequence[Contestant] = EVERYBODY) 
 
 
 def predict(settings: Settings, contestants: Sequence[Contestant] = EVERYBODY) -> Rows:
-    chosen = (Prediction(n, rows) for n in settings.predicted for rows in settings.rows)
-    return compare(settings, contestants, chosen)
+    """Seconds for a call: of one row with every network, of many with some."""
+    few = (Prediction(n, 1) for n in settings.networks)
+    many = (Prediction(n, rows) for n in settings.predicted for rows in settings.rows)
+    return compare(settings, contestants, (*few, *many))
 
 
 def calls(settings: Settings, contestants: Sequence[Contestant] = LIBRARIES) -> Rows:

@@ -32,7 +32,7 @@ from tests.helpers.places import ROOT
 
 CLASSES, NUMBERS = Network((5, 4, 3), 8, 6), Network((5, 4, 1), 8, 6)
 FUNCTION = Function("Rosenbrock in 10", "rosenbrock", 10)
-TINY = Settings(2, 1e-4, (NUMBERS,), (CLASSES,), (NUMBERS,), (FUNCTION,), (1, 300), (20,))
+TINY = Settings(2, 1e-4, (NUMBERS,), (CLASSES,), (NUMBERS,), (FUNCTION,), (300,), (20,))
 OF_OURS = native_compare.LIBRARIES[0]
 OF_PRODUCTS = native_compare.PRODUCTS[1]
 
