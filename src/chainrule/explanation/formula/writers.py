@@ -308,21 +308,24 @@ class MathmlWriter(Writer):
         return "<mo>\u2062</mo>"
 
     def literal(self, text: str) -> str:
-        return "".join(_mathml_token(token) for token in _TOKENS.findall(text))
+        shown = "".join(_mathml_token(token) for token in _TOKENS.findall(text))
+        word = text.endswith(" ") and text[-2:-1].isalnum()
+        return shown + '<mspace width="0.17em"/>' if word else shown  # max outputs
 
     def template_of(self, operation: str) -> str:
         return TextWriter.template_of(self, operation)  # type: ignore[arg-type]
 
 
 _APPLY = "<mo>\u2061</mo>"
-_TOKENS = re.compile(r"[^\W\d_][\w₀-₉]*|\d+(?:\.\d+)?|\S")
+_TOKENS = re.compile(r"[^\W\d_][\w₀-₉]*|\d+(?:\.\d+)?|[=<>!]=|\S")
+_RELATIONS: Mapping[str, str] = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}
 
 
 def _mathml_token(token: str) -> str:
     if token[0].isdigit():
         return f"<mn>{token}</mn>"
     tag = "mi" if token[0].isalpha() else "mo"
-    return f"<{tag}>{escape.html(token)}</{tag}>"
+    return f"<{tag}>{escape.html(_RELATIONS.get(token, token))}</{tag}>"
 
 
 def mathml_number(text: str) -> str:
