@@ -128,19 +128,23 @@ LONG = {
 }
 
 
+SIZES = {
+    np.float64: [10.0**k for k in (-310, -290, -200, -160, 0, 155, 200, 307)],
+    np.float32: [10.0**k for k in (-37, -30, -22, 0, 20, 30, 37)],
+}
+
+
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("name", LONG)
-@pytest.mark.parametrize(
-    ("dtype", "scale"),
-    [(np.float64, 10.0**k) for k in (-310, -290, -200, -160, 0, 155, 200, 307)]
-    + [(np.float32, 10.0**k) for k in (-37, -30, -22, 0, 20, 30, 37)],
-)
-def test_lengths_keep_their_slopes_at_any_size(name: str, dtype: Any, scale: float) -> None:
+@pytest.mark.parametrize("dtype", SIZES)
+@pytest.mark.parametrize("transform", [cr.grad, lambda f: cr.jit(cr.grad(f))], ids=["grad", "jit"])
+def test_lengths_keep_their_slopes_at_any_size(transform: Any, name: str, dtype: Any) -> None:
     """They don't depend on the size. An entry is rounded once more where it is subnormal."""
     f, slope = LONG[name]
-    x = np.array([3, -4, 0], dtype) * dtype(scale)
-    found = cr.grad(f)(x)
-    np.testing.assert_allclose(found, slope, atol=1e-13 if dtype is np.float64 else 1e-6)
+    gradient = transform(f)
+    for scale in SIZES[dtype]:
+        found = gradient(np.array([3, -4, 0], dtype) * dtype(scale))
+        np.testing.assert_allclose(found, slope, atol=1e-13 if dtype is np.float64 else 1e-6)
 
 
 @pytest.mark.parametrize("f", SMOOTH.values(), ids=SMOOTH)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
+from chainrule.ops import structure
 from chainrule.ops.coerce import for_scipy, scalar_like
 from chainrule.ops.elementwise import elementwise, zero_where
 from chainrule.ops.roots import as_length
@@ -136,6 +138,21 @@ value_of = elementwise(
 
 SAFE = {4: (2.0**-100, 2.0**100), 8: (2.0**-900, 2.0**1000)}
 """What a sum of squares must lie between to lose no digits, by the bytes of a float."""
+SCALES = {4: (2.0**90, 2.0**-72), 8: (2.0**600, 2.0**-525)}
+"""What numbers are multiplied by where their sum of squares lies below and above that."""
+
+
+def scales(total: Traced) -> tuple[Traced, Traced]:
+    """Powers of two that keep sums of squares in range, and their inverses, given the sums as they
+    are: no second look at the numbers is needed, which counts for large arrays."""
+    size = structure.stop_gradient(total)
+    to = back = scalar_like(size, 1.0)
+    edges, factors = SAFE[size.dtype.itemsize], SCALES[size.dtype.itemsize]
+    for edge, factor, beyond in zip(edges, factors, (np.less, np.greater), strict=True):
+        met = beyond(size, edge)
+        to = structure.select(met, scalar_like(size, factor), to)
+        back = structure.select(met, scalar_like(size, 1 / factor), back)
+    return to, back
 
 
 def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree: float = 2) -> Any:
@@ -144,10 +161,21 @@ def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree
     Where that leaves the range the value is still NumPy's, but the slope is that of ``x`` scaled
     by powers of two.
     """
-    plain = root(total(x), degree)
+    sum_ = total(x)
+    plain = root(sum_, degree)
     recording = x.recording
-    inside = recording.value(plain.node.inputs[0])
+    inside = recording.value(sum_.node)
     low, high = SAFE[x.dtype.itemsize]
+    if inside is None and recording.rewrite is not None:
+        summed = {a % x.ndim for a in axes}
+        kept = [1 if k in summed else n for k, n in enumerate(x.shape)]
+        to, back = scales(sum_) if degree == 2 else _scales_by_largest(x, axes, plain)
+        outer, recording.rewrite = recording.rewrite, None
+        try:
+            scaled = root(total(x * np.reshape(to, kept)), degree) * np.reshape(back, plain.shape)
+        finally:
+            recording.rewrite = outer
+        return value_of(plain, scaled)
     if inside is None or np.all((inside > low) & (inside < high)):
         return plain
     entries = np.abs(np.asarray(recording.value(x.node)))
@@ -157,6 +185,15 @@ def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree
     top = np.log2(high).astype(int)  # scales are normal numbers, and so are their reciprocals
     scale = np.ldexp(np.ones_like(most), np.clip(np.frexp(most)[1], -top, top))
     return value_of(plain, root(total(x / scale), degree) * np.reshape(scale, plain.shape))
+
+
+def _scales_by_largest(x: Traced, axes: tuple[int, ...], like: Traced) -> tuple[Traced, Traced]:
+    """The powers of two next to the largest numbers, and their inverses."""
+    size = structure.stop_gradient(np.abs(x))
+    most = np.max(np.where(np.isfinite(size), size, 0), axis=axes, keepdims=True, initial=0)
+    top = math.log2(SAFE[x.dtype.itemsize][1])  # scales are normal numbers, and so are their inverses
+    back = np.exp2(np.clip(np.floor(np.log2(np.where(most == 0, 1, most))), -top, top))
+    return 1 / back, back
 
 
 def _cbrt_forward(x: Any) -> Any:

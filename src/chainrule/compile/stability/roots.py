@@ -40,11 +40,7 @@ from chainrule.compile.stability.terms import (
 )
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
-
-FACTORS = {4: ((-50, 90), (57, -72)), 8: ((-450, 600), (503, -525))}
-"""Below and above which power of two numbers are multiplied by which, so that sums of their squares
-stay in range, by the bytes of a float."""
-
+from chainrule.ops.analytic import scales
 
 MOST_SQUARES = 8
 
@@ -70,21 +66,6 @@ def _summed_squares(x: Traced) -> tuple[Traced, tuple[int, ...]] | None:
     return None if any(v.shape[k] == 0 for k in axes) else (v, axes)
 
 
-def _factors(largest: Traced) -> tuple[Traced, Traced]:
-    """Powers of two by which the squares of such numbers are kept in range, and their inverses."""
-    size = apply("stop_gradient", largest)
-    found = constant_like(size, 1.0), constant_like(size, 1.0)
-    for k, (end, e) in enumerate(FACTORS[size.dtype.itemsize]):
-        edge = constant_like(size, 2.0**end)
-        met = apply("less", size, edge) if k == 0 else apply("less", edge, size)
-        to, back = found
-        found = (
-            choose(met, constant_like(size, 2.0**e), to),
-            choose(met, constant_like(size, 2.0**-e), back),
-        )
-    return found
-
-
 def _norm(x: Traced) -> Traced | None:
     """The root of a sum of squares, or of a multiple of one, with gradient 0 where all are 0.
     Powers of two keep the squares in range, and change no digit."""
@@ -108,7 +89,7 @@ def _norm(x: Traced) -> Traced | None:
             return None
     v, axes = found
     with as_written(x.recording):
-        to, back = _factors(apply("reduce_max", abs(v), axes=axes))
+        to, back = scales(inside)
         kept = tuple(k for k in range(v.ndim) if k not in axes)
         w = v * apply("broadcast", to, shape=v.shape, axes=kept)
         name, _, attrs = meaning(inside)
@@ -136,7 +117,7 @@ def _norm_written_out(x: Traced) -> Traced | None:
         known = [root for root in roots if root is not None]
         if len(known) < len(roots) or all(root.node.is_constant for root in known):
             return None
-        to, back = _factors(reduce(lambda a, b: apply("maximum", a, b), map(abs, known)))
+        to, back = scales(x)
         squares = [apply("square", root * to) for root in known]
         return apply("root", reduce(lambda a, b: a + b, squares), degree=2.0) * back
 
