@@ -191,7 +191,9 @@ def _scales_by_largest(x: Traced, axes: tuple[int, ...], like: Traced) -> tuple[
     """The powers of two next to the largest numbers, and their inverses."""
     size = structure.stop_gradient(np.abs(x))
     most = np.max(np.where(np.isfinite(size), size, 0), axis=axes, keepdims=True, initial=0)
-    top = math.log2(SAFE[x.dtype.itemsize][1])  # scales are normal numbers, and so are their inverses
+    top = math.log2(
+        SAFE[x.dtype.itemsize][1]
+    )  # scales are normal numbers, and so are their inverses
     back = np.exp2(np.clip(np.floor(np.log2(np.where(most == 0, 1, most))), -top, top))
     return 1 / back, back
 

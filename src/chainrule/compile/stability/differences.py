@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from fractions import Fraction
 
-from chainrule.compile.patterns import Rewrite, apply, number
+from chainrule.compile.patterns import Rewrite, apply, constant_like, number
 from chainrule.compile.stability import series
 from chainrule.compile.stability.identities import IDENTITIES, WHERE, close, less_one, pair_of
 from chainrule.compile.stability.roots import conjugate, total_over
@@ -270,14 +270,20 @@ def _rewritten(
         for part in _joined(others):
             y = y + product(*part, a)
         typed = a + b if sign > 0 else a - b
-        return prefer(cancels(u + v, (u, v)) if condition is None else condition, y, typed)
+        condition = cancels(u + v, (u, v)) if condition is None else condition
+        return prefer(condition, _unsigned(y), typed)
     y = _quotients(parts, a)
     if y is None and len(parts) == 3:
         y = _exponentials(parts, a)
     if y is None:
         return None
     typed = a + b if sign > 0 else a - b
-    return prefer(cancels(typed, [product(*part, a) for part in parts]), y, typed)
+    return prefer(cancels(typed, [product(*part, a) for part in parts]), _unsigned(y), typed)
+
+
+def _unsigned(y: Traced) -> Traced:
+    """The same with 0 for -0, as equal numbers have 0 for their difference."""
+    return y + constant_like(y, 0.0)
 
 
 def _expm1(parts: list[Part], like: Traced) -> Traced | None:
@@ -287,7 +293,7 @@ def _expm1(parts: list[Part], like: Traced) -> Traced | None:
             continue
         name, inputs, _ = meaning(Traced(next(iter(powers)), like.recording))
         if name == "exp":
-            return times(c, apply("expm1", inputs[0]))
+            return _unsigned(times(c, apply("expm1", inputs[0])))
     return None
 
 

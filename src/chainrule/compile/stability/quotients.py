@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from chainrule.compile.patterns import Rewrite, apply, constant_like, number
@@ -174,10 +175,13 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
     with as_written(a.recording):
         numbers_cancel = abs(c * d) == 1 != abs(d) or _size(c) * _size(d) < 0
         if numbers_cancel or any(first.get(n, 0) * e < 0 for n, e in second.items()):
-            y = product(c * d, powers, a)
+            y, typed = product(c * d, powers, a), a * b
+            gone = [n for n in first.keys() & second.keys() if n not in powers]
+            for node in sorted(gone, key=attrgetter("serial")):  # what is no number stays none
+                y = choose(apply("isnan", Traced(node, a.recording)), typed, y)
             if sum(map(abs, powers.values())) <= 2:
                 return y
-            typed = a * b  # longer products may leave the range themselves
+            # longer products may leave the range themselves
             lost = apply("equal", typed, constant_like(typed, 0.0))
             lost = apply("logical_or", lost, apply("logical_not", apply("isfinite", typed)))
             return choose(lost, y, typed)
@@ -220,14 +224,15 @@ def _log_1_plus(x: Traced) -> Traced | None:
         return None
     with as_written(x.recording):
         below = u
+        zero = constant_like(u, 0.0)  # log(1 - 0) is 0, and log1p(-0.0) is -0.0
         if name == "subtract":
-            u = constant_like(u, 0.0) - u  # not -u, for log(1 - 0) is 0 and log1p(-0.0) is -0.0
+            u = zero - u
         elif meaning(u)[0] == "negative":
             (below,) = meaning(u)[1]
         if below is not u and meaning(below)[0] == "exp":  # log(1 - exp(a))
             small = apply("less", u, constant_like(u, -0.5))
             return choose(small, apply("log", x), apply("log1p", u))
-        return apply("log1p", u)
+        return apply("log1p", u if name == "subtract" else u + zero)
 
 
 def _log_in_base(base: float, x: Traced) -> Traced | None:
