@@ -90,3 +90,7 @@ class DataError(ChainruleError, ValueError):
 
 class UsageError(ChainruleError, ValueError):
     """Arguments or options that do not fit together."""
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -519,3 +519,48 @@ def test_a_branch_that_is_not_taken_leaves_no_trace(name: str) -> None:
 def test_a_difference_of_exponentials_is_no_sum(f: Any) -> None:
     for a, exact in ((-1e-20, -46.051701859880914), (-50.0, -1.9287498479639178e-22)):
         np.testing.assert_allclose(cr.jit(f)(a), exact, rtol=1e-14)
+
+
+ZEROS = {
+    "exp(a) - 1": lambda a: np.exp(a) - 1,
+    "1 - exp(a)": lambda a: 1 - np.exp(a),
+    "-exp(a) + 1": lambda a: -np.exp(a) + 1,
+    "exp2(a) - 1": lambda a: np.exp2(a) - 1,
+    "cos(a) - 1": lambda a: np.cos(a) - 1,
+    "1 - cos(a)": lambda a: 1 - np.cos(a),
+    "sqrt(1 + a) - 1": lambda a: np.sqrt(1 + a) - 1,
+    "1 - sqrt(1 - a)": lambda a: 1 - np.sqrt(1 - a),
+    "sqrt(1 + a) - sqrt(1 - a)": lambda a: np.sqrt(1 + a) - np.sqrt(1 - a),
+    "log(1 + a)": lambda a: np.log(1 + a),
+    "log(1 - a)": lambda a: np.log(1 - a),
+    "log(1 + a) - log(1 - a)": lambda a: np.log(1 + a) - np.log(1 - a),
+    "1 / (1 + a) - 1": lambda a: 1 / (1 + a) - 1,
+    "(1 + a)**0.3 - 1": lambda a: (1 + a) ** 0.3 - 1,
+}
+
+
+@pytest.mark.parametrize("name", ZEROS)
+def test_a_difference_of_equals_has_numpys_sign_of_zero(name: str) -> None:
+    f = ZEROS[name]
+    fast = cr.jit(f)
+    for x in (0.0, -0.0):
+        found, wanted = fast(x), f(np.float64(x))
+        assert found == wanted == 0
+        assert np.signbit(found) == np.signbit(wanted)
+
+
+NO_NUMBERS = {
+    "x / x": (lambda a: (a / a) ** 3 + a, 0.0),
+    "in a logarithm": (lambda a: np.log(a / a * (1 + a)), 0.0),
+    "in a root": (lambda a: np.sqrt(a / (a + a) + 1), 0.0),
+    "in a quotient": (lambda a: 1.5 * (a / a) * (2 - a) / ((a - 2) / 3), 0.0),
+    "a root of a negative number": (lambda a: np.sqrt(a) ** 2, -1.0),
+}
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("name", NO_NUMBERS)
+def test_what_is_no_number_as_typed_is_not_cancelled(name: str) -> None:
+    f, x = NO_NUMBERS[name]
+    for found in (f(np.float64(x)), cr.jit(f)(x), cr.jit(cr.grad(f))(x), cr.grad(cr.jit(f))(x)):
+        assert np.isnan(found)

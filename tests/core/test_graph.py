@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import pickle
 import subprocess
 import sys
 from collections import namedtuple
@@ -557,3 +559,43 @@ def test_a_fresh_process_parses_a_graph_at_once() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "sin(x)" in done.stdout
+
+
+# pickling and making by hand ------------------------------------------------------------------
+
+
+def test_a_graph_pickles_and_copies_with_its_arrays_and_loops() -> None:
+    table = np.arange(3.0)
+
+    def f(x: Any) -> Any:
+        return np.sum(cr.fori_loop(0, 3, lambda i, c: np.sin(c) * 2, x) * table)
+
+    graph = cr.trace(f)(table)
+    for again in (pickle.loads(pickle.dumps(graph)), copy.deepcopy(graph)):
+        assert str(again) == str(graph)
+        (found,) = interpreter.compile(again)([table])
+        assert found == f(table)
+
+
+@pytest.mark.parametrize("shape", [3, "ab", (2.5,), (-1,), None, ([1],)])
+def test_what_is_no_shape_is_refused(shape: Any) -> None:
+    with pytest.raises(ShapeError, match="a shape is a tuple of lengths"):
+        ArrayType(shape, np.float64)
+
+
+@pytest.mark.parametrize("dtype", ["float99", None, complex, object])
+def test_what_is_no_dtype_is_refused(dtype: Any) -> None:
+    with pytest.raises(DtypeError):
+        ArrayType((2,), dtype)
+
+
+def test_a_graph_of_no_nodes_is_refused() -> None:
+    with pytest.raises(GraphError, match=r"cr\.trace"):
+        Graph((1,), (2,))  # type: ignore[arg-type]
+    with pytest.raises(GraphError, match=r"Graph\.parse"):
+        Graph.parse(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("module", [cr.random, cr.tree, cr.errors])
+def test_public_modules_list_what_is_public(module: Any) -> None:
+    assert dir(module) == sorted(module.__all__)

@@ -14,6 +14,7 @@ import pytest
 import chainrule as cr
 import chainrule.ops  # registers the ufuncs
 from chainrule.core.dispatch import SCIPY_UFUNCS
+from chainrule.errors import DtypeError
 from tests.helpers.places import ROOT
 
 SCRIPT = ROOT / "tests" / "helpers" / "scipy_in_a_process.py"
@@ -44,8 +45,30 @@ def test_every_registered_ufunc_is_checked() -> None:
 
     checked = {*ONE, *TWO, *PARAMETERS} - {"zeta"}
     special = {getattr(scipy.special, name).__name__ for name in checked}
-    elsewhere = {"erfcinv", "_lambertw", "_zeta"}  # behind functions, and the inverse of erfc below
+    # behind functions, and those below
+    elsewhere = {"erfcinv", "_lambertw", "_zeta", "gammasgn"}
     assert special | elsewhere == set(SCIPY_UFUNCS)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_the_sign_of_gamma_is_scipys(dtype: Any) -> None:
+    from scipy.special import gammasgn
+
+    x = [0.0, -0.0, -1.0, -2.0, 2.0, 3.0]
+    x += [] if dtype is np.int64 else [-0.5, -1.5, -2.5, 0.3, np.inf, -np.inf, np.nan]
+    x = np.array(x, dtype)
+    found, wanted = cr.jit(gammasgn)(x), gammasgn(x)
+    np.testing.assert_array_equal(found, wanted)
+    assert found.dtype == wanted.dtype
+    assert cr.grad(lambda x: gammasgn(x) * x)(-0.5) == -1
+
+
+@pytest.mark.parametrize(("name", "instead"), [("yn", "yv"), ("kn", "kv")])
+def test_whole_orders_are_whole(name: str, instead: str) -> None:
+    import scipy.special
+
+    with pytest.raises(DtypeError, match=rf"scipy\.special\.{instead}\(n, x\)"):
+        cr.grad(lambda x: getattr(scipy.special, name)(2.5, x))(1.3)
 
 
 def test_erfcinv_inverts_erfc() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 
@@ -155,19 +156,9 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
         DerivativeError: ``y`` is of integers or bools.
         UsageError, ShapeError: the cotangent has another tree or shape than ``y``.
     """
-    check_function(f, "vjp")
-    if not primals:
-        raise UsageError("vjp needs at least one primal: cr.vjp(f, x)")
-    around = active()
-    # stays open for as long as the pullback lives
-    rec = around or Recording(eager=True, provenance=False)
-    with resumed(rec):
-        inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, around is None)
-        y, aux = f(*inputs.args, **keywords), None
-        if has_aux:
-            y, aux = with_aux(y, f)
-        leaves, treedef = flatten(y)
-        outputs = treedef.unflatten(lift_output(leaf, rec) for leaf in leaves)
+    made = _Called(f, primals, has_aux, keywords, "vjp")
+    inputs, rec, aux = made.inputs, made.rec, made.aux
+    outputs = made.tree.unflatten(made.outputs)
 
     def cotangents(found: Sequence[Any]) -> tuple[Any, ...]:
         each = dict(zip(inputs.places, inputs.result(found), strict=True))
@@ -176,25 +167,20 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
     def pull_here(g: Any) -> Any:
         return cotangents(_pull(outputs, g, inputs, rec, f))
 
-    if around is not None:
-        return (y, pull_here, aux) if has_aux else (y, pull_here)
+    if made.is_nested:
+        return (made.y, pull_here, aux) if has_aux else (made.y, pull_here)
 
     again = list(primals)  # with the values of today, whatever becomes of the caller's arrays
     saved = inputs.tree.unflatten([rec.values[x.node] for x in inputs.traced])
     for place, x in zip(inputs.places, saved, strict=True):
         again[place] = x  # type: ignore[call-overload]
 
-    mark, lock = rec.serial, Lock()  # several threads may pull through one recording
-
     def pull(g: Any) -> Any:
         if active() is not None:  # differentiated itself: record it in the recording around
             return vjp(f, *again, has_aux=has_aux, **keywords)[1](g)
-        with lock, resumed(rec):
-            try:
-                found = _pull(outputs, g, inputs, rec, f)
-                results = [returned(x, False, z) for x, z in zip(found, inputs.leaves, strict=True)]
-            finally:
-                rec.forget_after(mark)
+        with made.again():
+            found = _pull(outputs, g, inputs, rec, f)
+            results = [returned(x, False, z) for x, z in zip(found, inputs.leaves, strict=True)]
         return cotangents(results)
 
     plain = is_plain(inputs.leaves)
@@ -204,6 +190,45 @@ def vjp(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any) -> A
     del pullback_of_f.__dict__["__wrapped__"]  # its signature is another
     results = (shown, pullback_of_f)
     return (*results, returned_tree(aux, False, plain)) if has_aux else results
+
+
+class _Called:
+    """A function called in a recording that stays open for as long as what is made of it lives."""
+
+    def __init__(
+        self,
+        f: Function,
+        primals: Sequence[Any],
+        has_aux: bool,
+        keywords: dict[str, Any],
+        transformation: str,
+    ) -> None:
+        check_function(f, transformation)
+        if not primals:
+            raise UsageError(
+                f"{transformation} needs at least one primal: cr.{transformation}(f, x)"
+            )
+        around = active()
+        self.is_nested = around is not None
+        self.rec = rec = around or Recording(eager=True, provenance=False)
+        with resumed(rec):
+            wanted = _all_but_static(primals)
+            self.inputs = Inputs(f, tuple(primals), keywords, wanted, rec, not self.is_nested)
+            self.y, self.aux = f(*self.inputs.args, **keywords), None
+            if has_aux:
+                self.y, self.aux = with_aux(self.y, f)
+            leaves, self.tree = flatten(self.y)
+            self.outputs = [lift_output(leaf, rec) for leaf in leaves]
+        self._mark, self._lock = rec.serial, Lock()
+
+    @contextmanager
+    def again(self) -> Iterator[None]:
+        """Go on in the recording, which then forgets it. Threads take turns."""
+        with self._lock, resumed(self.rec):
+            try:
+                yield
+            finally:
+                self.rec.forget_after(self._mark)
 
 
 def _pullback(f: Function, primals: list[Any], has_aux: bool, keywords: dict[str, Any]) -> Any:
@@ -305,20 +330,9 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any
     Raises:
         As of ``jvp``.
     """
-    check_function(f, "linearize")
-    if not primals:
-        raise UsageError("linearize needs at least one primal: cr.linearize(f, x)")
-    around = active()
-    rec = around or Recording(eager=True, provenance=False)
-    with resumed(rec):
-        inputs = Inputs(f, primals, keywords, _all_but_static(primals), rec, around is None)
-        y, aux = f(*inputs.args, **keywords), None
-        if has_aux:
-            y, aux = with_aux(y, f)
-        leaves, treedef = flatten(y)
-        outputs = [lift_output(leaf, rec) for leaf in leaves]
-    plain, keep = is_plain(inputs.leaves), around is not None
-    mark, lock = rec.serial, Lock()
+    made = _Called(f, primals, has_aux, keywords, "linearize")
+    inputs, rec, outputs, treedef = made.inputs, made.rec, made.outputs, made.tree
+    plain, keep = is_plain(inputs.leaves), made.is_nested
 
     def pushed(tangents: tuple[Any, ...]) -> Any:
         if len(tangents) != len(primals):
@@ -336,15 +350,12 @@ def linearize(f: Function, *primals: Any, has_aux: bool = False, **keywords: Any
         return returned_tree(treedef.unflatten(found), keep, plain)
 
     def push(*tangents: Any) -> Any:
-        if around is not None:
+        if made.is_nested:
             return pushed(tangents)
         if active() is not None:  # differentiated itself: record it in the recording around
             return jvp(f, primals, tangents, **keywords)[1]
-        with lock, resumed(rec):
-            try:
-                return pushed(tangents)
-            finally:
-                rec.forget_after(mark)
+        with made.again():
+            return pushed(tangents)
 
     value = returned_tree(treedef.unflatten(outputs), keep, plain)
-    return (value, push, returned_tree(aux, keep, plain)) if has_aux else (value, push)
+    return (value, push, returned_tree(made.aux, keep, plain)) if has_aux else (value, push)

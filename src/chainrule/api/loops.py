@@ -18,7 +18,7 @@ from chainrule.api.inputs import Function, described, name_of
 from chainrule.api.transformed import check_function
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
-from chainrule.core.record import lift_output
+from chainrule.core.record import leaf_type, lift_output
 from chainrule.core.recording import Recording, active, quiet
 from chainrule.core.traced import Traced, is_weak, made_at
 from chainrule.core.tree import TreeDef, flatten
@@ -213,6 +213,8 @@ def _recorded(
     recording: Recording,
 ) -> tuple[Any, Any]:
     given, tree = flatten(carry)
+    for x in given:
+        leaf_type(x, "a part of a loop's carry")
     start = [lift(x, recording).standing_for(x) for x in given]
     rows = [lift(x, recording) for x in xs]
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import functools
 import inspect
 import sys
@@ -11,9 +12,19 @@ from typing import Any
 
 from chainrule.api.inputs import Function, described
 from chainrule.core.frames import users_line
+from chainrule.core.graph import Graph
 from chainrule.core.recording import active
 from chainrule.core.tracing import TRACER
 from chainrule.errors import UsageError
+
+
+def _parsed(text: str, captures: tuple[Any, ...]) -> Graph:
+    return Graph.parse(text, captures)
+
+
+# A graph pickles and copies as its text and the arrays that it holds, without the places in the
+# code that it came from. Here, for reading it takes the primitives.
+copyreg.pickle(Graph, lambda graph: (_parsed, (str(graph), graph.captures)))
 
 
 class Transformed:

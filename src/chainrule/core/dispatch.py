@@ -7,6 +7,7 @@ name of what the user called, the types of its arguments and the user's line.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -317,6 +318,8 @@ def refuse_number(x: Any, wanted: str, remedy: str) -> NoReturn:
 def replacement(call: Call) -> str:
     """What to write instead of the user's call; "" where nothing is known."""
     function = call.function
+    if isinstance(call.node, ast.Subscript) and written_to(users_frame()):
+        return ""  # it is assigned to
     try:
         known = function is None or isinstance(function, np.ufunc) or function in FUNCTIONS
     except TypeError:  # it has no hash

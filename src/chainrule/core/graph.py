@@ -71,6 +71,12 @@ class Graph:
     nodes: tuple[Node, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        for nodes in (self.inputs, self.outputs):
+            if not isinstance(nodes, (tuple, list)) or not all(isinstance(x, Node) for x in nodes):
+                raise GraphError(
+                    f"a graph goes from nodes to nodes, not {nodes!r}: record a function with "
+                    "cr.trace(f)(x), or read one with cr.Graph.parse(text)"
+                )
         object.__setattr__(self, "nodes", tuple(ancestors(self.outputs, self.inputs)))
         if ALWAYS_VERIFY:
             verify(self)
@@ -89,6 +95,8 @@ class Graph:
     def parse(text: str, captures: Sequence[np.ndarray] = ()) -> Graph:
         """The graph that ``text`` describes, the inverse of ``str(graph)``; ``captures`` are the
         values of the inputs after ``*``, without which the graph prints but does not run."""
+        if not isinstance(text, str):
+            raise GraphError(f"Graph.parse reads the text of a graph, not {text!r}")
         graph = Graph(**parse_graph(text, captures, Graph))
         verify(graph)
         return graph

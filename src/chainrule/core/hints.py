@@ -112,6 +112,7 @@ CALLS: dict[str, str] = {
             "radians", "sin", "sinh", "sqrt", "tan", "tanh",
         )
     },
+    "np.take": "cr.array({0})[{1}]",
     "math.atan2": "np.arctan2({0}, {1})",
     "math.comb": "scipy.special.binom({0}, {1})",
     "math.copysign": "np.copysign({0}, {1})",
@@ -247,11 +248,15 @@ def _filled(code: str, node: ast.Call) -> str:
 
 
 def _joined(node: ast.Subscript) -> str:
-    """``np.r_[x, 1.0]`` as a call that is recorded, where it joins nothing but arrays."""
+    """``np.r_[x, 1.0]`` as a call that is recorded, where it joins nothing but arrays; ``tab[i]``
+    of a plain array as that of a recorded one."""
     name = node.value.attr if isinstance(node.value, ast.Attribute) else ast.unparse(node.value)
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     ranges = any(isinstance(x, ast.Slice) or isinstance(getattr(x, "value", 0), str) for x in parts)
-    if name not in _JOINING or ranges:
+    if name not in _JOINING:
+        recorded = ast.Call(ast.Name("cr.array"), [node.value], [])
+        return f"Write {ast.unparse(ast.Subscript(recorded, node.slice))}"
+    if ranges:
         return ""
     one = "np.atleast_1d({})" if name == "r_" else "{}"
     return "Write " + _JOINING[name].format(", ".join(one.format(ast.unparse(x)) for x in parts))

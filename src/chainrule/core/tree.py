@@ -331,3 +331,7 @@ __all__ = [
     "register",
     "unflatten",
 ]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

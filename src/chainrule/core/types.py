@@ -6,6 +6,7 @@ them), NumPy scalars are not. Broadcasting is a pure function of shapes.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -39,8 +40,8 @@ class ArrayType:
     _hash: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
-        object.__setattr__(self, "dtype", np.dtype(self.dtype))
+        object.__setattr__(self, "shape", _lengths(self.shape))
+        object.__setattr__(self, "dtype", _dtype(self.dtype))
         check_dtype(self.dtype)
         object.__setattr__(self, "is_float", self.dtype.kind == "f")
         object.__setattr__(self, "_hash", hash((self.shape, self.dtype)))
@@ -64,6 +65,25 @@ class ArrayType:
         if not self.shape:
             return self.dtype.name
         return f"{self.dtype.name}[{', '.join(map(str, self.shape))}]"
+
+
+def _lengths(shape: Any) -> Shape:
+    try:
+        lengths = tuple([operator.index(n) for n in shape])
+    except TypeError:
+        lengths = (-1,)
+    if min(lengths, default=0) < 0:
+        raise ShapeError(f"a shape is a tuple of lengths, such as (2, 3) or (), not {shape!r}")
+    return lengths
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    try:
+        if dtype is not None:
+            return np.dtype(dtype)
+    except (TypeError, ValueError):
+        pass
+    raise DtypeError(f"{dtype!r} is no dtype: write np.float64, 'float32' or the like")
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,3 +189,7 @@ def fold_in(key: Any, n: Any) -> Any:
 
 
 __all__ = ["bernoulli", "fold_in", "key_of", "normal", "permutation", "split", "uniform"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -106,3 +106,25 @@ def test_values_are_demanded_when_the_program_runs(case: int, executor: str) -> 
     f, wrong, name = DEPENDING[case]
     with pytest.raises(UsageError, match=name):
         cr.jit(f, executor=executor)(wrong)
+
+
+TABLE = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+
+
+def test_a_plain_array_is_read_at_a_traced_place_as_its_error_says() -> None:
+    def read(how: Any) -> list[Any]:
+        looped = cr.jit(lambda x: cr.fori_loop(0, 3, lambda i, c: c + how(i), x))
+        return [looped(np.zeros(2)), cr.vmap(how)(np.array([2, 0]))]
+
+    for refused, advice in [
+        (lambda i: TABLE[i], r"cr.array(TABLE)[i]"),
+        (lambda i: np.take(TABLE[:, 0], i), "cr.array(TABLE[:, 0])[i]"),
+        (lambda i: TABLE[i, 1], "cr.array(TABLE)[i, 1]"),
+    ]:
+        with pytest.raises(UnsupportedError) as caught:
+            read(refused)
+        assert f"Write {advice}" in str(caught.value)
+        looped, rows = read(eval(f"lambda i: {advice}"))
+        np.testing.assert_array_equal(looped, sum(refused(i) for i in range(3)) + np.zeros(2))
+        np.testing.assert_array_equal(rows, [refused(i) for i in (2, 0)])
+    assert type(cr.array(TABLE)) is np.ndarray

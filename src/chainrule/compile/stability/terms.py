@@ -88,8 +88,8 @@ def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
         if name in ("multiply", "divide"):
             c, powers = monomial(inputs[0], depth - 1)
             d, others = monomial(inputs[1], depth - 1)
-            if name == "multiply" or d:
-                sign = 1 if name == "multiply" else -1
+            sign = 1 if name == "multiply" else -1
+            if (sign > 0 or d) and not _cancel(powers, others, sign, x.recording):
                 return c * d**sign, joined(powers, others, sign)
         if name in ("square", "reciprocal", "power_constant"):
             n = {"square": 2, "reciprocal": -1}.get(name) or whole(attrs["exponent"], DEPTH)
@@ -98,6 +98,12 @@ def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
                 if c or n > 0:
                     return c**n, {node: e * n for node, e in powers.items()}
     return Fraction(1), {x.node: 1}
+
+
+def _cancel(a: dict[Node, int], b: dict[Node, int], sign: int, recording: Recording) -> bool:
+    """Whether a factor meets its inverse: x / x as typed is no number where x is 0. Derivatives
+    are ours, and cancel them."""
+    return not recording.is_deriving and any(a.get(n, 0) * sign * e < 0 for n, e in b.items())
 
 
 def joined(a: dict[Node, int], b: dict[Node, int], sign: int = 1) -> dict[Node, int]:
@@ -281,17 +287,14 @@ bytes of a float."""
 
 
 def in_range(*sizes: Traced) -> Traced:
-    """Where these absolute values are numbers that have lost nothing at either end of the range."""
+    """Where these absolute values have lost nothing at either end of the range, or are no numbers:
+    then what was typed is none either."""
     low, high = (2.0**e for e in SAFE[sizes[0].dtype.itemsize])
-    both = [
-        apply(
-            "logical_and",
-            apply("less", constant_like(size, low), size),
-            apply("less", size, constant_like(size, high)),
-        )
-        for size in sizes
-    ]
-    return reduce(lambda a, b: apply("logical_and", a, b), both)
+    beyond = []
+    for size in sizes:
+        beyond.append(apply("less_equal", size, constant_like(size, low)))
+        beyond.append(apply("less_equal", constant_like(size, high), size))
+    return apply("logical_not", reduce(lambda a, b: apply("logical_or", a, b), beyond))
 
 
 def cancels(y: Traced, parts: Iterable[Traced]) -> Traced:

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core.dispatch import SCIPY_UFUNCS
 from chainrule.core.node import Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
-from chainrule.ops.coerce import refuse_complex, scalar_like
+from chainrule.ops.coerce import in_scipys_loop, refuse_complex, scalar_like
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special.registering import (
     POSITIVE,
@@ -26,6 +27,20 @@ gammaln = special(
     "gammaln", lambda y, x: digamma(x), samples=POSITIVE, complex_form=of_scipy("loggamma"),
     teaches="The slope of log Γ is the digamma function.",
 )  # fmt: skip
+
+
+def _gammasgn(x: Any) -> Any:
+    """The sign of Γ, which turns at every whole number below 0; at those, SciPy's."""
+    (x,) = in_scipys_loop("gammasgn", (x,))
+    poles, zeros = of_scipy("gammasgn")([-1.0]), of_scipy("gammasgn")([0.0, -0.0])
+    whole = np.floor(x)
+    sign = np.where((x > 0) | (whole % 2 == 0), x.dtype.type(1), x.dtype.type(-1))
+    sign = np.where((whole == x) & (x < 0), x.dtype.type(poles[0]), sign)
+    zero = np.where(np.signbit(x), x.dtype.type(zeros[1]), x.dtype.type(zeros[0]))
+    return np.where(np.isnan(x), x, np.where(x == 0, zero, sign))
+
+
+SCIPY_UFUNCS["gammasgn"] = _gammasgn
 gamma = special(
     "gamma", lambda y, x: y * digamma(x), samples=points(0.3, 1.0, 2.5, 6.0),
     teaches="The slope of Γ is Γ times digamma.",

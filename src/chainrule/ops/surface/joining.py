@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.dispatch import implements, located, refuse_keywords
+from chainrule.core.recording import active
 from chainrule.core.told import told
 from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axis
@@ -23,7 +24,8 @@ from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d, ex
 
 @told("array")
 def array(object: Any, dtype: Any = None) -> Any:
-    """An array of nested lists in which traced values stand beside numbers and arrays.
+    """An array of nested lists in which traced values stand beside numbers and arrays; of a plain
+    array one of the recording, so that ``cr.array(table)[i]`` reads it at a traced place ``i``.
 
     What ``np.array`` does for plain numbers, which asks no traced value and so records nothing:
     ``cr.array([a, [b, c]])`` fails as ``np.array`` does, ``cr.array([[a, 1.0], [b, c]])`` is 2 x 2.
@@ -34,7 +36,7 @@ def array(object: Any, dtype: Any = None) -> Any:
         dtype: float32, float64, an integer or bool; else as NumPy promotes the entries.
 
     Returns:
-        A traced value where one is inside, else an ordinary array.
+        A traced value while a function is being recorded, else an ordinary array.
 
     Raises:
         ShapeError: the entries of a list differ in shape.
@@ -42,9 +44,11 @@ def array(object: Any, dtype: Any = None) -> Any:
     """
     if not holds_traced(object):
         try:
-            return np.array(object, dtype)
+            made = np.array(object, dtype)
         except ValueError as error:
             raise ShapeError(f"cr.array: {error}") from None
+        recording = active()
+        return made if recording is None else lift(made, recording).standing_for(made)
     try:
         found = plain(object)
         return found if dtype is None else np.astype(found, dtype)
