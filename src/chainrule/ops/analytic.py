@@ -169,7 +169,7 @@ def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree
     if inside is None and recording.rewrite is not None:
         summed = {a % x.ndim for a in axes}
         kept = [1 if k in summed else n for k, n in enumerate(x.shape)]
-        to, back = scales(sum_) if degree == 2 else _scales_by_largest(x, axes, plain)
+        to, back = scales(sum_) if degree == 2 else _scales_by_largest(x, axes)
         outer, recording.rewrite = recording.rewrite, None
         try:
             scaled = root(total(x * np.reshape(to, kept)), degree) * np.reshape(back, plain.shape)
@@ -187,14 +187,12 @@ def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree
     return value_of(plain, root(total(x / scale), degree) * np.reshape(scale, plain.shape))
 
 
-def _scales_by_largest(x: Traced, axes: tuple[int, ...], like: Traced) -> tuple[Traced, Traced]:
+def _scales_by_largest(x: Traced, axes: tuple[int, ...]) -> tuple[Traced, Traced]:
     """The powers of two next to the largest numbers, and their inverses."""
     size = structure.stop_gradient(np.abs(x))
-    most = np.max(np.where(np.isfinite(size), size, 0), axis=axes, keepdims=True, initial=0)
-    top = math.log2(
-        SAFE[x.dtype.itemsize][1]
-    )  # scales are normal numbers, and so are their inverses
-    back = np.exp2(np.clip(np.floor(np.log2(np.where(most == 0, 1, most))), -top, top))
+    most: Any = np.max(np.where(np.isfinite(size), size, 0), axis=axes, keepdims=True, initial=0)
+    top = math.log2(SAFE[x.dtype.itemsize][1])  # both are normal numbers then
+    back: Any = np.exp2(np.clip(np.floor(np.log2(np.where(most == 0, 1, most))), -top, top))
     return 1 / back, back
 
 
