@@ -301,7 +301,9 @@ def read_columns(files: list[CsvFile], format: Format) -> tuple[list[Cells], lis
     if again:
         only = [WORDS if part in again else FRACTIONS for part in parts]
         _reread(files, parts, again, lambda n, b: parse(n, b, list(only)))
-    return [part.whole() for part in parts], places, hint
+    columns = [part.whole() for part in parts]
+    pa.default_memory_pool().release_unused()  # what the blocks took
+    return columns, places, hint
 
 
 class _Column:

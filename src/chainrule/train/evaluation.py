@@ -28,6 +28,8 @@ from chainrule.train.ordered import Ordered
 
 Tree = Any
 TILE = 256
+CHUNK = 2**17
+"""Rows of another dtype that are converted at a time, a multiple of the tile."""
 FEW = 8
 """So many rows take small tiles, in machine code."""
 SMALL = 2
@@ -185,7 +187,12 @@ class Predictor:
 
     def _of(self, tiles: Tiles, network: Tree, x: Any) -> np.ndarray:
         known = leaves(network)
-        return tiles(network, check_inputs(x, np.asarray(known[0]).dtype), known=known)
+        dtype = np.asarray(known[0]).dtype
+        if self.exact and len(x) > CHUNK and getattr(x, "dtype", dtype) != dtype:
+            # A row's bits do not depend on the others, and not all rows are there twice.
+            starts = range(0, len(x), CHUNK)
+            return np.concatenate([self._of(tiles, network, x[i : i + CHUNK]) for i in starts])
+        return tiles(network, check_inputs(x, dtype), known=known)
 
     def unit(self, outputs: np.ndarray) -> np.ndarray:
         """Predictions from linear outputs."""
