@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -353,8 +354,7 @@ def _modes(layout: Layout, missing: list[str], comma: bool) -> list[str]:
     modes = []
     for i in range(len(layout.names)):
         cells = [row[i] for row in layout.sample if row[i] not in missing]
-        plain = pc.match_substring_regex(pa.array(cells, pa.string()), NUMBER)
-        if not all(plain.to_pylist()):
+        if not all(re.match(NUMBER, cell) for cell in cells):  # pa.array would import pandas
             modes.append(WORDS)
         elif all(cell.lstrip("+-").isdigit() for cell in cells):
             modes.append(WHOLES)
