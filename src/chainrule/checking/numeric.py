@@ -98,10 +98,10 @@ def differences(
         quick: take every third step, at a third of the cost; a slope is then as near, but what is
             not smooth is not told.
     """
-    hs = _steps(scale, resolution)[:: 3 if quick else 1]
-    signed = [0.0, *hs, *[-h for h in hs]]
+    signed = places(scale, resolution=resolution, quick=quick)
     values = np.asarray(at(signed), float)
-    n = len(hs)
+    n = len(signed) // 2
+    hs = signed[1 : n + 1]
     here, ahead, back = values[0], values[1 : n + 1], values[n + 1 :]
     if not np.isfinite(here):
         return UNDEFINED
@@ -115,6 +115,12 @@ def differences(
     shrink = SHRINK**3 if quick else SHRINK
     sweep = _Sweep(here, ahead[first:], back[first:], steps[first:], eps, scale, shrink)
     return sweep.slope()
+
+
+def places(scale: float, *, resolution: float = EPS, quick: bool = False) -> list[float]:
+    """Where ``differences`` evaluates: 0, the steps ahead, the steps back."""
+    hs = _steps(scale, resolution)[:: 3 if quick else 1]
+    return [0.0, *hs, *[-h for h in hs]]
 
 
 def _steps(scale: float, resolution: float) -> list[float]:

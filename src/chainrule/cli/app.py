@@ -19,6 +19,7 @@ COMMANDS = {
     "diagnose": "chainrule.cli.diagnose",
     "explain": "chainrule.cli.explain",
     "quiz": "chainrule.cli.quiz",
+    "check": "chainrule.cli.check",
 }
 """Each command's module, which holds it under the name ``command``."""
 

@@ -1,0 +1,1 @@
+"""Backward passes written by hand: run, compared with numbers, and the likely mistake named."""
