@@ -39,7 +39,12 @@ if TYPE_CHECKING:
         vmap,
         while_loop,
     )
-    from chainrule.checking import check_gradient
+    from chainrule.checking import (
+        assert_gradient,
+        check_backward,
+        check_gradient,
+        check_primitive,
+    )
     from chainrule.core import ArrayType, Graph, scope, tree
     from chainrule.diagnosis import trace_nonfinite
     from chainrule.errors import ChainruleError
@@ -77,7 +82,10 @@ _HOMES = {
     **dict.fromkeys(("ArrayType", "scope"), "chainrule.core"),
     "Graph": "chainrule.api",  # with the primitives, which Graph.parse looks up
     "ChainruleError": "chainrule.errors",
-    "check_gradient": "chainrule.checking",
+    **dict.fromkeys(
+        ("assert_gradient", "check_backward", "check_gradient", "check_primitive"),
+        "chainrule.checking",
+    ),
     "explain": "chainrule.explanation",
     "trace_nonfinite": "chainrule.diagnosis",
     "array": "chainrule.ops.surface.joining",
@@ -107,7 +115,10 @@ __all__ = [
     "Graph",
     "__version__",
     "array",
+    "assert_gradient",
+    "check_backward",
     "check_gradient",
+    "check_primitive",
     "custom_gradient",
     "diagnosis",
     "errors",

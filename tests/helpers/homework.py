@@ -41,17 +41,14 @@ def check(source: str, file: str = "homework.py") -> HomeworkCheck:
     return checked(Student(loader(source, file)), source, file)
 
 
+ONCE = """        if not hasattr(self, "x") or self.x is None:
+            self.x = x
+"""
+
 FIRST = [
     Mistake("dict_params", "    dz2 /= m\n", "", "batch factor"),
     Mistake("dict_params", "(z1 > 0)", "(da1 > 0)", "mask from the wrong array"),
-    Mistake(
-        "dict_params",
-        "da1 = dz2 @ params['W2'].T".replace("'", '"'),
-        'da1 = dz2 @ params["W2"][:, :3].T @ np.eye(3, 4)'
-        if False
-        else 'da1 = -dz2 @ params["W2"].T',
-        "sign",
-    ),  # fmt: skip
+    Mistake("dict_params", "= dz2 @ params", "= -dz2 @ params", "sign"),
     Mistake("dict_params", "X.T @ dz1 + lam", "X.T @ dz1 + 2 * lam", "factor 2,L2 term"),
     Mistake("dict_params", "db1 = dz1.sum(axis=0)", "db1 = dz1.mean(axis=0)", "sum against mean"),
     Mistake(
@@ -59,7 +56,7 @@ FIRST = [
         "da1 * (1 - self.a1**2)",
         "da1 * (1 - self.z1**2)",
         "pre-activation for activation",
-    ),  # fmt: skip
+    ),
     Mistake("class_state", "da1 * (1 - self.a1**2)", "da1", "missing activation derivative"),
     Mistake("class_state", "(self.p - t) / n", "(t - self.p) / n", "sign"),
     Mistake(
@@ -67,33 +64,33 @@ FIRST = [
         "da1 = dz2 @ self.W2.T",
         "da1 = dz2 @ self.b1[None, :]",
         "wrong layer,wrong variable,transpose",
-    ),  # fmt: skip
+    ),
     Mistake(
         "class_state",
         "self.dW1 = self.X.T @ dz1",
         "self.dW1 = (self.X.T @ dz1) / n",
         "batch factor,extra factor",
-    ),  # fmt: skip
+    ),
     Mistake("columns", "dW2 = np.dot(dZ2, A1.T) / m", "dW2 = np.dot(dZ2, A1.T)", "batch factor"),
     Mistake(
         "columns",
         "db1 = np.sum(dZ1, axis=1, keepdims=True) / m",
         "db1 = np.sum(dZ1) / m",
         "bias not summed over the batch,wrong axis",
-    ),  # fmt: skip
+    ),
     Mistake("columns", "(1 - np.power(A1, 2))", "A1 * (1 - A1)", "wrong activation derivative"),
     Mistake(
         "columns",
         "dZ2 = A2 - Y",
         "dZ2 = (A2 - Y) * A2 * (1 - A2)",
         "extra factor,softmax treated as element-wise,wrong activation derivative",
-    ),  # fmt: skip
+    ),
     Mistake(
         "columns",
         '"A1": A1, "Z2"',
         '"A1": Z1, "Z2"',
         "pre-activation for activation,wrong variable,stale cache",
-    ),  # fmt: skip
+    ),
     Mistake(
         "layers",
         "self.x.T @ dout",
@@ -105,18 +102,18 @@ FIRST = [
         "return dout * self.mask",
         "return dout",
         "missing activation derivative,missing factor",
-    ),  # fmt: skip
+    ),
     Mistake("layers", "dout = self.diff / len(self.diff)", "dout = self.diff", "batch factor"),
     Mistake(
         "layers",
         "dout * self.out * (1 - self.out)",
         "dout * self.out",
         "missing activation derivative,missing factor,wrong activation derivative",
-    ),  # fmt: skip
+    ),
     Mistake(
         "layers",
         "        self.x = x\n",
-        '        if not hasattr(self, "x") or self.x is None:\n            self.x = x\n',
+        ONCE,
         "stale cache",
     ),
     Mistake("one_function", "    dW += 2 * reg * W\n", "", "L2 term"),
@@ -128,30 +125,100 @@ FIRST = [
         "(probs - T) / n",
         "probs * (1 - probs) * (-T / probs) / n",
         "softmax treated as element-wise",
-    ),  # fmt: skip
+    ),
     Mistake(
         "lists",
         "(activations[-1] - t) * sigmoid_prime(zs[-1])",
         "(activations[-1] - t)",
         "missing activation derivative",
-    ),  # fmt: skip
+    ),
     Mistake("lists", "(weights[-l + 1].T @ delta)", "(weights[-l].T @ delta)", "wrong layer"),
     Mistake(
         "lists",
         "sigmoid_prime(zs[-l])",
         "sigmoid_prime(activations[-l])",
         "pre-activation for activation,wrong variable",
-    ),  # fmt: skip
+    ),
     Mistake(
         "lists",
         "np.outer(delta, activations[-l - 1])",
         "np.outer(delta, activations[-l])",
         "wrong layer",
-    ),  # fmt: skip
+    ),
     Mistake(
         "lists",
         "(activations[-1] - t) * sigmoid",
         "2 * (activations[-1] - t) * sigmoid",
         "factor 2",
-    ),  # fmt: skip
+    ),
+]
+
+UPDATED = "        self.weights2 -= self.lr * d_weights2\n        delta1 = "
+
+SECOND = [
+    Mistake("recurrent", "dWx += np.outer", "dWx = np.outer", "forgotten branch"),
+    Mistake("recurrent", "dbh += draw", "dbh = draw", "forgotten branch"),
+    Mistake("recurrent", "errors[t] + dh_next", "errors[t]", "forgotten branch"),
+    Mistake("recurrent", "np.outer(draw, hs[t])", "np.outer(draw, hs[t + 1])", "wrong layer"),
+    Mistake("recurrent", "Wh.T @ draw", "Wh @ draw", "transpose"),
+    Mistake("residual", "    du += dout\n", "", "forgotten branch"),
+    Mistake(
+        "residual",
+        "2 * diff / diff.size",
+        "2 * diff / len(diff)",
+        "batch factor,extra factor,missing factor,wrong operation",
+    ),
+    Mistake(
+        "residual",
+        "np.where(z > 0, 1.0, 0.1)",
+        "np.where(da > 0, 1.0, 0.1)",
+        "mask from the wrong array",
+    ),
+    Mistake("residual", "np.sum(dout, axis=0)", "np.mean(dout, axis=0)", "sum against mean"),
+    Mistake("residual", "2 * diff / diff.size", "diff / diff.size", "factor 2"),
+    Mistake(
+        "attention",
+        "self.p * (dp - np.sum(dp * self.p, axis=1, keepdims=True))",
+        "dp * self.p * (1 - self.p)",
+        "softmax treated as element-wise",
+    ),
+    Mistake("attention", "dk = ds.T @ self.q", "dk = ds @ self.q", "transpose"),
+    Mistake("attention", "        ds = ds / self.scale\n", "", "missing factor"),
+    Mistake("attention", "dout = self.out - self.y", "dout = self.y - self.out", "sign"),
+    Mistake("attention", "dq = ds @ self.k", "dq = ds @ self.q", "wrong variable,wrong layer"),
+    Mistake("updating", "-2 * (self.y", "2 * (self.y", "sign"),
+    Mistake(
+        "updating",
+        "        delta1 = ",
+        UPDATED,
+        "updates not simultaneous,extra factor",
+    ),
+    Mistake(
+        "updating",
+        "* self.layer1 * (1 - self.layer1)",
+        "* (1 - self.layer1)",
+        "wrong activation derivative,missing factor,missing activation derivative",
+    ),
+    Mistake(
+        "updating",
+        "-2 * (self.y - self.output) * self.output * (1 - self.output)",
+        "-2 * (self.y - self.output)",
+        "missing activation derivative",
+    ),
+    Mistake("updating", "delta2 @ self.weights2.T", "delta2 @ self.weights1[:1]", "wrong layer"),
+    Mistake("normalised", "da * mask * (g > 0)", "da * (g > 0)", "missing factor"),
+    Mistake("normalised", "(g > 0)", "(xhat > 0)", "mask from the wrong array"),
+    Mistake(
+        "normalised",
+        "dbeta = dg.sum(axis=0)",
+        "dbeta = dg.sum(axis=1)[:4]",
+        "wrong axis,bias not summed over the batch",
+    ),
+    Mistake("normalised", " - xhat * (dxhat * xhat).sum(axis=0)", "", "forgotten branch"),
+    Mistake("normalised", 'dxhat = dg * params["gamma"]', "dxhat = dg", "missing factor"),
+    Mistake("vector", "2 * r / n", "2 * r", "batch factor"),
+    Mistake("vector", "(1 - h * h)", "(1 - h) * h", "wrong activation derivative,wrong operation"),
+    Mistake("vector", "dc = dz.sum(0)", "dc = dz.mean(0)", "sum against mean"),
+    Mistake("vector", " + 2 * alpha * V", "", "L2 term"),
+    Mistake("vector", "2 * alpha * V", "alpha * V", "factor 2,L2 term"),
 ]

@@ -58,7 +58,9 @@ KINDS: dict[str, str] = {
         "over axis 0."
     ),
     "wrong axis": "Sum over the axis along which the value was repeated in the forward pass.",
-    "sum against mean": "Where the forward pass sums, the backward pass sums; where it averages, it averages.",
+    "sum against mean": (
+        "Where the forward pass sums, the backward pass sums; where it averages, it averages."
+    ),
     "sign": (
         "Minus in the forward pass is minus in the backward pass; softmax with cross-entropy "
         "gives p - y, not y - p."
@@ -78,7 +80,9 @@ KINDS: dict[str, str] = {
         "A layer's gradient goes back through that layer's own weights and activations: mind "
         "the index."
     ),
-    "broadcasting accident": "A column (n, 1) and a vector (n,) broadcast to (n, n): make the shapes equal first.",
+    "broadcasting accident": (
+        "A column (n, 1) and a vector (n,) broadcast to (n, n): make the shapes equal first."
+    ),
     "wrong variable": "Another value of the forward pass belongs here.",
     "product rule": "A product passes to each factor the gradient times the other factor.",
     "missing factor": "The chain rule multiplies by every local slope on the way; one is missing.",
@@ -138,8 +142,8 @@ class Draft:
         old = self._swap(self.new)
         try:
             whole = old is self.statement
-            whole = whole and not isinstance(self.new, list)
-            after = _first_line(self.new) if whole else _first_line(self.statement)
+            whole = whole and isinstance(self.new, ast.AST)
+            after = _first_line(self.new if whole else self.statement)
             tree = ast.fix_missing_locations(copy.deepcopy(self.root))
         finally:
             self._swap(old)
@@ -147,7 +151,7 @@ class Draft:
         return Edit(self.kind, self.function, self.line, before, after, tree)
 
 
-def _first_line(node: ast.AST) -> str:
+def _first_line(node: Any) -> str:
     return "" if isinstance(node, ast.Pass) else ast.unparse(node).split("\n")[0]
 
 
@@ -303,7 +307,8 @@ class _Editor:
     def of_statement(self) -> Iterator[Draft]:
         s = self.statement
         if isinstance(s, ast.Assign) and len(s.targets) == 1:
-            add = ast.AugAssign(copy.deepcopy(s.targets[0]), ast.Add(), s.value, lineno=s.lineno)
+            target: Any = copy.deepcopy(s.targets[0])
+            add = ast.AugAssign(target, ast.Add(), s.value, lineno=s.lineno)
             yield self.edit("forgotten branch", s, add, 2)
         if isinstance(s, ast.AugAssign):
             target = copy.deepcopy(s.target)
@@ -418,9 +423,7 @@ class _Editor:
                 yield self.edit(kind, node, other(ast.Mult), 3)
         elif isinstance(op, ast.MatMult):
             yield self.edit("product rule", node, other(ast.Mult), 3)
-            for a, b in ((right, left), (_turned(left), right), (left, _turned(right)),
-                         (_turned(right), left), (right, _turned(left)),
-                         (_turned(left), _turned(right)), (_turned(right), _turned(left))):  # fmt: skip
+            for a, b in _orders(left, right):
                 yield self.edit("transpose", node, other(ast.MatMult, a, b), 1.5)
         elif isinstance(op, ast.Pow):
             yield self.edit("wrong power", node, left, 2)
@@ -436,8 +439,7 @@ class _Editor:
         text = ast.unparse(node)
         if re.search(r"\.shape\[|\blen\(|\.size\(", text):
             return True
-        return bool(re.fullmatch(r"\(?1(\.0)?\s*/\s*(self\.)?([mnNMB]|batch\w*|bs|n_\w+|num\w*)\)?|"
-                                 r"(self\.)?([mnNMB]|batch\w*|bs|n_samples|num_\w+|n_rows)", text))  # fmt: skip
+        return bool(ROWS.fullmatch(text))
 
     def _of_comparison(self, node: ast.Compare) -> Iterator[Draft]:
         flips = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
@@ -652,6 +654,7 @@ class _Editor:
                             )
 
 
+ROWS = re.compile(r"\(?(1(\.0)?\s*/\s*)?(self\.)?([mnNMB]|batch\w*|bs|n_samples|n_rows|num_\w+)\)?")
 SLOPES = (
     ("(v > 0)", 0),
     ("v * (1 - v)", 1),
@@ -664,7 +667,7 @@ SLOPES = (
 def _moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
     """Updates moved behind everything else: all gradients are taken at the old weights."""
     for block in [n.body for n in ast.walk(function) if isinstance(n, (ast.FunctionDef, ast.For))]:
-        for i, s in enumerate(block[:-1]):
+        for s in block[:-1]:
             if not (isinstance(s, (ast.AugAssign, ast.Assign)) and "-" in ast.unparse(s)):
                 continue
             owner = next(n for n in ast.walk(function) if getattr(n, "body", None) is block)
@@ -673,7 +676,7 @@ def _moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
             body = [*rest[:end], s, *rest[end:]]
             kind = "updates not simultaneous"
             shown = f"{ast.unparse(s)}   # behind all gradients"
-            yield Draft(kind, name, 2, function, s, s.lineno, owner, "body", body, shown)
+            yield Draft(kind, name, 1, function, s, s.lineno, owner, "body", body, shown)
 
 
 def _fits(shape: Shape, known: Shape) -> bool:

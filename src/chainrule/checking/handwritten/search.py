@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -79,7 +80,6 @@ class HomeworkCheck:
     notes: tuple[str, ...] = ()
     loss: float = math.nan
     explained: bool = True
-    _: None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:
@@ -152,20 +152,19 @@ def _fitted(given: Any, shape: tuple[int, ...]) -> np.ndarray | None:
 
 def checked(
     program: Program,
-    source: str,
+    source: str | Mapping[str, ast.FunctionDef],
     file: str,
     *,
     weights: Mapping[str, float] | None = None,
     rows: int | None = None,
-    reference: Callable[[Mapping[str, np.ndarray]], Mapping[str, np.ndarray]] | None = None,
 ) -> HomeworkCheck:
     """Compare, and look for the mistakes.
 
     Args:
-        source, file: of the program, for lines. weights: points by parameter, 1 each.
+        source: the program's text, or its functions by name. file: its name, for lines.
+        weights: points by parameter, 1 each.
         rows: of the batch, where that is known.
     """
-    del reference
     about = program.describe()
     values = {n: np.asarray(v, float) for n, v in about["parameters"].items()}
     error = about["error"]
@@ -282,14 +281,14 @@ class _Search:
     def __init__(
         self,
         program: Program,
-        source: str,
+        source: str | Mapping[str, ast.FunctionDef],
         about: Mapping[str, Any],
         truth: _Truth,
         values: Mapping[str, np.ndarray],
         rows: int | None,
     ) -> None:
         self.program, self.about, self.truth, self.values = program, about, truth, values
-        self.functions = functions_of(ast.parse(source))
+        self.functions = functions_of(ast.parse(source)) if isinstance(source, str) else source
         self.rows = rows or _rows(about)
         self.other: _Truth | None = None
         self.applied: dict[str, ast.FunctionDef] = {}
@@ -310,7 +309,7 @@ class _Search:
         """Parameters in the order in which the backward pass comes to them: the last layer first,
         weights before biases."""
         names = list(self.values)
-        digits = [int(d) for d in __import__("re").findall(r"\d+", name)]
+        digits = [int(d) for d in re.findall(r"\d+", name)]
         return (-(digits[0] if digits else 0), names.index(name))
 
     def _candidates(self) -> Iterator[Draft]:
@@ -341,9 +340,9 @@ class _Search:
             for (draft, text), answer in zip(batch, answers, strict=True):
                 mended = self._mended(answer, left, right)
                 key = (-len(mended), draft.rank)
-                if mended and (best is None or key < best[0]):
-                    if self._confirmed(draft, text, mended, right):
-                        best = key, draft, text, mended
+                better = mended and (best is None or key < best[0])
+                if better and self._confirmed(draft, text, mended, right):
+                    best = key, draft, text, mended
             if best is not None and len(best[3]) == len(left):
                 break
         return None if best is None else (best[1].made(), best[3])

@@ -7,6 +7,7 @@ no derivative and no answer. ``docs/checking.md`` has the conventions.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import sys
@@ -22,58 +23,21 @@ import numpy as np
 from chainrule.errors import UsageError
 
 FORWARD = [
-    "forward",
-    "forward_pass",
-    "forward_propagation",
-    "forward_prop",
-    "feedforward",
-    "loss_and_grad",
-    "loss_and_grads",
-    "loss_and_gradient",
-    "loss_and_gradients",
-    "train_step",
-    "step",
-    "loss",
-    "compute_loss",
-    "cost",
-    "compute_cost",
-    "objective",
-    "J",
-    "loss_fn",
-    "loss_function",
-    "predict",
-]
+    "forward", "forward_pass", "forward_propagation", "forward_prop", "feedforward",
+    "loss_and_grad", "loss_and_grads", "loss_and_gradient", "loss_and_gradients", "train_step",
+    "step", "loss", "compute_loss", "cost", "compute_cost", "objective", "J", "loss_fn",
+    "loss_function", "predict",
+]  # fmt: skip
 COST = [
-    "loss",
-    "compute_loss",
-    "cost",
-    "compute_cost",
-    "objective",
-    "J",
-    "loss_fn",
-    "loss_function",
+    "loss", "compute_loss", "cost", "compute_cost", "objective", "J", "loss_fn", "loss_function",
     "criterion",
-]
+]  # fmt: skip
 BACKWARD = [
-    "backward",
-    "backward_pass",
-    "backward_propagation",
-    "backward_prop",
-    "backprop",
-    "back_propagation",
-    "backpropagate",
-    "backpropagation",
-    "compute_gradients",
-    "compute_gradient",
-    "compute_grads",
-    "gradients",
-    "gradient",
-    "grads",
-    "grad",
-    "dJ",
-    "dloss",
+    "backward", "backward_pass", "backward_propagation", "backward_prop", "backprop",
+    "back_propagation", "backpropagate", "backpropagation", "compute_gradients",
+    "compute_gradient", "compute_grads", "gradients", "gradient", "grads", "grad", "dJ", "dloss",
     "manual_backward",
-]
+]  # fmt: skip
 SETUP = [
     "check_case",
     "example",
@@ -131,6 +95,20 @@ def as_array(x: Any) -> np.ndarray | None:
     if isinstance(x, (np.ndarray, float, np.floating)) and np.asarray(x).dtype.kind == "f":
         return np.array(x, float)
     return None
+
+
+def _keeping_random_state(f: Any) -> Any:
+    """NumPy's own generator, which the student's code may use, is seeded inside and put back."""
+
+    @functools.wraps(f)
+    def call(*args: Any, **keywords: Any) -> Any:
+        state = np.random.get_state()  # noqa: NPY002
+        try:
+            return f(*args, **keywords)
+        finally:
+            np.random.set_state(state)  # noqa: NPY002
+
+    return call
 
 
 class Student:
@@ -206,6 +184,7 @@ class Student:
 
     # what the checker asks ------------------------------------------------------------------------
 
+    @_keeping_random_state
     def describe(self) -> dict[str, Any]:
         """Parameters with their values, functions with their source, and what their names hold."""
         seen: dict[str, dict[str, Any]] = {}
@@ -248,6 +227,7 @@ class Student:
             "float32": run.is_single,
         }
 
+    @_keeping_random_state
     def losses(self, name: str, moves: Sequence[Any], point: int = 0) -> list[float]:
         """The loss with one parameter moved by each of ``moves``, arrays or ``(index, step)``."""
         run = self.run(point)
@@ -269,6 +249,7 @@ class Student:
                 found.append(float("nan"))
         return found
 
+    @_keeping_random_state
     def gradients(
         self, variants: Sequence[Sequence[tuple[str, str]]], point: int = 0
     ) -> list[dict[str, Any]]:
@@ -289,7 +270,7 @@ class Student:
         return code.co_filename == self.namespace.get("__file__")
 
     def _qualified(self, code: types.CodeType) -> str:
-        return getattr(code, "co_qualname", code.co_name)
+        return getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
 
 
 class Run:
@@ -620,9 +601,8 @@ def _walk(holder: Any, prefix: str, depth: int = 0) -> list[Slot]:
         if as_array(value) is not None:
             if not isinstance(value, float) or prefix:
                 found.append(Slot(inner, holder, key))
-        elif depth < 3 and (isinstance(value, (dict, list)) or hasattr(value, "__dict__")):
-            if not inspect.isclass(value) and not inspect.isfunction(value):
-                found += _walk(value, inner, depth + 1)
+        elif depth < 3 and not inspect.isclass(value) and not inspect.isfunction(value):
+            found += _walk(value, inner, depth + 1)
     return found
 
 
@@ -718,7 +698,7 @@ def _attributes(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarray]:
         for key, value in items:
             text = str(key)
             if text in ("grads", "gradients", "grad") and isinstance(value, (dict, list)):
-                found.update({k: v for k, v in _returned(value, (), list(names)).items()})
+                found.update(_returned(value, (), list(names)))
                 continue
             array = as_array(value)
             inner = f"{prefix}[{key}]" if isinstance(x, list) else f"{prefix}.{text}".strip(".")
@@ -815,8 +795,8 @@ def _edited(ns: dict[str, Any], edits: Sequence[tuple[str, str]]) -> dict[str, A
         if not owner:
             ns[name] = f
             continue
-        old = inspect.getattr_static(ns[owner], name)
-        setattr(
-            ns[owner], name, type(old)(f) if isinstance(old, (staticmethod, classmethod)) else f
-        )
+        old: Any = inspect.getattr_static(ns[owner], name)
+        kind: Any = type(old) if isinstance(old, (staticmethod, classmethod)) else None
+        kept = f if kind is None else kind(f)
+        setattr(ns[owner], name, kept)
     return ns

@@ -42,15 +42,17 @@ def _load(settings: dict[str, Any]) -> Any:
 
     with open(settings["file"], encoding="utf-8") as file:
         make = loader(file.read(), settings["file"])
-    case = None
+    case: Any = None
     if settings["case"]:
         with open(settings["case"], encoding="utf-8") as file:
             text = compile(file.read(), settings["case"], "exec")
 
-        def case(_: Any) -> Any:
+        def made(_: Any) -> Any:
             namespace: dict[str, Any] = {"__name__": "case"}
             exec(text, namespace)
             return namespace["check_case"]()
+
+        case = made
 
     sys.path.insert(0, os.path.dirname(settings["file"]))
     names = {k: settings[k] for k in ("forward", "backward", "cost", "wrt")}

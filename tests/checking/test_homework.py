@@ -1,0 +1,204 @@
+"""``chainrule check`` and ``cr.check_backward`` on hand-written networks with seeded mistakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.checking.handwritten.process import DEFAULTS, Worker
+from chainrule.checking.handwritten.report import text
+from chainrule.checking.handwritten.search import checked
+from tests.helpers.homework import FIRST, FOLDER, SECOND, Mistake, check
+
+NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
+FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
+QUICK = [
+    m
+    for m in (*FIRST, *SECOND)
+    if (m.network, m.kinds)
+    in {("dict_params", "sign"), ("dict_params", "sum against mean"), ("one_function", "L2 term"),
+        ("layers", "stale cache"), ("one_function", "batch factor")}
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_no_correct_network_is_accused(network: str) -> None:
+    found = check((FOLDER / f"{network}.py").read_text())
+    assert found.ok
+    assert len(found.parameters) >= 2
+    assert not found.mistakes
+
+
+@pytest.mark.parametrize("mistake", QUICK, ids=lambda m: f"{m.network}: {m.kinds}")
+def test_a_seeded_mistake_is_named_with_its_line(mistake: Mistake) -> None:
+    found = check(mistake.source)
+    assert not found.ok
+    first = found.mistakes[0]
+    assert first.kind in mistake.kinds.split(",")
+    assert first.edit.line in mistake.lines
+
+
+@pytest.mark.skipif(not FULL, reason="takes minutes: nox -s full")
+def test_the_whole_corpus() -> None:
+    """58 of 60 are found, 54 named rightly, 45 with the right line."""
+    found = named = lined = 0
+    for mistake in (*FIRST, *SECOND):
+        result = check(mistake.source)
+        found += not result.ok
+        first = result.mistakes[:1]
+        named += any(m.kind in mistake.kinds.split(",") for m in first)
+        lined += any(m.edit.line in mistake.lines for m in first)
+    print(f"found {found}, named {named}, right line {lined} of {len(FIRST) + len(SECOND)}")
+    assert found >= 58
+
+
+def test_errors_that_follow_are_told_apart_and_cost_no_points() -> None:
+    source = (FOLDER / "dict_params.py").read_text().replace("= dz2 @ params", "= -dz2 @ params")
+    found = check(source)
+    status = {p.name: p.status for p in found.parameters}
+    assert status == {"W1": "wrong", "b1": "follows", "W2": "correct", "b2": "correct"}
+    assert found.points == 3
+    assert "b1 (4): wrong, but it follows" in text(found)
+
+
+def test_hint_levels_say_more_and_more() -> None:
+    source = (FOLDER / "dict_params.py").read_text().replace("= dz2 @ params", "= -dz2 @ params")
+    found = check(source)
+    shown = [text(found, level) for level in range(4)]
+    assert "likely" not in shown[0]
+    assert "likely" in shown[1]
+    assert "where" not in shown[1]
+    assert "where     homework.py:38" in shown[2]
+    assert "try" not in shown[2]
+    assert "try       da1 = dz2 @ params['W2'].T" in shown[3]
+
+
+def test_check_backward_in_this_process() -> None:
+    rng = np.random.default_rng(0)
+    X, y, w = rng.normal(size=(5, 3)), rng.normal(size=5), rng.normal(size=3)
+
+    def forward(w: Any, X: Any, y: Any) -> Any:
+        r = X @ w - y
+        return np.mean(r**2), r
+
+    def backward(X: Any, cache: Any) -> Any:
+        return {"dw": 2 * X.T @ cache / len(X)}
+
+    def doubled(X: Any, cache: Any) -> Any:
+        return {"dw": X.T @ cache / len(X)}
+
+    assert cr.check_backward(forward, backward, w, X, y)
+    found = cr.check_backward(forward, doubled, w, X, y)
+    assert not found
+    assert found.mistakes[0].kind == "factor 2"
+    assert str(found.mistakes[0].edit.line) in str(found)
+
+
+def worked(tmp_path: Path, source: str, seconds: float = 20.0, **more: Any) -> Any:
+    file = tmp_path / "hw.py"
+    file.write_text(source)
+    with Worker(file, limits={**DEFAULTS, "seconds": seconds}, **more) as worker:
+        return checked(worker, source, str(file))
+
+
+BASE = """
+import numpy as np
+w = np.array([1.0, 2.0])
+def loss(w): return np.sum(w ** 2)
+def grad(w): return {"w": 2 * w}
+"""
+
+
+def test_in_a_process_of_its_own(tmp_path: Path) -> None:
+    assert worked(tmp_path, BASE + "print('noise' * 1000)\n")
+    assert not worked(tmp_path, BASE.replace("2 * w", "3 * w"))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("while True: pass", "did not finish|ended before"),
+        ("x = bytearray(10 ** 11)", "MemoryError"),
+        ("open('big', 'wb').write(b'0' * 2 ** 26)", "File too large|larger file"),
+        ("import sys; sys.exit(3)", "SystemExit"),
+        ("import os; os._exit(3)", "exit status 3"),
+    ],
+)
+def test_limits(tmp_path: Path, code: str, message: str) -> None:
+    with pytest.raises(cr.errors.UsageError, match=message):
+        worked(tmp_path, BASE + code, seconds=4.0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
+def test_nothing_outlives_the_check(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    code = f"""
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open({str(pids)!r}, "w").write(str(os.getpid()))
+        time.sleep(300)
+    os._exit(0)
+time.sleep(0.3)
+"""
+    worked(tmp_path, BASE + code)
+    time.sleep(0.1)
+    pid = int(pids.read_text().split()[0])
+    assert not Path(f"/proc/{pid}").exists()
+
+
+def test_what_the_process_is_given_holds_no_answer(tmp_path: Path) -> None:
+    """Its arguments, environment, folder and open files are the student's own."""
+    answers = tmp_path / "answers.py"
+    answers.write_text("SECRET")
+    shown = tmp_path / "shown.json"
+    code = f"""
+import json, os, sys
+def links():
+    for n in os.listdir("/proc/self/fd"):
+        try: yield os.readlink("/proc/self/fd/" + n)
+        except OSError: pass
+json.dump([sys.argv, dict(os.environ), os.getcwd(), os.listdir("."), sorted(links())],
+          open({str(shown)!r}, "w"))
+"""
+    worked(tmp_path, BASE + code)
+    argv, environment, folder, files, links = json.loads(shown.read_text())
+    assert str(tmp_path) not in json.dumps([argv, environment, folder, files, links]).replace(
+        str(shown), ""
+    )
+    assert files == ["homework.py"]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "hw.py"
+    file.write_text(BASE.replace("2 * w", "3 * w"))
+    run = subprocess.run(
+        [sys.executable, "-m", "chainrule", "check", str(file), "--json", "--points", "w=5"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = json.loads(run.stdout)
+    assert run.returncode == 1
+    assert found["points"] == 0
+    assert found["of"] == 5
+    assert found["mistakes"][0]["line"] == 5
+    file.write_text("def (:")
+    run = subprocess.run(
+        [sys.executable, "-m", "chainrule", "check", str(file)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "hw.py:1: is not Python" in run.stderr
