@@ -2,6 +2,8 @@
 
 A hypothesis is proved, not guessed: the changed function is run, and if its gradient is right, the
 change was what was wrong. ``KINDS`` has the sentence that teaches each.
+
+One file: each hypothesis is a few lines of one class, which knows the statement that it changes.
 """
 
 from __future__ import annotations

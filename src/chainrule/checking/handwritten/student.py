@@ -2,6 +2,8 @@
 
 It runs where the student's code runs, in a process of its own under ``chainrule check``: it knows
 no derivative and no answer. ``docs/checking.md`` has the conventions.
+
+One file: all that runs beside the student's code, to be read at one sitting.
 """
 
 from __future__ import annotations
