@@ -30,8 +30,8 @@ def table(*names, **more):
     return table_of({name: COLUMNS[name] for name in names} | more)
 
 
-def test_penguins_with_the_defaults():
-    model = train(read_table(PENGUINS), "species")
+def test_penguins_with_a_plain_network():
+    model = train(read_table(PENGUINS), "species", Options(preset="sklearn"))
     assert model.scores.of("accuracy", "test") >= 0.97
     assert model.target.classes == ("Adelie", "Chinstrap", "Gentoo")
     assert model.network.sizes == (11, 64, 32, 3)
@@ -123,11 +123,11 @@ def test_no_hidden_layer_is_logistic_regression():
 
 
 def test_statistics_come_from_training_rows_only():
-    x = X.copy()
-    plan = prepare(table("z", "side", x=x), "side")
+    x, plain = X.copy(), Options(preset="sklearn")
+    plan = prepare(table("z", "side", x=x), "side", plain)
     unused = np.setdiff1d(np.arange(N), _training_rows(plan, x))
     x[unused] += 1e6
-    changed = prepare(table("z", "side", x=x), "side")
+    changed = prepare(table("z", "side", x=x), "side", plain)
     assert changed.coding == plan.coding
     # The seeded fault: learning from all rows would be seen.
     leaky = learn_coding(plan.table, decide(plan.table, ["x", "z"]), np.arange(N))

@@ -186,6 +186,12 @@ def _model(
     if len(words) != 1:
         raise UsageError("--row explains a model on data: chainrule explain MODEL DATA --row 3")
     loaded = TabularModel.load(model)
+    if loaded.network.preset != "sklearn" or len(loaded.members) > 1:
+        raise UsageError(
+            f"{model}: holds {len(loaded.members)} networks of the preset "
+            f"{loaded.network.preset}; explain shows one plain network: train it with "
+            f"--preset sklearn"
+        )
     table = read_table(words[0], loaded.reading)
     if not 1 <= row <= table.rows:
         raise UsageError(f"--row {row}: {words[0]} has rows 1 to {table.rows}")

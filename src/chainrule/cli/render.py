@@ -28,7 +28,9 @@ OPTIMIZERS = {
     "nesterov": "SGD with Nesterov momentum",
     "lbfgs": "L-BFGS",
 }
-ACTIVATIONS = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU", "selu": "SELU"}
+ACTIVATIONS = {
+    "relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU", "selu": "SELU", "mish": "Mish"
+}  # fmt: skip
 KINDS = (
     ("number", "numeric", "numeric"),
     ("category", "category", "categories"),
@@ -56,6 +58,8 @@ def plan_lines(plan: Plan) -> list[str]:
         f"target {_target_text(plan.target)}",
     ]
     sizes = [str(len(plan.parts[p].truth) if p in plan.parts else 0) for p in PARTS]
+    if plan.left_out:
+        sizes[1] = f"{len(plan.left_out)} folds of the first"
     how = "" if plan.target.task == "regression" else "stratified, "
     files = [f"{part} from {plan.files[part].name}" for part in PARTS[1:] if plan.files[part]]  # type: ignore[union-attr]
     how = "; ".join([f"{how}seed {options.seed}", *files])
@@ -81,7 +85,10 @@ def _target_text(target: Target) -> str:
 def _network_text(sizes: tuple[int, ...], options: Any, task: str) -> str:
     hidden = ACTIVATIONS.get(options.activation, options.activation) if len(sizes) > 2 else ""
     unit = OUTPUT_UNITS[task]
-    return f"{layers_text(sizes)} {hidden}, {unit}" if hidden else f"{layers_text(sizes)} {unit}"
+    several = f"{options.ensemble} x " if (options.ensemble or 1) > 1 else ""
+    recipe = "" if options.preset == "sklearn" else f"{options.preset}: "
+    head = f"{recipe}{several}{layers_text(sizes)}"
+    return f"{head} {hidden}, {unit}" if hidden else f"{head} {unit}"
 
 
 def _optimizer_text(options: Any) -> str:
@@ -104,6 +111,12 @@ def outcome(model: TabularModel) -> str:
         "converged": f"converged after {several(ran, 'epoch')}",
         "callback": f"stopped after {several(ran, 'epoch')}",
     }[model.stopped]
+    kept = model.kept_epochs
+    if len(kept) > 1:
+        return (
+            f"{why}; {len(kept)} networks, each with the weights of its best epoch, "
+            f"{min(kept)} to {max(kept)}"
+        )
     return f"{why}; weights of epoch {model.kept_epoch} kept"
 
 

@@ -15,7 +15,7 @@ from chainrule.cli import shared
 from chainrule.cli.config import config_option
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
-from chainrule.tabular.options import SCHEDULES, TASKS, Options
+from chainrule.tabular.options import PRESETS, SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
     from chainrule.tabular import Plan, TabularModel
@@ -74,6 +74,13 @@ def _options(command: Any) -> Any:
     defaults = {field.name: field.default for field in dataclasses.fields(Options)}
     options = (
         ("--task", str, f"{', '.join(TASKS[:-1])} or {TASKS[-1]}; inferred from the target."),
+        (
+            "--preset",
+            str,
+            f"{', '.join(PRESETS)}; by default the last, or the first where an option "
+            f"below says how to train.",
+        ),
+        ("--ensemble", int, "How many networks, each without another fold of the rows."),
         ("--hidden", Hidden(), 'Units per hidden layer; "" for none.'),
         (
             "--activation",
@@ -84,7 +91,7 @@ def _options(command: Any) -> Any:
         ("--optimizer", str, "adam, adamw, rmsprop, sgd, momentum, nesterov or lbfgs."),
         ("--learning-rate", float, "By default the optimizer's own: 0.001 for adam."),
         ("--schedule", str, f"Of the learning rate: {', '.join(SCHEDULES)}."),
-        ("--epochs", int, "Most passes over the training rows."),
+        ("--epochs", int, "Most passes over the training rows; by default 200, or the preset's."),
         ("--batch-size", BatchSize(), "Rows per step; by default 32 to 256 by their count."),
         ("--l1", float, "Strength of the penalty on the weights' absolute values."),
         ("--l2", float, "Strength of the penalty on half the weights' squares."),
@@ -262,7 +269,7 @@ def _fit(
 ) -> TabularModel:
     from chainrule.cli.progress import Progress, wanted
 
-    with Progress(plan.options.epochs, wanted(quiet), lines=not quiet) as progress:
+    with Progress(plan.options.epochs or 0, wanted(quiet), lines=not quiet) as progress:
         return judgement.fit(plan, progress, executor=executor, threads=threads)
 
 
@@ -302,7 +309,7 @@ def _result(model: TabularModel, plan: Plan, path: Path, seconds: float) -> dict
         "network": model.network.to_json(),
         "options": model.options.to_json(),
         "epochs": len(model.history),
-        "kept_epoch": model.kept_epoch,
+        "kept_epochs": list(model.kept_epochs),
         "stopped": model.stopped,
         "seconds": round(seconds, 3),
         **scores_json(model.scores),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import partial
@@ -104,8 +104,9 @@ def _scaled(
     return map_tree(lambda g: as_dtype(factor, g) * g, gradients), {}
 
 
-def weight_decay(rate: float | Schedule, on: str = WEIGHTS) -> Optimizer:
-    """Adds ``rate`` times the parameter where its path matches ``on``, to be chained.
+def weight_decay(rate: float | Schedule, on: str | Sequence[str] = WEIGHTS) -> Optimizer:
+    """Adds ``rate`` times the parameter where its path matches ``on``, one pattern or any of
+    several, to be chained.
 
     Before a rule it is the L2 penalty ``rate / 2 sum W^2``; after one it is decoupled from the
     rule's step, as in AdamW (Loshchilov and Hutter 2019). ``rate`` is a number or a schedule of
@@ -115,6 +116,7 @@ def weight_decay(rate: float | Schedule, on: str = WEIGHTS) -> Optimizer:
         UsageError: a rate that is negative or not finite; at the first step, a pattern that
             matches no parameter.
     """
+    on = on if isinstance(on, str) else list(on)
     if isinstance(rate, Schedule):
         settings: dict[str, Any] = {"rate": rate.describe(), "on": on}
         direction = partial(_with_scheduled_decay, rate=rate, on=on)
@@ -125,14 +127,14 @@ def weight_decay(rate: float | Schedule, on: str = WEIGHTS) -> Optimizer:
 
 
 def _with_decay(
-    gradients: Tree, slots: Tree, params: Tree, step: Any, rate: float, on: str
+    gradients: Tree, slots: Tree, params: Tree, step: Any, rate: float, on: str | Sequence[str]
 ) -> tuple[Tree, Tree]:
     decays = iter(decay_factors(params, rate, on))
     return map_tree(lambda p, g: decayed(g, p, next(decays)), params, gradients), {}
 
 
 def _with_scheduled_decay(
-    gradients: Tree, slots: Tree, params: Tree, step: Any, rate: Schedule, on: str
+    gradients: Tree, slots: Tree, params: Tree, step: Any, rate: Schedule, on: str | Sequence[str]
 ) -> tuple[Tree, Tree]:
     matched, now = iter(decay_factors(params, 1.0, on)), rate(step)
 

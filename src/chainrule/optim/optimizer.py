@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -53,22 +53,24 @@ class Optimizer:
         return {"optimizer": self.name, "learning_rate": rate, **self.settings}
 
 
-def decay_factors(params: Tree, rate: float, on: str) -> list[float]:
-    """Per leaf: ``rate`` where its path matches ``on``, else 0.
+def decay_factors(params: Tree, rate: float, on: str | Sequence[str]) -> list[float]:
+    """Per leaf: ``rate`` where its path matches ``on``, one pattern or any of several, else 0.
 
     Raises:
         UsageError: nothing matches, and not because there are only biases and the like.
     """
     paths = [path for path, _ in flatten_with_paths(params)[0]]
     spared = ("*bias", "*scale", "*shift")
-    if rate and not any(fnmatchcase(path, on) for path in paths):
+    patterns = (on,) if isinstance(on, str) else on
+    matched = [any(fnmatchcase(path, pattern) for pattern in patterns) for path in paths]
+    if rate and not any(matched):
         odd = [path for path in paths if not any(fnmatchcase(path, s) for s in spared)]
         if odd:
             raise UsageError(
                 f"weight_decay: {on!r} matches none of {', '.join(map(repr, paths))}; say what "
                 'should decay, for example decay_on="*"'
             )
-    return [rate if fnmatchcase(path, on) else 0.0 for path in paths]
+    return [rate if match else 0.0 for match in matched]
 
 
 def per_leaf(rule: Callable[..., tuple[Any, ...]], count: int, *trees: Tree) -> tuple[Tree, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 from chainrule.tabular.columns import Decision
+from chainrule.tabular.robust import Robust
 from chainrule.tabular.rules import KINDS, Dropped, Rows, Rule
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
@@ -20,13 +21,18 @@ __all__ = ["Coding", "learn_coding"]
 
 @dataclass(frozen=True)
 class Coding:
-    """The rules of all columns, in the order of the training table."""
+    """The rules of all columns, in the order of the training table, and what follows them.
+
+    ``robust`` is a second stage for the networks of a preset; None for none.
+    """
 
     rules: tuple[Rule, ...]
+    robust: Robust | None = None
 
     def inputs(self) -> list[str]:
         """The network's inputs by name."""
-        return [name for rule in self.rules for name in rule.inputs()]
+        names = [name for rule in self.rules for name in rule.inputs()]
+        return names if self.robust is None else [names[i] for i in self.robust.order]
 
     def encode(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
         """The inputs of every row, shape (rows, inputs), and notes for the user.
@@ -60,23 +66,26 @@ class Coding:
                 f"{table.source}: missing: {several(filled, 'cell')}, filled by the model's rules "
                 f"(`chainrule inspect` shows them)"
             )
-        return np.ascontiguousarray(np.hstack(blocks)), notes
+        x = np.ascontiguousarray(np.hstack(blocks))
+        return x if self.robust is None else self.robust.apply(x), notes
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rules as JSON records; ``from_json`` is the inverse."""
         return [{"kind": rule.kind, **_listed(asdict(rule))} for rule in self.rules]
 
     @classmethod
-    def from_json(cls, records: Sequence[dict[str, Any]]) -> Coding:
-        """The coding whose ``to_json`` gives ``records``; these are not checked here, but by
-        ``TabularModel.load``."""
+    def from_json(
+        cls, records: Sequence[dict[str, Any]], robust: dict[str, Any] | None = None
+    ) -> Coding:
+        """The coding whose ``to_json`` gives ``records``, and its second stage; these are not
+        checked here, but by ``TabularModel.load``."""
         rules = []
         for record in records:
             kind = KINDS[record["kind"]]
             values = {field.name: record[field.name] for field in fields(kind)}
             tupled = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
             rules.append(kind(**tupled))
-        return cls(tuple(rules))
+        return cls(tuple(rules), None if robust is None else Robust.from_json(robust))
 
 
 def _listed(record: dict[str, Any]) -> dict[str, Any]:

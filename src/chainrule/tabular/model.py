@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from chainrule import io
 from chainrule.core import tree
 from chainrule.core.recording import quiet
 from chainrule.errors import DataError, UsageError
+from chainrule.ops.stable import log_softmax, logsumexp, softplus
 from chainrule.run import Runner
 from chainrule.tabular.coding import Coding
 from chainrule.tabular.layout import Format
@@ -70,13 +73,15 @@ class TabularModel:
 
     Attributes:
         target, coding: how the cells of the target, and of the inputs, become numbers.
-        network: how to build the network; params, state: its trees, as ``nn.MLP`` has them.
+        network: how to build the network.
+        members: the trees (params, state) of each network; one, unless it is an ensemble.
         options: those of the training run, learning rate and batch size included.
         names: the training table's columns in its order.
         reading: how it was read, and other data are to be.
         history: one row per epoch, its losses those that were minimised: for regression, of the
             standardised target.
-        kept_epoch: the one whose weights these are; stopped: why training ended.
+            Of an ensemble they are means.
+        kept_epochs: for each network the one whose weights it has; stopped: why training ended.
         scores: on the training, validation and test rows, and the baseline's.
         files: the data by use; None where no table of its own was given.
         rows: counts of the training, validation and test rows, and of those left out for want of
@@ -88,19 +93,33 @@ class TabularModel:
     target: Target
     coding: Coding
     network: Network
-    params: Any
-    state: Any
+    members: tuple[tuple[Any, Any], ...]
     options: Options
     names: tuple[str, ...]
     reading: Format
     history: tuple[dict[str, Any], ...]
-    kept_epoch: int
+    kept_epochs: tuple[int, ...]
     stopped: str
     scores: Scores
     files: dict[str, File | None]
     rows: dict[str, int]
     version: str = __version__
     notes: tuple[str, ...] = ()
+
+    @property
+    def params(self) -> Any:
+        """The parameters of the first network, as ``nn`` has them."""
+        return self.members[0][0]
+
+    @property
+    def state(self) -> Any:
+        """The state of the first network."""
+        return self.members[0][1]
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights the first network has."""
+        return self.kept_epochs[0]
 
     def predict(self, table: Any) -> Prediction:
         """Predictions for every row of a table, or of what ``table_of`` makes one of.
@@ -195,12 +214,17 @@ class TabularModel:
         return Predictor(self.network.build(), LOSSES[self.target.task], Runner(), exact=True)
 
     @cached_property
-    def _double(self) -> tuple[Any, Any]:
-        """Parameters and state in float64, whatever they were trained in."""
-        return tree.map_tree(lambda a: np.asarray(a, np.float64), (self.params, self.state))
+    def _double(self) -> list[tuple[Any, Any]]:
+        """Parameters and state of each network in float64, whatever they were trained in."""
+        return [tree.map_tree(lambda a: np.asarray(a, np.float64), one) for one in self.members]
 
-    def compute(self, x: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def compute(
+        self, x: NDArray[np.float64], only: int | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Linear outputs and predictions of the output unit, each (rows, outputs), in float64.
+
+        An ensemble's predictions are the means of its networks', its linear outputs those that
+        stand for them; ``only`` asks a single network, by its place.
 
         ``x`` are inputs (rows, inputs), as ``inputs`` makes them; DataError if one is not finite.
         A row's bits depend on that row and the weights only: not on the other rows, their number
@@ -209,7 +233,8 @@ class TabularModel:
         if not len(x):
             return np.empty((0, self.target.outputs)), np.empty((0, self.target.outputs))
         with quiet():  # what overflows is refused by its row
-            outputs = self.predictor.outputs(*self._double, x)
+            asked = self._double if only is None else [self._double[only]]
+            outputs = joint([self.predictor.outputs(*one, x) for one in asked], self.target.task)
             return outputs, self.predictor.unit(outputs)
 
     def judge(
@@ -217,6 +242,8 @@ class TabularModel:
         x: NDArray[np.float64],
         truth: NDArray[Any],
         weights: NDArray[np.float64] | None = None,
+        *,
+        only: int | None = None,
     ) -> Judged:
         """The model's answers for inputs whose target is known, ready to be scored.
 
@@ -224,11 +251,12 @@ class TabularModel:
             x: (n, inputs), as ``inputs`` makes them.
             truth: (n,), class indices, or values in the target's units.
             weights: of the rows, (n,); None counts all the same.
+            only: the place of a network of an ensemble, to be asked alone.
 
         Raises:
             DataError: inputs that are not finite, or classes out of range.
         """
-        outputs, predicted = self.compute(x)
+        outputs, predicted = self.compute(x, only)
         if self.target.task == "regression":
             return Judged(truth, self._values(predicted), weights=weights)
         loss = LOSSES[self.target.task]
@@ -240,7 +268,7 @@ class TabularModel:
 
     def parameters(self) -> int:
         """How many numbers were trained."""
-        return sum(np.size(leaf) for leaf in tree.leaves(self.params))
+        return sum(np.size(leaf) for params, _ in self.members for leaf in tree.leaves(params))
 
     def save(self, path: str | os.PathLike[str], *, replace: bool = True) -> None:
         """Write the model to one safetensors file at ``path``, atomically.
@@ -252,7 +280,7 @@ class TabularModel:
             UsageError: the file exists, and ``replace`` is False.
             OSError: it cannot be written.
         """
-        io.save(path, dict(_named(self.params, self.state)), self.metadata(), replace=replace)
+        io.save(path, dict(_named(self.members)), self.metadata(), replace=replace)
 
     def metadata(self) -> dict[str, Any]:
         """All but the arrays, as the JSON document of ``schema.SCHEMA``."""
@@ -267,9 +295,10 @@ class TabularModel:
             "target": self.target.to_json(),
             "columns": self.coding.to_json(),
             "network": self.network.to_json(),
+            "robust": None if self.coding.robust is None else self.coding.robust.to_json(),
             "options": self.options.to_json(),
             "history": list(self.history),
-            "kept_epoch": self.kept_epoch,
+            "kept_epochs": list(self.kept_epochs),
             "stopped": self.stopped,
             "scores": self.scores.to_json(),
             "data": {k: None if f is None else f.to_json() for k, f in self.files.items()},
@@ -287,12 +316,12 @@ class TabularModel:
         notes: list[str] = []
         arrays, metadata = io.load(path, notes)
         check_metadata(metadata, str(path))
-        coding = Coding.from_json(metadata["columns"])
+        coding = Coding.from_json(metadata["columns"], metadata["robust"])
         network = Network.from_json(metadata["network"])
         inputs = len(coding.inputs())
         if network.sizes[0] != inputs:
             raise _unsound(path, f"{network.sizes[0]} inputs do not fit the columns' {inputs}")
-        params, state = _restored(path, network, arrays)
+        members = _restored(path, network, arrays, len(metadata["kept_epochs"]))
         reading, files = metadata["reading"], metadata["data"]
         try:
             options = Options.from_json(metadata["options"])
@@ -302,13 +331,12 @@ class TabularModel:
             target=Target.from_json(metadata["target"]),
             coding=coding,
             network=network,
-            params=params,
-            state=state,
+            members=members,
             options=options,
             names=tuple(reading["names"]),
             reading=Format.from_json(reading),
             history=tuple(metadata["history"]),
-            kept_epoch=metadata["kept_epoch"],
+            kept_epochs=tuple(metadata["kept_epochs"]),
             stopped=metadata["stopped"],
             scores=Scores.from_json(metadata["scores"]),
             files={k: None if f is None else File.from_json(f) for k, f in files.items()},
@@ -349,25 +377,44 @@ def _refuse_infinite(
         )
 
 
-def _named(params: Any, state: Any) -> list[tuple[str, NDArray[Any]]]:
+def joint(outputs: list[NDArray[np.float64]], task: str) -> NDArray[np.float64]:
+    """The linear outputs whose predictions are the means of those of several networks."""
+    if len(outputs) == 1:
+        return outputs[0]
+    z = np.stack(outputs)
+    if task == "regression":
+        return z.mean(axis=0)
+    with quiet():
+        if task == "binary":
+            return logsumexp(-softplus(-z), axis=0) - logsumexp(-softplus(z), axis=0)
+        return logsumexp(log_softmax(z, axis=-1), axis=0) - np.log(len(z))
+
+
+def _named(members: Sequence[tuple[Any, Any]]) -> list[tuple[str, NDArray[Any]]]:
     pairs = []
-    for part, values in (("params", params), ("state", state)):
-        named, _ = tree.flatten_with_paths(values)
-        pairs += [(f"{part}/{path}", np.asarray(leaf)) for path, leaf in named]
+    for k, member in enumerate(members):
+        place = f"{k}/" if len(members) > 1 else ""
+        for part, values in zip(("params", "state"), member, strict=True):
+            named, _ = tree.flatten_with_paths(values)
+            pairs += [(f"{place}{part}/{path}", np.asarray(leaf)) for path, leaf in named]
     return pairs
 
 
-def _restored(path: object, network: Network, arrays: dict[str, NDArray[Any]]) -> tuple[Any, Any]:
-    """Parameters and state as trees, if the arrays are exactly those of the network."""
+def _restored(
+    path: object, network: Network, arrays: dict[str, NDArray[Any]], count: int
+) -> tuple[tuple[Any, Any], ...]:
+    """Parameters and state of each network as trees, if the arrays are exactly those."""
     stored = sum(array.size for array in arrays.values())
-    if sum(a * b for a, b in zip(network.sizes, network.sizes[1:], strict=False)) > stored:
+    # An embedding takes the place of the inputs it stands for.
+    sizes = network.sizes if network.preset == "sklearn" else network.sizes[1:]
+    if count * sum(a * b for a, b in pairwise(sizes)) > stored:
         # Checked before the template is built, which a forged size could make huge.
         raise _unsound(path, f"the arrays are too small for a network {network.sizes}")
     try:
-        params, state = network.build().init(0)
+        template = network.build().init(0)
     except UsageError as error:  # names that nn does not know
         raise _unsound(path, str(error)) from None
-    expected = dict(_named(params, state))
+    expected = dict(_named([template] * count))
     if set(expected) != set(arrays):
         odd = sorted(set(expected) ^ set(arrays))
         raise _unsound(path, f"arrays missing or unknown: {', '.join(odd[:5])}")
@@ -380,11 +427,15 @@ def _restored(path: object, network: Network, arrays: dict[str, NDArray[Any]]) -
         if name.endswith("/variance") and np.any(array < 0):
             raise _unsound(path, f"array {name!r} holds a negative variance")
 
-    def rebuilt(part: str, template: Any) -> Any:
+    def rebuilt(place: str, template: Any) -> Any:
         named, treedef = tree.flatten_with_paths(template)
-        return treedef.unflatten([arrays[f"{part}/{name}"] for name, _ in named])
+        return treedef.unflatten([arrays[f"{place}/{name}"] for name, _ in named])
 
-    return rebuilt("params", params), rebuilt("state", state)
+    places = [f"{k}/" if count > 1 else "" for k in range(count)]
+    return tuple(
+        (rebuilt(f"{place}params", template[0]), rebuilt(f"{place}state", template[1]))
+        for place in places
+    )
 
 
 def _unsound(path: object, fault: str) -> DataError:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from chainrule import nn
+from chainrule.tabular.presets import RECIPES
+from chainrule.tabular.robust import Blocks
 
 __all__ = ["LOSSES", "Network"]
 
@@ -20,16 +22,31 @@ LOSSES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Network:
-    """What it takes to build the network again: numbers of units, and names."""
+    """What it takes to build the network again: numbers of units, and names.
+
+    With a ``preset`` other than "sklearn" it is that recipe's, for inputs laid out as ``numbers``
+    and ``embedded`` say (``robust.Blocks``).
+    """
 
     sizes: tuple[int, ...]
     activation: str
     dropout: float
     batch_norm: bool
     initializer: str
+    preset: str = "sklearn"
+    numbers: int = 0
+    embedded: tuple[int, ...] = ()
 
-    def build(self) -> nn.MLP:
-        """The network as a value of ``nn``; UsageError for names that ``nn`` does not know."""
+    def build(self, steps: int = 1) -> nn.MLP | nn.Sequential:
+        """The network as a value of ``nn``; UsageError for names that ``nn`` does not know.
+
+        ``steps`` is how many it will be trained for, which a dropout by schedule needs.
+        """
+        if self.preset != "sklearn":
+            plain = self.sizes[0] - self.numbers - sum(self.embedded)
+            blocks = Blocks(self.numbers, plain, self.embedded)
+            recipe = replace(RECIPES[self.preset], hidden=self.sizes[1:-1], dropout=self.dropout)
+            return recipe.build(blocks, self.sizes[-1], self.activation, steps)
         return nn.MLP(
             sizes=self.sizes,
             activation=self.activation,
@@ -40,11 +57,11 @@ class Network:
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON record; ``from_json`` is the inverse."""
-        return {**asdict(self), "sizes": list(self.sizes)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Network:
-        return cls(**{**record, "sizes": tuple(record["sizes"])})
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
 
 
 def layers_text(sizes: Sequence[int]) -> str:

@@ -25,8 +25,19 @@ SCHEDULES = {
     "cosine": "down to 0 along half a cosine",
     "one-cycle": "up to the learning rate over 30% of the steps, then far down",
     "warm-up": "up from 0 over the first 5% of the steps, then constant",
+    "waves": "up from 0 and down again, four times, each twice as long as the one before",
 }
 """The learning-rate schedules by name; all but the first are over the epochs asked for."""
+
+PRESETS = ("sklearn", "realmlp-td-s", "realmlp-td", "realmlp-fast")
+"""The plain network, and the recipes of ``presets.RECIPES``."""
+
+MOST_ROWS = 200_000
+"""Up to so many training rows an ensemble is the default; above, one plain network."""
+
+ARCHITECTURE = ("activation", "optimizer", "schedule", "l1", "l2", "dropout", "batch_norm", "init",
+                "early_stopping")  # fmt: skip
+"""The options that a recipe decides."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +46,19 @@ class Options:
 
     Parameters:
         task: "regression", "binary" or "multiclass"; None infers it from the target.
+        preset: "sklearn" for the plain network that the options below describe, or one of
+            ``presets.RECIPES``: "realmlp-td-s", "realmlp-td", "realmlp-fast". None is
+            "realmlp-fast", or "sklearn" if an option below says how to build or train the network,
+            or there are more than 200,000 training rows.
+        ensemble: how many networks are trained, each without another fold of the rows, which
+            decide on its best epoch; if validation is another share than the usual one, or a
+            table, its rows decide for all of them. None is 5 for "realmlp-fast", otherwise 1.
         hidden: units per hidden layer; () for none.
         activation, init: of hidden layers, and initial weights ("auto" fits the activation); a
             name of ``nn.ACTIVATIONS``, ``nn.INITIALIZERS``.
         optimizer: a name that ``optim.optimizer`` knows; ``learning_rate`` None is its own.
         schedule: of the learning rate over all epochs, a name of ``SCHEDULES``.
-        epochs: most passes over the training rows.
+        epochs: most passes over the training rows; None is 200, or the recipe's.
         batch_size: rows per step; None follows their number (``batch_rule``), 0 is all at once.
         l1, l2: strengths of the penalty ``l1 sum |W| + l2/2 sum W^2``.
         dropout: share of hidden units left out at each step; batch_norm: normalise them.
@@ -60,12 +78,14 @@ class Options:
     """
 
     task: str | None = None
+    preset: str | None = None
+    ensemble: int | None = None
     hidden: tuple[int, ...] = (64, 32)
     activation: str = "relu"
     optimizer: str = "adam"
     learning_rate: float | None = None
     schedule: str = "constant"
-    epochs: int = 200
+    epochs: int | None = None
     batch_size: int | None = None
     l1: float = 0.0
     l2: float = 0.0
@@ -98,6 +118,7 @@ class Options:
             object.__setattr__(self, name, several)
         for name, table, none in (
             ("task", TASKS, None),
+            ("preset", PRESETS, None),
             ("optimizer", OPTIMIZERS.table, ""),
             ("activation", ACTIVATIONS, ""),
             ("schedule", SCHEDULES, ""),
@@ -109,7 +130,9 @@ class Options:
         for units in self.hidden:
             if isinstance(units, bool) or not isinstance(units, int) or units < 1:
                 raise UsageError(f"hidden={self.hidden!r}: every layer needs at least one unit")
-        whole("epochs", self.epochs)
+        for name in ("epochs", "ensemble"):
+            if getattr(self, name) is not None:
+                whole(name, getattr(self, name))
         whole("early_stopping", self.early_stopping, 0)
         whole("batch_size", self.batch_size or 0, 0)
         if self.learning_rate is not None:
@@ -128,8 +151,12 @@ class Options:
             raise UsageError(f"dropout={self.dropout}: has no effect without hidden layers")
         if not self.hidden and self.batch_norm:
             raise UsageError("batch_norm=True: has no effect without hidden layers")
+        if self.preset not in (None, "sklearn"):
+            self._check_recipe(self.preset)
         if self.optimizer != "lbfgs":
             return
+        if (self.ensemble or 1) > 1:
+            raise UsageError(f"ensemble={self.ensemble}: lbfgs trains one network; leave it out")
         for name, none, why in (
             ("schedule", "constant", "finds its own step lengths"),
             ("learning_rate", None, "finds its own step lengths"),
@@ -140,20 +167,78 @@ class Options:
             if given and given != none:
                 raise UsageError(f"{name}={given!r}: lbfgs {why}; leave it out")
 
-    def resolved(self, rows: int) -> Options:
-        """The same with the learning rate and batch size that are meant, for so many rows."""
-        rate = self.learning_rate
-        batch = self.batch_size
+    def _check_recipe(self, name: str) -> None:
+        """What the recipe decides is as it has it, or was left out."""
+        from chainrule.tabular.presets import RECIPES
+
+        recipe = RECIPES[name]
+        for option in ARCHITECTURE:
+            own = {"activation": recipe.activations, "dropout": (recipe.dropout,),
+                   "schedule": ("waves",), "early_stopping": (0,)}  # fmt: skip
+            if getattr(self, option) not in (DEFAULTS[option], *own.get(option, ())):
+                raise UsageError(
+                    f"{option}={getattr(self, option)!r}: preset={name!r} decides that; leave one "
+                    f"of them out"
+                )
+
+    def recipe(self, rows: int) -> str:
+        """The preset that is meant, for so many training rows."""
+        if self.preset is not None:
+            return self.preset
+        how = (*ARCHITECTURE, "hidden", "learning_rate", "epochs", "batch_size")
+        told = any(getattr(self, name) != DEFAULTS[name] for name in how)
+        return "sklearn" if told or rows > MOST_ROWS else "realmlp-fast"
+
+    def members(self, preset: str) -> int:
+        """How many networks are meant, with a preset."""
+        from chainrule.tabular.presets import RECIPES
+
+        return self.ensemble or (1 if preset == "sklearn" else RECIPES[preset].members)
+
+    def resolved(self, rows: int, task: str) -> Options:
+        """The same with all that is meant by None, for networks trained on so many rows."""
+        preset = self.recipe(rows)
+        if preset != "sklearn":
+            return self._of_recipe(preset, rows, task)
+        rate, batch = self.learning_rate, self.batch_size
         if batch is None:
             batch = 0 if self.optimizer == "lbfgs" else batch_rule(rows)
         return dataclasses.replace(
             self,
+            preset=preset,
+            ensemble=self.members(preset),
+            epochs=200 if self.epochs is None else self.epochs,
             learning_rate=learning_rate(self.optimizer) if rate is None else rate,
             batch_size=0 if batch >= rows else batch,
         )
 
+    def _of_recipe(self, preset: str, rows: int, task: str) -> Options:
+        from chainrule.tabular.presets import RECIPES
+
+        recipe = RECIPES[preset]
+        batch = recipe.batch(rows) if self.batch_size is None else self.batch_size or rows
+        return dataclasses.replace(
+            self,
+            preset=preset,
+            ensemble=self.members(preset),
+            hidden=recipe.hidden if self.hidden == DEFAULTS["hidden"] else self.hidden,
+            activation=recipe.activation(task),
+            dropout=recipe.dropout,
+            schedule="waves",
+            learning_rate=self.learning_rate or recipe.rate(task),
+            epochs=self.epochs or recipe.length(rows, batch),
+            batch_size=0 if batch >= rows else batch,
+            early_stopping=0,
+        )
+
+    def steps(self, rows: int) -> int:
+        """How many steps a network takes whose options are resolved, on so many rows."""
+        assert self.epochs is not None
+        return self.epochs * -(-rows // (self.batch_size or rows))
+
     def build_optimizer(self, rows: int) -> Any:
-        """The optimiser as a value of ``optim``, for so many training rows."""
+        """The optimiser as a value of ``optim``, for a network trained on so many rows; the options
+        are resolved, and not a recipe's."""
         from chainrule import optim
 
         rate = self._rate(rows)
@@ -162,13 +247,11 @@ class Options:
     def _rate(self, rows: int) -> Any:
         from chainrule.optim import schedules
 
-        settings = self.resolved(rows)
-        rate = settings.learning_rate
+        rate = self.learning_rate
         if rate is None:
             return None
-        batch = settings.batch_size or rows
-        per_epoch = -(-rows // batch)
-        steps = self.epochs * per_epoch
+        per_epoch = -(-rows // (self.batch_size or rows))
+        steps = self.steps(rows)
         if self.schedule == "one-cycle" and steps < 10:
             raise UsageError("schedule='one-cycle': needs at least 10 steps; add epochs")
         makers = {
@@ -181,6 +264,7 @@ class Options:
             "cosine": lambda: schedules.cosine(rate, steps),
             "one-cycle": lambda: schedules.one_cycle(rate, steps),
             "warm-up": lambda: schedules.warm_up(rate, max(1, steps // 20)),
+            "waves": lambda: schedules.coslog(rate, steps),
         }
         return makers[self.schedule]()
 
@@ -197,6 +281,9 @@ class Options:
         if unknown:
             raise UsageError(f"there is no option {', '.join(map(repr, unknown))}")
         return cls(**record)
+
+
+DEFAULTS = {field.name: field.default for field in dataclasses.fields(Options)}
 
 
 def learning_rate(optimizer: str) -> float | None:

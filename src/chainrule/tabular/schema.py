@@ -24,7 +24,7 @@ from chainrule.io import (
 )
 from chainrule.optim.rules import OPTIMIZERS
 from chainrule.tabular.dates import ORDERS
-from chainrule.tabular.options import SCHEDULES, TASKS
+from chainrule.tabular.options import PRESETS, SCHEDULES, TASKS
 
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
@@ -101,6 +101,8 @@ COLUMN = Tagged(
 OPTIONS = Record(
     {
         "task": Nullable(OneOf(TASKS)),
+        "preset": OneOf(PRESETS),
+        "ensemble": Integer(minimum=1),
         "hidden": ListOf(Integer(minimum=1)),
         "activation": Text(),
         "optimizer": OneOf(tuple(OPTIMIZERS.table)),
@@ -181,11 +183,25 @@ SCHEMA = Record(
                 "dropout": Number(minimum=0),
                 "batch_norm": Boolean(),
                 "initializer": Text(),
+                "preset": OneOf(PRESETS),
+                "numbers": COUNT,
+                "embedded": ListOf(Integer(minimum=1)),
             }
+        ),
+        "robust": Nullable(
+            Record(
+                {
+                    "order": ListOf(COUNT),
+                    "centers": ListOf(NUMBER),
+                    "factors": ListOf(Number(minimum=0)),
+                    "numbers": COUNT,
+                    "embedded": ListOf(Integer(minimum=1)),
+                }
+            )
         ),
         "options": OPTIONS,
         "history": ListOf(EPOCH),
-        "kept_epoch": COUNT,
+        "kept_epochs": ListOf(COUNT, minimum=1),
         "stopped": OneOf(STOPPED),
         "scores": SCORES,
         "data": Record({"train": FILE, "validation": Nullable(FILE), "test": Nullable(FILE)}),
@@ -227,8 +243,12 @@ def _fill(metadata: dict[str, Any]) -> None:
     new: dict[str, dict[str, Any]] = {
         "reading": {"missing_only": False, "decimal": None, "thousands": None, "date_order": None},
         "target": {"aliases": []},
-        "options": {"category": [], "map_class": []},
+        "options": {"category": [], "map_class": [], "preset": "sklearn", "ensemble": 1},
+        "network": {"preset": "sklearn", "numbers": 0, "embedded": []},
     }
+    metadata.setdefault("robust", None)
+    if "kept_epoch" in metadata:
+        metadata["kept_epochs"] = [metadata.pop("kept_epoch")]
     new["reading"]["dress"] = []
     for part, values in new.items():
         if isinstance(metadata.get(part), dict):
@@ -265,16 +285,38 @@ def _faults(metadata: dict[str, Any]) -> list[str]:
         faults.append(f"network.sizes: {sizes[-1]} outputs do not fit the target's {outputs}")
     if metadata["options"]["learning_rate"] is None and metadata["options"]["optimizer"] != "lbfgs":
         faults.append("options.learning_rate: must be a number")
-    if len(metadata["scores"]["sets"]) > 4 or any(
+    if len(metadata["scores"]["sets"]) > 5 or any(
         len(row["values"]) != len(metadata["scores"]["sets"]) for row in metadata["scores"]["rows"]
     ):
         faults.append("scores: rows and sets are not of one length")
+    if len(metadata["kept_epochs"]) != metadata["options"]["ensemble"]:
+        faults.append("kept_epochs: not one for each network of the ensemble")
+    faults += _robust_faults(metadata)
     names = [column["name"] for column in metadata["columns"]]
     if len(set(names)) != len(names):
         faults.append("columns: two have the same name")
     for i, column in enumerate(metadata["columns"]):
         faults += [f"columns[{i}].{fault}" for fault in _column_faults(column)]
     return faults
+
+
+def _robust_faults(metadata: dict[str, Any]) -> list[str]:
+    robust, network = metadata["robust"], metadata["network"]
+    if (robust is None) != (network["preset"] == "sklearn"):
+        return ["robust: is for the networks of a preset, and only for them"]
+    if robust is None:
+        return []
+    inputs = network["sizes"][0]
+    if sorted(robust["order"]) != list(range(inputs)):
+        return ["robust.order: is no order of the inputs"]
+    if not len(robust["centers"]) == len(robust["factors"]) == inputs:
+        return ["robust: not one center and factor for each input"]
+    laid_out = robust["numbers"], robust["embedded"]
+    if laid_out != (network["numbers"], network["embedded"]):
+        return ["robust: is laid out otherwise than the network"]
+    if robust["numbers"] + sum(robust["embedded"]) > inputs:
+        return ["robust: has more inputs than the network"]
+    return []
 
 
 def _column_faults(column: dict[str, Any]) -> list[str]:

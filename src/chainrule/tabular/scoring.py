@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,15 +65,22 @@ class Scores:
         return cls(tuple(record["sets"]), record["baseline_on"], rows)
 
 
-def score_table(target: Target, sets: Mapping[str, Judged]) -> Scores:
-    """The task's scores on each set, and the baseline's on the last one."""
-    label, trivial = baseline(target, sets[list(sets)[-1]])
-    columns = {**sets, label: trivial}
+def score_table(target: Target, sets: Mapping[str, Judged | Sequence[Judged]]) -> Scores:
+    """The task's scores on each set, and the baseline's on the last one. Of several networks'
+    answers the scores are their means."""
+    last = sets[list(sets)[-1]]
+    label, trivial = baseline(target, last if isinstance(last, Judged) else last[0])
+    columns: dict[str, Judged | Sequence[Judged]] = {**sets, label: trivial}
     rows = tuple(
-        (name, tuple(_number(score(judged)) for judged in columns.values()))
+        (name, tuple(_mean(score, judged) for judged in columns.values()))
         for name, score in _scores(target.task)
     )
     return Scores(tuple(columns), list(sets)[-1], rows)
+
+
+def _mean(score: Score, judged: Judged | Sequence[Judged]) -> float | None:
+    several = [judged] if isinstance(judged, Judged) else judged
+    return _number(float(np.mean([score(one) for one in several])))
 
 
 def baseline(target: Target, like: Judged) -> tuple[str, Judged]:

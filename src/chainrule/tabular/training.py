@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule import train as training
-from chainrule.errors import DataError, UsageError
+from chainrule.errors import DataError, NonFiniteError, UsageError
 from chainrule.tabular.coding import Coding, learn_coding
 from chainrule.tabular.columns import Decision, decide, same_cells
 from chainrule.tabular.model import File, TabularModel, row_weights
 from chainrule.tabular.network import LOSSES, Network
-from chainrule.tabular.options import Options
+from chainrule.tabular.options import DEFAULTS, Options
+from chainrule.tabular.presets import RECIPES
+from chainrule.tabular.robust import Blocks, Robust
 from chainrule.tabular.rules import Dropped
 from chainrule.tabular.scoring import Judged, Scores, score_table
 from chainrule.tabular.table import Table, table_of
 from chainrule.tabular.target import Target, learn_target, with_statistics
 from chainrule.tabular.words import quoted
-from chainrule.train.splits import split
+from chainrule.train.splits import folds, split
 
 __all__ = ["Part", "Plan", "prepare", "train"]
 
@@ -53,6 +56,7 @@ class Plan:
             from the training rows.
         network: what is to be built and trained.
         options: those in force, learning rate and batch size included.
+        folded: whether the networks of an ensemble each leave out a fold of the training rows.
         parts: the rows by use, "train" and, where there are rows, "validation" and "test".
         files: the data by use, under all three names; None where no table of its own was given.
         notes: what the user should know about the data.
@@ -66,6 +70,7 @@ class Plan:
     coding: Coding
     network: Network
     options: Options
+    folded: bool
     parts: dict[str, Part]
     files: dict[str, File | None]
     notes: tuple[str, ...]
@@ -86,24 +91,22 @@ class Plan:
         (``stopped``). Raises NonFiniteError if training diverges, and passes KeyboardInterrupt
         on if not even one epoch is finished.
         """
-        result = self._run(on_epoch, executor, threads)
-        if not result.history:
+        results = self._run(on_epoch, executor, threads)
+        if not all(result.history for result in results):
             raise KeyboardInterrupt
-        best = result.best_epoch if self._patience() is not None else None
-        keys = ("epoch", "train_loss", "validation_loss", "learning_rate")
         rows = {name: len(part.truth) for name, part in self.parts.items()}
+        first = results[0]
         model = TabularModel(
             target=self.target,
             coding=self.coding,
             network=self.network,
-            params=result.params,
-            state=result.state,
+            members=tuple((result.params, result.state) for result in results),
             options=self.options,
             names=tuple(self.table.names()),
             reading=self.table.reading(),
-            history=tuple({key: row.get(key) for key in keys} for row in result.history),
-            kept_epoch=len(result.history) if best is None else best,
-            stopped=result.stopped,
+            history=_history(results),
+            kept_epochs=tuple(self._kept(result) for result in results),
+            stopped=first.stopped,
             scores=_no_scores(),
             files=self.files,
             rows={name: rows.get(name, 0) for name in ("train", "validation", "test")}
@@ -111,19 +114,55 @@ class Plan:
         )
         return dataclasses.replace(model, scores=score_table(self.target, self.judged(model)))
 
-    def judged(self, model: TabularModel) -> dict[str, Judged]:
-        """The model's answers on every part; weights of classes do not count here."""
-        return {
-            name: model.judge(part.x, part.truth, part.weights) for name, part in self.parts.items()
-        }
+    def _kept(self, result: training.FitResult) -> int:
+        """The epoch whose weights a network has."""
+        best = result.best_epoch if self._patience() is not None else None
+        return len(result.history) if best is None else best
+
+    def judged(self, model: TabularModel) -> dict[str, Judged | list[Judged]]:
+        """The model's answers on every part; weights of classes do not count here.
+
+        For an ensemble also each network's on the rows it was not trained on, as "validation", and
+        on those that judge the whole, as "one network".
+        """
+        found: dict[str, Judged | list[Judged]] = {}
+        for name, part in self.parts.items():
+            if name == "test" and len(model.members) > 1:
+                found["one network"] = [
+                    model.judge(part.x, part.truth, part.weights, only=k)
+                    for k in range(len(model.members))
+                ]
+            found[name] = model.judge(part.x, part.truth, part.weights)
+            if self.left_out and name == "train":
+                found["validation"] = [
+                    self._part(part, left, model, k) for k, left in enumerate(self.left_out)
+                ]
+        return found
+
+    @staticmethod
+    def _part(part: Part, rows: NDArray[np.intp], model: TabularModel, only: int) -> Judged:
+        weights = None if part.weights is None else part.weights[rows]
+        return model.judge(part.x[rows], part.truth[rows], weights, only=only)
+
+    @cached_property
+    def left_out(self) -> list[NDArray[np.intp]]:
+        """Of the training rows, those that each network of an ensemble is not trained on."""
+        members, truth = self.options.ensemble or 1, self.parts["train"].truth
+        if not self.folded:
+            return []
+        strata = None if self.target.task == "regression" else truth
+        return folds(len(truth), members, self.options.seed, strata)
 
     def _patience(self) -> int | None:
+        """A recipe has no early stopping, but keeps the best epoch."""
         wanted = self.options.early_stopping
-        return wanted if wanted and "validation" in self.parts else None
+        if self.network.preset != "sklearn":
+            wanted = self.options.epochs
+        return wanted if wanted and ("validation" in self.parts or self.left_out) else None
 
     def _run(
         self, on_epoch: OnEpoch | None, executor: str | None, threads: int | None
-    ) -> training.FitResult:
+    ) -> Sequence[training.FitResult]:
         options, parts = self.options, self.parts
         start = parts["train"]
         factors = self._class_factors()
@@ -133,24 +172,65 @@ class Plan:
         if "validation" in parts:
             part = parts["validation"]
             held = (part.x.astype(dtype), self._coded(part), _weighted(part, factors))
-        return training.fit(
-            self.network.build(),
-            (x, self._coded(start)),
-            loss=LOSSES[self.target.task],
-            optimizer=options.build_optimizer(len(x)),
-            validation=held,
-            epochs=options.epochs,
-            batch_size=options.batch_size or "full",
-            seed=options.seed,
-            sample_weight=_weighted(start, factors),
-            l1=options.l1,
-            l2=options.l2,
-            early_stopping=self._patience(),
-            callbacks=() if on_epoch is None else (on_epoch,),
-            dtype=dtype,
-            executor=executor,
-            threads=threads,
+        rows = len(x) - max(map(len, self.left_out), default=0)
+        steps = options.steps(rows)
+        settings: dict[str, Any] = {
+            "loss": LOSSES[self.target.task],
+            "validation": held,
+            "epochs": options.epochs,
+            "batch_size": options.batch_size or "full",
+            "sample_weight": _weighted(start, factors),
+            "early_stopping": self._patience(),
+            "dtype": dtype,
+            "executor": executor,
+            "threads": threads,
+        }
+        if self.network.preset == "sklearn":
+            settings |= {"l1": options.l1, "l2": options.l2}
+            settings["optimizer"] = options.build_optimizer(rows)
+        else:
+            recipe = RECIPES[self.network.preset]
+            settings["optimizer"] = recipe.optimizer(self._blocks, options.learning_rate, steps)
+            settings["loss"] = recipe.loss(self.target.task)
+        model, data = self.network.build(steps), (x, self._coded(start))
+        members = options.ensemble or 1
+        if members == 1:
+            heard = () if on_epoch is None else (on_epoch,)
+            return [training.fit(model, data, seed=options.seed, callbacks=heard, **settings)]
+        return self._together(model, data, rows, members, on_epoch, settings)
+
+    def _together(
+        self,
+        model: Any,
+        data: Any,
+        rows: int,
+        members: int,
+        on_epoch: OnEpoch | None,
+        settings: dict[str, Any],
+    ) -> Sequence[training.FitResult]:
+        """The networks of an ensemble, each trained on ``rows`` of the training rows."""
+        every = np.arange(len(data[0]))
+        # All of one length, so that their epochs have the same minibatches: a row less here and
+        # there, where folds are not equal.
+        parts = [np.setdiff1d(every, left)[:rows] for left in self.left_out] or None
+        results = training.fit_many(
+            model,
+            data,
+            seeds=[self.options.seed + k for k in range(members)],
+            folds=parts,
+            callbacks=() if on_epoch is None else (_Once(on_epoch),),
+            **settings,
         )
+        if any(result.stopped == "non_finite" for result in results):
+            raise NonFiniteError(
+                "the loss of a network of the ensemble is not finite: try a smaller learning rate"
+            )
+        return results
+
+    @property
+    def _blocks(self) -> Blocks:
+        assert self.coding.robust is not None
+        return self.coding.robust.blocks
 
     def _coded(self, part: Part) -> NDArray[Any]:
         """Targets as the loss takes them: class indices, or standardised numbers."""
@@ -167,6 +247,31 @@ class Plan:
         if np.any(counts == 0):
             raise DataError("class_weight='balanced': a class has no weight in the training rows")
         return counts.sum() / (k * counts)
+
+
+class _Once:
+    """Hears of every epoch of every network, and tells of each epoch once."""
+
+    def __init__(self, on_epoch: OnEpoch) -> None:
+        self.on_epoch, self.told, self.answer = on_epoch, 0, None
+
+    def __call__(self, event: training.EpochEnd) -> Any:
+        if event.epoch > self.told:
+            self.told, self.answer = event.epoch, self.on_epoch(event)
+        return self.answer
+
+
+def _history(results: Sequence[training.FitResult]) -> tuple[dict[str, Any], ...]:
+    """One row per epoch, its losses the means of the networks that ran it."""
+    rows = []
+    for row in max((result.history for result in results), key=len):
+        epoch = int(row["epoch"])
+        same = [r.history[epoch - 1] for r in results if len(r.history) >= epoch]
+        found: dict[str, Any] = {"epoch": epoch, "learning_rate": row.get("learning_rate")}
+        for key in ("train_loss", "validation_loss"):
+            found[key] = float(np.mean([r[key] for r in same])) if key in row else None
+        rows.append(found)
+    return tuple(rows)
 
 
 def train(
@@ -226,10 +331,19 @@ def prepare(
     rows = learned.rows(table)
     truth = learned.numbers(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
+    preset = options.recipe(len(truth))
+    members = min(options.members(preset), len(truth))
+    options = dataclasses.replace(options, preset=preset, ensemble=members)
+    folded = members > 1 and options.validation == DEFAULTS["validation"]
+    if folded:
+        options = dataclasses.replace(options, validation=0.0)
     chosen = _divided(learned, truth, options)
     first = chosen["train"]
     coding, typing_notes = _learn_columns(table, target, options, rows[first])
     x, _ = coding.encode(table)
+    if preset != "sklearn":
+        robust = Robust.learn(coding.rules, x[rows[first]], RECIPES[preset].embed_above)
+        coding, x = dataclasses.replace(coding, robust=robust), robust.apply(x)
     parts = {
         name: Part(x[rows[at]], truth[at], None if weights is None else weights[at])
         for name, at in chosen.items()
@@ -238,7 +352,10 @@ def prepare(
     for name, other in given.items():
         parts[name], said = _part_of(other, learned, coding, options)
         notes += [*other.notes, *said]
-    if options.early_stopping and "validation" not in parts:
+    one = len(first) - -(-len(first) // members) if folded else len(first)
+    options = options.resolved(one, learned.task)
+    wanted = options.early_stopping or preset != "sklearn"
+    if wanted and "validation" not in parts and not folded:
         notes.append("no validation rows, so there is no early stopping: every epoch is run")
     _check_weights(parts)
     learned = with_statistics(learned, parts["train"].truth, parts["train"].weights)
@@ -247,7 +364,8 @@ def prepare(
         target=learned,
         coding=coding,
         network=_network(options, coding, learned),
-        options=options.resolved(len(first)),
+        options=options,
+        folded=folded,
         parts={name: parts[name] for name in ("train", "validation", "test") if name in parts},
         files={
             "train": File.of(table),
@@ -280,6 +398,9 @@ def _network(options: Options, coding: Coding, target: Target) -> Network:
         dropout=options.dropout,
         batch_norm=options.batch_norm,
         initializer=options.init,
+        preset=options.preset or "sklearn",
+        numbers=coding.robust.numbers if coding.robust else 0,
+        embedded=coding.robust.embedded if coding.robust else (),
     )
 
 

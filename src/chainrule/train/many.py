@@ -46,8 +46,8 @@ def fit_many(
         seeds: one for each network, as ``fit`` takes it; a single one for all.
         folds: for each network the rows that it is trained on, as indices or a mask (n,). The rows
             left out are its validation set.
-        options: all other arguments of ``fit`` but ``callbacks``, ``params`` and ``state``. A list
-            as ``loss``, ``optimizer``, ``l1``, ``l2``, ``epochs``, ``batch_size`` or
+        options: all other arguments of ``fit`` but ``params`` and ``state``; ``callbacks`` hear of
+            every epoch of every network. A list as ``loss``, ``optimizer``, ``l1``, ``l2``, ``epochs``, ``batch_size`` or
             ``early_stopping`` has one for each network: ``optimizer=[adam(r) for r in rates]``.
 
     Returns:
@@ -81,7 +81,7 @@ def fit_many(
 def _options(options: dict[str, Any]) -> dict[str, Any]:
     """All keyword arguments of ``fit`` but the seed, those not given by their defaults."""
     known: Mapping[str, Any] = fit.__wrapped__.__kwdefaults__  # type: ignore[attr-defined]
-    refused = {"callbacks", "params", "state", "seed"}
+    refused = {"params", "state", "seed"}
     for name in options:
         if name not in {*known, "loss", "optimizer"} or name in refused:
             instead = "seeds=" if name == "seed" else "fit for each network, which takes it"

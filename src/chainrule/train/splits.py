@@ -11,7 +11,7 @@ from chainrule.core.told import told
 from chainrule.core.types import plain_array
 from chainrule.errors import ShapeError, UsageError
 
-__all__ = ["split"]
+__all__ = ["folds", "split"]
 
 Rows = NDArray[np.intp]
 
@@ -93,3 +93,20 @@ def _portion(counts: NDArray[Any], wanted: int, spare: NDArray[Any]) -> NDArray[
         best = open_[np.argsort(-(exact - taken)[open_], kind="stable")[:short]]
         taken[best] += 1
     return taken
+
+
+def folds(rows: int, count: int, seed: int = 0, strata: Any = None) -> list[np.ndarray]:
+    """For each of ``count`` folds the rows left out, ascending: every row in one of them.
+
+    Folds differ by at most one row, and with ``strata`` (n,) in each class too. The order is drawn
+    from ``seed`` alone.
+
+    Raises:
+        UsageError: fewer than two folds, or more than rows.
+    """
+    if not 2 <= count <= rows:
+        raise UsageError(f"{count} folds of {rows} rows: needs at least 2, each with a row")
+    order = np.random.default_rng(seed).permutation(rows)
+    if strata is not None:
+        order = order[np.argsort(np.asarray(strata)[order], kind="stable")]
+    return [np.sort(order[k::count]) for k in range(count)]

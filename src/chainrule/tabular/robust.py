@@ -1,0 +1,108 @@
+"""Inputs as RealMLP takes them: around the median, in quartiles, smoothly within 3.
+
+The second stage of a coding: what the rules of the columns make, in another order and scale.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chainrule.tabular.rules import Category, Date, Number, Rule
+
+__all__ = ["Blocks", "Robust"]
+
+LIMIT = 3.0
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """How the inputs of a row are laid out, from left to right.
+
+    Attributes:
+        numbers: how many are numbers or features of dates; plain: how many others as they are.
+        embedded: for each category that gets an embedding, how many inputs it has.
+    """
+
+    numbers: int
+    plain: int
+    embedded: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Robust:
+    """``z / sqrt(1 + (z / 3)^2)`` for ``z = (x - center) factor``, of the inputs in this order.
+
+    Attributes:
+        order: numbers first, then other inputs, then categories that get embeddings, whose inputs
+            stay 0 and 1.
+        centers, factors: of each, in this order: the median of the training rows, and one over the
+            distance of their quartiles; where that is 0, over half their range; 0 for one value.
+        numbers, embedded: as ``Blocks`` has them.
+    """
+
+    order: tuple[int, ...]
+    centers: tuple[float, ...]
+    factors: tuple[float, ...]
+    numbers: int
+    embedded: tuple[int, ...]
+
+    @classmethod
+    def learn(
+        cls, rules: Sequence[Rule], x: NDArray[np.float64], embed_above: int | None
+    ) -> Robust:
+        """From training rows ``x``, as the rules code them."""
+        numbers, plain, embedded = [], [], []
+        place = 0
+        for rule in rules:
+            own = list(range(place, place + len(rule.inputs())))
+            place += len(own)
+            if isinstance(rule, (Number, Date)):
+                flag = rule.indicator
+                numbers += own[: len(own) - flag]
+                plain += own[len(own) - flag :]
+            elif isinstance(rule, Category) and embed_above is not None and len(own) > embed_above:
+                embedded.append(own)
+            else:
+                plain += own
+        scaled = numbers + plain
+        low, center, high = np.quantile(x[:, scaled], [0.25, 0.5, 0.75], axis=0)
+        spread = high - low
+        half = (x[:, scaled].max(axis=0) - x[:, scaled].min(axis=0)) / 2
+        spread = np.where(spread == 0, half, spread)
+        factor = np.where(spread == 0, 0.0, 1.0 / np.where(spread == 0, 1.0, spread))
+        rest = [i for own in embedded for i in own]
+        return cls(
+            tuple(scaled + rest),
+            (*center.tolist(), *[0.0] * len(rest)),
+            (*factor.tolist(), *[1.0] * len(rest)),
+            len(numbers),
+            tuple(map(len, embedded)),
+        )
+
+    @property
+    def blocks(self) -> Blocks:
+        """How the inputs are laid out."""
+        plain = len(self.order) - self.numbers - sum(self.embedded)
+        return Blocks(self.numbers, plain, self.embedded)
+
+    def apply(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inputs (rows, inputs) of rows that the rules have coded."""
+        z = (x[:, list(self.order)] - self.centers) * self.factors
+        scaled = len(self.order) - sum(self.embedded)
+        with np.errstate(over="ignore"):
+            z[:, :scaled] /= np.hypot(1.0, z[:, :scaled] / LIMIT)
+        return z
+
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> Robust:
+        """The stage whose ``to_json`` gives ``record``, which is not checked here."""
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """As a JSON record; ``from_json`` is the inverse."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in vars(self).items()}
