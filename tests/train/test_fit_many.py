@@ -168,7 +168,7 @@ def test_a_network_that_diverges_leaves_the_others_alone() -> None:
         ({"seeds": [0, 1], "l2": [0.1] * 3}, "2 seeds and 3 entries of l2"),
         ({"seeds": [0, 1], "optimizer": ["adam", "lbfgs"]}, "L-BFGS searches"),
         ({"seeds": [0, 1], "l2": [0.1, -1.0]}, "l2"),
-        ({"seeds": [0], "callbacks": [print]}, "takes no callbacks="),
+        ({"seeds": [0], "params": {}}, "takes no params="),
         ({"seeds": [0], "seed": 1}, "takes no seed=: use seeds="),
         ({"seeds": [0], "optimizer": "lbfgs"}, "L-BFGS searches with each network by itself"),
         ({"seeds": [0], "early_stopping": 3}, "early_stopping needs validation"),
@@ -182,3 +182,18 @@ def test_what_does_not_fit_is_refused(given: dict[str, Any], words: str) -> None
 def test_a_loss_is_needed() -> None:
     with pytest.raises(cr.errors.UsageError, match="needs loss="):
         cr.train.fit_many(PLAIN, (X, T), seeds=[0], optimizer="adam")
+
+
+def test_networks_that_count_their_steps_and_are_heard():
+    """A leaf without axes, the steps of a scheduled dropout, stays an array."""
+    rate = cr.optim.schedules.flat_cosine(0.2, 40)
+    layers = cr.nn.Dense(3, 4), "relu", cr.nn.Dropout(rate), cr.nn.Dense(4, 1)
+    model = cr.nn.Sequential(*layers)
+    x = np.random.default_rng(0).normal(size=(64, 3))
+    heard = []
+    results = cr.train.fit_many(
+        model, (x, x[:, 0]), seeds=range(3), loss="squared_error", optimizer="adam", epochs=2,
+        batch_size=16, callbacks=[lambda event: heard.append(event.epoch)],
+    )  # fmt: skip
+    assert [float(r.state["layers"][2]["steps"]) for r in results] == [8.0] * 3
+    assert sorted(heard) == [1, 1, 1, 2, 2, 2]

@@ -61,7 +61,8 @@ class Network:
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Network:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+        tuples: dict[str, Any] = {key: tuple(record[key]) for key in ("sizes", "embedded")}
+        return cls(**{**record, **tuples})
 
 
 def layers_text(sizes: Sequence[int]) -> str:

@@ -101,7 +101,9 @@ class Robust:
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Robust:
         """The stage whose ``to_json`` gives ``record``, which is not checked here."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in record.items()})
+        lists = ("order", "centers", "factors", "embedded")
+        tuples: dict[str, Any] = {key: tuple(record[key]) for key in lists}
+        return cls(**{**record, **tuples})
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON record; ``from_json`` is the inverse."""

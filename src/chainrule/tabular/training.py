@@ -190,6 +190,7 @@ class Plan:
             settings["optimizer"] = options.build_optimizer(rows)
         else:
             recipe = RECIPES[self.network.preset]
+            assert options.learning_rate is not None
             settings["optimizer"] = recipe.optimizer(self._blocks, options.learning_rate, steps)
             settings["loss"] = recipe.loss(self.target.task)
         model, data = self.network.build(steps), (x, self._coded(start))

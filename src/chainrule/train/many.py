@@ -47,8 +47,9 @@ def fit_many(
         folds: for each network the rows that it is trained on, as indices or a mask (n,). The rows
             left out are its validation set.
         options: all other arguments of ``fit`` but ``params`` and ``state``; ``callbacks`` hear of
-            every epoch of every network. A list as ``loss``, ``optimizer``, ``l1``, ``l2``, ``epochs``, ``batch_size`` or
-            ``early_stopping`` has one for each network: ``optimizer=[adam(r) for r in rates]``.
+            every epoch of every network. A list as ``loss``, ``optimizer``, ``l1``, ``l2``,
+            ``epochs``, ``batch_size`` or ``early_stopping`` has one for each network:
+            ``optimizer=[adam(r) for r in rates]``.
 
     Returns:
         One ``FitResult`` for each network, in order. One whose loss was not finite says

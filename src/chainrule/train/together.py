@@ -255,7 +255,9 @@ class Group:
         for k, m in enumerate(members):
             if np.isfinite(most[0][:1, k]).all():
                 m.training.safe = m.training.now
-            own, last = [(losses[:, k], [x[k] for x in leaves]) for losses, leaves in (most, end)]
+            own, last = [
+                (losses[:, k], [x[k, ...] for x in leaves]) for losses, leaves in (most, end)
+            ]
             again = functools.partial(_again, m, epoch, begun[m])
             try:
                 losses = m.settle(epoch, start, stop, own, last, again)
