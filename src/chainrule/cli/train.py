@@ -77,8 +77,7 @@ def _options(command: Any) -> Any:
         (
             "--preset",
             str,
-            f"{', '.join(PRESETS)}; by default the last, or the first where an option "
-            f"below says how to train.",
+            f"{', '.join(PRESETS)}: the plain network of the options below, or a recipe.",
         ),
         ("--ensemble", int, "How many networks, each without another fold of the rows."),
         ("--hidden", Hidden(), 'Units per hidden layer; "" for none.'),
@@ -213,6 +212,9 @@ def command(
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     judgement = Judgement(report, cure, debug_nonfinite)
+    if judgement.wanted and (options.preset != "sklearn" or (options.ensemble or 1) > 1):
+        raise UsageError("--report and --cure judge one plain network: leave out --preset, "
+                         "--ensemble")  # fmt: skip
     judgement.check([Path(data), path, *files.values()], force=force)
     tables = {name: read_table(file, format) for name, file in files.items()}
     plan = prepare(read_table(data, format), target, options, **tables)
@@ -309,6 +311,7 @@ def _result(model: TabularModel, plan: Plan, path: Path, seconds: float) -> dict
         "network": model.network.to_json(),
         "options": model.options.to_json(),
         "epochs": len(model.history),
+        "kept_epoch": model.kept_epoch,
         "kept_epochs": list(model.kept_epochs),
         "stopped": model.stopped,
         "seconds": round(seconds, 3),

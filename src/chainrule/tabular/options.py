@@ -32,9 +32,6 @@ SCHEDULES = {
 PRESETS = ("sklearn", "realmlp-td-s", "realmlp-td", "realmlp-fast")
 """The plain network, and the recipes of ``presets.RECIPES``."""
 
-MOST_ROWS = 200_000
-"""Up to so many training rows an ensemble is the default; above, one plain network."""
-
 ARCHITECTURE = ("activation", "optimizer", "schedule", "l1", "l2", "dropout", "batch_norm", "init",
                 "early_stopping")  # fmt: skip
 """The options that a recipe decides."""
@@ -47,9 +44,7 @@ class Options:
     Parameters:
         task: "regression", "binary" or "multiclass"; None infers it from the target.
         preset: "sklearn" for the plain network that the options below describe, or one of
-            ``presets.RECIPES``: "realmlp-td-s", "realmlp-td", "realmlp-fast". None is
-            "realmlp-fast", or "sklearn" if an option below says how to build or train the network,
-            or there are more than 200,000 training rows.
+            ``presets.RECIPES``: "realmlp-td-s", "realmlp-td", "realmlp-fast".
         ensemble: how many networks are trained, each without another fold of the rows, which
             decide on its best epoch; if validation is another share than the usual one, or a
             table, its rows decide for all of them. None is 5 for "realmlp-fast", otherwise 1.
@@ -78,7 +73,7 @@ class Options:
     """
 
     task: str | None = None
-    preset: str | None = None
+    preset: str = "sklearn"
     ensemble: int | None = None
     hidden: tuple[int, ...] = (64, 32)
     activation: str = "relu"
@@ -118,7 +113,7 @@ class Options:
             object.__setattr__(self, name, several)
         for name, table, none in (
             ("task", TASKS, None),
-            ("preset", PRESETS, None),
+            ("preset", PRESETS, ""),
             ("optimizer", OPTIMIZERS.table, ""),
             ("activation", ACTIVATIONS, ""),
             ("schedule", SCHEDULES, ""),
@@ -151,7 +146,7 @@ class Options:
             raise UsageError(f"dropout={self.dropout}: has no effect without hidden layers")
         if not self.hidden and self.batch_norm:
             raise UsageError("batch_norm=True: has no effect without hidden layers")
-        if self.preset not in (None, "sklearn"):
+        if self.preset != "sklearn":
             self._check_recipe(self.preset)
         if self.optimizer != "lbfgs":
             return
@@ -181,14 +176,6 @@ class Options:
                     f"of them out"
                 )
 
-    def recipe(self, rows: int) -> str:
-        """The preset that is meant, for so many training rows."""
-        if self.preset is not None:
-            return self.preset
-        how = (*ARCHITECTURE, "hidden", "learning_rate", "epochs", "batch_size")
-        told = any(getattr(self, name) != DEFAULTS[name] for name in how)
-        return "sklearn" if told or rows > MOST_ROWS else "realmlp-fast"
-
     def members(self, preset: str) -> int:
         """How many networks are meant, with a preset."""
         from chainrule.tabular.presets import RECIPES
@@ -197,7 +184,7 @@ class Options:
 
     def resolved(self, rows: int, task: str) -> Options:
         """The same with all that is meant by None, for networks trained on so many rows."""
-        preset = self.recipe(rows)
+        preset = self.preset
         if preset != "sklearn":
             return self._of_recipe(preset, rows, task)
         rate, batch = self.learning_rate, self.batch_size

@@ -45,8 +45,8 @@ class Recipe:
             ``cycles`` waves (``schedules.coslog``).
         scale_factor, bias_factor, periodic_factor, alpha_factor: of the rate, for the scale in
             front, biases, periodic features, and the mix of parametric activations.
-        epochs: None for as many as ``steps`` of a network take, within 8 and 32.
-        batch_size: None for 64 to 1024, by the number of rows.
+        epochs: None for as many as ``steps`` steps take, from 8 to 48, and 200 steps at least.
+        batch_size: None for 256 to 1024, by the number of rows.
         members: how many networks, each trained without another fold of the rows.
     """
 
@@ -92,7 +92,8 @@ class Recipe:
         """Epochs, for so many training rows in batches of so many."""
         if self.epochs is not None:
             return self.epochs
-        return min(32, max(8, round(self.steps / math.ceil(rows / batch))))
+        each = math.ceil(rows / batch)
+        return max(8, min(48, round(self.steps / each)), math.ceil(200 / each))
 
     def build(self, blocks: Blocks, outputs: int, activation: str, steps: int) -> nn.Sequential:
         """The network for inputs in these blocks, to be trained for so many steps."""
@@ -155,7 +156,7 @@ class Recipe:
 DECAYS = ("*weights", "*scale", "*alpha", "layers/0/*")
 """The leaves that decay: all but the biases of dense layers."""
 
-BATCHES = ((1024, 64), (8192, 128), (30_000, 256), (100_000, 512))
+BATCHES = ((30_000, 256), (100_000, 512))
 
 TD = Recipe()
 RECIPES: dict[str, Recipe] = {

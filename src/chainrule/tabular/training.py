@@ -332,9 +332,9 @@ def prepare(
     rows = learned.rows(table)
     truth = learned.numbers(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
-    preset = options.recipe(len(truth))
+    preset = options.preset
     members = min(options.members(preset), len(truth))
-    options = dataclasses.replace(options, preset=preset, ensemble=members)
+    options = dataclasses.replace(options, ensemble=members)
     folded = members > 1 and options.validation == DEFAULTS["validation"]
     if folded:
         options = dataclasses.replace(options, validation=0.0)
@@ -399,7 +399,7 @@ def _network(options: Options, coding: Coding, target: Target) -> Network:
         dropout=options.dropout,
         batch_norm=options.batch_norm,
         initializer=options.init,
-        preset=options.preset or "sklearn",
+        preset=options.preset,
         numbers=coding.robust.numbers if coding.robust else 0,
         embedded=coding.robust.embedded if coding.robust else (),
     )

@@ -1,0 +1,74 @@
+"""The benchmark of tables: what a contestant sees and the figures say; a planted leak is caught."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.tables import OURS, Ours, Problem, bundled, judged, peeks, ranks
+from chainrule.tabular import Options
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(60, 2))
+PROBLEM = Problem("made", {"a": X[:, 0], "b": X[:, 1]}, 3 * X[:, 0] + 10, "regression")
+QUICK = Options(test=0.0, hidden=(4,), epochs=20, learning_rate=0.05)
+
+
+class Honest:
+    """Least squares; with ``leak`` its scales are those of the rows it is asked about."""
+
+    def __init__(self, leak: bool = False) -> None:
+        self.leak, self.seen = leak, 0
+
+    def fit(self, X, y):
+        self.seen, x = len(y), np.column_stack(list(X.values()))
+        self.center, self.scale = x.mean(axis=0), x.std(axis=0)
+        self.w = np.linalg.lstsq(self._coded(x), y)[0]
+        return self
+
+    def predict(self, X):
+        x = np.column_stack(list(X.values()))
+        if self.leak:
+            self.center, self.scale = x.mean(axis=0), x.std(axis=0)
+        return self._coded(x) @ self.w
+
+    def _coded(self, x):
+        return np.column_stack([(x - self.center) / self.scale, np.ones(len(x))])
+
+
+def test_a_planted_leak_is_caught():
+    fold = next(PROBLEM.folds(5, 1))
+    for leak in (False, True):
+        made = Honest(leak)
+        judged(PROBLEM, made, fold)
+        assert made.seen == 48  # no test row takes part in training
+        assert peeks(made, PROBLEM.rows(fold[1]), "regression") is leak
+
+
+def test_ours_does_not_peek_and_is_scored_in_the_targets_units():
+    fold = next(PROBLEM.folds(5, 1))
+    made = Ours(QUICK, "regression")
+    scores = judged(PROBLEM, made, fold)
+    assert not peeks(made, PROBLEM.rows(fold[1]), "regression")
+    found = made.predict(PROBLEM.rows(fold[1]))
+    wrong = found - PROBLEM.target[fold[1]]
+    assert scores["error"] == pytest.approx(np.sqrt(np.mean(wrong**2)))
+    assert made.model.rows["train"] + made.model.rows["validation"] == 48
+    assert set(OURS) >= {"realmlp-fast", "sklearn", "realmlp-td", "realmlp-td-s"}
+
+
+def test_classes_keep_their_order():
+    problem = next(p for p in bundled() if p.name.startswith("iris"))
+    fold = next(problem.folds(3, 1))
+    made = Ours(QUICK, problem.task).fit(problem.rows(fold[0]), problem.target[fold[0]])
+    p = made.predict_proba(problem.rows(fold[1]))
+    assert p.shape == (50, 3)
+    assert (p.argmax(axis=1) == problem.target[fold[1]]).mean() > 0.8
+
+
+def test_mean_ranks_and_their_interval():
+    errors = np.array([[1.0, 2.0, 2.0], [1.0, 3.0, 2.0], [2.0, 1.0, 3.0]])
+    found = ranks(errors)
+    assert found[:, 0] == pytest.approx([(1 + 1 + 2) / 3, (2.5 + 3 + 1) / 3, (2.5 + 2 + 3) / 3])
+    assert (found[:, 1] <= found[:, 0]).all()
+    assert (found[:, 2] >= found[:, 0]).all()
