@@ -34,8 +34,11 @@ class Coding:
         names = [name for rule in self.rules for name in rule.inputs()]
         return names if self.robust is None else [names[i] for i in self.robust.order]
 
-    def encode(self, table: Table) -> tuple[NDArray[np.float64], list[str]]:
-        """The inputs of every row, shape (rows, inputs), and notes for the user.
+    def encode(
+        self, table: Table, rows: Rows | None = None, dtype: Any = np.float64
+    ) -> tuple[NDArray[np.float64], list[str]]:
+        """The inputs of ``rows`` (None: every row), shape (rows, inputs), of ``dtype``, and notes
+        for the user.
 
         Columns are matched by name; others than the rules' are ignored. Raises DataError for
         missing columns, a column whose type changed, and non-finite numbers.
@@ -47,7 +50,9 @@ class Coding:
                 f"{table.source}: lacks {quoted(lacking)}, which the model was trained on; its "
                 f"columns are {quoted(table.names())}"
             )
-        blocks, notes = [np.empty((table.rows, 0))], []
+        notes: list[str] = []
+        count = table.rows if rows is None else len(rows)
+        x, end = np.empty((count, sum(len(rule.inputs()) for rule in used)), dtype), 0
         for rule in used:
             column = table[rule.name]
             if column.unsupported:
@@ -58,7 +63,8 @@ class Coding:
             with np.errstate(all="ignore"):
                 block, said = rule.encode(table, column)
             _refuse_far(table, column, block)
-            blocks.append(block)
+            x[:, end : end + block.shape[1]] = block if rows is None else block[rows]
+            end += block.shape[1]
             notes += said
         filled = sum(int(table[rule.name].missing.sum()) for rule in used)
         if filled:
@@ -66,7 +72,6 @@ class Coding:
                 f"{table.source}: missing: {several(filled, 'cell')}, filled by the model's rules "
                 f"(`chainrule inspect` shows them)"
             )
-        x = np.ascontiguousarray(np.hstack(blocks))
         return x if self.robust is None else self.robust.apply(x), notes
 
     def to_json(self) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ __all__ = ["OnEpoch", "Part", "Plan"]
 OnEpoch = Callable[[training.EpochEnd], Any]
 
 
-def _dtype(optimizer: str) -> type[np.floating[Any]]:
+def trained_dtype(optimizer: str) -> type[np.floating[Any]]:
     """Single precision is faster, and far finer than the data; a line search needs double."""
     return np.float64 if optimizer == "lbfgs" else np.float32
 
@@ -163,12 +163,12 @@ class Plan:
         options, parts = self.options, self.parts
         start = parts["train"]
         factors = self._class_factors()
-        dtype = _dtype(options.optimizer)
-        x = start.x.astype(dtype)
+        dtype = trained_dtype(options.optimizer)
+        x = start.x.astype(dtype, copy=False)
         held = None
         if "validation" in parts:
             part = parts["validation"]
-            held = (part.x.astype(dtype), self._coded(part), _weighted(part, factors))
+            held = (part.x.astype(dtype, copy=False), self._coded(part), _weighted(part, factors))
         rows = len(x) - max(map(len, self.left_out), default=0)
         steps = options.steps(rows)
         settings: dict[str, Any] = {

@@ -14,7 +14,7 @@ from chainrule.tabular.columns import Decision, decide, same_cells
 from chainrule.tabular.model import File, TabularModel, row_weights
 from chainrule.tabular.network import Network
 from chainrule.tabular.options import DEFAULTS, Options
-from chainrule.tabular.plan import OnEpoch, Part, Plan
+from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
 from chainrule.tabular.rules import Dropped
@@ -92,14 +92,16 @@ def prepare(
     chosen = _divided(learned, truth, options)
     first = chosen["train"]
     coding, typing_notes = _learn_columns(table, target, options, rows[first])
-    x, _ = coding.encode(table)
+    order = rows[np.concatenate(list(chosen.values()))]
+    x, _ = coding.encode(table, order, _kept(table, coding, options))
     if preset != "sklearn":
-        robust = Robust.learn(coding.rules, x[rows[first]], RECIPES[preset].embed_above)
+        robust = Robust.learn(coding.rules, x[: len(first)], RECIPES[preset].embed_above)
         coding, x = dataclasses.replace(coding, robust=robust), robust.apply(x)
-    parts = {
-        name: Part(x[rows[at]], truth[at], None if weights is None else weights[at])
-        for name, at in chosen.items()
-    }
+    parts, start = {}, 0
+    for name, at in chosen.items():
+        own = x[start : start + len(at)]  # the inputs stand in the order of the parts
+        parts[name] = Part(own, truth[at], None if weights is None else weights[at])
+        start += len(at)
     notes = [*table.notes, *target_notes, *typing_notes, *learned.left_out(table, rows)]
     for name, other in given.items():
         parts[name], said = _part_of(other, learned, coding, options)
@@ -212,12 +214,22 @@ def _learn_columns(
     return coding, notes
 
 
+LARGE = 2**24
+"""Inputs of a table from which on they are kept as the network is trained on them."""
+
+
+def _kept(table: Table, coding: Coding, options: Options) -> type[np.floating[Any]]:
+    """The dtype in which inputs are kept: half the memory for large tables."""
+    large = table.rows * len(coding.inputs()) >= LARGE
+    return trained_dtype(options.optimizer) if large else np.float64
+
+
 def _part_of(
     table: Table, target: Target, coding: Coding, options: Options
 ) -> tuple[Part, list[str]]:
     """The rows of a validation or test file."""
-    x, notes = coding.encode(table)
     rows = target.rows(table)
+    x, notes = coding.encode(table, rows, _kept(table, coding, options))
     notes += target.left_out(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
-    return Part(x[rows], target.numbers(table, rows), weights), notes
+    return Part(x, target.numbers(table, rows), weights), notes
