@@ -17,7 +17,8 @@ import chainrule as cr
 from chainrule.checking.handwritten.process import DEFAULTS, Worker
 from chainrule.checking.handwritten.report import text
 from chainrule.checking.handwritten.search import checked
-from tests.helpers.homework import FIRST, FOLDER, SECOND, Mistake, check
+from chainrule.checking.handwritten.student import Student, loader
+from tests.helpers.homework import FIRST, FOLDER, SECOND, Mistake, check, single
 
 NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
 FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
@@ -36,6 +37,68 @@ def test_no_correct_network_is_accused(network: str) -> None:
     assert found.ok
     assert len(found.parameters) >= 2
     assert not found.mistakes
+
+
+@pytest.mark.parametrize("network", NETWORKS if FULL else ["dict_params", "layers", "updating"])
+def test_no_correct_network_in_float32_is_accused(network: str) -> None:
+    source = single((FOLDER / f"{network}.py").read_text())
+    about = Student(loader(source, "homework.py")).describe()
+    assert (about["itemsize"], about["reference"]) == (4, 8)
+    found = check(source)
+    assert all(p.status == "correct" for p in found.parameters)
+    assert max(p.check.difference for p in found.parameters if p.check) > 1e-9  # so it was float32
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "itemsize", "reference"),
+    [
+        ("", "", 8, 8),
+        ("X = rng.normal(size=(6, 4))", "X = np.float32(rng.normal(size=(6, 4)))", 8, 8),
+        ("z1 = X @", "z1 = X.astype(np.float32) @", 4, 4),
+        ("z1 = X @", "z1 = X.astype('f4') @", 4, 4),
+        ("a1 = np.maximum(0, z1)", "a1 = np.maximum(0, z1).astype(np.float32)", 4, 4),
+        ("dz2 = p.copy()", "dz2 = p.astype(np.float32)", 4, 8),
+        ("dz2 = p.copy()", "dz2 = p.astype(np.float16)", 2, 8),
+    ],
+)
+def test_the_tolerance_follows_the_floats_that_are_computed_in(
+    old: str, new: str, itemsize: int, reference: int
+) -> None:
+    source = (FOLDER / "dict_params.py").read_text().replace(old, new)
+    about = Student(loader(source, "homework.py")).describe()
+    assert (about["itemsize"], about["reference"]) == (itemsize, reference)
+    found = check(source)
+    assert found.ok
+    assert any(p.status == "correct" for p in found.parameters)
+
+
+def test_a_mistake_in_float32_is_named() -> None:
+    source = single((FOLDER / "dict_params.py").read_text())
+    found = check(source.replace("= dz2 @ params", "= -dz2 @ params"))
+    assert not found
+    assert found.mistakes[0].kind == "sign"
+
+
+def test_small_steps_of_an_update_are_no_mistake() -> None:
+    """W - (W - lr g) over lr keeps few digits of g in float32."""
+    source = (FOLDER / "updating.py").read_text().replace("lr = 0.5", "lr = 1e-3")
+    assert check(source)
+    assert check(single(source))
+    assert not check(single(source).replace("-2 * (self.y", "2 * (self.y"))
+
+
+def test_entries_drawn_from_a_large_array() -> None:
+    source = """
+import numpy as np
+w = np.linspace(0.1, 1, 1000)
+def loss(w): return np.sum(w ** 2)
+def grad(w): return {"w": 2 * w}
+"""
+    found = check(source)
+    assert found.parameters[0].check.missed == 0.6
+    said = "400 of 1000 entries, drawn at random: an error in a single entry is missed with a "
+    assert said + "probability of 0.6" in str(found)
+    assert said in str(check(source.replace("2 * w}", "3 * w}")))
 
 
 @pytest.mark.parametrize("mistake", QUICK, ids=lambda m: f"{m.network}: {m.kinds}")

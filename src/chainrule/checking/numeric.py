@@ -174,7 +174,8 @@ class _Sweep:
     def _noise(self, eps: float) -> float:
         """How far a value of the function may be off: by its precision, and by how differences of
         the smallest steps scatter, where nothing but rounding is left."""
-        moved = np.abs(np.diff(self.central))[-5:] * self.steps[1:][-5:]
+        few = max(3, min(5, len(self.steps) // 3))  # of a short sweep the rest may be past a kink
+        moved = np.abs(np.diff(self.central))[-few:] * self.steps[1:][-few:]
         bent = np.abs(self.ahead + self.back - 2 * self.here)[-3:] / 4
         scattered = max(_typical(moved), _typical(bent))
         moved_argument = self.scale * float(np.median(np.abs(self.central)))
@@ -292,7 +293,8 @@ class _Sweep:
                 if error >= least:
                     continue
                 finer = np.arange(last, n)
-                bound = error + 5 * self.rounding[finer] + abs(self.central[last] - table[k])
+                moved = abs(self.central[last] - table[k]) / self.shrink ** (finer - last)
+                bound = error + 5 * self.rounding[finer] + moved
                 if (np.abs(self.central[finer] - table[k]) <= bound).all():
                     best, least = float(table[k]), float(error)
         return best, least

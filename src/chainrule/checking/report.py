@@ -57,13 +57,23 @@ def details(a: ArrayCheck) -> list[str]:
             f"rounding {len(rounded)} of {len(a.entries)} entries cannot be told, such as "
             f"{entry_text(a.name, e)}"
         )
-    if a.missed:
-        count = len(a.directions)
-        lines.append(
+    return [*lines, *sampling(a)]
+
+
+def sampling(a: ArrayCheck) -> list[str]:
+    """What was looked at, and what may have escaped, where that is not everything."""
+    if not a.missed:
+        return []
+    count = len(a.directions)
+    if count:
+        return [
             f"sampled  along {count} random directions: an error is missed with a probability of "
             f"at most 2^-{count} = {a.missed:.1e}"
-        )
-    return lines
+        ]
+    return [
+        f"sampled  {len(a.entries)} of {a.given.size} entries, drawn at random: an error in a "
+        f"single entry is missed with a probability of {a.missed:.2g}"
+    ]
 
 
 def entry_text(name: str, e: Entry) -> str:

@@ -13,10 +13,12 @@ Verdict = Literal[
 ]
 Index = tuple[int, ...]
 
-RELATIVE = {8: 1e-9, 4: 1e-3}
+EPSILON = {8: EPS, 4: 2.0**-23, 2: 2.0**-10}
+"""The rounding of floats by their bytes."""
+RELATIVE = {8: 1e-9, 4: 1e-3, 2: 3e-2}
 """How far a given entry may be from the true one, relative to the largest of its array, by the
 bytes of its floats: what the rounding of a long backward pass may leave."""
-ABSOLUTE = {8: 1e-15, 4: 1e-6}
+ABSOLUTE = {8: 1e-15, 4: 1e-6, 2: 1e-2}
 """The same, relative to the function's value (1 at least): beside it, what is smaller is 0."""
 USEFUL = 1e-4
 """An interval wider than this, relative to the largest entry, proves nothing."""
@@ -52,7 +54,7 @@ class Entry:
 class Tolerance:
     """What a given gradient may differ by, beside the interval of the true one."""
 
-    itemsize: int
+    itemsize: int  # of the floats that it was computed in
     size: float  # of the function's value
 
     def of(self, largest: float) -> float:
@@ -66,7 +68,7 @@ class Tolerance:
     @property
     def reach(self) -> float:
         """How far away a kink may be for rounding to have crossed it."""
-        return 1e3 * (EPS if self.itemsize == 8 else 2.0**-23)
+        return 1e3 * EPSILON[self.itemsize]
 
 
 def judged(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from chainrule.checking.report import details
+from chainrule.checking.report import details, sampling
 
 if TYPE_CHECKING:
     from chainrule.checking.handwritten.search import HomeworkCheck, Mistake
@@ -23,8 +23,9 @@ def text(check: HomeworkCheck, hints: int = HINTS) -> str:
         said = {"wrong": "WRONG", "missing": "MISSING", "follows": "wrong, but it follows"}
         note = f": {p.note}" if p.note and p.status != "correct" else ""
         lines.append(f"{p.name}{shape}: {said.get(p.status, p.status)}{note}")
-        if p.status == "wrong" and p.check is not None:
-            lines += [f"  {line}" for line in details(p.check)]
+        if p.check is not None:
+            shown = details(p.check) if p.status == "wrong" else sampling(p.check)
+            lines += [f"  {line}" for line in shown]
     for number, mistake in enumerate(check.mistakes, 1):
         lines += ["", *_mistake(check, mistake, number, hints)]
     if not check.ok and not check.explained:
@@ -66,6 +67,7 @@ def data(check: HomeworkCheck, hints: int = HINTS) -> dict[str, Any]:
                 "of": p.of,
                 "note": p.note,
                 "pattern": p.check.pattern if p.check is not None else "",
+                "missed": p.check.missed if p.check is not None else 0.0,
                 "worst": None
                 if worst is None
                 else {

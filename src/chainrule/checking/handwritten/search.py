@@ -17,7 +17,7 @@ from chainrule.checking.handwritten.edits import KINDS, Draft, Edit, Facts, draf
 from chainrule.checking.handwritten.student import functions_of
 from chainrule.checking.numeric import Slope, differences, places
 from chainrule.checking.patterns import pattern_of
-from chainrule.checking.verdicts import Entry, Tolerance, judged
+from chainrule.checking.verdicts import EPSILON, Entry, Tolerance, judged
 
 Status = Literal["correct", "wrong", "follows", "missing", "inconclusive"]
 Gradients = Mapping[str, np.ndarray]
@@ -241,17 +241,17 @@ def _truth(
         if size > MOST_ENTRIES:
             rng = np.random.default_rng(0)
             chosen = sorted(map(int, rng.choice(size, MOST_ENTRIES, replace=False)))
-        slopes[name] = _slopes(program, name, value, chosen, point, quick=True)
+        eps = EPSILON[about["reference"]]
+        slopes[name] = _slopes(program, name, value, chosen, point, eps, quick=True)
         rough = [
             k
             for k, s in slopes[name].items()
             if s.kind != "smooth" or s.error > 1e-7 * max(abs(s.value), 1e-3)
         ]
         if rough:
-            slopes[name].update(_slopes(program, name, value, rough, point, quick=False))
+            slopes[name].update(_slopes(program, name, value, rough, point, eps, quick=False))
     shapes = {n: v.shape for n, v in values.items()}
-    itemsize = 4 if about.get("float32") else 8
-    return _Truth(slopes, shapes, Tolerance(itemsize, abs(about["loss"])))
+    return _Truth(slopes, shapes, Tolerance(about["itemsize"], about["size"]))
 
 
 def _slopes(
@@ -260,18 +260,21 @@ def _slopes(
     value: np.ndarray,
     chosen: Sequence[int],
     point: int,
+    eps: float,
     *,
     quick: bool,
 ) -> dict[int, Slope]:
     typical = math.sqrt(float(np.mean(np.square(value)))) if value.size else 1.0
     flat = np.abs(value.reshape(-1))
     scales = {k: max(float(flat[k]), typical) for k in chosen}
-    moves = [(k, h) for k in chosen for h in places(scales[k], quick=quick)]
-    losses = iter(program.losses(name, moves, point))
+    steps = {k: places(scales[k], resolution=eps, quick=quick) for k in chosen}
+    losses = iter(program.losses(name, [(k, h) for k in chosen for h in steps[k]], point))
     found = {}
     for k in chosen:
-        ys = list(itertools.islice(losses, len(places(scales[k], quick=quick))))
-        found[k] = differences(lambda hs, ys=ys: ys, scales[k], quick=quick)
+        ys = list(itertools.islice(losses, len(steps[k])))
+        found[k] = differences(
+            lambda hs, ys=ys: ys, scales[k], eps=eps, resolution=eps, quick=quick
+        )
     return found
 
 
@@ -371,7 +374,7 @@ class _Search:
         if self.other is None:
             about = dict(self.about)
             (answer,) = self.program.gradients([[]], point=1)
-            about["loss"] = answer.get("loss", self.about["loss"])
+            about["size"] = max(about["size"], abs(answer.get("loss", 0.0)))
             self.other = _truth(self.program, self.values, 1, about)
         (answer,) = self.program.gradients([self._variant(edit, text)], point=1)
         found = answer.get("found", {})

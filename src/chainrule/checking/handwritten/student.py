@@ -16,7 +16,7 @@ import sys
 import textwrap
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,15 +76,15 @@ class Slot:
         else:
             self.holder[self.key] = value
 
-    def put(self, value: np.ndarray) -> None:
-        """A new array of the same kind."""
+    def put(self, value: Any, *, wide: bool = False) -> None:
+        """A new array of the same kind, in float64 if it is to be ``wide``."""
         old = self.get()
         if isinstance(old, np.ndarray):
-            self.set(np.array(value, old.dtype if old.dtype.kind == "f" else float))
-        elif type(old).__module__.startswith("torch"):
+            self.set(np.array(value, old.dtype if old.dtype.kind == "f" and not wide else float))
+        elif _is_tensor(old):
             import torch  # type: ignore[import-not-found]
 
-            new = torch.tensor(np.array(value), dtype=old.dtype)
+            new = torch.tensor(np.array(value), dtype=torch.float64 if wide else old.dtype)
             self.set(torch.nn.Parameter(new) if isinstance(old, torch.nn.Parameter) else new)
         else:
             self.set(float(value))
@@ -138,6 +138,7 @@ class Student:
         self._noise: dict[int, dict[str, np.ndarray]] = {}
         self._base: dict[str, np.ndarray] = {}
         self._active: list[str] = []
+        self._is_wide = False
         self.returns: dict[str, list[str]] = {}
         self.namespace = make()
 
@@ -166,12 +167,12 @@ class Student:
             if trace is not None:
                 sys.setprofile(None)
 
-    def _put(self, run: Run, point: int) -> None:
+    def _put(self, run: Run, point: int, *, wide: bool = False) -> None:
         """The parameters of a point. Data stay as they are: a target moved is no target."""
         for slot in run.slots():
             base = self._base[slot.name]
             moved = self._moved(point, slot.name, base) if slot.name in self._active else 0.0
-            slot.put(base + moved)
+            slot.put(base + moved, wide=wide)
 
     def _moved(self, point: int, name: str, value: Any) -> np.ndarray:
         """The same small random change each time, away from zeros and ties."""
@@ -191,15 +192,19 @@ class Student:
         """Parameters with their values, functions with their source, and what their names hold."""
         seen: dict[str, dict[str, Any]] = {}
         phase = ["forward"]
+        self._is_wide = False
         probe = self.run(0)
         try:
             self._active = list(probe.gradients())
         except Exception:
             self._active = self.wrt or _weights(list(probe.values()))
 
-        def note(frame: Any, event: str, _: Any) -> None:
+        floats = Floats(self._base.values())
+
+        def note(frame: Any, event: str, returned: Any) -> None:
             code = frame.f_code
             if event == "return" and self._is_own(code):
+                floats.see_call(frame, returned)
                 name = self._qualified(code)
                 held = seen.setdefault(name, {"phases": [], "atoms": {}})
                 if phase[0] not in held["phases"]:
@@ -218,21 +223,53 @@ class Student:
             sys.setprofile(None)
         names = self.wrt or self._active
         values = run.values()
+        floats.see(run.results)
+        reference = self._widened(floats.itemsize) if floats.itemsize < 8 else 8
         return {
             "loss": run.loss,
+            "size": max(abs(run.loss), run.updated),
             "parameters": {n: values[n].tolist() for n in names if n in values},
             "functions": seen,
             "error": error,
             "unmatched": [n for n in found if n not in values],
             "backward": run.backward_name,
             "forward": run.forward_name,
-            "float32": run.is_single,
+            "itemsize": floats.itemsize,
+            "reference": reference,
         }
+
+    def _widened(self, itemsize: int) -> int:
+        """Whether the loss can be computed from float64 arguments, where the program's own are
+        narrower; the bytes of the floats that it is then computed in."""
+        values = {name: base + self._moved(3, name, base) for name, base in self._base.items()}
+        floats = Floats(values.values())
+
+        def note(frame: Any, event: str, returned: Any) -> None:
+            if event == "return" and self._is_own(frame.f_code):
+                floats.see_call(frame, returned)
+
+        self._is_wide = True
+        try:
+            run = self.run(0)
+            for slot in run.slots():
+                slot.put(values[slot.name], wide=True)
+            sys.setprofile(note)
+            run.forward()
+        except Exception:  # it insists on its own dtype
+            self._is_wide = False
+            return itemsize
+        finally:
+            sys.setprofile(None)
+        floats.see(run.results[-1:])
+        return floats.itemsize
 
     @_keeping_random_state
     def losses(self, name: str, moves: Sequence[Any], point: int = 0) -> list[float]:
         """The loss with one parameter moved by each of ``moves``, arrays or ``(index, step)``."""
         run = self.run(point)
+        if self._is_wide:
+            for slot in run.slots():
+                slot.put(as_array(slot.get()), wide=True)
         (slot,) = [s for s in run.slots() if s.name == name]
         base = as_array(slot.get())
         assert base is not None
@@ -242,7 +279,7 @@ class Student:
             index, step = move
             value = np.ascontiguousarray(value)
             value.reshape(-1)[index] += step
-            slot.put(value)
+            slot.put(value, wide=self._is_wide)
             np.random.seed(0)  # noqa: NPY002
             try:
                 run.forward()
@@ -284,7 +321,8 @@ class Run:
         self.env: dict[str, Any] = {}
         self.model: Any = None
         self.loss: float = float("nan")
-        self.is_single = False
+        self.updated = 0.0  # the size of what gradients read off an update were rounded in
+        self.results: list[Any] = []
         self.returned: Any = None
         self.given: set[str] | None = None
 
@@ -414,6 +452,8 @@ class Run:
             return {}
         after = {s.name: as_array(s.get()) for s in self.slots()}
         moved = {k: (v - after[k]) / rate for k, v in before.items() if after.get(k) is not None}
+        sizes = [np.max(np.abs(before[k]), initial=0.0) for k, v in moved.items() if np.any(v)]
+        self.updated = float(max(sizes, default=0.0)) / abs(rate)
         return {k: v for k, v in moved.items() if np.any(v)}
 
     def _call(self, name: str, first: Any = None) -> Any:
@@ -441,6 +481,7 @@ class Run:
             else:
                 given.append(value)
         result = f(*given, **named)
+        self.results.append(result)
         self._keep(name, result)
         return result
 
@@ -717,6 +758,63 @@ def _attributes(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 # Facts about a run ----------------------------------------------------------------------------
+
+
+NARROW = {"float32": 4, "single": 4, "f4": 4, "<f4": 4, "float16": 2, "half": 2, "f2": 2}
+
+
+def _itemsize(dtype: Any) -> int:
+    """The bytes of a narrow float dtype of NumPy's or PyTorch's; 0 for anything else."""
+    return NARROW.get(getattr(dtype, "__name__", str(dtype)).removeprefix("torch."), 0)
+
+
+class Floats:
+    """The narrowest floats that a program computes in: bytes of one, 8 for float64.
+
+    Values that it was given, and whole numbers such as those of a mask, lose nothing in float32;
+    they do not count.
+    """
+
+    def __init__(self, given: Iterable[np.ndarray]) -> None:
+        flat = [x.reshape(-1) for x in given]
+        self.given = np.unique(np.concatenate(flat)) if flat else np.zeros(0)
+        self.itemsize = 8
+
+    def see_call(self, frame: Any, returned: Any) -> None:
+        """Look at a function at its end: what its names hold, and the dtypes that it names, as
+        what it made in passing is gone."""
+        if self.itemsize == 8:
+            self.see([*frame.f_locals.values(), returned])
+            code, outside = frame.f_code, frame.f_globals
+            named = [*code.co_names, *(c for c in code.co_consts if isinstance(c, str))]
+            for name in named:
+                size = NARROW.get(name) or _itemsize(outside.get(name))
+                self.itemsize = min(self.itemsize, size or 8)
+
+    def see(self, x: Any, depth: int = 0) -> None:
+        """Look at arrays, and into containers and objects."""
+        if isinstance(x, (np.ndarray, np.floating)):
+            if x.dtype.kind == "f" and x.dtype.itemsize < self.itemsize and self._rounds(x):
+                self.itemsize = x.dtype.itemsize
+        elif _is_tensor(x):
+            if x.is_floating_point() and x.element_size() < self.itemsize:
+                values = x.detach().cpu().double().numpy()
+                self.itemsize = x.element_size() if self._rounds(values) else self.itemsize
+        elif depth < 4:
+            if isinstance(x, dict):
+                inner = x.values()
+            elif isinstance(x, (list, tuple)):
+                inner = x
+            else:
+                known = not inspect.isclass(x) and not inspect.isroutine(x)
+                known = known and not inspect.ismodule(x)
+                inner = vars(x).values() if known and hasattr(x, "__dict__") else ()
+            for part in list(inner):
+                self.see(part, depth + 1)
+
+    def _rounds(self, x: Any) -> bool:
+        values = np.asarray(x, float)
+        return bool(np.any((values != np.rint(values)) & ~np.isin(values, self.given)))
 
 
 def _atoms(local: Mapping[str, Any]) -> dict[str, list[int]]:
