@@ -15,7 +15,7 @@ from chainrule.checking.blame import Blame, first_wrong_rule
 from chainrule.checking.entries import ArrayCheck, every_entry, sampled
 from chainrule.checking.numeric import EPS, Slope, complex_step, differences
 from chainrule.checking.running import Run, is_analytic, runner
-from chainrule.checking.verdicts import Entry, Tolerance
+from chainrule.checking.verdicts import EPSILON, Entry, Tolerance
 from chainrule.core.record import argument_paths, flatten_call, function_name, lift_output
 from chainrule.core.recording import Recording, quiet, resumed
 from chainrule.core.traced import Traced
@@ -94,10 +94,9 @@ def check_gradient(
         DerivativeError: ``f`` does not return one real number, or it is not finite.
         DtypeError: no argument is floating. ShapeError: the gradient is not shaped like them.
     """
-    framework = frameworks.of((args, keywords))
+    framework = frameworks.adapted(f, args, keywords, gradient)
     if framework is not None:
-        f, args, keywords, own = framework(f, args, keywords)
-        gradient = own if gradient is None else frameworks.as_numpy_function(gradient, framework)
+        f, args, keywords, gradient = framework
     problem = _Problem(f, args, keywords)
     ours = gradient is None
     given = problem.ours() if ours else problem.given(gradient)
@@ -127,13 +126,18 @@ class _Problem:
                 "(1.0 instead of 1), by position"
             )
         self.plain = leaves
-        self.low = any(self.leaves[i].dtype == np.float32 for i in self.wrt)
-        self.value = self._value(leaves)
+        self.wide = [_widened(x) for x in self.leaves]
+        self.is_wide = True
+        y = self._scalar(leaves)
+        self.value = float(y)
+        self.low = y.dtype == np.float32 or any(
+            self.leaves[i].dtype == np.float32 for i in self.wrt
+        )
         if not math.isfinite(self.value):
             raise DerivativeError(
                 f"{function_name(f)} is {self.value} here, so it has no derivative to compare with"
             )
-        self.wide = [x.astype(np.float64) if x.dtype == np.float32 else x for x in self.leaves]
+        self.eps = self._precision() if self.low else EPS
         self.recorded: float | None = None
         self.differs = ""
         self.run: Run | None = None
@@ -145,15 +149,23 @@ class _Problem:
         with quiet():
             return self.f(*args, **keywords)
 
-    def _value(self, leaves: Sequence[Any]) -> float:
-        y = self._call(leaves)
-        array = np.asarray(y)
+    def _precision(self) -> float:
+        """Of the function's values for float64 arguments; for its own, where it refuses these."""
+        try:
+            y = np.asarray(self._call(self._like(self.wide)))
+        except Exception:  # of the user's function, or of a framework's that it calls
+            self.is_wide = False
+            return EPSILON[4]
+        return EPSILON[4] if y.dtype == np.float32 else EPS
+
+    def _scalar(self, leaves: Sequence[Any]) -> np.ndarray:
+        array = np.asarray(self._call(leaves))
         if array.shape != () or array.dtype.kind not in "fiu":
             raise DerivativeError(
                 f"{function_name(self.f)} must return one real number, not "
                 f"{array.dtype if array.shape == () else f'an array of shape {array.shape}'}"
             )
-        return float(array)
+        return array
 
     # the gradient ---------------------------------------------------------------------------
 
@@ -275,7 +287,13 @@ class _Problem:
                 found = None
             if found is not None:
                 return found
-        return differences(lambda hs: [self._at(moved(h)) for h in hs], scale, quick=quick)
+        return differences(
+            lambda hs: [self._at(moved(h)) for h in hs],
+            scale,
+            eps=self.eps,
+            resolution=self.eps,
+            quick=quick,
+        )
 
     def _at(self, leaves: Sequence[Any]) -> float:
         try:
@@ -286,9 +304,13 @@ class _Problem:
             return math.nan
 
     def _like(self, leaves: Sequence[Any]) -> list[Any]:
-        """Python's numbers where the caller passed such."""
+        """Python's numbers where the caller passed such; float32 where nothing else is taken."""
         return [
-            float(x) if isinstance(old, float) and not isinstance(old, np.generic) else x
+            float(x)
+            if isinstance(old, float) and not isinstance(old, np.generic)
+            else x
+            if self.is_wide
+            else np.asarray(x, np.asarray(old).dtype)
             for x, old in zip(leaves, self.plain, strict=True)
         ]
 
@@ -322,6 +344,10 @@ class _recorded:
     def __exit__(self, *what: Any) -> None:
         self._resumed.__exit__(None, None, None)
         self.recording.close()
+
+
+def _widened(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.float64) if x.dtype == np.float32 else x
 
 
 def _is_float(x: Any) -> bool:

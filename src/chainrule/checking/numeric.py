@@ -184,6 +184,8 @@ class _Sweep:
             scattered = 0.0  # a kink or a jump, not rounding
         if (self.ahead == self.here).all() or (self.back == self.here).all():
             scattered = 0.0  # flat on one side: what moves on the other begins at a kink
+        if eps > EPS:  # so few steps are left that a kink cannot be told from noise by its pattern
+            scattered = min(scattered, 8 * stated)
         coarse = self._granularity()
         return max(stated, scattered, coarse, 1e-300)
 

@@ -68,7 +68,7 @@ class Tolerance:
     @property
     def reach(self) -> float:
         """How far away a kink may be for rounding to have crossed it."""
-        return 1e3 * EPSILON[self.itemsize]
+        return (1e3 if self.itemsize == 8 else 4e3) * EPSILON[self.itemsize]
 
 
 def judged(
