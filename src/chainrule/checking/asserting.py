@@ -42,6 +42,11 @@ def check_primitive(primitive: Primitive) -> list[tuple[int, int, Entry]]:
     Raises:
         UsageError: it has no samples to check it on.
     """
+    if not isinstance(primitive, Primitive):
+        raise UsageError(
+            f"check_primitive takes a primitive, not {type(primitive).__name__}; for a function "
+            "there is check_gradient"
+        )
     samples = primitive.samples()
     if not samples:
         raise UsageError(

@@ -180,13 +180,15 @@ def _model(
     model: str, words: tuple[str, ...], row: int, form: str, precision: int, convention: str
 ) -> str | bytes:
     from chainrule.explanation.network.explaining import explain_network
+    from chainrule.nn import MLP
     from chainrule.tabular import TabularModel, read_table
     from chainrule.tabular.network import LOSSES
 
     if len(words) != 1:
         raise UsageError("--row explains a model on data: chainrule explain MODEL DATA --row 3")
     loaded = TabularModel.load(model)
-    if loaded.network.preset != "sklearn" or len(loaded.members) > 1:
+    network = loaded.network.build()
+    if not isinstance(network, MLP) or len(loaded.members) > 1:
         raise UsageError(
             f"{model}: holds {len(loaded.members)} networks of the preset "
             f"{loaded.network.preset}; explain shows one plain network: train it with "
@@ -198,7 +200,7 @@ def _model(
     x, _ = loaded.inputs(table)
     target = loaded.target
     explanation = explain_network(
-        loaded.network.build(),
+        network,
         loaded.params,
         x[row - 1],
         _truth(loaded, table, row - 1),

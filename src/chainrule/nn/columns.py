@@ -154,6 +154,12 @@ class Columns:
     def __init__(self, *parts: tuple[int, Any]) -> None:
         if not parts:
             raise UsageError("Columns needs parts: Columns((4, nn.Periodic(4)), (3, None))")
+        for part in parts:
+            if not (isinstance(part, (tuple, list)) and len(part) == 2):
+                raise UsageError(
+                    "Columns: each part is a pair of a number of columns and a layer or None, "
+                    f"not {type(part).__name__}: Columns((4, nn.Periodic(4)), (3, None))"
+                )
         checked = tuple((whole("columns", count), layer) for count, layer in parts)
         object.__setattr__(self, "parts", checked)
 

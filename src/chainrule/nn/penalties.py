@@ -58,7 +58,7 @@ class Penalty:
         return total
 
 
-def l2_from(value: float, convention: str, *, rows: int | None = None) -> float:
+def l2_from(value: float, convention: Any, *, rows: int | None = None) -> float:
     """The ``l2`` that means what ``value`` means elsewhere, of weights (L1.5).
 
     ============  ==========================================================  ==================

@@ -116,7 +116,10 @@ def weight_decay(rate: float | Schedule, on: str | Sequence[str] = WEIGHTS) -> O
         UsageError: a rate that is negative or not finite; at the first step, a pattern that
             matches no parameter.
     """
-    on = on if isinstance(on, str) else list(on)
+    if not isinstance(on, str):
+        if not (isinstance(on, (tuple, list)) and all(isinstance(p, str) for p in on)):
+            raise UsageError(f"weight_decay: on={on!r} is no pattern and no list of patterns")
+        on = list(on)
     if isinstance(rate, Schedule):
         settings: dict[str, Any] = {"rate": rate.describe(), "on": on}
         direction = partial(_with_scheduled_decay, rate=rate, on=on)
@@ -158,6 +161,8 @@ def factors(table: Mapping[str, float]) -> Optimizer:
         UsageError: a factor that is negative or not finite; at the first step, a pattern that
             matches no parameter.
     """
+    if not isinstance(table, Mapping) or not all(isinstance(name, str) for name in table):
+        raise UsageError('factors takes a mapping from patterns to numbers: {"*bias": 0.1}')
     settings = {name: number(f"factors[{name!r}]", by, at_least=0) for name, by in table.items()}
     direction = partial(_with_factors, table=settings)
     return Optimizer("factors", no_slots, direction, None, {"table": settings})

@@ -55,7 +55,13 @@ def check_backward(
             ast.increment_lineno(tree, first - 1)
             trees[tree.name] = tree
             sources.append(tree)
-    bound = inspect.signature(forward).bind(*args, **keywords)
+    try:
+        bound = inspect.signature(forward).bind(*args, **keywords)
+    except TypeError as error:
+        raise UsageError(
+            f"check_backward calls {_name(forward)} with the arguments that follow the two "
+            f"functions: {error}"
+        ) from None
     bound.apply_defaults()
 
     def make() -> dict[str, Any]:
