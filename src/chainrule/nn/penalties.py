@@ -58,7 +58,7 @@ class Penalty:
         return total
 
 
-def l2_from(value: float, convention: Any, *, rows: int | None = None) -> float:
+def l2_from(value: float, convention: str, *, rows: int | None = None) -> float:
     """The ``l2`` that means what ``value`` means elsewhere, of weights (L1.5).
 
     ============  ==========================================================  ==================
@@ -79,14 +79,14 @@ def l2_from(value: float, convention: Any, *, rows: int | None = None) -> float:
         UsageError: an unknown convention, a negative strength, or no rows where they are needed.
     """
     value = number("value", value, at_least=0)
-    if isinstance(convention, str) and convention == "sklearn":
+    if str(convention) == "sklearn":
         if rows is None:
             raise UsageError("scikit-learn divides alpha by the rows of a minibatch: say rows=200")
         return value / whole("rows", rows)
-    factors = {"keras": 2.0, "torch": 1.0}
-    if not isinstance(convention, str) or convention not in factors:
+    factor = {"keras": 2.0, "torch": 1.0}.get(str(convention))
+    if factor is None:
         raise UsageError(f"convention={convention!r}: choose one of keras, torch, sklearn")
-    return factors[convention] * value
+    return factor * value
 
 
 def _table(strength: Strength) -> Mapping[str, float]:
