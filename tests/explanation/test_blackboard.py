@@ -104,6 +104,18 @@ def value(text: str, point: dict = POINT):
         ("t = x²; 3t", "3*x**2"),
         ("-3 exp(-3x - 3)", "-3*exp(-3*x - 3)"),
         ("x.^2 .* y", "x**2*y"),
+        (r"\frac12 x", "x/2"),
+        (r"\frac1x", "1/x"),
+        ("½x", "x/2"),
+        ("exp -2x", "exp(-2*x)"),
+        ("sin −x", "sin(-x)"),
+        ("tanh⁻¹ b", "arctanh(b)"),
+        ("2xcos(x²)", "2*x*cos(x**2)"),
+        ("2sinx", "2*sin(x)"),
+        (r"\hat{\mathbf{y}} + \hat y", "2*yhat"),
+        (r"\mathbf x \boldsymbol{\alpha}", "x*alpha"),
+        ("‖b‖_2 + ‖b‖₁", "2*abs(b)"),
+        ("x mod 2y", "(x % 2)*y"),
     ],
 )
 def test_a_blackboard_spelling_is_read(typed: str, plain: str) -> None:
@@ -134,6 +146,13 @@ ARRAYS = {"W": W, "x": np.array([1.0, -2.0]), "w": np.array([0.5, 3.0]), "b": 2.
         ("tr(W)", "trace(W)"),
         ("x_0 + W_{0,1}", "x[0] + W[0, 1]"),
         ("2[x > 0]", "2*where(x > 0, 1, 0)"),
+        ("x xᵀ", "outer(x, x)"),
+        ("W x wᵀ", "outer(W @ x, w)"),
+        ("W^TWx", "transpose(W) @ W @ x"),
+        (r"\sum_i w_i x_i", "sum(w * x)"),
+        (r"\prod_{i} x_i", "prod(x)"),
+        ("‖W x‖₂²", "norm(W @ x)**2"),
+        (r"\|\mathbf{W}\|_F^2", "norm(W)**2"),
     ],
 )
 def test_arrays_on_a_blackboard(typed: str, plain: str) -> None:
@@ -163,13 +182,41 @@ def test_arrays_on_a_blackboard(typed: str, plain: str) -> None:
         ("1/m ‖X w − y‖²", "w", "2/m Xᵀ (X w − y)"),
         (r"\left\|\mathbf{W}\,\mathbf{x}\right\|^{2}", "x", "2 Wᵀ W x"),
         ("exp(x'*A*x)", "x", "exp(xᵀ A x) (A + Aᵀ) x"),
+        ("xᵀAx", "x", "(A + Aᵀ) x"),
+        ("(x−μ)ᵀ S (x−μ)", "x", "(S + Sᵀ) (x − μ)"),
+        (r"\frac12 \|A x - b\|^2", "x", "Aᵀ (A x − b)"),
     ],
 )
 def test_matrix_language_on_a_blackboard(typed: str, wrt: str, derivative: str) -> None:
     assert explain.matrix(typed, wrt).derivative_text == derivative
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("Σᵢ x_i (w·x)", "has no index in the sum"),
+        ("Σᵢ w x_i", "has no index in the sum"),
+        ("Σᵢ W_i x_i", "two axes"),
+        (r"\sum_{i=2}^{3} x_i", "bounds"),
+        (r"\sum_{i=1}^{2} x_i", "bounds"),
+        ("sum(inv(x xᵀ))", "Singular"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(text: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        explain.expression(text, **{n: v for n, v in ARRAYS.items() if n in text})
+
+
+def test_values_are_real() -> None:
+    for value in (1 + 2j, None, "a", [[1], [1, 2]]):
+        with pytest.raises(UsageError, match="a real number or an array"):
+            explain.expression("sum(x)", x=value)
+
+
 def test_an_ambiguous_reading_is_said() -> None:
+    assert "is read as" in parse("e^2x", POINT).notes[0]
+    assert "counted from 0" in parse("x_1", ARRAYS).notes[0]
+    assert "entry by entry" in str(explain.matrix("sum(A*X)", "X").notes)
     assert "1/2x" not in str(parse("1/2 x", POINT).notes)
     (note,) = parse("1/2x", POINT).notes
     assert "is read as" in note
@@ -187,8 +234,7 @@ def test_an_ambiguous_reading_is_said() -> None:
 def test_what_is_not_known_comes_with_a_suggestion(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         explain.expression(text, x=2.0)
-    with pytest.raises(UsageError, match="write W x"):
-        explain.matrix("Wx", "x")
+    assert "Wx is read as W x" in explain.matrix("‖Wx‖²", "x").notes
 
 
 # What is printed is read back ------------------------------------------------------------------

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import unicodedata
 from collections.abc import Collection
-from typing import Any
+from typing import Any, TypeVar
 
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.tokens import Token, fail, tokens
 
+T = TypeVar("T", bound=ast.AST)
 MOST_NESTED = 40
 _ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
 
@@ -37,7 +38,13 @@ def canonical(name: str) -> str:
 class Cursor:
     """Tokens, one after the other; ``expression`` and ``power`` are of the grammar above it."""
 
-    def __init__(self, text: str, functions: Collection[str], given: Collection[str]) -> None:
+    def __init__(
+        self,
+        text: str,
+        functions: Collection[str],
+        given: Collection[str],
+        loose: bool = False,
+    ) -> None:
         self.text = text
         self.tokens = tokens(text)
         self.at_token = 0
@@ -48,6 +55,8 @@ class Cursor:
         self.nested = 0
         self.index = ""  # of the sum that is being read
         self.indexed = False
+        self.in_sums: set[str] = set()
+        self.loose = loose
         self.notes: list[str] = []
 
     @property
@@ -172,3 +181,42 @@ PYTHON = {
     ),
 }
 """Words of Python that no formula has, and what to write."""
+
+
+def is_minus_one(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.UnaryOp)
+        and isinstance(node.op, ast.USub)
+        and isinstance(node.operand, ast.Constant)
+        and node.operand.value == 1
+    )
+
+
+def by_entries(node: T) -> T:
+    """Products of entries, not of arrays, below a sum over an index."""
+    for part in ast.walk(node):
+        if isinstance(part, ast.BinOp):
+            if isinstance(part.op, Juxtaposed):
+                part.op = ast.Mult()
+            elif isinstance(part.op, Caret):
+                part.op = ast.Pow()
+    return node
+
+
+def pieces(word: str, known: Collection[str], functions: Collection[str] = ()) -> list[str] | None:
+    """``word`` cut into known names and functions, the longest first, or None."""
+    if len(word) > 32:
+        return None
+    ways: list[list[str] | None] = [[], *[None] * len(word)]
+    for end in range(1, len(word) + 1):
+        for start in range(end):
+            before = ways[start]
+            if before is None:
+                continue
+            piece = word[start:end]
+            function = len(piece) > 1 and piece in functions
+            if piece in ("π", "e") or function or canonical(piece) in known:
+                ways[end] = [*before, piece]
+                break
+    found = ways[-1]
+    return found if found and len(found) > 1 else None

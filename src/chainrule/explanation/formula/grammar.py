@@ -19,28 +19,36 @@ from chainrule.explanation.formula.cursor import (
     Caret,
     Entrywise,
     Juxtaposed,
+    by_entries,
     canonical,
+    is_minus_one,
 )
-from chainrule.explanation.formula.operands import Operands, by_entries, is_minus_one
+from chainrule.explanation.formula.operands import Operands
 from chainrule.explanation.formula.tokens import Token
 
 __all__ = ["Caret", "Entrywise", "Juxtaposed", "by_entries", "canonical", "read"]
 
 
 def read(
-    text: str, functions: Collection[str], given: Collection[str] = ()
-) -> tuple[ast.Module, list[str]]:
-    """The syntax tree of ``text``, and notes on what can be read in two ways.
+    text: str,
+    functions: Collection[str],
+    given: Collection[str] = (),
+    *,
+    loose: bool = False,
+) -> tuple[ast.Module, list[str], set[str]]:
+    """The syntax tree of ``text``, notes on what can be read in two ways, and the names that stand
+    in a sum over an index.
 
     Args:
         functions: the words that are applied to arguments.
         given: names that are known; ``xy`` is x times y where both are given and xy is not.
+        loose: ``Ax`` is A x where one of its letters is given.
 
     Raises:
         ExpressionError: what cannot be read, with a caret under the place.
     """
-    reader = _Reader(text, functions, given)
-    return reader.module(), reader.notes
+    reader = _Reader(text, functions, given, loose)
+    return reader.module(), reader.notes, reader.in_sums
 
 
 class _Reader(Operands):
@@ -144,10 +152,10 @@ class _Reader(Operands):
                 left = self.binary(left, ast.Mod(), self.signed(), token)
             elif self.begins_operand():
                 if divided is not None and not token.spaced:
+                    below = self.text[divided.place + 1 : token.place].strip()
                     self.notes.append(
-                        f"…/{self.tokens[self.at_token - 1].text}{token.text} is read as "
-                        f"(…/{self.tokens[self.at_token - 1].text}) times {token.text}; brackets "
-                        "say otherwise"
+                        f"…/{below}{token.text} is read as (…/{below}) times {token.text}; "
+                        "brackets say otherwise"
                     )
                 left = self.binary(left, Juxtaposed(), self.power(), token)
             else:
@@ -181,11 +189,18 @@ class _Reader(Operands):
                 value = turned
                 continue
             entries = token.text in ("**", ".^", "∘")
-            braced = self.at("{")
+            braced = self.at("{", "(")
             exponent = self.exponent()
             if isinstance(exponent, tuple):  # ^{\circ 2}
                 entries, exponent = True, exponent[0]
             op = ast.Pow() if entries else Caret()
+            tight = self.now.kind in ("name", "number") and not self.now.spaced
+            if not braced and tight and token.text == "^":
+                shown = self.tokens[self.at_token - 1].text
+                self.notes.append(
+                    f"^{shown}{self.now.text} is read as ^{shown} times {self.now.text}; braces "
+                    f"say otherwise: ^{{{shown}{self.now.text}}}"
+                )
             if not braced and self.at("^", "**"):
                 chain.append((token, op, value))
                 value = exponent
@@ -213,6 +228,18 @@ class _Reader(Operands):
 
     def turned(self, base: ast.expr, token: Token) -> ast.expr | None:
         """``^T`` and ``^{-T}``, unless T is a name that was given."""
+        if isinstance(base, ast.Constant):
+            return None
+        after = self.now
+        if (
+            after.kind == "name"
+            and after.text[0] == "T"
+            and canonical(after.text) not in self.known
+        ):
+            rest = after.text[1:]
+            if rest and not after.spaced:  # A^TAx: LaTeX raises one letter
+                parts = [Token("name", "T", after.place), Token("name", rest, after.place + 1)]
+                self.tokens[self.at_token : self.at_token + 1] = parts
         ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 4]]
         for pattern in (["T"], ["{", "T", "}"], ["{", "-", "T", "}"], ["-", "T"]):
             if ahead[: len(pattern)] == pattern and "T" not in self.known:

@@ -33,10 +33,9 @@ def _text(element: ElementTree.Element, depth: int) -> str:
     parts = [_text(child, depth + 1) for child in element]
     match tag, len(parts):
         case (("math" | "mrow" | "mstyle" | "mtr" | "mtd" | "mtable" | "semantics"), _):
-            return "".join(parts)
+            return _joined(parts)
         case (("mi" | "mn" | "mo" | "mtext"), 0):
-            word = (element.text or "").strip()
-            return f" {word} " if tag == "mi" and word.isalpha() else word
+            return (element.text or "").strip()
         case "msup", 2:
             return f"{_base(parts[0])}^{{{parts[1]}}}"
         case "msub", 2:
@@ -44,17 +43,26 @@ def _text(element: ElementTree.Element, depth: int) -> str:
         case "mfrac", 2:
             return rf"\frac{{{parts[0]}}}{{{parts[1]}}}"
         case "msqrt", _:
-            return rf"\sqrt{{{''.join(parts)}}}"
+            return rf"\sqrt{{{_joined(parts)}}}"
         case "mroot", 2:
             return rf"\sqrt[{parts[1]}]{{{parts[0]}}}"
         case "mover", 2 if parts[1].strip() in _ACCENTS:
-            return f" {parts[0].strip()}{_ACCENTS[parts[1].strip()]} "
+            return f"{parts[0].strip()}{_ACCENTS[parts[1].strip()]}"
         case "mspace", 0:
             return " "
     raise UsageError(f"<{tag}> with {len(parts)} parts is no MathML that is read here")
 
 
+def _joined(parts: list[str]) -> str:
+    """Names that stand beside each other keep apart."""
+    found = ""
+    for part in parts:
+        apart = found[-1:].isalnum() and part[:1].isalnum()
+        found += f" {part}" if apart else part
+    return found
+
+
 def _base(shown: str) -> str:
     """A raised base in braces, unless it is one name or number."""
     bare = shown.strip()
-    return f" {bare}" if bare.isalnum() else f"{{{shown}}}"
+    return bare if bare.isalnum() else f"{{{shown}}}"

@@ -146,7 +146,10 @@ class Writer:
                 return self.root(e.base), POWER
             if exponent.value < 0:
                 return self.fraction((ONE,), ((e.base, Number(-exponent.value)),))
-        return self.raised(self.write(e.base, ATOM), exponent), POWER
+        base = self.write(e.base, ATOM)
+        if len(e.base.shape) > 1:  # W² is W W
+            return self.raised_entries(base, exponent), POWER
+        return self.raised(base, exponent), POWER
 
     # Calls ----------------------------------------------------------------------------------
 
@@ -199,6 +202,8 @@ class Writer:
         infix = bool(after.strip()) or (before.startswith(" ") and bool(before.strip()))
         if infix:
             relation = {*before.split(), *after.split()} & RELATIONS
+            if "mod" in before or "bmod" in before:
+                return POWER, LOW
             return (SUM if relation else PRODUCT), LOW
         return POWER, APPLY
 
@@ -248,6 +253,9 @@ class Writer:
         raise NotImplementedError
 
     def raised(self, base: str, exponent: Expr) -> str:
+        raise NotImplementedError
+
+    def raised_entries(self, base: str, exponent: Expr) -> str:
         raise NotImplementedError
 
     def transposed(self, e: Expr) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection
-from typing import Any, TypeVar
+from typing import Any
 
 from chainrule.explanation.formula.cursor import (
     INSTEAD,
@@ -12,11 +11,13 @@ from chainrule.explanation.formula.cursor import (
     Caret,
     Cursor,
     Juxtaposed,
+    by_entries,
     canonical,
+    is_minus_one,
+    pieces,
 )
+from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.tokens import Token
-
-T = TypeVar("T", bound=ast.AST)
 
 
 class Operands(Cursor):
@@ -38,7 +39,7 @@ class Operands(Cursor):
     def number(self, token: Token) -> ast.expr:
         text = token.text
         after = self.now
-        if after.text in ("j", "J") and not after.spaced and after.text not in self.known:
+        if after.text == "j" and not after.spaced and after.text not in self.known:
             self.fail("a complex number is not part of an expression; only real ones are", token)
         whole = text.isdigit()
         if whole and len(text) > 4000:
@@ -104,7 +105,21 @@ class Operands(Cursor):
             self.want("|", token)
         else:
             value = self.grouped("|", token)
-        return self.call("norm" if double else "abs", [value], token)
+        name = "norm" if double else "abs"
+        if double and self.take("_"):
+            name = self.which_norm(token)
+        return self.call(name, [value], token)
+
+    def which_norm(self, token: Token) -> str:
+        """‖x‖_2 and ‖W‖_F are the root of the sum of squares, ‖x‖_1 the sum of sizes."""
+        opened = self.take("{")
+        found = self.take()
+        if opened:
+            self.want("}", opened)
+        name = {"2": "norm", "F": "norm", "1": "norm1"}.get(found.text if found else "")
+        if name is None:
+            self.fail("norms are read with 1, 2 or F", token)
+        return name  # type: ignore[return-value]
 
     def pair_closes(self) -> bool:
         """Whether the next bars after ``||`` are a pair too, so that it is ‖ and no |(|x|...)|."""
@@ -132,22 +147,22 @@ class Operands(Cursor):
             self.nested -= 1
             return value
         index = self.index_of_sum(token)
-        if self.take("^"):
-            opened = self.take("{")
-            while opened and not self.at("}") and self.now.kind != "end":
-                self.take()
-            self.take()
+        if sign := self.take("^"):
+            upper = self.exponent()
+            if not isinstance(upper, ast.Name):
+                self.fail("a sum is over all entries; bounds that are numbers are not read", sign)
         return self.over_index(name, index, token)
 
     def index_of_sum(self, token: Token) -> str:
+        """``i``, ``{i}``, ``{i=1}``, ``{i=0}``."""
         opened = self.take("{")
         found = self.take()
         assert found is not None
         if found.kind != "name":
             self.fail("a sum is over an index: sum_i w_i x_i", found)
-        while opened and not self.at("}") and self.now.kind != "end":
-            self.take()
         if opened:
+            if (sign := self.take("=")) and self.take().text not in ("0", "1"):  # type: ignore[union-attr]
+                self.fail("a sum is over all entries; other bounds are not read", sign)
             self.want("}", opened)
         return found.text
 
@@ -155,7 +170,9 @@ class Operands(Cursor):
         if self.index:
             self.fail("a sum in a sum is written with products of matrices: u.T @ X @ v", token)
         self.index, self.indexed = index, False
+        first = self.at_token
         value = by_entries(self.product())
+        self.in_sums |= {t.text for t in self.tokens[first : self.at_token] if t.kind == "name"}
         if not self.indexed:
             self.fail(f"nothing in this sum has the index {index}, as in x_{index}", token)
         self.index = ""
@@ -186,6 +203,13 @@ class Operands(Cursor):
 
     def group(self, token: Token) -> ast.expr:
         opened = self.take("{")
+        if opened is None and self.now.kind == "number":  # \frac12: one digit each
+            digits = self.now
+            self.tokens[self.at_token : self.at_token + 1] = [
+                Token("number", c, digits.place + i) for i, c in enumerate(digits.text)
+            ]
+            self.at_token += 1
+            return self.number(self.tokens[self.at_token - 1])
         if opened is None:
             self.deeper(token)
             value = self.operand()
@@ -243,6 +267,7 @@ class Operands(Cursor):
             self.indexed = True
             return self.named(word, token)
         if index and canonical(word) in self.known and index.replace(",", "").isdigit():
+            self.notes.append(f"{token.text} is read as the entry {word}[{index}], counted from 0")
             return self.entry(self.named(word, token), index, token)
         return self.name() if self.split(token) else self.named(token.text, token)
 
@@ -258,7 +283,12 @@ class Operands(Cursor):
 
     def split(self, token: Token) -> bool:
         """``xy`` as x and y, where both are given and xy is not: tokens of their own."""
-        parts = _pieces(token.text, self.known)
+        parts = pieces(token.text, self.known, self.functions)
+        word = token.text
+        letters = word.isalpha() and 2 <= len(word) <= 4 and canonical(word) not in GREEK.values()
+        if parts is None and self.loose and letters and self.known & set(word):
+            parts = list(word)
+            self.notes.append(f"{word} is read as {' '.join(word)}")
         if parts is None:
             return False
         place = token.place
@@ -289,7 +319,7 @@ class Operands(Cursor):
             raised = (self.exponent(), sign)
         if opened := self.take("("):
             value = self.call(name, self.arguments(opened), token)
-        elif self.begins_operand() or (self.at("-") and name in ("log", "exp")):
+        elif self.begins_operand() or self.at("-"):
             self.deeper(token)
             value = self.call(name, [self.beside(token)], token)
             self.nested -= 1
@@ -299,8 +329,8 @@ class Operands(Cursor):
             return value
         exponent, sign = raised
         if is_minus_one(exponent):
-            inverse = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}.get(name)
-            if inverse is not None:
+            inverse = f"arc{name}"
+            if name in ("sin", "cos", "tan", "sinh", "cosh", "tanh"):
                 self.notes.append(f"{name}⁻¹ is read as {inverse}; 1/{name} is ({name} x)⁻¹")
                 value.func.id = inverse  # type: ignore[attr-defined]
                 return value
@@ -320,7 +350,10 @@ class Operands(Cursor):
     def beside(self, token: Token) -> ast.expr:
         """sin 2x, log₂ x, Σ W⁻¹, log σ(x): numbers, then names that stand close, with powers."""
         if sign := self.take("-"):
-            return self.put(ast.UnaryOp(ast.USub(), self.power()), sign)
+            self.deeper(sign)
+            value = self.put(ast.UnaryOp(ast.USub(), self.beside(token)), sign)
+            self.nested -= 1
+            return value
         first = self.now
         value = self.power()
         simple = first.kind in ("number", "name") and first.text not in self.functions
@@ -389,38 +422,3 @@ class Operands(Cursor):
         self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
     ) -> ast.expr:
         raise NotImplementedError
-
-
-def is_minus_one(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.USub)
-        and isinstance(node.operand, ast.Constant)
-        and node.operand.value == 1
-    )
-
-
-def by_entries(node: T) -> T:
-    """Products of entries, not of arrays, below a sum over an index."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.BinOp):
-            if isinstance(part.op, Juxtaposed):
-                part.op = ast.Mult()
-            elif isinstance(part.op, Caret):
-                part.op = ast.Pow()
-    return node
-
-
-def _pieces(word: str, known: Collection[str]) -> list[str] | None:
-    """``word`` cut into known names, the longest first, or None."""
-    if len(word) > 32:
-        return None
-    ways: list[list[str] | None] = [[], *[None] * len(word)]
-    for end in range(1, len(word) + 1):
-        for start in range(end):
-            before = ways[start]
-            piece = word[start:end]
-            if before is not None and (piece in ("π", "e") or canonical(piece) in known):
-                ways[end] = [*before, word[start:end]]
-                break
-    return ways[-1] if ways[-1] and len(ways[-1]) > 1 else None

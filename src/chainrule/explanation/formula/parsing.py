@@ -17,7 +17,7 @@ import numpy as np
 
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.grammar import by_entries, canonical, read
+from chainrule.explanation.formula.grammar import Juxtaposed, by_entries, canonical, read
 from chainrule.explanation.formula.mathml import from_mathml
 from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.formula.vocabulary import (
@@ -47,6 +47,7 @@ class Expression:
     output: str | None
     statements: Sequence[tuple[str | None, ast.expr]] = field(repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
+    in_sums: frozenset[str] = field(default=frozenset(), repr=False)
     quantities: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -64,12 +65,25 @@ class Expression:
         known = {**CONSTANTS, **dict(zip(self.names, values, strict=True))}
         result: Any = None
         self.quantities.clear()
+        self._check_sums(known)
         with quiet():
             for name, item in self.statements:
                 result = _Walk(self.text, known).of(item)
                 if name is not None:
                     known[name] = self.quantities[name] = result
         return result
+
+    def _check_sums(self, known: Mapping[str, Any]) -> None:
+        """In a sum over i an array has the index, and one axis."""
+        for name in self.in_sums:
+            word, _, index = name.partition("_")
+            if name in known and np.ndim(known[name]):
+                why = f"{name} is an array and has no index in the sum: {name}_i"
+            elif name not in known and index and np.ndim(known.get(word, 0.0)) > 1:
+                why = f"{word} has two axes, so {name} is no number: write a product of matrices"
+            else:
+                continue
+            raise ExpressionError(why, self.text, max(self.text.find(word), 0))
 
 
 def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> Expression:
@@ -83,7 +97,7 @@ def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> E
     Raises:
         ExpressionError: what is not understood, with a caret under the place.
     """
-    tree, notes = read(
+    tree, notes, in_sums = read(
         from_mathml(text) if text.lstrip().startswith("<") else text, FUNCTIONS, given
     )
     if numbers:
@@ -101,7 +115,9 @@ def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> E
             )
     if not statements:
         raise ExpressionError("the expression is empty", text)
-    return Expression(text, tuple(check.free), statements[-1][0], statements, tuple(notes))
+    return Expression(
+        text, tuple(check.free), statements[-1][0], statements, tuple(notes), frozenset(in_sums)
+    )
 
 
 def fail(why: str, text: str, place: Any) -> NoReturn:
@@ -256,7 +272,11 @@ class _Walk:
         if isinstance(item, ast.Name):
             return self.known[item.id]
         if isinstance(item, ast.BinOp):
-            return OPERATORS[type(item.op)](self.of(item.left), self.of(item.right))
+            left, right = self.of(item.left), self.of(item.right)
+            turned = isinstance(item.op, Juxtaposed) and isinstance(item.right, ast.Attribute)
+            if turned and np.ndim(left) == np.ndim(right) == 1:
+                return np.outer(left, right)  # x yᵀ
+            return self.computed(item, OPERATORS[type(item.op)], left, right)
         if isinstance(item, ast.UnaryOp):
             return SIGNS[type(item.op)](self.of(item.operand))
         if isinstance(item, ast.Compare):
@@ -269,7 +289,13 @@ class _Walk:
             return np.transpose(self.of(item.value))
         assert isinstance(item, ast.Call)
         assert isinstance(item.func, ast.Name)
-        return FUNCTIONS[item.func.id][0](*map(self.of, item.args))
+        return self.computed(item, FUNCTIONS[item.func.id][0], *map(self.of, item.args))
+
+    def computed(self, item: ast.expr, operation: Callable[..., Any], *args: Any) -> Any:
+        try:
+            return operation(*args)
+        except np.linalg.LinAlgError as error:
+            return fail(f"{error}", self.text, item)
 
 
 # Values of the free names -----------------------------------------------------------------------

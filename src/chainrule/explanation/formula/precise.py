@@ -67,14 +67,16 @@ def _value(item: ast.expr, known: Mapping[str, Number]) -> Number:
         case ast.Call(func=ast.Name(id=name)):
             args = [_value(a, known) for a in item.args]
             return _real(_functions().get(name), *args)
-    raise NotPrecise(type(item).__name__)
+    raise NotPrecise("what is not of numbers")
 
 
 def _real(operation: Callable[..., Any] | None, *args: Number) -> Number:
     from mpmath import isfinite, mpc
 
     if operation is None:
-        raise NotPrecise("an operation")
+        raise NotPrecise("an operation that is not of numbers")
+    if operation is _power and abs(args[1]) > 10**6:
+        raise Undefined
     try:
         found = operation(*args)
     except (ZeroDivisionError, ValueError, OverflowError):
@@ -84,6 +86,10 @@ def _real(operation: Callable[..., Any] | None, *args: Number) -> Number:
     return found
 
 
+def _power(a: Number, b: Number) -> Number:
+    return a**b
+
+
 _OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
     ast.Add: lambda a, b: a + b,
     ast.Sub: lambda a, b: a - b,
@@ -91,8 +97,8 @@ _OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
     Entrywise: lambda a, b: a * b,
     Juxtaposed: lambda a, b: a * b,
     ast.Div: lambda a, b: a / b,
-    ast.Pow: lambda a, b: a**b,
-    Caret: lambda a, b: a**b,
+    ast.Pow: _power,
+    Caret: _power,
     ast.Mod: lambda a, b: a % b,
 }
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[..., Any]] = {
@@ -124,8 +130,8 @@ def _functions() -> Mapping[str, Callable[..., Any]]:
                 "abs": abs, "norm": abs, "square": lambda x: x * x,
                 "cbrt": lambda x: m.sign(x) * m.cbrt(abs(x)), "relu": lambda x: max(x, m.mpf(0)),
                 "softplus": lambda x: m.log1p(m.exp(x)), "max": max, "min": min,
-                "maximum": max, "minimum": min, "pow": lambda a, b: a**b,
-                "power": lambda a, b: a**b, "arctan2": m.atan2, "atan2": m.atan2,
+                "maximum": max, "minimum": min, "pow": _power,
+                "power": _power, "arctan2": m.atan2, "atan2": m.atan2,
                 "logaddexp": lambda a, b: m.log(m.exp(a) + m.exp(b)), "stop": lambda x: x,
                 "indicator": lambda truth: m.mpf(bool(truth)), "inverse": lambda x: 1 / x,
             }

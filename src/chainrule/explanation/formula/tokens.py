@@ -53,7 +53,7 @@ _MARKS = "\u0302\u0303\u0304"
 _SUBSCRIPT = rf"_\{{[^{{}}\\]*\}}|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
 _NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
 _SHIFTED = "".join([*_RAISED, *_LOWERED])
-_NAME = re.compile(rf"_*(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}])[{_MARKS}\w])*")
+_NAME = re.compile(rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}])[{_MARKS}\w])*")
 _INDEX = re.compile(rf"(?:{_SUBSCRIPT})+")
 _DERIVATIVE = re.compile(rf"∂({_LETTER}\w*)\s*/\s*∂({_LETTER}\w*)")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
@@ -73,6 +73,9 @@ _OPERATORS = sorted(
     key=len,
     reverse=True,
 )
+
+_INDEXED = ("Σ", "Π", ")", "}", "]", "|", "‖")
+"""After these an underscore begins an index, and no name."""
 
 _SIGNS: Mapping[str, str] = {
     "cdot": "·", "times": "×", "ast": "*", "div": "÷", "odot": "⊙", "oslash": "⊘", "circ": "∘",
@@ -98,7 +101,9 @@ _WORDS: Mapping[str, str] = {
 }  # fmt: skip
 _LETTERS: Mapping[str, str] = {name: letter for letter, name in GREEK.items()} | {"varepsilon": "ε"}
 _BRACES = str.maketrans("", "", "{} ")
-_GROUP = re.compile(r"\s*\{\s*([^{}]*?)\s*\}")
+_VULGAR: Mapping[str, str] = {
+    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅙": "1/6", "⅛": "1/8",
+}  # fmt: skip
 
 
 def tokens(text: str) -> list[Token]:
@@ -121,6 +126,7 @@ class _Lexer:
         # dollar signs of Markdown and LaTeX around the whole
         self.place = len(text) - len(text.lstrip("$ \n\t"))
         self.stop = len(text.rstrip("$ \n\t"))
+        self.last = ""
 
     def all(self) -> Iterator[Token]:
         text = self.text
@@ -130,7 +136,9 @@ class _Lexer:
                 self.spaced = self.spaced or c != "\u2062"
                 self.place += 1
             else:
-                yield from self.one(c)
+                for token in self.one(c):
+                    self.last = token.text
+                    yield token
         yield Token("end", "", len(text), True)
 
     def token(self, kind: Kind, text: str, length: int) -> Token:
@@ -142,6 +150,10 @@ class _Lexer:
         text, place = self.text, self.place
         if c in _RAISED or c in _LOWERED:
             yield from self.shifted(c)
+        elif c in _VULGAR:
+            yield from self.group(_VULGAR[c], 1)
+        elif c == "_" and self.last in _INDEXED:
+            yield self.token("operator", "_", 1)
         elif found := _NUMBER.match(text, place):
             yield self.token("number", found[0].replace("−", "-"), len(found[0]))
         elif c == "\\":
@@ -169,12 +181,17 @@ class _Lexer:
         while end < len(self.text) and self.text[end] in table:
             end += 1
         inside = "".join(table[x] for x in self.text[self.place : end])
-        start = self.place
-        yield Token("operator", sign, start, self.spaced)
-        yield Token("operator", "{", start)
+        yield Token("operator", sign, self.place, self.spaced)
+        self.spaced = False
+        yield from self.group(inside, end - self.place)
+
+    def group(self, inside: str, length: int) -> Iterator[Token]:
+        """What one character stands for, in braces."""
+        start, spaced = self.place, self.spaced
+        yield Token("operator", "{", start, spaced)
         yield from (Token(t.kind, t.text, start, t.spaced) for t in _Lexer(inside).all() if t.text)
         yield Token("operator", "}", start)
-        self.place, self.spaced = end, False
+        self.place, self.spaced = start + length, False
 
     def operator(self, c: str) -> Token:
         if c == "∞":
@@ -208,17 +225,7 @@ class _Lexer:
         elif name in ("{", "}"):
             yield self.token("operator", name, length)
         elif name in _STYLES or name in _ACCENTS:
-            group = _GROUP.match(self.text, self.place + length)
-            if group is None:
-                fail(f"\\{name} has something in braces after it", self.text, self.place)
-            inside = group[1].replace("\\_", "_")
-            if inside.startswith("\\"):
-                inside = _LETTERS.get(inside[1:], inside[1:])
-            if inside.replace(".", "").isdigit():
-                yield self.token("number", inside, group.end() - self.place)
-            else:
-                word = _WORDS.get(inside, inside.strip("() ")) + _ACCENTS.get(name, "")
-                yield self.word(word, group.end() - self.place)
+            yield self.styled(name, length)
         elif name in _LETTERS or name in _WORDS:
             yield self.word(_LETTERS.get(name) or _WORDS[name], length)
         elif name in _FUNCTIONS:
@@ -227,6 +234,42 @@ class _Lexer:
             yield self.token("command", name.removeprefix("d").removeprefix("t"), length)
         else:
             fail(f"\\{name} is no command of LaTeX that is read here", self.text, self.place)
+
+    def styled(self, name: str, length: int) -> Token:
+        """A letter or word in a style or under an accent, in braces or the next letter."""
+        inside, end = self.argument(self.place + length)
+        accent = _ACCENTS.get(name, "")
+        while inside.startswith("\\"):
+            command = _COMMAND.match(inside)
+            assert command is not None
+            word, rest = command[0][1:], inside[command.end() :].strip().strip("{}")
+            if word in _LETTERS or not (word in _STYLES or word in _ACCENTS):
+                inside = _LETTERS.get(word, word) + rest
+                break
+            accent += _ACCENTS.get(word, "")
+            inside = rest
+        inside = inside.replace("\\_", "_").strip("() ")
+        if not inside:
+            fail(f"\\{name} has something in braces after it", self.text, self.place)
+        if inside.replace(".", "").isdigit():
+            return self.token("number", inside, end - self.place)
+        return self.word(_WORDS.get(inside, inside) + accent, end - self.place)
+
+    def argument(self, start: int) -> tuple[str, int]:
+        """What a command of LaTeX is applied to, and where that ends."""
+        text = self.text
+        while start < len(text) and text[start] == " ":
+            start += 1
+        if text[start : start + 1] != "{":
+            found = _COMMAND.match(text, start)
+            end = found.end() if found else min(start + 1, len(text))
+            return text[start:end], end
+        depth = 0
+        for end in range(start, len(text)):
+            depth += (text[end] == "{") - (text[end] == "}")
+            if depth == 0:
+                return text[start + 1 : end].strip(), end + 1
+        return fail("a brace is open to the end", text, start)
 
 
 _FUNCTIONS = frozenset(

@@ -65,6 +65,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     "tr": (np.trace, 1),
     "indicator": (lambda truth: np.where(truth, 1.0, 0.0), 1),
     "inverse": (_inverse, 1),
+    "norm1": (lambda x: np.sum(np.abs(x)), 1),
     "stop": (stop_gradient, 1),
     "isfinite": (np.isfinite, 1),
     "where": (np.where, 3),

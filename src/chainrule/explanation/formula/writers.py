@@ -109,6 +109,9 @@ class TextWriter(Writer):
             return base + inner.translate(_SUPER)
         return f"{base}^{self.write(exponent, ATOM)}"
 
+    def raised_entries(self, base: str, exponent: Expr) -> str:
+        return self.raised(f"{base}∘", exponent)
+
     def transposed(self, e: Expr) -> str:
         return self.write(e, ATOM) + "ᵀ"
 
@@ -170,6 +173,9 @@ class LatexWriter(Writer):
 
     def raised(self, base: str, exponent: Expr) -> str:
         return f"{_grouped(base)}^{{{self.write(exponent)}}}"
+
+    def raised_entries(self, base: str, exponent: Expr) -> str:
+        return rf"{_grouped(base)}^{{\circ {self.write(exponent)}}}"
 
     def transposed(self, e: Expr) -> str:
         return _grouped(self.write(e, ATOM)) + r"^{\top}"
@@ -294,6 +300,10 @@ class MathmlWriter(Writer):
 
     def raised(self, base: str, exponent: Expr) -> str:
         return f"<msup><mrow>{base}</mrow><mrow>{self.write(exponent)}</mrow></msup>"
+
+    def raised_entries(self, base: str, exponent: Expr) -> str:
+        raised = f"<mo>∘</mo>{self.write(exponent)}"
+        return f"<msup><mrow>{base}</mrow><mrow>{raised}</mrow></msup>"
 
     def transposed(self, e: Expr) -> str:
         return f"<msup><mrow>{self.write(e, ATOM)}</mrow><mi>⊤</mi></msup>"

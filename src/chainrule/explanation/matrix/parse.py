@@ -54,7 +54,7 @@ def read_noted(source: str, given: Collection[str] = ()) -> tuple[str, ast.expr,
     """
     if not isinstance(source, str):
         raise UsageError(f"an expression is text, not {type(source).__name__}")
-    module, notes = read_tree(source, WORDS, given)
+    module, notes, _ = read_tree(source, WORDS, given, loose=True)
     body = module.body
     if not body:
         raise UsageError('the expression is empty; write for example "trace(A @ X @ B)"')

@@ -313,11 +313,12 @@ def fitted(
     text, * is read as a matrix product and norm2 as the norm, and a note says so.
     """
     theirs = other_dialect(tree)
+    numpy = any(sign in source for sign in ("@", "**", ".T"))
     foreign = any(sign in source for sign in (".*", "./", ".^", "'"))
     readings: list[tuple[ast.expr, int | None]] = [(theirs, None)]
     if not foreign:
         readings = [(tree, None)]
-        if not any(sign in source for sign in ("@", "**", ".T")):
+        if not numpy:
             # not NumPy's own: rather their product than other kinds of names
             readings = [(tree, 1), (theirs, 1), (tree, None), (theirs, None)]
     first: ExpressionError | None = None
@@ -329,9 +330,22 @@ def fitted(
             continue
         changed = reading is theirs and ast.dump(theirs) != ast.dump(tree)
         notes = ["read as on matrixcalculus.org: * is the matrix product, norm2(x) is ‖x‖"]
+        if not changed and not numpy and _entrywise(reading, shapes):
+            notes = ["* between matrices is read entry by entry; the product is A X or A @ X"]
+            changed = True
         return shapes, settled(reading, partial(kind_of, shapes=shapes)), notes * changed
     assert first is not None
     raise first
+
+
+def _entrywise(tree: ast.expr, shapes: Mapping[str, Shape]) -> bool:
+    """Whether * stands between two matrices."""
+    return any(
+        type(node.op) is ast.Mult
+        and kind_of(node.left, shapes) == kind_of(node.right, shapes) == "matrix"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp)
+    )
 
 
 def _attempt(
@@ -378,7 +392,8 @@ def _kinds(name: str) -> tuple[str, ...]:
 def _assignments(names: Sequence[str]) -> Iterator[dict[str, str]]:
     """Kinds for all names, those with the fewest departures from the convention first."""
     choices = [_kinds(name) for name in names]
-    free = [i for i, c in enumerate(choices) if len(c) > 1]
+    # Greek letters first: that mu is a vector changes less than that x is a number
+    free = sorted((i for i, c in enumerate(choices) if len(c) > 1), key=lambda i: choices[i][0])
     tried = 0
     for count in range(len(free) + 1):
         for changed in itertools.combinations(free, count):

@@ -42,6 +42,8 @@ def difference(function: Expression, wrt: str, answer: Expression) -> str | None
                 at = ", ".join(f"{n} = {mpmath.nstr(v, 3)}" for n, v in point.items())
                 try:
                     found = values_at(answer, values_at(function, point))[""]
+                except NotPrecise as error:
+                    return f"{error} has no place in this answer"
                 except Undefined:
                     return f"at {at} the answer has no real value, but the derivative is there"
                 off = abs(found - wanted) / max(abs(wanted), tolerance)

@@ -7,7 +7,6 @@ Python. Formulas are compared at random points, so any equal form is right.
 from __future__ import annotations
 
 import ast
-from contextlib import suppress
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +18,7 @@ from chainrule.explanation.formula.parsing import ExpressionError, parse
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.explaining import expression
 from chainrule.explanation.matrix.numeric import Point, evaluate, points, well_posed
-from chainrule.explanation.matrix.parse import names_in, read
+from chainrule.explanation.matrix.parse import names_in, read, settled
 from chainrule.explanation.matrix.shapes import fitted, infer
 from chainrule.explanation.matrix.text import shape_text
 from chainrule.explanation.matrix.tree import SCALAR, Node, mul, ones, symbol
@@ -241,8 +240,10 @@ def _matrix(question: Question, given: str) -> Judgement:
             known = ", ".join(setting.names)
             raise UsageError(f"{name} is not a name of the question; it has {known}")
     used = {n: setting.names[n].shape for n in names_in(tree)}
-    with suppress(ExpressionError):  # what does not fit is said below
+    try:
         _, tree, _ = fitted(shown, tree, used, {})
+    except ExpressionError:  # what does not fit is said below
+        tree = settled(tree, lambda _: "matrix")
     where = [setting.at(seed) for seed in (1, 2)]
 
     def right(candidate: ast.expr) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.errors import UsageError
 from chainrule.explanation.formula.parsing import arguments, parse, places
 from chainrule.explanation.steps.data import Explanation
 from chainrule.explanation.steps.explaining import explain
@@ -27,10 +28,7 @@ def explain_expression(
     Raises:
         ExpressionError: what is not understood. UsageError: a name without a value.
     """
-    given = {
-        k: float(v) if isinstance(v, (int, float)) else np.asarray(v, np.float64)
-        for k, v in values.items()
-    }
+    given = {name: _value(name, value) for name, value in values.items()}
     return explain_typed(text, given, names=names, precision=precision, wrt=wrt)
 
 
@@ -54,3 +52,17 @@ def explain_typed(
         argnums=argnums,
         notes=expression.notes,
     )
+
+
+def _value(name: str, value: Any) -> Any:
+    if isinstance(value, (int, float)):
+        return float(value)
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise ValueError
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"{name}={value!r}: a value is a real number or an array of them"
+        ) from None
