@@ -62,8 +62,8 @@ HOSTILE = [
 ]
 ALLOWED = {
     *("a", "b", "br", "caption", "div", "li", "p", "table", "tbody", "td", "th", "thead", "tr"),
-    *("ul", "math", "mfrac", "mi", "mn", "mo", "mover", "mrow", "msqrt", "msub", "msubsup"),
-    *("msup", "mtable", "mtd", "mtext", "mtr"),
+    *("ul", "math", "mfrac", "mi", "mn", "mo", "mover", "mrow", "mspace", "msqrt", "msub"),
+    *("msubsup", "msup", "mtable", "mtd", "mtext", "mtr"),
 }
 
 
@@ -72,7 +72,7 @@ class OnlyKnown(HTMLParser):
 
     attributes = frozenset(
         {"class", "colspan", "xmlns", "display", "displaystyle", "columnalign", "form", "accent"}
-        | {"scope"}
+        | {"scope", "width"}
     )
 
     def handle_starttag(self, tag: str, attrs: Any) -> None:

@@ -102,8 +102,6 @@ TWO: dict[str, tuple[Callable[..., Any], list[tuple[float, float]]]] = {
 PARAMETERS: dict[str, tuple[tuple[float, ...], Callable[..., Any], list[float]]] = {
     "jv": ((2.5,), mp.besselj, [0.5, 3.0]),
     "yv": ((2.0,), mp.bessely, [0.5, 3.0]),
-    "yn": ((2,), mp.bessely, [0.5, 3.0]),
-    "kn": ((2,), mp.besselk, [0.5, 3.0]),
     "iv": ((0.5,), mp.besseli, [0.5, 3.0]),
     "kv": ((1.5,), mp.besselk, [0.5, 3.0]),
     "ive": ((2.0,), lambda n, x: mp.exp(-abs(x)) * mp.besseli(n, x), [0.5, 3.0]),

@@ -117,6 +117,8 @@ POSITIONAL: dict[str, Case] = {  # ufuncs, and functions whose first arguments h
     "linalg.solve_toeplitz": case("b", c=np.array([5.0, 1.0, 0.5]), b=V),
     "linalg.block_diag": case("a", a=A, b=P),
     "special.loggamma": case("x", x=V),
+    "special.kn": case("x", n=2, x=V),
+    "special.yn": case("x", n=2, x=V),
     "special.stdtr": case("t", df=3.5, t=np.array([-0.5, 1.3])),
     "special.chdtr": case("x", v=3.5, x=V),
     "special.chdtrc": case("x", v=3.5, x=V),

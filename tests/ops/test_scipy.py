@@ -14,7 +14,6 @@ import pytest
 import chainrule as cr
 import chainrule.ops  # registers the ufuncs
 from chainrule.core.dispatch import SCIPY_UFUNCS
-from chainrule.errors import DtypeError
 from tests.helpers.places import ROOT
 
 SCRIPT = ROOT / "tests" / "helpers" / "scipy_in_a_process.py"
@@ -61,14 +60,6 @@ def test_the_sign_of_gamma_is_scipys(dtype: Any) -> None:
     np.testing.assert_array_equal(found, wanted)
     assert found.dtype == wanted.dtype
     assert cr.grad(lambda x: gammasgn(x) * x)(-0.5) == -1
-
-
-@pytest.mark.parametrize(("name", "instead"), [("yn", "yv"), ("kn", "kv")])
-def test_whole_orders_are_whole(name: str, instead: str) -> None:
-    import scipy.special
-
-    with pytest.raises(DtypeError, match=rf"scipy\.special\.{instead}\(n, x\)"):
-        cr.grad(lambda x: getattr(scipy.special, name)(2.5, x))(1.3)
 
 
 def test_erfcinv_inverts_erfc() -> None:

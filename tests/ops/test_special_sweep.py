@@ -25,7 +25,8 @@ OTHERWISE = {"_lambertw": "lambertw", "_zeta": "zeta", "cbrt": "cbrt"}
 
 
 def test_every_recorded_function_is_covered() -> None:
-    assert {OTHERWISE.get(name, name) for name in SCIPY_UFUNCS} <= COVERED
+    stepwise = {"gammasgn"}  # it has no slope; tests/ops/test_scipy.py
+    assert {OTHERWISE.get(name, name) for name in SCIPY_UFUNCS} - stepwise <= COVERED
 
 
 def arguments(name: str) -> list[np.ndarray]:

@@ -58,7 +58,7 @@ def test_a_misspelt_name_a_class_and_a_stranger_are_refused_by_one_rule(kind):
 
 @pytest.mark.parametrize("loss", list(nn.LOSSES))
 def test_names_and_values_train_alike(loss):
-    targets = {"categorical_cross_entropy": KINDS}.get(loss, LABELS)
+    targets = {"categorical_cross_entropy": KINDS, "gamma": LABELS + 1.0}.get(loss, LABELS)
     model = nn.MLP((2, 3)) if loss == "categorical_cross_entropy" else LINE
     by_name = fitted(targets, loss, model, optimizer="rmsprop")
     by_value = fitted(targets, nn.LOSSES[loss](), model, optimizer=optim.rmsprop())

@@ -254,6 +254,8 @@ def _joined(node: ast.Subscript) -> str:
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
     ranges = any(isinstance(x, ast.Slice) or isinstance(getattr(x, "value", 0), str) for x in parts)
     if name not in _JOINING:
+        if ranges:  # a length in x[:n], which is to be static
+            return ""
         recorded = ast.Call(ast.Name("cr.array"), [node.value], [])
         return f"Write {ast.unparse(ast.Subscript(recorded, node.slice))}"
     if ranges:

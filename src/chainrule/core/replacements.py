@@ -52,6 +52,8 @@ _SPECIAL = {
     "multigammaln": "d * (d - 1) / 4 * np.log(np.pi) "
     "+ np.sum(scipy.special.gammaln(a - np.arange(d) / 2))",
     "diric": "np.sin(n * x / 2) / (n * np.sin(x / 2))",
+    "kn": "scipy.special.kv(n, x)",
+    "yn": "scipy.special.yv(n, x)",
     "spherical_jn": "np.sqrt(np.pi / (2 * z)) * scipy.special.jv(n + 0.5, z)",
     "spherical_yn": "np.sqrt(np.pi / (2 * z)) * scipy.special.yv(n + 0.5, z)",
     "spherical_in": "np.sqrt(np.pi / (2 * z)) * scipy.special.iv(n + 0.5, z)",

@@ -257,12 +257,12 @@ class Operands(Cursor):
             self.fail(PYTHON[token.text], token)
         if canonical(token.text) in self.known:
             return self.named(token.text, token)
-        if word == "log" and index and index not in self.spelled:
-            return self.logarithm(index, token)
         if word in ("sum", "Σ") and index:
             return self.over_index("sum", index, token)
         if token.text in self.functions:
             return self.applied(token.text, token)
+        if word == "log" and index and index not in self.spelled:
+            return self.logarithm(index, token)
         if index and index == self.index:
             self.indexed = True
             return self.named(word, token)

@@ -5,11 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from chainrule.core.dispatch import SCIPY_UFUNCS
-from chainrule.errors import DtypeError
-from chainrule.ops.coerce import in_scipys_loop, is_traced
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special.families import ive
 from chainrule.ops.special.registering import SMALL, of_order, of_scipy, special
@@ -37,23 +33,6 @@ yv = _neighbours("yv", 0.5, -0.5)
 iv = _neighbours("iv", 0.5, 0.5)
 kv = _neighbours("kv", -0.5, -0.5)
 
-
-def _of_whole_order(name: str, function: Callable[[Any, Any], Any]) -> None:
-    """SciPy's function of integer orders by that of any order, which it equals."""
-
-    def of_order_n(n: Any, x: Any) -> Any:
-        if not is_traced(n) and np.any(np.trunc(n) != n):
-            raise DtypeError(
-                f"scipy.special.{name} takes whole orders, not {n}: write "
-                f"scipy.special.{function.__name__}(n, x)"
-            )
-        return function(n, in_scipys_loop(name, (n, x))[1])
-
-    SCIPY_UFUNCS[name] = of_order_n
-
-
-_of_whole_order("yn", yv)
-_of_whole_order("kn", kv)
 
 j0 = special(
     "j0", lambda y, x: -j1(x), samples=SMALL, teaches="The slope of J₀ is −J₁.",
