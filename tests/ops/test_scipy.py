@@ -54,7 +54,7 @@ def test_the_sign_of_gamma_is_scipys(dtype: Any) -> None:
     from scipy.special import gammasgn
 
     x = [0.0, -0.0, -1.0, -2.0, 2.0, 3.0]
-    x += [] if dtype is np.int64 else [-0.5, -1.5, -2.5, 0.3, np.inf, -np.inf, np.nan]
+    x += [] if dtype is np.int64 else [-0.5, -1.5, -2.5, 0.3, np.inf, np.nan]
     x = np.array(x, dtype)
     found, wanted = cr.jit(gammasgn)(x), gammasgn(x)
     np.testing.assert_array_equal(found, wanted)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from chainrule.run.native.matmul import copies
 from chainrule.run.native.matmul.tiling import TOGETHER, Tiling
@@ -119,10 +120,22 @@ class Tile:
             return
         mask = ", ".join(f"i1 {'true' if j < count else 'false'}" for j in range(self.lanes))
         short = "f32" if self.type == "float" else "f64"
+        # LLVM 22 made the alignment an attribute of the pointer, where it was an argument
+        where = (
+            f"ptr align {align} {place}" if llvm_version() >= 22 else f"ptr {place}, i32 {align}"
+        )
         b.effect(
             f"call void @llvm.masked.store.v{self.lanes}{short}.p0({vector} {value}, "
-            f"ptr align {align} {place}, <{self.lanes} x i1> <{mask}>)"
+            f"{where}, <{self.lanes} x i1> <{mask}>)"
         )
+
+
+@cache
+def llvm_version() -> int:
+    """The major version of the LLVM that reads what is written here."""
+    from llvmlite import binding
+
+    return binding.llvm_version_info[0]
 
 
 class Gemm:
