@@ -123,11 +123,15 @@ class Cursor:
         if self.nested > MOST_NESTED:
             self.fail("the expression is nested too deeply; write it in steps: t = ...", token)
 
-    def listed(self, token: Token) -> ast.expr:
+    def listed(self, opened: Token) -> list[ast.expr]:
+        """What stands between square brackets, at its commas."""
         self.closing.append("]")
-        value = self.expression()
+        items = [self.expression()]
+        while self.take(","):
+            items.append(self.expression())
         self.closing.pop()
-        return value
+        self.want("]", opened)
+        return items
 
     def grouped(self, close: str, opened: Token) -> ast.expr:
         self.closing.append(close)

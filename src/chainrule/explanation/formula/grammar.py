@@ -253,7 +253,7 @@ class _Reader(Operands):
         opened = self.take("{")
         if opened is None:
             sign = self.take("-", "+")
-            value = self.operand(raise_=False)
+            value = self.operand()
             if sign is None:
                 return value
             op = ast.USub() if sign.text == "-" else ast.UAdd()

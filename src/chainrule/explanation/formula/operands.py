@@ -23,7 +23,7 @@ from chainrule.explanation.formula.tokens import Token
 class Operands(Cursor):
     """What powers and products are made of."""
 
-    def operand(self, raise_: bool = True) -> ast.expr:
+    def operand(self) -> ast.expr:
         token = self.now
         if token.kind == "number":
             self.take()
@@ -80,10 +80,7 @@ class Operands(Cursor):
 
     def truth(self, token: Token) -> ast.expr:
         """[x > 0]: 1 where it holds, 0 elsewhere. A list of values stays a list."""
-        items = [self.listed(token)]
-        while self.take(","):
-            items.append(self.listed(token))
-        self.want("]", token)
+        items = self.listed(token)
         if len(items) == 1 and isinstance(items[0], ast.Compare):
             return self.call("indicator", items, token)
         return self.put(ast.List(items, ast.Load()), token)
@@ -382,7 +379,7 @@ class Operands(Cursor):
                 assert attribute is not None
                 node = ast.Attribute(value, attribute.text)
                 value = self.put(node, self.start(value, token))
-            elif token.text == "[" and not token.spaced and self.is_entry(value):
+            elif token.text == "[" and not token.spaced and not isinstance(value, ast.Constant):
                 self.take()
                 inside = self.truth_or_place(token)
                 if isinstance(inside, ast.Compare):
@@ -394,9 +391,6 @@ class Operands(Cursor):
             else:
                 return value
 
-    def is_entry(self, value: ast.expr) -> bool:
-        return not isinstance(value, ast.Constant)
-
     def called(self, value: ast.Name, token: Token) -> ast.expr:
         """``x(x + 1)`` is a product where x is one letter; else a function that is not known."""
         letter = len(value.id.partition("_")[0]) == 1 or canonical(value.id) in self.known
@@ -407,12 +401,7 @@ class Operands(Cursor):
         return self.put(ast.Call(value, self.arguments(opened), []), self.start(value, token))
 
     def truth_or_place(self, token: Token) -> ast.expr:
-        items = [self.listed(token)]
-        if self.at(":"):
-            self.fail("an index is a whole number, as in x[0] or W[1, 2]", self.now)
-        while self.take(","):
-            items.append(self.listed(token))
-        self.want("]", token)
+        items = self.listed(token)
         return items[0] if len(items) == 1 else self.put(ast.Tuple(items, ast.Load()), token)
 
     def exponent(self) -> Any:
