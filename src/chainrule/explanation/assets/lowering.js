@@ -68,7 +68,7 @@ const erfc = (x) => (Number.isNaN(x) ? x : x < -2 ? 2 - erfcFar(-x) : x < 2 ? 1 
 const erf = (x) => (Math.abs(x) < 2 ? erfSeries(x) : 1 - erfc(x));
 
 const first = (x) => x;
-const number = (x) => Number(x);
+const cast = (x, { dtype }) => (dtype === "bool" ? x !== 0 : dtype.startsWith("int") ? Math.trunc(x) : Number(x));
 
 const TABLE = {
   add: (x, z) => x + z, subtract: (x, z) => x - z, multiply: (x, z) => x * z,
@@ -101,7 +101,7 @@ const TABLE = {
   isinf: (x) => x === Infinity || x === -Infinity, signbit: (x) => x < 0 || Object.is(x, -0),
   select: (condition, x, z) => (condition ? x : z),
   broadcast: first, reshape: first, transpose: first, identity: first, stop_gradient: first,
-  reduce_sum: first, reduce_max: first, reduce_min: first, reduce_prod: first, cast: number,
+  reduce_sum: first, reduce_max: first, reduce_min: first, reduce_prod: first, cast,
   contract: (x, z) => x * z,
 };
 
