@@ -13,7 +13,7 @@ from chainrule.core.rules import Elementwise
 from chainrule.core.traced import Traced
 from chainrule.ops import structure
 from chainrule.ops.coerce import for_scipy, scalar_like
-from chainrule.ops.elementwise import elementwise, zero_where
+from chainrule.ops.elementwise import elementwise, likely, zero_where
 from chainrule.ops.roots import as_length
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special import logistic, tanh_slope
@@ -142,17 +142,20 @@ SCALES = {4: (2.0**90, 2.0**-72), 8: (2.0**600, 2.0**-525)}
 """What numbers are multiplied by where their sum of squares lies below and above that."""
 
 
-def scales(total: Traced) -> tuple[Traced, Traced]:
-    """Powers of two that keep sums of squares in range, and their inverses, given the sums as they
-    are: no second look at the numbers is needed, which counts for large arrays."""
+def scales(total: Traced) -> tuple[Traced, Traced, Traced]:
+    """Where sums of squares are in range, as is likely, and else powers of two that keep them
+    there, and their inverses, given the sums as they are: no second look at the numbers is needed,
+    which counts for large arrays."""
     size = structure.stop_gradient(total)
     to = back = scalar_like(size, 1.0)
     edges, factors = SAFE[size.dtype.itemsize], SCALES[size.dtype.itemsize]
+    outside = []
     for edge, factor, beyond in zip(edges, factors, (np.less, np.greater), strict=True):
         met = beyond(size, edge)
         to = structure.select(met, scalar_like(size, factor), to)
         back = structure.select(met, scalar_like(size, 1 / factor), back)
-    return to, back
+        outside.append(met)
+    return likely(~(outside[0] | outside[1])), to, back
 
 
 def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree: float = 2) -> Any:
@@ -169,10 +172,18 @@ def length(x: Traced, total: Callable[[Any], Any], axes: tuple[int, ...], degree
     if inside is None and recording.rewrite is not None:
         summed = {a % x.ndim for a in axes}
         kept = [1 if k in summed else n for k, n in enumerate(x.shape)]
-        to, back = scales(sum_) if degree == 2 else _scales_by_largest(x, axes)
         outer, recording.rewrite = recording.rewrite, None
         try:
-            scaled = root(total(x * np.reshape(to, kept)), degree) * np.reshape(back, plain.shape)
+            if degree == 2:
+                usual, to, back = scales(sum_)
+                inner: Any = np.where(np.reshape(usual, kept), scalar_like(x, 1.0), x)
+            else:
+                inner, usual = x, None
+                to, back = _scales_by_largest(x, axes)
+            scaled = root(total(inner * np.reshape(to, kept)), degree) * np.reshape(
+                back, plain.shape
+            )
+            scaled = scaled if usual is None else np.where(usual, plain, scaled)
         finally:
             recording.rewrite = outer
         return value_of(plain, scaled)

@@ -358,6 +358,11 @@ bitwise_and = _logic("bitwise_and", np.bitwise_and, "{} & {}")
 bitwise_or = _logic("bitwise_or", np.bitwise_or, "{} | {}")
 bitwise_xor = _logic("bitwise_xor", np.bitwise_xor, "{} ^ {}")
 invert = _logic("invert", np.invert, "~{}")
+likely = elementwise(
+    "likely", lambda x: x, None, kinds="b", to_bool=True, text="{}", latex="{}",
+    samples=lambda: [case([True, False, True])],
+    teaches="A condition that nearly always holds: machine code tries for many numbers at once.",
+)  # fmt: skip
 
 
 def _shift(name: str, ufunc: Any, text: str) -> Primitive:

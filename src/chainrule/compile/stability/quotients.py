@@ -182,9 +182,9 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
             if sum(map(abs, powers.values())) <= 2:
                 return y
             # longer products may leave the range themselves
-            lost = apply("equal", typed, constant_like(typed, 0.0))
-            lost = apply("logical_or", lost, apply("logical_not", apply("isfinite", typed)))
-            return choose(lost, y, typed)
+            kept = apply("not_equal", typed, constant_like(typed, 0.0))
+            kept = apply("logical_and", kept, apply("isfinite", typed))
+            return choose(apply("likely", kept), typed, y)
         return _shifted(a * b, c * d, powers) if _exponentials(a) or _exponentials(b) else None
 
 

@@ -89,9 +89,11 @@ def _norm(x: Traced) -> Traced | None:
             return None
     v, axes = found
     with as_written(x.recording):
-        to, back = scales(inside)
+        usual, to, back = scales(inside)
         kept = tuple(k for k in range(v.ndim) if k not in axes)
-        w = v * apply("broadcast", to, shape=v.shape, axes=kept)
+        spread = apply("broadcast", usual, shape=v.shape, axes=kept)
+        w = choose(spread, constant_like(v, 1.0), v)
+        w = w * apply("broadcast", to, shape=v.shape, axes=kept)
         name, _, attrs = meaning(inside)
         total = (
             apply("contract", w, w, spec=attrs["spec"])
@@ -99,6 +101,7 @@ def _norm(x: Traced) -> Traced | None:
             else apply("reduce_sum", w * w, axes=axes)
         )
         y = apply("root", times(c, total), degree=2.0) * back
+        y = choose(usual, apply("root", times(c, inside), degree=2.0), y)
         return y if y.shape == x.shape else apply("reshape", y, shape=x.shape)
 
 
@@ -117,9 +120,11 @@ def _norm_written_out(x: Traced) -> Traced | None:
         known = [root for root in roots if root is not None]
         if len(known) < len(roots) or all(root.node.is_constant for root in known):
             return None
-        to, back = scales(x)
-        squares = [apply("square", root * to) for root in known]
-        return apply("root", reduce(lambda a, b: a + b, squares), degree=2.0) * back
+        usual, to, back = scales(x)
+        one = constant_like(x, 1.0)
+        squares = [apply("square", choose(usual, one, root) * to) for root in known]
+        scaled = apply("root", reduce(lambda a, b: a + b, squares), degree=2.0) * back
+        return choose(usual, apply("root", x, degree=2.0), scaled)
 
 
 def _root_of_product(x: Traced) -> Traced | None:

@@ -288,13 +288,15 @@ bytes of a float."""
 
 def in_range(*sizes: Traced) -> Traced:
     """Where these absolute values have lost nothing at either end of the range, or are no numbers:
-    then what was typed is none either."""
+    then what was typed is none either. Nearly all are, and machine code skips what is chosen
+    elsewhere where all of a block are."""
     low, high = (2.0**e for e in SAFE[sizes[0].dtype.itemsize])
     beyond = []
     for size in sizes:
         beyond.append(apply("less_equal", size, constant_like(size, low)))
         beyond.append(apply("less_equal", constant_like(size, high), size))
-    return apply("logical_not", reduce(lambda a, b: apply("logical_or", a, b), beyond))
+    outside = reduce(lambda a, b: apply("logical_or", a, b), beyond)
+    return apply("likely", apply("logical_not", outside))
 
 
 def cancels(y: Traced, parts: Iterable[Traced]) -> Traced:

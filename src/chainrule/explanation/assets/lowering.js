@@ -97,7 +97,7 @@ const TABLE = {
   logical_and: (x, z) => Boolean(x) && Boolean(z), logical_or: (x, z) => Boolean(x) || Boolean(z),
   logical_xor: (x, z) => Boolean(x) !== Boolean(z), logical_not: (x) => !x,
   bitwise_and: (x, z) => x && z, bitwise_or: (x, z) => x || z, invert: (x) => !x,
-  isfinite: Number.isFinite, isnan: Number.isNaN,
+  likely: first, isfinite: Number.isFinite, isnan: Number.isNaN,
   isinf: (x) => x === Infinity || x === -Infinity, signbit: (x) => x < 0 || Object.is(x, -0),
   select: (condition, x, z) => (condition ? x : z),
   broadcast: first, reshape: first, transpose: first, identity: first, stop_gradient: first,

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from math import prod
 
 from chainrule.core.node import Node
 from chainrule.run.native.emit import reductions
 from chainrule.run.native.emit.reductions import combined, start_of
+from chainrule.run.native.emit.usual import Usual
 from chainrule.run.native.emit.values import Body, FunctionText
 from chainrule.run.native.numbers.ir import AS_IT_IS, UNROLLED, literal, memory_type
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import STORES, Nest, prefilled
+from chainrule.run.native.plan.sites import Site
 from chainrule.run.native.runtime.machine import COLD, HOT, vector_bytes
 
 BLOCK = 4096
 """Longer sums are added up block by block, so that rounding stays small."""
+TRIED = 512
+"""How many numbers are tried at once for what is likely; no shorter loop is."""
 SHORT = 48
 """Innermost loops shorter than this are vectorised with masks, or LLVM would not do it at all."""
 
@@ -45,10 +50,18 @@ class Function:
 
 
 class _Loops(Body):
-    """The loops of a set of nests that share them, while they are written."""
+    """The loops of a set of nests that share them, while they are written.
+
+    Where a body asks for what is likely, a long innermost loop is written twice: for blocks of
+    whose numbers all have it, and for others. The bits are the same.
+    """
 
     def __init__(self, function: FunctionText, nests: Sequence[Nest], axis: int | None) -> None:
         super().__init__(function, nests, axis)
+        self.usually = Usual(self.sites)
+        self.usual = False  # whether the loop that is being written is for that
+        enough = [d for d in range(len(self.runs)) if prod(self.extents[d:]) >= TRIED]
+        self.tried = enough[-1] if enough and self.usually.asked else None
         self.sums: dict[Nest, list[str]] = {}
         # The loop that threads share, and its iterations for each row of their share.
         self.split, self.unit = None, 1
@@ -134,6 +147,9 @@ class _Loops(Body):
                   and self._begins(x) <= depth]  # fmt: skip
         if depth == self.split or n < 32 or not summed:
             start, stop = self.part if depth == self.split else ("0", n)
+            if depth == self.tried:
+                self._blocks(depth, start, str(stop))
+                return
             hint = self._hint(n) if last and not summed and depth != self.split else ""
             with self.b.loop(stop, start, hint) as i:
                 self._inside(depth, i)
@@ -142,11 +158,63 @@ class _Loops(Body):
         if whole > 1:
             with self.b.loop(whole) as block:
                 start = self.b.do(f"mul nuw nsw i64 {block}, {BLOCK}")
-                self._lanes(depth, summed, start, BLOCK)
+                self._tried_lanes(depth, summed, start, BLOCK)
         elif whole:
             rest, whole = n, 0
         if rest:
-            self._lanes(depth, summed, str(whole * BLOCK), rest)
+            self._tried_lanes(depth, summed, str(whole * BLOCK), rest)
+
+    def _blocks(self, depth: int, first: str, last: str) -> None:
+        """A loop in blocks that are tried for what is likely."""
+        b, size = self.b, max(1, TRIED // prod(self.extents[depth + 1 :]))
+        count = b.do(f"udiv i64 {b.do(f'add nuw nsw i64 {last}, {size - 1}')}, {size}")
+        with b.loop(count, b.do(f"udiv i64 {first}, {size}")) as block:
+            begin = b.do(f"mul nuw nsw i64 {block}, {size}")
+            end = b.do(f"add nuw nsw i64 {begin}, {size}")
+            begin = b.do(f"call i64 @llvm.umax.i64(i64 {begin}, i64 {first})")
+            end = b.do(f"call i64 @llvm.umin.i64(i64 {end}, i64 {last})")
+            for _ in self._twice(depth, begin, end):
+                with b.loop(end, begin) as i:
+                    self._inside(depth, i)
+
+    def _tried_lanes(self, depth: int, summed: Sequence[Nest], start: str, n: int) -> None:
+        if depth != self.tried or n < TRIED:
+            self._lanes(depth, summed, start, n)
+            return
+        for _ in self._twice(depth, start, self.b.do(f"add nuw nsw i64 {start}, {n}")):
+            self._lanes(depth, summed, start, n)
+
+    def _twice(self, depth: int, first: str, last: str) -> Iterator[None]:
+        """Asks for two forms of the loops from this depth on, over these numbers: where each has
+        what is likely, and for any. The first runs where all of them have it."""
+        b, lacks = self.b, self.b.stack("i8")
+        b.effect(f"store i8 0, ptr {lacks}")
+        self._try(depth, first, last, lacks)
+        has = b.do(f"icmp eq i8 {b.do(f'load i8, ptr {lacks}')}, 0")
+        with b.either(has) as otherwise:
+            self.usual = True
+            yield
+            otherwise()
+            self.usual = False
+            yield
+
+    def _try(self, depth: int, first: str, last: str, lacks: str) -> None:
+        """Set ``lacks`` where something is not as is likely."""
+        b, usually = self.b, self.usually
+        with b.loop(last, first) as i:
+            self.variables.append(i)
+            if depth + 1 < len(self.runs):
+                self._try(depth + 1, "0", str(self.extents[depth + 1]), lacks)
+            else:
+                for site in self.sites.needed(usually.asked, self.sites.order):
+                    self.known[site] = self.value(site)
+                for site in usually.asked:
+                    wanted = "true" if usually.truth[site] else "false"
+                    other = b.do(f"xor i1 {self.known[site]}, {wanted}")
+                    found = b.do(f"load i8, ptr {lacks}")
+                    found = b.do(f"or i8 {found}, {b.do(f'zext i1 {other} to i8')}")
+                    b.effect(f"store i8 {found}, ptr {lacks}")
+            self.variables.pop()
 
     def _hint(self, n: int) -> str:
         """What LLVM must be told of an innermost loop: to use masks where a short one does not
@@ -190,15 +258,30 @@ class _Loops(Body):
         self.variables.pop()
 
     def _body(self) -> None:
-        for site in self.sites.order:
-            self.known[site] = self.value(site)
-        for nest in self.nests:
+        if not self.usual:
+            nests = self.nests
+            for site in self.sites.order:
+                self.known[site] = self.value(site)
+        else:  # what stays in registers is computed where it is needed
+            nests = [x for x in self.nests if x.mode != "store" or x.out.place != "local"]
+            self._decided([site for nest in nests for site in self.roots[nest]])
+        for nest in nests:
             values = [self.known[site] for site in self.roots[nest]]
             if nest.mode in STORES:
                 self.store(nest, values)
             else:
                 place = self.variables[-1] if self.variables else "0"
                 reductions.reduce(self.b, nest, self.sums[nest], values, place)
+
+    def _decided(self, roots: Sequence[Site]) -> None:
+        usual = self.usually
+        for site in self.sites.needed(roots, usual.children):
+            if site in usual.truth:
+                self.known[site] = "true" if usual.truth[site] else "false"
+            elif site in usual.chosen:
+                self.known[site] = self.known[usual.chosen[site]]
+            else:
+                self.known[site] = self.value(site)
 
     def _finish(self, nest: Nest) -> None:
         place = self.address(nest.out, nest.target)

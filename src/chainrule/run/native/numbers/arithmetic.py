@@ -59,6 +59,9 @@ class Float:
     def abs(self, x: str) -> str:
         return self.b.intrinsic("fabs", self.type, x)
 
+    def sqrt(self, x: str) -> str:
+        return self.b.intrinsic("sqrt", self.type, x)
+
     def floor(self, x: str) -> str:
         return self.b.intrinsic("floor", self.type, x)
 

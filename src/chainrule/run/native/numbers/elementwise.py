@@ -341,6 +341,7 @@ def _shift(word: str) -> Lower:
 
 _register("logical_not", "fiub",
           lambda b, node, x: b.do(f"xor i1 {truth(b, dtype_in(node), x[0])}, true"))  # fmt: skip
+_register("likely", "b", lambda b, node, x: x[0])
 _register("invert", "iub", _invert)
 _register("left_shift", "iu", _shift("shl"))
 _register("right_shift", "iu", _shift("shr"))

@@ -7,7 +7,7 @@ alike are one function. A bool is ``i1`` in registers and one byte in memory, as
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -130,6 +130,22 @@ class Builder:
         yield
         if goes_on:
             self.effect(f"br label %{name}.done")
+        self.label(f"{name}.done")
+
+    @contextmanager
+    def either(self, condition: str) -> Iterator[Callable[[], None]]:
+        """Instructions for where a condition holds, and, after a call of what is yielded, for
+        where it doesn't."""
+        name = self.name()[1:]
+
+        def otherwise() -> None:
+            self.effect(f"br label %{name}.done")
+            self.label(f"{name}.else")
+
+        self.effect(f"br i1 {condition}, label %{name}.then, label %{name}.else")
+        self.label(f"{name}.then")
+        yield otherwise
+        self.effect(f"br label %{name}.done")
         self.label(f"{name}.done")
 
     def load(self, dtype: np.dtype[Any], address: str) -> str:

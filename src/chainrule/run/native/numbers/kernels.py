@@ -18,7 +18,7 @@ from chainrule.run.native.numbers.ir import Builder
 
 _BOUNDED = ("exp", "expm1", "log", "log1p", "tanh", "logistic", "log_logistic", "sin", "cos",
             "erf", "logaddexp", "logit", "entr", "xlogy", "xlog1py", "logistic_slope",
-            "tanh_slope")  # fmt: skip
+            "tanh_slope", "hypot")  # fmt: skip
 _OF_EXP = {"logistic_slope": 3.0, "tanh_slope": 3.0}  # a sum, a square and a quotient of exp
 BOUNDS = {
     "float32": {**dict.fromkeys(_BOUNDED, 2.0), **_OF_EXP},
@@ -214,6 +214,21 @@ def logaddexp(f: Float, x: str, z: str) -> str:
     gap = f.sel(first, f.sub(z, x), f.sub(x, z))
     y = f.add(top, f.kernel("log1p", f.kernel("exp", gap)))
     return f.sel(f.eq(x, z), f.add(x, f.c(math.log(2.0))), y)
+
+
+@kernel
+def hypot(f: Float, x: str, z: str) -> str:
+    """Powers of two keep the squares in range."""
+    a, b = f.abs(x), f.abs(z)
+    big = f.sel(f.gt(a, b), a, b)
+    far, by = (480, 2.0**600) if f.wide else (48, 2.0**100)
+    huge, tiny = f.gt(big, f.c(2.0**far)), f.lt(big, f.c(2.0**-far))
+    to = f.sel(huge, f.c(1 / by), f.sel(tiny, f.c(by), f.c(1)))
+    back = f.sel(huge, f.c(by), f.sel(tiny, f.c(1 / by), f.c(1)))
+    a, b = f.mul(a, to), f.mul(b, to)
+    y = f.mul(f.sqrt(f.fma(a, a, f.mul(b, b))), back)
+    infinite = f.b.do(f"or i1 {f.eq(a, f.c(math.inf))}, {f.eq(b, f.c(math.inf))}")
+    return f.sel(infinite, f.c(math.inf), y)
 
 
 for _body in (erf.erf, *entropies.BODIES):

@@ -90,11 +90,14 @@ def choose(graph: Graph) -> list[Node]:
         if node.primitive is INPUT or node.primitive is CONSTANT:
             cost[node] = 0.0
             continue
+        for x in _repeated(node):
+            if cost[x] > 0:
+                wanted.add(base_of(x))
+                cost[x] = 0.0
         cost[node] = cost_of(node) + sum(cost[x] for x in set(node.inputs))
         most = RECOMPUTE if readers[node] > 1 else LONGEST
         if cost[node] > most and not is_view(node):
             wanted.add(node)
-        wanted.update(base_of(x) for x in _repeated(node) if cost[x] > 0)
         if is_short_sum(node) and cost[node.inputs[0]] > RECOMPUTE:
             wanted.add(base_of(node.inputs[0]))
         if node in wanted:

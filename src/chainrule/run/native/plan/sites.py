@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from chainrule.core.node import CONSTANT, INPUT, Node
@@ -36,13 +36,14 @@ class Sites:
         buffers: memory of nodes. rank: how many loops there are.
 
     ``own`` are buffers whose numbers this body itself computes, at the same position, before
-    they are read: what holds them is a register.
+    they are read: what holds them is a register. ``loaded`` are nodes that are read from memory.
     """
 
     def __init__(self, buffers: dict[Node, Buffer], rank: int) -> None:
         self.buffers = buffers
         self.rank = rank
         self.own: dict[Buffer, Site] = {}
+        self.loaded: dict[Site, Node] = {}
         self.order: dict[Site, tuple[Site, ...]] = {}
 
     def resolve(self, node: Node, index: Index, inside: Node | None = None) -> Site:
@@ -50,7 +51,9 @@ class Sites:
         while True:
             buffer = self.buffers.get(node)
             if buffer is not None and node is not inside:
-                return self._read(buffer, linear(index, node.type.shape, self.rank))
+                site = self._read(buffer, linear(index, node.type.shape, self.rank))
+                self.loaded[site] = node
+                return site
             if not is_view(node):
                 return Value(node, index)
             inner = viewed(node, index, self.rank)
@@ -99,6 +102,19 @@ class Sites:
                 self.resolve(x, by_label(out, index, labels, self.rank)) for x, labels in parts
             )
         return tuple([self.resolve(x, index) for x in node.inputs])
+
+    def needed(
+        self, roots: Iterable[Site], children: Mapping[Site, tuple[Site, ...]]
+    ) -> list[Site]:
+        """What must be computed for these, in order, where each site needs these children."""
+        found: set[Site] = set()
+        stack = list(roots)
+        while stack:
+            site = stack.pop()
+            if site not in found:
+                found.add(site)
+                stack += children[site]
+        return [site for site in self.order if site in found]
 
     def positions(self) -> Iterator[Affine]:
         """Every affine expression that the body computes."""

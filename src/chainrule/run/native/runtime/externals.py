@@ -13,7 +13,7 @@ from chainrule.forks import load
 LIBM = {
     (name, type): f"{name}{suffix}"
     for name in ("fmod", "pow", "cbrt", "exp2", "log2", "log10", "arcsin", "arccos", "arctan",
-                 "sinh", "cosh", "tan", "arcsinh", "arccosh", "arctanh", "arctan2", "hypot",
+                 "sinh", "cosh", "tan", "arcsinh", "arccosh", "arctanh", "arctan2",
                  "erfc")
     for type, suffix in (("float", "f"), ("double", ""))
 }  # fmt: skip
@@ -50,7 +50,7 @@ _PREFIX = "scipy."
 _SINGLE = {symbol for (_, type), symbol in LIBM.items() if type == "float"}
 _PAIRS = {"beta", "betaln", "binom", "boxcox", "boxcox1p", "huber", "kl_div", "poch",
           "pseudo_huber", "rel_entr"}  # fmt: skip
-_BINARY = {"fmod", "pow", "arctan2", "hypot"}
+_BINARY = {"fmod", "pow", "arctan2"}
 
 
 @functools.cache
