@@ -11,7 +11,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from chainrule.errors import ChainruleError, UsageError
@@ -30,6 +29,7 @@ from tests.helpers.browsing import (
     count,
     js,
     keys,
+    luminance,
     medium,
     text_of,
 )
@@ -321,12 +321,6 @@ def test_light_and_dark(shown: Any) -> None:
     assert js(b, color) == dark
     b.find_element("id", "theme").click()
     assert js(b, color) == light
-
-
-def luminance(color: str) -> float:
-    parts = [float(v) / 255 for v in re.findall(r"[\d.]+", color)[:3]]
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
-    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -129,6 +130,13 @@ def text_of(browser: Any, selector: str) -> str:
 
 def count(browser: Any, selector: str) -> int:
     return js(browser, "return document.querySelectorAll(arguments[0]).length", selector)
+
+
+def luminance(color: str) -> float:
+    """Of a computed colour, as WCAG has it: (L1 + 0.05) / (L2 + 0.05) is the contrast."""
+    parts = [float(v) / 255 for v in re.findall(r"[\d.]+", color)[:3]]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
 RIGHT, LEFT, HOME, END, ESCAPE = "\ue014", "\ue012", "\ue011", "\ue010", "\ue00c"

@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": "chainrule.cli.inspect",
     "diagnose": "chainrule.cli.diagnose",
     "explain": "chainrule.cli.explain",
+    "play": "chainrule.cli.play",
     "quiz": "chainrule.cli.quiz",
     "check": "chainrule.cli.check",
 }

@@ -91,25 +91,34 @@ class Plan:
         results = self._run(on_epoch, executor, threads)
         if not all(result.history for result in results):
             raise KeyboardInterrupt
+        model = dataclasses.replace(
+            self.untrained(),
+            members=tuple((result.params, result.state) for result in results),
+            history=_history(results),
+            kept_epochs=tuple(self._kept(result) for result in results),
+            stopped=results[0].stopped,
+        )
+        return dataclasses.replace(model, scores=score_table(self.target, self.judged(model)))
+
+    def untrained(self) -> TabularModel:
+        """The model before its networks: without weights, history and scores."""
         rows = {name: len(part.truth) for name, part in self.parts.items()}
-        first = results[0]
-        model = TabularModel(
+        return TabularModel(
             target=self.target,
             coding=self.coding,
             network=self.network,
-            members=tuple((result.params, result.state) for result in results),
+            members=(),
             options=self.options,
             names=tuple(self.table.names()),
             reading=self.table.reading(),
-            history=_history(results),
-            kept_epochs=tuple(self._kept(result) for result in results),
-            stopped=first.stopped,
-            scores=_no_scores(),
+            history=(),
+            kept_epochs=(),
+            stopped="epochs",
+            scores=Scores((), "", ()),
             files=self.files,
             rows={name: rows.get(name, 0) for name in ("train", "validation", "test")}
             | {"no_target": self.no_target},
         )
-        return dataclasses.replace(model, scores=score_table(self.target, self.judged(model)))
 
     def _kept(self, result: training.FitResult) -> int:
         """The epoch whose weights a network has."""
@@ -168,7 +177,7 @@ class Plan:
         held = None
         if "validation" in parts:
             part = parts["validation"]
-            held = (part.x.astype(dtype, copy=False), self._coded(part), _weighted(part, factors))
+            held = (part.x.astype(dtype, copy=False), self.coded(part), _weighted(part, factors))
         rows = len(x) - max(map(len, self.left_out), default=0)
         steps = options.steps(rows)
         settings: dict[str, Any] = {
@@ -190,7 +199,7 @@ class Plan:
             assert options.learning_rate is not None
             settings["optimizer"] = recipe.optimizer(self._blocks, options.learning_rate, steps)
             settings["loss"] = recipe.loss(self.target.task)
-        model, data = self.network.build(steps), (x, self._coded(start))
+        model, data = self.network.build(steps), (x, self.coded(start))
         members = options.ensemble or 1
         if members == 1:
             heard = () if on_epoch is None else (on_epoch,)
@@ -230,7 +239,7 @@ class Plan:
         assert self.coding.robust is not None
         return self.coding.robust.blocks
 
-    def _coded(self, part: Part) -> NDArray[Any]:
+    def coded(self, part: Part) -> NDArray[Any]:
         """Targets as the loss takes them: class indices, or standardised numbers."""
         if self.target.task == "regression":
             return (part.truth - self.target.center) / self.target.scale
@@ -277,7 +286,3 @@ def _weighted(part: Part, factors: NDArray[np.float64] | None) -> NDArray[np.flo
         return part.weights
     of_class = factors[part.truth]
     return of_class if part.weights is None else of_class * part.weights
-
-
-def _no_scores() -> Scores:
-    return Scores((), "", ())

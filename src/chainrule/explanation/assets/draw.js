@@ -2,31 +2,10 @@
 // picture_scene.py and picture.py do the same for files; labels here are measured, not estimated.
 "use strict";
 
-const SVG = "http://www.w3.org/2000/svg";
 const GATE_HEIGHT = 38, LABEL_SIZE = 12, CELL = 8, CELL_SMALL = 6;
 const MOST_ROWS = 8, MOST_COLUMNS = 12, MOST_LETTERS = 20;
 const SANS = 'ui-sans-serif, system-ui, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif';
 const SERIF = '"STIX Two Text", "Latin Modern Roman", Cambria, Georgia, "Liberation Serif", "Times New Roman", serif';
-
-// Numbers ------------------------------------------------------------------------------------
-
-function short(value, digits = 4) {
-  if (typeof value === "boolean") return String(value);
-  const x = Number(special(value));
-  if (Number.isNaN(x)) return "NaN";
-  if (!Number.isFinite(x)) return x > 0 ? "∞" : "−∞";
-  if (x === 0) return "0";
-  const [mantissa, power] = x.toExponential(digits - 1).split("e");
-  const exponent = Number(power);
-  let shown;
-  if (-5 < exponent && exponent < Math.max(digits, 6)) {
-    shown = Number(`${mantissa}e${power}`).toFixed(Math.max(0, digits - 1 - exponent));
-    if (shown.includes(".")) shown = shown.replace(/\.?0+$/, "");
-  } else {
-    shown = `${mantissa.includes(".") ? mantissa.replace(/\.?0+$/, "") : mantissa}e${exponent}`;
-  }
-  return shown.replaceAll("-", "−");
-}
 
 const isList = Array.isArray;
 const flat = (value) => (isList(value) ? value.flatMap(flat) : [Number(special(value))]);
@@ -183,14 +162,6 @@ function roomOf(link) {
 }
 
 // Drawing --------------------------------------------------------------------------------------
-
-function make(tag, attributes = {}, ...children) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-}
-const at = (v) => String(Math.round(v * 10) / 10);
 
 function textOf(kind, runs, x, y) {
   const spans = runs.map(([text, how]) => make("tspan", { class: how }, text));

@@ -31,15 +31,6 @@ for (const step of data.steps) {
   step.why = step.why === undefined ? "" : data.words[step.why];
   step.note = step.note === undefined ? "" : data.words[step.note];
 }
-const $ = (id) => document.getElementById(id);
-const el = (tag, attributes = {}, ...children) => {
-  const element = document.createElement(tag);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-};
-const still = matchMedia("(prefers-reduced-motion: reduce)");
-
 function resolve(value) {
   if (value === undefined) return null;
   return value !== null && typeof value === "object" && "a" in value ? data.arrays[value.a] : value;

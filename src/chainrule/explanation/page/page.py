@@ -26,7 +26,7 @@ from chainrule.render import escape
 MOST_QUANTITIES = 500
 MOST_MATHML = 60_000
 MOST_STATIC = 40
-SCRIPTS = ("lowering", "layout", "draw", "table", "state", "say", "stage", "move", "page")
+SCRIPTS = ("lowering", "basics", "layout", "draw", "table", "state", "say", "stage", "move", "page")
 """Joined in this order into one script; the last one runs."""
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath "
