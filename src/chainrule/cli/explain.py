@@ -24,6 +24,7 @@ Examples:
   chainrule explain "sin(x**2)" x=1 --format html --out page.html
   chainrule explain "a = w @ x; y = sigma(a); J = -log(y)" w=[1,2] x=[0.5,-1]
   chainrule explain "sum((W @ x)**2)" W=[[1,2],[3,4]] x=[1,0] --format markdown
+  chainrule explain "H = relu(X @ W + b)" X=[[1,2]] W=[[1,-1],[2,-2]] b=[0,1] --entry 0,1
   chainrule explain penguins.safetensors penguins.csv --row 3
   chainrule explain "tanh(x)**2" --passes
 """
@@ -47,6 +48,9 @@ Examples:
 )
 @click.option("--precision", type=int, default=10, show_default=True, help="Significant digits.")
 @click.option("--wrt", metavar="NAMES", help="Differentiate by these only, as in x,y.")
+@click.option("--entry", metavar="I,J", help="Of an array, explain this entry, counted from 0.")
+@click.option("--cotangent", metavar="ARRAY", help="Of an array, pass this back, as [[1,0],[0,1]].")
+@click.option("--open", "opened", is_flag=True, help="Show what is inside softmax, norms, losses.")
 @click.option("--row", type=int, help="Explain MODEL on this row of DATA (the first is 1).")
 @click.option(
     "--convention",
@@ -70,6 +74,9 @@ def command(
     names: str,
     precision: int,
     wrt: str | None,
+    entry: str | None,
+    cotangent: str | None,
+    opened: bool,
     row: int | None,
     convention: str,
     passes: bool,
@@ -105,7 +112,8 @@ def command(
         elif row is not None:
             shown = _model(expression, values, row, form, precision, convention)
         else:
-            shown = _expression(expression, values, form, names, precision, wrt)
+            more = {**_of_array(entry, cotangent), "opened": opened}
+            shown = _expression(expression, values, form, names, precision, wrt, more)
     except ExpressionError as error:
         # The caret needs its own lines, which the one-line messages of other errors have not.
         print(f"chainrule: {error}", file=sys.stderr)
@@ -150,13 +158,28 @@ def _expression(
     names: str,
     precision: int,
     wrt: str | None,
+    more: dict[str, Any],
 ) -> str | bytes:
     from chainrule.explanation.steps.typed import explain_typed
 
     given = _given(words)
     chosen = None if wrt is None else [name.strip() for name in wrt.split(",") if name.strip()]
-    explanation = explain_typed(text, given, names=names, precision=precision, wrt=chosen)
+    explanation = explain_typed(text, given, names=names, precision=precision, wrt=chosen, **more)
     return getattr(explanation, RENDERERS.get(form, form))()
+
+
+def _of_array(entry: str | None, cotangent: str | None) -> dict[str, Any]:
+    """Which entry of an array is explained, or what is passed back."""
+    from chainrule.explanation.formula.parsing import parse_value
+
+    place = None
+    if entry is not None:
+        try:
+            place = tuple(int(i) for i in entry.strip("[]() ").split(","))
+        except ValueError:
+            raise UsageError(f"--entry {entry}: whole numbers from 0, as in 0,1") from None
+    given = None if cotangent is None else parse_value("--cotangent", cotangent)
+    return {"entry": place, "cotangent": given}
 
 
 def _passes(text: str | None, words: tuple[str, ...]) -> str:

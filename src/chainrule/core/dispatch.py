@@ -27,6 +27,7 @@ from chainrule.core.frames import (
 )
 from chainrule.core.hints import call_instead, instead
 from chainrule.core.targets import traced_instead, written_to
+from chainrule.core.told import returned
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import (
     ChainruleError,
@@ -117,7 +118,7 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     written = "out" in kwargs or len(args) > 2
     if written and FUNCTIONS["out of"](function, args, kwargs) is not None:
         return writing(_called(function), FUNCTIONS["with_out"], function, ours, args, kwargs)
-    y = _guarded(function, "", ours, args, kwargs, asks)
+    y = returned(function.__name__, args, _guarded(function, "", ours, args, kwargs, asks))
     if function in VIEWS:
         return FUNCTIONS["viewed"](y, function, args, kwargs)
     if function in MAKING:

@@ -89,6 +89,7 @@ class Recording:
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
         self.watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``
         self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
+        self.calls: dict[Node, tuple[str, tuple[Node, ...]]] | None = None  # results, if asked
         self._copies = False
         self.roll = roll
         self._serial = 0

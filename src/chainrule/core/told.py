@@ -7,7 +7,7 @@ then say names neither it nor the user's line.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -27,7 +27,7 @@ def told(name: str) -> Callable[[_Function], _Function]:
         @functools.wraps(f)
         def call(*args: Any, **keywords: Any) -> Any:
             try:
-                return f(*args, **keywords)
+                return returned(name, args, f(*args, **keywords))
             except FAULTS as error:
                 inside = error.__traceback__ is not None and error.__traceback__.tb_next is not None
                 known = isinstance(error, (ChainruleError, np.linalg.LinAlgError))
@@ -42,6 +42,14 @@ def told(name: str) -> Callable[[_Function], _Function]:
         return cast(_Function, call)
 
     return decorate
+
+
+def returned(name: str, args: Sequence[Any], y: Any) -> Any:
+    """``y``, noted as what the function ``name`` made of ``args`` in a recording that asks."""
+    recording = getattr(y, "recording", None)
+    if recording is not None and recording.calls is not None:
+        recording.calls[y.node] = (name, tuple(x.node for x in args if hasattr(x, "node")))
+    return y
 
 
 def kind_of(x: Any) -> str:

@@ -8,7 +8,7 @@ Importing this package loads what recording and differentiating need, and nothin
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.forks import load
@@ -56,12 +56,16 @@ class _Explain:
         argnames: str | Sequence[str] | None = None,
         static_argnums: int | Sequence[int] | None = None,
         static_argnames: str | Sequence[str] | None = None,
+        entry: tuple[int, ...] | None = None,
+        cotangent: Any = None,
+        opened: bool | Collection[str] = False,
     ) -> Callable[..., Explanation]:
         """The function that explains ``f`` at its arguments.
 
         Args:
-            f: a function written with NumPy that returns one number. It is differentiated by
-                every floating argument, whole trees included.
+            f: a function written with NumPy that returns one number, or an array: then its
+                forward pass is shown. It is differentiated by every floating argument, whole
+                trees included.
             names: "lecture" (t, u₁, u₂, u; the names of f's own variables where it has them)
                 or "v" (v₁, v₂, ...).
             precision: significant digits to print, never more than are right.
@@ -70,6 +74,9 @@ class _Explain:
                 floating ones if nothing is said, those passed by keyword last.
             static_argnums, static_argnames: arguments that are passed as they are, as
                 ``cr.jit`` takes them.
+            entry, cotangent: of an array, the entry whose derivatives are explained, as in
+                (0, 1), or the cotangent, of its shape, that is passed back.
+            opened: gates, softmax or a mean, that are shown by what is inside: True, or names.
         """
         from chainrule.api.jitted import StaticArguments
         from chainrule.explanation.steps.explaining import explain
@@ -86,6 +93,9 @@ class _Explain:
                 name=name,
                 argnums=argnums,
                 argnames=argnames,
+                entry=entry,
+                cotangent=cotangent,
+                opened=opened,
             )
 
         return explained

@@ -16,7 +16,7 @@ function sentence(step, i) {
     return `${head}Backward from ${via.text} to ${data.nodes[step.node].text}: ${step.name} = ${step.formula} = ${value}.`;
   }
   return `${head}Backward from ${via.text} to ${data.nodes[step.node].text}: ${step.name} = `
-    + `${step.localText} times upstream = ${shown(now(step, "local"), via.shape, 6)} × `
+    + `${step.localText} times upstream = ${shown(now(step, "local"), localShape(step), 6)} × `
     + `${shown(now(step, "upstream"), via.shape, 6)} = ${value}.`;
 }
 
@@ -61,7 +61,7 @@ function equation(step, i, digits) {
   const up = gradientOf.get(step.via);
   return [name(), sign("="),
     chip("local", "local", math(`l${i}`),
-      ...(/^−?[\d.]+$/.test(step.localText) ? [] : [sign("="), amount(now(step, "local"), via, digits)])), sign("×"),
+      ...(/^−?[\d.]+$/.test(step.localText) ? [] : [sign("="), amount(now(step, "local"), localShape(step), digits)])), sign("×"),
     chip("up", "upstream", math(`n${up}`), sign("="), amount(now(step, "upstream"), via, digits)), sign("="),
     chip("down", "downstream", amount(value, shape, digits))];
 }
@@ -97,7 +97,7 @@ function gridsOf(step) {
   const back = !["input", "forward"].includes(step.kind);
   if (step.kind === "backward") {
     const via = data.nodes[step.via].shape;
-    if (step.local !== null) list.push(["local", step.local, via]);
+    if (step.local !== null) list.push(["local", step.local, localShape(step)]);
     list.push(["upstream", step.upstream, via]);
   }
   list.push([back ? "gradient" : "value", step.value, shape]);

@@ -31,6 +31,12 @@ for (const step of data.steps) {
   step.why = step.why === undefined ? "" : data.words[step.why];
   step.note = step.note === undefined ? "" : data.words[step.note];
 }
+/** A local derivative has the shape of the result, and of the input where the result is a number. */
+function localShape(step) {
+  const via = data.nodes[step.via].shape;
+  return via.length ? via : data.nodes[step.node].shape;
+}
+
 function resolve(value) {
   if (value === undefined) return null;
   return value !== null && typeof value === "object" && "a" in value ? data.arrays[value.a] : value;

@@ -71,7 +71,7 @@ function buildTable(data, body) {
       else {
         const via = data.nodes[step.via].shape;
         const local = el("td", "local b", spelled(`l${b}`, step.localText));
-        if (!/^−?[\d.]+$/.test(step.localText)) local.append(amount(step.local, via));
+        if (!/^−?[\d.]+$/.test(step.localText)) local.append(amount(step.local, localShape(step)));
         row.append(local, el("td", "up b", amount(step.upstream, via)));
       }
       row.append(el("td", "gradient b", amount(step.value, shape)));

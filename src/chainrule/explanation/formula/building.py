@@ -52,12 +52,20 @@ class Builder:
         find: the value of a node where it is known; scalars that depend on constants only
             become numbers.
         algebra: how algebraic primitives combine, ``WRITTEN`` or ``SIMPLIFIED``.
+        gates: nodes that are written as one function of others, by its name.
     """
 
-    def __init__(self, named: Mapping[Node, Expr], find: Find, algebra: Algebra = WRITTEN) -> None:
+    def __init__(
+        self,
+        named: Mapping[Node, Expr],
+        find: Find,
+        algebra: Algebra = WRITTEN,
+        gates: Mapping[Node, tuple[str, tuple[Node, ...]]] | None = None,
+    ) -> None:
         self.known: dict[Node, Expr] = dict(named)
         self.find = find
         self.algebra = algebra
+        self.gates = gates or {}
 
     def of(self, node: Node) -> Expr:
         found = self.known.get(node)
@@ -70,6 +78,9 @@ class Builder:
         constant = self._constant(node) if node.primitive is CONSTANT else None
         if constant is not None:
             return constant
+        if node in self.gates:
+            name, inputs = self.gates[node]
+            return Call(name, tuple(map(self.of, inputs)), (), node.type.shape)
         if is_transparent(node):
             inside = self.of(node.inputs[0])
             truth = node.inputs[0].type.dtype.kind == "b" and node.type.dtype.kind != "b"

@@ -313,6 +313,28 @@ def over(numerator: Expr, denominator: Expr) -> Expr:
     return times(numerator, to_the(denominator, MINUS_ONE))
 
 
+def replaced(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
+    """``e`` with some parts in place of others, simplified; numbers come before a product of
+    arrays: 2 q xᵀ."""
+    if e in table:
+        return table[e]
+    parts = [replaced(part, table) for part in e.parts]
+    if isinstance(e, Sum):
+        return plus(*parts)
+    if isinstance(e, Product):
+        return times(*parts)
+    if isinstance(e, Power):
+        return to_the(*parts)
+    if not isinstance(e, Call):
+        return e
+    number: int | float = 1
+    if e.operation == "contract":
+        for i, part in enumerate(parts):
+            c, parts[i] = coefficient(part)
+            number *= c
+    return times(Number(number), Call(e.operation, tuple(parts), e.attrs, e.of_shape))
+
+
 # From operations to algebra ---------------------------------------------------------------
 
 Algebra = Mapping[str, Any]

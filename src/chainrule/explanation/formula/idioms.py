@@ -7,14 +7,28 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.ops.stable import log_softmax, logsumexp, softmax
+
 IDIOM_FORWARDS: Mapping[str, Callable[..., Any]] = {
     "relu": lambda x: np.where(x > 0, x, 0.0),
     "softplus": lambda x: np.logaddexp(x, 0.0),
     "indicator": lambda condition: np.asarray(condition).astype(float),
+    "softmax": softmax,
+    "log_softmax": log_softmax,
+    "logsumexp": logsumexp,
+    "mean": np.mean,
+    "norm": np.linalg.norm,
+    "norm2": lambda x: np.sum(x * x),
 }
 
 IDIOM_NOTATION: Mapping[str, tuple[str, str]] = {
     "relu": ("relu({})", r"\operatorname{{relu}}\left({}\right)"),
     "softplus": ("softplus({})", r"\operatorname{{softplus}}\left({}\right)"),
     "indicator": ("[{}]", r"\left[{}\right]"),
+    "softmax": ("softmax({})", r"\operatorname{{softmax}}\left({}\right)"),
+    "log_softmax": ("log_softmax({})", r"\operatorname{{log\_softmax}}\left({}\right)"),
+    "logsumexp": ("logsumexp({})", r"\operatorname{{logsumexp}}\left({}\right)"),
+    "mean": ("mean({})", r"\operatorname{{mean}}\left({}\right)"),
+    "norm": ("‖{}‖", r"\lVert {}\rVert"),
+    "norm2": ("‖{}‖²", r"\lVert {}\rVert^{{2}}"),
 }

@@ -41,6 +41,9 @@ LOGARITHMS: Mapping[float, int] = {math.log(2.0): 2, math.log(10.0): 10}
 SUMS = ("Σ", "Π", r"\sum", r"\prod")
 RELATIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "=", r"\ne", r"\le", r"\ge"})
 
+OPENING = ("(", "[", "|", "‖", "\\lVert", "⌊", "⌈", "{", ",", "\\left.")
+CLOSING = (")", "]", "|", "‖", "\\rVert", "⌋", "⌉", "}", ",", "\\right", "\\rfl")
+
 # Functions that are written without brackets before a letter or a power of one: sin x².
 BARE = frozenset({"sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"})
 
@@ -103,7 +106,8 @@ class Writer:
         parts: list[str] = []
         for i, factor in enumerate(factors):
             last = i == len(factors) - 1
-            shown = self.write(factor, self.least(factor, last))
+            numbered = i == 1 and isinstance(first, Number)
+            shown = self.write(factor, self.least(factor, last, numbered))
             if i:
                 parts.append(self.between(factors[i - 1], factor))
             parts.append(shown)
@@ -113,10 +117,12 @@ class Writer:
         """Factors above or below a line, which groups them: a lone sum needs no brackets."""
         return self.write(factors[0]) if len(factors) == 1 else self.side_by_side(factors)
 
-    def least(self, factor: Expr, last: bool) -> int:
+    def least(self, factor: Expr, last: bool, numbered: bool = False) -> int:
         """The level below which a factor takes brackets: dJ/du and sin u go without."""
         if isinstance(factor, Derivative):
             return PRODUCT
+        if last and isinstance(factor, Call) and factor.operation == "contract" and numbered:
+            return PRODUCT  # 2 q xᵀ
         return APPLY if last or self.is_bare(factor) else POWER
 
     def between(self, left: Expr, right: Expr) -> str:
@@ -193,8 +199,8 @@ class Writer:
 
     def fit(self, before: str, after: str, arg: Expr) -> tuple[int, int]:
         """The level an argument must have between these texts, and that of the whole."""
-        opened = before.rstrip().endswith(("(", "[", "|", "⌊", "⌈", "{", ",", "\\left."))
-        closed = after.lstrip().startswith((")", "]", "|", "⌋", "⌉", "}", ",", "\\right", "\\rfl"))
+        opened = before.rstrip().endswith(OPENING)
+        closed = after.lstrip().startswith(CLOSING)
         if opened and closed:
             return LOW, ATOM
         if after and not after.startswith(" "):

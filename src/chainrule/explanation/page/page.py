@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.page import formula as page_formula
 from chainrule.explanation.page.data import page_data, script_json
 from chainrule.explanation.page.table import DIGITS, table
@@ -19,6 +20,7 @@ from chainrule.explanation.picture.modules import fold_to_fit, modules
 from chainrule.explanation.picture.scene import Document, scene
 from chainrule.explanation.picture.svg import asset, drawing
 from chainrule.explanation.picture.text import short
+from chainrule.explanation.render.html import inside
 from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation
 from chainrule.render import escape
@@ -164,10 +166,13 @@ def _header(e: Explanation, document: Document, formula: Callable[..., str]) -> 
     results = [_result(e, i, result, formula, len(few) == 1) for i, result in enumerate(few)]
     long = ' class="long"' if whole is not None and _long(document) else ""
     value = document["nodes"][document["output"]]
+    if e.value.ndim:
+        known = escape.html(array_text(e.value, e.precision))
+    else:
+        known = _live(value["id"], "node", value["value"], e.precision)
     head = (
         f'<li class="result"><span class="lead">{formula(document["name"])} '
-        f'<span class="eq">=</span> {_live(value["id"], "node", value["value"], e.precision)}'
-        "</span></li>"
+        f'<span class="eq">=</span> {known}</span></li>'
     )
     return (
         '<header><div class="titles"><p class="kicker">Forward and backward, step by step</p>'
@@ -281,8 +286,14 @@ def _tables(e: Explanation, document: Document, formula: Callable[..., str]) -> 
         f'<div class="card listing"><h2>Every step <span class="note">{DIGITS} digits; the '
         "backward half is read upwards</span></h2>"
         f'<div id="tablebox" class="tablebox">{table(document, formula)}</div></div>{results}'
-        "</section>"
+        f"{_inside(e)}</section>"
     )
+
+
+def _inside(e: Explanation) -> str:
+    """What softmax, a norm or a loss is made of, at the same numbers."""
+    found = inside(e)
+    return found and f'<div class="card inner"><h2>Inside the gates</h2>{found}</div>'
 
 
 def _footer(e: Explanation) -> str:

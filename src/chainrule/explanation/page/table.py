@@ -119,7 +119,7 @@ def _backward(document: Document, step: Step | None, branch: bool, formula: Form
         return name + _cell("local b", _id("l", step, formula(step["formula"])), 2) + result
     shown = _id("l", step, formula(step["local"]))
     if not step["local"]["text"].lstrip("−").replace(".", "").isdigit():
-        shown += number(step["local_value"], via["shape"])
+        shown += number(step["local_value"], via["shape"] or node["shape"])
     up = number(step["upstream"], via["shape"])
     return name + _cell("local b", shown) + _cell("up b", up) + result
 

@@ -51,8 +51,17 @@ def fragment(e: Explanation) -> str:
         shown = math(f"{result.name.mathml()}{formula}{EQUALS}{value(e, result.value)}")
         check = escape.html(check_text(result, e.precision))
         lines.append(f"<li>{shown}<br>check: {check}</li>")
-    lines.append(f"</ul><p>{escape.html(remarks(e))}</p></div>")
+    lines.append(f"</ul><p>{escape.html(remarks(e))}</p>{inside(e)}</div>")
     return "\n".join(lines)
+
+
+def inside(e: Explanation) -> str:
+    """Each gate, to be opened: the same numbers in smaller steps."""
+    return "".join(
+        f"<details><summary>inside {math(e.nodes[i].name.mathml())} = "
+        f"{math(e.nodes[i].formula.mathml())}</summary>{fragment(e.inside(i))}</details>"
+        for i in e.openings
+    )
 
 
 def _title(e: Explanation) -> str:

@@ -162,10 +162,10 @@ def _verdict(check: Check) -> str:
 
 def _foot(e: Explanation) -> list[str]:
     c = e.counts
-    lines = ["", *("  " + line for line in [*e.notes, counts_text(e)])]
+    lines = ["", *("  " + line for line in [*e.notes, *([counts_text(e)] if e.results else [])])]
     notes = list(dict.fromkeys(step.note for step in e.steps if step.note))
     lines += [f"  note: {note}" for note in notes]
-    return lines if c.edges or notes else lines[2:]
+    return lines if c.edges or notes or not e.results else lines[2:]
 
 
 def remarks(e: Explanation) -> str:

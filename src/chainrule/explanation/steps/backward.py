@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,7 @@ from chainrule.core.recording import quiet
 from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced
 from chainrule.explanation.formula.expressions import SIMPLIFIED, ZERO, Derivative, Expr, Number
+from chainrule.explanation.steps.gates import shorter
 from chainrule.explanation.steps.recorded import Recorded, Use
 from chainrule.ops.structure import broadcast_to
 
@@ -72,9 +75,17 @@ def backward(r: Recorded) -> Backward:
         for node in reversed(r.quantities):
             for use in r.uses[node] if node in r.moving else ():
                 if use.source in flows:
-                    part = _along(r, use.chain, edges.get((node, use.position)))
+                    part = _arriving(r, use, edges)
                     flows[use.source].append(_flow(r, use, totals[node], part))
     return Backward(flows, {node: totals[node] for node in (r.output, *flows)})
+
+
+def _arriving(r: Recorded, use: Use, edges: Mapping[tuple[Node, int], Any]) -> Traced | None:
+    """What reverse mode passed along the edge, or along all edges of a gate into this input."""
+    if not use.inside:
+        return _along(r, use.chain, edges.get((use.node, use.position)))
+    parts = [p for edge in use.inside if (p := _arriving(r, edge, edges)) is not None]
+    return functools.reduce(operator.add, parts) if parts else None
 
 
 def _flow(r: Recorded, use: Use, g: Traced | None, part: Traced | None) -> Flow:
@@ -94,6 +105,8 @@ def local_derivative(r: Recorded, use: Use) -> Any:
     are single numbers, and of ones where the operation is known to act entry by entry.
     """
     node, rule = use.node, use.node.primitive.rule
+    if node in r.gates:
+        return _of_gate(r, use, _ones(r, node)) if not node.type.shape else None
     if rule is None:
         return 0
     stated = rule.local(node, r.recording, use.position)
@@ -102,9 +115,19 @@ def local_derivative(r: Recorded, use: Use) -> Any:
     scalar = not node.type.shape and not node.inputs[use.position].type.shape
     if not scalar and node.primitive.name not in ENTRY_BY_ENTRY:
         return None
-    one = broadcast_to(r.recording.constant(1, node.type.dtype), node.type.shape)
-    pulled = rule.pull_one(node, one, use.position)
+    pulled = rule.pull_one(node, _ones(r, node), use.position)
     return 0 if pulled is None else pulled
+
+
+def _ones(r: Recorded, node: Node) -> Traced:
+    return broadcast_to(r.recording.constant(1, node.type.dtype), node.type.shape)
+
+
+def _of_gate(r: Recorded, use: Use, g: Traced) -> Any:
+    """What the lecture's rule of a gate passes to one of its inputs."""
+    gate = r.gates[use.node]
+    given = [Traced(x, r.recording) for x in gate.inputs]
+    return gate.rule(g, Traced(use.node, r.recording), *given)[use.position]
 
 
 ENTRY_BY_ENTRY = frozenset({"select"})
@@ -123,7 +146,15 @@ def _along(r: Recorded, chain: Sequence[Node], part: Any) -> Traced | None:
 def _local_formula(r: Recorded, use: Use, local: Any) -> Expr:
     if not isinstance(local, Traced):
         return Number(local)
-    return r.builder(SIMPLIFIED, _spoken(r, use)).of(local.node)
+    return r.builder(SIMPLIFIED, _spoken(r, use)).of(local_shown(r, use, local).node)
+
+
+def local_shown(r: Recorded, use: Use, local: Traced) -> Traced:
+    """``local`` as the lecture writes it, without the shares of a tie where there is none."""
+    if use.node in r.gates:
+        return local
+    short = shorter(r.recording, use.node, use.position, _ones(r, use.node), local)
+    return local if short is None else short
 
 
 def _spoken(r: Recorded, use: Use) -> dict[Node, Expr]:
@@ -133,15 +164,21 @@ def _spoken(r: Recorded, use: Use) -> dict[Node, Expr]:
     Not all names: cos x stays cos x, even if the cosine has a name elsewhere.
     """
     given = (node for node in r.names if node.primitive is INPUT)
-    return {node: r.names[node] for node in (*given, use.node, *r.needs[use.node])}
+    spoken = (*given, use.node, *r.needs[use.node])
+    return {node: r.names[node] for node in spoken if node in r.names}
 
 
 def _pull_formula(r: Recorded, use: Use) -> Expr:
     """What the rule makes of an upstream gradient, in symbols."""
     upstream = derivative_name(r, use.node)
-    zeros = r.recording.zeros(use.node.type)
-    g = r.recording.fresh(zeros)  # a node of its own, so that it can carry the name
-    part = _along(r, use.chain, use.node.primitive.rule.pull_one(use.node, g, use.position))
+    ones = _ones(r, use.node)
+    g = r.recording.fresh(ones)  # a node of its own, so that it can carry the name
+    if use.node in r.gates:
+        part = _of_gate(r, use, g)
+    else:
+        part = use.node.primitive.rule.pull_one(use.node, g, use.position)
+        short = shorter(r.recording, use.node, use.position, g, part)
+        part = _along(r, use.chain, part if short is None else short)
     if part is None:
         return ZERO
     spoken = {**_spoken(r, use), g.node: upstream}

@@ -6,12 +6,13 @@ derivatives from their rules. Renderers read these and compute nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
+from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import Expr, Name
 from chainrule.explanation.steps.program import Program
 from chainrule.forks import load
@@ -140,6 +141,8 @@ class Explanation:
     ``gradient`` is as ``cr.grad`` returns it: of the one argument, or a tuple over several,
     None in place of what is not floating. ``precision`` is the number of significant digits
     that renderings print. ``notes`` say which of two readings of a typed expression was taken.
+    ``openings`` makes, of the gates among ``nodes``, the explanations that ``inside`` returns.
+    Of an array nothing is differentiated: there are no results, and ``gradient`` is None.
     See docs/explanations.md.
     """
 
@@ -155,6 +158,17 @@ class Explanation:
     program: Program | None
     precision: int = 10
     notes: tuple[str, ...] = ()
+    openings: Mapping[int, Callable[[], Explanation]] = field(default_factory=dict, repr=False)
+
+    def inside(self, node: int) -> Explanation:
+        """What is inside a gate, by its id in ``nodes``: the same numbers in smaller steps.
+
+        Raises:
+            UsageError: the operation is one step, and nothing is inside.
+        """
+        if node not in self.openings:
+            raise UsageError(f"{self.nodes[node].name} is one operation; nothing is inside it")
+        return self.openings[node]()
 
     def text(self) -> str:
         """Plain text for a terminal: the forward and backward tables side by side (L4.3)."""

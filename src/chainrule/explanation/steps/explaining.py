@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import functools
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from chainrule.explanation.steps.counting import count
 from chainrule.explanation.steps.data import Check, Explanation, Quantity, Result, Step
 from chainrule.explanation.steps.program import Program, program_of
 from chainrule.explanation.steps.recorded import Recorded, places, recorded
-from chainrule.explanation.steps.whole import whole_derivatives, whole_formula
+from chainrule.explanation.steps.whole import named_derivatives, whole_derivatives, whole_formula
 
 START = "The output moves one for one with itself."
 
@@ -45,16 +47,25 @@ def explain(
     name: str | None = None,
     argnums: int | Sequence[int] | None = None,
     argnames: str | Sequence[str] | None = None,
+    entry: tuple[int, ...] | None = None,
+    cotangent: Any = None,
+    opened: bool | Collection[str] = False,
     notes: tuple[str, ...] = (),
 ) -> Explanation:
     """Record ``f`` at ``args`` and explain its derivative by every floating argument, or by
-    those that are chosen by position or name."""
+    those that are chosen by position or name; of an array, that of one ``entry``, or what it
+    passes back of a ``cotangent``. ``opened`` are gates that are shown by what is inside."""
     check_precision(precision)
+    if entry is not None or cotangent is not None:
+        f, said = single(f, entry, cotangent)
+        name, notes = name or "J", (*notes, said)
     wanted = None if argnums is None and argnames is None else Wanted(argnums, argnames)
-    with recorded(f, args, keywords, names, name, wanted) as r:
+    with recorded(f, args, keywords, names, name, wanted, opened) as r:
+        if r.output.type.shape:
+            notes = (*notes, _several(r))
         back = backward(r)
         program = program_of(r, back)
-        formulas = whole_derivatives(r, back)
+        formulas = {**named_derivatives(r, back), **whole_derivatives(r, back)}
         results = _results(r, back, formulas)
         steps = tuple(_steps(r, back, program))
         return Explanation(
@@ -63,14 +74,80 @@ def explain(
             nodes=tuple(_nodes(r, back)),
             steps=steps,
             results=results,
-            counts=count(r),
+            counts=count(r.whole or r),
             output=r.quantities.index(r.output),
             value=r.value(r.output),
             gradient=_gradient(r, back, wanted),
             program=program,
             precision=precision,
             notes=notes,
+            openings=_openings(r, back, precision),
         )
+
+
+def single(
+    f: Callable[..., Any], entry: tuple[int, ...] | None, cotangent: Any
+) -> tuple[Callable[..., Any], str]:
+    """``f`` followed by what makes one number of its array, and what that is, in words."""
+    if entry is not None and cotangent is not None:
+        raise UsageError("an entry or a cotangent is explained, not both")
+
+    @functools.wraps(f)
+    def one(*args: Any, **keywords: Any) -> Any:
+        y = f(*args, **keywords)
+        shape = np.shape(y)
+        if entry is not None:
+            inside = all(-n <= i < n for i, n in zip(entry, shape, strict=False))
+            if len(entry) != len(shape) or not inside:
+                raise UsageError(f"entry {entry} of a result of shape {shape}: there is none")
+            return y[entry]
+        v = np.asarray(cotangent, float)
+        if v.shape != shape:
+            raise UsageError(f"the cotangent has shape {v.shape}; the result has {shape}")
+        return np.sum(v * y)
+
+    if entry is not None:
+        return one, f"the entry [{', '.join(map(str, entry))}] of the result is explained"
+    return one, "the cotangent c of an array Y is the gradient of Σ c ⊙ Y, which is explained"
+
+
+def _several(r: Recorded) -> str:
+    shape = " × ".join(map(str, r.output.type.shape))
+    place = ",".join("0" * len(r.output.type.shape))
+    return (
+        f"{r.output_name} has {shape} entries, each with derivatives of its own: explain one "
+        f"(entry, --entry {place}) or give a cotangent"
+    )
+
+
+def _openings(r: Recorded, back: Backward, precision: int) -> dict[int, Callable[[], Explanation]]:
+    """For each gate, the explanation of what is inside; of an array, for what arrives there."""
+    found = {}
+    for node, gate in r.gates.items():
+        keys = [r.names[x].key if x in r.names else f"x{i}" for i, x in enumerate(gate.inputs)]
+        given = dict(zip(keys, (np.asarray(r.value(x)) for x in gate.inputs), strict=True))
+        total = total_of(r, back, node)
+        inner = _Inner(gate.kind.definition, tuple(given), r.names[node].key)
+        several = {"cotangent": total} if node.type.shape and total is not None else {}
+        found[r.quantities.index(node)] = functools.partial(
+            explain, inner, tuple(given.values()), precision=precision,
+            name=None if several else r.names[node].key, opened={gate.kind.name}, **several,
+        )  # fmt: skip
+    return found
+
+
+class _Inner:
+    """A gate's definition with the names of its inputs here."""
+
+    def __init__(self, f: Callable[..., Any], names: tuple[str, ...], output: str) -> None:
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        self.f, self.quantities, self.__name__ = f, {}, output
+        same = all(name.isidentifier() for name in names)
+        names = names if same else tuple(f"x{i}" for i in range(len(names)))
+        self.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])
+
+    def __call__(self, *args: Any) -> Any:
+        return self.f(*args)
 
 
 def total_of(r: Recorded, back: Backward, node: Node) -> np.ndarray | None:
@@ -92,20 +169,30 @@ def _nodes(r: Recorded, back: Backward) -> list[Quantity]:
                 id=i,
                 kind=kind,
                 name=r.names[node],
-                operation=kind if given else node.primitive.name,
+                operation=kind if given else _operation(r, node),
                 formula=r.names[node] if given else builder.step(node),
                 inputs=tuple(place[x] for x in r.needs[node]),
                 value=r.value(node),
                 gradient=total_of(r, back, node),
-                attributes={} if given else dict(node.attrs),
+                attributes={} if given or node in r.gates else dict(node.attrs),
                 scope=r.scopes.get(node, ""),
-                teaches=node.primitive.teaches,
+                teaches=_teaches(r, node),
             )
         )
     return found
 
 
+def _operation(r: Recorded, node: Node) -> str:
+    return r.gates[node].kind.name if node in r.gates else node.primitive.name
+
+
+def _teaches(r: Recorded, node: Node) -> str:
+    return r.gates[node].kind.teaches if node in r.gates else node.primitive.teaches
+
+
 def _gradient(r: Recorded, back: Backward, wanted: Wanted | None) -> Any:
+    if r.output.type.shape:
+        return None
     leaves = []
     for node in r.free:
         total = total_of(r, back, node)
@@ -208,7 +295,7 @@ def _edge_step(
         local=flow.local_formula,
         local_value=local,
         upstream=as_array(r, back.totals[use.node], use.node),
-        why=use.node.primitive.teaches,
+        why=_teaches(r, use.node),
         note=_note(r, flow, local),
     )
     return formula, index
@@ -223,7 +310,7 @@ def _note(r: Recorded, flow: Flow, local: np.ndarray | None) -> str:
     use = flow.use
     if flow.g is None:
         return "nothing arrives here, so nothing is passed on"
-    if use.node.primitive.rule is None:
+    if use.node.primitive.rule is None and not use.inside:
         return "it has no slope: nothing is passed on"
     notes = []
     if flow.part is not None and local is not None and _masked(r, flow, local):
@@ -246,6 +333,8 @@ def _masked(r: Recorded, flow: Flow, local: np.ndarray) -> bool:
 
 def _results(r: Recorded, back: Backward, formulas: Mapping[Node, Expr]) -> tuple[Result, ...]:
     gradients = [total_of(r, back, node) for node in r.free]
+    if r.output.type.shape:
+        return ()
     checks: Sequence[Check | None] = check_gradients(
         r.graph, [r.value(node) for node in r.free], gradients
     )

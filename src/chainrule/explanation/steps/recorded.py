@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from chainrule.errors import DerivativeError, DtypeError, UsageError
 from chainrule.explanation.formula.building import Builder, behind, is_transparent
 from chainrule.explanation.formula.expressions import Expr, Name
 from chainrule.explanation.steps import names as naming
+from chainrule.explanation.steps.gates import CALLED, Gate, gates
 
 MOST_QUANTITIES = 5000
 
@@ -36,13 +37,15 @@ MOST_QUANTITIES = 5000
 class Use:
     """Argument ``position`` of the operation ``node``, reached from a quantity through ``chain``.
 
-    The chain lists the transparent nodes between them, the one nearest to ``node`` first.
+    The chain lists the transparent nodes between them, the one nearest to ``node`` first. Of a
+    gate, ``position`` counts its inputs, and ``inside`` are the edges that lead into this one.
     """
 
     node: Node
     position: int
     source: Node
     chain: tuple[Node, ...]
+    inside: tuple[Use, ...] = ()
 
 
 @dataclass(eq=False)
@@ -51,7 +54,8 @@ class Recorded:
 
     ``quantities`` is in topological order, inputs first, then captured arrays; ``moving`` are
     those that a derivative goes to; ``uses`` lists, for each operation, its arguments that are
-    quantities with a gradient, ``needs`` all quantities that it depends on.
+    quantities with a gradient, ``needs`` all quantities that it depends on. ``whole`` is the same
+    with all gates open, ``last`` the number of the newest node of the function itself.
     """
 
     recording: Recording
@@ -66,6 +70,9 @@ class Recorded:
     call: TreeDef
     chosen: Sequence[int | str] | None
     scopes: Mapping[Node, str] = field(default_factory=dict)
+    gates: Mapping[Node, Gate] = field(default_factory=dict)
+    whole: Recorded | None = None
+    last: int = 0
 
     def value(self, node: Node) -> np.ndarray:
         return self.recording.values[node]
@@ -80,7 +87,12 @@ class Recorded:
         return self.names[self.output]
 
     def builder(self, algebra: Any, named: Mapping[Node, Expr] | None = None) -> Builder:
-        return Builder(self.names if named is None else named, self.recording.values.get, algebra)
+        shown = {n: (g.kind.name, g.inputs) for n, g in self.gates.items() if g.kind.written}
+        for node, (name, inputs) in (self.recording.calls or {}).items():
+            if name in CALLED and node.serial > self.last:  # in the rule of a gate
+                shown[node] = (CALLED[name].name, inputs)
+        names = self.names if named is None else named
+        return Builder(names, self.recording.values.get, algebra, shown)
 
 
 @contextmanager
@@ -91,12 +103,14 @@ def recorded(
     scheme: str,
     name: str | None,
     wanted: Wanted | None = None,
+    opened: bool | Collection[str] = False,
 ) -> Iterator[Recorded]:
     """Record ``f`` at these arguments with values, and name what it computes.
 
     Args:
         scheme: how to name. name: of the output; None takes the function's. wanted: the
-            arguments to differentiate by; None takes all floating ones.
+            arguments to differentiate by; None takes all floating ones. opened: names of
+            gates that are shown by what is inside; True for all.
 
     Raises:
         DtypeError: no such argument is floating. DerivativeError: there is no argument, or the
@@ -106,6 +120,7 @@ def recorded(
     leaves, tree = flatten_call(args, keywords)
     labels = argument_paths(f, tree)
     rec = Recording(eager=True)
+    rec.calls = {}
 
     try:
         with resumed(rec):
@@ -127,13 +142,14 @@ def recorded(
                 result = f(*positional, **named)
             output = _single(result, f, rec)
             graph = rec.graph(inputs, [output], function_name(f))
+            wrt = set() if output.shape else wrt
 
             def name_all(order: Any, given: Any, needs: Any) -> dict[Node, Name]:
                 free = dict(zip(graph.free_inputs, labels, strict=True))
                 shown = name or graph.name
                 return naming.assign(order, free, output.node, shown, given, needs, scheme)
 
-            yield _quantities(rec, graph, wrt, local, name_all, call=tree, chosen=chosen)
+            yield _quantities(rec, graph, wrt, local, name_all, opened, call=tree, chosen=chosen)
     finally:
         rec.close()
 
@@ -174,14 +190,14 @@ def _single(result: Any, f: Callable[..., Any], rec: Recording) -> Traced:
     leaves, _ = flatten(result)
     if len(leaves) == 1:
         output = lift_output(leaves[0], rec)
-        if output.shape == () and output.type.is_float:
+        if output.type.is_float:
             return output
         found = str(output.type)
     else:
         found = f"{len(leaves)} values"
     raise DerivativeError(
         f"an explanation follows one number back to the inputs, but {function_name(f)} returned "
-        f"{found}; return the loss alone, or sum or average it"
+        f"{found}; return the loss alone"
     )
 
 
@@ -220,6 +236,7 @@ def _quantities(
     wrt: set[Node],
     local: Mapping[str, Any],
     name_all: Callable[[Sequence[Node], Mapping[Node, str], Mapping[Node, Any]], dict[Node, Name]],
+    opened: bool | Collection[str],
     **arguments: Any,
 ) -> Recorded:
     """See the graph as quantities. ``name_all`` names them, given the author's own names."""
@@ -232,29 +249,41 @@ def _quantities(
             f"{graph.name} computes {len(order)} quantities; explanations go up to "
             f"{MOST_QUANTITIES}: explain a smaller part, or write loops as array operations"
         )
-    known = set(order)
-    needs = {node: _needs(node, known) for node in order}
-    given = _chosen(local, known, set(graph.inputs), rec)
+    given = _chosen(local, set(order), set(graph.inputs), rec)
+    last = rec.serial
+    found = gates(rec, order, output, given, opened)
+    _hats(found, given, rec.names)
     captures = order[len(free) : len(graph.inputs)]
     for k, node in enumerate(captures):
         given.setdefault(node, f"c{k + 1}" if len(captures) > 1 else "c")
+    whole = Recorded(recording=rec, graph=graph, output=output, names={}, free=free,
+                     **_related(order, wrt, {}), **arguments)  # fmt: skip
+    shown = _related(order, wrt, found)
+    return replace(
+        whole,
+        names=name_all(shown["quantities"], given, shown["needs"]),
+        scopes={n: at[0].scope for n, at in graph.origins.items() if at},
+        gates=found,
+        whole=whole,
+        last=last,
+        **shown,
+    )
+
+
+def _related(order: Sequence[Node], wrt: set[Node], found: Mapping[Node, Gate]) -> dict[str, Any]:
+    """The quantities outside of gates, what each needs and uses, and which of them move."""
+    asides = {gate.aside for gate in found.values()} - {None}
+    hidden = {x for node, gate in found.items() for x in gate.inside - {node} - asides}
+    order = [node for node in order if node not in hidden]
+    known = set(order)
+    needs = {node: _needs(node, known) for node in order}
     moving = set(wrt)
     for node in order:
-        if node.type.is_float and any(x in moving for x in needs[node]):
+        sources = found[node].inputs if node in found else needs[node]
+        if node.type.is_float and node not in asides and any(x in moving for x in sources):
             moving.add(node)
-    return Recorded(
-        recording=rec,
-        graph=graph,
-        output=output,
-        quantities=order,
-        names=name_all(order, given, needs),
-        free=free,
-        moving=frozenset(moving),
-        uses={node: _uses(node, known) for node in order},
-        needs=needs,
-        scopes={n: at[0].scope for n, at in graph.origins.items() if n in known and at},
-        **arguments,
-    )
+    uses = {node: _uses(node, known, found.get(node)) for node in order}
+    return {"quantities": order, "needs": needs, "moving": frozenset(moving), "uses": uses}
 
 
 def is_quantity(node: Node, output: Node) -> bool:
@@ -266,7 +295,21 @@ def is_quantity(node: Node, output: Node) -> bool:
     return not (node.is_constant and not node.type.shape)
 
 
-def _uses(node: Node, known: set[Node]) -> list[Use]:
+def _hats(found: Mapping[Node, Gate], given: dict[Node, str], names: Mapping[Node, str]) -> None:
+    """The prediction inside a loss by the name of its target: ŷ beside y."""
+    for gate in found.values():
+        label = names.get(gate.inputs[0], "")
+        if gate.aside is not None and len(label) == 1 and f"{label}_hat" not in names.values():
+            given.setdefault(gate.aside, f"{label}_hat")
+
+
+def _uses(node: Node, known: set[Node], gate: Gate | None) -> list[Use]:
+    if gate is not None:
+        inner = [x for x in gate.inside if not is_transparent(x)]
+        edges = [use for x in inner for use in _uses(x, set(gate.inputs), None)]
+        own = [tuple(u for u in edges if u.source is x) for x in gate.inputs]
+        pairs = zip(gate.inputs, own, strict=True)
+        return [Use(node, i, x, (), inside) for i, (x, inside) in enumerate(pairs) if inside]
     found = []
     for position, x in enumerate(node.inputs):
         chain = []

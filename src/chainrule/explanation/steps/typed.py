@@ -19,17 +19,23 @@ def explain_expression(
     names: str = "lecture",
     precision: int = 10,
     wrt: Collection[str] | None = None,
+    entry: tuple[int, ...] | None = None,
+    cotangent: Any = None,
+    opened: bool | Collection[str] = False,
     **values: Any,
 ) -> Explanation:
     """Explain a typed expression at numbers or arrays: ``explain.expression("x**2", x=3.0)``.
 
-    ``wrt`` names what to differentiate by; None takes everything that has a value.
+    ``wrt`` names what to differentiate by; None takes everything that has a value. Of an array
+    one ``entry`` is differentiated, as in (0, 1), or what it makes of a ``cotangent`` of its shape;
+    ``opened`` shows gates by what is inside: True, or their names.
 
     Raises:
         ExpressionError: what is not understood. UsageError: a name without a value.
     """
     given = {name: _value(name, value) for name, value in values.items()}
-    return explain_typed(text, given, names=names, precision=precision, wrt=wrt)
+    more = {"entry": entry, "cotangent": cotangent, "opened": opened}
+    return explain_typed(text, given, names=names, precision=precision, wrt=wrt, **more)
 
 
 def explain_typed(
@@ -39,6 +45,7 @@ def explain_typed(
     names: str = "lecture",
     precision: int = 10,
     wrt: Collection[str] | None = None,
+    **more: Any,
 ) -> Explanation:
     """``explain_expression`` with the values in a mapping, whatever their names."""
     expression = parse(text, given)
@@ -51,6 +58,7 @@ def explain_typed(
         precision=precision,
         argnums=argnums,
         notes=expression.notes,
+        **more,
     )
 
 

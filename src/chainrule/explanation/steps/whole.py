@@ -7,6 +7,7 @@ outward: (cos u)' = −sin u · u', so that it comes out in the order in which t
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -18,14 +19,23 @@ from chainrule.explanation.formula.expressions import (
     SIMPLIFIED,
     WRITTEN,
     ZERO,
+    Call,
     Expr,
     Number,
     evaluate,
     plus,
+    replaced,
     size,
     times,
+    walk,
 )
-from chainrule.explanation.steps.backward import Backward, local_derivative
+from chainrule.explanation.steps.backward import (
+    Backward,
+    Flow,
+    derivative_name,
+    local_derivative,
+    local_shown,
+)
 from chainrule.explanation.steps.recorded import Recorded
 
 MOST_SYMBOLS = 250
@@ -82,6 +92,50 @@ def whole_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
     return found
 
 
+MOST_NAMED = 12
+
+
+def named_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
+    """The derivative by each array in the names of the forward pass, 2 q xᵀ or (ŷ − y) xᵀ, where
+    it is short and has the values that the chain rule gave."""
+    known: dict[Node, Expr | None] = {r.output: ONE}
+    for node, flows in back.flows.items():
+        terms = [_named_flow(r, flow, known.get(flow.use.node)) for flow in flows]
+        sound = bool(terms) and all(term is not None for term in terms)
+        made = plus(*(term for term in terms if term is not None)) if sound else None
+        known[node] = made if made is not None and size(made, MOST_NAMED) < MOST_NAMED else None
+    values = {name.key: np.asarray(r.value(node), float) for node, name in r.names.items()}
+    found = {}
+    for node in r.free:
+        formula, total = known.get(node), back.totals.get(node)
+        if formula is None or total is None or not node.type.shape:
+            continue
+        if _holds(r, formula, values, total.node):
+            found[node] = formula
+    return found
+
+
+def _named_flow(r: Recorded, flow: Flow, upstream: Expr | None) -> Expr | None:
+    if upstream is None:
+        return None
+    if flow.formula is None:
+        return times(upstream, flow.local_formula or ZERO)
+    return replaced(flow.formula, {derivative_name(r, flow.use.node): upstream})
+
+
+def _holds(r: Recorded, formula: Expr, values: Mapping[str, np.ndarray], total: Node) -> bool:
+    exact = r.value(total)
+    if any(isinstance(x, Call) and x.operation == "place" for x in walk(formula)):
+        return False
+    try:
+        found = np.asarray(evaluate(formula, values))
+    except (ValueError, TypeError, KeyError, IndexError):  # an array of ones that is written as 1
+        return False
+    low = exact.dtype == np.float32
+    fits = found.shape in ((), exact.shape)
+    return fits and np.allclose(found, exact, 1e-3 if low else 1e-6, 1e-5 if low else 1e-9)
+
+
 def _close(a: float, b: float, r: Recorded) -> bool:
     low = any(node.type.dtype == np.float32 for node in r.quantities)
     return math.isclose(a, b, rel_tol=1e-3 if low else 1e-6, abs_tol=1e-5 if low else 1e-9)
@@ -99,7 +153,7 @@ def _along(r: Recorded, builder: Builder, wrt: Node) -> Expr | None:
                 continue
             local = local_derivative(r, use)
             if isinstance(local, Traced):
-                partial = builder.of(local.node)
+                partial = builder.of(local_shown(r, use, local).node)
             else:
                 partial = Number(local)
             terms.append(times(partial, slopes[use.source]))

@@ -1,0 +1,151 @@
+"""Gates as in the lectures: softmax, losses, norms and means stand as one operation and open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from chainrule import explain
+from chainrule.errors import UsageError
+from chainrule.explanation import Explanation
+from chainrule.explanation.formula.expressions import evaluate
+from chainrule.explanation.render.schema import check_document
+
+W, X = [[0.4, -1.2], [0.7, 0.3]], [0.5, -1.0]
+
+
+def backward(e: Explanation, node: str) -> list[Any]:
+    return [s for s in e.steps if s.kind == "backward" and str(e.nodes[s.node].name) == node]
+
+
+GATES = [
+    ("-sum(y*log(softmax(a)))", {"a": [1.0, 2.0, 3.0], "y": [0.0, 0.0, 1.0]}, "a", "ŷ − y"),
+    ("-sum(y*log(softmax(a)))", {"a": [1.0, 2.0], "y": [1.0, 3.0]}, "a", "ŷ · Σ y − y"),
+    ("-y*log(σ(z)) - (1 - y)*log(1 - σ(z))", {"z": 0.3, "y": 1.0}, "z", "ŷ − y"),
+    ("norm(W @ x)**2", {"W": W, "x": X}, "q", "2q"),
+    ("norm(x)", {"x": X}, "x", "x/J"),
+    ("mean(x)", {"x": [1.0, 2.0, 4.0, 5.0]}, "x", "0.25"),
+    ("sum(softmax(x)**2)", {"x": X}, "x", "t ⊙ (dJ/dt − Σ (t ⊙ dJ/dt))"),
+    ("logsumexp(x)", {"x": X}, "x", "softmax(x)"),
+    ("max(x, y)", {"x": 1.0, "y": 2.0}, "y", "[y > x]"),
+    ("min(x, y)", {"x": 1.0, "y": 2.0}, "y", "[x > y]"),
+    ("max(x, y)", {"x": 2.0, "y": 2.0}, "y", "0.5"),
+    ("max(x)", {"x": [1.0, 3.0, 2.0]}, "x", "[x == J] · dJ/dJ"),
+]
+
+
+@pytest.mark.parametrize(("text", "values", "by", "rule"), GATES, ids=[g[0] for g in GATES])
+def test_the_rule_of_a_gate(text: str, values: Any, by: str, rule: str) -> None:
+    e = explain.expression(text, **values)
+    (step,) = backward(e, by)
+    assert str(step.local if step.local is not None else step.formula) == rule
+    assert all(result.check.agrees for result in e.results)
+    check_document(e.to_json())
+
+
+RESULTS = [
+    ("norm(W @ x)**2", {"∂f/∂W": "2 q xᵀ", "∂f/∂x": "2 Wᵀ q"}),
+    ("-sum(y*log(softmax(W @ x + b)))",
+     {"∂f/∂W": "(ŷ − y) xᵀ", "∂f/∂x": "Wᵀ (ŷ − y)", "∂f/∂b": "ŷ − y"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "wanted"), RESULTS)
+def test_gradients_are_written_as_the_lecture_does(text: str, wanted: dict[str, str]) -> None:
+    values = {"W": W, "x": X, "b": [0.1, 0.2], "y": [0.0, 1.0]}
+    used = {k: v for k, v in values.items() if k in text.replace("softmax", "")}
+    e = explain.expression(text, **used)
+    found = {str(r.name): r for r in e.results}
+    known = {q.name.key: q.value for q in e.nodes}  # type: ignore[attr-defined]
+    for name, formula in wanted.items():
+        assert str(found[name].formula) == formula
+        np.testing.assert_allclose(evaluate(found[name].formula, known), found[name].value)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_gate_opens_into_steps_with_the_same_gradient(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.dirichlet(np.ones(3))
+    text = "p = softmax(W @ x); mean(p**2) + norm(x) - sum(y*log(softmax(x)))"
+    values = {"W": rng.normal(size=(2, 3)), "x": rng.normal(size=3), "y": y}
+    closed = explain.expression(text, **values)
+    opened = explain.expression(text, opened=True, **values)
+    assert not opened.openings
+    assert len(closed.openings) == 5
+    assert len(opened.nodes) > len(closed.nodes) + 10
+    for a, b in zip(closed.gradient, opened.gradient, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+    assert closed.counts == opened.counts
+    for i in closed.openings:
+        inner = closed.inside(i)
+        assert all(result.check.agrees for result in inner.results)
+        via = {str(closed.nodes[s.node].name): s for s in closed.steps if s.via == i}
+        for result in inner.results:
+            step = via.get(str(inner.nodes[result.node].name))
+            if step is not None:
+                arriving = 1.0 if np.ndim(step.upstream) else step.upstream
+                np.testing.assert_allclose(arriving * result.value, step.value, 1e-9, 1e-12)
+    with pytest.raises(UsageError, match="nothing is inside"):
+        closed.inside(0)
+    assert closed.html().count("<details>") >= 5
+    assert "Inside the gates" in closed.page()
+
+
+def test_what_is_used_inside_elsewhere_too_or_has_a_name_stays_open() -> None:
+    e = explain.expression("z = x*x; sum(z) + sum(z**3)", x=[1.0, 2.0])
+    assert not e.openings
+    e = explain.expression("y = σ(a); -t*log(y) - (1 - t)*log(1 - y)", a=0.2, t=1.0)
+    assert not e.openings
+
+
+def test_a_saturated_gate_opens_where_its_numbers_are_not_finite() -> None:
+    with np.errstate(all="ignore"):
+        e = explain.expression("-sum(y*log(softmax(a)))", a=[1000.0, 0.0], y=[0.0, 1.0])
+    assert not any(q.operation == "softmax with cross-entropy" for q in e.nodes)
+
+
+ARRAY = {"X": [[1.0, 2.0], [3.0, 4.0]], "W": [[1.0, -1.0], [2.0, -2.0]], "b": [1.0, 0.0]}
+
+
+def test_an_array_draws_its_graph_and_forward_pass() -> None:
+    e = explain.expression("H = relu(X W + b)", **ARRAY)
+    assert e.results == ()
+    assert e.gradient is None
+    assert {s.kind for s in e.steps} == {"input", "forward"}
+    np.testing.assert_array_equal(e.value, [[6.0, 0.0], [12.0, 0.0]])
+    assert "--entry 0,0" in e.text()
+    assert "relu(X W + b)" in e.text()
+    check_document(e.to_json())
+    for form in ("markdown", "latex", "mathml", "html", "page", "svg", "dot"):
+        assert getattr(e, form)()
+
+
+def test_one_entry_or_a_cotangent_of_an_array() -> None:
+    given = [[1.0, 0.5], [0.0, 2.0]]
+    e = explain.expression("H = relu(X W + b)", cotangent=given, **ARRAY)
+    X_, W_ = np.array(ARRAY["X"]), np.array(ARRAY["W"])
+    inner = np.array(given) * (X_ @ W_ + ARRAY["b"] > 0)
+    np.testing.assert_allclose(e.gradient[0], inner @ W_.T)
+    np.testing.assert_allclose(e.gradient[1], X_.T @ inner)
+    one = explain.expression("H = relu(X W + b)", entry=(1, 0), **ARRAY)
+    np.testing.assert_allclose(one.gradient[1], [[3.0, 0.0], [4.0, 0.0]])
+    assert all(r.check.agrees for r in (*e.results, *one.results))
+    for wrong, why in (({"entry": (2, 0)}, "there is none"), ({"entry": (0,)}, "there is none"),
+                       ({"cotangent": [1.0]}, "the cotangent has shape"),
+                       ({"entry": (0, 0), "cotangent": given}, "not both")):  # fmt: skip
+        with pytest.raises(UsageError, match=why):
+            explain.expression("H = relu(X W + b)", **wrong, **ARRAY)
+
+
+def test_functions_of_python_have_gates_too() -> None:
+    from chainrule import nn
+
+    def loss(W: Any, x: Any) -> Any:
+        scores = W @ x
+        return -np.sum(np.array([0.0, 1.0]) * np.log(nn.softmax(scores))) + np.mean(x**2)
+
+    e = explain(loss)(np.array(W), np.array(X))
+    assert {"softmax with cross-entropy", "mean"} <= {q.operation for q in e.nodes}
+    assert str(e.results[0].formula).endswith("xᵀ")
