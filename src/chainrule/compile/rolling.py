@@ -19,7 +19,7 @@ from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 from chainrule.core.types import array_type
 from chainrule.ops.control import Loop, body_of
-from chainrule.ops.structure import entries, many_entries, stacked_entries
+from chainrule.ops.structure import entries, many_entries, stacked, stacked_entries
 
 REGIONS = 16
 """So many loops are made of one graph, at most."""
@@ -105,13 +105,17 @@ class Roller:
         order: Sequence[Node],
         recording: Recording,
     ) -> None:
-        sources = [source for row in region.sources for source in row]
+        turn = region.turn()
+        sources = [source for row in turn for source in row]
         outside = [at for kind, at, _ in sources if kind == "outside"]
         starts = dict.fromkeys((at, start) for kind, at, start in sources if kind == "before")
         read_on = dict.fromkeys(at for kind, at, _ in sources if kind == "entry")
         tables = [table for (table, *_), _, _ in read_on]
+        varying = {at: _stacked(at, recording) for kind, at, _ in sources if kind == "varies"}
+        stacks = [whole.node for whole, _ in varying.values()]
         before = [x for x in order if x.serial < region.node(0, 0).serial]
-        self._replace([*outside, *tables, *[x for _, x in starts]], before, recording)
+        before += [x for whole in stacks for x in (*whole.inputs, whole)]
+        self._replace([*outside, *tables, *stacks, *[x for _, x in starts]], before, recording)
         finals = sorted({j for k, j in read if k == region.turns - 1})
         every = sorted({j for k, j in read if k < region.turns - 1})
 
@@ -124,12 +128,14 @@ class Roller:
             many_entries(image(table), axis, rest, first, step, region.turns)
             for (table, axis, rest), first, step in read_on
         ]
-        taken = {
-            at: recording.input(array_type(row.shape[1:], row.dtype))
-            for at, row in zip(read_on, rows, strict=True)
-        }
+        rows += [image(whole) for whole in stacks]
+        given = [recording.input(array_type(row.shape[1:], row.dtype)) for row in rows]
+        taken = dict(zip([*read_on, *varying], given, strict=True))
+        for at, (_, spread) in varying.items():
+            for node in reversed(spread):
+                taken[at] = recording.emit(node.primitive, [taken[at]], dict(node.attrs))
         new: list[Traced] = []
-        for j, row in enumerate(region.sources):
+        for j, row in enumerate(turn):
             inputs = []
             for kind, at, start in row:
                 if kind == "outside":
@@ -139,7 +145,7 @@ class Roller:
                         new[at]
                         if kind == "same"
                         else taken[at]
-                        if kind == "entry"
+                        if kind in ("entry", "varies")
                         else carry[at, start]
                     )
             template = recording.copied = region.node(1, j)
@@ -148,7 +154,7 @@ class Roller:
         alone = [j for j in finals if j not in {place for place, _ in starts}]
         spare = [recording.input(new[j].type) for j in alone]  # what nobody reads but the last one
         outputs = [*[new[place] for place, _ in starts], *[new[j] for j in [*alone, *every]]]
-        body = body_of(recording, [*carry.values(), *spare, *taken.values()], outputs, "turn")
+        body = body_of(recording, [*carry.values(), *spare, *given], outputs, "turn")
         start = [image(x) for _, x in starts] + [recording.zeros(x.type) for x in spare]
         made = Loop(body.graph, body.consts, start, rows, region.turns).emit(recording)
         (loop,) = made[0].node.inputs
@@ -213,6 +219,20 @@ class Roller:
             return parts
         region, turn, j = rows[start]  # type: ignore[misc]
         return [*parts[:start], entries(region.ys[j], turn, turn + best), *parts[start + best :]]
+
+
+def _stacked(nodes: Sequence[Node], recording: Recording) -> tuple[Traced, list[Node]]:
+    """What the turns read, as rows of one array, and what each of them does to its row, last first:
+    of a number that is seen through a broadcast, the number is the row."""
+    alike = list[Node]()
+    while (
+        len({(n.primitive, tuple(n.attrs.items()), len(n.inputs)) for n in nodes})
+        == 1
+        == len(nodes[0].inputs)
+    ):
+        alike.append(nodes[0])
+        nodes = [n.inputs[0] for n in nodes]
+    return stacked([Traced(n, recording) for n in nodes]), alike
 
 
 def _stretches(nodes: Sequence[Node], reads: Any) -> list[Region]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
+from chainrule.core.types import ArrayType
 from chainrule.ops.structure import reads_of_entries
 
 TURNS, NODES = 16, 256
@@ -21,10 +22,15 @@ WINDOWS = 5
 """Passages of 4, 16, 64, ... operations are looked for, of so many lengths."""
 LIKELY = 3
 """Of each length, so many distances after which passages return most often are looked at."""
+MOST = 0.9
+"""A loop of so large a part of the operations is taken without looking for longer passages."""
+FEW = 16
+"""What differs from turn to turn and is no constant has so many numbers at most: it is copied."""
 
 Source = tuple[str, Any, Any]
 """What an operation of a turn reads: ("same", place, None), ("before", place, what the first turn
-reads instead), ("outside", node, None), ("entry", (what is read, first entry, step), None)."""
+reads instead), ("outside", node, None), ("entry", (what is read, first entry, step), None),
+("varies", type, None): another value from outside in each turn."""
 Reads = Mapping[Node, tuple[Any, int]]
 """Of operations that read an entry of an array: of what, along which axis, and which entry."""
 
@@ -43,6 +49,16 @@ class Region:
 
     def node(self, turn: int, place: int) -> Node:
         return self.sequence[self.start + turn * self.period + place]
+
+    def turn(self) -> list[list[Source]]:
+        """The sources, with what all turns read in the place of what varies."""
+        rows = [list(row) for row in self.sources]
+        for j, row in enumerate(rows):
+            for slot, (kind, _, _) in enumerate(row):
+                if kind == "varies":
+                    nodes = tuple([self.node(k, j).inputs[slot] for k in range(self.turns)])
+                    row[slot] = kind, nodes, None
+        return rows
 
     def places(self) -> Iterator[tuple[Node, int, int]]:
         for k in range(self.turns):
@@ -74,11 +90,27 @@ def found_in(sequence: Sequence[Node], reads: Reads) -> Region | None:
         )
         for n in sequence
     ]
-    runs = [(*_run(kinds, period), period) for period in _periods(kinds)]
-    runs = [run for run in runs if run[0] + run[2] >= max(NODES, TURNS * run[2])]
     at = {node: i for i, node in enumerate(sequence)}
-    for length, start, period in sorted(runs, key=lambda run: (-run[0] - run[2], run[2])):
-        turns = (length + period) // period
+    runs: list[tuple[int, int, int]] = []
+    for periods in _periods(kinds):
+        runs += [_run(kinds, period) for period in periods]
+        found = _longest(sequence, at, reads, runs, MOST * len(sequence))
+        if found is not None:  # others would be parts of it
+            return found
+    return _longest(sequence, at, reads, runs, 0)
+
+
+def _longest(
+    sequence: Sequence[Node],
+    at: Mapping[Node, int],
+    reads: Reads,
+    runs: Iterable[tuple[int, int, int]],
+    least: float,
+) -> Region | None:
+    """The turns in the longest of the stretches of at least so many nodes that has some."""
+    worth = [run for run in runs if run[0] >= max(NODES, TURNS * run[2], least)]
+    for length, start, period in sorted(worth, key=lambda run: (-run[0], run[2])):
+        turns = length // period
         while turns >= TURNS:
             found = _equal(sequence, at, reads, start, period, turns)
             if found is None:
@@ -90,9 +122,9 @@ def found_in(sequence: Sequence[Node], reads: Reads) -> Region | None:
     return None
 
 
-def _periods(kinds: Sequence[int]) -> list[int]:
-    """After how many nodes passages return, likely ones first."""
-    found: dict[int, None] = {}
+def _periods(kinds: Sequence[int]) -> Iterator[list[int]]:
+    """After how many nodes passages return, likely ones first; those of short passages first."""
+    seen: set[int] = {0}
     codes, width = kinds, 1
     for _ in range(WINDOWS):
         if 8 * width > len(kinds):
@@ -103,26 +135,24 @@ def _periods(kinds: Sequence[int]) -> list[int]:
         codes = [numbers.setdefault(passage, len(numbers)) for passage in passages]
         width *= 4
         last = dict.fromkeys(range(len(numbers)), -1)
-        distances: Counter[int] = Counter()
         back = []
         for i, code in enumerate(codes):
             back.append(i - last[code] if last[code] >= 0 else 0)
             last[code] = i
-        distances.update(back)
-        del distances[0]
-        found |= dict.fromkeys(d for d, _ in distances.most_common(LIKELY))
-    return list(found)
+        likely = [d for d, _ in Counter(back).most_common(LIKELY + 1) if d not in seen]
+        seen.update(likely)
+        yield likely
 
 
-def _run(kinds: Sequence[int], period: int) -> tuple[int, int]:
-    """The longest stretch in which each node is like the one a period later: length and start."""
+def _run(kinds: Sequence[int], period: int) -> tuple[int, int, int]:
+    """The longest stretch that repeats after a period: length, start and the period."""
     best = start = at = 0
     for i, (a, b) in enumerate(zip(kinds, kinds[period:], strict=False)):
         if a != b:
             at = i + 1
         elif i + 1 - at > best:
             best, start = i + 1 - at, at
-    return best, start
+    return best + period, start, period
 
 
 def _equal(
@@ -136,6 +166,7 @@ def _equal(
     """How many turns from ``start`` on read alike, and what: as the second turn does. The first
     one may read something else where the others read the turn before."""
     template: list[list[Source]] = []
+    first = sequence[start].serial
     for j in range(period):
         row: list[Source] = []
         i = start + period + j
@@ -143,15 +174,22 @@ def _equal(
             initial = sequence[start + j].inputs[slot]
             source = _source(x, initial, at, reads, start, j, period)
             if source is None:
-                return 1, []
+                if not all(_may_vary(node, x.type, first) for node in (x, initial)):
+                    return 1, []
+                source = "varies", x.type, None
             row.append(source)
         template.append(row)
     for k in range(2, turns):
         base = start + k * period
         for j, row in enumerate(template):
-            for (kind, place, _), x in zip(row, sequence[base + j].inputs, strict=True):
+            for slot, x in enumerate(sequence[base + j].inputs):
+                kind, place, _ = row[slot]
                 if kind == "outside":
                     differs = x is not place
+                    if differs and _may_vary(x, place.type, first):
+                        row[slot], differs = ("varies", place.type, None), False
+                elif kind == "varies":
+                    differs = not _may_vary(x, place, first)
                 elif kind == "entry":
                     whole, first, step = place
                     differs = reads.get(x) != (whole, first + k * step)
@@ -160,6 +198,12 @@ def _equal(
                 if differs:
                     return k, template
     return turns, template
+
+
+def _may_vary(x: Node, type: ArrayType, first: int) -> bool:
+    """Whether a turn may read ``x`` where others read something else of this type: a constant, or a
+    few numbers that were there before the first turn."""
+    return x.type == type and (x.is_constant or (x.serial < first and x.type.size <= FEW))
 
 
 def _source(

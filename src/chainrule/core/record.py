@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.draws import Draws
+from chainrule.core.garbage import seldom_collected
 from chainrule.core.graph import Graph
 from chainrule.core.node import NO_ATTRS
 from chainrule.core.recording import Recording, Rewriter, Roller, fresh_recording
@@ -93,6 +94,7 @@ def parameter_names(f: Callable[..., Any]) -> Sequence[str]:
     return [p.name for p in found if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
 
 
+@seldom_collected()
 def record(
     f: Callable[..., Any],
     *args: Any,

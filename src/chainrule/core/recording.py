@@ -79,7 +79,8 @@ class Recording:
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
         self.names: dict[Node, str] = {}
-        self.places: dict[Node, list[Place]] = {}
+        self.places: dict[Node, Sequence[Place]] = {}  # equal ones are one object: they are many
+        self._one_place: dict[Place, tuple[Place]] = {}
         self._known: dict[Any, Node] = {}
         self._numbers: dict[Any, Node] = {}  # the nodes of Python floats, found sooner
         self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
@@ -238,7 +239,7 @@ class Recording:
     def _note_origin(self, node: Node) -> None:
         if self.copied is not None:
             if self.copied in self.places:
-                self.places.setdefault(node, list(self.places[self.copied]))
+                self.places.setdefault(node, self.places[self.copied])
             return
         frame = users_frame()
         if frame is None:
@@ -246,9 +247,9 @@ class Recording:
         place = (frame.f_code, frame.f_lasti, SCOPE.get())
         places = self.places.get(node)
         if places is None:
-            self.places[node] = [place]
+            self.places[node] = self._one_place.setdefault(place, (place,))
         elif place not in places:
-            places.append(place)
+            self.places[node] = (*places, place)
 
     def deriving(self) -> _Deriving:
         """Record derivatives: they have no line of the user's, and an infinite local

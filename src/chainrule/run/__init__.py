@@ -15,6 +15,7 @@ import numpy as np
 
 from chainrule.compile import Roller, optimise, stability
 from chainrule.core.frames import warn
+from chainrule.core.garbage import seldom_collected
 from chainrule.core.graph import Graph
 from chainrule.core.node import NO_ATTRS
 from chainrule.core.record import flatten_call, leaf_type, record
@@ -113,6 +114,7 @@ class Compiled:
         return self.out_tree.unflatten(self.flat(arrays))
 
 
+@seldom_collected()
 def compile(
     f: Callable[..., Any],
     *args: Any,
@@ -162,6 +164,7 @@ def code_of(compiled: Compiled) -> str:
     return "\n\n".join(code.texts)
 
 
+@seldom_collected()
 def repeat(
     f: Callable[..., Any],
     carry: Any,

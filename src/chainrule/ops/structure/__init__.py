@@ -11,6 +11,7 @@ from chainrule.ops.structure.reading import (
     reads_of_entries,
     scatter_add,
     slice_,
+    stacked,
     stacked_entries,
 )
 from chainrule.ops.structure.spreading import (
@@ -48,6 +49,7 @@ __all__ = [
     "select",
     "slice_",
     "spread",
+    "stacked",
     "stacked_entries",
     "stop_gradient",
     "transpose",

@@ -5,6 +5,7 @@ writes, concatenation.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from chainrule.core.types import ArrayType, Shape, array_type
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure.choosing import positions
-from chainrule.ops.structure.moving import transpose
+from chainrule.ops.structure.moving import reshape, transpose
 
 # slices and their writes ------------------------------------------------------------------
 
@@ -329,6 +330,16 @@ def many_entries(x: Traced, axis: int, rest: Any, first: int, step: int, count: 
     place = sum(not isinstance(at, int) for at in rest[:axis])
     axes = [place, *(k for k in range(found.ndim) if k != place)]
     return found if place == 0 else transpose(found, tuple(axes))
+
+
+def stacked(parts: Sequence[Traced]) -> Traced:
+    """Arrays of one type along a new first axis; of constants, one array of numbers."""
+    recording = parts[0].recording
+    if all(x.node.is_constant for x in parts):
+        table = np.stack([recording.value(x.node) for x in parts])  # type: ignore[arg-type]
+        table.flags.writeable = False
+        return recording.capture(table)
+    return concatenate(*[reshape(x, (1, *x.shape)) for x in parts], axis=0)
 
 
 def stacked_entries(node: Node) -> list[Node]:

@@ -23,6 +23,8 @@ from chainrule.ops.surface.arguments import constant, known_if_any, refuse, requ
 def getitem(x: Traced, index: Any) -> Any:
     """``x[index]`` with all of NumPy's indexing: integers, slices, ``...``, ``None``, arrays
     of integers (traced or not) and masks whose values are known."""
+    if type(index) is int and x.shape and -x.shape[0] <= index < x.shape[0]:  # at a third of it
+        return structure.slice_(x, region=(index % x.shape[0], *[(0, n, 1) for n in x.shape[1:]]))
     x, entries = _expand(x, index if isinstance(index, tuple) else (index,))
     if any(kind == "array" for kind, _ in entries):
         return _advanced(x, entries)

@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError, ShapeError
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_dtype, holds_traced, lift, plain, recording_of, strong
 from chainrule.ops.surface.arguments import check_cast
-from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d, expand_dims
+from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d
 
 # building --------------------------------------------------------------------------------
 
@@ -63,6 +63,10 @@ def _joined(arrays: Any, dtype: Any, casting: str = "same_kind", weak: bool = Fa
     """The arrays in one dtype; ``weak``: Python numbers take that of the arrays."""
     if isinstance(arrays, Traced):
         arrays = list(arrays)
+    if dtype is None and arrays and all(type(x) is Traced for x in arrays):
+        kind = arrays[0].node.type
+        if all(x.node.type is kind for x in arrays):  # nothing to promote
+            return list(arrays)
     found = [plain(x) for x in arrays]
     recording = recording_of(found)
     common = common_dtype(*(found if weak else map(strong, found)))
@@ -101,7 +105,9 @@ def stack(
         listed = ", ".join(str(x.type) for x in found)
         raise ShapeError(f"the shapes differ: {listed}; stack takes arrays of one shape")
     axis = normalize_axis(axis, found[0].ndim + 1)
-    return concatenate([expand_dims(x, axis) for x in found], axis)
+    one = (*found[0].shape[:axis], 1, *found[0].shape[axis:])
+    parts = [structure.reshape(x, one) for x in found]
+    return parts[0] if len(parts) == 1 else structure.concatenate(*parts, axis=axis)
 
 
 @implements(np.vstack)
