@@ -178,7 +178,7 @@ def in_flags(message: str) -> str:
         return message
     from chainrule.tabular import Options
 
-    names = {*Options.__dataclass_fields__, "target", *READING}
+    names = {*Options.__dataclass_fields__, "target", "every", "resume", "force", *READING}
 
     def flag(found: re.Match[str]) -> str:
         name, text = found.groups()

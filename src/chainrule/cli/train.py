@@ -32,6 +32,7 @@ Examples:
   chainrule train "parts/*.parquet" --target price --out all.safetensors
   chainrule train houses.parquet --target price --hidden 128,64 --schedule cosine --l2 1e-4
   chainrule train houses.csv --target price --drop id --config settings.toml --out m.safetensors
+  chainrule train big.parquet --target price --checkpoint kept --every 5m --resume
 """
 
 
@@ -166,9 +167,31 @@ def _options(command: Any) -> Any:
     type=click.Choice(("native", "numpy")),
     help="Machine code or NumPy; by default machine code where llvmlite is installed.",
 )
+@click.option(
+    "--checkpoint",
+    metavar="FOLDER",
+    help="Write down where training stands, there, so that --resume can go on.",
+)
+@click.option(
+    "--every",
+    default="5m",
+    show_default=True,
+    metavar="TIME|STEPS",
+    help="How often: 30s, 5m, 1h, or a number of steps.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on from --checkpoint, to the same model as if nothing had happened.",
+)
 @diagnosis_options
 @click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
-@click.option("--force", is_flag=True, help="Replace --out even if chainrule did not write it.")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="Replace --out even if chainrule did not write it; resume with other --epochs or another "
+    "version; without --resume, replace the checkpoints of a training that is not at its end.",
+)
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Print errors only.")
@@ -180,6 +203,9 @@ def command(
     test: str,
     threads: int | None,
     executor: str | None,
+    checkpoint: str | None,
+    every: str,
+    resume: bool,
     debug_nonfinite: bool,
     report: str | None,
     cure: bool,
@@ -202,7 +228,8 @@ def command(
 
     The scores stand beside those of always giving the most frequent class, or the mean, of the
     training rows: on the test rows, or else the validation or training rows. Ctrl-C ends
-    training early and keeps what was learned so far.
+    training early and keeps what was learned so far; with --checkpoint the same command with
+    --resume goes on, also after a crash.
     """
     from chainrule.tabular import prepare, read_table
 
@@ -215,6 +242,14 @@ def command(
     if judgement.wanted and (options.preset != "sklearn" or (options.ensemble or 1) > 1):
         raise UsageError("--report and --cure judge one plain network: leave out --preset, "
                          "--ensemble")  # fmt: skip
+    running: dict[str, Any] = {"executor": executor, "threads": threads}
+    if checkpoint is not None:
+        running |= {"checkpoint": _checkpoint(checkpoint, every, force, quiet or as_json),
+                    "resume": resume}  # fmt: skip
+        if judgement.wanted:
+            raise UsageError("--checkpoint: --report and --cure look at a whole training")
+    elif resume:
+        raise UsageError("--resume: say where the checkpoints are, with --checkpoint FOLDER")
     judgement.check([Path(data), path, *files.values()], force=force)
     tables = {name: read_table(file, format) for name, file in files.items()}
     plan = prepare(read_table(data, format), target, options, **tables)
@@ -224,7 +259,7 @@ def command(
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
     started = time.perf_counter()
-    model = _fit(plan, judgement, executor, threads, quiet=quiet or as_json)
+    model = _fit(plan, judgement, running, quiet=quiet or as_json)
     seconds = time.perf_counter() - started
     model.save(path)
     judgement.write(plan)
@@ -261,18 +296,29 @@ def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
     return ours
 
 
+def _checkpoint(folder: str, every: str, force: bool, quiet: bool) -> Any:
+    """Checkpoints that say where training goes on."""
+    from chainrule.train import Checkpoint, Checkpointed
+
+    def tell(event: Checkpointed) -> None:
+        if event.what == "resumed":
+            at = f"epoch {event.epoch}, step {event.step}"
+            shared.print_notes([f"going on from {event.path} ({at})"], quiet=quiet)
+
+    return Checkpoint(folder, every, force, callback=tell)
+
+
 def _fit(
     plan: Plan,
     judgement: Judgement,
-    executor: str | None,
-    threads: int | None,
+    running: dict[str, Any],
     *,
     quiet: bool,
 ) -> TabularModel:
     from chainrule.cli.progress import Progress, wanted
 
     with Progress(plan.options.epochs or 0, wanted(quiet), lines=not quiet) as progress:
-        return judgement.fit(plan, progress, executor=executor, threads=threads)
+        return judgement.fit(plan, progress, **running)
 
 
 def _print_plan(plan: Plan) -> None:

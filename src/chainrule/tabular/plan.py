@@ -77,18 +77,16 @@ class Plan:
     def fit(
         self,
         on_epoch: OnEpoch | None = None,
-        *,
-        executor: str | None = None,
-        threads: int | None = None,
+        **running: Any,
     ) -> TabularModel:
         """Train, and judge the result on every part.
 
-        ``on_epoch`` is called after every epoch; ``executor`` and ``threads`` are as
-        ``train.fit`` takes them. Ctrl-C ends training early; the model then says so
-        (``stopped``). Raises NonFiniteError if training diverges, and passes KeyboardInterrupt
-        on if not even one epoch is finished.
+        ``on_epoch`` is called after every epoch; ``running`` says how: ``executor``, ``threads``,
+        ``checkpoint`` and ``resume``, as ``train.fit`` takes them. Ctrl-C ends training early; the
+        model then says so (``stopped``). Raises NonFiniteError if training diverges, and passes
+        KeyboardInterrupt on if not even one epoch is finished.
         """
-        results = self._run(on_epoch, executor, threads)
+        results = self._run(on_epoch, running)
         if not all(result.history for result in results):
             raise KeyboardInterrupt
         model = dataclasses.replace(
@@ -167,9 +165,11 @@ class Plan:
         return wanted if wanted and ("validation" in self.parts or self.left_out) else None
 
     def _run(
-        self, on_epoch: OnEpoch | None, executor: str | None, threads: int | None
+        self, on_epoch: OnEpoch | None, running: dict[str, Any]
     ) -> Sequence[training.FitResult]:
         options, parts = self.options, self.parts
+        if running.get("checkpoint") is not None:
+            running = running | {"checkpoint": self._checkpoint(running["checkpoint"])}
         start = parts["train"]
         factors = self._class_factors()
         dtype = trained_dtype(options.optimizer)
@@ -188,8 +188,7 @@ class Plan:
             "sample_weight": _weighted(start, factors),
             "early_stopping": self._patience(),
             "dtype": dtype,
-            "executor": executor,
-            "threads": threads,
+            **running,
         }
         if self.network.preset == "sklearn":
             settings |= {"l1": options.l1, "l2": options.l2}
@@ -205,6 +204,13 @@ class Plan:
             heard = () if on_epoch is None else (on_epoch,)
             return [training.fit(model, data, seed=options.seed, callbacks=heard, **settings)]
         return self._together(model, data, rows, members, on_epoch, settings)
+
+    def _checkpoint(self, given: Any) -> training.Checkpoint:
+        """Checkpoints that also compare options and files, whose names users know."""
+        found = given if isinstance(given, training.Checkpoint) else training.Checkpoint(given)
+        files = {f"{name} file": f.fingerprint for name, f in self.files.items() if f is not None}
+        about = {**found.about, **self.options.to_json(), **files, "target": self.target.name}
+        return dataclasses.replace(found, about=about)
 
     def _together(
         self,

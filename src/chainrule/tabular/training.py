@@ -34,8 +34,7 @@ def train(
     validation: Any = None,
     test: Any = None,
     on_epoch: OnEpoch | None = None,
-    executor: str | None = None,
-    threads: int | None = None,
+    **running: Any,
 ) -> TabularModel:
     """Train a network that predicts the column ``target``: ``prepare`` and ``fit`` in one.
 
@@ -44,14 +43,14 @@ def train(
             or a data frame.
         target: the column to predict, by its name or place.
         options: how to split and train; None is ``Options()``.
-        on_epoch, executor, threads: see ``Plan.fit``.
+        on_epoch, running: see ``Plan.fit``.
 
     Raises:
         DataError, UsageError: as ``prepare``, naming file, line and column, or the option.
         NonFiniteError: training diverged.
     """
     plan = prepare(table, target, options, validation=validation, test=test)
-    return plan.fit(on_epoch, executor=executor, threads=threads)
+    return plan.fit(on_epoch, **running)
 
 
 def prepare(

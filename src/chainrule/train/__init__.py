@@ -1,6 +1,7 @@
 """Training: ``fit``, its data, events and result; metrics and splits."""
 
 from chainrule.train import metrics
+from chainrule.train.checkpoint import Checkpoint, Checkpointed
 from chainrule.train.data import ArrayData, Batch, Data
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import fit
@@ -24,6 +25,8 @@ from chainrule.train.steps import Step
 __all__ = [
     "ArrayData",
     "Batch",
+    "Checkpoint",
+    "Checkpointed",
     "Data",
     "DivergedError",
     "EarlyStopping",

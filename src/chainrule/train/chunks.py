@@ -2,7 +2,8 @@
 
 A chunk is short enough for Ctrl-C and progress to be felt. What comes out is what single steps
 give: the same order of rows, the same masks, and after a loss that is not finite the same
-networks are training.
+networks are training. Where a chunk ends changes no bit, so that a training can be taken up at
+any step.
 """
 
 from __future__ import annotations
@@ -50,13 +51,13 @@ class Chunks:
         self.run: Any = None
         self.tried = False
 
-    def epoch(self, epoch: int) -> Iterator[tuple[float, float]]:
-        """``(loss, weight)`` of each minibatch that was done here: all full ones, or none.
+    def epoch(self, epoch: int) -> None:
+        """Do all full minibatches of an epoch that are left, or none.
 
         Raises:
             NonFiniteLossError: a minibatch's loss is not finite.
         """
-        data = self.data
+        data, training = self.data, self.training
         if not isinstance(data, ArrayData) or data.batch_size >= data.rows:
             return
         if not self.tried:
@@ -65,14 +66,18 @@ class Chunks:
             return
         full = data.rows // data.batch_size
         order = data.order(epoch)[: full * data.batch_size].reshape(full, data.batch_size)
-        done = 0
-        while done < full:
-            stop = min(done + self.length, full)
+        while (done := training.position.step) < full:
+            stop = min(done + min(self.length, training.room()), full)
             started = time.perf_counter()
             losses = self._chunk(epoch, order, done, stop)
             self._adapt(time.perf_counter() - started, stop - done)
-            yield from self.weighed(losses, order[done:stop])
-            done = stop
+            self.count(losses, order[done:stop])
+
+    def count(self, losses: np.ndarray, rows: np.ndarray) -> None:
+        """Minibatches of these rows are done."""
+        training = self.training
+        training.position = training.position.after(self.weighed(losses, rows))
+        training.mark()
 
     def weighed(self, losses: np.ndarray, rows: np.ndarray) -> Iterator[tuple[float, float]]:
         """The losses of minibatches of these rows, each with its weight."""

@@ -16,7 +16,13 @@ from chainrule.optim import Lbfgs, Optimizer
 from chainrule.run import Runner
 from chainrule.train.chunks import Chunks
 from chainrule.train.data import MASKS, Batch, Data
-from chainrule.train.monitor import EpochMonitor, NonFiniteLossError, TrainingState, bytes_of
+from chainrule.train.monitor import (
+    EpochMonitor,
+    NonFiniteLossError,
+    Position,
+    TrainingState,
+    bytes_of,
+)
 from chainrule.train.steps import Step
 
 
@@ -36,13 +42,15 @@ def descend(
         NonFiniteLossError: a minibatch's loss is not finite.
     """
     steps = Steps(step, optimizer, data, training, seed, runner)
-    for epoch in range(1, monitor.epochs + 1):
+    for epoch in range(training.position.epoch, monitor.epochs + 1):
         yield steps
         running = steps.epoch(epoch)
         monitor.memory |= steps.memory()
         rate = optimizer.learning_rate
         rate = None if rate is None else float(rate(training.steps - 1))
         stop = monitor.after_epoch(epoch, training, running, rate)
+        training.position, training.judged = Position(epoch + 1), monitor.judged()
+        training.mark()
         if stop is not None:
             return stop
     return "epochs"
@@ -74,29 +82,28 @@ class Steps:
         self.chunks = Chunks(self.function, data, training, seed, self.keyed, runner)
 
     def epoch(self, epoch: int) -> float:
-        """All steps of an epoch; returns the mean loss, each minibatch's before its update."""
-        total = weights = 0.0
-        begun = 0
+        """All steps that are left of an epoch; returns the mean loss of all its minibatches, each
+        one's before its update."""
+        training = self.training
 
         def advance(leaves: list[np.ndarray], i: int) -> list[np.ndarray]:
-            nonlocal total, weights
             batch = Batch(*self.data.take(epoch, i))
             key = key_of(self.seed, MASKS, epoch, i) if self.keyed else None
             loss, *leaves = self._run(leaves, batch, key)
             value = float(loss)
             if not math.isfinite(value):
                 raise NonFiniteLossError("the loss", value, epoch, i + 1)
-            self.training.move(leaves)
             weight = len(batch.x) if batch.weights is None else float(batch.weights.sum())
-            total, weights = total + weight * value, weights + weight
+            training.move(leaves)
+            training.position = training.position.after(((value, weight),))
+            training.mark()
             return leaves
 
         with quiet():
-            for value, weight in self.chunks.epoch(epoch):
-                total, weights, begun = total + weight * value, weights + weight, begun + 1
-            rest = range(begun, self.data.steps)
-            self.runner.loop(advance, self.training.now, rest)
-        return total / weights if weights else 0.0
+            self.chunks.epoch(epoch)
+            rest = range(training.position.step, self.data.steps)
+            self.runner.loop(advance, training.now, rest)
+        return training.position.mean
 
     def memory(self) -> dict[str, int]:
         """Bytes that training takes beside the data."""
@@ -160,6 +167,12 @@ def search(
     run = runner.compile(step.objective, params, state, batch)
     looked: list[tuple[np.ndarray, float, Any]] = []  # the last point: vector, loss, state
     stopped: list[str] = []
+    start = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
+    if training.log == ():
+        training.log = ((0.0, start),)
+    # SciPy cannot be told to go on, but asks the same again: it gets the answers it had.
+    (_, start), *known = training.log or ((0.0, start),)
+    known, done, seen = iter(known), training.steps, 0
 
     def unflatten(vector: np.ndarray) -> Any:
         parts = np.split(vector, ends[:-1])
@@ -169,6 +182,14 @@ def search(
         )
 
     def objective(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        found = next(known, None)
+        if found is None:
+            found = evaluated(vector)
+            if training.log is not None:
+                training.log = (*training.log, found)
+        return found
+
+    def evaluated(vector: np.ndarray) -> tuple[float, np.ndarray]:
         with quiet():
             loss, total, gradients, new = run(unflatten(vector), training.carry[1], batch)
         if not math.isfinite(float(total)):
@@ -178,15 +199,20 @@ def search(
         return float(total), np.concatenate(flat)
 
     def after(vector: np.ndarray) -> bool:
+        nonlocal seen
+        seen += 1
+        if seen <= done:  # that iteration was judged before
+            return False
         if not looked or not np.array_equal(looked[0][0], vector):
-            objective(vector)
+            evaluated(vector)
         _, loss, new = looked[0]
         training.move(flatten((unflatten(vector), new, {}))[0])
         stop = monitor.after_epoch(training.steps, training, loss, None)
+        training.position, training.judged = Position(training.steps + 1), monitor.judged()
+        training.mark()
         if stop is not None:
             stopped.append(stop)
         return stop is not None
 
-    start = np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in leaves])
     why = optimizer.minimize(objective, start, monitor.epochs, after)
     return stopped[0] if stopped else why

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any
 
@@ -20,10 +21,12 @@ from chainrule.nn.sequential import fresh_state
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner
+from chainrule.train.checkpoint import Checkpoint, described
 from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
 from chainrule.train.descent import descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
 from chainrule.train.failing import failing_step
+from chainrule.train.keeping import Keeper, Kept, go_on, same_as_then
 from chainrule.train.metrics import Metric, metrics_of
 from chainrule.train.monitor import EarlyStopping, EpochMonitor, NonFiniteLossError, TrainingState
 from chainrule.train.result import Callback, DivergedError, FitResult
@@ -58,6 +61,8 @@ def fit(
     evaluate_train: bool = True,
     executor: str | None = None,
     threads: int | None = None,
+    checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
+    resume: bool | FitResult = False,
 ) -> FitResult:
     """Train ``model`` and return the network with its history.
 
@@ -101,6 +106,11 @@ def fit(
         executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
         threads: how many share the work in machine code, None for as many as are worth it. The
             network's bits do not depend on it.
+        checkpoint: a folder in which the training writes down where it stands, every five minutes,
+            or a ``train.Checkpoint``, which says when. Callbacks keep no place there.
+        resume: go on where the checkpoints end, with the bits of a training that was never cut
+            short; begin if there are none. Or a ``FitResult`` to go on from, ``epochs`` counting
+            those that it has.
 
     Losses in the history are without the penalty of ``l1`` and ``l2``. Ctrl-C ends training as if
     it were over, and the result says ``stopped="interrupted"``.
@@ -111,6 +121,7 @@ def fit(
         UsageError: arguments that do not fit together.
         DivergedError: a loss is not finite (a NonFiniteError); its ``result`` holds the last
             finite network.
+        OSError: no checkpoint can be written at the start.
     """
     return finished(fitting(**locals()))
 
@@ -152,11 +163,14 @@ def fitting(
     evaluate_train: bool,
     executor: str | None,
     threads: int | None,
+    checkpoint: Any = None,
+    resume: Any = False,
     predictor: Predictor | None = None,
+    kept: Kept | None = None,
 ) -> Fitting:
     """What ``fit`` does, with a halt before each epoch of minibatches, at which it yields its steps
     (``descent.py``): whoever trains many networks at once does them for all. ``predictor``: one
-    that several share, so that it is compiled once."""
+    that several share, so that it is compiled once; ``kept``: its place in their checkpoints."""
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
@@ -188,8 +202,21 @@ def fitting(
     )
     training = TrainingState.start(params, state, {} if searching else optimizer.init(params))
     del params, state  # not to be kept in memory beside those that replace them
+    if checkpoint is not None:
+        kept = Keeper(checkpoint, resume is True).networks[0]
+    ended = None
+    if isinstance(resume, FitResult):
+        go_on(training, monitor, resume, searching)
+    elif resume is True and kept is None:
+        raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
+    if kept is not None:
+        training.log = () if searching else None
+        same = same_as_then(step, optimizer, source, rows, monitor, seed, dtype, runner)
+        ended = kept.begin(training, monitor, same | {"shuffle": described(shuffle)})
     try:
-        if isinstance(optimizer, Lbfgs):
+        if ended is not None:
+            stopped = ended
+        elif isinstance(optimizer, Lbfgs):
             stopped = search(step, optimizer, source, training, monitor, runner)
         else:
             stopped = yield from descend(step, optimizer, source, training, monitor, seed, runner)
@@ -197,9 +224,13 @@ def fitting(
         stopped = "interrupted"
     except NonFiniteLossError as found:
         failing = failing_step(step, optimizer, source, training, monitor, found, seed)
+        if kept is not None:
+            kept.end(None)
         training.back()
         result = _result(model, loss, training, monitor, "non_finite")
         raise DivergedError(_diverged(found), found.epoch, found.step, result, failing) from None
+    if kept is not None and ended is None:
+        kept.end(None if stopped == "interrupted" else stopped)
     return _result(model, loss, training, monitor, stopped)
 
 
@@ -221,6 +252,7 @@ def _result(
         loss,
         monitor.predictor,
         monitor.memory,
+        training.moment if stopped != "non_finite" else None,
     )
 
 

@@ -17,6 +17,7 @@ from chainrule.run import Runner
 from chainrule.train.descent import Steps
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import Fitting, fit, fitting
+from chainrule.train.keeping import Keeper
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.together import Member, grouped
 
@@ -62,6 +63,12 @@ def fit_many(
     each = _networks(model, seeds, folds, given)
     x, targets, weights = _arrays(data, given.pop("sample_weight"))
     runner = Runner(given["executor"], given["threads"])
+    checkpoint, resume = given.pop("checkpoint"), given.pop("resume")
+    places: Sequence[Any] = [None] * len(each)
+    if checkpoint is not None:
+        places = Keeper(checkpoint, resume, len(each)).networks
+    elif resume:
+        raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
     predictors = Predictors(runner)
     trainings: list[Fitting] = []
     trained: list[np.ndarray | None] = []
@@ -74,7 +81,11 @@ def fit_many(
                 own["validation"] = tuple(array[left] for array in part)
             part = tuple(array[rows] for array in part)
         trained.append(rows if rows is None else rows % len(x))
-        own |= {"sample_weight": None, "predictor": predictors(own["model"], own["loss"])}
+        own |= {
+            "sample_weight": None,
+            "kept": places[k],
+            "predictor": predictors(own["model"], own["loss"]),
+        }
         trainings.append(fitting(own.pop("model"), part, **own))
     return _together(trainings, trained, runner)
 
@@ -183,12 +194,13 @@ def _together(
             go_on(k, training.__next__)
         members = {k: Member(steps, rows[k]) for k, steps in live.items()}
         groups = grouped([*members.values()], runner)
-        epoch = 0
         while live:
-            epoch += 1
+            at = {k: steps.training.position.epoch for k, steps in live.items()}
+            epoch = min(at.values())
+            now = [k for k in live if at[k] == epoch]  # all, but after a checkpoint
             for group in groups:
-                group.epoch(epoch, [m for m in (members[k] for k in live) if m.group is group])
-            for k in list(live):
+                group.epoch(epoch, [members[k] for k in now if members[k].group is group])
+            for k in now:
                 go_on(k, trainings[k].__next__)
     except KeyboardInterrupt:
         for k in [k for k in range(len(trainings)) if k not in results]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,13 +47,69 @@ class NonFiniteLossError(Exception):
         self.what, self.value, self.epoch, self.step = what, value, epoch, step
 
 
+class Position(NamedTuple):
+    """Where in the data training is: minibatches done of an epoch, and sums over these.
+
+    Attributes:
+        epoch: 1, 2, ... step: how many of its minibatches are done.
+        loss: the sum of their mean losses, each times its weight. weight: the sum of the weights.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    loss: float = 0.0
+    weight: float = 0.0
+
+    def after(self, losses: Iterable[tuple[float, float]]) -> Position:
+        """So many more minibatches: ``(loss, weight)`` of each."""
+        epoch, step, total, weights = self
+        for loss, weight in losses:
+            step, total, weights = step + 1, total + weight * loss, weights + weight
+        return Position(epoch, step, total, weights)
+
+    @property
+    def mean(self) -> float:
+        """The mean loss of the epoch so far, each minibatch's before its update."""
+        return self.loss / self.weight if self.weight else 0.0
+
+
+class Judged(NamedTuple):
+    """What the epochs so far left: history, the best network, what early stopping counts."""
+
+    history: tuple[Row, ...] = ()
+    best_epoch: int | None = None
+    best_loss: float = math.inf
+    best: tuple[Tree, Tree] | None = None
+    stalled: int = 0
+    reference: float = math.inf
+
+
+class Moment(NamedTuple):
+    """All that training depends on from here on; it is made whole, and never written to.
+
+    Attributes:
+        now, safe, steps, position: as ``TrainingState`` has them. judged: of the epochs before.
+        log: for L-BFGS, its evaluations so far, if anyone may want them.
+    """
+
+    now: list[np.ndarray]
+    safe: list[np.ndarray]
+    steps: int
+    position: Position
+    judged: Judged
+    log: Any = None
+
+
 @dataclass
 class TrainingState:
-    """The network while it is being trained; always consistent, whenever one is interrupted.
+    """The network while it is being trained.
 
     Flat lists of arrays, the leaves of (params, state, slots): ``now`` after the last finished
     update, ``safe`` the last ones whose loss was seen to be finite, ``checked`` the last ones
     whose every number was. Lists are replaced, never written to.
+
+    ``moment`` is whole whenever one is interrupted; ``seen`` is called when there is a new one, and
+    there is one after each multiple of ``every`` steps.
     """
 
     now: list[np.ndarray]
@@ -61,6 +117,14 @@ class TrainingState:
     safe: list[np.ndarray]
     checked: list[np.ndarray]
     steps: int = 0
+    position: Position = field(default_factory=Position)
+    judged: Judged = field(default_factory=Judged)
+    log: Any = None
+    seen: Callable[[], None] | None = None
+    every: int = 2**62
+
+    def __post_init__(self) -> None:
+        self.mark()
 
     @classmethod
     def start(cls, params: Tree, state: Tree, slots: Tree) -> TrainingState:
@@ -76,6 +140,21 @@ class TrainingState:
         """One more update is done; the loss before it was finite."""
         self.safe, self.now = self.now, leaves
         self.steps += 1
+
+    def room(self) -> int:
+        """So many steps may be done before there must be a moment."""
+        return self.every - self.steps % self.every
+
+    def mark(self) -> None:
+        """Everything here belongs together: a training may go on from this moment."""
+        self.moment = Moment(self.now, self.safe, self.steps, self.position, self.judged, self.log)
+        if self.seen is not None:
+            self.seen()
+
+    def go_on(self, moment: Moment) -> None:
+        """Take up another training's place."""
+        self.now, self.safe, self.steps, self.position, self.judged, self.log = moment
+        self.checked, self.moment = self.now, moment
 
     def back(self) -> None:
         """Return to the last finite network that was training."""
@@ -101,6 +180,24 @@ class EpochMonitor:
     stalled: int = 0
     reference: float = math.inf
     started: float = field(default_factory=time.perf_counter)
+
+    def judged(self) -> Judged:
+        """What goes into a ``Moment``."""
+        return Judged(
+            tuple(self.history),
+            self.best_epoch,
+            self.best_loss,
+            self.best,
+            self.stalled,
+            self.reference,
+        )
+
+    def go_on(self, judged: Judged) -> None:
+        """Take up what other epochs left."""
+        history, self.best_epoch, self.best_loss, self.best, self.stalled, self.reference = judged
+        self.history = list(history)
+        if self.best is not None:
+            self.memory["best"] = bytes_of(self.best)
 
     def after_epoch(
         self, epoch: int, training: TrainingState, running: float, learning_rate: float | None

@@ -62,6 +62,7 @@ class FitResult:
             "optimizer" (its slots), "copies" (of both, to go back to), "best" (with validation),
             "order" (of the rows), and "arena" (in machine code: gradients and everything else
             that a step computes on its way). Empty for L-BFGS.
+        moment: where training stood, for ``fit(resume=...)``; None where a loss was not finite.
     """
 
     params: Tree = field(repr=False)
@@ -75,6 +76,7 @@ class FitResult:
     loss: Loss
     predictor: Predictor = field(repr=False, compare=False)
     memory: Mapping[str, int] = field(default_factory=dict[str, int], repr=False, compare=False)
+    moment: Any = field(default=None, repr=False, compare=False)
 
     def outputs(self, x: Any) -> np.ndarray:
         """Linear outputs (n, k) of the network for inputs ``x`` (n, columns).

@@ -90,7 +90,6 @@ class Member(Chunks):
         steps.chunks = self
         self.alone = steps
         self.rows = rows  # those of all the data that it is trained on
-        self.waiting: list[tuple[float, float]] = []
         self.error: NonFiniteLossError | None = None
         self.group: Group | None = None
 
@@ -123,13 +122,10 @@ class Member(Chunks):
         size = self.data.batch_size
         return self.data.order(epoch)[: self.full * size].reshape(self.full, size)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[float, float]]:
+    def epoch(self, epoch: int) -> None:
         if self.group is None:
-            yield from super().epoch(epoch)
-            return
-        done, self.waiting = self.waiting, []
-        yield from done
-        if self.error is not None:
+            super().epoch(epoch)
+        elif self.error is not None:
             raise self.error
 
     def again(self, epoch: int, first: int, end: int, before: int, leaves: Leaves) -> Done:
@@ -215,20 +211,26 @@ class Group:
             start += size
 
     def epoch(self, epoch: int, members: Sequence[Member]) -> None:
-        """Do all full minibatches of an epoch for those members that go on."""
-        for size, block in self._blocks(members):
-            begun, done, full = {m: m.training.steps for m in block}, 0, self.first.full
-            while done < full and block:
-                stop = min(done + self.length, full)
-                self._loop(size)
-                started = time.perf_counter()
-                with quiet():
-                    block = self._chunk(epoch, size, block, begun, done, stop)
-                took = time.perf_counter() - started
-                self.idle += took * (size - len(block)) / size
-                wanted = math.ceil(SECONDS * (stop - done) / max(took, 1e-6))
-                self.length = max(2, min(wanted, 4 * self.length, 2**14))
-                done = stop
+        """Do all full minibatches of an epoch that are left for those members that go on."""
+        for step in sorted({m.training.position.step for m in members}):
+            alike = [m for m in members if m.training.position.step == step]
+            for size, block in self._blocks(alike):
+                self._epoch(epoch, size, block, step)
+
+    def _epoch(self, epoch: int, size: int, block: Sequence[Member], done: int) -> None:
+        """The epoch of a block, of whose minibatches so many are done."""
+        begun, full = {m: m.training.steps - done for m in block}, self.first.full
+        while done < full and block:
+            stop = min(done + min(self.length, block[0].training.room()), full)
+            self._loop(size)
+            started = time.perf_counter()
+            with quiet():
+                block = self._chunk(epoch, size, block, begun, done, stop)
+            took = time.perf_counter() - started
+            self.idle += took * (size - len(block)) / size
+            wanted = math.ceil(SECONDS * (stop - done) / max(took, 1e-6))
+            self.length = max(2, min(wanted, 4 * self.length, 2**14))
+            done = stop
 
     def _chunk(
         self, epoch: int, size: int, members: Sequence[Member], begun: Any, start: int, stop: int
@@ -264,7 +266,7 @@ class Group:
             except NonFiniteLossError as error:
                 m.error = error
                 continue
-            m.waiting += m.weighed(losses, m.order(epoch)[start:stop])
+            m.count(losses, m.order(epoch)[start:stop])
             going.append(m)
         return going
 
