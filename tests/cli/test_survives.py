@@ -1,4 +1,4 @@
-"""``chainrule train`` that is killed again and again writes the model that it would have written."""
+"""``chainrule train`` killed again and again writes the model that it would have written."""
 
 from __future__ import annotations
 
