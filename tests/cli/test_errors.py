@@ -98,7 +98,8 @@ def fails(capsys, *arguments, status=2):
         (GOOD, ["--init", "big"], "--init big: "),
         (GOOD, ["--nothing"], "No such option"),
         (GOOD, ["--lr", "1"], "No such option: --lr. Did you mean --learning-rate?"),
-        (GOOD, ["--loss", "mse"], "No such option: --loss. Did you mean --task (the loss"),
+        (GOOD, ["--criterion", "mse"], "No such option: --criterion. Did you mean --loss?"),
+        (GOOD, ["--loss", "hubert"], "--loss hubert: unknown loss 'hubert'; did you mean 'huber'"),
         (GOOD, ["--na-values", "x"], "Did you mean --missing?"),
         (GOOD, ["--decimal", "x"], '--decimal x: must be one of ".", ","'),
         (GOOD, ["--map-class", "a", "b"], "has one class"),
@@ -215,6 +216,21 @@ def test_probabilities_need_classes(capsys):
     assert main(["train", "good.csv", *arguments]) == 0
     shown = fails(capsys, "predict", "good.safetensors", "good.csv", "--proba")
     assert "--proba: the model predicts numbers" in shown
+
+
+def test_intervals_need_numbers_and_rows_held_out(capsys, model):
+    shown = fails(capsys, "predict", model, "good.csv", "--interval", "0.9")
+    assert "intervals are of numbers" in shown
+    arguments = ["--target", "x", "--task", "regression", "--epochs", "1", "--quiet"]
+    assert main(["train", "good.csv", *arguments]) == 0
+    shown = fails(capsys, "predict", "good.safetensors", "good.csv", "--interval", "90")
+    assert "--interval 90.0: is a share between 0 and 1" in shown
+    capsys.readouterr()
+    assert main(["predict", "good.safetensors", "good.csv", "--interval", "0.5"]) == 0
+    header, first, *_ = capsys.readouterr().out.splitlines()
+    assert header == "prediction,low,high"
+    value, low, high = map(float, first.split(","))
+    assert low < value < high
 
 
 def test_divergence_exits_1_and_writes_nothing(capsys):

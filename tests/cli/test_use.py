@@ -186,6 +186,7 @@ def test_every_option_of_train_reaches_the_model(tmp_path):
     out = tmp_path / "m.safetensors"
     given = {
         "task": "multiclass",
+        "loss": "focal",
         "preset": "sklearn",
         "ensemble": 2,
         "hidden": "5",
@@ -219,6 +220,7 @@ def test_every_option_of_train_reaches_the_model(tmp_path):
         "drop": ["island"],
         "keep": ["year"],
         "batch_norm": False,
+        "calibrate": True,
         "category": [],
         "map_class": [],
     }

@@ -72,3 +72,28 @@ def test_parts_of_a_prediction_add_up_column_by_column():
 def test_folds():
     scores = cross_val_score(TabularClassifier(**QUICK), pandas.DataFrame(COLUMNS), KIND, cv=2)
     assert scores.min() > 0.8
+
+
+def test_weights_of_rows_are_repetitions():
+    frame = pandas.DataFrame(COLUMNS)
+    times = RNG.integers(0, 3, ROWS)
+    settings = {"optimizer": "lbfgs", "epochs": 20, "validation": 0.0, "random_state": 0}
+    weighted = TabularRegressor(**settings).fit(frame, SIZE + 1, sample_weight=times)
+    rows = np.repeat(np.arange(ROWS), times)
+    repeated = TabularRegressor(**settings).fit(frame.iloc[rows], SIZE[rows] + 1)
+    np.testing.assert_allclose(weighted.predict(frame), repeated.predict(frame), rtol=1e-5)
+    heavy = TabularClassifier(**QUICK).fit(frame, KIND, np.where(KIND == "large", 50.0, 1.0))
+    assert (heavy.predict(frame) == "large").mean() > (KIND == "large").mean()
+
+
+def test_ends_of_numbers_and_parts_of_an_exponential():
+    frame = pandas.DataFrame(COLUMNS)
+    model = TabularRegressor(**QUICK).fit(frame, SIZE)
+    low, high = model.predict_interval(frame, coverage=0.8).T
+    inner = model.predict_interval(frame, coverage=0.4)
+    assert np.mean((low <= SIZE) & (high >= SIZE)) > 0.75  # rows of training; new ones elsewhere
+    assert ((low < inner[:, 0]) & (inner[:, 1] < high)).all()
+    model = TabularRegressor(**QUICK, loss="gamma", activation="tanh").fit(frame, np.exp(SIZE))
+    parts = model.integrated_gradients(frame).sum(axis=1)
+    ratio = model.predict(frame) / model.predict(frame)[0]
+    np.testing.assert_allclose(np.exp(parts - parts[0]), ratio, rtol=1e-3)

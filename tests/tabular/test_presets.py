@@ -11,7 +11,7 @@ from chainrule import nn
 from chainrule.core import tree
 from chainrule.errors import UsageError
 from chainrule.tabular import Options, TabularModel, prepare, table_of, train
-from chainrule.tabular.model import joint
+from chainrule.tabular.network import joint
 from chainrule.tabular.options import PRESETS
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Blocks

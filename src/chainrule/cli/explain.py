@@ -205,7 +205,6 @@ def _model(
     from chainrule.explanation.network.explaining import explain_network
     from chainrule.nn import MLP
     from chainrule.tabular import TabularModel, read_table
-    from chainrule.tabular.network import LOSSES
 
     if len(words) != 1:
         raise UsageError("--row explains a model on data: chainrule explain MODEL DATA --row 3")
@@ -228,7 +227,7 @@ def _model(
         x[row - 1],
         _truth(loaded, table, row - 1),
         state=loaded.state,
-        loss=LOSSES[target.task],
+        loss=loaded.loss,
         convention=convention,
         precision=precision,
         inputs=loaded.coding.inputs(),
@@ -248,4 +247,6 @@ def _truth(model: Any, table: Any, row: int) -> Any:
     if target.name not in table or table[target.name].missing[row]:
         return None
     number = target.numbers(table, np.array([row]))[0]
-    return (number - target.center) / target.scale if target.task == "regression" else number
+    return (
+        target.standardised(number, model.options.loss) if target.task == "regression" else number
+    )

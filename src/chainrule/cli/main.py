@@ -122,7 +122,8 @@ def _run(arguments: list[str], settings: dict[str, bool]) -> int:
 
 MEANT = {
     "--lr": "--learning-rate",
-    "--loss": "--task (the loss follows it: squared error, or cross-entropy for classes)",
+    "--objective": "--loss",
+    "--criterion": "--loss",
     "--layers": "--hidden",
     "--units": "--hidden",
     "--patience": "--early-stopping",

@@ -28,6 +28,12 @@ Examples:
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data")
 @click.option("--proba", is_flag=True, help="Also the probability of each class.")
+@click.option(
+    "--interval",
+    type=float,
+    metavar="SHARE",
+    help="Also low and high, between which this share of new numbers falls, as 0.9.",
+)
 @click.option("--out", metavar="FILE", help="Write CSV to a file (default: standard output).")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @shared.reading_options
@@ -38,6 +44,7 @@ def command(
     model: Path,
     data: str,
     proba: bool,
+    interval: float | None,
     out: str | None,
     force: bool,
     as_json: bool,
@@ -47,8 +54,8 @@ def command(
     """Predict the target for every row of DATA, in its order.
 
     Columns are found by name, in any order; others are ignored. The output has a column
-    `prediction`, and with --proba one `probability CLASS` for each class. A row's prediction
-    does not depend on the other rows.
+    `prediction`, and with --proba one `probability CLASS` for each class, with --interval `low`
+    and `high`. A row's prediction does not depend on the other rows.
     """
     from chainrule.errors import UsageError
     from chainrule.tabular import TabularModel, read_table
@@ -59,7 +66,8 @@ def command(
     loaded = TabularModel.load(model)
     if proba and not loaded.target.classes:
         raise UsageError("--proba: the model predicts numbers, which have no probabilities")
-    predicted = loaded.predict(read_table(data, shared.reading(options, loaded)))
+    table = read_table(data, shared.reading(options, loaded))
+    predicted = loaded.predict(table, coverage=interval)
     if as_json:
         text = _json(predicted, proba, str(model), data, loaded.target.name)
     else:
@@ -74,8 +82,10 @@ def _csv(predicted: Prediction, proba: bool) -> str:
     writer = csv.writer(lines, lineterminator="\n")
     numbers = predicted.probabilities
     if numbers is None:
-        writer.writerow(["prediction"])
-        writer.writerows([f"{value:.10g}"] for value in predicted.values)
+        columns = [predicted.values]
+        columns += [] if predicted.interval is None else list(predicted.interval.T)
+        writer.writerow(["prediction", "low", "high"][: len(columns)])
+        writer.writerows([f"{value:.10g}" for value in row] for row in zip(*columns, strict=True))
     elif not proba:
         writer.writerow(["prediction"])
         writer.writerows([name] for name in predicted.values)
@@ -98,5 +108,8 @@ def _json(predicted: Prediction, proba: bool, model: str, data: str, target: str
     if proba and predicted.probabilities is not None:
         columns = predicted.probabilities.T.tolist()
         result["probabilities"] = dict(zip(predicted.classes, columns, strict=True))
+    if predicted.interval is not None:
+        low, high = predicted.interval.T.tolist()
+        result["interval"] = {"low": low, "high": high}
     result["notes"] = [shared.in_flags(note) for note in predicted.notes]
     return json.dumps(result, allow_nan=False, ensure_ascii=False, indent=2) + "\n"

@@ -12,8 +12,24 @@ from chainrule.tabular.words import quoted, several
 if TYPE_CHECKING:
     from chainrule.tabular import Plan, Scores, TabularModel, Target
 
-__all__ = ["beaten_lines", "model_lines", "outcome", "plan_lines", "scores_json", "scores_lines"]
+__all__ = [
+    "beaten_lines",
+    "calibration_lines",
+    "model_lines",
+    "outcome",
+    "plan_lines",
+    "scores_json",
+    "scores_lines",
+]
 
+UNITS_OF_LOSSES = {
+    "absolute_error": "linear + absolute error",
+    "huber": "linear + Huber loss",
+    "quantile": "linear + pinball loss",
+    "poisson": "exponential + Poisson loss",
+    "gamma": "exponential + gamma loss",
+    "tweedie": "exponential + Tweedie loss",
+}
 OUTPUT_UNITS = {
     "regression": "linear + squared error",
     "binary": "logistic + cross-entropy",
@@ -84,7 +100,9 @@ def _target_text(target: Target) -> str:
 
 def _network_text(sizes: tuple[int, ...], options: Any, task: str) -> str:
     hidden = ACTIVATIONS.get(options.activation, options.activation) if len(sizes) > 2 else ""
-    unit = OUTPUT_UNITS[task]
+    unit = UNITS_OF_LOSSES.get(options.loss, OUTPUT_UNITS[task])
+    if options.loss == "focal":
+        unit = unit.replace("cross-entropy", "focal loss")
     several = f"{options.ensemble} x " if (options.ensemble or 1) > 1 else ""
     recipe = "" if options.preset == "sklearn" else f"{options.preset}: "
     head = f"{recipe}{several}{layers_text(sizes)}"
@@ -143,6 +161,18 @@ def beaten_lines(scores: Scores) -> list[str]:
     ]
 
 
+def calibration_lines(model: TabularModel) -> list[str]:
+    """How sure the model may be: its temperature, or how wide its intervals are."""
+    found = model.calibration
+    if found is None:
+        return []
+    rows = several(found.rows, "row")
+    return [
+        f"temperature {found.temperature:.2f}: log loss {found.before:.4g} -> {found.after:.4g} on "
+        f"the {rows} held out of training"
+    ]
+
+
 def scores_json(scores: Scores) -> dict[str, Any]:
     """The same as JSON: score -> set -> value, and what the baseline is."""
     *sets, label = scores.sets
@@ -191,6 +221,7 @@ def model_lines(model: TabularModel, name: str) -> list[str]:
         *_history_lines(model),
         "",
         *scores_lines(model.scores),
+        *calibration_lines(model),
     ]
 
 

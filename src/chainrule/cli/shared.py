@@ -44,6 +44,9 @@ READING = (
 )
 """The options that say how to read data, as ``tabular.Format`` calls them."""
 
+FLAGS = {"coverage": "interval"}
+"""Settings whose option has another name."""
+
 OBEYED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Control characters but line breaks and tabs."""
 
@@ -178,7 +181,8 @@ def in_flags(message: str) -> str:
         return message
     from chainrule.tabular import Options
 
-    names = {*Options.__dataclass_fields__, "target", "every", "resume", "force", *READING}
+    names = {*Options.__dataclass_fields__, "target", "coverage", "every", "resume", "force"}
+    names |= {*READING}
 
     def flag(found: re.Match[str]) -> str:
         name, text = found.groups()
@@ -188,7 +192,7 @@ def in_flags(message: str) -> str:
             return found[0]
         if name not in names:
             return found[0]
-        option = "--" + name.replace("_", "-")
+        option = "--" + FLAGS.get(name, name).replace("_", "-")
         if isinstance(value, bool):
             return option if value else f"--no-{name}"
         if name == "map_class":

@@ -15,7 +15,7 @@ from chainrule.cli import shared
 from chainrule.cli.config import config_option
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
-from chainrule.tabular.options import PRESETS, SCHEDULES, TASKS, Options
+from chainrule.tabular.options import LOSSES, PRESETS, SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
     from chainrule.tabular import Plan, TabularModel
@@ -75,6 +75,12 @@ def _options(command: Any) -> Any:
     defaults = {field.name: field.default for field in dataclasses.fields(Options)}
     options = (
         ("--task", str, f"{', '.join(TASKS[:-1])} or {TASKS[-1]}; inferred from the target."),
+        (
+            "--loss",
+            str,
+            f"What training minimises: {', '.join(LOSSES['regression'])} of numbers, "
+            f"{' or '.join(LOSSES['binary'])} of classes; by default the first of these.",
+        ),
         (
             "--preset",
             str,
@@ -141,6 +147,12 @@ def _options(command: Any) -> Any:
     multiple=True,
     metavar="COLUMN",
     help="Use a column that looks like an identifier or free text. Repeatable.",
+)
+@click.option(
+    "--calibrate/--no-calibrate",
+    default=Options.calibrate,
+    show_default=True,
+    help="Divide a classifier's outputs by a temperature that suits rows held out.",
 )
 @click.option(
     "--category",
@@ -328,7 +340,7 @@ def _print_plan(plan: Plan) -> None:
 
 
 def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
-    from chainrule.cli.render import beaten_lines, outcome, scores_lines
+    from chainrule.cli.render import beaten_lines, calibration_lines, outcome, scores_lines
     from chainrule.cli.text import clean
 
     did, name = "replaced" if replaced else "saved", shlex.quote(str(path))
@@ -337,6 +349,7 @@ def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
             outcome(model),
             "",
             *scores_lines(model.scores),
+            *calibration_lines(model),
             *beaten_lines(model.scores),
             "",
             clean(f"{did} {path}   ·   predict:  chainrule predict {name} new.csv"),
@@ -360,6 +373,7 @@ def _result(model: TabularModel, plan: Plan, path: Path, seconds: float) -> dict
         "kept_epoch": model.kept_epoch,
         "kept_epochs": list(model.kept_epochs),
         "stopped": model.stopped,
+        "calibration": None if model.calibration is None else vars(model.calibration),
         "seconds": round(seconds, 3),
         **scores_json(model.scores),
         "notes": [shared.in_flags(note) for note in plan.notes],

@@ -18,9 +18,8 @@ from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.tabular import Plan, TabularModel, prepare
-from chainrule.tabular.network import LOSSES
+from chainrule.tabular.network import loss_of
 from chainrule.tabular.options import Options
-from chainrule.tabular.training import Part
 from chainrule.train import FitResult
 
 __all__ = ["Trial", "Verdict", "cured", "preflight_plan", "reviewed"]
@@ -69,20 +68,13 @@ def preflight_plan(plan: Plan) -> Findings:
     held = [other.x for name, other in plan.parts.items() if name != "train"]
     return preflight(
         plan.network.build(),
-        (part.x, targets_of(plan, part)),
-        loss=LOSSES[plan.target.task],
+        (part.x, plan.coded(part)),
+        loss=loss_of(plan.target.task, plan.options.loss),
         held=np.concatenate(held) if held else None,
         names=plan.coding.inputs(),
         classes=len(plan.target.classes),
         seed=plan.options.seed,
     )
-
-
-def targets_of(plan: Plan, part: Part) -> np.ndarray:
-    """The targets as the loss takes them: class indices, or standardised numbers."""
-    if plan.target.task == "regression":
-        return (part.truth - plan.target.center) / plan.target.scale
-    return part.truth
 
 
 def held_out(plan: Plan) -> str:
@@ -100,9 +92,9 @@ def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running
     Raises:
         NonFiniteError: training diverged; KeyboardInterrupt before the first epoch is over.
     """
-    network, loss = plan.network.build(), LOSSES[plan.target.task]
+    network, loss = plan.network.build(), loss_of(plan.target.task, plan.options.loss)
     part = plan.parts["train"]
-    monitor = Monitor(network, loss, part.x, targets_of(plan, part))
+    monitor = Monitor(network, loss, part.x, plan.coded(part))
     batch = plan.options.batch_size or len(part.x)
     dtype = np.float64 if plan.options.optimizer == "lbfgs" else np.float32
     monitor.start(*network.init(plan.options.seed, dtype), steps=math.ceil(len(part.x) / batch))
@@ -125,7 +117,7 @@ def _evidence(plan: Plan, model: TabularModel, monitor: Monitor) -> Evidence:
     parts = [plan.parts[name] for name in ("train", held_out(plan))]
     return evidence_of(
         result,
-        *[(part.x, targets_of(plan, part)) for part in parts],
+        *[(part.x, plan.coded(part)) for part in parts],
         classes=len(plan.target.classes),
         monitor=monitor,
         optimizer=options.build_optimizer(len(parts[0].x)),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -40,18 +41,50 @@ FACTR = 2.220446049250313e-09
 """The share by which an iteration of L-BFGS lowers the loss at least: SciPy's default."""
 
 
+@dataclass(repr=False, eq=False, kw_only=True)
 class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
-    """The shared part; use ``MLPClassifier`` or ``MLPRegressor``."""
+    """The shared part; use ``MLPClassifier`` or ``MLPRegressor``.
 
-    _parameter_constraints: Mapping[str, Any] = CONSTRAINTS
-    if TYPE_CHECKING:  # parameters and fitted attributes, which are set by name
+    Parameters are fields, from which the constructor is made: scikit-learn and editors read its
+    signature.
+    """
+
+    _parameter_constraints: ClassVar[Mapping[str, Any]] = CONSTRAINTS
+    solver: str = "adam"
+    alpha: float = 0.0001
+    batch_size: Any = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: Any = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    n_iter_no_change: float = 10
+    max_fun: int = 15000
+    l2: float = 0.0
+    dropout: Any = 0.0
+    batch_norm: bool = False
+    layer_norm: bool = False
+    residual: bool = False
+    coefs_init: Any = None
+    intercepts_init: Any = None
+    validation_order: str = "random"
+    max_seconds: float | None = None
+    threads: int | None = None
+
+    if TYPE_CHECKING:  # fitted attributes, and parameters that one of the two has
 
         def __getattr__(self, name: str) -> Any: ...
-
-    def _keep(self, given: Mapping[str, Any]) -> None:
-        """Constructor arguments as attributes, unchanged, as scikit-learn wants them."""
-        for name in type(self)._get_param_names():
-            setattr(self, name, given[name])
 
     # What the two differ in -----------------------------------------------------------------
 

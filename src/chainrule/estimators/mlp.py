@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.special import xlogy
@@ -33,6 +34,7 @@ def _stochastic(estimator: Any) -> bool:
     return True
 
 
+@dataclass(repr=False, eq=False)
 class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     __doc__ = f"""A multi-layer perceptron for classes, in the manner of scikit-learn's (L1.5).
 
@@ -52,54 +54,19 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         Weight of each class; "balanced" lets all weigh the same in sum.
     """
 
-    _parameter_constraints: Mapping[str, Any] = {
+    _parameter_constraints: ClassVar[Mapping[str, Any]] = {
         **CONSTRAINTS,
         "loss": [StrOptions({"log_loss", "focal"}), callable],
         "label_smoothing": CONSTRAINTS["validation_fraction"],
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
-    def __init__(
-        self,
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        loss: Any = "log_loss",
-        label_smoothing: float = 0.0,
-        class_weight: Any = None,
-        l2: float = 0.0,
-        dropout: Any = 0.0,
-        batch_norm: bool = False,
-        layer_norm: bool = False,
-        residual: bool = False,
-        coefs_init: Any = None,
-        intercepts_init: Any = None,
-        validation_order: str = "random",
-        max_seconds: float | None = None,
-        threads: int | None = None,
-    ) -> None:
-        self._keep(locals())
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    loss: Any = "log_loss"
+    label_smoothing: float = 0.0
+    class_weight: Any = None
 
     def fit(
         self,
@@ -251,6 +218,7 @@ LOSSES = {
 }
 
 
+@dataclass(repr=False, eq=False)
 class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     __doc__ = f"""A multi-layer perceptron for numbers, in the manner of scikit-learn's (L2.4).
 
@@ -269,52 +237,17 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
         ``predict`` returns (n_samples, n_quantiles).
     """
 
-    _parameter_constraints: Mapping[str, Any] = {
+    _parameter_constraints: ClassVar[Mapping[str, Any]] = {
         **CONSTRAINTS,
         "loss": [StrOptions(set(LOSSES)), callable],
         "quantiles": [*CONSTRAINTS["validation_fraction"], list, tuple],
     }
 
-    def __init__(
-        self,
-        loss: Any = "squared_error",
-        hidden_layer_sizes: Any = (100,),
-        activation: Any = "relu",
-        *,
-        solver: str = "adam",
-        alpha: float = 0.0001,
-        batch_size: Any = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        n_iter_no_change: float = 10,
-        max_fun: int = 15000,
-        quantiles: Any = 0.5,
-        l2: float = 0.0,
-        dropout: Any = 0.0,
-        batch_norm: bool = False,
-        layer_norm: bool = False,
-        residual: bool = False,
-        coefs_init: Any = None,
-        intercepts_init: Any = None,
-        validation_order: str = "random",
-        max_seconds: float | None = None,
-        threads: int | None = None,
-    ) -> None:
-        self._keep(locals())
+    loss: Any = "squared_error"
+    hidden_layer_sizes: Any = (100,)
+    activation: Any = "relu"
+    _: KW_ONLY
+    quantiles: Any = 0.5
 
     def fit(
         self,

@@ -1,4 +1,4 @@
-"""Which parameters the estimators take, as scikit-learn checks them."""
+"""What parameters of the perceptrons may be, as scikit-learn checks it, and what they mean."""
 
 from __future__ import annotations
 

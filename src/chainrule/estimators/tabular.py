@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
+    _check_sample_weight,
     _num_samples,
     check_array,
     check_consistent_length,
@@ -29,21 +30,40 @@ WEIGHT = "weight of fit"
 """The column of the rows' weights, where their classes have weights of their own."""
 
 
+@dataclass(repr=False, eq=False)
 class _Tabular(BaseEstimator):
-    """The shared part."""
+    """The shared part; parameters are fields, from which the constructor is made."""
 
-    if TYPE_CHECKING:  # parameters, which are set by name
+    hidden: Any = (64, 32)
+    _: KW_ONLY
+    activation: str = "relu"
+    optimizer: str = "adam"
+    learning_rate: float | None = None
+    schedule: str = "constant"
+    epochs: int = 200
+    batch_size: int | None = None
+    l1: float = 0.0
+    l2: float = 0.0
+    dropout: float = 0.0
+    batch_norm: bool = False
+    init: str = "auto"
+    validation: float = 0.2
+    early_stopping: int = 20
+    loss: str | None = None
+    weight: str | None = None
+    drop: Any = ()
+    keep: Any = ()
+    random_state: Any = None
+    threads: int | None = None
+
+    if TYPE_CHECKING:  # fitted attributes
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def _keep(self, given: Mapping[str, Any]) -> None:
-        for name in type(self)._get_param_names():
-            setattr(self, name, given[name])
-
-    def _fit(self, X: Any, y: Any, task: str, of_class: np.ndarray | None = None) -> Any:
+    def _fit(self, X: Any, y: Any, task: str, factors: Any) -> Any:
         """Train on a table of X's columns and y, which is checked and numbers.
 
-        of_class: factors of the rows' weights.
+        factors: those of the rows' weights, (n_samples,), or None.
         """
         given = self.get_params(deep=False)
         random_state, threads = (given.pop(name) for name in ("random_state", "threads"))
@@ -52,10 +72,12 @@ class _Tabular(BaseEstimator):
         if not framed:  # columns that nobody named are all meant
             given["keep"] = tuple(name for name in columns if name not in given["drop"])
         columns = {**columns, TARGET: y}
-        if of_class is not None:
-            weight, given["class_weight"] = given["weight"], None
+        if factors is not None:
+            weight = given["weight"]
             own = 1.0 if weight is None else np.asarray(columns.pop(weight), np.float64)
-            columns[WEIGHT], given["weight"] = own * of_class, WEIGHT
+            columns[WEIGHT], given["weight"] = own * factors, WEIGHT
+        if isinstance(given.get("class_weight"), dict):  # they are among the factors
+            given["class_weight"] = None
         options = Options(task=task, test=0.0, seed=seed, **given)
         table = table_of(columns, "X")
         self.model_: TabularModel = train(table, TARGET, options, threads=threads)
@@ -63,8 +85,8 @@ class _Tabular(BaseEstimator):
         self.n_iter_ = len(self.history_)
         return self
 
-    def _checked(self, X: Any, y: Any) -> tuple[Any, Any]:
-        """X as a frame or a checked array, y as a checked vector."""
+    def _checked(self, X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
+        """X as a frame or a checked array, y and the weights as checked vectors."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -75,7 +97,9 @@ class _Tabular(BaseEstimator):
         check_consistent_length(X, y)
         if _num_samples(X) < 2:
             raise ValueError("a network needs rows to learn from; got n_samples = 1")
-        return X, y
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, y, ensure_non_negative=True)
+        return X, y, sample_weight
 
     def _input(self, X: Any, reset: bool) -> Any:
         if _is_frame(X):
@@ -90,10 +114,11 @@ class _Tabular(BaseEstimator):
     def integrated_gradients(self, X: Any, output: Any = None, *, steps: int = 64) -> np.ndarray:
         """What each column of X adds to the linear output, against an average row; (n, columns).
 
-        The way begins where every network input is 0: numbers at their training mean, categories
-        unknown. The parts of the inputs that a column becomes are added up; a column that is not
-        used has 0. A row's parts add up to its output less that of the beginning (Sundararajan,
-        Taly, Yan 2017). For regression the output is in units of the target.
+        The way begins where every network input is 0: numbers at their training mean (with a
+        preset their median), categories unknown. The parts of the inputs that a column becomes are
+        added up; a column that is not used has 0. A row's parts add up to its output less that of
+        the beginning (Sundararajan, Taly, Yan 2017). For regression the output is in units of the
+        target.
 
         Parameters
         ----------
@@ -106,19 +131,19 @@ class _Tabular(BaseEstimator):
         """
         table, model = self._table(X), self.model_
         x, _ = model.inputs(table)
-        place = self._place(output)
-        params, state = model.params, model.state
-        network = model.network.build()
+        params, state = zip(*model.members, strict=True)
         parts = integrated_gradients(
-            network, params, state, x, np.zeros(x.shape[1]), place, steps
-        )  # fmt: skip
+            model.joined, params, state, x, np.zeros(x.shape[1]), self._place(output), steps
+        )
+        if model.coding.robust is not None:  # back into the order of the rules
+            parts = parts[:, np.argsort(model.coding.robust.order)]
         names = table.names()
         found, start = np.zeros((len(x), len(names))), 0
         for rule in model.coding.rules:
             end = start + len(rule.inputs())
             found[:, names.index(rule.name)] = parts[:, start:end].sum(axis=1)
             start = end
-        return found * (model.target.scale if model.target.task == "regression" else 1.0)
+        return found * (model.target.scale if model.kind == "regression" else 1.0)
 
     def _place(self, output: Any) -> int:
         classes = list(getattr(self, "classes_", ()))
@@ -172,6 +197,9 @@ SHARED = """hidden : tuple of ints, default=(64, 32)
         Share of the rows that chooses the epoch.
     early_stopping : int, default=20
         Epochs without a better validation loss; 0 is off.
+    loss : str, default=None
+        What is minimised, as ``tabular.Options`` has it; None is the squared error of numbers, the
+        cross-entropy of classes.
     weight : str, default=None
         The column with the weight of each row.
     drop, keep : tuple of str, default=()
@@ -183,6 +211,7 @@ SHARED = """hidden : tuple of ints, default=(64, 32)
         How many share the work; the result does not depend on it."""
 
 
+@dataclass(repr=False, eq=False)
 class TabularClassifier(ClassifierMixin, _Tabular):
     __doc__ = f"""A network for classes on a table as it stands, numbers, words and dates mixed.
 
@@ -192,6 +221,8 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     Parameters
     ----------
     {SHARED}
+    calibrate : bool, default=True
+        Divide linear outputs by the temperature that suits rows held out of training.
     class_weight : dict or "balanced", default=None
         Weight of each class; "balanced" lets all weigh the same in sum.
 
@@ -203,44 +234,26 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     history_ : list of dicts, one per epoch
     """
 
-    def __init__(
-        self,
-        hidden: Any = (64, 32),
-        *,
-        activation: str = "relu",
-        optimizer: str = "adam",
-        learning_rate: float | None = None,
-        schedule: str = "constant",
-        epochs: int = 200,
-        batch_size: int | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        batch_norm: bool = False,
-        init: str = "auto",
-        validation: float = 0.2,
-        early_stopping: int = 20,
-        class_weight: Any = None,
-        weight: str | None = None,
-        drop: Any = (),
-        keep: Any = (),
-        random_state: Any = None,
-        threads: int | None = None,
-    ) -> None:
-        self._keep(locals())
+    _: KW_ONLY
+    calibrate: bool = True
+    class_weight: Any = None
 
-    def fit(self, X: Any, y: Any) -> TabularClassifier:
-        """Train on a table X (n_samples, n_features) and labels y (n_samples,)."""
-        X, y = self._checked(X, y)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularClassifier:
+        """Train on a table X (n_samples, n_features) and labels y (n_samples,).
+
+        ``sample_weight`` (n_samples,) says how much each row counts, beside ``weight`` and
+        ``class_weight``.
+        """
+        X, y, factors = self._checked(X, y, sample_weight)
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y has one class, {self.classes_[0]!r}: there is nothing to learn")
-        of_class = None
         if isinstance(self.class_weight, dict):
             of_class = compute_sample_weight(self.class_weight, y)
+            factors = of_class if factors is None else of_class * factors
         task = "binary" if len(self.classes_) == 2 else "multiclass"
-        return self._fit(X, codes, task, of_class)
+        return self._fit(X, codes, task, factors)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, (n_samples, n_classes), in the order of ``classes_``."""
@@ -260,6 +273,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         return tags
 
 
+@dataclass(repr=False, eq=False)
 class TabularRegressor(RegressorMixin, _Tabular):
     __doc__ = f"""A network for numbers on a table as it stands, numbers, words and dates mixed.
 
@@ -277,37 +291,27 @@ class TabularRegressor(RegressorMixin, _Tabular):
     history_ : list of dicts, one per epoch
     """
 
-    def __init__(
-        self,
-        hidden: Any = (64, 32),
-        *,
-        activation: str = "relu",
-        optimizer: str = "adam",
-        learning_rate: float | None = None,
-        schedule: str = "constant",
-        epochs: int = 200,
-        batch_size: int | None = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        dropout: float = 0.0,
-        batch_norm: bool = False,
-        init: str = "auto",
-        validation: float = 0.2,
-        early_stopping: int = 20,
-        weight: str | None = None,
-        drop: Any = (),
-        keep: Any = (),
-        random_state: Any = None,
-        threads: int | None = None,
-    ) -> None:
-        self._keep(locals())
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> TabularRegressor:
+        """Train on a table X (n_samples, n_features) and numbers y (n_samples,).
 
-    def fit(self, X: Any, y: Any) -> TabularRegressor:
-        """Train on a table X (n_samples, n_features) and numbers y (n_samples,)."""
-        X, y = self._checked(X, y)
-        return self._fit(X, np.asarray(y, np.float64), "regression")
+        ``sample_weight`` (n_samples,) says how much each row counts, beside ``weight``.
+        """
+        X, y, factors = self._checked(X, y, sample_weight)
+        return self._fit(X, np.asarray(y, np.float64), "regression", factors)
 
     def predict(self, X: Any) -> np.ndarray:
         """The number predicted for each row of X, (n_samples,)."""
         table = self._table(X)
         return self.model_.predict(table).values
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> np.ndarray:
+        """Lower and upper ends that hold a new row's number with this probability, (n_samples, 2).
+
+        Conformal, from the residuals of rows held out of training (``validation``), or of the folds
+        that each network of an ensemble leaves out (CV+): ``tabular.calibration.intervals``.
+        ``sample_weight`` and ``weight`` are refused.
+        """
+        table = self._table(X)
+        found = self.model_.predict(table, coverage=coverage).interval
+        assert found is not None
+        return found

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError
 from chainrule.tabular.columns import Decision
 from chainrule.tabular.robust import Robust
-from chainrule.tabular.rules import KINDS, Dropped, Rows, Rule
+from chainrule.tabular.rules import KINDS, Dropped, Rows, Rule, Weights
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
 
@@ -107,12 +107,19 @@ def _refuse_far(table: Table, column: Column, block: NDArray[np.float64]) -> Non
         )
 
 
-def learn_coding(table: Table, decisions: Sequence[Decision], rows: Rows) -> Coding:
-    """The rules for columns of decided kinds, learned from the given (training) rows."""
+def learn_coding(
+    table: Table, decisions: Sequence[Decision], rows: Rows, weights: Weights = None
+) -> Coding:
+    """The rules for columns of decided kinds, learned from the given (training) rows.
+
+    ``weights`` of these rows count in means and deviations; a row of weight 0 counts nowhere.
+    """
+    if weights is not None:
+        rows, weights = rows[weights > 0], weights[weights > 0]
     rules: list[Rule] = []
     for decision in decisions:
         if decision.kind == "dropped":
             rules.append(Dropped(decision.name, decision.why))
         else:
-            rules.append(KINDS[decision.kind].learn(table[decision.name], rows))
+            rules.append(KINDS[decision.kind].learn(table[decision.name], rows, weights))
     return Coding(tuple(rules))

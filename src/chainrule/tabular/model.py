@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +15,15 @@ from chainrule import io
 from chainrule.core import tree
 from chainrule.core.recording import quiet
 from chainrule.errors import DataError, UsageError
-from chainrule.ops.stable import log_softmax, logsumexp, softplus
 from chainrule.run import Runner
+from chainrule.tabular.calibration import Calibration, intervals
 from chainrule.tabular.coding import Coding
 from chainrule.tabular.layout import Format
-from chainrule.tabular.network import LOSSES, Network
-from chainrule.tabular.options import Options
+from chainrule.tabular.network import LOSSES, Network, joint, loss_of
+from chainrule.tabular.options import EXPONENTIAL, Options
 from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
 from chainrule.tabular.scoring import Judged, Scores, score_table
+from chainrule.tabular.stored import RESIDUALS, named, restored, taken_residuals, unsound
 from chainrule.tabular.table import Fingerprint, Table, table_of
 from chainrule.tabular.target import Target
 from chainrule.train import Predictor
@@ -59,12 +58,14 @@ class Prediction:
     ``values``: numbers in the target's units (float64), or class names (object).
     ``probabilities``: shape (rows, classes) in the order of ``classes``; None for regression.
     ``notes``: what the user should know about the data.
+    ``interval``: lower and upper ends, (rows, 2), where they were asked for.
     """
 
     values: NDArray[Any]
     classes: tuple[str, ...]
     probabilities: NDArray[np.float64] | None
     notes: tuple[str, ...]
+    interval: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +89,11 @@ class TabularModel:
             a target.
         version: of the chainrule that trained it.
         notes: what a user should know about the file it was read from.
+        calibration: the temperature by which the last layers' weights were divided, and so linear
+            outputs; None for 1.
+        residuals: absolute ones, in units of the target, of rows that were held out: one sorted
+            array for all, or one of each network, from the rows it was not trained on. Empty
+            where there are none, or rows have weights.
     """
 
     target: Target
@@ -105,6 +111,8 @@ class TabularModel:
     rows: dict[str, int]
     version: str = __version__
     notes: tuple[str, ...] = ()
+    calibration: Calibration | None = None
+    residuals: tuple[NDArray[np.float64], ...] = ()
 
     @property
     def params(self) -> Any:
@@ -121,15 +129,19 @@ class TabularModel:
         """The epoch whose weights the first network has."""
         return self.kept_epochs[0]
 
-    def predict(self, table: Any) -> Prediction:
+    def predict(self, table: Any, *, coverage: float | None = None) -> Prediction:
         """Predictions for every row of a table, or of what ``table_of`` makes one of.
 
         Columns are found by name; a target is not needed. A row's prediction depends on that row
-        only, to the last bit.
+        only, to the last bit. ``coverage`` asks for intervals that hold this share of new rows
+        like those of training (``calibration.intervals``).
 
         Raises:
             DataError: columns that are missing or changed their type; non-finite numbers.
+            UsageError: intervals of classes, or without rows held out.
         """
+        if coverage is not None:
+            self._check_intervals()
         table = table_of(table)
         x, notes = self.inputs(table)
         outputs, predicted = self.compute(x)
@@ -137,7 +149,8 @@ class TabularModel:
         if self.target.task == "regression":
             values = self._values(predicted)
             _refuse_infinite(table, values)
-            return Prediction(values, (), None, tuple(notes))
+            interval = None if coverage is None else self._interval(x, values, coverage)
+            return Prediction(values, (), None, tuple(notes), interval)
         names = np.array(self.target.classes, dtype=object)
         if self.target.task == "binary":
             probabilities = np.column_stack([1 - predicted[:, 0], predicted[:, 0]])
@@ -145,6 +158,31 @@ class TabularModel:
             probabilities = predicted
         values = names[LOSSES[self.target.task].classes(outputs)]
         return Prediction(values, self.target.classes, probabilities, tuple(notes))
+
+    def _check_intervals(self) -> None:
+        if self.target.task != "regression":
+            raise UsageError(
+                f"intervals are of numbers, and {self.target.name!r} has classes; their "
+                f"probabilities say how sure the model is"
+            )
+        if self.options.weight is not None:
+            raise UsageError(
+                "intervals are of rows that count the same, and the model was trained with "
+                f"weights ({self.options.weight!r}); train without them"
+            )
+        if not self.residuals:
+            raise UsageError(
+                "intervals come from rows held out of training, and the model had none; train "
+                "with validation=0.2"
+            )
+
+    def _interval(
+        self, x: NDArray[np.float64], values: NDArray[np.float64], coverage: float
+    ) -> NDArray[np.float64]:
+        each = [values]
+        if len(self.residuals) > 1:
+            each = [self._values(self.compute(x, k)[1]) for k in range(len(self.residuals))]
+        return intervals(np.stack(each), self.residuals, coverage)
 
     def evaluate(self, table: Any) -> tuple[Scores, list[str]]:
         """The task's scores on a table with the target, beside the baseline's; and notes.
@@ -206,12 +244,22 @@ class TabularModel:
     def _values(self, predicted: NDArray[np.float64]) -> NDArray[np.float64]:
         """The output unit's predictions in the units of a regression's target."""
         with quiet():
-            return predicted[:, 0] * self.target.scale + self.target.center
+            return self.target.restored(predicted[:, 0], self.options.loss)
+
+    @property
+    def kind(self) -> str:
+        """The output unit's: "exponential" of a regression by its logarithm, else the task."""
+        return "exponential" if self.options.loss in EXPONENTIAL else self.target.task
+
+    @property
+    def loss(self) -> Any:
+        """What was minimised, as a value of ``nn``; a recipe's label smoothing aside."""
+        return loss_of(self.target.task, self.options.loss)
 
     @cached_property
     def predictor(self) -> Predictor:
         """Runs the network, in machine code where there is any."""
-        return Predictor(self.network.build(), LOSSES[self.target.task], Runner(), exact=True)
+        return Predictor(self.network.build(), self.loss, Runner(), exact=True)
 
     @cached_property
     def _double(self) -> list[tuple[Any, Any]]:
@@ -234,8 +282,19 @@ class TabularModel:
             return np.empty((0, self.target.outputs)), np.empty((0, self.target.outputs))
         with quiet():  # what overflows is refused by its row
             asked = self._double if only is None else [self._double[only]]
-            outputs = joint([self.predictor.outputs(*one, x) for one in asked], self.target.task)
+            outputs = joint([self.predictor.outputs(*one, x) for one in asked], self.kind)
             return outputs, self.predictor.unit(outputs)
+
+    def joined(self, params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
+        """All networks as one, to be differentiated: linear outputs from ``x`` (n, inputs) and the
+        parameters and states of each."""
+        network = self.network.build()
+        each = [network(*one, x, train=train)[0] for one in zip(params, state, strict=True)]
+        outputs = joint(each, self.target.task)
+        return (
+            outputs if self.calibration is None else outputs / self.calibration.temperature,
+            state,
+        )
 
     def judge(
         self,
@@ -280,7 +339,9 @@ class TabularModel:
             UsageError: the file exists, and ``replace`` is False.
             OSError: it cannot be written.
         """
-        io.save(path, dict(_named(self.members)), self.metadata(), replace=replace)
+        arrays = dict(named(self.members))
+        arrays |= {f"{RESIDUALS}{k}": np.asarray(r) for k, r in enumerate(self.residuals)}
+        io.save(path, arrays, self.metadata(), replace=replace)
 
     def metadata(self) -> dict[str, Any]:
         """All but the arrays, as the JSON document of ``schema.SCHEMA``."""
@@ -300,6 +361,7 @@ class TabularModel:
             "history": list(self.history),
             "kept_epochs": list(self.kept_epochs),
             "stopped": self.stopped,
+            "calibration": None if self.calibration is None else asdict(self.calibration),
             "scores": self.scores.to_json(),
             "data": {k: None if f is None else f.to_json() for k, f in self.files.items()},
             "rows": dict(self.rows),
@@ -320,13 +382,14 @@ class TabularModel:
         network = Network.from_json(metadata["network"])
         inputs = len(coding.inputs())
         if network.sizes[0] != inputs:
-            raise _unsound(path, f"{network.sizes[0]} inputs do not fit the columns' {inputs}")
-        members = _restored(path, network, arrays, len(metadata["kept_epochs"]))
+            raise unsound(path, f"{network.sizes[0]} inputs do not fit the columns' {inputs}")
+        residuals = taken_residuals(path, arrays, len(metadata["kept_epochs"]))
+        members = restored(path, network, arrays, len(metadata["kept_epochs"]))
         reading, files = metadata["reading"], metadata["data"]
         try:
             options = Options.from_json(metadata["options"])
         except UsageError as error:
-            raise _unsound(path, f"options: {error}") from None
+            raise unsound(path, f"options: {error}") from None
         return cls(
             target=Target.from_json(metadata["target"]),
             coding=coding,
@@ -343,6 +406,8 @@ class TabularModel:
             rows=metadata["rows"],
             version=metadata["chainrule"],
             notes=tuple(notes),
+            calibration=Calibration(**metadata["calibration"]) if metadata["calibration"] else None,
+            residuals=residuals,
         )
 
 
@@ -375,70 +440,3 @@ def _refuse_infinite(
             f"{table.where(row, 'prediction')}: is not finite; the row's numbers, or the model's "
             f"weights, are too large"
         )
-
-
-def joint(outputs: list[NDArray[np.float64]], task: str) -> NDArray[np.float64]:
-    """The linear outputs whose predictions are the means of those of several networks."""
-    if len(outputs) == 1:
-        return outputs[0]
-    z = np.stack(outputs)
-    if task == "regression":
-        return z.mean(axis=0)
-    with quiet():
-        if task == "binary":
-            return logsumexp(-softplus(-z), axis=0) - logsumexp(-softplus(z), axis=0)
-        return logsumexp(log_softmax(z, axis=-1), axis=0) - np.log(len(z))
-
-
-def _named(members: Sequence[tuple[Any, Any]]) -> list[tuple[str, NDArray[Any]]]:
-    pairs = []
-    for k, member in enumerate(members):
-        place = f"{k}/" if len(members) > 1 else ""
-        for part, values in zip(("params", "state"), member, strict=True):
-            named, _ = tree.flatten_with_paths(values)
-            pairs += [(f"{place}{part}/{path}", np.asarray(leaf)) for path, leaf in named]
-    return pairs
-
-
-def _restored(
-    path: object, network: Network, arrays: dict[str, NDArray[Any]], count: int
-) -> tuple[tuple[Any, Any], ...]:
-    """Parameters and state of each network as trees, if the arrays are exactly those."""
-    stored = sum(array.size for array in arrays.values())
-    # An embedding takes the place of the inputs it stands for.
-    sizes = network.sizes if network.preset == "sklearn" else network.sizes[1:]
-    if count * sum(a * b for a, b in pairwise(sizes)) > stored:
-        # Checked before the template is built, which a forged size could make huge.
-        raise _unsound(path, f"the arrays are too small for a network {network.sizes}")
-    try:
-        template = network.build().init(0)
-    except UsageError as error:  # names that nn does not know
-        raise _unsound(path, str(error)) from None
-    expected = dict(_named([template] * count))
-    if set(expected) != set(arrays):
-        odd = sorted(set(expected) ^ set(arrays))
-        raise _unsound(path, f"arrays missing or unknown: {', '.join(odd[:5])}")
-    for name, array in arrays.items():
-        if array.shape != expected[name].shape:
-            shape = expected[name].shape
-            raise _unsound(path, f"array {name!r} has shape {array.shape}, expected {shape}")
-        if array.dtype not in (np.float32, np.float64):
-            raise _unsound(path, f"array {name!r} has dtype {array.dtype}, expected floats")
-        if name.endswith("/variance") and np.any(array < 0):
-            raise _unsound(path, f"array {name!r} holds a negative variance")
-
-    def rebuilt(place: str, template: Any) -> Any:
-        named, treedef = tree.flatten_with_paths(template)
-        return treedef.unflatten([arrays[f"{place}/{name}"] for name, _ in named])
-
-    places = [f"{k}/" if count > 1 else "" for k in range(count)]
-    return tuple(
-        (rebuilt(f"{place}params", template[0]), rebuilt(f"{place}state", template[1]))
-        for place in places
-    )
-
-
-def _unsound(path: object, fault: str) -> DataError:
-    return DataError(
-        f"{path}: is not a sound model: {fault}. The file was changed or damaged; train again"
-    )

@@ -6,18 +6,43 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from chainrule import nn
+from chainrule.core.recording import quiet
+from chainrule.ops.stable import log_softmax, logsumexp, softplus
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Blocks
 
-__all__ = ["LOSSES", "Network"]
+__all__ = ["LOSSES", "Network", "joint", "loss_of"]
 
 LOSSES: dict[str, Any] = {
     "regression": nn.SquaredError(),
     "binary": nn.BinaryCrossEntropy(),
     "multiclass": nn.CategoricalCrossEntropy(),
 }
-"""Each task's loss, which also holds its output unit."""
+"""Each task's own loss, which also holds its output unit, and judges it."""
+
+
+def loss_of(task: str, name: str | None) -> Any:
+    """The loss of this name, one of ``options.LOSSES``; None is the task's own."""
+    return LOSSES[task] if name in (None, "log_loss") else nn.loss(name)
+
+
+def joint(outputs: list[Any], kind: str) -> Any:
+    """The linear outputs whose predictions are the means of those of several networks, with output
+    units of a task's kind, or exponential ones."""
+    if len(outputs) == 1:
+        return outputs[0]
+    z = np.stack(outputs)
+    if kind == "regression":
+        return z.mean(axis=0)
+    with quiet():
+        if kind == "exponential":
+            return logsumexp(z, axis=0) - np.log(len(z))
+        if kind == "binary":
+            return logsumexp(-softplus(-z), axis=0) - logsumexp(-softplus(z), axis=0)
+        return logsumexp(log_softmax(z, axis=-1), axis=0) - np.log(len(z))
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,26 @@ SCHEDULES = {
 PRESETS = ("sklearn", "realmlp-td-s", "realmlp-td", "realmlp-fast")
 """The plain network, and the recipes of ``presets.RECIPES``."""
 
+LOSSES: dict[str, tuple[str, ...]] = {
+    "regression": ("squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma",
+                   "tweedie"),
+    "binary": ("log_loss", "focal"),
+    "multiclass": ("log_loss", "focal"),
+}  # fmt: skip
+"""The losses of each task, its own first: names of ``nn.LOSSES``, but for ``log_loss``, the
+cross-entropy of so many classes as there are."""
+
+LOSS_ALIASES = {
+    "mse": "squared_error",
+    "mae": "absolute_error",
+    "cross_entropy": "log_loss",
+    "binary_cross_entropy": "log_loss",
+    "categorical_cross_entropy": "log_loss",
+}
+
+EXPONENTIAL = ("poisson", "gamma", "tweedie")
+"""Losses of numbers that are predicted through an exponential."""
+
 ARCHITECTURE = ("activation", "optimizer", "schedule", "l1", "l2", "dropout", "batch_norm", "init",
                 "early_stopping")  # fmt: skip
 """The options that a recipe decides."""
@@ -43,6 +63,8 @@ class Options:
 
     Parameters:
         task: "regression", "binary" or "multiclass"; None infers it from the target.
+        loss: what training minimises, one of ``LOSSES`` of the task, with its defaults ("quantile"
+            is the median); None is the task's own. One of numbers makes the task a regression.
         preset: "sklearn" for the plain network that the options below describe, or one of
             ``presets.RECIPES``: "realmlp-td-s", "realmlp-td", "realmlp-fast".
         ensemble: how many networks are trained, each without another fold of the rows, which
@@ -60,6 +82,8 @@ class Options:
         seed: fixes split, initial weights and the order of rows.
         validation, test: shares of the rows, unless tables are given for them.
         early_stopping: epochs without a better validation loss; 0 is off.
+        calibrate: divide a classifier's linear outputs by the temperature that suits rows held out
+            for validation, or by folds (``calibration.find_temperature``).
         class_weight: "balanced" lets every class weigh the same in sum.
         weight: the column with the weight of each row.
         drop, keep: columns left out; columns that no rule may drop.
@@ -73,6 +97,7 @@ class Options:
     """
 
     task: str | None = None
+    loss: str | None = None
     preset: str = "sklearn"
     ensemble: int | None = None
     hidden: tuple[int, ...] = (64, 32)
@@ -91,6 +116,7 @@ class Options:
     validation: float = 0.2
     test: float = 0.2
     early_stopping: int = 20
+    calibrate: bool = True
     class_weight: str | None = None
     weight: str | None = None
     drop: tuple[str, ...] = ()
@@ -113,6 +139,7 @@ class Options:
             object.__setattr__(self, name, several)
         for name, table, none in (
             ("task", TASKS, None),
+            ("loss", dict.fromkeys(name for names in LOSSES.values() for name in names), None),
             ("preset", PRESETS, ""),
             ("optimizer", OPTIMIZERS.table, ""),
             ("activation", ACTIVATIONS, ""),
@@ -122,6 +149,7 @@ class Options:
         ):
             if getattr(self, name) != none:
                 _named(name, getattr(self, name), table)
+        object.__setattr__(self, "loss", LOSS_ALIASES.get(self.loss or "", self.loss))
         for units in self.hidden:
             if isinstance(units, bool) or not isinstance(units, int) or units < 1:
                 raise UsageError(f"hidden={self.hidden!r}: every layer needs at least one unit")
@@ -148,6 +176,8 @@ class Options:
             raise UsageError("batch_norm=True: has no effect without hidden layers")
         if self.preset != "sklearn":
             self._check_recipe(self.preset)
+        if self.task is not None:
+            self.check_task(self.task)
         if self.optimizer != "lbfgs":
             return
         if (self.ensemble or 1) > 1:
@@ -161,6 +191,14 @@ class Options:
             given = getattr(self, name)
             if given and given != none:
                 raise UsageError(f"{name}={given!r}: lbfgs {why}; leave it out")
+
+    def check_task(self, task: str) -> None:
+        """UsageError if the loss is not one of this task."""
+        if self.loss is not None and self.loss not in LOSSES[task]:
+            raise UsageError(
+                f"loss={self.loss!r}: is not for the task {task}, which has "
+                f"{', '.join(LOSSES[task])}"
+            )
 
     def _check_recipe(self, name: str) -> None:
         """What the recipe decides is as it has it, or was left out."""
@@ -300,7 +338,7 @@ def _named(option: str, value: Any, table: Iterable[str]) -> None:
             f"by name: {', '.join(table)}"
         )
     try:
-        aliases = ALIASES if option == "activation" else {}
+        aliases = {"activation": ALIASES, "loss": LOSS_ALIASES}.get(option, {})
         Named(option, dict.fromkeys(table, str), "", bool, aliases).known(value)
     except UsageError as error:
         raise UsageError(f"{option}={value!r}: {error}") from None

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from chainrule import train as training
 from chainrule.errors import DataError, NonFiniteError
+from chainrule.tabular.calibration import find_temperature, thinned
 from chainrule.tabular.coding import Coding
 from chainrule.tabular.model import File, TabularModel
-from chainrule.tabular.network import LOSSES, Network
+from chainrule.tabular.network import LOSSES, Network, loss_of
 from chainrule.tabular.options import Options
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Blocks
@@ -41,6 +42,12 @@ class Part:
     x: NDArray[np.float64]
     truth: NDArray[Any]
     weights: NDArray[np.float64] | None
+
+    def take(self, rows: NDArray[np.intp]) -> Part:
+        """Some of the rows."""
+        return Part(
+            self.x[rows], self.truth[rows], None if self.weights is None else self.weights[rows]
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +103,7 @@ class Plan:
             kept_epochs=tuple(self._kept(result) for result in results),
             stopped=results[0].stopped,
         )
+        model = self._calibrated(model)
         return dataclasses.replace(model, scores=score_table(self.target, self.judged(model)))
 
     def untrained(self) -> TabularModel:
@@ -118,6 +126,37 @@ class Plan:
             | {"no_target": self.no_target},
         )
 
+    def _calibrated(self, model: TabularModel) -> TabularModel:
+        """The model with what rows that trained no network, or not the one asked, say of it."""
+        held = self._held_out()
+        weighted = any(part.weights is not None for part, _ in held)
+        if not held or (self.target.task == "regression" and weighted):
+            return model
+        if self.target.task == "regression":
+            errors = [
+                np.abs(judged.truth - judged.predicted)
+                for judged in (model.judge(part.x, part.truth, only=k) for part, k in held)
+            ]
+            return dataclasses.replace(model, residuals=thinned(errors, self.options.seed))
+        if not self.options.calibrate:
+            return model
+        loss, factors = LOSSES[self.target.task], self._class_factors()
+        outputs = np.concatenate([model.compute(part.x, k)[0] for part, k in held])
+        truth = np.concatenate([part.truth for part, _ in held])
+        weights = [_weighted(part, factors) for part, _ in held]
+        counted = None if weights[0] is None else np.concatenate(weights)  # type: ignore[arg-type]
+        prepared = loss.prepare(truth, outputs.shape[1], np.float64)
+        found = find_temperature(loss, outputs, prepared, counted)
+        members = tuple((_cooled(p, found.temperature), s) for p, s in model.members)
+        return dataclasses.replace(model, members=members, calibration=found)
+
+    def _held_out(self) -> list[tuple[Part, int | None]]:
+        """Rows with the network that was not trained on them; None if that is every one."""
+        if self.left_out:
+            train = self.parts["train"]
+            return [(train.take(rows), k) for k, rows in enumerate(self.left_out)]
+        return [(self.parts["validation"], None)] if "validation" in self.parts else []
+
     def _kept(self, result: training.FitResult) -> int:
         """The epoch whose weights a network has."""
         best = result.best_epoch if self._patience() is not None else None
@@ -139,14 +178,10 @@ class Plan:
             found[name] = model.judge(part.x, part.truth, part.weights)
             if self.left_out and name == "train":
                 found["validation"] = [
-                    self._part(part, left, model, k) for k, left in enumerate(self.left_out)
+                    model.judge(own.x, own.truth, own.weights, only=k)
+                    for own, k in self._held_out()
                 ]
         return found
-
-    @staticmethod
-    def _part(part: Part, rows: NDArray[np.intp], model: TabularModel, only: int) -> Judged:
-        weights = None if part.weights is None else part.weights[rows]
-        return model.judge(part.x[rows], part.truth[rows], weights, only=only)
 
     @cached_property
     def left_out(self) -> list[NDArray[np.intp]]:
@@ -181,7 +216,7 @@ class Plan:
         rows = len(x) - max(map(len, self.left_out), default=0)
         steps = options.steps(rows)
         settings: dict[str, Any] = {
-            "loss": LOSSES[self.target.task],
+            "loss": loss_of(self.target.task, options.loss),
             "validation": held,
             "epochs": options.epochs,
             "batch_size": options.batch_size or "full",
@@ -197,7 +232,8 @@ class Plan:
             recipe = RECIPES[self.network.preset]
             assert options.learning_rate is not None
             settings["optimizer"] = recipe.optimizer(self._blocks, options.learning_rate, steps)
-            settings["loss"] = recipe.loss(self.target.task)
+            if options.loss is None:
+                settings["loss"] = recipe.loss(self.target.task)
         model, data = self.network.build(steps), (x, self.coded(start))
         members = options.ensemble or 1
         if members == 1:
@@ -246,9 +282,9 @@ class Plan:
         return self.coding.robust.blocks
 
     def coded(self, part: Part) -> NDArray[Any]:
-        """Targets as the loss takes them: class indices, or standardised numbers."""
+        """Targets of a ``part`` as the loss takes them: class indices, or standardised numbers."""
         if self.target.task == "regression":
-            return (part.truth - self.target.center) / self.target.scale
+            return self.target.standardised(part.truth, self.options.loss)
         return part.truth
 
     def _class_factors(self) -> NDArray[np.float64] | None:
@@ -260,6 +296,13 @@ class Plan:
         if np.any(counts == 0):
             raise DataError("class_weight='balanced': a class has no weight in the training rows")
         return counts.sum() / (k * counts)
+
+
+def _cooled(params: Any, temperature: float) -> Any:
+    """Parameters whose linear outputs are divided by a temperature."""
+    *layers, last = params["layers"]
+    last = last | {k: (last[k] / temperature).astype(last[k].dtype) for k in ("weights", "bias")}
+    return params | {"layers": (*layers, last)}
 
 
 class _Once:

@@ -34,16 +34,22 @@ MOST = 100
 """The most inputs one column's categories get; the rarest of the rest share one."""
 
 Rows = NDArray[np.intp]
+Weights = NDArray[np.float64] | None
+"""Of rows; None where all count the same."""
 
 
-def moments_of(x: NDArray[np.float64]) -> tuple[float, float]:
+def moments_of(x: NDArray[np.float64], weights: Weights = None) -> tuple[float, float]:
     """Mean and standard deviation (over n), without overflow on the way."""
     most = float(np.max(np.abs(x), initial=0.0))
     if most == 0 or np.all(x == x[0]):
         return (float(x[0]) if len(x) else 0.0), 0.0
     z = x / most
-    mean = z.mean()
-    return float(most * mean), float(most * np.sqrt(np.mean((z - mean) ** 2)))
+    mean = np.average(z, weights=weights)
+    return float(most * mean), float(most * np.sqrt(np.average((z - mean) ** 2, weights=weights)))
+
+
+def _of(weights: Weights, kept: NDArray[np.bool_]) -> Weights:
+    return None if weights is None else weights[kept]
 
 
 def _with_indicator(
@@ -69,13 +75,14 @@ class Number:
     indicator: bool
 
     @classmethod
-    def learn(cls, column: Column, rows: Rows) -> Number | Dropped:
+    def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Number | Dropped:
         assert column.numbers is not None
         x = column.numbers[rows]
-        x, gone = x[~np.isnan(x)], int(np.isnan(x).sum())
+        present = ~np.isnan(x)
+        x, gone = x[present], int((~present).sum())
         if len(x) == 0:
             return Dropped(column.name, "every cell of the training rows is missing")
-        center, scale = moments_of(x)
+        center, scale = moments_of(x, _of(weights, present))
         if scale == 0 and gone < enough(len(rows)):
             return Dropped(column.name, f"every training row has {number_text(float(x[0]))}")
         low, high = float(x.min()), float(x.max())
@@ -115,14 +122,15 @@ class Boolean:
     indicator: bool
 
     @classmethod
-    def learn(cls, column: Column, rows: Rows) -> Boolean | Dropped:
+    def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Boolean | Dropped:
         codes, words = column.codes
         pair = boolean_words(words)
         assert pair is not None
         x, gone = cls._bits(codes[rows], words, pair[1])
         if np.all(x == x[0]) and gone < enough(len(rows)):
             return Dropped(column.name, "every training row is the same")
-        center, scale = moments_of(x[~np.isnan(x)])
+        present = ~np.isnan(x)
+        center, scale = moments_of(x[present], _of(weights, present))
         return cls(column.name, *pair, center, scale, gone >= enough(len(rows)))
 
     @staticmethod
@@ -172,7 +180,7 @@ class Category:
     missing: bool
 
     @classmethod
-    def learn(cls, column: Column, rows: Rows) -> Category | Dropped:
+    def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Category | Dropped:
         codes, words = column.codes
         tally = np.bincount(codes[rows] + 1, minlength=len(words) + 1)
         gone, counts = int(tally[0]), tally[1:]
@@ -259,14 +267,14 @@ class Date:
     order: str = ""
 
     @classmethod
-    def learn(cls, column: Column, rows: Rows) -> Date | Dropped:
+    def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Date | Dropped:
         dates = read_dates(column.codes[1], column.order)
         x = cls._moments(column, dates)[rows]
         gone = np.isnan(x[:, 0])
-        x = x[~gone]
+        x, weights = x[~gone], _of(weights, ~gone)
         if len(x) == 0:
             return Dropped(column.name, "every cell of the training rows is missing")
-        learned = [(f, *moments_of(x[:, i])) for i, f in enumerate(FEATURES)]
+        learned = [(f, *moments_of(x[:, i], weights)) for i, f in enumerate(FEATURES)]
         kept = [item for item in learned if item[2] > 0]
         indicator = int(gone.sum()) >= enough(len(rows))
         if not kept and not indicator:

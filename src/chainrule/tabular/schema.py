@@ -24,7 +24,7 @@ from chainrule.io import (
 )
 from chainrule.optim.rules import OPTIMIZERS
 from chainrule.tabular.dates import ORDERS
-from chainrule.tabular.options import PRESETS, SCHEDULES, TASKS
+from chainrule.tabular.options import LOSSES, PRESETS, SCHEDULES, TASKS
 
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
@@ -101,6 +101,7 @@ COLUMN = Tagged(
 OPTIONS = Record(
     {
         "task": Nullable(OneOf(TASKS)),
+        "loss": Nullable(OneOf(tuple(name for names in LOSSES.values() for name in names))),
         "preset": OneOf(PRESETS),
         "ensemble": Integer(minimum=1),
         "hidden": ListOf(Integer(minimum=1)),
@@ -119,6 +120,7 @@ OPTIONS = Record(
         "validation": Number(minimum=0),
         "test": Number(minimum=0),
         "early_stopping": COUNT,
+        "calibrate": Boolean(),
         "class_weight": Nullable(OneOf(("balanced",))),
         "weight": Nullable(Text()),
         "drop": WORDS,
@@ -203,6 +205,16 @@ SCHEMA = Record(
         "history": ListOf(EPOCH),
         "kept_epochs": ListOf(COUNT, minimum=1),
         "stopped": OneOf(STOPPED),
+        "calibration": Nullable(
+            Record(
+                {
+                    "temperature": Number(minimum=0),
+                    "rows": COUNT,
+                    "before": NUMBER,
+                    "after": NUMBER,
+                }
+            )
+        ),
         "scores": SCORES,
         "data": Record({"train": FILE, "validation": Nullable(FILE), "test": Nullable(FILE)}),
         "rows": Record({"train": COUNT, "validation": COUNT, "test": COUNT, "no_target": COUNT}),
@@ -243,10 +255,18 @@ def _fill(metadata: dict[str, Any]) -> None:
     new: dict[str, dict[str, Any]] = {
         "reading": {"missing_only": False, "decimal": None, "thousands": None, "date_order": None},
         "target": {"aliases": []},
-        "options": {"category": [], "map_class": [], "preset": "sklearn", "ensemble": 1},
+        "options": {
+            "category": [],
+            "map_class": [],
+            "preset": "sklearn",
+            "ensemble": 1,
+            "calibrate": False,
+            "loss": None,
+        },
         "network": {"preset": "sklearn", "numbers": 0, "embedded": []},
     }
     metadata.setdefault("robust", None)
+    metadata.setdefault("calibration", None)
     if "kept_epoch" in metadata:
         metadata["kept_epochs"] = [metadata.pop("kept_epoch")]
     new["reading"]["dress"] = []
@@ -289,6 +309,11 @@ def _faults(metadata: dict[str, Any]) -> list[str]:
         len(row["values"]) != len(metadata["scores"]["sets"]) for row in metadata["scores"]["rows"]
     ):
         faults.append("scores: rows and sets are not of one length")
+    loss = metadata["options"]["loss"]
+    if loss is not None and loss not in LOSSES[target["task"]]:
+        faults.append(f"options.loss: {loss} is not of the task {target['task']}")
+    if metadata["calibration"] is not None and not metadata["calibration"]["temperature"] > 0:
+        faults.append("calibration.temperature: must be above 0")
     if len(metadata["kept_epochs"]) != metadata["options"]["ensemble"]:
         faults.append("kept_epochs: not one for each network of the ensemble")
     faults += _robust_faults(metadata)

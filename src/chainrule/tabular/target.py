@@ -23,6 +23,7 @@ from chainrule.tabular.columns import (
     refuse_doubt,
     refuse_infinite,
 )
+from chainrule.tabular.options import EXPONENTIAL
 from chainrule.tabular.rules import moments_of
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import cut, mend, quoted, several, shown
@@ -122,6 +123,36 @@ class Target:
                     f"{quoted(self.classes)}"
                 )
         return replace(self, aliases=(*self.aliases, *pairs))
+
+    def standardised(self, values: NDArray[np.float64], loss: str | None) -> NDArray[np.float64]:
+        """``values`` (n,) as a ``loss`` takes them: (y - center) / scale, or y / center of one that
+        predicts through an exponential."""
+        if loss in EXPONENTIAL:
+            return values / self.center
+        return (values - self.center) / self.scale
+
+    def restored(self, values: NDArray[np.float64], loss: str | None) -> NDArray[np.float64]:
+        """The inverse of ``standardised``, for ``values`` and ``loss`` as it has them."""
+        if loss in EXPONENTIAL:
+            return values * self.center
+        return values * self.scale + self.center
+
+    def check_loss(self, table: Table, rows: NDArray[np.intp], loss: str | None) -> None:
+        """DataError at the first of these ``rows`` of ``table`` that has a number which ``loss``
+        cannot take."""
+        if loss not in EXPONENTIAL:
+            return
+        values = self.numbers(table, rows)
+        wrong = values <= 0 if loss == "gamma" else values < 0
+        if wrong.any():
+            row, least = (
+                int(rows[int(np.argmax(wrong))]),
+                "above 0" if loss == "gamma" else "from 0 up",
+            )
+            raise DataError(
+                f"{table.where(row, self.name)}: loss={loss!r} needs numbers {least}, and this is "
+                f"{table[self.name].text(row)}; choose another loss, or mend the cell"
+            )
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON record; ``from_json`` is the inverse."""
@@ -248,13 +279,13 @@ def with_statistics(
     if target.task != "regression":
         shares = np.bincount(values, weights, minlength=len(target.classes))
         return replace(target, shares=tuple((shares / shares.sum()).tolist()))
-    _, scale = moments_of(values)
+    center, scale = moments_of(values, weights)
     if scale == 0:
         raise DataError(
             f"target {target.name!r}: every training row has the same value, so there is "
             f"nothing to learn"
         )
-    return replace(target, center=float(np.average(values, weights=weights)), scale=scale)
+    return replace(target, center=center, scale=scale)
 
 
 def _infer(column: Column) -> str:

@@ -13,11 +13,11 @@ from chainrule.tabular.coding import Coding, learn_coding
 from chainrule.tabular.columns import Decision, decide, same_cells
 from chainrule.tabular.model import File, TabularModel, row_weights
 from chainrule.tabular.network import Network
-from chainrule.tabular.options import DEFAULTS, Options
+from chainrule.tabular.options import DEFAULTS, LOSSES, Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
-from chainrule.tabular.rules import Dropped
+from chainrule.tabular.rules import Dropped, Weights
 from chainrule.tabular.table import Table, table_of
 from chainrule.tabular.target import Target, learn_target, with_statistics
 from chainrule.tabular.words import quoted
@@ -76,10 +76,13 @@ def prepare(
     options = _with_names(table, target, options)
     given = {name: other for name, other in (("validation", validation), ("test", test)) if other}
     options = dataclasses.replace(options, **dict.fromkeys(given, 0.0))
-    learned, target_notes = learn_target(table, target, options.task, options.map_class)
+    task = "regression" if options.loss in LOSSES["regression"] else options.task
+    learned, target_notes = learn_target(table, target, task, options.map_class)
+    options.check_task(learned.task)
     if options.class_weight and learned.task == "regression":
         raise UsageError("class_weight='balanced': is for classes, and the task is regression")
     rows = learned.rows(table)
+    learned.check_loss(table, rows, options.loss)
     truth = learned.numbers(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
     preset = options.preset
@@ -90,7 +93,8 @@ def prepare(
         options = dataclasses.replace(options, validation=0.0)
     chosen = _divided(learned, truth, options)
     first = chosen["train"]
-    coding, typing_notes = _learn_columns(table, target, options, rows[first])
+    own = {name: _weights(weights, at, name) for name, at in chosen.items()}
+    coding, typing_notes = _learn_columns(table, target, options, rows[first], own["train"])
     order = rows[np.concatenate(list(chosen.values()))]
     x, _ = coding.encode(table, order, _kept(table, coding, options))
     if preset != "sklearn":
@@ -98,19 +102,18 @@ def prepare(
         coding, x = dataclasses.replace(coding, robust=robust), robust.apply(x)
     parts, start = {}, 0
     for name, at in chosen.items():
-        own = x[start : start + len(at)]  # the inputs stand in the order of the parts
-        parts[name] = Part(own, truth[at], None if weights is None else weights[at])
+        inputs = x[start : start + len(at)]  # they stand in the order of the parts
+        parts[name] = Part(inputs, truth[at], own[name])
         start += len(at)
     notes = [*table.notes, *target_notes, *typing_notes, *learned.left_out(table, rows)]
     for name, other in given.items():
-        parts[name], said = _part_of(other, learned, coding, options)
+        parts[name], said = _part_of(other, name, learned, coding, options)
         notes += [*other.notes, *said]
     one = len(first) - -(-len(first) // members) if folded else len(first)
     options = options.resolved(one, learned.task)
     wanted = options.early_stopping or preset != "sklearn"
     if wanted and "validation" not in parts and not folded:
         notes.append("no validation rows, so there is no early stopping: every epoch is run")
-    _check_weights(parts)
     learned = with_statistics(learned, parts["train"].truth, parts["train"].weights)
     return Plan(
         table=table,
@@ -162,10 +165,13 @@ def _missing_cells(table: Table, besides: tuple[str | None, ...]) -> int:
     return sum(int(column.missing.sum()) for column in columns)
 
 
-def _check_weights(parts: dict[str, Part]) -> None:
-    for name, part in parts.items():
-        if part.weights is not None and not part.weights.any():
-            raise DataError(f"every weight of the {name} rows is 0, so none counts")
+def _weights(
+    weights: NDArray[np.float64] | None, rows: NDArray[np.intp], name: str
+) -> NDArray[np.float64] | None:
+    """Those of the rows of a part, some of which count."""
+    if weights is not None and not weights[rows].any():
+        raise DataError(f"every weight of the {name} rows is 0, so none counts")
+    return None if weights is None else weights[rows]
 
 
 def _with_names(table: Table, target: str, options: Options) -> Options:
@@ -181,7 +187,7 @@ def _with_names(table: Table, target: str, options: Options) -> Options:
 
 
 def _learn_columns(
-    table: Table, target: str, options: Options, rows: NDArray[np.intp]
+    table: Table, target: str, options: Options, rows: NDArray[np.intp], weights: Weights
 ) -> tuple[Coding, list[str]]:
     """The coding of all columns but target and weight, and what to tell about it."""
     features = [name for name in table.names() if name not in (target, options.weight)]
@@ -189,7 +195,7 @@ def _learn_columns(
     decided = {d.name: d for d in decide(table, used, options.keep, options.category)}
     left_out = {name: Decision(name, "dropped", "left out as asked") for name in options.drop}
     decisions = [(decided | left_out)[name] for name in features]
-    coding = learn_coding(table, decisions, rows)
+    coding = learn_coding(table, decisions, rows, weights)
     dropped = [
         f"{quoted((rule.name,))} ({rule.why})"
         for rule in coding.rules
@@ -224,11 +230,13 @@ def _kept(table: Table, coding: Coding, options: Options) -> type[np.floating[An
 
 
 def _part_of(
-    table: Table, target: Target, coding: Coding, options: Options
+    table: Table, name: str, target: Target, coding: Coding, options: Options
 ) -> tuple[Part, list[str]]:
     """The rows of a validation or test file."""
     rows = target.rows(table)
+    target.check_loss(table, rows, options.loss)
     x, notes = coding.encode(table, rows, _kept(table, coding, options))
     notes += target.left_out(table, rows)
-    weights = None if options.weight is None else row_weights(table, options.weight)[rows]
+    weights = None if options.weight is None else row_weights(table, options.weight)
+    weights = _weights(weights, rows, name)
     return Part(x, target.numbers(table, rows), weights), notes
