@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import linecache
 from collections.abc import Iterator
 from types import FrameType
@@ -49,8 +50,8 @@ def traced_instead(frame: FrameType | None, target: Any = None) -> str:
         return f"Write {name} = np.array({name}, like={like}) before: {_LIKE}"
     value = made.value
     if isinstance(value, ast.Call) and getattr(value.func, "attr", "") in LIKE:
-        value.keywords.append(ast.keyword("like", ast.Name(like)))
-        code = ast.unparse(value)
+        keywords = [*value.keywords, ast.keyword("like", ast.Name(like))]
+        code = ast.unparse(ast.Call(value.func, value.args, keywords))
     else:
         code = f"np.array({ast.unparse(value)}, like={like})"
     if len(code) > MOST_TEXT:
@@ -67,19 +68,23 @@ def written_to(frame: FrameType | None) -> bool:
 
 
 def _scope(frame: FrameType) -> ast.AST | None:
-    """The function, or the module, whose code a frame runs."""
-    source = "".join(linecache.getlines(frame.f_code.co_filename))
+    """The function, or the module, whose code a frame runs: not to be changed."""
+    code = frame.f_code
+    source = "".join(linecache.getlines(code.co_filename))
+    return _scope_in(source, code.co_name, code.co_firstlineno) if source else None
+
+
+@functools.lru_cache(16)  # whoever refuses in a loop would read the file each time
+def _scope_in(source: str, name: str, line: int) -> ast.AST | None:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
-        return None
-    if not source:
         return None
     found: ast.AST = tree
     for node in ast.walk(tree):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            if first == frame.f_code.co_firstlineno and node.name == frame.f_code.co_name:
+            if first == line and node.name == name:
                 found = node
     return found
 

@@ -14,6 +14,7 @@ from chainrule.core.traced import Traced
 from chainrule.ops import structure
 from chainrule.ops.coerce import for_scipy, scalar_like
 from chainrule.ops.elementwise import elementwise, likely, zero_where
+from chainrule.ops.ranges import SAFE, SCALES
 from chainrule.ops.roots import as_length
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special import logistic, tanh_slope
@@ -134,12 +135,6 @@ value_of = elementwise(
     text="{0}", latex="{0}", samples=both(lambda: [case([1.0, 2.5], [1.0, 2.5], smooth=False)]),
     teaches="One form of a number gives its value, another its derivatives.",
 )  # fmt: skip
-
-
-SAFE = {4: (2.0**-100, 2.0**100), 8: (2.0**-900, 2.0**1000)}
-"""What a sum of squares must lie between to lose no digits, by the bytes of a float."""
-SCALES = {4: (2.0**90, 2.0**-72), 8: (2.0**600, 2.0**-525)}
-"""What numbers are multiplied by where their sum of squares lies below and above that."""
 
 
 def scales(total: Traced) -> tuple[Traced, Traced, Traced]:

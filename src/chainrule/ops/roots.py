@@ -14,6 +14,7 @@ import numpy as np
 
 from chainrule.core.node import PRIMITIVES, Node
 from chainrule.core.traced import Traced
+from chainrule.ops.ranges import of_any, of_squares
 
 DEPTH = 4
 """How many views, factors and signs are looked through to find a root."""
@@ -112,7 +113,7 @@ def as_length(x: Traced) -> Any:
 
     That of the square of what is never negative is that itself, in its derivatives."""
     if not x.node.type.is_float or not _never_negative(x.node, x, squares=True):
-        return None
+        return of_any(x)
     base, exponent = _even_power(x.node)
     if base is not None and _never_negative(base, x):
         inside = Traced(base, x.recording)
@@ -124,8 +125,9 @@ def as_length(x: Traced) -> Any:
         if rewritten is not None:
             return rewritten
     found = PRIMITIVES["root"](x, degree=2.0)
-    if recording.rewrite is not None:
-        recording.typed.setdefault(found.node, (sqrt, (x.node,), {}))
+    if recording.rewrite is None:
+        return of_squares(found, x)
+    recording.typed.setdefault(found.node, (sqrt, (x.node,), {}))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
@@ -30,11 +31,13 @@ if __name__ == "__main__":
     given = parser.parse_args()
     total = Report()
     run = partial(_one, ways=given.ways.split(","), share=given.share, seed=given.seed)
+    start, names = time.perf_counter(), given.names or functions()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for report in pool.map(run, given.names or functions()):
-            total.counts += report.counts
-            total.exceptions += report.exceptions
-            total.faults += report.faults
+        for done, report in enumerate(pool.map(run, names), 1):
+            total.add_all(report)
             print("\n".join(report.faults[: given.show]), end="\n" if report.faults else "")
+            if done % 50 == 0:
+                print(f"{done} of {len(names)} functions", flush=True)
     print(total)
+    print(f"{time.perf_counter() - start:.0f} s, of the processor {total.seconds:.0f} s")
     sys.exit(bool(total.faults))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -38,6 +39,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
     exceptions: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
 
     def add(self, case: Case, way: str, found: str, text: str) -> None:
         exception = known(case, found) if found not in VERDICTS else None
@@ -47,6 +49,12 @@ class Report:
         self.counts[found] += 1
         if found not in (*VERDICTS, "exceptions"):
             self.faults.append(f"{found} [{way}] {case}: {text[:300]}")
+
+    def add_all(self, other: Report) -> None:
+        self.counts += other.counts
+        self.exceptions += other.exceptions
+        self.faults += other.faults
+        self.seconds += other.seconds
 
     def __str__(self) -> str:
         total = sum(self.counts.values())
@@ -59,7 +67,7 @@ class Report:
 def sweep(names: Iterable[str], functions: Iterable[str], share: float, seed: int = 0) -> Report:
     """Every combination of these functions, or a share of them drawn by ``seed``; on machine code
     alone a pairwise covering stands for all. NumPy is asked once, whatever the number of ways."""
-    report, runs = Report(), ways(names)
+    report, runs, start = Report(), ways(names), time.process_time()
     with quiet():
         for function in functions:
             covered = list(runs) == ["native"] and share == 1
@@ -69,6 +77,7 @@ def sweep(names: Iterable[str], functions: Iterable[str], share: float, seed: in
                     if way == "eager" or not case.row.static:
                         found = judged(case, wanted, outcome(partial(run, case)))
                         report.add(case, way, *found)
+    report.seconds = time.process_time() - start
     return report
 
 

@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.compile import stability
+from chainrule.core.graph import Graph
+from chainrule.core.record import lift_output
 from chainrule.core.recording import fresh_recording
 from chainrule.core.traced import Traced, known_value
 from chainrule.core.types import type_of
 from chainrule.errors import ChainruleError
-from chainrule.run import compile
+from chainrule.run import compile_graph
 from tests.helpers.surface import leaves
 from tests.helpers.sweep import methods
 from tests.helpers.sweep.cases import Case
@@ -78,33 +81,27 @@ class Compiled:
     def __init__(self, executor: str) -> None:
         self.executor = executor
         self._run: Any = None
-        self._made: dict[Any, Any] = {}
+        self._made: dict[Any, Outcome] = {}
 
     def __call__(self, case: Case) -> Any:
         if case.run is not self._run:
             self._run, self._made = case.run, {}
         key = tuple((x.shape, x.dtype) for x in case.operands)
-        found = self._made.get(key)
-        if found is None:
-            run, arrays = case.run, case.arrays
-            made = outcome(lambda: compile(_Flat(run), *arrays, executor=self.executor))
-            found = self._made[key] = made[0] or made[1]
-        if isinstance(found, Exception):
-            raise found
-        return None, found(*case.arrays)
+        if key not in self._made:
+            self._made[key] = outcome(lambda: compile_graph(recorded(case), self.executor))
+        run, error = self._made[key]
+        if error is not None:
+            raise error
+        return None, run([np.asarray(x) for x in case.arrays])
 
 
-class _Flat:
-    """A call as a function to a list of arrays. It hides what it is made of: recording would look
-    through all of that for random generators, each time."""
-
-    __slots__ = ("_call",)
-
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
-
-    def __call__(self, *arrays: Any) -> list[Any]:
-        return leaves(self._call(*arrays))
+def recorded(case: Case) -> Graph:
+    """A call for all values of its arrays, as ``jit`` records it: without what ``record`` does for
+    a function of the user's (names of arguments, random numbers), which takes longer."""
+    with fresh_recording(eager=False, rewrite=stability.rewrite) as recording:
+        inputs = [recording.input(type_of(np.asarray(x))).standing_for(x) for x in case.arrays]
+        outputs = leaves(case.run(*[x.renamed() for x in inputs]))
+        return recording.graph(inputs, [lift_output(y, recording) for y in outputs], case.function)
 
 
 def verdict(case: Case, run: Callable[[Case], Any]) -> tuple[str, str]:
