@@ -198,11 +198,11 @@ def test_a_trained_model_on_a_row(
     capsys.readouterr()
     text = shown(capsys, *trained[task], "--row", "3")
     assert "height" in text
-    assert "δ₂  = ŷ − t" in text
+    assert "δ₂  = ŷ − y" in text
     assert "on row 3 of" in text
     if task == "multiclass":
         assert "prediction ŷ: a " in text
-        assert "target t: c" in text
+        assert "target y: c" in text
     document = json.loads(shown(capsys, *trained[task], "--row", "3", "--format", "json"))
     check_document(document)
     assert document["error"] < 1e-12

@@ -49,13 +49,13 @@ def test_the_modules_of_the_slide_in_its_order() -> None:
     ]  # fmt: skip
     shown = [[str(x.formula) for x in (*m.forward, *m.backward)] for m in e.modules]
     assert shown == [
-        ["−(t log ŷ + (1 − t) · log(1 − ŷ))", "−t/ŷ + (1 − t)/(1 − ŷ)"],
-        ["σ(a₂)", "∂J/∂ŷ ⊙ ŷ ⊙ (1 − ŷ)", "ŷ − t"],
-        ["h₁ W₂ + b₂", "h₁ᵀ δ₂", "δ₂", "δ₂ W₂ᵀ"],
-        ["σ(a₁)", "∂J/∂h₁ ⊙ h₁ ⊙ (1 − h₁)"],
+        ["−(y log ŷ + (1 − y) · log(1 − ŷ))", "−y/ŷ + (1 − y)/(1 − ŷ)"],
+        ["σ(z₂)", "∂J/∂ŷ ⊙ ŷ ⊙ (1 − ŷ)", "ŷ − y"],
+        ["a₁ W₂ + b₂", "a₁ᵀ δ₂", "δ₂", "δ₂ W₂ᵀ"],
+        ["σ(z₁)", "∂J/∂a₁ ⊙ a₁ ⊙ (1 − a₁)"],
         ["x W₁ + b₁", "xᵀ δ₁", "δ₁", "δ₁ W₁ᵀ"],
     ]
-    assert [str(x.formula) for x in e.deltas] == ["ŷ − t", "(δ₂ W₂ᵀ) ⊙ h₁ ⊙ (1 − h₁)"]
+    assert [str(x.formula) for x in e.deltas] == ["ŷ − y", "(δ₂ W₂ᵀ) ⊙ a₁ ⊙ (1 − a₁)"]
 
 
 def test_every_number_of_a_small_network_by_hand() -> None:

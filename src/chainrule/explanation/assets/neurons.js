@@ -2,14 +2,14 @@
 // activation a, weights as lines; then deltas, layer by layer backward (L0.4). What stands beside
 // the picture writes out one neuron, or one weight, with its numbers.
 //
-// `net` says what is drawn: sizes, names of inputs and outputs, activation, unit (of the output),
+// `net` says what is drawn: sizes, names of inputs and outputs, activations, unit (of the output),
 // loss, matched (delta = y_hat - y), convention, rate (of SGD), normalised. `pass` has the numbers
 // of one example: x, target, prediction, loss, and per layer weights (inputs, outputs), bias, z, a,
 // slope, up = dJ/da, delta = dJ/dz, gw, gb.
 "use strict";
 
 const MOST_UNITS = 10, MOST_TERMS = 6;
-const CARD = { width: 116, height: 62, gap: 10, space: 78, top: 34 };
+const CARD = { width: 116, height: 62, gap: 10, top: 34 }, SPACE = [44, 110];
 const SUB = "₀₁₂₃₄₅₆₇₈₉";
 const sub = (n) => [...String(n)].map((d) => SUB[d]).join("");
 const cut = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 1)}…`);
@@ -23,7 +23,7 @@ function naming(net) {
   const letter = row ? "Θ" : "W";
   return {
     depth, index, below,
-    title: (layer) => (layer === 0 ? "inputs" : layer === depth ? `output, ${net.unit}` : `hidden ${layer}, ${net.activation}`),
+    title: (layer) => (layer === 0 ? "inputs" : layer === depth ? `output, ${net.unit}` : `hidden ${layer}, ${net.activations[layer - 1]}`),
     unit: (layer, k) => (layer === 0 ? net.inputs[k] : layer === depth ? net.outputs[k] : `unit ${k + 1} of hidden ${layer}`),
     weight: (layer, i, k) => `${letter}${index(layer)}[${turned ? `${k + 1}, ${i + 1}` : `${i + 1 + row}, ${k + 1}`}]`,
     // The layer's formulas by convention (L0.3).
@@ -39,7 +39,7 @@ function naming(net) {
     back: (layer) => {
       const [w, d] = [row ? `Θ̄${index(layer + 1)}` : `${letter}${index(layer + 1)}`, `δ${index(layer + 1)}`];
       const pulled = net.convention === "outputs_inputs" ? `${w}ᵀ ${d}` : turned ? `${d} ${w}` : `${d} ${w}ᵀ`;
-      return `δ${index(layer)} = (${pulled}) ⊙ ${net.activation}′(z${index(layer)})`;
+      return `δ${index(layer)} = (${pulled}) ⊙ ${net.activations[layer - 1]}′(z${index(layer)})`;
     },
   };
 }
@@ -47,7 +47,7 @@ function naming(net) {
 // Steps: 0 the inputs, 1 to L forward, L + 1 the loss, then backward from the last layer.
 const stepsOf = (net) => 2 * (net.sizes.length - 1) + 1;
 
-function neurons(host, panel, live) {
+function neurons(host, panel, live, maps = false) {
   let net = null, pass = null, position = null, chosen = { layer: 1, unit: 0 }, all = false, drawn = null, names = null;
 
   const sees = {
@@ -61,7 +61,8 @@ function neurons(host, panel, live) {
   // Drawing ------------------------------------------------------------------------------------
 
   const shownUnits = (layer) => (all || net.sizes[layer] <= MOST_UNITS + 2 ? net.sizes[layer] : MOST_UNITS);
-  const left = (layer) => 8 + layer * (CARD.width + CARD.space);
+  const space = () => Math.max(SPACE[0], Math.min(SPACE[1], (host.clientWidth - 18 - (names.depth + 1) * CARD.width) / names.depth));
+  const left = (layer) => 8 + layer * (CARD.width + space());
   const top = (k) => CARD.top + k * (CARD.height + CARD.gap);
 
   function build() {
@@ -95,19 +96,19 @@ function neurons(host, panel, live) {
 
   function unitCard(layer, k, cards) {
     const [x, y] = [left(layer), top(k)];
-    const line = (kind, row) => make("text", { class: kind, x: at(x + 38), y: at(y + 18 + 17 * row) });
+    const line = (kind, row) => make("text", { class: kind, x: at(x + (maps ? 38 : 10)), y: at(y + 18 + 17 * row) });
     const parts = layer === 0 ? [make("text", { class: "name", x: at(x + 8), y: at(y + 24) }), make("text", { class: "a value", x: at(x + 8), y: at(y + 44) })]
       : layer === names.depth ? [make("text", { class: "name", x: at(x + 8), y: at(y + 15) }), make("text", { class: "z", x: at(x + 8), y: at(y + 30) }), make("text", { class: "a value", x: at(x + 8), y: at(y + 43) }), make("text", { class: "d gradient", x: at(x + 8), y: at(y + 57) })]
         : [line("z", 0), line("a value", 1), line("d gradient", 2)];
     const map = make("image", { x: at(x + 4), y: at(y + 16), width: 30, height: 30, preserveAspectRatio: "none" });
     const node = make("g", { class: "neuron", role: "button", tabindex: "-1", "data-layer": layer, "data-unit": k },
-      make("title", {}), make("rect", { class: "gate", x, y, width: CARD.width, height: CARD.height, rx: 10 }), ...parts, ...(layer > 0 && layer < names.depth ? [map] : []));
+      make("title", {}), make("rect", { class: "gate", x, y, width: CARD.width, height: CARD.height, rx: 10 }), ...parts, ...(maps && layer > 0 && layer < names.depth ? [map] : []));
     node.addEventListener("click", () => choose({ layer, unit: k }));
     cards.append(node);
     return { layer, k, node, map, text: (kind, value) => { const found = node.querySelector(`.${kind}`); if (found) found.textContent = value; } };
   }
 
-  const key = () => JSON.stringify([net.sizes, all, net.inputs, net.outputs, net.activation, net.unit]);
+  const key = () => JSON.stringify([space(), net.sizes, all, net.inputs, net.outputs, net.activations, net.unit]);
 
   function paint() {
     names = naming(net);
@@ -179,7 +180,7 @@ function neurons(host, panel, live) {
     if (sees.forward(layer)) {
       said.push(line("forward", strong("z = Σ w a + b"), ` = ${terms(column)}${own.bias ? ` + ${signed(own.bias[unit], 3)}` : ""} = `, strong(short(own.z[unit]))));
       said.push(last ? line("forward", strong(net.unit === "identity" ? "ŷ = z" : `ŷ = ${net.unit}(z)`), " = ", strong(short(pass.prediction[unit])))
-        : line("forward", strong(`a = ${net.activation}(${net.normalised ? "normalised z" : "z"})`), " = ", strong(short(own.a[unit]))));
+        : line("forward", strong(`a = ${net.activations[layer - 1]}(${net.normalised ? "normalised z" : "z"})`), " = ", strong(short(own.a[unit]))));
     }
     if (last && sees.loss()) said.push(line("", `the example is ${net.targetText ?? short(pass.target?.[unit] ?? NaN)}; its loss J = ${short(pass.loss)} (${net.loss})`));
     if (!sees.back(layer)) return said;
@@ -231,7 +232,7 @@ function neurons(host, panel, live) {
     if (current === null) return "The inputs of the example.";
     if (current.loss) return `The loss: J = ${short(pass.loss)}, ${net.loss} of the prediction and the example's ${net.targetText ?? "target"}.`;
     const { layer } = current, last = layer === names.depth;
-    if (current.forward) return `Forward, ${names.title(layer)}: ${names.forward(layer)}, ${last ? `ŷ = ${net.unit}(z${names.index(layer)})` : `a${names.index(layer)} = ${net.activation}(z${names.index(layer)})`}.`;
+    if (current.forward) return `Forward, ${names.title(layer)}: ${names.forward(layer)}, ${last ? `ŷ = ${net.unit}(z${names.index(layer)})` : `a${names.index(layer)} = ${net.activations[layer - 1]}(z${names.index(layer)})`}.`;
     return `Backward, ${names.title(layer)}: ${last ? `δ${names.index(layer)} = ${net.matched ? "ŷ − y" : "∂J/∂z"}` : names.back(layer)}, ${names.gradient(layer)}.`;
   }
 
@@ -260,6 +261,8 @@ function neurons(host, panel, live) {
     choose({ layer: l, unit: k });
     host.querySelector(`.neuron[data-layer="${l}"][data-unit="${k}"]`)?.focus();
   });
+
+  addEventListener("resize", () => { if (net) paint(); });
 
   return {
     update(network, numbers) { net = network; pass = numbers; if (position !== null) position = Math.min(position, stepsOf(net)); paint(); live.textContent = sentence(); },

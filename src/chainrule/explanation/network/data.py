@@ -16,11 +16,30 @@ Array = np.ndarray
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """``name = formula = value``; the value's shape is that of the convention."""
+    """``name = formula = value``; the value's shape is that of the convention.
+
+    ``local`` and ``upstream`` are the numbers of the two factors of a gradient, None where it is
+    no product of two.
+    """
 
     name: Expr
     formula: Expr
     value: Array
+    local: Array | None = None
+    upstream: Array | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Neurons:
+    """A layer on the example, one number a neuron: scores z, activations, g'(z), dJ/da and
+    delta = dJ/dz (L0.2, L0.4); of the last layer a is z and ``up`` is delta."""
+
+    activation: str
+    z: Array
+    a: Array
+    slope: Array
+    up: Array
+    delta: Array
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +61,8 @@ class Module:
 class NetworkExplanation:
     """A network on one example: modules from the loss down to the first layer, as in L4.4.
 
-    ``deltas`` is the recursion δ = dJ/da from the last layer to the first. ``gradient`` has the
+    ``neurons`` has the layers from the first to the last, ``params`` their weights.
+    ``deltas`` is the recursion δ = dJ/dz from the last layer to the first. ``gradient`` has the
     tree of the parameters, as ``cr.grad`` of the loss returns it. ``inputs`` and ``outputs``
     are names of columns and of outputs or classes.
     """
@@ -50,6 +70,8 @@ class NetworkExplanation:
     title: str
     modules: tuple[Module, ...]
     deltas: tuple[Line, ...]
+    neurons: tuple[Neurons, ...]
+    params: Any
     x: Array
     target: Array | None
     prediction: Array
@@ -89,7 +111,7 @@ class NetworkExplanation:
         return render(self.to_json(), "json")
 
     def page(self) -> str:
-        return self.graph.page()
+        return render(self, "page", RENDERERS)
 
     def svg(self) -> str:
         return self.graph.svg()
@@ -109,5 +131,5 @@ class NetworkExplanation:
 
 RENDERERS: Mapping[str, str] = {
     form: f"network.text:{form}" for form in ("text", "markdown", "latex", "html", "to_json")
-}
+} | {"page": "network.page:page"}
 """Format -> where its renderer is."""

@@ -25,7 +25,7 @@ from chainrule.explanation.formula.expressions import (
     Sum,
     factors_of,
 )
-from chainrule.explanation.network.data import Line, Module, NetworkExplanation
+from chainrule.explanation.network.data import Line, Module, NetworkExplanation, Neurons
 from chainrule.explanation.network.modules import (
     CONVENTIONS,
     LOSS,
@@ -108,16 +108,17 @@ class _Walk:
         self.depth = len(model.blocks)
         self.modules: list[Module] = []
         self.deltas: list[Line] = []
+        self.neurons: list[Neurons] = []
 
     # Names ------------------------------------------------------------------------------------
 
     def name(self, letter: str, layer: int, accent: str = "") -> Name:
-        single = self.depth == 1 and letter in "aδ"
+        single = self.depth == 1 and letter in "zδ"
         return Name(f"{letter}{layer}", letter, "" if single else str(layer), accent, (1, 2))
 
     def below(self, layer: int) -> Name:
         """What layer ``layer`` reads: x or the activation under it."""
-        return Name("x", "x", of_shape=(1, 2)) if layer == 1 else self.name("h", layer - 1)
+        return Name("x", "x", of_shape=(1, 2)) if layer == 1 else self.name("a", layer - 1)
 
     @property
     def prediction(self) -> Name:
@@ -133,6 +134,7 @@ class _Walk:
     ) -> NetworkExplanation:
         with quiet():
             scores, pulls = self._forward()
+            self.outputs = [self.x, *(np.asarray(parts[-1][1]) for parts in pulls)]
             prediction = np.asarray(self.loss.predict(scores))
             delta = self._top(scores, prediction)
             for layer in range(self.depth, 0, -1):
@@ -142,6 +144,8 @@ class _Walk:
             title=title,
             modules=tuple(self.modules),
             deltas=tuple(self.deltas),
+            neurons=tuple(reversed(self.neurons)),
+            params=self.params,
             x=self.x[0],
             target=self._target_row(prediction),
             prediction=prediction[0],
@@ -193,18 +197,18 @@ class _Walk:
     # Modules ----------------------------------------------------------------------------------
 
     def _top(self, scores: Any, prediction: Array) -> Array:
-        """The loss and the output unit; returns dJ/da of the last layer."""
-        a, y = self.name("a", self.depth), self.prediction
+        """The loss and the output unit; returns dJ/dz of the last layer."""
+        z, y = self.name("z", self.depth), self.prediction
         t = self._target_row(prediction).reshape(1, -1)
-        losses, pull = vjp(lambda z: self.loss(z, self.target), scores)
+        losses, pull = vjp(lambda outputs: self.loss(outputs, self.target), scores)
         (delta,) = pull(np.ones_like(losses))
         found = OUTPUTS.get(self.loss.name)
         value = np.asarray(losses).reshape(())
         if found is None:
-            formula = Call("loss", (a, TARGET), (), ())
+            formula = Call("loss", (z, TARGET), (), ())
             line = Line(LOSS, formula, value)
-            slope = Call("slope", (a, TARGET), (), ())
-            passed = Line(derivative(LOSS, a), slope, self.shown(delta))
+            slope = Call("slope", (z, TARGET), (), ())
+            passed = Line(derivative(LOSS, z), slope, self.shown(delta))
             self.modules.append(Module("loss", 0, self.loss.name, (line,), (passed,)))
             return delta
         up = derivative(LOSS, y)
@@ -217,12 +221,14 @@ class _Walk:
                 (Line(up, found.slope(y), self.shown(found.gradient(prediction, t))),),
             )
         )
-        unit = a if found.unit is None else found.unit(a)
+        unit = z if found.unit is None else found.unit(z)
         through: Expr = Sum((y, Product((MINUS_ONE, TARGET))))
-        lines = [Line(derivative(LOSS, a), through, self.shown(delta))]
+        lines = [Line(derivative(LOSS, z), through, self.shown(delta))]
         if found.passed is not None:
             product = Product((up, *factors_of(found.passed(y))))
-            lines.insert(0, Line(derivative(LOSS, a), product, self.shown(delta)))
+            slope = vjp(self.loss.predict, scores)[1](np.ones_like(prediction))[0]
+            factors = (self.shown(slope), self.shown(found.gradient(prediction, t)))
+            lines.insert(0, Line(derivative(LOSS, z), product, self.shown(delta), *factors))
         self.modules.append(
             Module(
                 "output activation",
@@ -235,45 +241,51 @@ class _Walk:
         return delta
 
     def _layer(self, layer: int, delta: Any, parts: list[Any]) -> Any:
-        """The modules of one layer from the top; ``delta`` comes in as dJ/dh (dJ/da for the
+        """The modules of one layer from the top; ``delta`` comes in as dJ/da (dJ/dz for the
         last layer) and goes out as dJ/dx of what is below."""
-        block = self.model.blocks[layer - 1]
-        a, h = self.name("a", layer), self.name("h", layer)
+        block, up, slope = self.model.blocks[layer - 1], delta, np.ones_like(delta)
+        z, a = self.name("z", layer), self.name("a", layer)
         for kind, value, pull in reversed(parts[1:]):
             (passed,) = pull(delta)
-            under = self.name("n", layer) if kind == "hidden activation" and len(parts) > 2 else a
-            over = h if kind == "hidden activation" else self.name("n", layer)
+            local = None
+            under = self.name("n", layer) if kind == "hidden activation" and len(parts) > 2 else z
+            over = a if kind == "hidden activation" else self.name("n", layer)
             if kind == "hidden activation":
                 title = str(block.activation)
-                forward, slope = activation_formulas(block.activation, under, over)
-                formula: Expr = Product((derivative(LOSS, over), *factors_of(slope)))
+                forward, prime = activation_formulas(block.activation, under, over)
+                formula: Expr = Product((derivative(LOSS, over), *factors_of(prime)))
+                (slope,) = pull(np.ones_like(delta))
+                local = self.shown(slope)
             else:
                 title = "batch norm" if block.batch_norm else "layer norm"
                 forward = Call(title.replace(" ", "_"), (under,), (), (1, 2))
                 formula = Call("pulled_back", (derivative(LOSS, over),), (), (1, 2))
             line = Line(over, forward, self.shown(value))
-            back = Line(derivative(LOSS, under), formula, self.shown(passed))
+            factors = (None, None) if local is None else (local, self.shown(delta))
+            back = Line(derivative(LOSS, under), formula, self.shown(passed), *factors)
             self.modules.append(Module(kind, layer, title, (line,), (back,)))
             delta = passed
         self._delta_line(layer, delta)
+        numbers = (np.asarray(v)[0] for v in (parts[0][1], parts[-1][1], slope, up, delta))
+        self.neurons.append(Neurons(str(block.activation or ""), *numbers))
         return self._linear(layer, delta, parts[0])
 
     def _delta_line(self, layer: int, delta: Any) -> None:
-        """δ = ŷ − t at the top, δ Wᵀ ⊙ g′(a) below (L0.4)."""
+        """δ = ŷ − y at the top, δ Wᵀ ⊙ g′(z) below (L0.4)."""
         name = self.name("δ", layer)
         if layer == self.depth:
             matched = self.loss.name in SIMPLE_DELTA
             formula: Expr = (
                 Sum((self.prediction, Product((MINUS_ONE, TARGET))))
                 if matched
-                else derivative(LOSS, self.name("a", layer))
+                else derivative(LOSS, self.name("z", layer))
             )
         else:
             above, w = self.name("δ", layer + 1), self._inner(layer + 1)
             pulled = contracted(self.c, "inputs", self.below(layer + 1), w, above)
             block = self.model.blocks[layer - 1]
             _, slope = activation_formulas(
-                block.activation, self.name("a", layer), self.name("h", layer)
+                block.activation, self.name("z", layer), self.name("a", layer)
             )
             formula = Product((pulled, *factors_of(slope)))
             if block.batch_norm or block.layer_norm:
@@ -293,7 +305,7 @@ class _Walk:
     def _linear(self, layer: int, delta: Any, part: Any) -> Any:
         _, value, pull = part
         gradients, under = pull(delta)
-        a, below, d = self.name("a", layer), self.below(layer), self.name("δ", layer)
+        z, below, d = self.name("z", layer), self.below(layer), self.name("δ", layer)
         w, b = self.name(self._weights, layer), self.name("b", layer)
         joined = self.c.name == "bias_row"
         with_one = Name(f"one_{below.key}", f"[1, {below.text()}]", of_shape=(1, 2))
@@ -302,21 +314,29 @@ class _Walk:
         has_bias = "bias" in gradients
         forward = Sum((product, b)) if has_bias and not joined else product
         slope = contracted(self.c, "weights", source, w, d)
-        lines = [Line(derivative(LOSS, w), slope, self._stored(gradients))]
+        up, read = self.shown(delta), self._reads(layer)
+        lines = [Line(derivative(LOSS, w), slope, self._stored(gradients), read, up)]
         if has_bias and not joined:
             lines.append(Line(derivative(LOSS, b), d, self.shown(gradients["bias"])))
         back = contracted(self.c, "inputs", below, self._inner(layer), d)
-        lines.append(Line(derivative(LOSS, below), back, self.shown(under)))
-        forward_lines = (Line(a, forward, self.shown(value)),)
+        weights = self._stored(self.params["layers"][layer - 1], bias=False)
+        lines.append(Line(derivative(LOSS, below), back, self.shown(under), weights, up))
+        forward_lines = (Line(z, forward, self.shown(value)),)
         self.modules.append(Module("linear", layer, "linear", forward_lines, tuple(lines)))
         return under
 
-    def _stored(self, gradients: Any) -> Array:
-        """A weight gradient in the layout of the convention."""
+    def _reads(self, layer: int) -> Array:
+        """What the layer's weights multiply, as the convention has it."""
+        below = self.outputs[layer - 1]
+        joined = self.c.name == "bias_row"
+        return self.shown(np.concatenate([np.ones((1, 1)), below], axis=1) if joined else below)
+
+    def _stored(self, gradients: Any, bias: bool = True) -> Array:
+        """Weights, or their gradient, in the layout of the convention."""
         weights = np.asarray(gradients["weights"])
-        if self.c.name == "bias_row":
-            bias = gradients.get("bias", np.zeros(weights.shape[1], weights.dtype))
-            return np.concatenate([np.asarray(bias)[None, :], weights])
+        if self.c.name == "bias_row" and bias:
+            first = gradients.get("bias", np.zeros(weights.shape[1], weights.dtype))
+            return np.concatenate([np.asarray(first)[None, :], weights])
         return weights.T if self.c.transposed else weights
 
     # Checks and the graph -------------------------------------------------------------------------

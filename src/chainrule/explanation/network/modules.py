@@ -1,7 +1,8 @@
 """The modules of a network in the words of the lectures: formulas and shapes by convention.
 
 Matrices have one example as a row (1, n), or as a column (n, 1) where the convention says so
-(L0.3). A layer's scores are a, what its activation makes of them h, its prediction ŷ.
+(L0.3). A layer's scores are z, what its activation makes of them a, the prediction ŷ, the target y
+(L0.2).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from chainrule.explanation.steps.explaining import explain
 
 Shape = tuple[int, int]
 
-TARGET = Name("t", "t")
+TARGET = Name("y", "y")
 LOSS = Name("J", "J")
 
 
@@ -38,7 +39,7 @@ LOSS = Name("J", "J")
 class Convention:
     """How a layer multiplies, and so how its derivatives look.
 
-    The specs are those of ``contract`` for the product of (h, W), of (h, δ) and of (δ, W);
+    The specs are those of ``contract`` for the product of (a, W), of (a, δ) and of (δ, W);
     ``weights`` turns (inputs, outputs) into the stored layout.
     """
 
@@ -63,13 +64,13 @@ CONVENTIONS: Mapping[str, Convention] = {
 }
 
 
-def contracted(c: Convention, what: str, h: Name, w: Name, delta: Name) -> Expr:
-    """The three products of a layer: ``forward`` h W, ``weights`` hᵀ δ, ``inputs`` δ Wᵀ, in the
+def contracted(c: Convention, what: str, a: Name, w: Name, delta: Name) -> Expr:
+    """The three products of a layer: ``forward`` a W, ``weights`` aᵀ δ, ``inputs`` δ Wᵀ, in the
     order and with the transposes of the convention."""
     if what == "forward":
-        args, spec = ((w, h) if c.columns else (h, w)), c.forward
+        args, spec = ((w, a) if c.columns else (a, w)), c.forward
     elif what == "weights":
-        args, spec = ((delta, h) if c.transposed else (h, delta)), c.weight_gradient
+        args, spec = ((delta, a) if c.transposed else (a, delta)), c.weight_gradient
     else:
         args, spec = ((w, delta) if c.columns else (delta, w)), c.backward
     return Call("contract", args, (("spec", spec),), (1, 1))
@@ -87,7 +88,7 @@ class Output:
     """An output unit with the loss that belongs to it (L2.4), in textbook form.
 
     ``loss(y, t)`` and ``slope(y, t)`` are formulas; ``value`` and ``gradient`` the same as
-    functions of arrays. ``unit(a)`` is the activation's formula, ``passed`` that of dJ/da.
+    functions of arrays. ``unit(z)`` is the activation's formula, ``passed`` that of dJ/dz.
     """
 
     unit_name: str
@@ -128,15 +129,14 @@ def _binary_slope(y: Name) -> Expr:
     )
 
 
-def _softmax(a: Name) -> Expr:
-    e = Call("exp", (a,), (), a.shape)
-    return Product((e, Power(_total(e), MINUS_ONE)))
+def _softmax(z: Name) -> Expr:
+    return Call("softmax", (z,), (), z.shape)
 
 
 OUTPUTS: Mapping[str, Output] = {
     "binary_cross_entropy": Output(
         "logistic",
-        lambda a: Call("logistic", (a,), (), a.shape),
+        lambda z: Call("logistic", (z,), (), z.shape),
         _binary_loss,
         _binary_slope,
         lambda y, t: -t / y + (1 - t) / (1 - y),
@@ -162,7 +162,7 @@ OUTPUTS: Mapping[str, Output] = {
 """By the name of the loss; others are shown without their inner formulas."""
 
 SIMPLE_DELTA = frozenset(OUTPUTS)
-"""Losses matched to their output unit: there dJ/da is prediction minus target (L0.4)."""
+"""Losses matched to their output unit: there dJ/dz is prediction minus target (L0.4)."""
 
 
 def oriented(array: Any, columns: bool) -> np.ndarray:
@@ -175,20 +175,20 @@ def oriented(array: Any, columns: bool) -> np.ndarray:
 # Activations -----------------------------------------------------------------------------
 
 
-def activation_formulas(activation: Any, a: Name, h: Name) -> tuple[Expr, Expr]:
-    """The formula of an activation of ``a`` and of its slope, in ``a`` and its value ``h``.
+def activation_formulas(activation: Any, z: Name, a: Name) -> tuple[Expr, Expr]:
+    """The formula of an activation of ``z`` and of its slope, in ``z`` and its value ``a``.
 
     Taken from the engine: the activation is explained at one point, and its formulas are
     rewritten in the layer's names.
     """
 
-    def g(a: Any) -> Any:
-        return activation(a)
+    def g(z: Any) -> Any:
+        return activation(z)
 
-    found = explain(g, (0.5,), name="h")
-    own = {"a": a, found.name.key: h}
+    found = explain(g, (0.5,), name="a")
+    own = {"z": z, found.name.key: a}
     if found.nodes[found.output].kind == "input":  # the identity
-        return a, Name("one", "1")
+        return z, Name("one", "1")
     operations = [node for node in found.nodes if node.kind == "operation"]
     forward = renamed(found.formula, own) if found.formula is not None else None
     if len(operations) == 1:
@@ -197,8 +197,8 @@ def activation_formulas(activation: Any, a: Name, h: Name) -> tuple[Expr, Expr]:
         slope = found.results[0].formula
     short = slope is not None and sum(1 for _ in walk(slope)) <= 16
     name = activation.name
-    shown = forward if forward is not None and short else Name(name, f"{name}({a.text()})")
-    prime = Name(f"{name}'", f"{name}′({a.text()})", of_shape=(1, 2))
+    shown = forward if forward is not None and short else Name(name, f"{name}({z.text()})")
+    prime = Name(f"{name}'", f"{name}′({z.text()})", of_shape=(1, 2))
     return shown, renamed(slope, own) if short and slope is not None else prime
 
 

@@ -20,22 +20,23 @@ FORMAT = "chainrule network explanation"
 VERSION = 1
 MOST_INPUTS = 12
 LAYOUTS = {
-    "inputs_outputs": "rows, W is (inputs, outputs): a = h W + b",
-    "outputs_inputs": "columns, W is (outputs, inputs): a = W h + b",
-    "torch": "rows, W is stored (outputs, inputs): a = h Wᵀ + b",
-    "bias_row": "rows, Θ is (1 + inputs, outputs) with the bias first: a = [1, h] Θ; "
+    "inputs_outputs": "rows, W is (inputs, outputs): z = a W + b",
+    "outputs_inputs": "columns, W is (outputs, inputs): z = W a + b",
+    "torch": "rows, W is stored (outputs, inputs): z = a Wᵀ + b",
+    "bias_row": "rows, Θ is (1 + inputs, outputs) with the bias first: z = [1, a] Θ; "
     "Θ\u0304 is Θ without that row",
 }
 
 
-def value_text(e: NetworkExplanation, value: np.ndarray) -> str:
-    """A value in few words: the number behind a 1×1 array, a short vector, or a range."""
+def value_text(e: NetworkExplanation, value: np.ndarray, most: int = 4) -> str:
+    """A value in few words: the number behind a 1×1 array, a short vector, or a range; ``most``
+    digits where there are several numbers."""
     array = np.asarray(value)
     if array.size == 1:
         return number_text(array.reshape(()), e.precision)
     if array.ndim == 2 and 1 in array.shape and array.size <= 6:
-        return array_text(array.reshape(-1), min(e.precision, 4))
-    shown = array_text(array, min(e.precision, 4))
+        return array_text(array.reshape(-1), min(e.precision, most))
+    shown = array_text(array, min(e.precision, most))
     return shown.removeprefix(shape_text(array.shape)).strip()
 
 
@@ -58,7 +59,7 @@ def _head(e: NetworkExplanation) -> list[str]:
         target = array_text(e.target, 6) if e.target.size > 1 else number_text(e.target[0], 6)
         if shown and len(shown) > 1 and np.max(e.target) == 1:
             target = f"{shown[int(np.argmax(e.target))]}, {target}"
-        lines.append(f"target t: {target}")
+        lines.append(f"target y: {target}")
     return [escape.clean(line) for line in lines]
 
 
@@ -98,9 +99,9 @@ def text(e: NetworkExplanation, width: int = WIDTH) -> str:
             "",
             *aligned([["module", "backward", "", "", ""], *backward]),
         ]
-    lines = [*_head(e), "", *beside, "", "deltas, from the last layer down (δ = dJ/da)"]
+    lines = [*_head(e), "", *beside, "", "deltas, from the last layer down (δ = dJ/dz)"]
     lines += [f"  {line}" for line in aligned([_cells(e, line) for line in e.deltas])]
-    lines += ["", *_inputs(e), _agreement(e)]
+    lines += ["", *_inputs(e), "", agreement(e)]
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -121,9 +122,10 @@ def _inputs(e: NetworkExplanation) -> list[str]:
     return [*lines, f"... and {more} inputs with smaller slopes"] if more > 0 else lines
 
 
-def _agreement(e: NetworkExplanation) -> str:
+def agreement(e: NetworkExplanation) -> str:
+    """How well the table agrees with the gradient of the whole loss."""
     shown = "exactly" if e.error == 0 else f"to {e.error:.0e}".replace("e-0", "e-")
-    return f"\nthe table agrees with the gradient of the whole loss {shown}"
+    return f"the table agrees with the gradient of the whole loss {shown}"
 
 
 def markdown(e: NetworkExplanation) -> str:
