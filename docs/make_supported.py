@@ -143,7 +143,8 @@ def render() -> str:
         "integers (traced ones too), masks, True and False, all of them mixed as NumPy "
         "does. A mask decides "
         "about the shape of what is read, so its values must be known: under `cr.jit` use "
-        "`np.where` instead. To write one value, `x[mask] = value`, they need not be.\n"
+        "`np.where` instead. To write (`x[mask] = value`, `x[mask] += v`, "
+        "`x[mask] = np.sqrt(x[mask])`) they need not be.\n"
     )
     parts.append(
         "## `scipy.special`\n\n"

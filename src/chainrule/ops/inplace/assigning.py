@@ -10,9 +10,10 @@ from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
 from chainrule.core.traced import Traced
 from chainrule.core.types import Shape, refuse_subclass
-from chainrule.errors import IndexingError, MutationError, ShapeError
+from chainrule.errors import IndexingError, MutationError, ShapeError, UnknownValueError
 from chainrule.ops import structure
 from chainrule.ops.coerce import holds_traced, lift, plain
+from chainrule.ops.inplace.masked import Masked
 from chainrule.ops.inplace.memory import (
     Alias,
     Memory,
@@ -53,7 +54,12 @@ def read(x: Traced, index: Any) -> Any:
         found = _read_written(x, alias, index)
         if found is not None:
             return found
-    y = getitem(x, index)
+    try:
+        y = getitem(x, index)
+    except UnknownValueError as error:
+        if not _is_mask(index, x.shape):
+            raise
+        return Masked(x.renamed(), index, error)
     dots = index is ... or (type(index) is tuple and any(item is ... for item in index))
     if y is not x and (y.node.type.shape or dots) and is_array(x) and _basic(index):
         y.is_array = dots and not y.node.type.shape
@@ -98,9 +104,15 @@ def assign(x: Traced, index: Any, value: Any) -> None:
     index = _known(index)
     if _is_mask(index, marks.shape):
         rest = marks.shape[index.ndim :]
-        value = _array(value)
-        if value.ndim <= len(rest) or value.shape[: value.ndim - len(rest)] == (1,):
-            part = structure.broadcast_to(fitted(value, rest, x), marks.shape)
+        chosen = (
+            type(value) is Masked
+            and value.mask.node is index.node
+            and value.whole.ndim == len(marks.shape)
+        )
+        value = value.whole if chosen else _array(value)
+        if chosen or value.ndim <= len(rest) or value.shape[: value.ndim - len(rest)] == (1,):
+            part = fitted(value, marks.shape if chosen else rest, x)
+            part = structure.broadcast_to(part, marks.shape)
             mask = structure.broadcast_in(
                 lift(index, x.recording), marks.shape, tuple(range(index.ndim))
             )
