@@ -1,0 +1,283 @@
+"""One run of a hand-written program: one namespace, with the arguments and results of its calls."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.checking.handwritten import conventions as usual
+from chainrule.checking.handwritten.loading import edited
+from chainrule.checking.handwritten.places import (
+    Slot,
+    as_array,
+    kept_gradients,
+    parameter_slots,
+    returned_gradients,
+)
+from chainrule.errors import UsageError
+
+if TYPE_CHECKING:
+    from chainrule.checking.handwritten.student import Student
+
+
+class Run:
+    """One namespace with the arguments and results of its calls."""
+
+    def __init__(self, student: Student, edits: Sequence[tuple[str, str]]) -> None:
+        self.student = student
+        self.namespace = student.make() if not edits else edited(student.make(), edits)
+        self.env: dict[str, Any] = {}
+        self.model: Any = None
+        self.loss: float = float("nan")
+        self.updated = 0.0  # the size of what gradients read off an update were rounded in
+        self.results: list[Any] = []
+        self.returned: Any = None
+        self.given: set[str] | None = None
+
+    # setting up -------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        ns = self.namespace
+        if self.student.case is not None:
+            given = self.student.case(ns)
+            self.env.update(given if isinstance(given, dict) else {"model": given})
+        else:
+            self.env.update(usual.arguments(ns))
+        self.model = self.env.pop("model", None)
+        if self.model is None:
+            self.model = self._instance()
+        found = [self._function(kind) for kind in ("forward", "backward")]
+        self.forward_name, self.backward_name = found
+        if self.forward_name is None:
+            raise UsageError(
+                "no forward function was found (forward, loss, cost, ...): name it with --forward"
+            )
+
+    def _instance(self) -> Any:
+        ns = self.namespace
+        own = [c for c in ns.values() if inspect.isclass(c) and c.__module__ == ns["__name__"]]
+        for value in ns.values():
+            if type(value) in own and _methods(type(value), (*usual.FORWARD, *usual.BACKWARD)):
+                return value
+        for cls in reversed(own):
+            if _methods(cls, usual.FORWARD) and _methods(cls, usual.BACKWARD):
+                try:
+                    return cls()
+                except TypeError:
+                    continue
+        return None
+
+    def _function(self, kind: str) -> str | None:
+        named = self.student.named[kind]
+        if named is not None:
+            return named.rpartition(".")[2] if self.model is not None and "." in named else named
+        wanted = {"forward": usual.FORWARD, "backward": usual.BACKWARD, "cost": usual.COST}[kind]
+        for name in wanted:
+            if self.model is not None and callable(getattr(type(self.model), name, None)):
+                return name
+            if inspect.isfunction(self.namespace.get(name)):
+                return name
+        return None
+
+    def callable(self, name: str) -> Any:
+        if self.model is not None and hasattr(self.model, name):
+            return getattr(self.model, name)
+        return self.namespace[name]
+
+    # parameters -------------------------------------------------------------------------------
+
+    def slots(self) -> list[Slot]:
+        """Every float array among the arguments and in the model, by a short name."""
+        found: list[Slot] = []
+        for key, value in self.env.items():
+            if key in ("params", "parameters", "weights", "theta", "p") and isinstance(value, dict):
+                found += parameter_slots(value, "")
+            elif as_array(value) is not None and key not in self._made:
+                found.append(Slot(key, self.env, key))
+            elif isinstance(value, (dict, list)) and key not in self._made:
+                found += parameter_slots(value, key)
+        if self.model is not None:
+            found += parameter_slots(self.model, "")
+        wanted = self.student.wrt
+        found = [s for s in found if self.given is None or s.name in self.given]
+        return [s for s in found if wanted is None or s.name in wanted]
+
+    _made: frozenset[str] | set[str] = frozenset()
+
+    def values(self) -> dict[str, np.ndarray]:
+        return {s.name: v for s in self.slots() if (v := as_array(s.get())) is not None}
+
+    # calls ------------------------------------------------------------------------------------
+
+    def forward(self) -> None:
+        assert self.forward_name is not None
+        result = self._call(self.forward_name)
+        self.returned = result
+        loss = _scalar(result)
+        if loss is None:
+            cost = self._function("cost")
+            if cost is None or cost == self.forward_name:
+                raise UsageError(
+                    f"{self.forward_name} returns no loss, and there is no function loss or cost: "
+                    "name it with --loss"
+                )
+            loss = _scalar(self._call(cost, first=_first(result)))
+            if loss is None:
+                raise UsageError(f"{cost} must return one number, the loss")
+        self.loss = float(loss)
+
+    def gradients(self) -> dict[str, np.ndarray]:
+        """The gradients by the names of their parameters."""
+        before = {s.name: as_array(s.get()) for s in self.slots()}
+        if self.backward_name is None or self.backward_name == self.forward_name:
+            result, name = self.returned, self.forward_name
+            assert name is not None
+            labels = self._return_names(name)[1:]
+            if not isinstance(result, tuple):
+                result = ()
+            elif len(result) == 2:
+                result = result[1]
+            else:
+                result = result[1:]
+        else:
+            name = self.backward_name
+            result = self._call(name)
+            labels = self._return_names(name)
+        found = returned_gradients(result, labels, list(before))
+        for holder in (*([self.model] if self.model is not None else []), *self.env.values()):
+            for key, value in kept_gradients(holder, before).items():
+                found.setdefault(key, value)
+        if not found:
+            found = self._updates(before)
+        return found
+
+    def _updates(self, before: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Of a step that only updates: how far each parameter went, over the learning rate."""
+        rates = [self.env.get(k) for k in ("lr", "learning_rate", "eta", "alpha", "rate")]
+        rates += [getattr(self.model, k, None) for k in ("lr", "learning_rate", "eta", "alpha")]
+        rate = next((float(r) for r in rates if isinstance(r, (int, float)) and r), None)
+        if rate is None:
+            return {}
+        after = {s.name: as_array(s.get()) for s in self.slots()}
+        moved = {k: (v - after[k]) / rate for k, v in before.items() if after.get(k) is not None}
+        sizes = [np.max(np.abs(before[k]), initial=0.0) for k, v in moved.items() if np.any(v)]
+        self.updated = float(max(sizes, default=0.0)) / abs(rate)
+        return {k: v for k, v in moved.items() if np.any(v)}
+
+    def _call(self, name: str, first: Any = None) -> Any:
+        f = self.callable(name)
+        try:
+            parameters = inspect.signature(f).parameters.values()
+        except (TypeError, ValueError):
+            parameters = []
+        given: list[Any] = []
+        named: dict[str, Any] = {}
+        left = [v for k, v in self.env.items() if k in self._made]
+        for i, p in enumerate(parameters):
+            if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+                continue
+            value = self._argument(p.name, i, first, left)
+            if value is _MISSING:
+                if p.default is not p.empty:
+                    continue
+                raise UsageError(
+                    f"{name} takes {p.name}, and nothing of that name is known: give it in "
+                    "check_case(), which returns the arguments by name"
+                )
+            if p.kind == p.KEYWORD_ONLY or named or len(given) < i:
+                named[p.name] = value
+            else:
+                given.append(value)
+        result = f(*given, **named)
+        self.results.append(result)
+        self._keep(name, result)
+        return result
+
+    def _argument(self, name: str, i: int, first: Any, left: list[Any]) -> Any:
+        if first is not None and i == 0:
+            return first
+        for key in (name, name.lower(), name.upper(), *usual.ALIASES.get(name.lower(), ())):
+            if key in self.env:
+                return self.env[key]
+        if name.lower() in usual.ONES:
+            return 1.0
+        if name.lower() in usual.CACHE and self.returned is not None:
+            if isinstance(self.returned, tuple):
+                rest = [r for r in self.returned if _scalar(r) is None]
+                return rest[-1] if rest else _MISSING
+            return self.returned
+        return _MISSING
+
+    def _keep(self, name: str, result: Any) -> None:
+        """What a function returned, under the names that its own return statement has."""
+        names = self._return_names(name)
+        parts = result if isinstance(result, tuple) else (result,)
+        made = set(self._made)
+        for key, part in zip(names, parts, strict=False):
+            if key and key not in self.env:
+                self.env[key] = part
+                made.add(key)
+            elif key in made:
+                self.env[key] = part
+        self._made = made
+
+    def _return_names(self, name: str) -> list[str]:
+        known = self.student.returns
+        if name not in known:
+            known[name] = self._found_names(name)
+        return known[name]
+
+    def _found_names(self, name: str) -> list[str]:
+        try:
+            f = inspect.unwrap(self.callable(name))
+            node = self.namespace["__functions__"].get(getattr(f, "__qualname__", name))
+        except (AttributeError, KeyError):
+            return []
+        if node is None:
+            return []
+        returns = [n for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
+        if not returns:
+            return []
+        value = returns[-1].value
+        items = value.elts if isinstance(value, (ast.Tuple, ast.List)) else [value]
+        if len(items) == 2 and isinstance(items[1], (ast.Tuple, ast.List)):
+            items = [items[0], *items[1].elts] if name == self.forward_name else items
+        return [n.id if isinstance(n, ast.Name) else "" for n in items]
+
+    def said(self, error: Exception) -> str:
+        """An error of the student's code with its line."""
+        line = 0
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == self.namespace.get("__file__"):
+                line = trace.tb_lineno
+            trace = trace.tb_next
+        where = f"line {line}: " if line else ""
+        return f"{where}{type(error).__name__}: {error}"
+
+
+_MISSING = object()
+
+
+def _methods(cls: type, names: Sequence[str]) -> list[str]:
+    return [n for n in names if callable(getattr(cls, n, None))]
+
+
+def _first(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def _scalar(result: Any) -> float | None:
+    """The loss in what a function returned: itself, or the first or last part of a tuple."""
+    parts = (result[0], result[-1]) if isinstance(result, tuple) and result else (result,)
+    for part in parts:
+        if isinstance(part, dict) and "loss" in part:
+            part = part["loss"]
+        array = as_array(part)
+        if array is not None and array.size == 1:
+            return float(array.reshape(()))
+    return None
