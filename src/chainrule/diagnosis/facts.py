@@ -84,6 +84,12 @@ class Evidence:
         return np.array([x for x in found if x is not None], float)
 
     @property
+    def held_accuracy(self) -> np.ndarray:
+        """The validation accuracy of each epoch, where ``metrics`` asked for it."""
+        found = [row.get("validation_accuracy") for row in self.history]
+        return np.array([x for x in found if x is not None], float)
+
+    @property
     def updates(self) -> int:
         """How many updates an epoch has."""
         return max(math.ceil(self.rows / max(self.batch, 1)), 1) if self.batch else 1

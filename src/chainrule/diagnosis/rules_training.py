@@ -122,22 +122,49 @@ def falling_by(losses: np.ndarray) -> float:
     return (before - last) / (n * abs(before)) if before else 0.0
 
 
+def falling_power(losses: np.ndarray, start: float) -> float:
+    """The power a of a loss that falls like (1 + epoch)^-a, over the last half of a curve, or all
+    of a short one with the loss at the start; less two standard errors, so that noise is none."""
+    n = len(losses)
+    first = n // 2 if n >= SHORT else 0
+    x, y = np.log(1.0 + np.arange(first + 1, n + 1)), losses[first:]
+    if n < SHORT and start > 0:
+        x, y = np.append(0.0, x), np.append(start, y)
+    if len(x) < 2 or not np.all((y > 0) & np.isfinite(y)):
+        return 0.0
+    x, y = x - x.mean(), np.log(y)
+    power = -float(x @ y) / float(x @ x)
+    apart = y - y.mean() + power * x
+    error = math.sqrt(float(apart @ apart) / max(len(x) - 2, 1) / float(x @ x))
+    return power - 2 * error
+
+
+SHORT = 8
+
+
 def stopped_early(e: Evidence) -> Iterator[Finding]:
-    losses = e.losses
-    if len(losses) < 2 or e.stopped != "epochs" or not np.isfinite(losses).all():
+    """Says so where both curves still fall by more than their noise, and gravely where what more
+    epochs would bring is more than the score's standard error: that share of what the scores on
+    held-out and on training rows lack."""
+    losses, held, n = e.losses, e.held, len(e.losses)
+    if not n or e.stopped != "epochs" or n > e.epochs or not np.isfinite(losses).all():
         return
-    held = e.held
-    falling, beside = falling_by(losses), falling_by(held) if len(held) == len(losses) else math.inf
-    gain = falling * len(losses)
-    if gain > 0.15 and beside * len(losses) > 0.1 and e.left > 0.02 and len(losses) <= e.epochs:
-        grave = e.poor or e.left > 0.3
+    power = falling_power(losses, e.start)
+    if len(held) == n:
+        power = min(power, falling_power(held, e.start))
+    longer = max(3 * n, 30)
+    drop = 1 - ((1 + longer) / (1 + n)) ** -max(power, 0.0)
+    best = max(e.score, e.train_score)
+    lacking = 1 - best if math.isfinite(best) else 1.0
+    if drop > 0.1 and e.left > 0.02:
+        grave = drop * lacking > max(e.error, 0.01)
         yield say(
             "error" if grave else "note",
             "training was stopped too early",
-            f"in its last quarter the loss fell by {falling:.1%} an epoch"
-            + (f", the validation loss by {beside:.1%}" if math.isfinite(beside) else ""),
-            f"train for {max(3 * len(losses), 30)} epochs",
-            {"epochs": max(3 * len(losses), 30)},
+            f"the loss still fell like epochs^-{power:.2g}, beyond its noise; so it would be "
+            f"{drop:.0%} lower after {longer} epochs, and the scores lack {lacking:.2g}",
+            f"train for {longer} epochs",
+            {"epochs": longer},
             weight=5 if grave else 2,
         )
 
@@ -154,6 +181,29 @@ def few_updates(e: Evidence) -> Iterator[Finding]:
             f"batch size {small}",
             {"batch_size": small},
             weight=5.1,
+        )
+
+
+def noisy_batches(e: Evidence) -> Iterator[Finding]:
+    """The loss jumps up and down and no longer falls, with minibatches so small that their
+    gradients are mostly chance, and a rate that is not to blame."""
+    losses = e.losses
+    usual = e.rate is not None and e.rate < 5 * (e.usual or e.rate)
+    if len(losses) < SHORT or not usual or not 0 < e.batch <= 16 or e.updates < 16:
+        return
+    late = losses[len(losses) // 2 :]
+    if not np.all((late > 0) & np.isfinite(late)):
+        return
+    jumps = float(np.std(np.diff(np.log(late)))) / math.sqrt(2)
+    if jumps > 0.1 and e.left > 0.02 and falling_power(losses, e.start) <= 0:
+        larger = min(max(4 * e.batch, 32), e.rows)
+        yield say(
+            "warning" if e.poor or e.left > 0.3 else "note",
+            f"minibatches of {e.batch} rows are so small that the loss is mostly noise",
+            f"over the last half it jumps by {jumps:.0%} from epoch to epoch and falls no more",
+            f"batch size {larger}, or a rate that falls: schedule cosine",
+            {"batch_size": larger},
+            weight=4.2,
         )
 
 
@@ -181,14 +231,36 @@ def overfitted(e: Evidence) -> Iterator[Finding]:
     best = int(np.argmin(held))
     rise = held[-1] / held[best] - 1 if held[best] > 0 else 0.0
     kept_best = e.patience > 0
-    if rise > 0.25 and best < 0.7 * len(held) and not kept_best and losses[-1] < losses[best]:
-        gap = e.train_score - e.score
-        grave = gap > 0.1 and e.short > 1.5
+    if not (rise > 0.25 and best < 0.7 * len(held) and losses[-1] < losses[best]) or kept_best:
+        return
+    gap = e.train_score - e.score
+    grave = gap > 0.1 and e.short > 1.5
+    yield say(
+        "warning" if grave else "note",
+        f"over-fitted from epoch {best + 1} on",
+        f"the validation loss rose by {rise:.0%} after it while the training loss fell",
+        "stop early: early_stopping 20",
+        {"early_stopping": 20},
+        weight=3,
+    )
+
+
+def surer(e: Evidence) -> Iterator[Finding]:
+    """The validation loss rises and the validation accuracy does not move."""
+    held, accuracy = e.held, e.held_accuracy
+    if len(held) < 4 or len(accuracy) != len(held) or e.patience > 0:
+        return
+    best = int(np.argmin(held))
+    after = accuracy[best:]
+    flat = abs(float(np.mean(after[-3:])) - accuracy[best]) <= max(e.error, 0.01)
+    if held[best] > 0 and held[-1] > 1.25 * held[best] and best < 0.7 * len(held) and flat:
         yield say(
-            "warning" if grave else "note",
-            f"over-fitted from epoch {best + 1} on",
-            f"the validation loss rose by {rise:.0%} after it while the training loss fell",
-            "stop early: early_stopping 20",
+            "note",
+            "the validation loss rises while the accuracy is flat: the network grows surer of "
+            "the same answers, its mistakes among them",
+            f"from epoch {best + 1} on the loss went from {held[best]:.3g} to {held[-1]:.3g}, the "
+            f"accuracy from {accuracy[best]:.3g} to {accuracy[-1]:.3g}",
+            "do not read its outputs as probabilities; stop early: early_stopping 20",
             {"early_stopping": 20},
-            weight=3,
+            weight=2.5,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -92,6 +93,7 @@ def likely_parameters(names: Sequence[str]) -> list[str]:
     return found or list(names)
 
 
+@functools.cache
 def _plain(key: str) -> list[str]:
     """The parameter that a gradient's name is for: dW1, W1_grad, grad_W1, gW1, nabla_W1."""
     found = [key]

@@ -13,7 +13,9 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from chainrule.checking.entries import ArrayCheck
-from chainrule.checking.handwritten.edits import KINDS, Draft, Edit, Facts, drafts
+from chainrule.checking.handwritten.drafts import Draft, Edit, Facts
+from chainrule.checking.handwritten.edits import drafts
+from chainrule.checking.handwritten.kinds import KINDS
 from chainrule.checking.handwritten.student import functions_of
 from chainrule.checking.numeric import Slope, differences, places
 from chainrule.checking.patterns import pattern_of

@@ -7,6 +7,7 @@ no derivative and no answer. ``docs/checking.md`` has the conventions.
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
 import types
 import warnings
@@ -17,7 +18,7 @@ import numpy as np
 
 from chainrule.checking.handwritten.floats import Floats
 from chainrule.checking.handwritten.loading import functions_of, loader
-from chainrule.checking.handwritten.places import as_array, atoms, likely_parameters
+from chainrule.checking.handwritten.places import Slot, as_array, atoms, likely_parameters
 from chainrule.checking.handwritten.run import Run
 
 __all__ = ["Student", "functions_of", "loader"]
@@ -64,6 +65,7 @@ class Student:
         self._active: list[str] = []
         self._is_wide = False
         self.returns: dict[str, list[str]] = {}
+        self.signatures: dict[str, list[inspect.Parameter]] = {}
         self.namespace = make()
 
     # one run ----------------------------------------------------------------------------------
@@ -73,14 +75,15 @@ class Student:
         np.random.seed(0)  # noqa: NPY002 - the student's code may use it
         run = Run(self, edits)
         run.prepare()
-        for slot in run.slots():
+        slots = run.slots()
+        for slot in slots:
             value = as_array(slot.get())
             if value is not None:
                 self._base.setdefault(slot.name, value)
-        run.given = {slot.name for slot in run.slots()}  # what forward keeps is no parameter
-        self._put(run, point + 7)
+        run.given = {slot.name for slot in slots}  # what forward keeps is no parameter
+        self._put(slots, point + 7)
         run.forward()
-        self._put(run, point)
+        self._put(run.slots(), point)
         np.random.seed(0)  # noqa: NPY002
         if trace is not None:
             sys.setprofile(trace)
@@ -91,12 +94,12 @@ class Student:
             if trace is not None:
                 sys.setprofile(None)
 
-    def _put(self, run: Run, point: int, *, wide: bool = False) -> None:
+    def _put(self, slots: Sequence[Slot], point: int) -> None:
         """The parameters of a point. Data stay as they are: a target moved is no target."""
-        for slot in run.slots():
+        for slot in slots:
             base = self._base[slot.name]
             moved = self._moved(point, slot.name, base) if slot.name in self._active else 0.0
-            slot.put(base + moved, wide=wide)
+            slot.put(base + moved)
 
     def _moved(self, point: int, name: str, value: Any) -> np.ndarray:
         """The same small random change each time, away from zeros and ties."""

@@ -1,0 +1,139 @@
+"""Hypotheses on what is missing from a backward pass: a factor, a slope, a sum, a term."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from chainrule.checking.handwritten.drafts import Draft, Shape
+from chainrule.checking.handwritten.statement import Statement, bare, expression, factors, fits
+
+SLOPES = (
+    ("(v > 0)", 0),
+    ("v * (1 - v)", 1),
+    ("(1 - v ** 2)", 1),
+    ("(1 - np.tanh(v) ** 2)", 2),
+    ("(np.exp(-v) / (1 + np.exp(-v)) ** 2)", 2),
+)
+TARGETS = re.compile(r"t|y|Y|T|labels?|targets?|y_?true|one_?hot|[xX]|inputs?|data")
+"""Names of what a network is given: nothing has an activation's slope there."""
+
+
+class Missing(Statement):
+    """The hypotheses on what a statement lacks."""
+
+    def all(self) -> Iterator[Draft]:
+        names = {
+            n.func.id
+            for n in ast.walk(self.function)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and len(n.args) == 1
+        }
+        own = [n for n in sorted(names) if re.search(r"prime|deriv|grad|slope|^d_?[a-z]", n)]
+        self.slopes = (*SLOPES, *((f"{name}(v)", 0) for name in own))
+        for whole in self._wholes():
+            yield from self._scaled(whole)
+            yield from self._with_arrays(whole)
+
+    def _wholes(self) -> list[ast.expr]:
+        """What a factor or a term may be missing from: a right-hand side, the parts of what is
+        returned, the arguments of a call, and the factors and terms in it."""
+        found: list[ast.expr] = []
+        if isinstance(self.statement, (ast.For, ast.If)):
+            return []
+        for root in self.roots():
+            parts: list[ast.expr] = [root]
+            if isinstance(root, (ast.Tuple, ast.List)):
+                parts = list(root.elts)
+            elif isinstance(root, ast.Dict):
+                parts = list(root.values)
+            for part in parts:
+                found.append(part)
+                inner = [part]
+                for _ in range(2):
+                    deeper: list[ast.expr] = []
+                    for n in inner:
+                        if isinstance(n, ast.BinOp):
+                            deeper += [n.left, n.right]
+                        elif isinstance(n, ast.Call) and n.args:
+                            deeper.append(n.args[0])
+                        elif isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute):
+                            deeper.append(n.func.value)
+                    found += deeper
+                    inner = deeper
+        return list({id(n): n for n in found if not isinstance(n, ast.Constant)}.values())
+
+    def _scaled(self, node: ast.expr) -> Iterator[Draft]:
+        """A number, a sign or a sum over the batch that is missing."""
+        count = expression(self.rows_name())
+        yield self.edit("batch factor", node, ast.BinOp(node, ast.Div(), count), 1.1)
+        yield self.edit("batch factor", node, ast.BinOp(node, ast.Mult(), count), 2)
+        two = ast.Constant(2)
+        rank = 1.2 if self.is_penalty(node) else 2.1
+        yield self.edit("factor 2", node, ast.BinOp(two, ast.Mult(), node), rank)
+        yield self.edit("factor 2", node, ast.BinOp(node, ast.Div(), two), rank)
+        yield self.edit("sign", node, ast.UnaryOp(ast.USub(), node), 2)
+        for axis in (0, 1):
+            for keep in ("", ", keepdims=True"):
+                new = expression(f"np.sum(E, axis={axis}{keep})")
+                assert isinstance(new, ast.Call)
+                new.args[0] = node
+                yield self.edit("bias not summed over the batch", node, new, 1.6)
+
+    def _with_arrays(self, node: ast.expr) -> Iterator[Draft]:
+        """What the function's other names would make of it."""
+        is_root = any(node is root for root in self.roots())
+        known = self.shape(node) or (self.target_shape() if is_root else None)
+        for text, shape in self.atoms.items():
+            atom = expression(text)
+            if not shape:
+                for op in (ast.Mult(), ast.Div()):
+                    yield self.edit("missing factor", node, ast.BinOp(node, op, atom), 3.5)
+            elif known is None or fits(shape, known):
+                if not self.updates() and not TARGETS.fullmatch(bare(text)):
+                    yield from self._with_slope(node, text, is_root)
+                yield self.edit("missing factor", node, ast.BinOp(node, ast.Mult(), atom), 3)
+                yield self.edit("forgotten branch", node, ast.BinOp(node, ast.Add(), atom), 3)
+                yield from self._with_penalty(node, text)
+                if len(shape) == 2:
+                    yield from self._with_sums(node, text, shape, is_root)
+
+    def _with_slope(self, node: ast.expr, text: str, is_root: bool) -> Iterator[Draft]:
+        likely = 0.2 if isinstance(node, ast.Name) and is_root else 0.0  # dz = da: it belongs here
+        several = factors(node)
+        for form, rare in self.slopes:
+            slope = expression(re.sub(r"\bv\b", lambda _: f"({text})", form))
+            times = ast.BinOp(node, ast.Mult(), slope)
+            rank = 1.4 + 0.1 * rare - likely
+            yield self.edit("missing activation derivative", node, times, rank)
+            if isinstance(node, (ast.BinOp, ast.Call, ast.Compare)):
+                yield self.edit("wrong activation derivative", node, slope, 2.2 + 0.1 * rare)
+            if len(several) >= 2:  # a slope written out as a product: g * a * (1 - a)
+                new = ast.BinOp(several[0], ast.Mult(), slope)
+                yield self.edit("wrong activation derivative", node, new, 2.1 + 0.1 * rare)
+
+    def _with_penalty(self, node: ast.expr, text: str) -> Iterator[Draft]:
+        if bare(text) not in {p.rpartition(".")[2] for p in self.facts.parameters}:
+            return
+        for scalar, shape in self.atoms.items():
+            if shape == () and re.search(r"lam|reg|l2|decay|alpha|penalty|wd", scalar):
+                for form in ("{s} * {w}", "2 * {s} * {w}", "{s} / {m} * {w}"):
+                    term = form.format(s=scalar, w=text, m=self.facts.rows)
+                    new = ast.BinOp(node, ast.Add(), expression(term))
+                    yield self.edit("L2 term", node, new, 1.3)
+
+    def _with_sums(self, node: ast.expr, text: str, shape: Shape, is_root: bool) -> Iterator[Draft]:
+        """Where each output depends on all entries of a row or a column: softmax, normalisation."""
+        same = [other for other, found in self.atoms.items() if found == shape and other != text]
+        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+            for axis in ("axis=0", "axis=1, keepdims=True"):
+                terms = [f"{text} * np.sum({text} * {other}, {axis})" for other in same]
+                for term in (f"np.sum({text}, {axis})", *terms):
+                    new = ast.BinOp(node, ast.Sub(), expression(term))
+                    yield self.edit("forgotten branch", node, new, 3.2)
+        for other in same if is_root else ():
+            full = f"{text} * ({other} - np.sum({other} * {text}, axis=1, keepdims=True))"
+            yield self.edit("softmax treated as element-wise", node, expression(full), 2.6)
+            if not re.match(r"d|grad", other) and not re.match(r"d|grad", text):
+                for form in (f"{text} - {other}", f"({text} - {other}) / {self.rows_name()}"):
+                    yield self.edit("softmax treated as element-wise", node, expression(form), 2.8)

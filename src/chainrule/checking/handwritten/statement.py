@@ -1,0 +1,173 @@
+"""One statement of a backward pass, and what is known of its names: the ground that the hypotheses
+stand on."""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.checking.handwritten.drafts import Draft, Facts, Shape
+
+ROWS = re.compile(r"\(?(1(\.0)?\s*/\s*)?(self\.)?([mnNMB]|batch\w*|bs|n_samples|n_rows|num_\w+)\)?")
+UNKNOWN = (0, 0)
+"""The shape of an array of which only that is known."""
+
+
+class Statement:
+    """A statement of a function, the shapes of what it names, and drafts of changes to it."""
+
+    def __init__(
+        self,
+        name: str,
+        function: ast.FunctionDef,
+        statement: ast.stmt,
+        facts: Facts,
+        places: Mapping[int, tuple[Any, Any]],
+    ) -> None:
+        self.places = places
+        self.name, self.function, self.statement, self.facts = name, function, statement, facts
+        defined = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {
+            a.arg for a in (*function.args.args, *function.args.kwonlyargs)
+        }
+        self.atoms = {
+            text: shape
+            for text, shape in facts.atoms.items()
+            if re.match(r"\w+", text)[0] in defined  # type: ignore[index]
+        }
+
+    def edit(self, kind: str, node: ast.AST, new: ast.AST, rank: float) -> Draft:
+        """The function with ``new`` in the place of ``node``."""
+        line = getattr(self.statement, "lineno", 0)
+        holder, key = self.places[id(node)]
+        return Draft(kind, self.name, rank, self.function, self.statement, line, holder, key, new)
+
+    def roots(self) -> list[ast.expr]:
+        """The expressions that belong to the statement itself, not to statements inside it."""
+        s = self.statement
+        if isinstance(s, ast.For):
+            return [s.iter]
+        if isinstance(s, ast.If):
+            return [s.test]
+        value = getattr(s, "value", None)
+        return [value] if value is not None else []
+
+    def target(self) -> str:
+        """What is assigned to, as a text; "" of no assignment."""
+        s = self.statement
+        target = s.targets[0] if isinstance(s, ast.Assign) else getattr(s, "target", None)
+        return "" if target is None else ast.unparse(target)
+
+    def updates(self) -> bool:
+        """Whether the statement changes a parameter."""
+        names = {bare(p) for p in self.facts.parameters}
+        return bool(self.target()) and bare(self.target()) in names
+
+    def target_shape(self) -> Shape | None:
+        """Its shape; None where the name holds several things one after another."""
+        text = self.target()
+        several = sum(
+            isinstance(n, (ast.Name, ast.Attribute)) and isinstance(n.ctx, ast.Store)
+            and ast.unparse(n) == text for n in ast.walk(self.function)
+        )  # fmt: skip
+        inside = any(
+            isinstance(n, (ast.For, ast.While)) and any(m is self.statement for m in ast.walk(n))
+            for n in ast.walk(self.function)
+        )
+        return None if several > 1 or inside else self.atoms.get(text)
+
+    def shape(self, node: ast.expr) -> Shape | None:
+        """The shape of an expression as far as it follows from those of its names."""
+        text = ast.unparse(node)
+        if text in self.atoms:
+            return self.atoms[text]
+        match node:
+            case ast.Attribute(value=value, attr="T"):
+                inner = self.shape(value)
+                return None if inner is None else inner[::-1]
+            case ast.Subscript():  # W[l], cache["z" + str(i)]: as any of its kind
+                base = ast.unparse(node.value)
+                found = {s for t, s in self.atoms.items() if t.startswith(base + "[")}
+                return next(iter(found)) if len(found) == 1 else (() if not found else UNKNOWN)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return self.shape(operand)
+            case ast.BinOp(left=left, op=op, right=right):
+                a, b = self.shape(left), self.shape(right)
+                if a is None or b is None or UNKNOWN in (a, b):
+                    return None
+                if isinstance(op, ast.MatMult):
+                    return (*a[:-1], *b[-1:]) if len(a) == len(b) == 2 else None
+                return broadcast(a, b)
+            case ast.Constant(value=int() | float()):
+                return ()
+        return None
+
+    def is_penalty(self, node: ast.expr) -> bool:
+        """Whether a term is a number times a parameter."""
+        text = ast.unparse(node)
+        return any(re.search(rf"(?<!d)\b{re.escape(p.rpartition('.')[2])}\b", text)
+                   for p in self.facts.parameters) and "@" not in text  # fmt: skip
+
+    def rows_name(self) -> str:
+        names = ("m", "n", "N", "batch", "batch_size", "B", "n_samples", "num_examples")
+        known = [t for t, shape in self.atoms.items() if shape == () and t in names]
+        return known[0] if known else str(self.facts.rows)
+
+
+# Expressions ----------------------------------------------------------------------------------
+
+
+def expression(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
+
+
+def counts_rows(node: ast.expr) -> bool:
+    """Whether a factor is the number of rows: ``m``, ``len(X)``, ``X.shape[0]``, ``1/m``."""
+    text = ast.unparse(node)
+    if re.search(r"\.shape\[|\blen\(|\.size\b", text):
+        return True
+    return bool(ROWS.fullmatch(text))
+
+
+def broadcast(a: Shape, b: Shape) -> Shape | None:
+    try:
+        return np.broadcast_shapes(a, b)
+    except ValueError:
+        return None
+
+
+def fits(shape: Shape, known: Shape) -> bool:
+    """Whether arrays of these shapes broadcast to the second."""
+    return broadcast(shape, known) == known
+
+
+def factors(node: ast.expr) -> list[ast.expr]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return [*factors(node.left), *factors(node.right)]
+    return [node]
+
+
+def turned(node: ast.expr) -> ast.expr:
+    if isinstance(node, ast.Attribute) and node.attr == "T":
+        return node.value
+    return ast.Attribute(node, "T", ast.Load())
+
+
+def orders(a: ast.expr, b: ast.expr) -> Sequence[tuple[ast.expr, ast.expr]]:
+    return [(x, y) for p, q in ((a, b), (b, a)) for x in (p, turned(p)) for y in (q, turned(q))]
+
+
+def number(value: float) -> ast.expr:
+    if value < 0 or math.copysign(1, value) < 0:
+        return ast.UnaryOp(ast.USub(), ast.Constant(-value))
+    return ast.Constant(value)
+
+
+def bare(text: str) -> str:
+    """The last name in an expression: ``W1`` of ``params['W1']`` and of ``self.W1``."""
+    found = re.findall(r"[A-Za-z_]\w*", text)
+    return found[-1] if found else text
