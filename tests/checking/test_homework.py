@@ -19,6 +19,7 @@ from chainrule.checking.handwritten.report import text
 from chainrule.checking.handwritten.search import checked
 from chainrule.checking.handwritten.student import Student, loader
 from tests.helpers.homework import FIRST, FOLDER, SECOND, Mistake, check, single
+from tests.helpers.right_answers import CORRECT, HARD, HEAD
 
 NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
 FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
@@ -37,6 +38,20 @@ def test_no_correct_network_is_accused(network: str) -> None:
     assert found.ok
     assert len(found.parameters) >= 2
     assert not found.mistakes
+
+
+@pytest.mark.parametrize("style", CORRECT)
+def test_no_correct_style_is_accused(style: str) -> None:
+    found = check(HEAD + CORRECT[style])
+    assert found.parameters
+    assert [p.name for p in found.parameters if p.status != "correct"] == []
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_no_hard_case_is_called_wrong(case: str) -> None:
+    found = check(HEAD + HARD[case])
+    assert found.parameters
+    assert found.ok
 
 
 @pytest.mark.parametrize("network", NETWORKS if FULL else ["dict_params", "layers", "updating"])

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - programs as students write them
 """Hand-written backward passes that are right: forty in many styles, none of which may be accused,
 and twenty hard ones (kinks, ties, float32, steep or flat losses), none of which may be called wrong.
 """

@@ -13,7 +13,7 @@ from chainrule.api import value_and_grad
 from chainrule.checking import frameworks
 from chainrule.checking.blame import Blame, first_wrong_rule
 from chainrule.checking.entries import ArrayCheck, every_entry, sampled
-from chainrule.checking.numeric import EPS, Slope, complex_step, differences
+from chainrule.checking.numeric import EPS, Slope, complex_step, differences, sizes
 from chainrule.checking.running import Run, is_analytic, runner
 from chainrule.checking.verdicts import EPSILON, Entry, Tolerance
 from chainrule.core.record import argument_paths, flatten_call, function_name, lift_output
@@ -261,8 +261,7 @@ class _Problem:
     def check(self, i: int, given: np.ndarray, sample: int | None) -> ArrayCheck:
         x = self.wide[i]
         low = self.low or given.dtype == np.float32
-        typical = math.sqrt(float(np.mean(np.square(x)))) if x.size else 0.0
-        scales = np.maximum(np.abs(x), typical)
+        scales = sizes(x)
         tolerance = Tolerance(4 if low else 8, abs(self.value))
 
         def along(move: np.ndarray, quick: bool) -> Slope:

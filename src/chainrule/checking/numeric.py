@@ -117,6 +117,12 @@ def differences(
     return sweep.slope()
 
 
+def sizes(x: np.ndarray) -> np.ndarray:
+    """The scale of each entry of an array: its own, and of a 0 that of the others."""
+    typical = math.sqrt(float(np.mean(np.square(x, dtype=float)))) if x.size else 0.0
+    return np.where(x != 0, np.abs(x), typical).astype(float)
+
+
 def places(scale: float, *, resolution: float = EPS, quick: bool = False) -> list[float]:
     """Where ``differences`` evaluates: 0, the steps ahead, the steps back."""
     hs = _steps(scale, resolution)[:: 3 if quick else 1]

@@ -211,11 +211,11 @@ class Swapped(Statement):
     def _of_factor(
         self, node: ast.expr, old: ast.expr, new: ast.expr, kept: ast.expr, product: ast.expr
     ) -> Iterator[Draft]:
-        texts = [bare(ast.unparse(x).removesuffix(".T")) for x in (old, new, kept)]
+        texts = [ast.unparse(x).removesuffix(".T") for x in (old, new, kept)]
         if texts[1] in (texts[0], texts[2]):
             return
         names = {bare(p) for p in self.facts.parameters}
-        if texts[1] in names and any(re.search(rf"\b{n}\b", ast.unparse(old)) for n in names):
+        if bare(texts[1]) in names and any(re.search(rf"\b{n}\b", ast.unparse(old)) for n in names):
             kind = "wrong layer"
         else:
             kind = self._swap_kind(ast.unparse(old), ast.unparse(new), False)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+Shape = tuple[int, ...]
+
 
 @dataclass
 class Slot:
-    """A place that holds a parameter: in a dict, a list, or an attribute."""
+    """A place that holds a parameter: in a dict, a list, or an attribute; ``module`` is where it is
+    a global variable too."""
 
     name: str
     holder: Any
     key: Any
+    module: dict[str, Any] | None = None
 
     def get(self) -> Any:
         return getattr(self.holder, self.key) if self._is_attribute else self.holder[self.key]
@@ -32,6 +37,8 @@ class Slot:
             setattr(self.holder, self.key, value)
         else:
             self.holder[self.key] = value
+        if self.module is not None:
+            self.module[self.key] = value
 
     def put(self, value: Any, *, wide: bool = False) -> None:
         """A new array of the same kind, in float64 if it is to be ``wide``."""
@@ -108,7 +115,7 @@ def _plain(key: str) -> list[str]:
     return found
 
 
-def _match(key: str, names: Sequence[str]) -> str | None:
+def _match(key: str, names: Iterable[str]) -> str | None:
     for plain in _plain(key):
         for name in names:
             if name == plain or name.rpartition(".")[2] == plain:
@@ -116,54 +123,88 @@ def _match(key: str, names: Sequence[str]) -> str | None:
     return None
 
 
+def _flat(x: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], np.ndarray]]:
+    """The float arrays in dicts, lists and tuples, each with the keys that lead to it."""
+    array = as_array(x)
+    if array is not None:
+        yield path, array
+    elif isinstance(x, (dict, list, tuple)):
+        for key, part in x.items() if isinstance(x, dict) else enumerate(x):
+            yield from _flat(part, (*path, key))
+
+
+def _named(path: tuple[Any, ...], names: Collection[str]) -> str | None:
+    """The parameter that is meant by a path such as ("dW", 0) or ("layers", 0, "dW")."""
+    if len(path) == 1 and isinstance(path[0], str):
+        return _match(path[0], names)
+    for parts in itertools.product(*([p] if isinstance(p, int) else _plain(str(p)) for p in path)):
+        text = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts).strip(".")
+        if text in names:
+            return text
+        ends = [n for n in names if n.endswith(text if text.startswith("[") else f".{text}")]
+        if len(ends) == 1:
+            return ends[0]
+    return _match(path[-1], names) if isinstance(path[-1], str) else None
+
+
 def returned_gradients(
-    result: Any, labels: Sequence[str], names: Sequence[str]
+    result: Any, labels: Sequence[str], shapes: Mapping[str, Shape]
 ) -> dict[str, np.ndarray]:
+    """The gradients in what a function returned, by the names of their parameters.
+
+    Args:
+        labels: the names that its return statement has for the parts of a tuple. shapes: of the
+            parameters, in the order in which they are passed.
+    """
+    several = isinstance(result, tuple) or (isinstance(result, list) and any(labels))
+    names = [labels[i] if i < len(labels) and labels[i] else i for i in range(len(result))
+             ] if several else []  # fmt: skip
+    parts = zip(names, result, strict=True) if several else [("", result)]
     found: dict[str, np.ndarray] = {}
-    if isinstance(result, dict):
-        for key, value in result.items():
-            array, name = as_array(value), _match(str(key), names)
-            if array is not None and name is not None:
+    for label, part in parts:
+        own = as_array(part) is not None or not isinstance(part, dict)
+        for path, array in _flat(part, (label,) if own and label != "" else ()):
+            name = _named(path, shapes) if path else None
+            if name is not None:
                 found[name] = array
-            elif isinstance(value, (list, dict)):
-                for inner, part in value.items() if isinstance(value, dict) else enumerate(value):
-                    base = next((n for n in _plain(str(key)) if f"{n}[{inner}]" in names), None)
-                    array = as_array(part)
-                    full = f"{base}[{inner}]" if base else _match(f"{inner}", names)
-                    if array is not None and full:
-                        found[full] = array
-        return found
-    single = as_array(result)
-    parts = (result,) if single is not None else result
-    if not isinstance(parts, (tuple, list)):
-        return found
-    arrays = [as_array(p) for p in parts]
-    if all(a is None for a in arrays) and parts:
-        for label, part in zip(labels, parts, strict=False):
-            if isinstance(part, dict):
-                found.update(returned_gradients(part, (), names))
-            elif isinstance(part, list):
-                for base in _plain(label):
-                    for i, item in enumerate(part):
-                        array = as_array(item)
-                        if f"{base}[{i}]" in names and array is not None:
-                            found[f"{base}[{i}]"] = array
-        if not found and all(isinstance(p, list) for p in parts):
-            groups = list(dict.fromkeys(n.partition("[")[0] for n in names if "[" in n))
-            for base, part in zip(groups, parts, strict=False):
-                for i, item in enumerate(part):
-                    array = as_array(item)
-                    if array is not None:
-                        found[f"{base}[{i}]"] = array
-        return found
-    for label, array in zip(labels, arrays, strict=False):
-        name = _match(label, names) if label else None
-        if name is not None and array is not None:
-            found[name] = array
-    likely = likely_parameters(names)
-    if not found and len(arrays) <= len(likely):
-        found = {n: a for n, a in zip(likely, arrays, strict=False) if a is not None}
-    return found
+    return found or _in_order(result, shapes)
+
+
+def _in_order(result: Any, shapes: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+    """Of gradients without names: in the order of the parameters, where their shapes agree."""
+    parts = [result] if as_array(result) is not None else result
+    if not isinstance(parts, (list, tuple)):
+        return {}
+    groups: dict[str, list[str]] = {}
+    if parts and all(isinstance(p, list) for p in parts):  # of weights and of biases
+        for name in shapes:
+            groups.setdefault(name.partition("[")[0], []).append(name)
+    else:
+        parts, groups = [[p] for p in parts], {name: [name] for name in shapes}
+    given = [[as_array(x) for x in part] for part in parts]
+    left = list(groups.values())
+    likely = [g for g in left if likely_parameters(g) == g]
+    if len(likely) == len(given) or not _assigned(given, left, shapes):
+        left = likely if len(likely) >= len(given) else left
+    chosen = _assigned(given, left, shapes) or left
+    pairs = [p for part, names in zip(given, chosen, strict=False)
+             for p in zip(names, part, strict=False)]  # fmt: skip
+    return {name: array for name, array in pairs if array is not None}
+
+
+def _assigned(
+    given: Sequence[Sequence[Any]], groups: Sequence[list[str]], shapes: Mapping[str, Shape]
+) -> list[list[str]]:
+    """For each part the first group left whose shapes it has; empty if one finds none."""
+    left, chosen = list(groups), []
+    for part in given:
+        sizes = [None if x is None else x.shape for x in part]
+        fit = next((g for g in left if [shapes[n] for n in g] == sizes), None)
+        if fit is None:
+            return []
+        chosen.append(fit)
+        left.remove(fit)
+    return chosen
 
 
 def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -182,7 +223,8 @@ def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarra
         for key, value in items:
             text = str(key)
             if text in ("grads", "gradients", "grad") and isinstance(value, (dict, list)):
-                found.update(returned_gradients(value, (), list(names)))
+                shapes = {n: np.shape(x) for n, x in names.items()}
+                found.update(returned_gradients(value, (), shapes))
                 continue
             array = as_array(value)
             inner = f"{prefix}[{key}]" if isinstance(x, list) else f"{prefix}.{text}".strip(".")

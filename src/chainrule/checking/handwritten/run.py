@@ -93,11 +93,13 @@ class Run:
     def slots(self) -> list[Slot]:
         """Every float array among the arguments and in the model, by a short name."""
         found: list[Slot] = []
-        for key, value in self.env.items():
+        for key in self._passed():
+            value = self.env[key]
             if key in ("params", "parameters", "weights", "theta", "p") and isinstance(value, dict):
                 found += parameter_slots(value, "")
             elif as_array(value) is not None and key not in self._made:
-                found.append(Slot(key, self.env, key))
+                module = self.namespace if self.namespace.get(key) is value else None
+                found.append(Slot(key, self.env, key, module))
             elif isinstance(value, (dict, list)) and key not in self._made:
                 found += parameter_slots(value, key)
         if self.model is not None:
@@ -105,6 +107,31 @@ class Run:
         wanted = self.student.wrt
         found = [s for s in found if self.given is None or s.name in self.given]
         return [s for s in found if wanted is None or s.name in wanted]
+
+    def _passed(self) -> list[str]:
+        """The arguments that reach the functions, in their order, then the globals they read."""
+        known = self.student.passed
+        if not known:
+            for kind in ("forward", "backward", "cost"):
+                name = self._function(kind)
+                keys = [self._key(p.name) for p in self._signature(name)] if name else []
+                known.update(dict.fromkeys(k for k in keys if k))
+            for tree in self.namespace["__functions__"].values():
+                names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+                own = {a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments)
+                       for a in (*n.args, *n.kwonlyargs)}  # fmt: skip
+                own |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+                known.update(dict.fromkeys(n.id for n in names if n.id not in own))
+        return [key for key in known if key in self.env]
+
+    def _signature(self, name: str) -> list[inspect.Parameter]:
+        known = self.student.signatures  # the same however the function is edited
+        if name not in known:
+            try:
+                known[name] = list(inspect.signature(self.callable(name)).parameters.values())
+            except (TypeError, ValueError):
+                known[name] = []
+        return known[name]
 
     _made: frozenset[str] | set[str] = frozenset()
 
@@ -147,7 +174,8 @@ class Run:
             name = self.backward_name
             result = self._call(name)
             labels = self._return_names(name)
-        found = returned_gradients(result, labels, list(before))
+        shapes = {n: v.shape for n, v in before.items() if v is not None}
+        found = returned_gradients(result, labels, shapes)
         for holder in (*([self.model] if self.model is not None else []), *self.env.values()):
             for key, value in kept_gradients(holder, before).items():
                 found.setdefault(key, value)
@@ -170,16 +198,10 @@ class Run:
 
     def _call(self, name: str, first: Any = None) -> Any:
         f = self.callable(name)
-        known = self.student.signatures  # the same however the function is edited
-        if name not in known:
-            try:
-                known[name] = list(inspect.signature(f).parameters.values())
-            except (TypeError, ValueError):
-                known[name] = []
         given: list[Any] = []
         named: dict[str, Any] = {}
         left = [v for k, v in self.env.items() if k in self._made]
-        for i, p in enumerate(known[name]):
+        for i, p in enumerate(self._signature(name)):
             if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
                 continue
             value = self._argument(p.name, i, first, left)
@@ -202,9 +224,9 @@ class Run:
     def _argument(self, name: str, i: int, first: Any, left: list[Any]) -> Any:
         if first is not None and i == 0:
             return first
-        for key in (name, name.lower(), name.upper(), *usual.ALIASES.get(name.lower(), ())):
-            if key in self.env:
-                return self.env[key]
+        key = self._key(name)
+        if key is not None:
+            return self.env[key]
         if name.lower() in usual.ONES:
             return 1.0
         if name.lower() in usual.CACHE and self.returned is not None:
@@ -213,6 +235,10 @@ class Run:
                 return rest[-1] if rest else _MISSING
             return self.returned
         return _MISSING
+
+    def _key(self, name: str) -> str | None:
+        keys = (name, name.lower(), name.upper(), *usual.ALIASES.get(name.lower(), ()))
+        return next((key for key in keys if key in self.env), None)
 
     def _keep(self, name: str, result: Any) -> None:
         """What a function returned, under the names that its own return statement has."""

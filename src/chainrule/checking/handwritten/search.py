@@ -17,9 +17,10 @@ from chainrule.checking.handwritten.drafts import Draft, Edit, Facts
 from chainrule.checking.handwritten.edits import drafts
 from chainrule.checking.handwritten.kinds import KINDS
 from chainrule.checking.handwritten.student import functions_of
-from chainrule.checking.numeric import Slope, differences, places
+from chainrule.checking.numeric import Slope, differences, places, sizes
 from chainrule.checking.patterns import pattern_of
 from chainrule.checking.verdicts import EPSILON, Entry, Tolerance, judged
+from chainrule.errors import UsageError
 
 Status = Literal["correct", "wrong", "follows", "missing", "inconclusive"]
 Gradients = Mapping[str, np.ndarray]
@@ -170,6 +171,12 @@ def checked(
     about = program.describe()
     values = {n: np.asarray(v, float) for n, v in about["parameters"].items()}
     error = about["error"]
+    if not values and not error:
+        raise UsageError(
+            f"no gradient was found in what {about['backward'] or about['forward']} returned, nor "
+            'beside the parameters: return a dict such as {"W1": ...}, or a tuple in the order of '
+            "the arguments"
+        )
     truth = _truth(program, values, 0, about)
     (answer,) = program.gradients([[]])
     found = _arrays(answer)
@@ -266,9 +273,8 @@ def _slopes(
     *,
     quick: bool,
 ) -> dict[int, Slope]:
-    typical = math.sqrt(float(np.mean(np.square(value)))) if value.size else 1.0
-    flat = np.abs(value.reshape(-1))
-    scales = {k: max(float(flat[k]), typical) for k in chosen}
+    own = sizes(value).reshape(-1)
+    scales = {k: float(own[k]) for k in chosen}
     steps = {k: places(scales[k], resolution=eps, quick=quick) for k in chosen}
     losses = iter(program.losses(name, [(k, h) for k in chosen for h in steps[k]], point))
     found = {}

@@ -20,6 +20,7 @@ from chainrule.checking.handwritten.floats import Floats
 from chainrule.checking.handwritten.loading import functions_of, loader
 from chainrule.checking.handwritten.places import Slot, as_array, atoms, likely_parameters
 from chainrule.checking.handwritten.run import Run
+from chainrule.checking.numeric import sizes
 
 __all__ = ["Student", "functions_of", "loader"]
 
@@ -66,6 +67,7 @@ class Student:
         self._is_wide = False
         self.returns: dict[str, list[str]] = {}
         self.signatures: dict[str, list[inspect.Parameter]] = {}
+        self.passed: dict[str, None] = {}
         self.namespace = make()
 
     # one run ----------------------------------------------------------------------------------
@@ -106,10 +108,9 @@ class Student:
         known = self._noise.setdefault(point, {})
         if name not in known:
             seed = [point, *name.encode()]
-            size = float(np.sqrt(np.mean(np.square(value)))) if np.size(value) else 0.0
-            known[name] = (
-                0.3 * (size or 1.0) * np.random.default_rng(seed).standard_normal(np.shape(value))
-            )
+            size = sizes(np.asarray(value))
+            size = 0.3 * np.where(size > 0, size, 1.0)
+            known[name] = size * np.random.default_rng(seed).standard_normal(np.shape(value))
         return known[name]
 
     # what the checker asks ------------------------------------------------------------------------
@@ -202,9 +203,8 @@ class Student:
         assert base is not None
         found = []
         for move in moves:
-            value = base.copy()
+            value = np.array(base, order="C")
             index, step = move
-            value = np.ascontiguousarray(value)
             value.reshape(-1)[index] += step
             slot.put(value, wide=self._is_wide)
             np.random.seed(0)  # noqa: NPY002

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checking.entries import every_entry
-from chainrule.checking.numeric import Slope, complex_step, differences
+from chainrule.checking.numeric import Slope, complex_step, differences, sizes
 from chainrule.checking.running import Run, is_analytic, runner
 from chainrule.checking.verdicts import Entry, Tolerance, judged
 from chainrule.core.graph import Graph
@@ -55,7 +55,7 @@ def _check(
         return _none("an empty array has no entries to check", 0.0)
     if not np.all(np.isfinite(g)):
         return _none("the derivative is not finite here")
-    scales = np.maximum(np.abs(values[i]), math.sqrt(float(np.mean(np.square(values[i])))))
+    scales = sizes(values[i])
 
     def along(move: np.ndarray, quick: bool) -> Slope:
         return _slope(run, values, i, move, float(np.max(scales[move != 0])), analytic)
