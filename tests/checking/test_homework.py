@@ -156,7 +156,7 @@ def test_hint_levels_say_more_and_more() -> None:
     assert "likely" in shown[1]
     assert "where" not in shown[1]
     assert "where     homework.py:38" in shown[2]
-    assert "try" not in shown[2]
+    assert "\ntry " not in shown[2]
     assert "try       da1 = dz2 @ params['W2'].T" in shown[3]
 
 
