@@ -19,6 +19,7 @@ from chainrule.api import value_and_grad
 from chainrule.core.recording import quiet
 from chainrule.core.tree import flatten, map_tree
 from chainrule.diagnosis.evidence import chance
+from chainrule.diagnosis.facts import say
 from chainrule.diagnosis.findings import Finding, Findings
 from chainrule.diagnosis.statistics import Statistics, statistics
 from chainrule.errors import NonFiniteError, UsageError
@@ -111,12 +112,6 @@ def preflight(
     return Findings.ranked(found, list(CHECKS))
 
 
-def _say(
-    level: str, text: str, evidence: str, change: str, where: str = "", weight: float = 1.0
-) -> Finding:
-    return Finding("", level, text, evidence, change, {}, where, weight)
-
-
 # Network and loss ----------------------------------------------------------------------------
 
 
@@ -133,7 +128,7 @@ def _initial_loss(b: Before) -> Iterator[Finding]:
         expected, said = 0.5 * float(np.sum(np.var(around, axis=0))), "half the variance"
         center = 0.5 * float(np.sum(np.mean(around, axis=0) ** 2))
         if center > expected:
-            yield _say(
+            yield say(
                 "warning",
                 "the targets are far from 0, where the outputs start",
                 f"mean {np.mean(around):.3g}, standard deviation {np.std(around):.3g}",
@@ -145,7 +140,7 @@ def _initial_loss(b: Before) -> Iterator[Finding]:
         return
     far = 20 if b.loss.name == "squared_error" else 3  # outputs vary as the inputs do
     if not math.isfinite(start) or start > far * expected + 0.1:
-        yield _say(
+        yield say(
             "error",
             "the loss before training is far from that of a guess",
             f"{start:.3g}, expected about {expected:.3g} ({said})",
@@ -157,7 +152,7 @@ def _initial_loss(b: Before) -> Iterator[Finding]:
 def _penalty(b: Before) -> Iterator[Finding]:
     penalty = nn.Penalty(0.0, 1e-2)
     if not float(penalty(b.start[0])) > 0:
-        yield _say(
+        yield say(
             "warning",
             "a penalty on the weights does not raise the loss",
             f"it is {float(penalty(b.start[0])):.3g}",
@@ -189,7 +184,7 @@ def _overfit(b: Before) -> Iterator[Finding]:
     except NonFiniteError:
         last = math.inf
     if last > 0.2 * best and not same and not getattr(b.model, "needs_key", False):
-        yield _say(
+        yield say(
             "error",
             f"{len(x)} rows cannot be learned by heart",
             f"after 400 steps the loss is {last:.3g}, {last / best:.0%} of that of a constant",
@@ -224,7 +219,7 @@ def _gradients(b: Before) -> Iterator[Finding]:
             apart.append(abs((up - down) / (2 * h) - given))
     scale = max(abs(given), 1e-3)
     if not min(apart) <= 1e-4 * scale:
-        yield _say(
+        yield say(
             "error",
             "the gradient disagrees with a difference quotient on three rows",
             f"along a random direction {given:.6g}, by differences off by {min(apart):.2g}",
@@ -241,40 +236,42 @@ def _signals(b: Before) -> Iterator[Finding]:
     stds = [layer.std for layer in hidden]
     for layer in hidden:
         if layer.same > 0.5 and layer.units > 1:
-            yield _say(
+            yield say(
                 "error", "all units of the layer start the same, and so stay the same",
                 f"{layer.same:.0%} of {layer.units} are copies", "initialise at random",
-                f"layer {layer.name}", 8,
+                where=f"layer {layer.name}", weight=8,
             )  # fmt: skip
             return
         if layer.saturated > 0.6:
-            yield _say(
+            yield say(
                 "warning", f"{layer.activation} is saturated from the start",
                 f"{layer.saturated:.0%} of its activations have less than a twentieth of the slope",
-                "smaller initial weights, or standardised inputs", f"layer {layer.name}", 5,
+                "smaller initial weights, or standardised inputs", where=f"layer {layer.name}",
+                weight=5,
             )  # fmt: skip
         if layer.dead > 0.6:
-            yield _say(
+            yield say(
                 "warning", f"{layer.dead:.0%} of the units are 0 on every row from the start",
-                f"{layer.units} units", "initialise for this activation", f"layer {layer.name}", 5,
+                f"{layer.units} units", "initialise for this activation", where=f"layer {layer.name}",
+                weight=5,
             )  # fmt: skip
     first, last = hidden[0], found.layers[-1]
     ratio = first.signal / last.signal if last.signal else 0.0
     spread = max(stds) / max(min(stds), 1e-300)
     if spread > 30:
-        yield _say(
+        yield say(
             "warning", "activations grow or shrink from layer to layer",
             "standard deviations " + ", ".join(f"{s:.2g}" for s in stds),
-            "initialise for this activation: init auto", "", 4,
+            "initialise for this activation: init auto", weight=4,
         )  # fmt: skip
     if ratio < 1e-2 or ratio > 1e2:
         word = "vanish" if ratio < 1 else "explode"
-        yield _say(
+        yield say(
             "warning", f"gradients {word} on the way to layer 1",
             f"{ratio:.1g} of those of the output layer; factors of the weights "
             + ", ".join(f"{layer.weight_factor:.2g}" for layer in hidden)
             + ", of the slopes " + ", ".join(f"{layer.slope_factor:.2g}" for layer in hidden),
-            "initialise for this activation, use relu, or normalise", "layer 1", 4.5,
+            "initialise for this activation, use relu, or normalise", where="layer 1", weight=4.5,
         )  # fmt: skip
 
 
@@ -289,7 +286,7 @@ def _scales(b: Before) -> Iterator[Finding]:
     large, small = (int(moving[f(spread[moving])]) for f in (np.argmax, np.argmin))
     furthest = float(np.abs(b.x).max())
     if spread[large] > 100 * spread[small] or furthest > 100:
-        yield _say(
+        yield say(
             "warning",
             "the inputs have very different scales",
             f"standard deviations from {spread[small]:.2g} ({b.name(small)}) to "
@@ -301,8 +298,8 @@ def _scales(b: Before) -> Iterator[Finding]:
 
 def _constant(b: Before) -> Iterator[Finding]:
     for i in np.flatnonzero(np.all(b.x == b.x[:1], axis=0))[:3]:
-        yield _say("note", "the column is constant", f"{b.x[0, i]:g} in every row", "drop it",
-                   b.name(int(i)))  # fmt: skip
+        yield say("note", "the column is constant", f"{b.x[0, i]:g} in every row", "drop it",
+                  where=b.name(int(i)))  # fmt: skip
 
 
 def _duplicates(b: Before) -> Iterator[Finding]:
@@ -310,8 +307,8 @@ def _duplicates(b: Before) -> Iterator[Finding]:
     for i in range(b.x.shape[1]):
         key = np.ascontiguousarray(b.x[:, i]).tobytes()
         if key in seen and np.any(b.x[:, i] != b.x[0, i]):
-            yield _say("note", f"the column is a copy of {b.name(seen[key])}", "every row is equal",
-                       "drop one of them", b.name(i))  # fmt: skip
+            yield say("note", f"the column is a copy of {b.name(seen[key])}", "every row is equal",
+                       "drop one of them", where=b.name(i))  # fmt: skip
         seen.setdefault(key, i)
 
 
@@ -328,14 +325,14 @@ def _leaking(b: Before) -> Iterator[Finding]:
         together = abs(float(np.corrcoef(column, truth)[0, 1]))
         told = b.classes and _tells_all(column, truth)
         if together > 0.999 or told:
-            yield _say(
+            yield say(
                 "warning",
                 "the column gives the target away",
                 f"correlation {together:.4f}" if together > 0.999 else
                 "each of its values goes with one class only",
                 "drop it, if it is not known when predicting",
-                b.name(i),
-                7,
+                where=b.name(i),
+                weight=7,
             )  # fmt: skip
 
 
@@ -355,7 +352,7 @@ def _shared_rows(b: Before) -> Iterator[Finding]:
     share = hits / len(b.held)
     repeated = 1 - len(ours) / len(b.x)
     if share > max(0.02, 1.5 * repeated):
-        yield _say(
+        yield say(
             "warning",
             "rows of the held-out set are training rows too",
             f"{hits} of {len(b.held)} are equal in every input",
@@ -373,7 +370,7 @@ def _imbalance(b: Before) -> Iterator[Finding]:
     counts = np.bincount(labels.astype(int), minlength=b.classes)
     share = counts.min() / counts.sum()
     if share < 0.05 / b.classes * 2 or counts.min() < 3:
-        yield _say(
+        yield say(
             "note",
             "a class is rare",
             f"{counts.min()} of {counts.sum()} rows, the most frequent has {counts.max()}",
