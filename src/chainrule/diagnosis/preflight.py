@@ -252,8 +252,8 @@ def _signals(b: Before) -> Iterator[Finding]:
         if layer.dead > 0.6:
             yield say(
                 "warning", f"{layer.dead:.0%} of the units are 0 on every row from the start",
-                f"{layer.units} units", "initialise for this activation", where=f"layer {layer.name}",
-                weight=5,
+                f"{layer.units} units", "initialise for this activation",
+                where=f"layer {layer.name}", weight=5,
             )  # fmt: skip
     first, last = hidden[0], found.layers[-1]
     ratio = first.signal / last.signal if last.signal else 0.0

@@ -61,6 +61,11 @@ class _About:
         return self.plan.target.classes
 
 
+def _number(x: float) -> str:
+    """Four digits, or whole numbers with their thousands apart."""
+    return f"{x:,.0f}" if 1e4 <= abs(x) < 1e9 else f"{x:.4g}"
+
+
 def _section(title: str, *children: str) -> Markup:
     return element("section", None, element("h2", None, title), *children)
 
@@ -86,7 +91,9 @@ def _lead(a: _About) -> str:
     compared = (
         ""
         if value is None or base is None
-        else (f" {name} on {a.held} rows {value:.4g}, {scores.sets[-1]} has {base:.4g}.")
+        else (
+            f" On {a.held} rows {name} is {_number(value)}, {scores.sets[-1]} has {_number(base)}."
+        )
     )
     return state + compared
 
@@ -119,7 +126,7 @@ def _findings(a: _About) -> Iterator[Markup]:
 def _scores(a: _About) -> Iterator[Markup]:
     scores = a.model.scores
     rows = [
-        [name, *("–" if v is None else f"{v:.4g}" for v in values)] for name, values in scores.rows
+        [name, *("–" if v is None else _number(v) for v in values)] for name, values in scores.rows
     ]
     yield _section("Scores", _wide(table(["", *scores.sets], rows)))
 
@@ -244,7 +251,7 @@ def _errors(a: _About) -> Iterator[Markup]:
             curves.append((name, *_roc(p if k == 2 else p[:, i], of)))
     charts.append(
         lines(curves, title="ROC: hits against false alarms", x="false alarms", y="hits",
-              diagonal=True)
+              diagonal=True, span=(0.0, 1.0))
     )  # fmt: skip
     yield _section(f"Errors ({a.held} rows)", element("div", {"class": "grid"}, *charts))
 
@@ -259,7 +266,8 @@ def _calibration(probability: np.ndarray, truth: np.ndarray, classes: int) -> Ma
     what = "the positive class" if classes == 2 else "the predicted class"
     return lines(
         [("", xs, ys)], title=f"Calibration of {what}: off by {apart:.3f} on average",
-        x="probability", y="share that is so", diagonal=True,
+        x="probability", y="share that is so", points=True,
+        diagonal=True, span=(0.0, 1.0),
     )  # fmt: skip
 
 
@@ -306,7 +314,7 @@ def _worst(a: _About) -> Iterator[Markup]:
         rows.append(
             [str(int(i) + 1), *(
                 [names[int(true)], names[int(said)], f"{np.exp(-losses[i]):.3g}"] if names
-                else [f"{true:.5g}", f"{said:.5g}", f"{losses[i]:.4g}"]
+                else [_number(float(x)) for x in (true, said, losses[i])]
             )]
         )  # fmt: skip
     last = "probability of the true class" if names else "off by"
@@ -363,7 +371,7 @@ def _trust(a: _About) -> Iterator[Markup]:
     else:
         said.append(
             f"Predictions are means: half of the residuals lie within "
-            f"{np.quantile(np.abs(a.judged.truth - a.judged.predicted), 0.5):.4g}."
+            f"{_number(np.quantile(np.abs(a.judged.truth - a.judged.predicted), 0.5))}."
         )
     if any(one.level == "error" for one in a.verdict.findings):
         said.append("While the findings above stand, the model should not be used.")
@@ -388,7 +396,8 @@ STYLE = """
 :root { color-scheme: light dark; --ink: #1b2230; --soft: #5b6575; --paper: #ffffff;
   --box: #f3f5f8; --rule: #d5dae2; --c0: #1f6fb2; --c1: #c2571a; --c2: #2f8f4e; --c3: #8a4fb0;
   --c4: #a8792b; --c5: #b03060; --bad: #b3261e; --warn: #8a6100; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #a3adbb; --paper: #14181f;
+@media screen and (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #a3adbb;
+  --paper: #14181f;
   --box: #1d232d; --rule: #343c49; --c0: #6db3ee; --c1: #f0995c; --c2: #74cf92; --c3: #c79bea;
   --c4: #e0bd78; --c5: #f08cae; --bad: #ff8a80; --warn: #f0c869; } }
 * { box-sizing: border-box; }
@@ -426,8 +435,8 @@ svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 .key.c5::before { background: var(--c5); }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; }
-@media print { :root { --paper: #fff; --ink: #000; } body { font-size: 11pt; }
-  section, figure, tr, li { break-inside: avoid; } h2 { break-after: avoid; }
-  details > *:not(summary) { display: block; } .wide { overflow: visible; }
-  main { max-width: none; padding: 0; } }
+@media print { :root { color-scheme: light; } body { font-size: 11pt; }
+  figure, tr, li { break-inside: avoid; } h2 { break-after: avoid; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  .wide { overflow: visible; } main { max-width: none; padding: 0; } }
 """

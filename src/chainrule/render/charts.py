@@ -10,7 +10,7 @@ from chainrule.render.elements import Markup, element
 __all__ = ["bars", "lines"]
 
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 70, 12, 12, 40
 
 Curve = tuple[str, Sequence[float], Sequence[float]]
 
@@ -24,6 +24,7 @@ def lines(
     logarithmic: bool = False,
     points: bool = False,
     diagonal: bool = False,
+    span: tuple[float, float] | None = None,
 ) -> Markup:
     """Curves over one pair of axes.
 
@@ -32,6 +33,7 @@ def lines(
         title: for those who cannot see the picture. x, y: what the axes are.
         logarithmic: the vertical axis, where all is positive. points: dots instead of lines.
         diagonal: a line from corner to corner of equal values, for comparison.
+        span: both axes from and to where, as 0 to 1 for shares; otherwise what the curves need.
     """
     kept = [(name, _finite(xs, ys, logarithmic)) for name, xs, ys in curves]
     kept = [(name, pairs) for name, pairs in kept if pairs]
@@ -39,7 +41,9 @@ def lines(
         return element("p", {"class": "empty"}, f"{title}: nothing to show")
     every = [pair for _, pairs in kept for pair in pairs]
     across, up = _range([p for p, _ in every]), _range([q for _, q in every])
-    if diagonal:
+    if span is not None:
+        across = up = span
+    elif diagonal:
         across = up = (min(across[0], up[0]), max(across[1], up[1]))
     children = _axes(across, up, x, y, logarithmic)
     if diagonal:
@@ -50,7 +54,7 @@ def lines(
         if points:
             children += [
                 element(
-                    "circle", {"cx": f"{a:.1f}", "cy": f"{b:.1f}", "r": 2, "class": f"dot c{i}"}
+                    "circle", {"cx": f"{a:.1f}", "cy": f"{b:.1f}", "r": 2.5, "class": f"dot c{i}"}
                 )
                 for a, b in placed
             ]
@@ -101,7 +105,8 @@ def _finite(
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    around = 0.5 * abs(low) or 0.5
+    return (low, high) if high > low else (low - around, high + around)
 
 
 def _at(
@@ -128,16 +133,42 @@ def _axes(
         element("text", {"x": 12, "y": (TOP + bottom) / 2, "text-anchor": "middle",
                          "transform": f"rotate(-90 12 {(TOP + bottom) / 2})"}, y),
     ]  # fmt: skip
-    for value in across:
+    for value in _ticks(*across, 6):
         a, _ = _at(value, up[0], across, up)
-        anchor = "start" if value == across[0] else "end"
-        found.append(element("text", {"x": f"{a:.1f}", "y": bottom + 14, "text-anchor": anchor},
-                             f"{value:.4g}"))  # fmt: skip
-    for value in (up[0], (up[0] + up[1]) / 2, up[1]):
+        found.append(element("text", {"x": f"{a:.1f}", "y": bottom + 14, "text-anchor": "middle"},
+                             _shown(value)))  # fmt: skip
+    for value in _powers(*up) if logarithmic else _ticks(*up, 4):
         _, b = _at(across[0], value, across, up)
-        shown = f"{10**value:.2g}" if logarithmic else f"{value:.3g}"
+        shown = _shown(10**value if logarithmic else value)
         found.append(element("text", {"x": LEFT - 4, "y": f"{b + 4:.1f}", "text-anchor": "end"},
                              shown))  # fmt: skip
         found.append(element("line", {"class": "grid", "x1": LEFT, "y1": f"{b:.1f}", "x2": right,
                                       "y2": f"{b:.1f}"}))  # fmt: skip
     return found
+
+
+def _ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers within an axis: steps of 1, 2 or 5 times a power of ten."""
+    step = 10.0 ** math.floor(math.log10((high - low) / most))
+    step *= next(k for k in (1, 2, 5, 10, 20) if (high - low) / (k * step) <= most)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [k * step for k in range(first, last + 1)]
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """The same for an axis of logarithms: 1, 2, 5 times powers of ten, or those powers alone."""
+    whole = range(math.floor(low), math.ceil(high) + 1)
+    fine = [k + math.log10(m) for k in whole for m in (1, 2, 5)]
+    coarse = [float(k) for k in whole[:: max(int((high - low) / 5), 1)]]
+    kept = [[v for v in ticks if low <= v <= high] for ticks in (fine, coarse)]
+    if len(kept[0]) < 2:
+        return [math.log10(v) for v in _ticks(10**low, 10**high, 4)]
+    return kept[0] if len(kept[0]) <= 6 else kept[1]
+
+
+def _shown(value: float) -> str:
+    """Seven characters at most, which is what there is room for."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if unit <= abs(value) < 1000 * unit and abs(value) >= 1e4:
+            return f"{value / unit:.3g}{name}"
+    return f"{value:.3g}"
