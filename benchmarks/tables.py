@@ -13,16 +13,19 @@ Every contestant gets the training rows of a fold, and the test rows without the
 whatever it learns, codings and scales included, it learns from the first. Ours are judged by what
 they predict, like all others.
 
-Root mean squared error, or log loss, accuracy and ROC AUC; seconds to fit and to predict; the most
-memory while fitting. Then each one's mean rank over tables, with a bootstrap interval over them,
-and its error relative to that of histogram gradient boosting.
+Root mean squared error, R2 and CRPS (of a point prediction the mean absolute error, of several
+networks that of their values), or log loss, accuracy and ROC AUC; seconds to fit and to predict;
+the most memory taken by them. Every fold is printed, and kept in ``--json FILE``: what is there
+already is not done again. ``tables_report`` then prints errors relative to histogram gradient
+boosting, mean ranks with a bootstrap interval and the paired test, and draws the picture
+(``--picture FILE``).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,13 +36,14 @@ import numpy as np
 from sklearn import datasets
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
-from benchmarks.measure import table as text_table
+from benchmarks.measure import machine
 from benchmarks.peers.tables import PEERS
+from benchmarks.tables_report import picture, report
 from chainrule.tabular import Format, Options, Table, read_table, table_of, train
 
 Columns = dict[str, np.ndarray]
 OURS = {
-    "realmlp-fast": Options(test=0.0, preset="realmlp-fast"),
+    "default": Options(test=0.0),
     "sklearn": Options(test=0.0, preset="sklearn"),
     "sklearn x5": Options(test=0.0, preset="sklearn", ensemble=5),
     "realmlp-td-s": Options(test=0.0, preset="realmlp-td-s"),
@@ -47,7 +51,8 @@ OURS = {
     "realmlp-td x5": Options(test=0.0, preset="realmlp-td", ensemble=5),
 }
 """Our contestants, by the options that they train with."""
-REFERENCE = "HistGradientBoosting"
+SHOWN = ("chainrule default", "HistGradientBoosting", "scikit-learn MLP", "logistic/ridge")
+"""Those that the picture shows."""
 
 
 @dataclass(frozen=True)
@@ -161,6 +166,13 @@ class Ours:
         found = self.model.predict(table_of(dict(X))).values
         return found if self.task == "regression" else found.astype(int)
 
+    def samples(self, X: Any) -> np.ndarray:
+        """The values of each network, (n, networks), of a regression."""
+        x, _ = self.model.inputs(table_of(dict(X)))
+        target, every = self.model.target, range(len(self.model.members))
+        found = [self.model.compute(x, k)[1][:, 0] for k in every]
+        return np.stack(found, 1) * target.scale + target.center
+
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, (n, classes)."""
         prediction = self.model.predict(table_of(dict(X)))
@@ -185,22 +197,46 @@ def judged(problem: Problem, made: Any, fold: tuple[np.ndarray, np.ndarray]) -> 
     from chainrule.train import metrics
 
     rows, held = fold
+    before = _memory(reset=True)
     began = time.perf_counter()
     made.fit(problem.rows(rows), problem.target[rows])
     fitted = time.perf_counter()
     truth, asked = problem.target[held], problem.rows(held)
-    if problem.task == "regression":
-        scores = {"error": float(metrics.rmse(truth, made.predict(asked)))}
-        scores["R2"] = float(metrics.r2(truth, made.predict(asked)))
+    regression = problem.task == "regression"
+    answer = np.asarray((made.predict if regression else made.predict_proba)(asked), float)
+    ended = time.perf_counter()
+    memory = _memory() - before
+    if regression:
+        scores = {"error": float(metrics.rmse(truth, answer))}
+        scores["R2"] = float(metrics.r2(truth, answer))
+        several = made.samples(asked) if hasattr(made, "samples") else answer[:, None]
+        scores["CRPS"] = crps(truth, several)
     else:
-        p = np.clip(np.asarray(made.predict_proba(asked), float), 1e-15, 1.0)
+        p = np.clip(answer, 1e-15, 1.0)
         scores = {"error": float(-np.mean(np.log(p[np.arange(len(truth)), truth])))}
         scores["accuracy"] = float(np.mean(p.argmax(axis=1) == truth))
         shown = p[:, 1] if problem.task == "binary" else p / p.sum(axis=1, keepdims=True)
         scores["AUC"] = float(metrics.roc_auc(truth, shown))
-    ended = time.perf_counter()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return scores | {"fit s": fitted - began, "predict s": ended - fitted, "peak MB": memory}
+
+
+def crps(truth: np.ndarray, samples: np.ndarray) -> float:
+    """The mean continuous ranked probability score of the distributions that samples (n, k) are:
+    ``E|X - y| - E|X - X'| / 2`` (Gneiting and Raftery 2007)."""
+    off = np.abs(samples - truth[:, None]).mean(axis=1)
+    apart = np.abs(samples[:, :, None] - samples[:, None]).mean(axis=(1, 2))
+    return float(np.mean(off - apart / 2))
+
+
+def _memory(reset: bool = False) -> float:
+    """The most megabytes that this process had since the last reset (nan but on Linux)."""
+    try:
+        if reset:
+            Path("/proc/self/clear_refs").write_text("5")
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    return next((int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM")), float("nan"))
 
 
 def peeks(made: Any, asked: Columns, task: str) -> bool:
@@ -215,54 +251,29 @@ def peeks(made: Any, asked: Columns, task: str) -> bool:
 
 
 def compare(
-    problems: Sequence[Problem], names: Sequence[str] | None, folds: int, repeats: int, most: int
-) -> dict[str, dict[str, list[dict[str, float]]]]:
-    """Each problem's and contestant's scores on each fold; prints each as it comes."""
-    found: dict[str, dict[str, list[dict[str, float]]]] = {}
+    problems: Sequence[Problem],
+    names: Sequence[str] | None,
+    folds: int,
+    repeats: int,
+    most: int,
+    found: dict[str, dict[str, list[dict[str, float]]]],
+    keep: Callable[[], None] = lambda: None,
+) -> None:
+    """Each problem's and contestant's scores on each fold, added to those ``found``; prints each
+    as it comes, and calls ``keep``."""
     for problem in problems:
         own = found.setdefault(problem.name, {})
         for i, fold in enumerate(problem.folds(folds, repeats)):
             if i >= most:
                 break
             for name, make in contestants(names).items():
+                if len(own.setdefault(name, [])) > i:
+                    continue
                 scores = judged(problem, make(problem.task, i), fold)
-                own.setdefault(name, []).append(scores)
+                own[name].append(scores)
                 shown = "  ".join(f"{key} {value:.5g}" for key, value in scores.items())
                 print(f"{problem.name}, fold {i}, {name}: {shown}", flush=True)
-    return found
-
-
-def ranks(means: np.ndarray, draws: int = 2000, seed: int = 0) -> np.ndarray:
-    """Mean rank of each contestant (columns) over problems (rows) of mean errors, and its 95 %
-    bootstrap interval over problems: (contestants, 3)."""
-    from scipy.stats import rankdata
-
-    each = rankdata(means, axis=1)
-    chosen = np.random.default_rng(seed).integers(len(each), size=(draws, len(each)))
-    drawn = each[chosen].mean(axis=1)
-    low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
-    return np.column_stack([each.mean(axis=0), low, high])
-
-
-def report(found: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> None:
-    """Print the tables of results."""
-    names = list(next(iter(found.values())))
-    means = np.array([[np.mean([f["error"] for f in own[n]]) for n in names]
-                      for own in found.values()])  # fmt: skip
-    base = means[:, [names.index(REFERENCE)]] if REFERENCE in names else 1.0
-    print(f"\nerror relative to {REFERENCE}" if REFERENCE in names else "\nerror")
-    rows = zip(found, means / base, strict=True)
-    text_table(["table", *names], [[p, *(f"{value:.4g}" for value in own)] for p, own in rows])
-    print("\nseconds to fit")
-    seconds = {
-        p: [np.mean([f["fit s"] for f in own[n]]) for n in names] for p, own in found.items()
-    }
-    text_table(["table", *names], [[p, *(f"{s:.1f}" for s in own)] for p, own in seconds.items()])
-    print("\nmean rank over tables, with its 95 % bootstrap interval")
-    placed = zip(names, ranks(means), strict=True)
-    text_table(
-        ["", "mean rank", "from", "to"], [[n, *(f"{r:.2f}" for r in own)] for n, own in placed]
-    )
+                keep()
 
 
 def main() -> None:
@@ -274,7 +285,8 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--most", type=int, default=10**6, help="only so many folds of each")
-    parser.add_argument("--json", type=Path, help="write all scores there")
+    parser.add_argument("--json", type=Path, help="keep all scores there, and go on from there")
+    parser.add_argument("--picture", type=Path, help="draw the picture there")
     given = parser.parse_args()
     problems = bundled()
     if given.folder:
@@ -283,10 +295,24 @@ def main() -> None:
         )
     if given.tables:
         problems = [problem for problem in problems if problem.name in given.tables]
-    found = compare(problems, given.contestants, given.folds, given.repeats, given.most)
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
+    kept: Path | None = given.json
+    found = json.loads(kept.read_text())["scores"] if kept and kept.exists() else {}
+
+    def keep() -> None:
+        if kept is not None:
+            rounded = json.loads(json.dumps(found), parse_float=lambda x: float(f"{float(x):.6g}"))
+            text = json.dumps({"machine": machine(), "scores": rounded}, indent=1)
+            kept.write_text(re.sub(r"\{\s+([^{}]*?)\s+\}", _on_a_line, text) + "\n")
+
+    protocol = given.contestants, given.folds, given.repeats, given.most
+    compare(problems, *protocol, found, keep)
     report(found)
+    if given.picture:
+        given.picture.write_text(picture(found, SHOWN))
+
+
+def _on_a_line(match: re.Match[str]) -> str:
+    return "{" + " ".join(match[1].split()) + "}"
 
 
 if __name__ == "__main__":

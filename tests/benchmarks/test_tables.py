@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import numpy as np
 import pytest
 
-from benchmarks.tables import OURS, Ours, Problem, bundled, judged, peeks, ranks
+from benchmarks.tables import OURS, Ours, Problem, bundled, crps, judged, peeks
+from benchmarks.tables_report import paired, picture, ranks
 from chainrule.tabular import Options
 
 RNG = np.random.default_rng(0)
@@ -54,7 +57,7 @@ def test_ours_does_not_peek_and_is_scored_in_the_targets_units():
     wrong = found - PROBLEM.target[fold[1]]
     assert scores["error"] == pytest.approx(np.sqrt(np.mean(wrong**2)))
     assert made.model.rows["train"] + made.model.rows["validation"] == 48
-    assert set(OURS) >= {"realmlp-fast", "sklearn", "realmlp-td", "realmlp-td-s"}
+    assert set(OURS) >= {"default", "sklearn", "realmlp-td", "realmlp-td-s"}
 
 
 def test_classes_keep_their_order():
@@ -72,3 +75,40 @@ def test_mean_ranks_and_their_interval():
     assert found[:, 0] == pytest.approx([(1 + 1 + 2) / 3, (2.5 + 3 + 1) / 3, (2.5 + 2 + 3) / 3])
     assert (found[:, 1] <= found[:, 0]).all()
     assert (found[:, 2] >= found[:, 0]).all()
+
+
+def test_the_paired_test_is_of_ratios():
+    means = np.array([[1.0, 2.0, 1.0], [10.0, 20.0, 9.0], [3.0, 9.0, 3.3], [2.0, 3.0, 2.0]])
+    found = paired(means, 0)
+    assert [ahead for ahead, _ in found] == [0, 4, 1]
+    assert found[0][1] == 1.0
+    assert found[1][1] == pytest.approx(0.125)  # 2 of the 16 signs of four ratios
+
+
+def test_crps_of_points_and_of_samples():
+    truth = np.array([0.0, 1.0])
+    assert crps(truth, np.array([[2.0], [1.5]])) == pytest.approx(1.25)  # the mean absolute error
+    rng = np.random.default_rng(1)
+    several = crps(np.full(40, 0.7), rng.normal(size=(40, 300)))
+    z = 0.7  # of the normal distribution: Gneiting and Raftery (2007), equation 21
+    density, below = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi), 0.7580363
+    assert several == pytest.approx(
+        z * (2 * below - 1) + 2 * density - 1 / np.sqrt(np.pi), abs=0.02
+    )
+
+
+def test_the_picture_places_a_dot_by_its_ratio():
+    def folds(*errors):
+        return [{"error": e} for e in errors]
+
+    found = {"a <b>": {"ours": folds(0.9, 0.9), "HistGradientBoosting": folds(0.8, 1.2),
+                       "far": folds(9.0)}}  # fmt: skip
+    drawn = ElementTree.fromstring(picture(found, ("ours", "HistGradientBoosting", "far")))
+    dots = {
+        dot[0].text: (float(dot.get("cx")), dot.get("class"))
+        for dot in drawn.iter("{http://www.w3.org/2000/svg}circle")
+        if len(dot)
+    }
+    assert set(dots) == {"ours: 0.900", "HistGradientBoosting: 1.000", "far: 9.000"}
+    assert dots["ours: 0.900"][0] < dots["HistGradientBoosting: 1.000"][0] < dots["far: 9.000"][0]
+    assert dots["far: 9.000"][1] == "c2 beyond"

@@ -12,6 +12,8 @@ from chainrule.errors import DataError, NonFiniteError, UsageError
 HEAD = "x,y,t\n"
 GOOD = HEAD + "".join(f"{i % 11},{i * i % 17},{'ab'[i % 2]}\n" for i in range(60))
 
+QUICK = ("--epochs", "2", "--hidden", "8")
+
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
@@ -25,9 +27,7 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
     data = path.with_name("d.csv")
     data.write_text(GOOD)
-    done = main(
-        ["train", str(data), "--target", "t", "--epochs", "2", "--quiet", "--out", str(path)]
-    )
+    done = main(["train", str(data), "--target", "t", *QUICK, "--quiet", "--out", str(path)])
     assert done == 0
     return path
 
@@ -212,7 +212,7 @@ def test_outputs_of_predict(capsys, model):
 
 
 def test_probabilities_need_classes(capsys):
-    arguments = ["--target", "x", "--task", "regression", "--epochs", "1", "--quiet"]
+    arguments = ["--target", "x", "--task", "regression", *QUICK, "--quiet"]
     assert main(["train", "good.csv", *arguments]) == 0
     shown = fails(capsys, "predict", "good.safetensors", "good.csv", "--proba")
     assert "--proba: the model predicts numbers" in shown
@@ -253,19 +253,20 @@ def test_a_model_that_loses_says_so(capsys):
     rows = "".join(f"{i * 7 % 60},{i * 11 % 13}\n" for i in range(60))
     Path("noise.csv").write_text("x,y\n" + rows)
     arguments = ["--target", "y", "--epochs", "300", "--learning-rate", "0.1", "--validation", "0"]
+    arguments += ["--hidden", "64,32"]
     assert main(["train", "noise.csv", *arguments, "--task", "regression"]) == 0
     assert "the model is no better than always" in capsys.readouterr().out
-    assert main(["train", "good.csv", "--target", "t", "--quiet"]) == 0
+    assert main(["train", "good.csv", "--target", "t", "--quiet", *QUICK]) == 0
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(capsys, monkeypatch):
     from chainrule.cli import progress
 
     monkeypatch.setattr(progress, "PERIOD", 0.0)
-    assert main(["train", "good.csv", "--target", "t", "--epochs", "2"]) == 0
+    assert main(["train", "good.csv", "--target", "t", *QUICK]) == 0
     lines = capsys.readouterr().err.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["epoch 1/2", "epoch 2/2"]
-    assert main(["train", "good.csv", "--target", "t", "--epochs", "2", "--quiet"]) == 0
+    assert main(["train", "good.csv", "--target", "t", *QUICK, "--quiet"]) == 0
     assert capsys.readouterr().err == ""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -210,6 +211,23 @@ def test_a_trained_model_on_a_row(
     assert "<b>kind" not in html
     columns = shown(capsys, *trained[task], "--row", "3", "--convention", "torch")
     assert "W₁ᵀ" in columns
+
+
+def test_an_ensemble_on_a_row_says_what_each_column_adds(
+    capsys: pytest.CaptureFixture[str], trained: dict[str, tuple[str, str]], tmp_path: Path
+) -> None:
+    data, model = trained["binary"][1], str(tmp_path / "m.safetensors")
+    small = ("--preset", "realmlp-td", "--ensemble", "2", "--hidden", "4", "--epochs", "2")
+    assert main(["train", data, "--target", "t", *small, "--quiet", "--out", model]) == 0
+    capsys.readouterr()
+    found = json.loads(shown(capsys, model, data, "--row", "3", "--format", "json"))
+    assert found["networks"] == 2
+    assert found["output"] == "b"
+    assert set(found["added"]) == {"height", "<b>kind</b>"}
+    assert found["from"] + sum(found["added"].values()) == pytest.approx(found["to"], abs=0.01)
+    assert found["probability"] == pytest.approx(1 / (1 + math.exp(-found["to"])))
+    assert "log odds of b" in shown(capsys, model, data, "--row", "3")
+    assert "with --preset sklearn" in refused(capsys, model, data, "--row", "3", "--format", "html")
 
 
 def test_rows_that_cannot_be_explained(

@@ -56,35 +56,33 @@ def test_train_prints_summary_scores_and_what_next(home):
         "target species: 3 classes"
     )
     assert second.startswith(
-        "split 206 / 69 / 69 (stratified, seed 0) · network 11-64-32-3 ReLU, softmax + "
-        "cross-entropy · Adam"
+        "split 275 / 5 folds of the first / 69 (stratified, seed 0) · network realmlp-fast: 5 x "
+        "11-128-128-128-3 SELU, softmax + cross-entropy · Adam"
     )
-    assert third.startswith("stopped early: no better validation loss for 20 epochs; weights of")
+    assert third.startswith("all 50 epochs run; 5 networks, each with the weights of its best")
     assert blank == ""
-    assert head.split(maxsplit=3) == ["train", "validation", "test", 'always "Adelie"']
-    scores = {line.split("  ")[0]: line.split()[-4:] for line in text.splitlines()[5:10]}
+    sets = ["train", "validation", "one network", "test", 'always "Adelie"']
+    assert [name.strip() for name in head.split("  ") if name.strip()] == sets
+    scores = {line.split("  ")[0]: line.split()[-5:] for line in text.splitlines()[5:10]}
     assert set(scores) == {"log loss", "accuracy", "balanced accuracy", "F1 (macro)", "ROC AUC"}
-    assert float(scores["accuracy"][2]) >= 0.97
+    assert float(scores["accuracy"][3]) >= 0.97
+    # What the ensemble gained over one network, on the same rows.
+    assert float(scores["log loss"][3]) < float(scores["log loss"][2])
     assert text.endswith(
         "saved penguins.safetensors   ·   "
         "predict:  chainrule predict penguins.safetensors new.csv\n"
     )
 
 
-def test_training_again_replaces_the_model_with_the_same_bytes(home):
+def test_training_again_on_one_core_replaces_the_model_with_the_same_bytes(home):
     path = home / "penguins.safetensors"
     before = path.read_bytes()
-    done = ok("train", "penguins.csv", "--target", "species", cwd=home)
+    done = ok("train", "penguins.csv", "--target", "species", cwd=home, OPENBLAS_NUM_THREADS="1")
     assert "replaced penguins.safetensors" in done.stdout
     assert path.read_bytes() == before
-    assert done.stderr == ""  # no progress, no notes
+    # No notes, and on a slow machine a line of progress every few seconds.
+    assert all(line.startswith("epoch ") for line in done.stderr.splitlines())
     assert sorted(os.listdir(home)) == ["penguins.csv", "penguins.safetensors", "train.txt"]
-
-
-def test_the_number_of_cores_does_not_change_a_bit(home, tmp_path):
-    out = tmp_path / "m.safetensors"
-    ok("train", PENGUINS, "--target", "species", "--out", out, OPENBLAS_NUM_THREADS="1")
-    assert out.read_bytes() == (home / "penguins.safetensors").read_bytes()
 
 
 def test_predict_does_not_mind_order(home, tmp_path):
@@ -140,7 +138,7 @@ def test_evaluate_and_inspect(home):
     assert result["baseline"] == {"prediction": 'always "Adelie"', "on": "data"}
 
     text = ok("inspect", "penguins.safetensors", cwd=home).stdout
-    for part in ("species: 3 classes", "11-64-32-3 ReLU", "sha256 ", "island", "category", "kept"):
+    for part in ("species: 3 classes", "11-128-128-128-3", "sha256 ", "island", "category", "kept"):
         assert part in text
     result = json.loads(ok("inspect", "penguins.safetensors", "--json", cwd=home).stdout)
     assert [c["kind"] for c in result["columns"]] == [

@@ -135,7 +135,9 @@ PENGUINS = ROOT / "examples" / "penguins.csv"
 
 def plan(**options: Any) -> tabular.Plan:
     return tabular.prepare(
-        tabular.read_table(PENGUINS), "species", tabular.Options(epochs=40, **options)
+        tabular.read_table(PENGUINS),
+        "species",
+        tabular.Options(**{"preset": "sklearn", "epochs": 40, **options}),
     )
 
 
@@ -164,6 +166,23 @@ def test_a_cure_is_tried_on_the_same_seeds() -> None:
     assert trial.verdict == "it helps"
     assert len(trial.before) == len(trial.after) == 3
     assert "it helps" in report_page(prepared, found, [trial])
+
+
+def test_the_first_network_of_an_ensemble_is_reviewed() -> None:
+    prepared = plan(preset="realmlp-fast", ensemble=2, hidden=(8,), epochs=4, test=0.0)
+    first, decides = prepared.own(0)
+    assert decides is not None
+    assert len(first.x) + len(decides.x) in (len(prepared.parts["train"].x) - i for i in range(4))
+    found = reviewed(prepared)
+    judged = found.model.judge(decides.x, decides.truth, only=0)  # others were trained on them
+    assert found.evidence.score == pytest.approx(np.mean(judged.predicted == decides.truth))
+    assert (found.evidence.rows, found.evidence.rate) == (len(first.x), 0.04)
+    assert found.evidence.usual == 0.04
+    page = report_page(prepared, found)
+    assert "About the first of 2 networks." in page
+    error = re.search(r"but for ([\d.e-]+) of the outputs", page)
+    assert error is not None
+    assert float(error[1]) < 0.1
 
 
 def test_a_change_that_does_nothing_is_said_to_do_nothing() -> None:

@@ -22,7 +22,7 @@ COLOUR = RNG.choice(["red", "green", "blue"], ROWS)
 DAY = [datetime.date(2024, 1, 1) + datetime.timedelta(int(d)) for d in RNG.integers(0, 300, ROWS)]
 KIND = np.where(SIZE + (COLOUR == "red") > 0.5, "large", "small")
 COLUMNS = {"size": SIZE, "colour": COLOUR.tolist(), "day": DAY}
-QUICK = {"epochs": 30, "random_state": 0, "learning_rate": 0.01}
+QUICK = {"hidden": (16,), "epochs": 30, "random_state": 0, "learning_rate": 0.02}
 
 
 @pytest.mark.parametrize("frame", [pandas.DataFrame, polars.DataFrame, pyarrow.table])

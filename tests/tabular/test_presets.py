@@ -63,6 +63,9 @@ def test_inputs_are_robust_and_smoothly_clipped(preset):
     rare = plan.parts["train"].x[:, names.index("flag")]
     assert set(np.round(rare, 6)) == {0.0, round(2 / np.sqrt(1 + 4 / 9), 6)}
     assert "gaps missing" in names
+    places = plan.coding.places()
+    assert sorted(i for own in places.values() for i in own) == list(range(len(names)))
+    assert all(names[i].startswith(name) for name, own in places.items() for i in own)
     embedded = preset != "realmlp-td-s"
     assert plan.network.embedded == ((12,) if embedded else ())
     many = plan.parts["train"].x[:, [i for i, name in enumerate(names) if name.startswith("many")]]
@@ -170,10 +173,13 @@ def test_folds_are_alike_in_each_class():
 
 def test_what_is_meant_by_default():
     options = prepare(DATA, "side").options
-    assert (options.preset, options.ensemble, options.epochs) == ("sklearn", 1, 200)
-    options = prepare(DATA, "side", Options(preset="realmlp-fast")).options
     assert (options.preset, options.ensemble, options.epochs) == ("realmlp-fast", 5, 200)
     assert (options.batch_size, options.learning_rate) == (0, 0.04)
+    assert prepare(DATA, "side", options).folded  # what is resolved means the same again
+    for described in ({"hidden": (64, 32)}, {"activation": "tanh"}, {"l2": 0.1}):
+        options = prepare(DATA, "side", Options(**described)).options
+        assert (options.preset, options.ensemble, options.epochs) == ("sklearn", 1, 200)
+        assert options.hidden == (64, 32)
     with pytest.raises(UsageError, match="activation='tanh': preset"):
         Options(preset="realmlp-td", activation="tanh")
     with pytest.raises(UsageError, match="lbfgs trains one network"):

@@ -47,7 +47,9 @@ def test_penguins_with_a_plain_network():
 
 
 def test_regression_is_standardised_inside():
-    model = train(table("x", "z", "sum"), "sum", Options(epochs=120, learning_rate=0.01))
+    model = train(
+        table("x", "z", "sum"), "sum", Options(hidden=(64, 32), epochs=120, learning_rate=0.01)
+    )
     assert model.scores.of("R2", "test") > 0.98
     assert abs(model.scores.of("R2", "always " + f"{model.target.center:.6g}")) < 0.1
     rows = split(N)[0]
@@ -109,7 +111,7 @@ def test_classes_are_words_in_sorted_order():
     assert plan.target.classes == ("9", "10", "100")
     plan = prepare(table("x", "side"), "side")
     assert plan.target.classes == ("left", "right")  # the second is the positive one
-    model = train(table("x", "side"), "side", Options(epochs=40, learning_rate=0.02))
+    model = train(table("x", "side"), "side", Options(hidden=(16,), epochs=40, learning_rate=0.02))
     predicted = model.predict(table("x"))
     assert (predicted.values == COLUMNS["side"]).mean() > 0.95
     assert predicted.probabilities.sum(axis=1) == pytest.approx(np.ones(N))
@@ -182,11 +184,11 @@ def test_penalties_shrink_weights():
 
 def test_weights_of_rows_and_classes():
     weights = np.where(X > 0, 1.0, 0.0)
-    plan = prepare(table("x", "z", "third", w=weights), "third", Options(weight="w"))
+    plan = prepare(table("x", "z", "third", w=weights), "third", Options(weight="w", hidden=(16,)))
     assert "w" not in [rule.name for rule in plan.coding.rules]
     assert plan.parts["train"].weights.sum() == plan.parts["train"].weights.astype(bool).sum()
     model = plan.fit()
-    unweighted = train(table("x", "z", "third"), "third")
+    unweighted = train(table("x", "z", "third"), "third", Options(hidden=(16,)))
     assert model.scores.rows != unweighted.scores.rows
 
     rare = np.where(np.arange(N) % 10 == 0, "rare", "common")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chainrule.cli import shared
+from chainrule.cli.text import clean
 from chainrule.errors import UsageError
+
+if TYPE_CHECKING:
+    from chainrule.tabular import Table, TabularModel
 
 __all__ = ["command"]
 
@@ -89,7 +93,8 @@ def command(
     "cos(sin(x**2) + 3*x**2)", "cos(sin x^2 + 3x^2)", "|x| e^-x", "||W x||^2". Earlier parts
     may assign names: "t = x**2; sin(t)". Nothing of it is evaluated as Python.
 
-    With --row, explain a trained MODEL on one row of DATA, layer by layer.
+    With --row, explain a trained MODEL on one row of DATA: a plain network layer by layer, an
+    ensemble or a recipe by what each column adds.
     """
     from chainrule.explanation.formula.parsing import ExpressionError
 
@@ -210,17 +215,13 @@ def _model(
         raise UsageError("--row explains a model on data: chainrule explain MODEL DATA --row 3")
     loaded = TabularModel.load(model)
     network = loaded.network.build()
-    if not isinstance(network, MLP) or len(loaded.members) > 1:
-        raise UsageError(
-            f"{model}: holds {len(loaded.members)} networks of the preset "
-            f"{loaded.network.preset}; explain shows one plain network: train it with "
-            f"--preset sklearn"
-        )
     table = read_table(words[0], loaded.reading)
     if not 1 <= row <= table.rows:
         raise UsageError(f"--row {row}: {words[0]} has rows 1 to {table.rows}")
+    target, title = loaded.target, f"{Path(model).name} on row {row} of {Path(words[0]).name}"
+    if not isinstance(network, MLP) or len(loaded.members) > 1:
+        return _columns(loaded, table, row, form, title)
     x, _ = loaded.inputs(table)
-    target = loaded.target
     explanation = explain_network(
         network,
         loaded.params,
@@ -232,11 +233,61 @@ def _model(
         precision=precision,
         inputs=loaded.coding.inputs(),
         outputs=target.classes if target.task == "multiclass" else (target.name,),
-        title=f"{Path(model).name} on row {row} of {Path(words[0]).name}",
+        title=title,
     )
     if not hasattr(explanation, RENDERERS.get(form, form)):
         raise UsageError(f"--format {form}: of a network there is no such rendering")
     return getattr(explanation, RENDERERS.get(form, form))()
+
+
+def _columns(model: TabularModel, table: Table, row: int, form: str, title: str) -> str:
+    """What each column adds to the answer, for networks that layer by layer would say little."""
+    import json
+
+    import numpy as np
+
+    from chainrule.cli.text import number
+    from chainrule.cli.text import table as lined_up
+    from chainrule.tabular.attribution import column_gradients
+    from chainrule.tabular.words import several
+
+    target = model.target
+    networks = several(len(model.members), "network") + f" ({model.network.preset})"
+    if form not in ("text", "json"):
+        raise UsageError(
+            f"--format {form}: shows one plain network layer by layer, and this model holds "
+            f"{networks}: take --format text, or train with --preset sklearn"
+        )
+    x = model.inputs(table)[0][row - 1 : row]
+    start = np.zeros(x.shape[1])
+    outputs, predicted = model.compute(np.stack([x[0], start]))
+    place = int(outputs[0].argmax())
+    _, parts = column_gradients(model, x, start, place)
+    scale, center = (target.scale, target.center) if target.task == "regression" else (1.0, 0.0)
+    added = dict(zip(model.coding.places(), (parts[0] * scale).tolist(), strict=True))
+    of = target.classes[place if target.task == "multiclass" else 1] if target.classes else ""
+    result = {
+        "title": title,
+        "networks": len(model.members),
+        "output": of or target.name,
+        "from": float(outputs[1, place] * scale + center),
+        "added": added,
+        "to": float(outputs[0, place] * scale + center),
+    }
+    if of:
+        result["probability"] = float(predicted[0, place])
+    if form == "json":
+        return json.dumps(result, indent=2, ensure_ascii=False)
+    rows = [["an average row", "", number(result["from"])]]
+    for name in sorted(added, key=lambda name: -abs(added[name])):
+        rows.append([name, table[name].text(row - 1) or "missing", f"{added[name]:+.4g}"])
+    rows.append(["this row", "", number(result["to"])])
+    what = (f"log odds of {of}" if target.task == "binary" else f"score of {of}") if of else "value"
+    chance = f", probability {result['probability']:.4g}" if of else ""
+    return "\n".join(
+        [clean(f"{title}: {networks}{chance}"), "", *lined_up([["", "cell", what], *rows], [2]), "",
+         "integrated gradients: what each column adds on the way from the average row to this one"]
+    )  # fmt: skip
 
 
 def _truth(model: Any, table: Any, row: int) -> Any:

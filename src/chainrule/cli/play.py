@@ -102,7 +102,7 @@ def lesson(plan: Plan, rows: int, file: str) -> Any:
         numbers=[i for i, name in enumerate(inputs) if name in plain],
         parts=parts,
         total=plan.table.rows,
-        hidden=plan.options.hidden,
+        hidden=plan.network.sizes[1:-1],
         activation=plan.options.activation,
         seed=plan.options.seed,
         center=plan.target.center,

@@ -15,7 +15,7 @@ from chainrule.cli import shared
 from chainrule.cli.config import config_option
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
-from chainrule.tabular.options import LOSSES, PRESETS, SCHEDULES, TASKS, Options
+from chainrule.tabular.options import DEFAULT, LOSSES, PRESETS, SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
     from chainrule.tabular import Plan, TabularModel
@@ -84,10 +84,16 @@ def _options(command: Any) -> Any:
         (
             "--preset",
             str,
-            f"{', '.join(PRESETS)}: the plain network of the options below, or a recipe.",
+            f"{', '.join(PRESETS)}: the plain network of the options below, or a recipe. By "
+            f"default {DEFAULT}, five networks, unless an option describes a plain one: hidden, "
+            "activation, optimizer, schedule, l1, l2, dropout, batch-norm, init, early-stopping.",
         ),
         ("--ensemble", int, "How many networks, each without another fold of the rows."),
-        ("--hidden", Hidden(), 'Units per hidden layer; "" for none.'),
+        (
+            "--hidden",
+            Hidden(),
+            'Units per hidden layer; "" for none. By default 64,32, or the preset\'s.',
+        ),
         (
             "--activation",
             str,
@@ -227,7 +233,7 @@ def command(
     quiet: bool,
     **settings: Any,
 ) -> int:
-    """Train a network on the table DATA and save it.
+    """Train an ensemble of networks on the table DATA, or one network, and save it.
 
     DATA is a file, a folder or a glob of files, or - for standard input: CSV, Parquet, Arrow,
     JSON lines or Excel, also packed by gzip, zstd, bzip2 or xz.
@@ -251,9 +257,6 @@ def command(
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     judgement = Judgement(report, cure, debug_nonfinite)
-    if judgement.wanted and (options.preset != "sklearn" or (options.ensemble or 1) > 1):
-        raise UsageError("--report and --cure judge one plain network: leave out --preset, "
-                         "--ensemble")  # fmt: skip
     running: dict[str, Any] = {"executor": executor, "threads": threads}
     if checkpoint is not None:
         running |= {"checkpoint": _checkpoint(checkpoint, every, force, quiet or as_json),

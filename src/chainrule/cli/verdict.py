@@ -107,7 +107,9 @@ class Judgement:
         """The findings and what was tried, for the terminal."""
         if self.verdict is None:
             return []
-        lines = [clean(line) for line in self.verdict.findings.lines()]
+        of = len(self.verdict.model.members)
+        lines = [f"about the first of {of} networks:"] if of > 1 else []
+        lines += [clean(line) for line in self.verdict.findings.lines()]
         tried = [f"        tried     {t.change}: {t}" for t in self.trials]
         if tried:
             lines += ["", *[clean(line) for line in tried]]

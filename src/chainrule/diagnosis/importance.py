@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule.api import grad
 from chainrule.diagnosis.tables import held_out
 from chainrule.tabular import Plan, TabularModel
+from chainrule.tabular.attribution import column_gradients
 
 __all__ = ["Importance", "importance"]
 
@@ -38,13 +38,8 @@ class Importance:
 
 def importance(plan: Plan, model: TabularModel, seed: int = 0) -> Importance:
     """The importance of each column for a model that was trained by a plan."""
-    part = plan.parts[held_out(plan)]
-    blocks, start = [], 0
-    for rule in plan.coding.rules:
-        width = len(rule.inputs())
-        if width:
-            blocks.append((rule.name, slice(start, start + width)))
-        start += width
+    part = held_out(plan).part
+    blocks = [*plan.coding.places().items()]
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(len(part.x))[: 5 * ROWS]
     x, truth = part.x[chosen], part.truth[chosen]
@@ -54,11 +49,11 @@ def importance(plan: Plan, model: TabularModel, seed: int = 0) -> Importance:
         found = []
         for _ in range(5):
             shuffled = x.copy()
-            shuffled[:, block] = x[rng.permutation(len(x)), block]
+            shuffled[:, block] = x[rng.permutation(len(x))][:, block]
             found.append(_mean_loss(model, shuffled, truth) - before)
         risen.append(float(np.mean(found)))
     each, error = _integrated(plan, model, x[:ROWS])
-    gradients = [float(np.mean(np.abs(each[:, block].sum(axis=1)))) for _, block in blocks]
+    gradients = np.abs(each).mean(axis=0).tolist()
     return Importance(tuple(n for n, _ in blocks), tuple(risen), tuple(gradients), error)
 
 
@@ -70,25 +65,12 @@ def _mean_loss(model: TabularModel, x: np.ndarray, truth: np.ndarray) -> float:
 
 
 def _integrated(plan: Plan, model: TabularModel, x: np.ndarray) -> tuple[np.ndarray, float]:
-    """Integrated gradients (rows, inputs), and the completeness error."""
-    network = plan.network.build()
+    """Integrated gradients (rows, columns), and the completeness error."""
     base = plan.parts["train"].x.mean(axis=0)
     outputs, _ = model.compute(x)
     answer = outputs.argmax(axis=1)
-    picked = np.eye(outputs.shape[1])[answer]
-    params, state = model.params, model.state
-
-    def chosen(rows: np.ndarray) -> np.ndarray:
-        return np.sum(network(params, state, rows)[0] * picked)
-
-    slope = grad(chosen)
-    nodes, weights = np.polynomial.legendre.leggauss(STEPS)
-    total = np.zeros_like(x)
-    with np.errstate(all="ignore"):
-        for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
-            total += weight * slope(base + node * (x - base))
-    found = total * (x - base)
+    each, found = column_gradients(model, x, base, answer, STEPS)
     at_base, _ = model.compute(base[None])
-    wanted = (outputs * picked).sum(axis=1) - (at_base * picked).sum(axis=1)
+    wanted = outputs[range(len(x)), answer] - at_base[0, answer]
     spread = float(np.std(outputs)) or 1.0
-    return found, float(np.max(np.abs(found.sum(axis=1) - wanted), initial=0.0) / spread)
+    return found, float(np.max(np.abs(each.sum(axis=1) - wanted), initial=0.0) / spread)

@@ -51,10 +51,9 @@ class _About:
     def __init__(self, plan: Plan, verdict: Verdict, trials: Sequence[Trial], command: str) -> None:
         self.plan, self.verdict, self.trials, self.command = plan, verdict, trials, command
         self.model = verdict.model
-        self.held = held_out(plan)
-        self.judged: Judged = self.model.judge(
-            plan.parts[self.held].x, plan.parts[self.held].truth, plan.parts[self.held].weights
-        )
+        rows = held_out(plan)
+        self.held, part = rows.name, rows.part
+        self.judged: Judged = self.model.judge(part.x, part.truth, part.weights, only=rows.only)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -117,10 +116,10 @@ def _findings(a: _About) -> Iterator[Markup]:
             )
         items.append(element("li", {"class": one.level}, *lines_))
     passed = _paragraph(f"{len(found.passed)} checks passed: {', '.join(found.passed)}.", "quiet")
-    if not items:
-        yield _section("Findings", _paragraph("None."), passed)
-        return
-    yield _section("Findings", element("ol", {"class": "findings"}, *items), passed)
+    of = len(a.model.members)
+    about = [_paragraph(f"About the first of {of} networks.", "quiet")] if of > 1 else []
+    shown = element("ol", {"class": "findings"}, *items) if items else _paragraph("None.")
+    yield _section("Findings", *about, shown, passed)
 
 
 def _scores(a: _About) -> Iterator[Markup]:

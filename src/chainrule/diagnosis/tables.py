@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import optim
 from chainrule.diagnosis.evidence import evidence_of
 from chainrule.diagnosis.facts import Evidence
 from chainrule.diagnosis.findings import Finding, Findings
@@ -19,7 +20,9 @@ from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.tabular import Plan, TabularModel, prepare
 from chainrule.tabular.network import loss_of
-from chainrule.tabular.options import Options
+from chainrule.tabular.options import ARCHITECTURE, Options
+from chainrule.tabular.plan import Part
+from chainrule.tabular.presets import RECIPES
 from chainrule.train import FitResult
 
 __all__ = ["Trial", "Verdict", "cured", "preflight_plan", "reviewed"]
@@ -77,13 +80,30 @@ def preflight_plan(plan: Plan) -> Findings:
     )
 
 
-def held_out(plan: Plan) -> str:
-    """The name of the rows that a verdict is about: test, else validation, else training rows."""
-    return next(name for name in ("test", "validation", "train") if name in plan.parts)
+@dataclass(frozen=True)
+class Held:
+    """Rows that a verdict is about, by name; and the network of an ensemble that it is about, where
+    only one of them was not trained on these rows."""
+
+    name: str
+    part: Part
+    only: int | None = None
+
+
+def held_out(plan: Plan) -> Held:
+    """The rows that a verdict is about: test, else validation, else training rows."""
+    if "test" not in plan.parts and plan.left_out:
+        _, own = plan.own(0)
+        assert own is not None
+        return Held("validation", own, 0)
+    name = next(name for name in ("test", "validation", "train") if name in plan.parts)
+    return Held(name, plan.parts[name])
 
 
 def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running: Any) -> Verdict:
     """Train by a plan, with every layer watched, and review what came of it.
+
+    Of an ensemble it is the first network that is reviewed; layers are those of plain networks.
 
     Args:
         plan: as ``tabular.prepare`` makes it. on_epoch: called with each ``EpochEnd``.
@@ -93,7 +113,7 @@ def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running
         NonFiniteError: training diverged; KeyboardInterrupt before the first epoch is over.
     """
     network, loss = plan.network.build(), loss_of(plan.target.task, plan.options.loss)
-    part = plan.parts["train"]
+    part, _ = plan.own(0)
     monitor = Monitor(network, loss, part.x, plan.coded(part))
     batch = plan.options.batch_size or len(part.x)
     dtype = np.float64 if plan.options.optimizer == "lbfgs" else np.float32
@@ -109,25 +129,32 @@ def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running
 
 
 def _evidence(plan: Plan, model: TabularModel, monitor: Monitor) -> Evidence:
-    options = model.options
+    options, recipe = model.options, RECIPES.get(plan.network.preset)
+    first, chooses = plan.own(0)
+    if recipe is None:
+        patience, optimizer = options.early_stopping, options.build_optimizer(len(first.x))
+    else:  # which keeps its best epoch, and whose rate is usual in its parametrisation
+        patience, optimizer = 1, optim.adam(options.learning_rate or 0.0)
     result = FitResult(
         model.params, model.state, model.history, model.kept_epoch, model.stopped, 0, {},
         monitor.model, monitor.loss, model.predictor,
     )  # fmt: skip
-    parts = [plan.parts[name] for name in ("train", held_out(plan))]
-    return evidence_of(
+    parts = [first, held_out(plan).part]
+    found = evidence_of(
         result,
         *[(part.x, plan.coded(part)) for part in parts],
         classes=len(plan.target.classes),
         monitor=monitor,
-        optimizer=options.build_optimizer(len(parts[0].x)),
+        optimizer=optimizer,
         batch_size=options.batch_size or "full",
         epochs=options.epochs,
         l1=options.l1,
         l2=options.l2,
-        early_stopping=options.early_stopping if "validation" in plan.parts else 0,
+        early_stopping=0 if chooses is None else patience,
         seed=options.seed,
     )
+    usual = found.usual if recipe is None else recipe.rate(plan.target.task)
+    return dataclasses.replace(found, usual=usual)
 
 
 # The cure -------------------------------------------------------------------------------------
@@ -157,6 +184,8 @@ def cured(
         settings = {k: v for k, v in finding.settings.items() if k in names}
         if not settings or settings in tried or len(trials) == most:
             continue
+        if plan.network.preset != "sklearn" and not settings.keys().isdisjoint(ARCHITECTURE):
+            continue  # the recipe decides on that
         tried.append(settings)
         if before is None:
             before = _scores(plan, {}, seeds, score, running)
@@ -172,7 +201,7 @@ def _scores(
 ) -> list[float]:
     """The scores of trainings that differ in their seeds, on the rows that the plan holds out."""
     found = []
-    name = held_out(plan)
+    name = held_out(plan).name
     for seed in range(seeds):
         options = dataclasses.replace(plan.options, **settings)
         try:

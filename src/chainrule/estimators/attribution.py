@@ -11,6 +11,7 @@ from chainrule.core.settings import whole
 from chainrule.errors import UsageError
 from chainrule.estimators.network import network_of, trees_of
 from chainrule.estimators.rows import by_tiles
+from chainrule.tabular import attribution
 
 __all__ = ["Attributions", "input_gradients", "integrated_gradients"]
 
@@ -39,17 +40,12 @@ def integrated_gradients(
     output: int,
     steps: int,
 ) -> np.ndarray:
-    """``(x - baseline)`` times the mean gradient on the way from one to the other, (n, columns).
+    """``tabular.attribution.integrated_gradients`` of one output, (n, columns)."""
 
-    The mean is Gauss and Legendre's of so many points; a row's parts add up to the difference of
-    its output and the baseline's (Sundararajan, Taly, Yan 2017).
-    """
-    points, weights = np.polynomial.legendre.leggauss(steps)
-    total = np.zeros(x.shape, np.float64)
-    for at, weight in zip((points + 1) / 2, weights / 2, strict=True):
-        on_the_way = (baseline + at * (x - baseline)).astype(x.dtype)
-        total += weight * input_gradients(model, params, state, on_the_way, output)
-    return total * (x - baseline)
+    def slope(rows: np.ndarray) -> np.ndarray:
+        return input_gradients(model, params, state, rows.astype(x.dtype), output)
+
+    return attribution.integrated_gradients(slope, x, baseline, steps)
 
 
 class Attributions:

@@ -19,8 +19,9 @@ from sklearn.utils.validation import (
 )
 
 from chainrule.errors import UsageError
-from chainrule.estimators.attribution import integrated_gradients
 from chainrule.tabular import Options, Table, TabularModel, table_of, train
+from chainrule.tabular.attribution import column_gradients
+from chainrule.train.evaluation import TILE
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
 
@@ -34,13 +35,15 @@ WEIGHT = "weight of fit"
 class _Tabular(BaseEstimator):
     """The shared part; parameters are fields, from which the constructor is made."""
 
-    hidden: Any = (64, 32)
+    hidden: Any = None
     _: KW_ONLY
+    preset: str | None = None
+    ensemble: int | None = None
     activation: str = "relu"
     optimizer: str = "adam"
     learning_rate: float | None = None
     schedule: str = "constant"
-    epochs: int = 200
+    epochs: int | None = None
     batch_size: int | None = None
     l1: float = 0.0
     l2: float = 0.0
@@ -115,10 +118,10 @@ class _Tabular(BaseEstimator):
         """What each column of X adds to the linear output, against an average row; (n, columns).
 
         The way begins where every network input is 0: numbers at their training mean (with a
-        preset their median), categories unknown. The parts of the inputs that a column becomes are
-        added up; a column that is not used has 0. A row's parts add up to its output less that of
-        the beginning (Sundararajan, Taly, Yan 2017). For regression the output is in units of the
-        target.
+        preset their median), categories unknown. Of an ensemble the joint output is meant. The
+        parts of the inputs that a column becomes are added up; a column that is not used has 0. A
+        row's parts add up to its output less that of the beginning (Sundararajan, Taly, Yan 2017).
+        For regression the output is in units of the target.
 
         Parameters
         ----------
@@ -131,18 +134,14 @@ class _Tabular(BaseEstimator):
         """
         table, model = self._table(X), self.model_
         x, _ = model.inputs(table)
-        params, state = zip(*model.members, strict=True)
-        parts = integrated_gradients(
-            model.joined, params, state, x, np.zeros(x.shape[1]), self._place(output), steps
-        )
-        if model.coding.robust is not None:  # back into the order of the rules
-            parts = parts[:, np.argsort(model.coding.robust.order)]
+        place = self._place(output)
         names = table.names()
-        found, start = np.zeros((len(x), len(names))), 0
-        for rule in model.coding.rules:
-            end = start + len(rule.inputs())
-            found[:, names.index(rule.name)] = parts[:, start:end].sum(axis=1)
-            start = end
+        used = [names.index(name) for name in model.coding.places()]
+        found = np.zeros((len(x), len(names)))
+        for k in range(0, len(x), TILE):
+            part = x[k : k + TILE]
+            _, sums = column_gradients(model, part, np.zeros(x.shape[1]), place, steps)
+            found[k : k + TILE, used] = sums
         return found * (model.target.scale if model.kind == "regression" else 1.0)
 
     def _place(self, output: Any) -> int:
@@ -175,14 +174,21 @@ def _columns(X: Any) -> tuple[dict[str, Any], bool]:
     return {str(name): X[name] for name in names}, True
 
 
-SHARED = """hidden : tuple of ints, default=(64, 32)
-        Units of each hidden layer; () for none.
+SHARED = """hidden : tuple of ints, default=None
+        Units of each hidden layer; () for none. None is (64, 32), or the recipe's.
+    preset : str, default=None
+        "sklearn" for the plain network that the parameters describe, or a recipe: "realmlp-td-s",
+        "realmlp-td", "realmlp-fast". None is the last, an ensemble of five networks, but the plain
+        network where one of hidden, activation, optimizer, schedule, l1, l2, dropout, batch_norm,
+        init and early_stopping is given.
+    ensemble : int, default=None
+        How many networks, each trained without another fold of the rows.
     activation : str, default="relu"
         A name of ``nn.ACTIVATIONS``.
     optimizer, learning_rate, schedule : default="adam", None, "constant"
         As ``tabular.Options`` has them; None is the optimiser's own rate.
-    epochs : int, default=200
-        Most passes over the training rows.
+    epochs : int, default=None
+        Most passes over the training rows; None is 200, or the recipe's.
     batch_size : int, default=None
         Rows per step; None follows their number, 0 is all at once.
     l1, l2 : float, default=0.0

@@ -34,6 +34,18 @@ class Coding:
         names = [name for rule in self.rules for name in rule.inputs()]
         return names if self.robust is None else [names[i] for i in self.robust.order]
 
+    def places(self) -> dict[str, list[int]]:
+        """Where the inputs of each column that is used stand among all of them."""
+        order = [*range(len(self.inputs()))] if self.robust is None else [*self.robust.order]
+        stands = {i: at for at, i in enumerate(order)}
+        found, start = {}, 0
+        for rule in self.rules:
+            end = start + len(rule.inputs())
+            if end > start:
+                found[rule.name] = [stands[i] for i in range(start, end)]
+            start = end
+        return found
+
     def encode(
         self, table: Table, rows: Rows | None = None, dtype: Any = np.float64
     ) -> tuple[NDArray[np.float64], list[str]]:

@@ -285,16 +285,11 @@ class TabularModel:
             outputs = joint([self.predictor.outputs(*one, x) for one in asked], self.kind)
             return outputs, self.predictor.unit(outputs)
 
-    def joined(self, params: Any, state: Any, x: Any, *, train: bool = False) -> tuple[Any, Any]:
-        """All networks as one, to be differentiated: linear outputs from ``x`` (n, inputs) and the
-        parameters and states of each."""
+    def joined(self, x: Any) -> Any:
+        """Linear outputs (rows, outputs) of inputs ``x``, as ``compute`` has them but for rounding:
+        a function that is differentiated, for explanations."""
         network = self.network.build()
-        each = [network(*one, x, train=train)[0] for one in zip(params, state, strict=True)]
-        outputs = joint(each, self.target.task)
-        return (
-            outputs if self.calibration is None else outputs / self.calibration.temperature,
-            state,
-        )
+        return joint([network(*one, x)[0] for one in self._double], self.kind)
 
     def judge(
         self,

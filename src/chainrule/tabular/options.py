@@ -51,10 +51,12 @@ LOSS_ALIASES = {
 
 EXPONENTIAL = ("poisson", "gamma", "tweedie")
 """Losses of numbers that are predicted through an exponential."""
+DEFAULT = "realmlp-fast"
+"""What is trained unless something else is asked for: the recipe that measures best in its time."""
 
 ARCHITECTURE = ("activation", "optimizer", "schedule", "l1", "l2", "dropout", "batch_norm", "init",
                 "early_stopping")  # fmt: skip
-"""The options that a recipe decides."""
+"""The options that a recipe decides; they describe a plain network, as ``hidden`` does."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,13 @@ class Options:
         loss: what training minimises, one of ``LOSSES`` of the task, with its defaults ("quantile"
             is the median); None is the task's own. One of numbers makes the task a regression.
         preset: "sklearn" for the plain network that the options below describe, or one of
-            ``presets.RECIPES``: "realmlp-td-s", "realmlp-td", "realmlp-fast".
+            ``presets.RECIPES``: "realmlp-td-s", "realmlp-td", "realmlp-fast". None is the last
+            one, an ensemble, but the plain network where an option describes it: hidden,
+            activation, optimizer, schedule, l1, l2, dropout, batch_norm, init, early_stopping.
         ensemble: how many networks are trained, each without another fold of the rows, which
             decide on its best epoch; if validation is another share than the usual one, or a
             table, its rows decide for all of them. None is 5 for "realmlp-fast", otherwise 1.
-        hidden: units per hidden layer; () for none.
+        hidden: units per hidden layer; () for none. None is (64, 32), or the recipe's.
         activation, init: of hidden layers, and initial weights ("auto" fits the activation); a
             name of ``nn.ACTIVATIONS``, ``nn.INITIALIZERS``.
         optimizer: a name that ``optim.optimizer`` knows; ``learning_rate`` None is its own.
@@ -98,9 +102,9 @@ class Options:
 
     task: str | None = None
     loss: str | None = None
-    preset: str = "sklearn"
+    preset: str | None = None
     ensemble: int | None = None
-    hidden: tuple[int, ...] = (64, 32)
+    hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     optimizer: str = "adam"
     learning_rate: float | None = None
@@ -135,12 +139,14 @@ class Options:
         object.__setattr__(self, "map_class", pairs)
         for name in ("hidden", "drop", "keep", "category"):
             value = getattr(self, name)
+            if value is None and name == "hidden":
+                continue
             several = tuple(value) if isinstance(value, (tuple, list)) else (value,)
             object.__setattr__(self, name, several)
         for name, table, none in (
             ("task", TASKS, None),
             ("loss", dict.fromkeys(name for names in LOSSES.values() for name in names), None),
-            ("preset", PRESETS, ""),
+            ("preset", PRESETS, None),
             ("optimizer", OPTIMIZERS.table, ""),
             ("activation", ACTIVATIONS, ""),
             ("schedule", SCHEDULES, ""),
@@ -150,7 +156,7 @@ class Options:
             if getattr(self, name) != none:
                 _named(name, getattr(self, name), table)
         object.__setattr__(self, "loss", LOSS_ALIASES.get(self.loss or "", self.loss))
-        for units in self.hidden:
+        for units in self.hidden or ():
             if isinstance(units, bool) or not isinstance(units, int) or units < 1:
                 raise UsageError(f"hidden={self.hidden!r}: every layer needs at least one unit")
         for name in ("epochs", "ensemble"):
@@ -170,12 +176,12 @@ class Options:
 
     def _check_together(self) -> None:
         """Options that would have no effect beside others are refused, not ignored."""
-        if not self.hidden and self.dropout:
+        if self.hidden == () and self.dropout:
             raise UsageError(f"dropout={self.dropout}: has no effect without hidden layers")
-        if not self.hidden and self.batch_norm:
+        if self.hidden == () and self.batch_norm:
             raise UsageError("batch_norm=True: has no effect without hidden layers")
-        if self.preset != "sklearn":
-            self._check_recipe(self.preset)
+        if self.chosen != "sklearn":
+            self._check_recipe(self.chosen)
         if self.task is not None:
             self.check_task(self.task)
         if self.optimizer != "lbfgs":
@@ -214,39 +220,48 @@ class Options:
                     f"of them out"
                 )
 
-    def members(self, preset: str) -> int:
-        """How many networks are meant, with a preset."""
+    @property
+    def chosen(self) -> str:
+        """The preset that is meant."""
+        if self.preset is not None:
+            return self.preset
+        described = [x for x in ("hidden", *ARCHITECTURE) if getattr(self, x) != DEFAULTS[x]]
+        return "sklearn" if described else DEFAULT
+
+    @property
+    def members(self) -> int:
+        """How many networks are meant."""
         from chainrule.tabular.presets import RECIPES
 
-        return self.ensemble or (1 if preset == "sklearn" else RECIPES[preset].members)
+        return self.ensemble or (1 if self.chosen == "sklearn" else RECIPES[self.chosen].members)
 
     def resolved(self, rows: int, task: str) -> Options:
         """The same with all that is meant by None, for networks trained on so many rows."""
-        preset = self.preset
-        if preset != "sklearn":
-            return self._of_recipe(preset, rows, task)
+        if self.chosen != "sklearn":
+            return self._of_recipe(rows, task)
         rate, batch = self.learning_rate, self.batch_size
         if batch is None:
             batch = 0 if self.optimizer == "lbfgs" else batch_rule(rows)
         return dataclasses.replace(
             self,
-            preset=preset,
-            ensemble=self.members(preset),
+            preset="sklearn",
+            ensemble=self.members,
+            hidden=(64, 32) if self.hidden is None else self.hidden,
             epochs=200 if self.epochs is None else self.epochs,
             learning_rate=learning_rate(self.optimizer) if rate is None else rate,
             batch_size=0 if batch >= rows else batch,
         )
 
-    def _of_recipe(self, preset: str, rows: int, task: str) -> Options:
+    def _of_recipe(self, rows: int, task: str) -> Options:
         from chainrule.tabular.presets import RECIPES
 
-        recipe = RECIPES[preset]
+        recipe = RECIPES[self.chosen]
         batch = recipe.batch(rows) if self.batch_size is None else self.batch_size or rows
         return dataclasses.replace(
             self,
-            preset=preset,
-            ensemble=self.members(preset),
-            hidden=recipe.hidden if self.hidden == DEFAULTS["hidden"] else self.hidden,
+            preset=self.chosen,
+            ensemble=self.members,
+            hidden=recipe.layers(rows) if self.hidden is None else self.hidden,
             activation=recipe.activation(task),
             dropout=recipe.dropout,
             schedule="waves",

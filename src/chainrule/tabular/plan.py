@@ -19,7 +19,6 @@ from chainrule.tabular.model import File, TabularModel
 from chainrule.tabular.network import LOSSES, Network, loss_of
 from chainrule.tabular.options import Options
 from chainrule.tabular.presets import RECIPES
-from chainrule.tabular.robust import Blocks
 from chainrule.tabular.scoring import Judged, Scores, score_table
 from chainrule.tabular.table import Table
 from chainrule.tabular.target import Target
@@ -183,6 +182,14 @@ class Plan:
                 ]
         return found
 
+    def own(self, member: int) -> tuple[Part, Part | None]:
+        """The rows that a network, ``member`` by its place, is trained on, and those that decide
+        on its best epoch."""
+        start = self.parts["train"]
+        if not self.left_out:
+            return start.take(self.trained_on[member]), self.parts.get("validation")
+        return start.take(self.trained_on[member]), start.take(self.left_out[member])
+
     @cached_property
     def left_out(self) -> list[NDArray[np.intp]]:
         """Of the training rows, those that each network of an ensemble is not trained on."""
@@ -191,6 +198,26 @@ class Plan:
             return []
         strata = None if self.target.task == "regression" else truth
         return folds(len(truth), members, self.options.seed, strata)
+
+    @cached_property
+    def trained_on(self) -> list[NDArray[np.intp]]:
+        """Of the training rows, those that each network is trained on.
+
+        They are equally many for all, so that their epochs have the same minibatches; and fewer
+        rows than an epoch has minibatches are no minibatch of their own. What is over is left out.
+        """
+        every = np.arange(len(self.parts["train"].truth))
+        found = [np.setdiff1d(every, left) for left in self.left_out]
+        found = found or [every] * (self.options.ensemble or 1)
+        rows = min(map(len, found))
+        batch = self.options.batch_size
+        if batch and self.network.preset != "sklearn" and rows % batch < rows // batch:
+            rows -= rows % batch
+        rng = np.random.default_rng(self.options.seed)
+        return [
+            own if len(own) == rows else np.sort(rng.choice(own, rows, replace=False))
+            for own in found
+        ]
 
     def _patience(self) -> int | None:
         """A recipe has no early stopping, but keeps the best epoch."""
@@ -213,7 +240,8 @@ class Plan:
         if "validation" in parts:
             part = parts["validation"]
             held = (part.x.astype(dtype, copy=False), self.coded(part), _weighted(part, factors))
-        rows = len(x) - max(map(len, self.left_out), default=0)
+        trained = self.trained_on
+        rows = len(trained[0])
         steps = options.steps(rows)
         settings: dict[str, Any] = {
             "loss": loss_of(self.target.task, options.loss),
@@ -222,6 +250,7 @@ class Plan:
             "batch_size": options.batch_size or "full",
             "sample_weight": _weighted(start, factors),
             "early_stopping": self._patience(),
+            "evaluate_train": self.network.preset == "sklearn",  # else the running loss will do
             "dtype": dtype,
             **running,
         }
@@ -229,45 +258,26 @@ class Plan:
             settings |= {"l1": options.l1, "l2": options.l2}
             settings["optimizer"] = options.build_optimizer(rows)
         else:
-            recipe = RECIPES[self.network.preset]
+            recipe, robust = RECIPES[self.network.preset], self.coding.robust
             assert options.learning_rate is not None
-            settings["optimizer"] = recipe.optimizer(self._blocks, options.learning_rate, steps)
+            assert robust is not None
+            settings["optimizer"] = recipe.optimizer(robust.blocks, options.learning_rate, steps)
             if options.loss is None:
                 settings["loss"] = recipe.loss(self.target.task)
         model, data = self.network.build(steps), (x, self.coded(start))
-        members = options.ensemble or 1
-        if members == 1:
-            heard = () if on_epoch is None else (on_epoch,)
+        heard = () if on_epoch is None else (on_epoch,)
+        if len(trained) == 1:
+            if rows < len(x):
+                data = data[0][trained[0]], data[1][trained[0]]
+                weights = settings["sample_weight"]
+                settings["sample_weight"] = None if weights is None else weights[trained[0]]
             return [training.fit(model, data, seed=options.seed, callbacks=heard, **settings)]
-        return self._together(model, data, rows, members, on_epoch, settings)
-
-    def _checkpoint(self, given: Any) -> training.Checkpoint:
-        """Checkpoints that also compare options and files, whose names users know."""
-        found = given if isinstance(given, training.Checkpoint) else training.Checkpoint(given)
-        files = {f"{name} file": f.fingerprint for name, f in self.files.items() if f is not None}
-        about = {**found.about, **self.options.to_json(), **files, "target": self.target.name}
-        return dataclasses.replace(found, about=about)
-
-    def _together(
-        self,
-        model: Any,
-        data: Any,
-        rows: int,
-        members: int,
-        on_epoch: OnEpoch | None,
-        settings: dict[str, Any],
-    ) -> Sequence[training.FitResult]:
-        """The networks of an ensemble, each trained on ``rows`` of the training rows."""
-        every = np.arange(len(data[0]))
-        # All of one length, so that their epochs have the same minibatches: a row less here and
-        # there, where folds are not equal.
-        parts = [np.setdiff1d(every, left)[:rows] for left in self.left_out] or None
         results = training.fit_many(
             model,
             data,
-            seeds=[self.options.seed + k for k in range(members)],
-            folds=parts,
-            callbacks=() if on_epoch is None else (_Once(on_epoch),),
+            seeds=[options.seed + k for k in range(len(trained))],
+            folds=None if rows == len(x) else trained,
+            callbacks=[_Once(hear) for hear in heard],
             **settings,
         )
         if any(result.stopped == "non_finite" for result in results):
@@ -276,16 +286,18 @@ class Plan:
             )
         return results
 
-    @property
-    def _blocks(self) -> Blocks:
-        assert self.coding.robust is not None
-        return self.coding.robust.blocks
-
     def coded(self, part: Part) -> NDArray[Any]:
         """Targets of a ``part`` as the loss takes them: class indices, or standardised numbers."""
         if self.target.task == "regression":
             return self.target.standardised(part.truth, self.options.loss)
         return part.truth
+
+    def _checkpoint(self, given: Any) -> training.Checkpoint:
+        """Checkpoints that also compare options and files, whose names users know."""
+        found = given if isinstance(given, training.Checkpoint) else training.Checkpoint(given)
+        files = {f"{name} file": f.fingerprint for name, f in self.files.items() if f is not None}
+        about = {**found.about, **self.options.to_json(), **files, "target": self.target.name}
+        return dataclasses.replace(found, about=about)
 
     def _class_factors(self) -> NDArray[np.float64] | None:
         """With balanced classes: n / (k n_c), so that every class weighs the same in sum."""

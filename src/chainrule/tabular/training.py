@@ -85,13 +85,11 @@ def prepare(
     learned.check_loss(table, rows, options.loss)
     truth = learned.numbers(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
-    preset = options.preset
-    members = min(options.members(preset), len(truth))
+    preset = options.chosen
+    members = max(1, min(options.members, len(truth) // 4))
     options = dataclasses.replace(options, ensemble=members)
     folded = members > 1 and options.validation == DEFAULTS["validation"]
-    if folded:
-        options = dataclasses.replace(options, validation=0.0)
-    chosen = _divided(learned, truth, options)
+    chosen = _divided(learned, truth, options, 0.0 if folded else options.validation)
     first = chosen["train"]
     own = {name: _weights(weights, at, name) for name, at in chosen.items()}
     coding, typing_notes = _learn_columns(table, target, options, rows[first], own["train"])
@@ -134,11 +132,13 @@ def prepare(
     )
 
 
-def _divided(target: Target, truth: NDArray[Any], options: Options) -> dict[str, NDArray[np.intp]]:
+def _divided(
+    target: Target, truth: NDArray[Any], options: Options, validation: float
+) -> dict[str, NDArray[np.intp]]:
     """Which of the rows with a target train, validate and test; none of these is empty."""
     parts = split(
         len(truth),
-        validation=options.validation,
+        validation=validation,
         test=options.test,
         seed=options.seed,
         strata=None if target.task == "regression" else truth,
@@ -148,6 +148,8 @@ def _divided(target: Target, truth: NDArray[Any], options: Options) -> dict[str,
 
 
 def _network(options: Options, coding: Coding, target: Target) -> Network:
+    assert options.hidden is not None
+    assert options.preset is not None
     return Network(
         sizes=(len(coding.inputs()), *options.hidden, target.outputs),
         activation=options.activation,
