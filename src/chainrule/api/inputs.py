@@ -12,9 +12,10 @@ import numpy as np
 from chainrule.core.containers import is_static
 from chainrule.core.record import leaf_type, lift_output, parameter_names
 from chainrule.core.recording import Recording
-from chainrule.core.traced import Traced, escaped_row, is_weak
+from chainrule.core.traced import Traced, is_weak
 from chainrule.core.tree import LEAF, TreeDef, flatten
 from chainrule.core.types import ArrayType, type_of
+from chainrule.core.unknown import escaped_row
 from chainrule.errors import DerivativeError, DtypeError, ShapeError, UsageError
 from chainrule.ops.coerce import lift
 

@@ -20,9 +20,10 @@ from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
 from chainrule.core.record import leaf_type, lift_output
 from chainrule.core.recording import Recording, active, quiet
-from chainrule.core.traced import Traced, is_weak, made_at
+from chainrule.core.traced import Traced, is_weak
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.core.types import array_type
+from chainrule.core.unknown import made_at
 from chainrule.errors import DtypeError, ShapeError, UsageError
 from chainrule.ops import structure
 from chainrule.ops.coerce import lift

@@ -8,7 +8,8 @@ from typing import Any
 
 from chainrule.core.node import Node
 from chainrule.core.rules import total
-from chainrule.core.traced import Traced, escaped
+from chainrule.core.traced import Traced
+from chainrule.core.unknown import escaped
 
 _NODE, _SERIAL = attrgetter("node"), attrgetter("serial")
 Watch = Callable[[Node, Traced, Sequence[tuple[int, Any]]], None]

@@ -15,9 +15,10 @@ from chainrule.core.graph import Graph
 from chainrule.core.node import NO_ATTRS
 from chainrule.core.recording import Recording, Rewriter, Roller, fresh_recording
 from chainrule.core.static import Static
-from chainrule.core.traced import Traced, escaped
+from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.core.types import ArrayType, check_dtype, refuse_subclass, type_of
+from chainrule.core.unknown import escaped
 from chainrule.errors import DtypeError
 
 

@@ -17,23 +17,18 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.core import held
 from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import is_internal, users_frame, warn
 from chainrule.core.graph import Graph, Origins, Place, ancestors
-from chainrule.core.held import (
-    constant_of,
-    content_of,
-    frozen_copy,
-    is_frozen,
-    number_of,
-    same_bits,
-)
+from chainrule.core.held import constant_of, content_of, frozen_copy, is_frozen, number_of
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive, make_node
 from chainrule.core.numeric_warnings import calling, quiet
 from chainrule.core.retelling import retold
 from chainrule.core.scopes import SCOPE, scope
-from chainrule.core.traced import Traced, escaped, escaped_row
+from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, check_dtype, type_of
+from chainrule.core.unknown import escaped, escaped_row
 from chainrule.errors import ChainruleError
 
 _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", default=None)
@@ -177,14 +172,14 @@ class Recording:
         if seen is not None and seen[0] is array:
             node = seen[1]
             kept = self.captures[node]  # the array itself where nothing can write to it
-            if kept is array or same_bits(kept, array):
+            if kept is array or held.same_bits(kept, array):
                 return Traced(node, self)
-        held = array if is_frozen(array) else frozen_copy(array)
-        content = content_of(held, array.flags.c_contiguous)
+        kept = array if is_frozen(array) else frozen_copy(array)
+        content = content_of(kept, array.flags.c_contiguous)
         node = self._known.get(content)
         if node is None:
-            node = self._node(INPUT, (), NO_ATTRS, type_of(held), True)
-            self.values[node] = self.captures[node] = held
+            node = self._node(INPUT, (), NO_ATTRS, type_of(kept), True)
+            self.values[node] = self.captures[node] = kept
             if content is not None:
                 self._known[content] = node
         self._captured[id(array)] = (array, node)

@@ -1,13 +1,11 @@
 """Traced values: what a function sees instead of arrays while it is being recorded.
 
-A traced value answers NumPy's own protocols, so user code calls the real NumPy and SciPy.
-
-One file: all the methods by which Python and NumPy reach a traced value.
+A traced value answers NumPy's own protocols, so user code calls the real NumPy and SciPy. Its
+operators, and methods that are functions of NumPy's, come from tables (``methods.py``).
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,14 +15,13 @@ import numpy as np
 from chainrule.core import dispatch
 from chainrule.core.dispatch import FUNCTIONS, call_ufunc
 from chainrule.core.frames import users_line
-from chainrule.core.graph import Origins
+from chainrule.core.methods import METHODS, power, written
 from chainrule.core.types import ArrayType, Shape
+from chainrule.core.unknown import escaped, unknown
 from chainrule.errors import (
     ChainruleError,
-    EscapedTracerError,
     RecordingError,
     ShapeError,
-    UnknownValueError,
 )
 
 if TYPE_CHECKING:
@@ -288,7 +285,7 @@ class Traced:
         bools = self.dtype.kind == "b" and (self.shape or self.is_array)
         if bools and type(other) is int and other == 2:  # NumPy squares them, in int8
             return call_ufunc(np.square, self)
-        return _power(self, other)
+        return power(self, other)
 
     def __round__(self, ndigits: int | None = None) -> Any:
         """Of a number, Python's rounding: to an integer, or by the decimal digits."""
@@ -390,68 +387,6 @@ class Traced:
     conjugate = conj
 
 
-_BINARY = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "truediv": np.true_divide,
-    "floordiv": np.floor_divide,
-    "mod": np.remainder,
-    "matmul": np.matmul,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "lshift": np.left_shift,
-    "rshift": np.right_shift,
-}
-_COMPARISONS = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-}
-_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
-_METHODS = {
-    name: getattr(np, name)
-    for name in [
-        "all",
-        "any",
-        "argmax",
-        "argmin",
-        "argpartition",
-        "argsort",
-        "choose",
-        "clip",
-        "cumprod",
-        "cumsum",
-        "diagonal",
-        "dot",
-        "max",
-        "mean",
-        "min",
-        "nonzero",
-        "prod",
-        "ravel",
-        "repeat",
-        "round",
-        "searchsorted",
-        "squeeze",
-        "std",
-        "sum",
-        "swapaxes",
-        "take",
-        "trace",
-        "var",
-    ]
-}
-_COMMON = {"axis", "dtype", "keepdims", "initial", "where", "ddof", "mode", "offset"}
-_MEMORY = ("view", "tobytes", "tofile", "dump", "dumps", "getfield", "setflags", "to_device")
-_IN_PLACE = ("sort", "partition", "fill", "put")
-_RESHAPED = ("resize", "setfield", "byteswap")
-
-
 _NUMBERS = {"f": float, "i": int, "u": int, "b": bool}
 
 
@@ -460,186 +395,18 @@ def is_weak(x: Any) -> bool:
     return x.weak if isinstance(x, Traced) else type(x) in (float, int)
 
 
-def escaped() -> EscapedTracerError:
-    return EscapedTracerError(
-        "a traced value was used after the function that made it had returned: it stands for "
-        "a step of that recording and holds no number of its own. Return it from the function "
-        "(use has_aux=True for extra results) instead of storing it outside"
-    )
-
-
-def escaped_row() -> EscapedTracerError:
-    return EscapedTracerError(
-        "a value of one row was used outside the function that vmap runs for all rows: return it "
-        "from that function instead of storing it outside"
-    )
-
-
 def known_value(x: Traced, wanted: str) -> np.ndarray:
     """The number behind a traced value, or an error that teaches why there is none."""
     if x.recording.closed:
         raise escaped()
     x.recording.branched |= not x.node.is_constant
     value = x.recording.value(x.node)
-    if value is None and _depends_on(x.node, x.recording.rows):
-        raise UnknownValueError(
-            f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but vmap runs "
-            f"its function once for all rows, which differ in it; it was made at {made_at(x)}. "
-            "Write np.where(condition, a, b) instead of a Python branch: both are computed for "
-            "every row; or a fixed number of steps instead of a loop on values. What all rows "
-            "share (in_axes=None) may decide a branch"
-        )
     if value is None:
-        raise UnknownValueError(
-            f"{wanted} needs the value of a traced {x.node.type} ({users_line()}), but this "
-            f"function is being recorded for all values at once (jit, trace and fit do that); "
-            f"it was made at {made_at(x)}. {_REMEDY}"
-        )
+        raise unknown(x, wanted)
     return value
 
 
-def _depends_on(node: Node, found: set[Node]) -> bool:
-    stack, seen = [node], {node}
-    while stack:
-        node = stack.pop()
-        if node in found:
-            return True
-        stack += [x for x in node.inputs if x not in seen]
-        seen.update(node.inputs)
-    return False
-
-
-_REMEDY = (
-    "Write np.where(condition, a, b) instead of a Python branch, or a fixed number of steps "
-    "instead of a loop on values, or make a flag or setting a static argument (static_argnames=); "
-    "cr.grad without jit follows Python branches"
-)
-
-
-def made_at(x: Traced) -> str:
-    """The user's line that made a traced value, for messages."""
-    origins = Origins(x.recording.places).get(x.node)
-    if origins:
-        return f"{origins[-1].file}:{origins[-1].line}"
-    name = x.recording.names.get(x.node)
-    return f"input {name!r}" if name else "an input of the function"
-
-
-def _binary(ufunc: Any) -> Any:
-    def operator(self: Traced, other: Any) -> Any:
-        if type(other) is list or type(other) is tuple:
-            _check_sequence(ufunc, self, other)
-        y = call_ufunc(ufunc, self, other)
-        return y.like(other) if self.weak else y
-
-    return operator
-
-
-def _reflected(ufunc: Any) -> Any:
-    def operator(self: Traced, other: Any) -> Any:
-        if type(other) is list or type(other) is tuple:
-            _check_sequence(ufunc, self, other)
-        y = call_ufunc(ufunc, other, self)
-        return y.like(other) if self.weak else y
-
-    return operator
-
-
-_power = _binary(np.power)
-
-
-def _check_sequence(ufunc: Any, x: Traced, sequence: Any) -> None:
-    """Refuse a list beside a number where Python repeats the list, or has no meaning for it."""
-    number = not (x.shape or x.is_array) and (x.weak or ufunc is np.multiply)
-    if number and ufunc not in _COMPARISONS.values():
-        kind = type(sequence).__name__
-        raise RecordingError(
-            f"a traced {x.type} and a {kind} with an operator ({users_line()}): Python's numbers "
-            f"do not compute with a {kind}. Write np.{ufunc.__name__}(x, cr.array([...])) for its "
-            "entries; to repeat a list, use a plain number"
-        )
-
-
-def _unary(ufunc: Any) -> Any:
-    return lambda self: call_ufunc(ufunc, self).like(self)
-
-
-def _method(name: str, function: Any) -> Any:
-    """The method ``name``, which is ``function`` of NumPy; where the method takes less than that
-    (keywords), NumPy's own is asked."""
-
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if not kwargs.keys() <= _COMMON:
-            _ask(name, self, args, kwargs)
-        return dispatch.array_function(function, (self, *args), kwargs)
-
-    return method
-
-
-def _written(name: str, ours: Any) -> Any:
-    """A method written here, by its name in errors; NumPy's own is asked about what is no shape
-    or dtype."""
-
-    @functools.wraps(ours)
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if kwargs or any(isinstance(x, str) for x in args):
-            _ask(name, self, args, kwargs)
-        try:
-            return ours(self, *args, **kwargs)
-        except ChainruleError as error:
-            dispatch.located(error, f"x.{name}", (self,))
-
-    return method
-
-
-def _ask(name: str, x: Any, args: Any, kwargs: Any) -> None:
-    if not x.weak:
-        dispatch.ask(getattr(np.ndarray, name), f"x.{name}", (x, *args), kwargs)
-
-
-def _in_place(ufunc: Any) -> Any:
-    def operator(self: Traced, other: Any) -> Any:
-        if not (self.is_array or self.shape):
-            return NotImplemented  # a number: the name gets another
-        return dispatch.writing(f"np.{ufunc.__name__}", FUNCTIONS["in_place"], ufunc, self, other)
-
-    return operator
-
-
-def _writing(name: str) -> Any:
-    def method(self: Traced, *args: Any, **kwargs: Any) -> None:
-        dispatch.writing(f"x.{name}", FUNCTIONS[f"x.{name}"], self, *args, **kwargs)
-
-    return method
-
-
-def _reshaped(name: str) -> Any:
-    return lambda self, *args, **kwargs: dispatch.refuse_mutation(
-        f"x.{name}(...)", "Make another array: np.resize(x, shape)"
-    )
-
-
-def _memory(name: str) -> Any:
-    return lambda self, *args, **kwargs: dispatch.unsupported(f"x.{name}")
-
-
-for _name, _ufunc in _BINARY.items():
-    setattr(Traced, f"__{_name}__", _binary(_ufunc))
-    setattr(Traced, f"__r{_name}__", _reflected(_ufunc))
-    setattr(Traced, f"__i{_name}__", _in_place(_ufunc))
-for _name, _ufunc in _COMPARISONS.items():
-    setattr(Traced, f"__{_name}__", _binary(_ufunc))
-for _name, _ufunc in _UNARY.items():
-    setattr(Traced, f"__{_name}__", _unary(_ufunc))
-for _name, _function in _METHODS.items():
-    setattr(Traced, _name, _method(_name, _function))
+for _name, _made in METHODS.items():
+    setattr(Traced, _name, _made)
 for _name in ("astype", "compress", "copy", "flatten", "reshape", "transpose"):
-    setattr(Traced, _name, _written(_name, getattr(Traced, _name)))
-for _name in _IN_PLACE:
-    setattr(Traced, _name, _writing(_name))
-for _name in _RESHAPED:
-    setattr(Traced, _name, _reshaped(_name))
-for _name in _MEMORY:
-    setattr(Traced, _name, _memory(_name))
-Traced.__rpow__ = _reflected(np.power)  # type: ignore[attr-defined]
-Traced.__ipow__ = _in_place(np.power)  # type: ignore[attr-defined]
+    setattr(Traced, _name, written(_name, getattr(Traced, _name)))

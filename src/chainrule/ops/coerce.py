@@ -17,8 +17,9 @@ import numpy as np
 from chainrule.core.dispatch import SCIPY_UFUNCS, UFUNCS
 from chainrule.core.node import Primitive
 from chainrule.core.recording import Recording
-from chainrule.core.traced import Traced, escaped
+from chainrule.core.traced import Traced
 from chainrule.core.types import Shape, broadcast_shapes, check_dtype, refuse_subclass
+from chainrule.core.unknown import escaped
 from chainrule.errors import DtypeError, RecordingError
 from chainrule.ops import structure
 

@@ -22,7 +22,8 @@ from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.frames import users_line
 from chainrule.core.node import Node
 from chainrule.core.recording import active
-from chainrule.core.traced import Traced, escaped
+from chainrule.core.traced import Traced
+from chainrule.core.unknown import escaped
 from chainrule.errors import MutationError
 from chainrule.ops import structure
 from chainrule.ops.inplace.layout import rows_first

@@ -8,8 +8,9 @@ import numpy as np
 
 from chainrule.core.dispatch import FUNCTIONS, MAKING, VIEWS, implements
 from chainrule.core.recording import active
-from chainrule.core.traced import Traced, escaped
+from chainrule.core.traced import Traced
 from chainrule.core.types import check_dtype
+from chainrule.core.unknown import escaped
 from chainrule.ops import structure
 from chainrule.ops.coerce import is_traced, lift, plain
 from chainrule.ops.inplace.layout import rows_first

@@ -322,7 +322,16 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     for condition in conditions:
         if np.shape(condition) not in ((), np.shape(x)):
             raise ShapeError(f"a condition of shape {np.shape(condition)} for {x.type}")
-    pieces: list[Any] = [f(x, *args, **kw) if callable(f) else f for f in funclist]
+    pieces: list[Any] = []
+    for f in funclist:
+        if isinstance(f, (int, float)) and not isinstance(f, (Traced, np.generic)):
+            try:
+                np.zeros((), x.dtype)[...] = f  # what an array of this dtype holds
+            except (OverflowError, ValueError) as error:
+                raise DtypeError(
+                    f"np.piecewise of {x.type} with the piece {f!r}: {error}"
+                ) from None
+        pieces.append(f(x, *args, **kw) if callable(f) else f)
     found: Any = pieces.pop() if len(pieces) > len(conditions) else 0
     for condition, piece in zip(conditions, pieces, strict=True):
         found = np.where(condition, piece, found)

@@ -165,7 +165,9 @@ def meshgrid(*xi: Any, copy: bool = True, sparse: bool = False, indexing: str = 
         along = [1] * len(xi)
         along[order[i]] = np.size(x)
         found.append(np.reshape(x, along))
-    return tuple(found) if sparse else tuple(np.broadcast_to(x, tuple(shape_)) for x in found)
+    if sparse:
+        return tuple(found) if copy else found  # as NumPy has it
+    return tuple(np.broadcast_to(x, tuple(shape_)) for x in found)
 
 
 # splitting --------------------------------------------------------------------------------
