@@ -19,8 +19,9 @@ from chainrule.errors import DataError
 from chainrule.explanation import explain
 from chainrule.explanation.formula.expressions import Call, Name
 from chainrule.explanation.render.schema import check_document
+from tests.helpers.explain_blocks import GRAPHS
 from tests.helpers.explain_examples import EXAMPLES
-from tests.helpers.explain_random import array_function, scalar_function
+from tests.helpers.explain_random import array_function, explained, scalar_function
 
 
 def document() -> dict[str, Any]:
@@ -119,13 +120,10 @@ def spelled(data: Any) -> Any:
 
 
 def all_formulas() -> set[str]:
-    count = int(os.environ.get("CHAINRULE_EXPLAIN_GRAPHS", "200")) // 2
     found: set[str] = set()
     examples = [explain(x.function)(*x.point) for x in EXAMPLES.values()]
     for make in (scalar_function, array_function):
-        for seed in range(count):
-            f, args = make(seed)
-            examples.append(explain(f)(*args))
+        examples += [explained(make, seed)[2] for seed in range(GRAPHS // 2)]
     for e in examples:
         found |= set(spelled(e.to_json())) | {e._repr_latex_().strip("$")}
     for convention in ("inputs_outputs", "outputs_inputs", "torch", "bias_row"):

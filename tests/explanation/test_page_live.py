@@ -25,7 +25,7 @@ from tests.helpers.browsing import (
 )
 from tests.helpers.explain_blocks import GRAPHS, overlapping, random_blocks
 from tests.helpers.explain_pages import HOSTILE, hostile, matrix, network, scalar, tangle
-from tests.helpers.explain_random import array_function, scalar_function
+from tests.helpers.explain_random import array_function, explained, scalar_function
 
 browser, shown = browsing.browser, browsing.shown  # fixtures
 
@@ -71,10 +71,9 @@ def test_inputs_that_cannot_move_have_no_sliders(shown: Any) -> None:
 
 @pytest.mark.parametrize("kind", [scalar_function, array_function])
 def test_random_graphs_have_pages_that_play_without_complaint(shown: Any, kind: Any) -> None:
-    for seed in range(GRAPHS // 2):
-        f, args = kind(seed)
-        e = explain(f)(*args)
-        if seed % (GRAPHS // 20):
+    for seed in range(GRAPHS // 4):
+        _, _, e = explained(kind, seed)
+        if seed % (GRAPHS // 32):
             page(e)
             continue
         b = shown(e)
@@ -91,13 +90,13 @@ def relative(a: Any, b: Any, scale: float) -> float:
 
 
 def test_the_page_computes_what_the_interpreter_does(shown: Any) -> None:
-    """100 points of 25 functions: values and gradients to 1e-12, relative to the larger of the
-    number and of the terms that it is the sum of (cancellation keeps no relative digits)."""
+    """Four points of ten functions (25 in full form): values and gradients to 1e-12, relative to
+    the larger of the number and of the terms that it is the sum of (cancellation keeps no relative
+    digits)."""
     rng, points, worst = np.random.default_rng(7), 0, 0.0
     b = None
-    for seed in range(60):
-        f, args = scalar_function(seed)
-        e = explain(f)(*args)
+    for seed in range(60 if GRAPHS > 80 else 22):
+        f, args, e = explained(scalar_function, seed)
         if e.program is None or e.program.branches or any(n.value.dtype != float for n in e.nodes):
             continue
         document = e.to_json()
@@ -124,7 +123,7 @@ def test_the_page_computes_what_the_interpreter_does(shown: Any) -> None:
                         worst = max(worst, error)
                         assert error < 1e-12, (seed, at, step["index"], key, found, step[key])
             points += 1
-    assert points >= 100
+    assert points >= (100 if GRAPHS > 80 else 40)
     assert worst < 1e-12
 
 
@@ -211,17 +210,16 @@ def test_a_picture_alone_does_not_overlap_either(browser: Any, tmp_path: Path) -
 # Hostile names --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", range(0, len(HOSTILE), 5))
+@pytest.mark.parametrize("first", range(0, len(HOSTILE), 10))
 def test_no_hostile_name_runs(shown: Any, first: int) -> None:
-    """As inputs, scopes and, the first of each five, as the output's name."""
-    e = hostile(HOSTILE[first : first + 5])
+    """As inputs, scopes and, the first of each ten, as the output's name."""
+    e = hostile(HOSTILE[first : first + 10])
     b = shown(e)
     plain = count(b, "script")
     js(b, "for (const x of document.querySelectorAll('[data-block], [data-wire], .jump, .fold')) {"
           "x.dispatchEvent(new PointerEvent('pointerenter', {pointerType: 'mouse'}));"
           "x.dispatchEvent(new MouseEvent('click', {bubbles: true})); }")  # fmt: skip
-    for i in range(len(e.steps)):
-        js(b, "chainrule.go(arguments[0])", i)
+    js(b, "for (let i = 0; i < chainrule.data.steps.length; i++) chainrule.go(i)")
     assert js(b, "return window.pwned === undefined && location.protocol === 'file:'")
     assert count(b, "script") == plain == 2
     assert count(b, "img, iframe, form, base, a, object, embed, mglyph") == 0

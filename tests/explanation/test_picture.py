@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 from chainrule.errors import UsageError
-from chainrule.explanation import explain
 from chainrule.explanation.picture import png as picture_png
 from chainrule.explanation.picture.layout import ROW_GAP, Block, Layout, Wire, layout
 from chainrule.explanation.picture.modules import Module, fold_to_fit, modules
@@ -22,7 +21,7 @@ from chainrule.explanation.picture.svg import asset, placed, svg
 from chainrule.explanation.picture.text import plain, runs, short
 from tests.helpers.explain_blocks import GRAPHS, overlapping, random_blocks
 from tests.helpers.explain_pages import HOSTILE, gates, hostile, matrix, network, scalar, tangle
-from tests.helpers.explain_random import array_function, scalar_function
+from tests.helpers.explain_random import array_function, explained, scalar_function
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -200,8 +199,7 @@ def test_arrays_show_their_shape_and_entries() -> None:
 @pytest.mark.parametrize("kind", [scalar_function, array_function])
 def test_svg_is_well_formed_for_random_graphs(kind: object) -> None:
     for seed in range(GRAPHS // 2):
-        f, args = kind(seed)  # type: ignore[operator]
-        document = explain(f)(*args).to_json()
+        document = explained(kind, seed)[2].to_json()  # type: ignore[arg-type]
         root = ElementTree.fromstring(svg(document))
         assert root.tag == f"{SVG}svg"
         assert float(root.attrib["width"]) > 0

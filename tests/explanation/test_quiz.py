@@ -60,16 +60,16 @@ def test_questions_of_one_quiz_differ(topic):
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_key_is_right_by_its_own_marking(topic, seed):
-    made = quizzes.make(topic, 12, seed)
+    made = quizzes.make(topic, 10, seed)
     report = quizzes.mark(made, {n: q.answer for n, q in enumerate(made.questions, 1)})
-    assert report.right == 12, report.text()
+    assert report.right == 10, report.text()
     assert all(q.solution and q.prompt for q in made.questions)
 
 
 @pytest.mark.parametrize("topic", ["matrix", "network"])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_matrix_keys_agree_with_the_engine(topic, seed):
     for question in quizzes.make(topic, 12, seed).questions:
         if question.kind != "matrix":
@@ -84,7 +84,7 @@ def test_matrix_keys_agree_with_the_engine(topic, seed):
         np.testing.assert_allclose(found, wanted, rtol=1e-7, atol=1e-10)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(2))
 def test_number_and_formula_keys_agree_with_the_engine(seed):
     import chainrule as cr
 

@@ -4,7 +4,6 @@ takes all of them. ``CHAINRULE_EXPLAIN_GRAPHS=2000`` runs the full set."""
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -15,21 +14,20 @@ import pytest
 
 import chainrule as cr
 from chainrule.core.node import PRIMITIVES
-from chainrule.explanation import Explanation, explain
+from chainrule.explanation import Explanation
 from chainrule.explanation.formula.expressions import evaluate
 from chainrule.explanation.render.schema import check_document
-from tests.helpers.explain_random import array_function, scalar_function
+from tests.helpers.explain_blocks import GRAPHS
+from tests.helpers.explain_random import array_function, explained, scalar_function
 
-GRAPHS = int(os.environ.get("CHAINRULE_EXPLAIN_GRAPHS", "200"))
-CHUNK = 25
+CHUNK = 20
 KINDS = {"scalar": scalar_function, "array": array_function}
 
 
 def cases(kind: str, chunk: int) -> Any:
     start = chunk * CHUNK
     for seed in range(start, min(start + CHUNK, GRAPHS // 2)):
-        f, args = KINDS[kind](seed)
-        yield seed, f, args, explain(f)(*args)
+        yield seed, *explained(KINDS[kind], seed)
 
 
 def chunks() -> list[int]:

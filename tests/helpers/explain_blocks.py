@@ -8,7 +8,7 @@ import numpy as np
 
 from chainrule.explanation.picture.layout import Block, Wire
 
-GRAPHS = int(os.environ.get("CHAINRULE_EXPLAIN_GRAPHS", "200"))
+GRAPHS = int(os.environ.get("CHAINRULE_EXPLAIN_GRAPHS", "80"))
 
 
 def random_blocks(seed: int) -> tuple[list[Block], list[Wire]]:

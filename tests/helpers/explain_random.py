@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,10 @@ def array_function(seed: int) -> tuple[Callable[..., Any], tuple[np.ndarray, ...
     values = rng.uniform(-1, 1, (3, 3)), rng.uniform(-1, 1, 3), rng.uniform(-1, 1, 3)
     dtype = np.float32 if seed % 7 == 0 else np.float64
     return f, tuple(value.astype(dtype) for value in values)
+
+
+@cache
+def explained(kind: Callable[[int], Any], seed: int) -> tuple[Any, tuple[Any, ...], Any]:
+    """The function of this kind and seed, its arguments and its explanation, made once."""
+    f, args = kind(seed)
+    return f, args, cr.explain(f)(*args)
