@@ -191,7 +191,7 @@ def test_every_function_of_the_table_explains() -> None:
         body = f"sum({name}({args}))" if name == "softmax" else f"{name}({args})"
         if name in ("isfinite", "indicator"):  # of truths
             body = f"{name}(x > 0) * x" if name == "indicator" else "where(isfinite(x), x, 0)"
-        point = {"x": 1.3, "y": 0.7}
+        point = {"x": 1.3, "y": 0.7, "z": 0.4}
         used = {k: v for k, v in point.items() if k in args.replace("max", "")}
         if name in ("arcsin", "arccos", "asin", "acos", "arctanh"):
             used["x"] = 0.3

@@ -94,6 +94,11 @@ class Derivative(Expr):
     partial: bool = False
 
     @property
+    def key(self) -> str:
+        """Where its value stands for ``evaluate``: the derivative of the output by ``by``."""
+        return "∂" + self.by.key
+
+    @property
     def shape(self) -> Shape:
         return self.by.shape
 
@@ -441,7 +446,7 @@ def evaluate(e: Expr, values: Mapping[str, Any]) -> Any:
 def _evaluate(e: Expr, values: Mapping[str, Any]) -> Any:
     if isinstance(e, Number):
         return np.asarray(float(e.value))
-    if isinstance(e, Name):
+    if isinstance(e, (Name, Derivative)):
         return np.asarray(values[e.key])
     parts = [_evaluate(part, values) for part in e.parts]
     if isinstance(e, Sum):

@@ -122,6 +122,8 @@ def _functions() -> Mapping[str, Callable[..., Any]]:
             _FUNCTIONS[f"arc{short}"] = _FUNCTIONS[f"a{short}"] = getattr(m, f"a{short}")
         for short in ("sinh", "cosh", "tanh"):
             _FUNCTIONS[f"arc{short}"] = getattr(m, f"a{short}")
+        for short in ("sec", "csc", "cot", "sech", "csch", "coth"):
+            _FUNCTIONS[short] = getattr(m, short)
         logistic = lambda x: 1 / (1 + m.exp(-x))  # noqa: E731
         _FUNCTIONS.update(dict.fromkeys(("logistic", "sigmoid", "sigma", "σ"), logistic))
         _FUNCTIONS.update(

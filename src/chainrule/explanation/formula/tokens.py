@@ -274,7 +274,7 @@ class _Lexer:
 
 _FUNCTIONS = frozenset(
     ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log")
-) | frozenset(("ln", "max", "min", "det", "tr"))
+) | frozenset(("ln", "max", "min", "det", "tr", "sec", "csc", "cot", "coth"))
 """Commands that are a function's name."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -24,12 +25,24 @@ _OF_TWO = (
 )  # fmt: skip
 
 
-def _largest(first: Any, *second: Any) -> Any:
-    return np.maximum(first, *second) if second else np.max(first)
+MOST_OF = 9
 
 
-def _smallest(first: Any, *second: Any) -> Any:
-    return np.minimum(first, *second) if second else np.min(first)
+def _largest(first: Any, *others: Any) -> Any:
+    return functools.reduce(np.maximum, others, first) if others else np.max(first)
+
+
+def _smallest(first: Any, *others: Any) -> Any:
+    return functools.reduce(np.minimum, others, first) if others else np.min(first)
+
+
+def _one_over(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x: 1.0 / f(x)
+
+
+RECIPROCALS = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh",
+               "coth": "tanh"}  # fmt: skip
+"""Functions that are written as one over another."""
 
 
 def _product(left: Any, right: Any) -> Any:
@@ -60,8 +73,9 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     "ln": (np.log, 1),
     "pow": (np.power, 2),
     "power": (np.power, 2),
-    "max": (_largest, (1, 2)),
-    "min": (_smallest, (1, 2)),
+    "max": (_largest, (1, MOST_OF)),
+    "min": (_smallest, (1, MOST_OF)),
+    **{name: (_one_over(getattr(np, of)), 1) for name, of in RECIPROCALS.items()},
     "tr": (np.trace, 1),
     "indicator": (lambda truth: np.where(truth, 1.0, 0.0), 1),
     "inverse": (_inverse, 1),

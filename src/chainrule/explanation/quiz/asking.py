@@ -13,8 +13,10 @@ from random import Random
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.quiz import numbers
 from chainrule.explanation.quiz.marking import mark_answer
 from chainrule.explanation.quiz.matrix import matrix_question, network_question
+from chainrule.explanation.quiz.parts import parts_question
 from chainrule.explanation.quiz.questions import TOPICS, Mark, Question, Quiz, Report
 from chainrule.explanation.quiz.scalar import (
     chain_rule_question,
@@ -40,12 +42,15 @@ __all__ = [
 
 MOST = 100
 _RECIPE = re.compile(
-    r"chainrule-quiz/1 topic=([a-z-]{1,20}) n=(\d{1,3}) seed=(\d{1,12}) check=([0-9a-f]{8})"
+    r"chainrule-quiz/1 topic=([a-z-]{1,20}) n=(\d{1,3}) seed=(\d{1,12})"
+    r"(?: student=([0-9a-f]{1,12}))? check=([0-9a-f]{8})"
 )
 
 
-def make(topic: str, n: int = 5, seed: int = 0) -> Quiz:
-    """``n`` questions on a topic: chain-rule, gates, matrix or network.
+def make(topic: str, n: int = 5, seed: int = 0, student: str = "") -> Quiz:
+    """``n`` questions on a topic: chain-rule, gates, matrix, network or backprop.
+
+    ``student``, hexadecimal digits, has the same functions as the others and numbers of its own.
 
     Raises:
         UsageError: no such topic, or n not from 1 to 100.
@@ -57,16 +62,36 @@ def make(topic: str, n: int = 5, seed: int = 0) -> Quiz:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 10**12:
         raise UsageError(f"seed={seed!r}: a whole number from 0 to 10^12 is wanted")
     r = Random(f"chainrule {topic} {seed}")
+    if student:
+        r = _Drawn(r, Random(f"chainrule {topic} {seed} {student}"))
     questions: list[Question] = []
     seen: set[str] = set()
     for number in range(n):
         for _ in range(40):  # another draw where a question has been asked already
             question = _question(topic, r, number)
-            if question.prompt not in seen:
+            if student or question.prompt not in seen:
                 break
         seen.add(question.prompt)
         questions.append(question)
-    return Quiz(topic, seed, tuple(questions))
+    return Quiz(topic, seed, tuple(questions), student)
+
+
+class _Drawn(Random):
+    """Draws what a question is about from one source, and its numbers from another."""
+
+    def __init__(self, topics: Random, numbers: Random) -> None:
+        self.topics, self.numbers = topics, numbers
+        super().__init__(0)
+
+    def choice(self, seq: Any) -> Any:
+        numeric = all(isinstance(x, (int, float)) for x in seq)
+        return (self.numbers if numeric else self.topics).choice(seq)
+
+    def random(self) -> float:
+        return self.numbers.random()
+
+    def getrandbits(self, k: int, /) -> int:
+        return self.numbers.getrandbits(k)
 
 
 def _question(topic: str, r: Random, number: int) -> Question:
@@ -76,6 +101,8 @@ def _question(topic: str, r: Random, number: int) -> Question:
         return gates_question(r, number)
     if topic == "matrix":
         return matrix_question(r, number)
+    if topic == "backprop":
+        return parts_question(r, number)
     return neuron_question(r, number) if number % 3 == 2 else network_question(r, number)
 
 
@@ -163,8 +190,8 @@ def load(content: str, name: str = "the file") -> Quiz:
             f"{name}: there is no line 'chainrule-quiz/1 topic=...' in it; mark a file that "
             "`chainrule quiz make` wrote"
         )
-    topic, n, seed, check = found.groups()
-    quiz = make(topic, int(n), int(seed))
+    topic, n, seed, student, check = found.groups()
+    quiz = make(topic, int(n), int(seed), student or "")
     if quiz.check != check:
         raise UsageError(
             f"{name}: this version of chainrule makes other questions from its recipe (check "
@@ -188,14 +215,25 @@ def read_answers(content: str, name: str = "the answers") -> dict[int, str]:
     for at, line in enumerate(content.splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        found = _ANSWER.match(line)
+        found = answer_line(line)
         if found is None:
             raise UsageError(f"{name}:{at}: write the question's number first, as in 1: 2*x")
-        number = int(found[1])
-        if number in answers:
-            raise UsageError(f"{name}:{at}: question {number} is answered twice")
-        answers[number] = found[2].strip()
+        if found[0] in answers:
+            raise UsageError(f"{name}:{at}: question {found[0]} is answered twice")
+        answers[found[0]] = found[1]
     return answers
+
+
+def answer_line(line: str) -> tuple[int, str] | None:
+    """The number of the question and the answer that one line holds."""
+    found = _ANSWER.match(line)
+    return None if found is None else (int(found[1]), found[2].strip())
+
+
+def truths(question: Question) -> list[float]:
+    """The numbers that a question asks for, as its key has them."""
+    said = numbers.labelled(question.answer, question.asked)
+    return [numbers.number(said[i]) for i in range(len(question.asked))]
 
 
 def _json_answers(content: str, name: str) -> dict[int, str]:

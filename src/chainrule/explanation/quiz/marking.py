@@ -23,6 +23,8 @@ from chainrule.explanation.matrix.shapes import fitted, infer
 from chainrule.explanation.matrix.text import shape_text
 from chainrule.explanation.matrix.tree import SCALAR, Node, mul, ones, symbol
 from chainrule.explanation.quiz.equality import difference
+from chainrule.explanation.quiz.numbers import brief, labelled, near, number
+from chainrule.explanation.quiz.parts import mark_parts
 from chainrule.explanation.quiz.questions import Mark, Question
 from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
 from chainrule.explanation.quiz.slips_matrix import MatrixSlip, repaired, spoiled
@@ -33,18 +35,39 @@ CLOSE = 1e-7
 POINTS = 24
 
 
-def mark_answer(number: int, question: Question, given: str) -> Mark:
+def mark_answer(place: int, question: Question, given: str) -> Mark:
     """The mark of one answer."""
     given = given.strip()
     if not given:
-        return Mark(number, False, "", "no answer was given", "no answer", question.answer)
+        why = "no answer was given"
+        return Mark(place, False, "", why, "no answer", question.answer, 0.0, question.points)
+    if question.kind == "parts":
+        return _in_parts(place, question, given)
     judge = {"formula": _formula, "numbers": _numbers, "matrix": _matrix}[question.kind]
     try:
         right, says, slip = judge(question, given)
     except UsageError as error:
         right, says, slip = False, f"the answer cannot be read: {error}", "not readable"
-    shown = "".join(c if c.isprintable() else " " for c in given)
-    return Mark(number, right, shown, says, slip, question.answer)
+    points = question.points * right
+    return Mark(place, right, _shown(given), says, slip, question.answer, points, question.points)
+
+
+def _shown(given: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in given)
+
+
+def _in_parts(place: int, question: Question, given: str) -> Mark:
+    try:
+        parts = mark_parts(question, given)
+    except UsageError as error:
+        says = f"the answer cannot be read: {error}"
+        return Mark(place, False, _shown(given), says, "not readable", question.answer, 0.0,
+                    question.points)  # fmt: skip
+    right = all(part.verdict == "right" for part in parts)
+    lines = [f"{p.label}: {p.says}" for p in parts if p.verdict != "right"]
+    slip = next((p.slip for p in parts if p.slip), None)
+    return Mark(place, right, _shown(given), "\n".join(lines) or "right", slip, question.answer,
+                sum(part.points for part in parts), question.points, tuple(parts))  # fmt: skip
 
 
 Judgement = tuple[bool, str, str | None]
@@ -130,17 +153,16 @@ def _by_ratio(
 
 def _numbers(question: Question, given: str) -> Judgement:
     data, asked = question.data, question.asked
-    found = [_number(part) for part in _parts(given)]
-    if len(found) != len(asked):
-        raise UsageError(f"{len(asked)} numbers are wanted ({', '.join(asked)}), not {len(found)}")
+    said = labelled(given, asked)
+    found = [number(said[i]) for i in range(len(asked))]
     function = parse(data["function"], numbers=True)
     at = {name: np.array([float(v)]) for name, v in data["at"].items()}
     wrong: list[tuple[str, str | None]] = []
     truths = [float(slope_and_value(function, name, at)[0][0]) for name in data["wrt"]]
-    for label, name, number, truth in zip(asked, data["wrt"], found, truths, strict=True):
-        if not _near(number, truth, question.tolerance):
-            says, slip = _why_number(question, name, number, truth, truths)
-            wrong.append((f"{label} = {_brief(number)} is wrong: {says}", slip))
+    for label, name, value, truth in zip(asked, data["wrt"], found, truths, strict=True):
+        if not near(value, truth, question.tolerance):
+            says, slip = _why_number(question, name, value, truth, truths)
+            wrong.append((f"{label} = {brief(value)} is wrong: {says}", slip))
     if not wrong:
         return RIGHT
     slips = [slip for _, slip in wrong if slip]
@@ -148,55 +170,21 @@ def _numbers(question: Question, given: str) -> Judgement:
 
 
 def _why_number(
-    question: Question, name: str, number: float, truth: float, truths: list[float]
+    question: Question, name: str, given: float, truth: float, truths: list[float]
 ) -> tuple[str, str | None]:
     function = parse(question.data["function"], numbers=True)
     at = {n: np.array([float(v)]) for n, v in question.data["at"].items()}
-    if truth and _near(number, -truth, question.tolerance):
+    if truth and near(given, -truth, question.tolerance):
         return "the sign is wrong", "sign"
     for slip in scalar_slips(function, name, at, overall=False):
         value = float(np.asarray(slip.slope).ravel()[0])
-        if not _near(value, truth, question.tolerance) and _near(number, value, question.tolerance):
+        if not near(value, truth, question.tolerance) and near(given, value, question.tolerance):
             return slip.says, slip.kind
     others = zip(question.asked, truths, strict=True)
-    label = next((a for a, t in others if _near(number, t, question.tolerance)), None)
+    label = next((a for a, t in others if near(given, t, question.tolerance)), None)
     if label is not None:
         return f"this is {label}", "other variable"
     return "no single common slip explains it", None
-
-
-def _parts(given: str) -> list[str]:
-    """The answer at its commas, those inside brackets apart; brackets round the whole may stay."""
-    given = given.strip()
-    if given.startswith(("(", "[")) and given.endswith((")", "]")) and "," in given:
-        given = given[1:-1]
-    parts, depth = [""], 0
-    for c in given:
-        depth += (c in "([{") - (c in ")]}")
-        if c == "," and not depth:
-            parts.append("")
-        else:
-            parts[-1] += c
-    return [p.partition("=")[2] or p for p in parts]
-
-
-def _number(part: str) -> float:
-    parsed = parse(part.strip().replace("−", "-"))
-    if parsed.names:
-        raise UsageError(f"a number is wanted, but {part.strip()} holds {parsed.names[0]}")
-    with quiet(), np.errstate(all="ignore"):
-        value = np.asarray(parsed(), float)
-    if value.shape != () or not np.isfinite(value):
-        raise UsageError(f"{part.strip()} is not one finite number")
-    return float(value)
-
-
-def _near(a: float, b: float, tolerance: float) -> bool:
-    return abs(a - b) <= tolerance * max(abs(b), 1e-12) + 1e-12
-
-
-def _brief(value: float) -> str:
-    return f"{value:.6g}".replace("-", "−")
 
 
 # Matrices ----------------------------------------------------------------------------------

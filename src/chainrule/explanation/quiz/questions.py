@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["TOPICS", "Mark", "Question", "Quiz", "Report"]
+__all__ = ["TOPICS", "Mark", "PartMark", "Question", "Quiz", "Report"]
 
-TOPICS = ("chain-rule", "gates", "matrix", "network")
+TOPICS = ("chain-rule", "gates", "matrix", "network", "backprop")
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Question:
     """One question with its key and worked solution.
 
     ``kind``: "formula" (an expression in x), "numbers" (as many as ``asked``), "matrix" (an
-    expression in the given names). ``data`` is what marking needs: the function, the point.
+    expression in the given names), "parts" (numbers that build on each other, with a point each).
+    ``data`` is what marking needs: the function, the point.
     ``tolerance`` is the relative error allowed in numbers; formulas are compared at random
     points, so any equal form is right.
     """
@@ -30,6 +31,7 @@ class Question:
     solution: str
     data: Mapping[str, Any] = field(default_factory=dict)
     tolerance: float = 0.0
+    points: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class Quiz:
     topic: str
     seed: int
     questions: tuple[Question, ...]
+    student: str = ""
 
     @property
     def recipe(self) -> str:
         """The line by which ``quiz mark`` makes the questions again."""
         return (
             f"chainrule-quiz/1 topic={self.topic} n={len(self.questions)} seed={self.seed} "
-            f"check={self.check}"
+            + (f"student={self.student} " if self.student else "")
+            + f"check={self.check}"
         )
 
     @property
@@ -56,8 +60,26 @@ class Quiz:
 
 
 @dataclass(frozen=True)
+class PartMark:
+    """The judgement of one part: "right", "carried" (it follows from wrong earlier parts, and
+    counts), "wrong", "missing" or "unreadable"."""
+
+    label: str
+    verdict: str
+    given: str
+    truth: float
+    says: str
+    slip: str | None = None
+
+    @property
+    def points(self) -> float:
+        return float(self.verdict in ("right", "carried"))
+
+
+@dataclass(frozen=True)
 class Mark:
-    """The judgement of one answer. ``slip`` names what probably went wrong, if that is known."""
+    """The judgement of one answer. ``slip`` names what probably went wrong, if that is known;
+    ``points`` are those it has, of ``of``."""
 
     number: int
     right: bool
@@ -65,6 +87,9 @@ class Mark:
     says: str
     slip: str | None
     answer: str
+    points: float = 0.0
+    of: float = 1.0
+    parts: tuple[PartMark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +103,14 @@ class Report:
     def right(self) -> int:
         return sum(m.right for m in self.marks)
 
+    @property
+    def points(self) -> float:
+        return sum(m.points for m in self.marks)
+
+    @property
+    def of(self) -> float:
+        return sum(m.of for m in self.marks)
+
     def text(self) -> str:
         lines = []
         for mark in self.marks:
@@ -87,6 +120,8 @@ class Report:
             if not mark.right:
                 lines.append(f"     answer: {mark.answer}")
         lines.append(f"{self.right} of {len(self.marks)} right")
+        if self.of != len(self.marks):
+            lines[-1] += f"; {self.points:g} of {self.of:g} points"
         return "\n".join(lines)
 
     __str__ = text
@@ -105,6 +140,9 @@ class Report:
                     "says": m.says,
                     "slip": m.slip,
                     "answer": m.answer,
+                    "points": m.points,
+                    "of": m.of,
+                    "parts": [{**vars(part), "points": part.points} for part in m.parts],
                 }
                 for m in self.marks
             ],

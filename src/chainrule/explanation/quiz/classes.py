@@ -1,0 +1,274 @@
+"""A class: each student's own numbers, all answers marked, and what the teacher should know."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chainrule.errors import UsageError
+from chainrule.explanation.quiz import asking
+from chainrule.explanation.quiz.questions import Quiz, Report
+from chainrule.render import escape
+
+__all__ = ["Marked", "mark_class", "marks_table", "moodle", "sheets", "student_page", "summary"]
+
+LARGEST = 4_000_000
+MOST_STUDENTS = 2000
+INDEX = "students.csv"
+
+
+def students_in(content: str, name: str) -> list[str]:
+    """The names in the first column of a table; a head of ``name`` or ``student`` is none."""
+    rows = [row[0].strip() for row in csv.reader(io.StringIO(content)) if row and row[0].strip()]
+    if rows and rows[0].lower() in ("name", "names", "student", "students", "id"):
+        rows = rows[1:]
+    doubled = [who for who, count in Counter(rows).items() if count > 1]
+    if doubled:
+        raise UsageError(f"{name}: {doubled[0]} is listed twice")
+    if not 0 < len(rows) <= MOST_STUDENTS:
+        raise UsageError(f"{name}: holds {len(rows)} names; 1 to {MOST_STUDENTS} are read")
+    return rows
+
+
+def mark_of(student: str) -> str:
+    """What a student's numbers are drawn by, whoever else is in the class."""
+    return hashlib.sha256(student.encode()).hexdigest()[:12]
+
+
+def sheets(topic: str, n: int, seed: int, students: Sequence[str], ending: str) -> dict[str, Any]:
+    """File name -> quiz, one a student, and ``students.csv``, which says whose each is."""
+    made: dict[str, Any] = {}
+    lines = [["student", "file"]]
+    for student in students:
+        stem = file_stem(student)
+        while f"{stem}{ending}" in made:
+            stem += "_"
+        made[f"{stem}{ending}"] = asking.make(topic, n, seed, mark_of(student))
+        lines.append([student, f"{stem}{ending}"])
+    made[INDEX] = _csv(lines)
+    return made
+
+
+def file_stem(student: str) -> str:
+    plain = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
+    return re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:60] or "student"
+
+
+def _csv(rows: Sequence[Sequence[Any]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([[_cell(x) for x in row] for row in rows])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return "'" + shown if shown[:1] in "=+@\t\r" else shown
+
+
+@dataclass(frozen=True)
+class Marked:
+    """One student's marks; ``notes`` say what could not be read and what is missing."""
+
+    student: str
+    stem: str
+    report: Report
+    notes: tuple[str, ...]
+
+
+def mark_class(folder: Path) -> list[Marked]:
+    """Mark all answers in a folder that ``quiz make --students`` filled.
+
+    Answers are ``NAME.answers.txt`` or ``answers/NAME.txt`` (or .json) beside the questions
+    ``NAME.md``. What cannot be read is noted and the rest marked.
+
+    Raises:
+        UsageError: no ``students.csv``, or questions that this version makes otherwise.
+    """
+    index = folder / INDEX
+    if not index.is_file():
+        raise UsageError(f"{folder}: there is no {INDEX}; `quiz make --students` writes it")
+    rows = list(csv.reader(io.StringIO(_text(index))))[1:]
+    found = []
+    for row in rows:
+        if len(row) != 2 or Path(row[1]).name != row[1]:
+            raise UsageError(f"{index}: a line is not a student and a file: {row!r:.80}")
+        student, file = row
+        found.append(_marked(folder, student.removeprefix("'"), file))
+    return found
+
+
+def _marked(folder: Path, student: str, file: str) -> Marked:
+    stem = Path(file).stem
+    quiz = asking.load(_text(folder / file), file)
+    places = [folder / f"{stem}.answers.txt", folder / f"{stem}.answers.json",
+              folder / "answers" / f"{stem}.txt", folder / "answers" / f"{stem}.json"]  # fmt: skip
+    path = next((p for p in places if p.is_file()), None)
+    notes: list[str] = []
+    answers: Mapping[int, str] = {}
+    if path is None:
+        notes.append("no answers were handed in")
+    else:
+        try:
+            answers = lenient_answers(_text(path), len(quiz.questions), notes)
+        except UsageError as error:
+            notes.append(str(error).splitlines()[0])
+    report = asking.mark(quiz, answers)
+    if path is not None:
+        missing = [str(m.number) for m in report.marks if m.slip == "no answer"]
+        if missing:
+            notes.append(f"no answer to {', '.join(missing)}")
+        for m in report.marks:
+            if m.slip == "not readable":
+                notes.append(f"{m.number}: unreadable: {m.given[:60]}")
+            notes += [f"{m.number}: {p.label} unreadable: {p.given[:60]}" for p in m.parts
+                      if p.verdict == "unreadable"]  # fmt: skip
+    return Marked(student, stem, report, tuple(notes))
+
+
+def lenient_answers(content: str, count: int, notes: list[str]) -> dict[int, str]:
+    """Answers by number; a line that is none is noted, and of two answers the last counts."""
+    if content.lstrip()[:1] in ("{", "["):
+        found = asking.read_answers(content)
+        for number in [n for n in found if not 1 <= n <= count]:
+            notes.append(f"there is no question {number}")
+            del found[number]
+        return found
+    answers: dict[int, str] = {}
+    for at, line in enumerate(content.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        found_line = asking.answer_line(line)
+        if found_line is None:
+            notes.append(f"line {at} is unreadable: {line.strip()[:60]}")
+            continue
+        number, said = found_line
+        if not 1 <= number <= count:
+            notes.append(f"line {at}: there is no question {number}")
+            continue
+        if number in answers:
+            notes.append(f"question {number} is answered twice; the last answer counts")
+        answers[number] = said
+    return answers
+
+
+def _text(path: Path) -> str:
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file")
+    if path.stat().st_size > LARGEST:
+        raise UsageError(f"{path}: larger than {LARGEST:,} bytes; that is no answer sheet")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: is not text in UTF-8") from None
+
+
+# What comes of it ---------------------------------------------------------------------------
+
+
+def marks_table(found: Sequence[Marked]) -> str:
+    """The marks as CSV: a line a student, a column a question."""
+    most = max((len(m.report.marks) for m in found), default=0)
+    rows: list[list[Any]] = [
+        ["student", "points", "of", *(f"q{i + 1}" for i in range(most)), "slips", "notes"]
+    ]
+    for m in found:
+        each = [x.points for x in m.report.marks] + [""] * (most - len(m.report.marks))
+        slips = "; ".join(f"{k}: {v}" for k, v in _slips(m.report).most_common())
+        rows.append([m.student, m.report.points, m.report.of, *each, slips, "; ".join(m.notes)])
+    return _csv(rows)
+
+
+def _slips(report: Report) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for mark in report.marks:
+        each = [p.slip for p in mark.parts if p.slip] if mark.parts else [mark.slip]
+        found.update(s for s in each if s and s not in ("no answer", "not readable"))
+    return found
+
+
+def student_page(m: Marked) -> str:
+    """One student's questions, answers, marks and solutions, as Markdown."""
+    e = escape.markdown
+    lines = [f"# {e(m.student)}", "", f"{m.report.points:g} of {m.report.of:g} points", ""]
+    lines += [f"- {e(note)}" for note in m.notes] + [""] * bool(m.notes)
+    for mark, question in zip(m.report.marks, m.report.quiz.questions, strict=True):
+        lines += [f"## Question {mark.number}: {mark.points:g} of {mark.of:g}", ""]
+        lines += [e(question.prompt), "", f"Your answer: {e(mark.given) or 'none'}", ""]
+        lines += [f"- {e(line)}" for line in mark.says.splitlines()]
+        if not mark.right:
+            lines += ["", f"Answer: {e(mark.answer)}", "", "```text"]
+            lines += [*question.solution.replace("```", "'''").splitlines(), "```"]
+        lines.append("")
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def summary(found: Sequence[Marked]) -> str:
+    """For the teacher: points, the misconceptions by how many have them, what to look at."""
+    e = escape.markdown
+    points = sorted(m.report.points / m.report.of for m in found if m.report.of)
+    middle = points[len(points) // 2] if points else 0.0
+    lines = ["# Summary", "", f"{len(found)} students, median {middle:.0%} of the points", ""]
+    who: dict[str, list[str]] = {}
+    for m in found:
+        for slip in _slips(m.report):
+            who.setdefault(slip, []).append(m.student)
+    lines += ["## Misconceptions", ""]
+    for slip, names in sorted(who.items(), key=lambda pair: -len(pair[1])):
+        lines.append(f"- **{e(slip)}**, {len(names)} of {len(found)}: {e(', '.join(names[:20]))}")
+    lines += [""] if who else ["none was recognised", ""]
+    most = max((len(m.report.marks) for m in found), default=0)
+    lines += ["## Questions", ""]
+    for i in range(most):
+        shares = [m.report.marks[i].points / m.report.marks[i].of for m in found
+                  if i < len(m.report.marks)]  # fmt: skip
+        lines.append(f"- {i + 1}: {sum(shares) / len(shares):.0%} of the points")
+    noted = [m for m in found if m.notes]
+    if noted:
+        lines += ["", "## To look at", ""]
+        lines += [f"- {e(m.student)}: {e('; '.join(m.notes))}" for m in noted]
+    return "\n".join(lines) + "\n"
+
+
+def moodle(quiz: Quiz, category: str = "chainrule") -> str:
+    """The quiz as Moodle XML: numbers and parts as numerical fields, formulas as essays with the
+    key for the marker."""
+    from xml.etree import ElementTree as ET
+
+    root = ET.Element("quiz")
+    head = ET.SubElement(root, "question", type="category")
+    ET.SubElement(ET.SubElement(head, "category"), "text").text = f"$course$/{category}"
+    for i, q in enumerate(quiz.questions, 1):
+        numeric = q.kind in ("numbers", "parts")
+        item = ET.SubElement(root, "question", type="cloze" if numeric else "essay")
+        ET.SubElement(
+            ET.SubElement(item, "name"), "text"
+        ).text = f"{quiz.topic} {quiz.seed} question {i}"
+        said = f"<p>{escape.html(q.prompt)}</p>"
+        if numeric:
+            said += "".join(f"<p>{escape.html(a)} = {_field(t, q.tolerance)}</p>"
+                            for a, t in zip(q.asked, asking.truths(q), strict=True))  # fmt: skip
+        text = ET.SubElement(item, "questiontext", format="html")
+        ET.SubElement(text, "text").text = said
+        feedback = ET.SubElement(item, "generalfeedback", format="html")
+        ET.SubElement(feedback, "text").text = f"<pre>{escape.html(q.solution)}</pre>"
+        if not numeric:
+            info = ET.SubElement(item, "graderinfo", format="html")
+            ET.SubElement(info, "text").text = f"<p>{escape.html(q.answer)}</p>"
+        ET.SubElement(item, "defaultgrade").text = f"{q.points:g}"
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
+
+
+def _field(truth: float, tolerance: float) -> str:
+    """A numerical field of a cloze question: the value and the error allowed."""
+    allowed = max(abs(truth) * tolerance, 1e-9)
+    return f"{{1:NUMERICAL:={truth:.10g}:{allowed:.3g}}}"
