@@ -117,14 +117,24 @@ def numbers_made_before(p: Any, u: Any) -> Any:
     times = [np.tanh(p[1]) * k for k in range(60)]
     for k, t in enumerate(times):
         force = p[0] * (1.0 if k % 10 < 5 else 0.0)
-        u = 0.9 * u + 0.05 * np.sin(t * u) - 0.05 * np.cos(u[::-1]) * force
+        u = 0.9 * u + 0.05 * np.sin(np.stack([t, 2 * t]) * u) - 0.05 * np.cos(u[::-1]) * force
     return u.sum()
+
+
+def many_stacked(p: Any, u: Any) -> Any:
+    """What is done to each result alone is no loop that would read copies of them."""
+    found = []
+    for k in range(300):
+        u = u + 0.01 * (np.sin(0.01 * k) - p[:2] * u)
+        found.append(u)
+    return np.sum(np.stack(found)[::50] ** 2)
 
 
 PROGRAMS = [
     time_dependent,
     arrays_of_a_list,
     numbers_made_before,
+    many_stacked,
     entry_after_entry,
     rows_taken_apart,
     at_the_end,

@@ -111,11 +111,11 @@ class Roller:
         starts = dict.fromkeys((at, start) for kind, at, start in sources if kind == "before")
         read_on = dict.fromkeys(at for kind, at, _ in sources if kind == "entry")
         tables = [table for (table, *_), _, _ in read_on]
-        varying = {at: _stacked(at, recording) for kind, at, _ in sources if kind == "varies"}
-        stacks = [whole.node for whole, _ in varying.values()]
+        varying = dict.fromkeys(at for kind, at, _ in sources if kind == "varies")
         before = [x for x in order if x.serial < region.node(0, 0).serial]
-        before += [x for whole in stacks for x in (*whole.inputs, whole)]
-        self._replace([*outside, *tables, *stacks, *[x for _, x in starts]], before, recording)
+        apart = [x for at in varying if self._whole(at) is None for x in at]
+        wanted = [*outside, *tables, *apart, *[x for _, x in starts]]
+        self._replace(wanted, before, recording)
         finals = sorted({j for k, j in read if k == region.turns - 1})
         every = sorted({j for k, j in read if k < region.turns - 1})
 
@@ -128,11 +128,15 @@ class Roller:
             many_entries(image(table), axis, rest, first, step, region.turns)
             for (table, axis, rest), first, step in read_on
         ]
-        rows += [image(whole) for whole in stacks]
+        spread: dict[Any, list[Node]] = {}
+        for at in varying:
+            numbers, spread[at] = _without_spreading(at)
+            whole = self._whole(at)
+            rows.append(stacked([image(x) for x in numbers]) if whole is None else whole)
         given = [recording.input(array_type(row.shape[1:], row.dtype)) for row in rows]
         taken = dict(zip([*read_on, *varying], given, strict=True))
-        for at, (_, spread) in varying.items():
-            for node in reversed(spread):
+        for at in varying:
+            for node in reversed(spread[at]):
                 taken[at] = recording.emit(node.primitive, [taken[at]], dict(node.attrs))
         new: list[Traced] = []
         for j, row in enumerate(turn):
@@ -202,6 +206,14 @@ class Roller:
             return region.last[j]
         return entries(region.ys[j], k)
 
+    def _whole(self, nodes: Sequence[Node]) -> Traced | None:
+        """What a loop made of one operation in turns that follow one another, if that is it."""
+        region, turn, j = self.placed.get(nodes[0], (None, 0, 0))
+        follow = all(self.placed.get(x) == (region, turn + i, j) for i, x in enumerate(nodes))
+        if region is None or not follow or j not in region.ys:
+            return None
+        return entries(region.ys[j], turn, turn + len(nodes))
+
     def _stacked(self, node: Node) -> list[Any]:
         """The inputs of a node; where it stacks the same of many turns, all of them as one."""
         parts: list[Any] = list(node.inputs)
@@ -221,18 +233,16 @@ class Roller:
         return [*parts[:start], entries(region.ys[j], turn, turn + best), *parts[start + best :]]
 
 
-def _stacked(nodes: Sequence[Node], recording: Recording) -> tuple[Traced, list[Node]]:
-    """What the turns read, as rows of one array, and what each of them does to its row, last first:
-    of a number that is seen through a broadcast, the number is the row."""
+def _without_spreading(nodes: Sequence[Node]) -> tuple[Sequence[Node], list[Node]]:
+    """Of constants that are seen through the same broadcast or the like, the constants, and what is
+    done to each of them, last first."""
     alike = list[Node]()
-    while (
-        len({(n.primitive, tuple(n.attrs.items()), len(n.inputs)) for n in nodes})
-        == 1
-        == len(nodes[0].inputs)
-    ):
+    while all(n.is_constant and len(n.inputs) == 1 for n in nodes):
+        if len({(n.primitive, tuple(n.attrs.items())) for n in nodes}) > 1:
+            break
         alike.append(nodes[0])
         nodes = [n.inputs[0] for n in nodes]
-    return stacked([Traced(n, recording) for n in nodes]), alike
+    return nodes, alike
 
 
 def _stretches(nodes: Sequence[Node], reads: Any) -> list[Region]:

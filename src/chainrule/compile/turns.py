@@ -50,6 +50,15 @@ class Region:
     def node(self, turn: int, place: int) -> Node:
         return self.sequence[self.start + turn * self.period + place]
 
+    @property
+    def saves(self) -> bool:
+        """Whether something is carried on, or nothing is copied to be read."""
+        return any(kind == "before" for row in self.sources for kind, _, _ in row) or not any(
+            kind == "varies" and not self.node(1, j).inputs[slot].is_constant
+            for j, row in enumerate(self.sources)
+            for slot, (kind, _, _) in enumerate(row)
+        )
+
     def turn(self) -> list[list[Source]]:
         """The sources, with what all turns read in the place of what varies."""
         rows = [list(row) for row in self.sources]
@@ -117,7 +126,9 @@ def _longest(
                 break
             equal, sources = found
             if sources and equal >= TURNS and equal * period >= NODES:
-                return Region(sequence, start, period, equal, sources)
+                region = Region(sequence, start, period, equal, sources)
+                if region.saves:
+                    return region
             start, turns = start + equal * period, turns - equal
     return None
 
