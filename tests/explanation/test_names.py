@@ -135,7 +135,7 @@ def test_derivatives_as_textbooks_print_them(f: Any, text: str) -> None:
 FORMULAS = [
     (lambda W, x: np.sum((W @ x) ** 2), "Σ (W x)²"),
     (lambda W, x: np.sum(W.T @ x), "Σ (Wᵀ x)"),
-    (lambda W, x: x @ W @ x, "(x W)ᵀ x"),
+    (lambda W, x: x @ W @ x, "xᵀ W x"),
     (lambda W, x: np.dot(x, x), "xᵀ x"),
     (lambda W, x: np.sum(np.outer(x, x) * W), "Σ ((x xᵀ) ⊙ W)"),
     (lambda W, x: np.sum(3 * x), "Σ (3x)"),

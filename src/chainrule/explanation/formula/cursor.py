@@ -56,6 +56,7 @@ class Cursor:
         self.index = ""  # of the sum that is being read
         self.indexed = False
         self.in_sums: set[str] = set()
+        self.whole: set[str] = set()  # names in brackets that have the index of a sum
         self.loose = loose
         self.notes: list[str] = []
 
@@ -198,7 +199,12 @@ def is_minus_one(node: ast.expr) -> bool:
 
 def by_entries(node: T) -> T:
     """Products of entries, not of arrays, below a sum over an index."""
-    for part in ast.walk(node):
+    stack: list[ast.AST] = [node]
+    while stack:
+        part = stack.pop()
+        if getattr(part, "whole", False):  # (W x)_i: the product is of arrays
+            continue
+        stack.extend(ast.iter_child_nodes(part))
         if isinstance(part, ast.BinOp):
             if isinstance(part.op, Juxtaposed):
                 part.op = ast.Mult()

@@ -69,7 +69,8 @@ class Number(Expr):
 
 @dataclass(frozen=True, slots=True)
 class Name(Expr):
-    """A name, distinguished by ``key``: a letter or word, an index, a mark above it.
+    """A name, distinguished by ``key``: a letter or word, an index, a mark above it, and
+    ``upper``, a layer in brackets.
 
     ``letter`` may be any text; writers escape it.
     """
@@ -78,6 +79,7 @@ class Name(Expr):
     letter: str = field(compare=False)
     index: str = field(default="", compare=False)
     accent: str = field(default="", compare=False)
+    upper: str = field(default="", compare=False)
     of_shape: Shape = field(default=(), compare=False)
 
     @property

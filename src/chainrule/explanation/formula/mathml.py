@@ -38,6 +38,8 @@ def _text(element: ElementTree.Element, depth: int) -> str:
             return (element.text or "").strip()
         case "msup", 2:
             return f"{_base(parts[0])}^{{{parts[1]}}}"
+        case "msubsup", 3:
+            return f"{parts[0].strip()}_{{{parts[1].strip()}}}^{{{parts[2].strip()}}}"
         case "msub", 2:
             return f"{parts[0].strip()}_{{{parts[1].strip()}}}"
         case "mfrac", 2:

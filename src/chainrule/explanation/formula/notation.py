@@ -310,6 +310,8 @@ def _fraction(factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Exp
             below.append((factor.base, Number(-exponent.value)))
         else:
             above.append(factor)
+    if len(above) > 1 and above[0] == ONE:
+        above.pop(0)
     if below and above and isinstance(above[0], Number):
         inverse = 1 / above[0].value if above[0].value else 0.0
         if inverse in (2.0, 4.0, 8.0):  # 0.5 / y is 1 / (2y)
@@ -385,13 +387,17 @@ def _contract(w: Writer, e: Call) -> Out | None:
     operands, _, out = spec.partition("->")
     left, _, right = operands.partition(",")
     x, z = e.args
+    number, rest = coefficient(x)
+    if isinstance(x, Product) and number != 1 and (left != right or not out):
+        made = Call(e.operation, (rest, z), e.attrs, e.of_shape)
+        return w.product(Product((Number(number), made)))  # 2 q xᵀ
     if left == right == out or not left or not right:
         return w.product(Product((x, z)))
     if len(left) == len(right) == 1 and left != right:
         first, second = (x, z) if out == left + right else (z, x)
         return w.join([w.write(first, POWER), w.thin(), w.transposed(second)]), PRODUCT
     if left == right and not out and len(left) == 1:
-        return w.join([w.transposed(x), w.thin(), w.write(z, POWER)]), PRODUCT
+        return w.join([_row(w, x), w.thin(), w.write(z, POWER)]), PRODUCT
     found = matrix_factors(spec)
     if found is None:
         word = w.literal(f"einsum[{spec.replace('->', '→')}]")
@@ -402,6 +408,15 @@ def _contract(w: Writer, e: Call) -> Out | None:
     if swapped:
         first, second = second, first
     return w.join([first, w.thin(), second]), PRODUCT
+
+
+def _row(w: Writer, e: Expr) -> str:
+    """A vector as a row: xᵀ, and xᵀ B for the product of x and B."""
+    spec = dict(e.attrs)["spec"] if isinstance(e, Call) and e.operation == "contract" else ""
+    left, _, right = spec.partition("->")[0].partition(",")
+    if isinstance(e, Call) and len(left) == 1 and len(right) == 2 and right[0] == left:
+        return w.join([_row(w, e.args[0]), w.thin(), w.write(e.args[1], POWER)])
+    return w.transposed(e)
 
 
 def _transpose(w: Writer, e: Call) -> Out | None:

@@ -169,7 +169,8 @@ class Operands(Cursor):
         self.index, self.indexed = index, False
         first = self.at_token
         value = by_entries(self.product())
-        self.in_sums |= {t.text for t in self.tokens[first : self.at_token] if t.kind == "name"}
+        names = {t.text for t in self.tokens[first : self.at_token] if t.kind == "name"}
+        self.in_sums |= names - self.whole
         if not self.indexed:
             self.fail(f"nothing in this sum has the index {index}, as in x_{index}", token)
         self.index = ""
@@ -232,19 +233,37 @@ class Operands(Cursor):
         self.take("}")
         self.closing.append("end")
         first = self.expression()
-        self.take("&")
-        condition = self.expression()
+        condition = self.condition()
         self.take("\\")
         second = self.expression()
+        if self.at("&"):
+            self.opposite(condition)
         self.closing.pop()
-        self.take("&")
-        if self.now.text == "otherwise":
-            self.take()
         for want in ("end", "{", "cases", "}"):
             if self.now.text != want:
                 self.fail(r"\end{cases} is missing: two cases are read", self.now)
             self.take()
         return self.call("where", [condition, first, second], token)
+
+    def condition(self) -> ast.expr:
+        self.take("&")
+        if self.now.text in ("if", "for"):
+            self.take()
+        return self.expression()
+
+    def opposite(self, first: ast.expr) -> None:
+        """The condition of the second row: otherwise, or what the first one leaves."""
+        self.take("&")
+        if self.now.text in ("otherwise", "else"):
+            self.take()
+            return
+        token = self.now
+        second = self.condition()
+        pair = [c for c in (first, second) if isinstance(c, ast.Compare)]
+        same = len(pair) == 2 and ast.dump(pair[0].left) == ast.dump(pair[1].left)
+        same = same and ast.dump(pair[0].comparators[0]) == ast.dump(pair[1].comparators[0])
+        if not same or type(pair[1].ops[0]) is not _OPPOSITE.get(type(pair[0].ops[0])):
+            self.fail("the second condition is to be the opposite of the first", token)
 
     def name(self) -> ast.expr:
         token = self.take()
@@ -316,6 +335,8 @@ class Operands(Cursor):
             raised = (self.exponent(), sign)
         if opened := self.take("("):
             value = self.call(name, self.arguments(opened), token)
+        elif name in ("max", "min") and (opened := self.take("{")):
+            value = self.call(name, self.arguments(opened, "}"), token)
         elif self.begins_operand() or self.at("-"):
             self.deeper(token)
             value = self.call(name, [self.beside(token)], token)
@@ -333,15 +354,15 @@ class Operands(Cursor):
                 return value
         return self.powered(value, Caret(), exponent, sign)
 
-    def arguments(self, opened: Token) -> list[ast.expr]:
+    def arguments(self, opened: Token, close: str = ")") -> list[ast.expr]:
         found: list[ast.expr] = []
-        while not self.at(")"):
-            self.closing.append(")")
+        while not self.at(close):
+            self.closing.append(close)
             found.append(self.expression())
             self.closing.pop()
             if self.take(",") is None:
                 break
-        self.want(")", opened)
+        self.want(close, opened)
         return found
 
     def beside(self, token: Token) -> ast.expr:
@@ -386,6 +407,11 @@ class Operands(Cursor):
                     truth = self.call("indicator", [inside], token)
                     return self.binary(value, Juxtaposed(), truth, token)
                 value = self.put(ast.Subscript(value, inside), self.start(value, token))
+            elif token.text == "_" and self.index and self.after.text == self.index:
+                self.at_token += 2  # (W x)_i, in a sum over i
+                self.indexed = True
+                value.whole = True  # type: ignore[attr-defined]
+                self.whole |= {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
             elif token.text == "(" and isinstance(value, ast.Name):
                 return self.called(value, token)
             else:
@@ -411,3 +437,9 @@ class Operands(Cursor):
         self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
     ) -> ast.expr:
         raise NotImplementedError
+
+
+_OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+}  # fmt: skip

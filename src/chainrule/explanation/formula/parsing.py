@@ -8,6 +8,7 @@ reaches Python.
 from __future__ import annotations
 
 import ast
+import inspect
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,18 @@ MOST_DEPTH = 100
 MOST_NAMES = 50
 
 
+class _Parameter(inspect.Parameter):
+    """A parameter with any name, also one that Python has not: a^[1]."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("x", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        self._said = name
+
+    @property
+    def name(self) -> str:
+        return self._said
+
+
 @dataclass(eq=False)
 class Expression:
     """A checked expression: a function of its free names, in the order of first appearance.
@@ -56,10 +69,7 @@ class Expression:
 
     @property
     def __signature__(self) -> Any:
-        import inspect
-
-        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-        return inspect.Signature([inspect.Parameter(name, kind) for name in self.names])
+        return inspect.Signature([_Parameter(name) for name in self.names])
 
     def __call__(self, *values: Any) -> Any:
         known = {**CONSTANTS, **dict(zip(self.names, values, strict=True))}

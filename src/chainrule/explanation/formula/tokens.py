@@ -55,6 +55,12 @@ _NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
 _SHIFTED = "".join([*_RAISED, *_LOWERED])
 _NAME = re.compile(rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}])[{_MARKS}\w])*")
 _INDEX = re.compile(rf"(?:{_SUBSCRIPT})+")
+_UPPER = re.compile(
+    r"\^\{\s*(?:\\left)?([\[(])\s*([\w+−-]+)\s*(?:\\right)?[\])]\s*(?P<turned>T|\\top|⊤)?\s*\}"
+    r"|\^\[(?P<bare>\w+)\]|⁽(?P<raised>[⁰¹²³⁴-⁹ⁱ⁺⁻ⁿ]+)⁾"
+)
+"""A layer in brackets above a name: a^{[1]}, h^{(k-1)}, W^{[2]T}, a^[1], h⁽¹⁾."""
+_STAR = re.compile(r"\^\s*(?:\*(?!\*)|\\ast\b|\\star\b)|\^\s*\{\s*(?:\*|\\ast|\\star)\s*\}")
 _DERIVATIVE = re.compile(rf"∂({_LETTER}\w*)\s*/\s*∂({_LETTER}\w*)")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
 
@@ -127,6 +133,7 @@ class _Lexer:
         self.place = len(text) - len(text.lstrip("$ \n\t"))
         self.stop = len(text.rstrip("$ \n\t"))
         self.last = ""
+        self.after: list[Token] = []  # what a name's layer was transposed by
 
     def all(self) -> Iterator[Token]:
         text = self.text
@@ -139,6 +146,8 @@ class _Lexer:
                 for token in self.one(c):
                     self.last = token.text
                     yield token
+                yield from self.after
+                self.after = []
         yield Token("end", "", len(text), True)
 
     def token(self, kind: Kind, text: str, length: int) -> Token:
@@ -154,6 +163,9 @@ class _Lexer:
             yield from self.group(_VULGAR[c], 1)
         elif c == "_" and self.last in _INDEXED:
             yield self.token("operator", "_", 1)
+        elif c == "∇":
+            self.place += 1
+            yield from self.gradient()
         elif found := _NUMBER.match(text, place):
             yield self.token("number", found[0].replace("−", "-"), len(found[0]))
         elif c == "\\":
@@ -172,7 +184,35 @@ class _Lexer:
             lowered = "".join(_LOWERED.get(c, c) for c in index[0])
             word += "_" + lowered.translate(_BRACES).strip("_")
             length += len(index[0])
+        if star := _STAR.match(self.text, self.place + length):
+            base, _, index_ = word.partition("_")
+            word = f"{base}star" + (f"_{index_}" if index_ else "")
+            length += len(star[0])
+        elif upper := _UPPER.match(self.text, self.place + length):
+            length += len(upper[0])
+            word += self.layer(upper)
+            if upper["turned"]:
+                end = self.place + length
+                self.after = [Token("operator", "^", end), Token("name", "T", end)]
         return self.token("name", unicodedata.normalize("NFC", word), length)
+
+    def gradient(self) -> Iterator[Token]:
+        """∇L as one name."""
+        while self.text[self.place : self.place + 1].isspace():
+            self.place += 1
+        found = _NAME.match(self.text, self.place)
+        if found is None:
+            fail("∇ has a name after it: ∇L", self.text, self.place)
+        yield self.word("∇" + found[0], len(found[0]))
+
+    def layer(self, found: re.Match[str]) -> str:
+        """``^[1]`` or ``^(1)``, as part of a name."""
+        if found["raised"]:
+            return "^(" + "".join(_RAISED.get(c, c) for c in found["raised"]) + ")"
+        if found["bare"]:
+            return f"^[{found['bare']}]"
+        close = "]" if found[1] == "[" else ")"
+        return f"^{found[1]}{found[2].replace('−', '-')}{close}"
 
     def shifted(self, c: str) -> Iterator[Token]:
         """x² as x^{2}, and a lowered index that follows no name, Σᵢ, as Σ_{i}."""
@@ -222,6 +262,9 @@ class _Lexer:
             yield self.token("name" if sign == "T" else "operator", sign, length)
         elif name == "partial":
             yield self.token("name", "∂", length)
+        elif name == "nabla":
+            self.place += length
+            yield from self.gradient()
         elif name in ("{", "}"):
             yield self.token("operator", name, length)
         elif name in _STYLES or name in _ACCENTS:

@@ -28,6 +28,8 @@ from chainrule.render import escape
 _SUPER = str.maketrans("0123456789-−+()nxyzp", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁻⁺⁽⁾ⁿˣʸᶻᵖ")
 _SUB = str.maketrans("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 _RAISABLE = re.compile(r"[0-9−-]+|[nxyzp]")
+_SHIFTED = re.compile(r"[a-z0-9][+-][a-z0-9]")
+"""Indexes such as k+1."""
 _LOWERABLE = re.compile(r"[0-9]+|[aehijklmnoprstuvx]|[0-9]+[ijklmn]")
 _ABOVE: Mapping[str, str] = {"hat": "\u0302", "bar": "\u0304", "tilde": "\u0303"}
 _AFTER: Mapping[str, str] = {"star": "*", "prime": "′"}
@@ -68,10 +70,13 @@ class TextWriter(Writer):
     def name(self, e: Name) -> str:
         letter = escape.clean(e.letter) + _ABOVE.get(e.accent, "") + _AFTER.get(e.accent, "")
         letter = unicodedata.normalize("NFC", letter)
+        upper = f"^{e.upper}" if e.upper.startswith("[") else e.upper.translate(_SUPER)
         if not e.index:
-            return letter
+            return letter + upper
         lowered = _LOWERABLE.fullmatch(e.index)
-        return letter + (e.index.translate(_SUB) if lowered else "_" + escape.clean(e.index))
+        shifted = f"_{{{e.index}}}" if _SHIFTED.fullmatch(e.index) else "_" + escape.clean(e.index)
+        index = e.index.translate(_SUB) if lowered else shifted
+        return letter + index + upper
 
     def derivative(self, e: Derivative) -> Out:
         d = "∂" if e.partial else "d"
@@ -141,14 +146,17 @@ class LatexWriter(Writer):
         return latex_number(plain_number(value)), _number_level(value)
 
     def name(self, e: Name) -> str:
-        letter = latex_letter(e.letter)
+        slope = e.letter.startswith("∇")
+        letter = rf"\nabla {latex_letter(e.letter[1:])}" if slope else latex_letter(e.letter)
         if e.accent in _ABOVE:
             letter = rf"\{e.accent}{{{letter}}}"
         raised = {"star": "^{*}", "prime": "'"}.get(e.accent, "")
+        raised = f"^{{{e.upper}}}" if e.upper else raised
         index = e.index
         if not index:
             return letter + raised
         simple = index.isascii() and (index.isdigit() or (len(index) == 1 and index.isalpha()))
+        simple = simple or _SHIFTED.fullmatch(index) is not None
         shown = index if simple else rf"\text{{{escape.latex_ascii(index)}}}"
         return f"{letter}_{{{shown}}}{raised}"
 
@@ -267,6 +275,9 @@ class MathmlWriter(Writer):
             mark = {"hat": "^", "bar": "¯", "tilde": "~"}[e.accent]
             letter = f'<mover accent="true">{letter}<mo>{mark}</mo></mover>'
         raised = f"<mo>{_AFTER[e.accent]}</mo>" if e.accent in _AFTER else ""
+        if e.upper:
+            left, inside, right = e.upper[0], escape.html(e.upper[1:-1]), e.upper[-1]
+            raised = f"<mrow><mo>{left}</mo><mi>{inside}</mi><mo>{right}</mo></mrow>"
         if e.index:
             tag = "mn" if e.index.isdigit() else "mi"
             index = f"<{tag}>{escape.html(e.index)}</{tag}>"

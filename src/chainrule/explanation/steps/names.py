@@ -19,6 +19,8 @@ _SEVERAL_INPUTS = "qrspmn"
 _BY_NAME: Mapping[str, str] = {name: letter for letter, name in GREEK.items()}
 _ACCENTS = ("hat", "bar", "tilde", "star", "prime")
 _NUMBERED = re.compile(r"(.*?[^\d_/\],])_?(\d+(?:,\d+)*)", re.DOTALL)
+_LAYER = re.compile(r"(.+)\^([\[(][\w+-]+[\])])")
+_MARKED = re.compile(r"((?:[^\W\d_]|[a-z]{2,7}?)_?(?:hat|bar|tilde|star))_(\w+)")
 _LOWERED = re.compile(r"([^\W\d_]+)_([A-Za-z]\w*)")
 
 
@@ -27,7 +29,11 @@ def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
 
     Any text is taken; what is not of these forms stays as it is.
     """
-    word, index, accent = key, "", ""
+    word, index, accent, upper = key, "", "", ""
+    if layer := _LAYER.fullmatch(word):
+        word, upper = layer[1], layer[2]
+    if lowered := _MARKED.fullmatch(word):
+        word, index = lowered[1], lowered[2]
     if found := _NUMBERED.fullmatch(word):
         word, index = found[1], found[2]
     for mark in _ACCENTS:
@@ -39,7 +45,7 @@ def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
         lowered = _LOWERED.fullmatch(word)
         if lowered and (len(lowered[1]) == 1 or lowered[1] in _BY_NAME):
             word, index = lowered[1], lowered[2] + index
-    return Name(key, _BY_NAME.get(word, word), index, accent, shape)
+    return Name(key, _BY_NAME.get(word, word), index, accent, upper, shape)
 
 
 def check_scheme(scheme: str) -> None:
