@@ -19,6 +19,7 @@ _SEVERAL_INPUTS = "qrspmn"
 _BY_NAME: Mapping[str, str] = {name: letter for letter, name in GREEK.items()}
 _ACCENTS = ("hat", "bar", "tilde", "star", "prime")
 _NUMBERED = re.compile(r"(.*?[^\d_/\],])_?(\d+(?:,\d+)*)", re.DOTALL)
+_NEIGHBOUR = re.compile(r"([^\W\d_]+)_([a-z0-9][+-][a-z0-9])")  # k+1
 _LAYER = re.compile(r"(.+)\^([\[(][\w+-]+[\])])")
 _MARKED = re.compile(r"((?:[^\W\d_]|[a-z]{2,7}?)_?(?:hat|bar|tilde|star))_(\w+)")
 _LOWERED = re.compile(r"([^\W\d_]+)_([A-Za-z]\w*)")
@@ -34,7 +35,7 @@ def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
         word, upper = layer[1], layer[2]
     if lowered := _MARKED.fullmatch(word):
         word, index = lowered[1], lowered[2]
-    if found := _NUMBERED.fullmatch(word):
+    if found := _NEIGHBOUR.fullmatch(word) or _NUMBERED.fullmatch(word):
         word, index = found[1], found[2]
     for mark in _ACCENTS:
         stem = word.removesuffix(mark).rstrip("_")
