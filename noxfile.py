@@ -26,6 +26,7 @@ FULL = {
     "CHAINRULE_SPECIAL_POINTS": "300",
     "CHAINRULE_PLANTED": "500",
     "CHAINRULE_FUZZ_FILES": "100000",
+    "CHAINRULE_XLA_GRAPHS": "200",
 }
 """How much the random and generated tests do in their full form; CONTRIBUTING.md explains each."""
 

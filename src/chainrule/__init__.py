@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from chainrule.ops import random
     from chainrule.ops.linalg import expm
     from chainrule.ops.surface.joining import array
+    from chainrule.run.settings import Executor
 
 _HOMES = {
     **dict.fromkeys(
@@ -90,6 +91,7 @@ _HOMES = {
     "trace_nonfinite": "chainrule.diagnosis",
     "array": "chainrule.ops.surface.joining",
     "expm": "chainrule.ops.linalg",
+    "Executor": "chainrule.run.settings",
 }
 _MODULES = {
     **{
@@ -112,6 +114,7 @@ _MODULES = {
 __all__ = [
     "ArrayType",
     "ChainruleError",
+    "Executor",
     "Graph",
     "__version__",
     "array",

@@ -29,6 +29,7 @@ from chainrule.core.tracing import TRACER
 from chainrule.core.tree import TreeDef
 from chainrule.errors import DtypeError, UsageError
 from chainrule.run.profile import Profile, profile
+from chainrule.run.settings import ExecutorLike
 
 MOST_PROGRAMS = 512
 """How many programs a function keeps, one for each combination of argument types; the oldest
@@ -151,7 +152,7 @@ class Jitted(Transformed):
     def __init__(
         self,
         f: Function,
-        executor: str | None,
+        executor: ExecutorLike,
         threads: int | None,
         roll: bool,
         static: StaticArguments,
@@ -281,7 +282,7 @@ def _unhashable(f: Function, call: TreeDef) -> UsageError:
 @overload
 def jit(
     f: Function,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
     threads: int | None = None,
     *,
     roll: bool = True,
@@ -291,7 +292,7 @@ def jit(
 @overload
 def jit(
     f: None = None,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
     threads: int | None = None,
     *,
     roll: bool = True,
@@ -300,7 +301,7 @@ def jit(
 ) -> Callable[[Function], Jitted]: ...
 def jit(
     f: Function | None = None,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
     threads: int | None = None,
     *,
     roll: bool = True,
@@ -328,7 +329,8 @@ def jit(
 
     Args:
         f: a function or a method; left out, the result is a decorator that takes it.
-        executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
+        executor: "native" (machine code, the default where llvmlite is installed), "numpy", "xla"
+            (JAX), or an ``Executor`` with a device and a precision.
         threads: how many may share the work in machine code; None for as many as are worth it.
             The bits of the result do not depend on it.
         roll: whether a Python loop of equal turns (16 or more of them) becomes a loop of the

@@ -15,6 +15,7 @@ from chainrule.cli import shared
 from chainrule.cli.config import config_option
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
+from chainrule.run.settings import PRECISIONS, Executor
 from chainrule.tabular.options import DEFAULT, LOSSES, PRESETS, SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
@@ -182,8 +183,18 @@ def _options(command: Any) -> Any:
 )
 @click.option(
     "--executor",
-    type=click.Choice(("native", "numpy")),
-    help="Machine code or NumPy; by default machine code where llvmlite is installed.",
+    type=click.Choice(("native", "numpy", "xla")),
+    help="Machine code, NumPy, or XLA (JAX); by default machine code where llvmlite is installed.",
+)
+@click.option(
+    "--device",
+    metavar="NAME",
+    help="With --executor xla: cpu, gpu, tpu, or one of several as gpu:1; by default JAX's choice.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    help="With --executor xla: of products of float32; by default highest.",
 )
 @click.option(
     "--checkpoint",
@@ -221,6 +232,8 @@ def command(
     test: str,
     threads: int | None,
     executor: str | None,
+    device: str | None,
+    precision: str | None,
     checkpoint: str | None,
     every: str,
     resume: bool,
@@ -257,7 +270,9 @@ def command(
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     judgement = Judgement(report, cure, debug_nonfinite)
-    running: dict[str, Any] = {"executor": executor, "threads": threads}
+    running: dict[str, Any] = {
+        "executor": _executor(executor, device, precision), "threads": threads,
+    }  # fmt: skip
     if checkpoint is not None:
         running |= {"checkpoint": _checkpoint(checkpoint, every, force, quiet or as_json),
                     "resume": resume}  # fmt: skip
@@ -284,6 +299,13 @@ def command(
         _print_result(model, path, replaced)
         shared.print_lines(judgement.lines())
     return 130 if model.stopped == "interrupted" else 0
+
+
+def _executor(name: str | None, device: str | None, precision: str | None) -> Executor | None:
+    """What --executor, --device and --precision name together."""
+    if name is None and (device or precision):
+        raise UsageError(f"--{'device' if device else 'precision'} goes with --executor xla")
+    return None if name is None else Executor(name, device, precision)
 
 
 def _held_out(**given: str) -> tuple[dict[str, Path], dict[str, Any]]:

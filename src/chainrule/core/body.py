@@ -65,7 +65,7 @@ def carve(
         made[p] = known.get(p) or Node(INPUT, (), NO_ATTRS, p.type, next(_serials))
     outer = dict(outside)
     literals: set[Node] = set()
-    places: dict[Node, list[Place]] = {}
+    places: dict[Node, Sequence[Place]] = {}
     order = sorted(found, key=attrgetter("serial"))
     for node in order:
         if any(x in inside for x in node.inputs):

@@ -19,14 +19,25 @@ from chainrule.core.garbage import seldom_collected
 from chainrule.core.graph import Graph
 from chainrule.core.node import NO_ATTRS
 from chainrule.core.record import flatten_call, leaf_type, record
-from chainrule.core.tree import TreeDef, flatten
+from chainrule.core.tree import TreeDef, flatten, map_tree
 from chainrule.errors import ShapeError, UsageError
 from chainrule.forks import load
 from chainrule.run import interpreter
+from chainrule.run.settings import ExecutorLike, executor_of
 
-EXECUTORS = {"numpy": "chainrule.run.interpreter", "native": "chainrule.run.native"}
+EXECUTORS = {
+    "numpy": "chainrule.run.interpreter",
+    "native": "chainrule.run.native",
+    "xla": "chainrule.run.xla",
+}
 """Modules with ``compile`` and ``loop``; imported when first asked for."""
 
+NEEDS = {
+    "llvmlite": "llvmlite (pip install llvmlite)",
+    "jax": "JAX (pip install 'chainrule[xla]'; on a GPU 'jax[cuda12]' beside it)",
+    "jaxlib": "JAX (pip install 'chainrule[xla]'; on a GPU 'jax[cuda12]' beside it)",
+}
+"""What is missing where a module of this name is, and what to do."""
 
 LONG = 20_000
 """Programs of so many operations get a note: most are loops that could be one."""
@@ -46,27 +57,45 @@ def default_executor() -> str:
     return "numpy" if why else "native"
 
 
-def executor_named(name: str | None) -> Any:
-    """The executor of this name; None is the default one.
+def name_of(executor: ExecutorLike) -> str:
+    """The name of the executor that a user's words mean."""
+    wanted = executor_of(executor)
+    return default_executor() if wanted is None else wanted.name
+
+
+def executor_named(executor: ExecutorLike) -> Any:
+    """The executor that a user named; None is the default one.
 
     Raises:
-        UsageError: listing the executors there are.
+        UsageError: listing the executors there are; it needs what is not installed, or has not
+            the device.
     """
-    found = EXECUTORS.get(name or default_executor())
+    wanted = executor_of(executor)
+    name = name_of(wanted)
+    found = EXECUTORS.get(name)
     if found is None:
         raise UsageError(f"no executor is called {name!r}; there are: {', '.join(EXECUTORS)}")
     try:
-        return load(found)
+        module = load(found)
     except ModuleNotFoundError as error:
-        if error.name != "llvmlite":
+        needed = NEEDS.get(error.name or "")
+        if needed is None:
             raise
+        raise UsageError(f'executor="{name}" needs {needed}; executor="numpy" does not') from None
+    if wanted is None or (wanted.device is None and wanted.precision is None):
+        return module
+    if hasattr(module, "placed"):
+        return module.placed(wanted)
+    if wanted.asks:
         raise UsageError(
-            'executor="native" needs llvmlite (pip install llvmlite); executor="numpy" does not'
-        ) from None
+            f'executor="{name}" computes on the CPU in full precision; {wanted.asks} needs '
+            'executor="xla"'
+        )
+    return module
 
 
 def compile_graph(
-    graph: Graph, executor: str | None = None, threads: int | None = None
+    graph: Graph, executor: ExecutorLike = None, threads: int | None = None
 ) -> interpreter.Flat:
     """The graph, after all passes, as a function from list of arrays to list of arrays."""
     return executor_named(executor).compile(optimise(graph), check_threads(threads))
@@ -119,7 +148,7 @@ def compile(
     f: Callable[..., Any],
     *args: Any,
     keywords: Mapping[str, Any] = NO_ATTRS,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
     threads: int | None = None,
     roll: bool = True,
 ) -> Compiled:
@@ -130,7 +159,8 @@ def compile(
         args, keywords: trees of arrays, numbers or ``ArrayType``: only their types matter. What
             else they hold is passed to ``f`` as it is.
         executor: ``"native"`` (machine code), ``"numpy"`` (the interpreter), or None for the
-            first of them that is installed.
+            first of them that is installed; ``"xla"`` (JAX), which alone takes a device and a
+            precision: ``Executor("xla", device="gpu")``.
         threads: how many share the work in machine code; None for as many as are worth it. The
             result's bits do not depend on it.
         roll: whether Python's loops with equal turns become loops of the program.
@@ -170,7 +200,7 @@ def repeat(
     carry: Any,
     xs: Any,
     constants: Any,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
     threads: int | None = None,
     flush: bool = False,
 ) -> Any:
@@ -198,8 +228,19 @@ def repeat(
     return module.repeat(graph, count, len(flatten(xs)[0]), check_threads(threads), flush)
 
 
+def held(compiled: Compiled) -> interpreter.Flat:
+    """``compiled.flat`` with results that stay where they were computed: what training carries
+    from step to step. On a device they are its arrays, which ``on_host`` brings here."""
+    return getattr(compiled.flat, "kept", compiled.flat)
+
+
+def on_host(tree: Any) -> Any:
+    """A tree of arrays with those that lie on a device as NumPy's."""
+    return map_tree(lambda x: x if isinstance(x, np.ndarray) else np.array(x), tree)
+
+
 def loop(
-    step: Callable[[Any, Any], Any], carry: Any, data: Any, executor: str | None = None
+    step: Callable[[Any, Any], Any], carry: Any, data: Any, executor: ExecutorLike = None
 ) -> Any:
     """Run ``carry = step(carry, item)`` over ``data`` on an executor."""
     return executor_named(executor).loop(step, carry, data)
@@ -209,7 +250,7 @@ def loop(
 class Runner:
     """Where functions run: ``executor`` and ``threads``, as ``compile`` takes them."""
 
-    executor: str | None = None
+    executor: ExecutorLike = None
     threads: int | None = None
 
     def __post_init__(self) -> None:

@@ -14,7 +14,8 @@ from chainrule.compile import Roller, optimise, stability
 from chainrule.core.graph import Graph
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Node
 from chainrule.core.record import flatten_call, record
-from chainrule.run import default_executor, executor_named
+from chainrule.run import executor_named, name_of
+from chainrule.run.settings import ExecutorLike
 
 ROUNDS = 20
 """Calls that are measured; of each step the median counts."""
@@ -71,7 +72,7 @@ def profile(
     f: Callable[..., Any],
     *args: Any,
     keywords: Mapping[str, Any] = NO_ATTRS,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
 ) -> Profile:
     """Record, compile and run ``f``, on one thread, and say how long each step took.
 
@@ -88,7 +89,7 @@ def profile(
         StepTime(median(times), *_described(nodes, lines))
         for nodes, *times in zip(run.nodes, *rounds, strict=True)
     )
-    return Profile(graph.name, executor or default_executor(), steps)
+    return Profile(graph.name, name_of(executor), steps)
 
 
 def _described(

@@ -18,7 +18,7 @@ import numpy as np
 from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.ops.random import key_of
-from chainrule.run import Runner
+from chainrule.run import Runner, on_host
 from chainrule.train.data import MASKS, ArrayData, Batch
 from chainrule.train.monitor import NonFiniteLossError, TrainingState
 
@@ -107,7 +107,9 @@ class Chunks:
             return self.step(carry, batch, key, count)
 
         given = (data.x, data.targets, data.weights)
-        return self.runner.repeat(step, self.training.carry, (rows, key, count), given, flush=True)
+        return self.runner.repeat(
+            step, on_host(self.training.carry), (rows, key, count), given, flush=True
+        )
 
     def _chunk(self, epoch: int, order: np.ndarray, start: int, stop: int) -> np.ndarray:
         """Steps ``start`` to ``stop`` of the epoch; returns their losses."""

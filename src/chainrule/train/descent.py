@@ -13,7 +13,7 @@ from chainrule.core.tree import flatten, flatten_with_paths
 from chainrule.errors import UsageError
 from chainrule.ops.random import key_of
 from chainrule.optim import Lbfgs, Optimizer
-from chainrule.run import Runner
+from chainrule.run import Runner, held, on_host
 from chainrule.train.chunks import Chunks
 from chainrule.train.data import MASKS, Batch, Data
 from chainrule.train.monitor import (
@@ -124,7 +124,7 @@ class Steps:
         signature = tuple([(array.shape, array.dtype) for array in given])
         run = self.made.get(signature)
         if run is None:
-            arguments = (self.training.carry, batch, key, count)
+            arguments = (on_host(self.training.carry), batch, key, count)
             found, run = self.compiled(arguments)
             _check_types(self.training, found[1])
             self.made[signature] = run
@@ -133,7 +133,7 @@ class Steps:
     def compiled(self, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
         """What one step returns, and a function of flat lists for more of them."""
         run = self.runner.compile(self.function, *arguments)
-        return run(*arguments), run.flat
+        return run(*arguments), held(run)
 
 
 def _check_types(training: TrainingState, carry: Any) -> None:

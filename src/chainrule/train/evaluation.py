@@ -21,7 +21,7 @@ from chainrule.core.tree import leaves, map_tree
 from chainrule.core.types import ArrayType, plain_array
 from chainrule.errors import DataError, UsageError
 from chainrule.nn import Loss
-from chainrule.run import Runner
+from chainrule.run import Runner, on_host
 from chainrule.train.data import check_inputs, check_weights
 from chainrule.train.metrics import Scorer
 from chainrule.train.ordered import Ordered
@@ -80,7 +80,8 @@ class Tiles:
     ) -> np.ndarray:
         """Fewer rows than a tile has: some small tiles of them, or a tile that is filled up."""
         rows = len(arrays[0])
-        if 0 < rows <= FEW and (loop := self._loop(SMALL, constants, arrays)):
+        loop = self._loop(SMALL, constants, arrays) if 0 < rows <= FEW else None
+        if hasattr(loop, "room"):
             return self._few(loop, known, arrays)
         filled = [_filled(x, TILE) for x in arrays]
         return self._tiles(constants, known, filled)[:rows]
@@ -114,7 +115,7 @@ class Tiles:
 
         def make() -> Any:
             rows = tuple(ArrayType((tile, *x.shape[1:]), x.dtype) for x in arrays)
-            return self.runner.repeat(step, (), rows, constants)
+            return self.runner.repeat(step, (), rows, on_host(constants))
 
         return self._known((tile, "loop", *((x.shape[1:], x.dtype) for x in arrays)), make)
 
@@ -123,7 +124,9 @@ class Tiles:
             ordered = map_tree(lambda leaf: np.asarray(leaf).view(Ordered), constants)
             return lambda _, *rows: self.function(ordered, *rows)
         signature = tuple((x.shape, x.dtype) for x in tile)
-        return self._known(signature, lambda: self.runner.compile(self.function, constants, *tile))
+        return self._known(
+            signature, lambda: self.runner.compile(self.function, on_host(constants), *tile)
+        )
 
     def _known(self, signature: Any, make: Callable[[], Any]) -> Any:
         if signature not in self.made:

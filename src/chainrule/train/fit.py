@@ -21,6 +21,7 @@ from chainrule.nn.sequential import fresh_state
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner
+from chainrule.run.settings import ExecutorLike
 from chainrule.train.checkpoint import Checkpoint, described
 from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
 from chainrule.train.descent import descend, search
@@ -59,7 +60,7 @@ def fit(
     state: Tree = None,
     dtype: Any = None,
     evaluate_train: bool = True,
-    executor: str | None = None,
+    executor: ExecutorLike = None,
     threads: int | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool | FitResult = False,
@@ -103,7 +104,8 @@ def fit(
             costs a forward pass but compares with the validation loss (L4.5). Otherwise, or
             when data come from an object, ``train_loss`` is the running mean over the epoch's
             minibatches, which is always there as ``running_loss``.
-        executor: "native" (machine code, the default where llvmlite is installed) or "numpy".
+        executor: "native" (machine code, the default where llvmlite is installed), "numpy", "xla"
+            (JAX), or an ``Executor`` with a device and a precision.
         threads: how many share the work in machine code, None for as many as are worth it. The
             network's bits do not depend on it.
         checkpoint: a folder in which the training writes down where it stands, every five minutes,
@@ -161,7 +163,7 @@ def fitting(
     state: Tree,
     dtype: Any,
     evaluate_train: bool,
-    executor: str | None,
+    executor: ExecutorLike,
     threads: int | None,
     checkpoint: Any = None,
     resume: Any = False,
@@ -223,12 +225,14 @@ def fitting(
     except KeyboardInterrupt:
         stopped = "interrupted"
     except NonFiniteLossError as found:
+        training.read()
         failing = failing_step(step, optimizer, source, training, monitor, found, seed)
         if kept is not None:
             kept.end(None)
         training.back()
         result = _result(model, loss, training, monitor, "non_finite")
         raise DivergedError(_diverged(found), found.epoch, found.step, result, failing) from None
+    training.read()
     if kept is not None and ended is None:
         kept.end(None if stopped == "interrupted" else stopped)
     return _result(model, loss, training, monitor, stopped)

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule import io
 from chainrule.core.tree import flatten
 from chainrule.errors import DataError, UsageError
-from chainrule.run import Runner, default_executor
+from chainrule.run import Runner, name_of, on_host
 from chainrule.train.checkpoint import (
     FORMAT,
     HARMLESS,
@@ -90,7 +90,9 @@ class Kept:
         training, monitor = self.training, self.monitor
         assert training is not None
         assert monitor is not None
-        record = record_of(training.moment, training.treedef, self.place, arrays)
+        moment = training.moment
+        moment = moment._replace(now=on_host(moment.now), safe=on_host(moment.safe))
+        record = record_of(moment, training.treedef, self.place, arrays)
         seconds = max(0.0, time.perf_counter() - monitor.started)
         return {"same": self.same, **record, "seconds": seconds, "stopped": self.stopped}
 
@@ -286,7 +288,7 @@ def same_as_then(
         "epochs": str(monitor.epochs),
         "metrics": ", ".join(monitor.metrics),
         "evaluate_train": str(any(part.name == "train" for part in rows)),
-        "executor": runner.executor or default_executor(),
+        "executor": name_of(runner.executor),
         "training data": _print(data),
     }
     return found | {

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.core.settings import number, whole
 from chainrule.core.tree import TreeDef, flatten, map_tree
 from chainrule.nn import Penalty
+from chainrule.run import on_host
 from chainrule.train.evaluation import HeldOut, Predictor
 from chainrule.train.metrics import Scorer
 from chainrule.train.result import Callback, EpochEnd, Row
@@ -156,6 +157,10 @@ class TrainingState:
         self.now, self.safe, self.steps, self.position, self.judged, self.log = moment
         self.checked, self.moment = self.now, moment
 
+    def read(self) -> None:
+        """Bring home what lies on a device."""
+        self.now, self.safe, self.checked = map(on_host, (self.now, self.safe, self.checked))
+
     def back(self) -> None:
         """Return to the last finite network that was training."""
         self.now = self.safe if all_finite(self.safe) else self.checked
@@ -227,6 +232,8 @@ class EpochMonitor:
         self.started = time.perf_counter()
         self.history.append(row)
         stop = self._judge(epoch, row, params, state)
+        if self.callbacks:
+            params, state = on_host((params, state))
         event = EpochEnd(epoch, self.epochs, dict(row), self.best_epoch, params, state)
         # Every callback hears of the epoch, also when an earlier one asks to stop.
         answers = [callback(event) for callback in self.callbacks]

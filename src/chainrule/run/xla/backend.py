@@ -1,0 +1,87 @@
+"""JAX: imported here and nowhere else, when the executor ``xla`` is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import jax.scipy as jsp
+import numpy as np
+from jax import lax
+
+from chainrule.errors import UsageError
+from chainrule.run.settings import PRECISIONS, Executor
+
+__all__ = ["Target", "abstract", "called_back", "jax", "jnp", "jsp", "lax"]
+
+_MATMUL = {"highest": "highest", "tf32": "tensorfloat32", "bf16": "highest"}
+"""What JAX calls them; for bf16 the rows of products cast their factors themselves."""
+assert set(_MATMUL) == set(PRECISIONS)
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where programs run, and how exactly products of float32 are computed."""
+
+    device: Any
+    precision: str
+
+    @classmethod
+    def of(cls, executor: Executor) -> Target:
+        """The target that a user's words name.
+
+        Raises:
+            UsageError: there is no such device here.
+        """
+        return cls(_device(executor.device), executor.precision or "highest")
+
+    @contextmanager
+    def settings(self) -> Iterator[None]:
+        """64-bit numbers and this precision for what is traced or run inside: the user's own
+        JAX keeps its settings."""
+        with jax.enable_x64(True), jax.default_matmul_precision(_MATMUL[self.precision]):
+            yield
+
+    def put(self, array: Any) -> Any:
+        """An array as one on the device; itself, if it is there already."""
+        if isinstance(array, jax.Array) and array.devices() == {self.device}:
+            return array
+        return jax.device_put(np.asarray(array), self.device)
+
+
+def _device(name: str | None) -> Any:
+    """``"cpu"``, ``"gpu"``, ``"tpu"``, ``"cuda"``, one of several as ``"gpu:1"``; None for JAX's
+    own choice."""
+    if name is None:
+        return jax.devices()[0]
+    platform, _, number = name.partition(":")
+    try:
+        found = jax.devices(platform)
+    except RuntimeError:
+        found = []
+    if found and (not number or (number.isdecimal() and int(number) < len(found))):
+        return found[int(number or 0)]
+    listed = ", ".join(f"{d.platform}:{d.id}" for d in _all_devices())
+    raise UsageError(
+        f"JAX has no device {name!r} here; it has: {listed}. GPUs and TPUs need its plugin: "
+        "pip install 'jax[cuda12]' or 'jax[tpu]'"
+    )
+
+
+def _all_devices() -> list[Any]:
+    found = list(jax.devices())
+    return found if any(d.platform == "cpu" for d in found) else [*found, *jax.devices("cpu")]
+
+
+def abstract(type: Any) -> Any:
+    """JAX's word for the type of an array."""
+    return jax.ShapeDtypeStruct(type.shape, type.dtype)
+
+
+def called_back(function: Any, type: Any, *arrays: Any) -> Any:
+    """What a NumPy function makes of arrays, as one of this type, in the middle of a program."""
+    return jax.pure_callback(function, abstract(type), *arrays)

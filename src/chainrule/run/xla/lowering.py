@@ -1,0 +1,119 @@
+"""From a graph to a function that JAX traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.failures import failed
+from chainrule.core.graph import Graph
+from chainrule.core.node import CONSTANT, Node
+from chainrule.core.recording import quiet
+from chainrule.core.types import ArrayType
+from chainrule.ops.control.loop import Loop
+from chainrule.run.xla.backend import abstract, called_back, jnp, lax
+from chainrule.run.xla.faults import Faults
+from chainrule.run.xla.rows import CHECKED, ROWS, contract_rounded
+
+Lowered = Callable[[Sequence[Any]], list[Any]]
+
+CONTROL = ("scan", "bundle", "item")
+CARRIED = ("input", "constant")
+
+
+def is_called_out(node: Node) -> bool:
+    """Whether the interpreter computes a node in the middle of the program."""
+    name = node.primitive.name
+    return name not in ROWS and name not in CHECKED and name not in (*CONTROL, *CARRIED)
+
+
+def lower(graph: Graph, faults: Faults, precision: str = "highest") -> Lowered:
+    """The graph as a function of the values of all its inputs, captures among them."""
+    nodes = [node for node in graph.nodes if node not in set(graph.inputs)]
+
+    def run(inputs: Sequence[Any]) -> list[Any]:
+        values: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
+        for node in nodes:
+            given = [values[x] for x in node.inputs]
+            values[node] = _typed(_value(node, given, faults, precision), node.type)
+        return [values[y] for y in graph.outputs]
+
+    return run
+
+
+def _value(node: Node, given: list[Any], faults: Faults, precision: str) -> Any:
+    name = node.primitive.name
+    if node.primitive is CONSTANT:
+        return jnp.asarray(node.primitive.forward(**node.attrs))
+    if name == "scan":
+        return _scan(Loop.of(node, given), faults, precision)
+    if name == "bundle":
+        return _bundle(node, given)
+    if name == "contract" and precision == "bf16":
+        return contract_rounded(*given, **node.attrs)
+    if name in CHECKED:
+        return CHECKED[name](faults, node, *given, **node.attrs)
+    if name in ROWS:
+        return ROWS[name](*given, **node.attrs)
+    return _called_out(node, given, faults)
+
+
+def _typed(value: Any, type: Any) -> Any:
+    """JAX's results of the types that graphs have: indices of 64 bits, say."""
+    if not isinstance(type, ArrayType) or value.dtype == type.dtype:
+        return value
+    return value.astype(type.dtype)
+
+
+def _bundle(node: Node, given: list[Any]) -> tuple[Any, ...]:
+    parts = [jnp.zeros(t.shape, t.dtype) for t in node.type.parts]  # type: ignore[attr-defined]
+    for place, g in zip(node.attrs["places"], given, strict=True):
+        parts[place] = g
+    return tuple(parts)
+
+
+def _called_out(node: Node, given: list[Any], faults: Faults) -> Any:
+    """Computed by the interpreter; an error waits for the program's end, which JAX would print."""
+
+    def forward(*values: Any) -> np.ndarray:
+        try:
+            with quiet():
+                arrays = [np.asarray(value) for value in values]
+                found = node.primitive.forward(*arrays, **node.attrs)
+                return np.asarray(found, node.type.dtype)
+        except Exception as error:
+            faults.raised.append(failed(error, node, faults.graph))
+            return np.zeros(node.type.shape, node.type.dtype)
+
+    return called_back(forward, node.type, *given)
+
+
+def _scan(loop: Loop, faults: Faults, precision: str) -> tuple[Any, ...]:
+    """A loop as XLA's own; what fails in a turn is carried on to its end."""
+    body, count = lower(loop.body, faults, precision), len(loop.carry)
+
+    def turn(state: Any, entries: Any) -> Any:
+        carry, number = state
+        faults.start(number)
+        found = body([*loop.consts, *carry, *entries])
+        return (found[:count], faults.number), found[count:]
+
+    start = (list(loop.carry), faults.number)
+    if loop.length is None:
+        carry, number = lax.while_loop(
+            lambda state: state[0][0] & (state[1] == 0), lambda state: turn(state, [])[0], start
+        )
+        ys: list[Any] = []
+    else:
+        (carry, number), ys = lax.scan(
+            turn, start, list(loop.xs), length=loop.length, reverse=loop.reverse
+        )
+    faults.start(number)
+    return (*carry, *ys)
+
+
+def types_of(graph: Graph) -> list[Any]:
+    """JAX's words for the types of all inputs."""
+    return [abstract(x.type) for x in graph.inputs]

@@ -1,0 +1,168 @@
+"""Programs, loops and training on XLA as users run them."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax")
+
+import chainrule as cr
+from chainrule import nn, optim, train
+from chainrule.core.tree import leaves
+from chainrule.errors import IndexingError, UsageError
+from chainrule.train import fit
+
+
+def decayed(rate: Any, impulses: Any) -> Any:
+    def turn(y: Any, x: Any) -> Any:
+        return rate * y + np.sin(x), y * x
+
+    last, ys = cr.scan(turn, 0.0, impulses, reverse=True)
+    return last + np.sum(ys)
+
+
+def test_loops_differentiate_as_eagerly() -> None:
+    x = np.linspace(0.1, 2.0, 7)
+    run = cr.jit(cr.value_and_grad(decayed, argnums=(0, 1)), executor="xla")
+    (value, grads), (wanted, exact) = run(0.5, x), cr.value_and_grad(decayed, (0, 1))(0.5, x)
+    np.testing.assert_allclose(value, wanted, rtol=1e-14)
+    for found, right in zip(grads, exact, strict=True):
+        np.testing.assert_allclose(found, right, rtol=1e-13)
+    assert isinstance(grads[1], np.ndarray)
+    assert grads[1].flags.writeable
+
+    def halved(a: Any) -> Any:
+        return cr.while_loop(lambda s: s[0] > 1.0, lambda s: (s[0] / 2, s[1] + 1), (a, 0))
+
+    assert [float(v) for v in cr.jit(halved, executor="xla")(100.0)] == [100 / 2**7, 7]
+
+
+def test_what_the_device_cannot_raise_is_raised_of_the_users_line() -> None:
+    x = np.arange(5.0)
+    with pytest.raises(IndexingError, match=r"test_running.py.*out of bounds for length 5"):
+        cr.jit(lambda x, i: x[i], executor="xla")(x, np.array([0, 5]))
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        cr.jit(np.linalg.inv, executor="xla")(np.zeros((2, 2)))
+    with pytest.raises(np.linalg.LinAlgError, match="positive definite"):
+        cr.jit(np.linalg.cholesky, executor="xla")(-np.eye(2))
+
+    def within(carry: Any, i: Any) -> Any:  # in a turn of a loop, and in a call-out
+        return carry + cr.array(x)[i], cr.random.uniform(np.array([1, 2], np.uint64), ())
+
+    run = cr.jit(lambda places: cr.scan(within, 0.0, places)[0], executor="xla")
+    assert run(np.array([1, 2])) == 3.0
+    with pytest.raises(IndexingError, match="out of bounds"):
+        run(np.array([1, 7, 2]))
+
+
+def test_nothing_times_nan_is_nan() -> None:
+    mask = np.array([True, False])
+    found = cr.jit(lambda x, m: x * m.astype(x.dtype), executor="xla")(np.full(2, np.nan), mask)
+    assert np.isnan(found).all()
+
+
+def test_settings_of_jax_stay_the_users() -> None:
+    assert cr.jit(np.sin, executor="xla")(np.ones(3)).dtype == np.float64
+    import jax
+
+    assert not jax.config.read("jax_enable_x64")
+    assert jax.numpy.ones(2).dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("executor", "said"),
+    [
+        (cr.Executor("xla", device="tpu:3"), "no device 'tpu:3' here; it has: cpu:0"),
+        (cr.Executor("numpy", device="gpu"), 'needs executor="xla"'),
+        (cr.Executor("native", precision="bf16"), 'needs executor="xla"'),
+        ("zla", "there are: numpy, native, xla"),
+    ],
+)
+def test_what_cannot_be_had_is_refused(executor: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        cr.jit(np.sin, executor=executor)(1.0)
+    with pytest.raises(UsageError, match=said):
+        train.fit(
+            nn.MLP((1, 1)), (np.ones((2, 1)), np.ones(2)), loss="squared_error",
+            optimizer=optim.sgd(0.1), executor=executor,
+        )  # fmt: skip
+
+
+def test_a_precision_is_one_that_there_is() -> None:
+    with pytest.raises(UsageError, match="precision is one of highest, tf32, bf16, not 'half'"):
+        cr.Executor("xla", precision="half")
+    x = np.random.default_rng(0).normal(size=(8, 300)).astype(np.float32)
+    rounded = cr.jit(lambda x: x @ x.T, executor=cr.Executor("xla", precision="bf16"))(x)
+    error = np.abs(rounded - x @ x.T).max() / np.abs(x @ x.T).max()
+    assert 1e-5 < error < 1e-2  # bfloat16 has 8 bits: a sum that is as wrong as float32's was not
+    assert rounded.dtype == np.float32
+
+
+def test_compiled_functions_pickle() -> None:
+    run = pickle.loads(pickle.dumps(cr.jit(np.cos, executor=cr.Executor("xla", device="cpu"))))
+    assert run(0.0) == 1.0
+
+
+def test_without_jax_the_error_names_the_extra() -> None:
+    code = (
+        "import sys; sys.modules['jax'] = None\n"
+        "import numpy as np, chainrule as cr\n"
+        "print(cr.jit(np.sin)(0.0))\n"
+        "try: cr.jit(np.sin, executor='xla')(0.0)\n"
+        "except cr.ChainruleError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("0.0\n")
+    assert "pip install 'chainrule[xla]'" in done.stdout
+
+
+# training ---------------------------------------------------------------------------------
+
+
+def fits(dtype: Any, dropout: float) -> tuple[Any, Any]:
+    """The same training on NumPy and on XLA: 100 steps, with a rest of rows in each epoch."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(328, 6)).astype(dtype)
+    y = (x[:, 0] * x[:, 1] > 0).astype(int)
+    given: dict[str, Any] = {
+        "loss": nn.CategoricalCrossEntropy(), "optimizer": optim.adam(0.01), "epochs": 10,
+        "batch_size": 32, "seed": 1, "validation": (x[:50], y[:50]), "early_stopping": 20,
+    }  # fmt: skip
+    model = nn.MLP((6, 8, 2), dropout=dropout)
+    one, other = (fit(model, (x, y), executor=name, **given) for name in ("numpy", "xla"))
+    return one, other
+
+
+@pytest.mark.parametrize(
+    ("dtype", "dropout", "within"), [("float32", 0.1, 1e-5), ("float64", 0.0, 1e-10)]
+)
+def test_fits_agree(dtype: str, dropout: float, within: float) -> None:
+    one, other = fits(dtype, dropout)
+    for a, b in zip(leaves(one.params), leaves(other.params), strict=True):
+        assert type(b) is np.ndarray
+        assert b.dtype == np.dtype(dtype)
+        assert np.abs(a - b).max() <= within * np.abs(a).max()
+    assert one.best_epoch == other.best_epoch
+    losses = [[row["validation_loss"] for row in result.history] for result in (one, other)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=within)
+    x = np.ones((300, 6), dtype)
+    np.testing.assert_allclose(other.predict(x), one.predict(x), rtol=100 * within)
+
+
+def test_callbacks_and_divergence_get_arrays_of_numpy() -> None:
+    seen: list[Any] = []
+    x = np.linspace(-1, 1, 64)[:, None]
+    settings: dict[str, Any] = {"loss": "squared_error", "batch_size": 16, "executor": "xla"}
+    fit(nn.MLP((1, 1)), (x, x[:, 0]), optimizer=optim.sgd(0.1), epochs=2,
+        callbacks=[lambda e: seen.append(leaves(e.params))], **settings)  # fmt: skip
+    assert len(seen) == 2
+    assert all(type(a) is np.ndarray for row in seen for a in row)
+    with pytest.raises(train.DivergedError) as caught:
+        fit(nn.MLP((1, 1)), (x * 1e30, x[:, 0]), optimizer=optim.sgd(1e30), epochs=5, **settings)
+    assert all(type(a) is np.ndarray for a in leaves(caught.value.result.params))
