@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import jvp
-from chainrule.explanation.formula.parsing import CONSTANTS, FUNCTIONS, Expression
+from chainrule.explanation.formula.parsing import CONSTANTS, FUNCTIONS, OPERATORS, Expression
 from chainrule.explanation.matrix.typed import typed_text
 
 __all__ = ["Slip", "scalar_slips", "slope_and_value"]
@@ -121,19 +121,27 @@ class _Walk:
 
     def binary(self, item: ast.BinOp) -> _Flow:
         u, v = self.of(item.left), self.of(item.right)
+        value, a = self.local(OPERATORS[type(item.op)], u.value, v.value)
+        b = self.local(OPERATORS[type(item.op)], v.value, u.value, second=True)[1] if v.moves else 0
+        own: list[Slip] = []
         match item.op:
-            case ast.Add():
-                return self.joined(item, u, v, u.value + v.value, 1.0, 1.0, [])
             case ast.Sub():
-                wrong = Slip("sign", f"the minus in {_show(item)} was lost", u.slope + v.slope)
-                return self.joined(item, u, v, u.value - v.value, 1.0, -1.0, [wrong])
+                own = [Slip("sign", f"the minus in {_show(item)} was lost", u.slope + v.slope)]
             case ast.Mult():
-                return self.product(item, u, v)
+                own = self.product(item, u, v)
             case ast.Div():
-                return self.quotient(item, u, v)
-            case ast.Pow():
-                return self.power(item, u, v)
-        raise AssertionError(ast.dump(item))
+                own = self.quotient(item, u, v, a, b)
+            case ast.Pow() if not v.moves:
+                return self.through(item, u, value, a, self.power(item, u, v, a))
+        return self.joined(item, u, v, value, a, b, own)
+
+    def local(
+        self, f: Any, x: np.ndarray, other: np.ndarray, *, second: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The value of ``f`` and its slope by ``x``, its first argument or its second."""
+        partial = (lambda z: f(other, z)) if second else (lambda z: f(z, other))
+        value, slope = jvp(partial, (np.asarray(x),), (np.ones(self.size),))
+        return np.asarray(value), np.asarray(slope)
 
     def joined(
         self, item: ast.BinOp, u: _Flow, v: _Flow, value: Any, a: Any, b: Any, own: list[Slip]
@@ -152,7 +160,7 @@ class _Walk:
         both = u.moves or v.moves
         return _Flow(value, slope, (*slips, *own) if both else (), both)
 
-    def product(self, item: ast.BinOp, u: _Flow, v: _Flow) -> _Flow:
+    def product(self, item: ast.BinOp, u: _Flow, v: _Flow) -> list[Slip]:
         own = []
         if u.moves and v.moves:
             says = f"the slope of the product {_show(item)} is u′v + uv′, not u′v′"
@@ -165,10 +173,9 @@ class _Walk:
             own.append(Slip("product gate", says, moving.value * moving.slope))
             says = f"{_show(item)}: a constant factor stays a factor, it is not added"
             own.append(Slip("product gate", says, still.value + moving.slope))
-        return self.joined(item, u, v, u.value * v.value, v.value, u.value, own)
+        return own
 
-    def quotient(self, item: ast.BinOp, u: _Flow, v: _Flow) -> _Flow:
-        a, b = 1 / v.value, -u.value / v.value**2
+    def quotient(self, item: ast.BinOp, u: _Flow, v: _Flow, a: Any, b: Any) -> list[Slip]:
         here = _show(item)
         own = [Slip("sign", f"the minus of the quotient rule is missing in {here}",
                     a * u.slope - b * v.slope)]  # fmt: skip
@@ -178,15 +185,10 @@ class _Walk:
             own.append(Slip("power", says, a * u.slope - u.value * v.slope / v.value))
             says = f"u′v and uv′ are the wrong way round in the quotient rule: {here}"
             own.append(Slip("sign", says, -(a * u.slope + b * v.slope)))
-        return self.joined(item, u, v, u.value / v.value, a, b, own)
+        return own
 
-    def power(self, item: ast.BinOp, u: _Flow, v: _Flow) -> _Flow:
-        if v.moves:
-            value = u.value**v.value
-            a, b = v.value * u.value ** (v.value - 1), value * np.log(u.value)
-            return self.joined(item, u, v, value, a, b, [])
+    def power(self, item: ast.BinOp, u: _Flow, v: _Flow, local: Any) -> list[Slip]:
         n, here = v.value, _show(item)
-        local = n * u.value ** (n - 1)
         own = [
             Slip("power", f"the exponent falls by one in the slope of {here}",
                  n * u.value**n * u.slope),
@@ -194,8 +196,7 @@ class _Walk:
                  f"slope of {here}", u.value ** (n - 1) * u.slope),
             Slip("power", f"the exponent of {here} fell by two", n * u.value ** (n - 2) * u.slope),
         ]  # fmt: skip
-        own += self.missing_inner(item.left, u, local, here)
-        return self.through(item, u, u.value**n, local, own)
+        return own + self.missing_inner(item.left, u, local, here)
 
     def missing_inner(self, inner: ast.expr, u: _Flow, local: Any, here: str) -> list[Slip]:
         if u.bare:
