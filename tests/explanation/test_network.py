@@ -210,3 +210,19 @@ def test_golden_tables(name: str, sizes: tuple[int, ...], convention: str) -> No
     if os.environ.get("CHAINRULE_GOLDEN") == "write":
         path.write_text(found, "utf-8")
     assert found == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("score", [40.0, 300.0, -40.0])
+@pytest.mark.parametrize("target", [0, 1])
+def test_a_saturated_output_has_a_finite_slope(score: float, target: int) -> None:
+    """dJ/dy of a unit that rounds to 1, against mpmath."""
+    import mpmath
+
+    model = nn.MLP((1, 1), loss="binary_cross_entropy")
+    params = {"layers": [{"weights": np.array([[score]]), "bias": np.zeros(1)}]}
+    e = explain.network(model, params, [1.0], target)
+    found = float(np.ravel(e.modules[0].backward[0].value)[0])
+    with mpmath.workdps(400):
+        y = 1 / (1 + mpmath.exp(-mpmath.mpf(score)))
+        wanted = float(-1 / y if target else 1 / (1 - y))
+    assert found == pytest.approx(wanted, rel=1e-12)

@@ -79,8 +79,8 @@ class Name(Expr):
     letter: str = field(compare=False)
     index: str = field(default="", compare=False)
     accent: str = field(default="", compare=False)
-    upper: str = field(default="", compare=False)
     of_shape: Shape = field(default=(), compare=False)
+    upper: str = field(default="", compare=False)
 
     @property
     def shape(self) -> Shape:

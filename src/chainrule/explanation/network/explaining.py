@@ -212,13 +212,15 @@ class _Walk:
             self.modules.append(Module("loss", 0, self.loss.name, (line,), (passed,)))
             return delta
         up = derivative(LOSS, y)
+        slope = vjp(self.loss.predict, scores)[1](np.ones_like(prediction))[0]
+        down = self.shown(found.gradient(prediction, t, delta, slope))
         self.modules.append(
             Module(
                 "loss",
                 0,
                 self.loss.name.replace("_", " "),
                 (Line(LOSS, found.loss(y), value),),
-                (Line(up, found.slope(y), self.shown(found.gradient(prediction, t))),),
+                (Line(up, found.slope(y), down),),
             )
         )
         unit = z if found.unit is None else found.unit(z)
@@ -226,8 +228,7 @@ class _Walk:
         lines = [Line(derivative(LOSS, z), through, self.shown(delta))]
         if found.passed is not None:
             product = Product((up, *factors_of(found.passed(y))))
-            slope = vjp(self.loss.predict, scores)[1](np.ones_like(prediction))[0]
-            factors = (self.shown(slope), self.shown(found.gradient(prediction, t)))
+            factors = (self.shown(slope), down)
             lines.insert(0, Line(derivative(LOSS, z), product, self.shown(delta), *factors))
         self.modules.append(
             Module(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.api import vjp
 from chainrule.explanation.formula.expressions import (
     HALF,
     MINUS_ONE,
@@ -28,6 +29,7 @@ from chainrule.explanation.formula.expressions import (
     walk,
 )
 from chainrule.explanation.steps.explaining import explain
+from chainrule.ops import special
 
 Shape = tuple[int, int]
 
@@ -87,16 +89,26 @@ def derivative(of: Name, by: Name) -> Derivative:
 class Output:
     """An output unit with the loss that belongs to it (L2.4), in textbook form.
 
-    ``loss(y, t)`` and ``slope(y, t)`` are formulas; ``value`` and ``gradient`` the same as
-    functions of arrays. ``unit(z)`` is the activation's formula, ``passed`` that of dJ/dz.
+    ``loss(y, t)`` and ``slope(y, t)`` are formulas; ``value`` is the loss as a function of arrays.
+    ``unit(z)`` is the activation's formula, ``passed`` that of dJ/dz.
     """
 
     unit_name: str
     unit: Callable[[Name], Expr] | None
     loss: Callable[[Name], Expr]
     slope: Callable[[Name], Expr]
-    gradient: Callable[[Any, Any], Any]
+    value: Callable[[Any, Any], Any]
     passed: Callable[[Name], Expr] | None
+
+    def gradient(self, y: Any, t: Any, delta: Any, unit: Any) -> np.ndarray:
+        """dJ/dy, from dJ/dz = ``delta`` and the unit's slope where that is one number for each
+        output: a unit that rounds to 1 has no 1 - y left to divide by."""
+        with np.errstate(all="ignore"):
+            losses, pull = vjp(lambda outputs: self.value(outputs, t), np.asarray(y))
+            found = np.asarray(pull(np.ones_like(losses))[0])
+            if self.passed is None:
+                return found
+            return np.where(np.asarray(unit) != 0, np.asarray(delta) / unit, found)
 
 
 def _log(x: Expr) -> Call:
@@ -139,7 +151,7 @@ OUTPUTS: Mapping[str, Output] = {
         lambda z: Call("logistic", (z,), (), z.shape),
         _binary_loss,
         _binary_slope,
-        lambda y, t: -t / y + (1 - t) / (1 - y),
+        lambda y, t: -np.sum(special.xlogy(t, y) + special.xlog1py(1 - t, -y)),
         lambda y: Product((y, _one_minus(y))),
     ),
     "categorical_cross_entropy": Output(
@@ -147,7 +159,7 @@ OUTPUTS: Mapping[str, Output] = {
         _softmax,
         lambda y: Product((MINUS_ONE, _total(Product((TARGET, _log(y)))))),
         lambda y: Product((MINUS_ONE, TARGET, Power(y, MINUS_ONE))),
-        lambda y, t: -t / y,
+        lambda y, t: -np.sum(special.xlogy(t, y)),
         None,
     ),
     "squared_error": Output(
@@ -155,7 +167,7 @@ OUTPUTS: Mapping[str, Output] = {
         None,
         lambda y: Product((HALF, _total(Power(_difference(y), TWO)))),
         _difference,
-        lambda y, t: y - t,
+        lambda y, t: 0.5 * np.sum((y - t) ** 2),
         None,
     ),
 }

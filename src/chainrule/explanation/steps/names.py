@@ -46,7 +46,7 @@ def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
         lowered = _LOWERED.fullmatch(word)
         if lowered and (len(lowered[1]) == 1 or lowered[1] in _BY_NAME):
             word, index = lowered[1], lowered[2] + index
-    return Name(key, _BY_NAME.get(word, word), index, accent, upper, shape)
+    return Name(key, _BY_NAME.get(word, word), index, accent, shape, upper)
 
 
 def check_scheme(scheme: str) -> None:
