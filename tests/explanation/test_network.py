@@ -218,9 +218,9 @@ def test_a_saturated_output_has_a_finite_slope(score: float, target: int) -> Non
     """dJ/dy of a unit that rounds to 1, against mpmath."""
     import mpmath
 
-    model = nn.MLP((1, 1), loss="binary_cross_entropy")
-    params = {"layers": [{"weights": np.array([[score]]), "bias": np.zeros(1)}]}
-    e = explain.network(model, params, [1.0], target)
+    model = nn.MLP((1, 1))
+    params = {"layers": ({"weights": np.array([[score]]), "bias": np.zeros(1)},)}
+    e = explain.network(model, params, [1.0], target, loss=nn.losses.BinaryCrossEntropy())
     found = float(np.ravel(e.modules[0].backward[0].value)[0])
     with mpmath.workdps(400):
         y = 1 / (1 + mpmath.exp(-mpmath.mpf(score)))
