@@ -96,6 +96,10 @@ class Swapped(Statement):
                 )
             if isinstance(s.op, (ast.Mult, ast.Div)):
                 yield self.edit("extra factor", s, ast.Pass(), 3)
+            if isinstance(s.op, ast.Add) and isinstance(s.target, ast.Subscript):
+                parts = map(ast.unparse, (s.target.value, s.target.slice, s.value))
+                each = ast.parse(f"np.add.at({', '.join(parts)})").body[0]  # an index met twice
+                yield self.edit("forgotten branch", s, each, 1.7)
         if isinstance(s, (ast.Assign, ast.AugAssign)) and not self.facts.is_forward:
             yield from self._inserted(s)
         if isinstance(s, ast.If) and not s.orelse and "None" in ast.unparse(s.test):
@@ -354,8 +358,10 @@ class Swapped(Statement):
                 yield self.edit("wrong layer", node, new, 1.5)
         if isinstance(node, ast.Name) and self._is_index(node):
             for op in (ast.Add(), ast.Sub()):
-                new = ast.BinOp(ast.Name(node.id, ast.Load()), op, ast.Constant(1))
-                yield self.edit("wrong layer", node, new, 2)
+                for by in ("1", *self.counters()):
+                    new = ast.BinOp(ast.Name(node.id, ast.Load()), op, expression(by))
+                    if by != node.id:
+                        yield self.edit("wrong layer", node, new, 2)
         if isinstance(node, ast.Subscript) and not isinstance(node.slice, ast.Constant):
             bases = {t.partition("[")[0] for t in self.atoms if re.search(r"\[-?\d+\]$", t)}
             own = ast.unparse(node.value)
@@ -404,7 +410,7 @@ class Swapped(Statement):
             return "wrong layer"
         shown = ast.unparse(self.statement)
         slope = re.search(r"1(\.0)?\s*-|sigmoid|tanh|prime|deriv|grad_|\bd_?(relu|act)", shown)
-        if slope and plain[:1].lower() in "zahusp" and wanted[:1].lower() in "zahusp":
+        if slope and not any(re.match(r"d|grad|g_|delta", n) for n in (plain, wanted)):
             return "pre-activation for activation"
         return "wrong variable"
 

@@ -15,7 +15,13 @@ SLOPES = (
     ("(1 - v ** 2)", 1),
     ("(1 - np.tanh(v) ** 2)", 2),
     ("(np.exp(-v) / (1 + np.exp(-v)) ** 2)", 2),
+    ("(1 / (1 + np.exp(-v)))", 3),
+    ("(1 + np.exp(-v) * (1 + v)) / (1 + np.exp(-v)) ** 2", 3),
+    ("np.where(v > 0, 1, np.exp(v))", 3),
+    ("np.where(v > 0, 1, 0.01)", 3),
 )
+"""Slopes of relu, logistic, tanh, then softplus, swish, elu, leaky relu; v is the unit's input
+or output."""
 TARGETS = re.compile(r"t|y|Y|T|labels?|targets?|y_?true|one_?hot|[xX]|inputs?|data")
 """Names of what a network is given: nothing has an activation's slope there."""
 
@@ -80,10 +86,37 @@ class Missing(Statement):
                 new.args[0] = node
                 yield self.edit("bias not summed over the batch", node, new, 1.6)
 
+        for text, shape in self.atoms.items():
+            for i in range(len(shape)):
+                if shape[i] > 1 and shape[i] != self.facts.rows and isinstance(node, ast.BinOp):
+                    over = ast.BinOp(node, ast.Div(), expression(f"{text}.shape[{i}]"))
+                    yield self.edit("batch factor", node, over, 3.1)
+
+    def _with_products(self, node: ast.expr, known: Shape) -> Iterator[Draft]:
+        """A whole product that is missing from a sum: the other use of a value."""
+        names = [(text, shape) for text, shape in self.atoms.items() if 1 <= len(shape) <= 2]
+        for a, p in names:
+            for b, q in names:
+                (rows, columns), (top, wide) = (p[0], p[-1]), (q[0], q[-1])
+                if len(p) == len(q) == 2:
+                    forms = [(f"{a}.T @ {b}", rows == top and (columns, wide) == known),
+                             (f"{a} @ {b}", columns == top and (rows, wide) == known),
+                             (f"{a} @ {b}.T", columns == wide and (rows, top) == known),
+                             (f"{a} * {b}", p == q == known and a < b)]  # fmt: skip
+                else:
+                    wider = len(p) == 1 and q == known == (rows, wide)
+                    forms = [(f"{a}[:, None] * {b}", wider)]
+                for form, agrees in forms:
+                    if agrees:
+                        new = ast.BinOp(node, ast.Add(), expression(form))
+                        yield self.edit("forgotten branch", node, new, 3.3)
+
     def _with_arrays(self, node: ast.expr) -> Iterator[Draft]:
         """What the function's other names would make of it."""
         is_root = any(node is root for root in self.roots())
         known = self.shape(node) or (self.target_shape() if is_root else None)
+        if known and len(known) == 2 and is_root:
+            yield from self._with_products(node, known)
         for text, shape in self.atoms.items():
             atom = expression(text)
             if not shape:
@@ -106,14 +139,17 @@ class Missing(Statement):
             times = ast.BinOp(node, ast.Mult(), slope)
             rank = 1.4 + 0.1 * rare - likely
             yield self.edit("missing activation derivative", node, times, rank)
-            if isinstance(node, (ast.BinOp, ast.Call, ast.Compare)):
+            if isinstance(node, ast.Compare) and form == "(v > 0)":
+                yield self.edit("mask from the wrong array", node, slope, 1.9)
+            elif isinstance(node, (ast.BinOp, ast.Call, ast.Compare)):
                 yield self.edit("wrong activation derivative", node, slope, 2.2 + 0.1 * rare)
             if len(several) >= 2:  # a slope written out as a product: g * a * (1 - a)
                 new = ast.BinOp(several[0], ast.Mult(), slope)
                 yield self.edit("wrong activation derivative", node, new, 2.1 + 0.1 * rare)
 
     def _with_penalty(self, node: ast.expr, text: str) -> Iterator[Draft]:
-        if bare(text) not in {p.rpartition(".")[2] for p in self.facts.parameters}:
+        names = {p.rpartition(".")[2] for p in self.facts.parameters}
+        if bare(text) not in names | {n.rstrip("0123456789") for n in names}:  # W of W1 in a loop
             return
         for scalar, shape in self.atoms.items():
             if shape == () and re.search(r"lam|reg|l2|decay|alpha|penalty|wd", scalar):

@@ -56,6 +56,11 @@ class Statement:
         value = getattr(s, "value", None)
         return [value] if value is not None else []
 
+    def counters(self) -> list[str]:
+        """The names that loops count with."""
+        loops = [n.target for n in ast.walk(self.function) if isinstance(n, ast.For)]
+        return sorted({n.id for t in loops for n in ast.walk(t) if isinstance(n, ast.Name)})
+
     def target(self) -> str:
         """What is assigned to, as a text; "" of no assignment."""
         s = self.statement
