@@ -219,6 +219,7 @@ def test_every_option_of_train_reaches_the_model(tmp_path):
         "keep": ["year"],
         "batch_norm": False,
         "calibrate": True,
+        "tabm": 0,
         "category": [],
         "map_class": [],
     }

@@ -97,3 +97,15 @@ def test_ends_of_numbers_and_parts_of_an_exponential():
     parts = model.integrated_gradients(frame).sum(axis=1)
     ratio = model.predict(frame) / model.predict(frame)[0]
     np.testing.assert_allclose(np.exp(parts - parts[0]), ratio, rtol=1e-3)
+
+
+@pytest.mark.parametrize("labels", [KIND, COLOUR])
+def test_parts_of_a_class_add_up_for_a_calibrated_model(labels):
+    frame = pandas.DataFrame({"size": SIZE, "red": (COLOUR == "red").astype(float)})
+    model = TabularClassifier(**QUICK, activation="tanh").fit(frame, labels)
+    assert model.model_.calibration.temperature != 1
+    parts = model.integrated_gradients(frame, output=None if labels is KIND else "green")
+    coded = model.model_.inputs(frame)[0]
+    outputs, _ = model.model_.compute(np.vstack([coded, np.zeros(coded.shape[1])]))
+    own = outputs[:, 0 if labels is KIND else list(model.classes_).index("green")]
+    np.testing.assert_allclose(parts.sum(axis=1), own[:-1] - own[-1], atol=1e-4)

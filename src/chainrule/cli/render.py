@@ -104,6 +104,8 @@ def _network_text(sizes: tuple[int, ...], options: Any, task: str) -> str:
     if options.loss == "focal":
         unit = unit.replace("cross-entropy", "focal loss")
     several = f"{options.ensemble} x " if (options.ensemble or 1) > 1 else ""
+    if options.tabm:
+        several = f"TabM, {options.tabm} members: "
     recipe = "" if options.preset == "sklearn" else f"{options.preset}: "
     head = f"{recipe}{several}{layers_text(sizes)}"
     return f"{head} {hidden}, {unit}" if hidden else f"{head} {unit}"

@@ -13,6 +13,7 @@ import click
 
 from chainrule.cli import shared
 from chainrule.cli.config import config_option
+from chainrule.cli.searching import print_search, search_options, searched
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
 from chainrule.run.settings import PRECISIONS, Executor
@@ -51,6 +52,20 @@ class Hidden(click.ParamType):
             self.fail(f"{value!r} is not numbers of units such as 64,32", param, ctx)
 
 
+class Ensemble(click.ParamType):
+    """A number of networks, or ``tabm``."""
+
+    name = "N|tabm"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> int | str:
+        if value == "tabm" or isinstance(value, int):
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number of networks, or tabm", param, ctx)
+
+
 class BatchSize(click.ParamType):
     """A number of rows, or ``full``."""
 
@@ -68,7 +83,12 @@ class BatchSize(click.ParamType):
         return size
 
 
-METAVARS = {"--hidden": "UNITS", "--batch-size": "N|full", "--weight": "COLUMN"}
+METAVARS = {
+    "--ensemble": "N|tabm",
+    "--hidden": "UNITS",
+    "--batch-size": "N|full",
+    "--weight": "COLUMN",
+}
 
 
 def _options(command: Any) -> Any:
@@ -89,7 +109,12 @@ def _options(command: Any) -> Any:
             f"default {DEFAULT}, five networks, unless an option describes a plain one: hidden, "
             "activation, optimizer, schedule, l1, l2, dropout, batch-norm, init, early-stopping.",
         ),
-        ("--ensemble", int, "How many networks, each without another fold of the rows."),
+        (
+            "--ensemble",
+            Ensemble(),
+            "How many networks, each without another fold of the rows; tabm for one network of 16 "
+            "members that share weights.",
+        ),
         (
             "--hidden",
             Hidden(),
@@ -214,6 +239,7 @@ def _options(command: Any) -> Any:
     help="Go on from --checkpoint, to the same model as if nothing had happened.",
 )
 @diagnosis_options
+@search_options
 @click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
 @click.option(
     "--force",
@@ -240,6 +266,9 @@ def command(
     debug_nonfinite: bool,
     report: str | None,
     cure: bool,
+    search: bool,
+    minutes: float | None,
+    trials: int | None,
     out: str | None,
     force: bool,
     as_json: bool,
@@ -270,6 +299,10 @@ def command(
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     judgement = Judgement(report, cure, debug_nonfinite)
+    if judgement.wanted and options.tabm:
+        raise UsageError(
+            "--report and --cure do not know the layers of TabM: leave out one of them"
+        )
     running: dict[str, Any] = {
         "executor": _executor(executor, device, precision), "threads": threads,
     }  # fmt: skip
@@ -280,22 +313,35 @@ def command(
             raise UsageError("--checkpoint: --report and --cure look at a whole training")
     elif resume:
         raise UsageError("--resume: say where the checkpoints are, with --checkpoint FOLDER")
+    if search and (judgement.wanted or checkpoint is not None or "validation" in files):
+        raise UsageError("--search: divides the rows itself and trains many networks; leave out "
+                         "--report, --cure, --checkpoint and a file for --validation")  # fmt: skip
+    if not search and (minutes is not None or trials is not None):
+        raise UsageError("--minutes and --trials are of a search: add --search")
     judgement.check([Path(data), path, *files.values()], force=force)
     tables = {name: read_table(file, format) for name, file in files.items()}
-    plan = prepare(read_table(data, format), target, options, **tables)
+    table = read_table(data, format)
+    plan = prepare(table, target, options, **tables)
 
     talk = not (quiet or as_json)
     if talk:
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
     started = time.perf_counter()
-    model = _fit(plan, judgement, running, quiet=quiet or as_json)
+    found = None
+    if search:
+        minutes = 5.0 if minutes is None and trials is None else minutes
+        found = searched(table, target, options, tables, minutes, trials, running, quiet or as_json)
+    model = _fit(plan, judgement, running, quiet=quiet or as_json) if found is None else found.model
     seconds = time.perf_counter() - started
     model.save(path)
     judgement.write(plan)
     if as_json:
-        shared.print_json(_result(model, plan, path, seconds) | judgement.to_json())
+        more = {} if found is None else {"search": found.to_json()}
+        shared.print_json(_result(model, plan, path, seconds) | more | judgement.to_json())
     elif talk:
+        if found is not None:
+            print_search(found)
         _print_result(model, path, replaced)
         shared.print_lines(judgement.lines())
     return 130 if model.stopped == "interrupted" else 0

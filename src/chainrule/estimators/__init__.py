@@ -20,6 +20,14 @@ except ModuleNotFoundError as error:
     ) from None
 
 from chainrule.estimators.mlp import MLPClassifier, MLPRegressor
+from chainrule.estimators.search import SearchResult, search
 from chainrule.estimators.tabular import TabularClassifier, TabularRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "SearchResult",
+    "TabularClassifier",
+    "TabularRegressor",
+    "search",
+]

@@ -38,7 +38,7 @@ class _Tabular(BaseEstimator):
     hidden: Any = None
     _: KW_ONLY
     preset: str | None = None
-    ensemble: int | None = None
+    ensemble: int | str | None = None
     activation: str = "relu"
     optimizer: str = "adam"
     learning_rate: float | None = None

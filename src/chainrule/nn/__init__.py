@@ -35,6 +35,7 @@ from chainrule.nn.losses import (
     Tweedie,
     loss,
 )
+from chainrule.nn.members import BatchEnsemble, EachMember, Heads, tabm
 from chainrule.nn.mlp import MLP
 from chainrule.nn.penalties import Penalty, l2_from
 from chainrule.nn.sequential import Sequential
@@ -50,15 +51,18 @@ __all__ = [
     "MLP",
     "AbsoluteError",
     "Activation",
+    "BatchEnsemble",
     "BatchNorm",
     "BinaryCrossEntropy",
     "CategoricalCrossEntropy",
     "Columns",
     "Dense",
     "Dropout",
+    "EachMember",
     "Focal",
     "FunctionLoss",
     "Gamma",
+    "Heads",
     "Hinge",
     "Huber",
     "Initializer",
@@ -94,5 +98,6 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "tabm",
     "tanh",
 ]

@@ -282,14 +282,16 @@ class TabularModel:
             return np.empty((0, self.target.outputs)), np.empty((0, self.target.outputs))
         with quiet():  # what overflows is refused by its row
             asked = self._double if only is None else [self._double[only]]
-            outputs = joint([self.predictor.outputs(*one, x) for one in asked], self.kind)
+            each = [self.predictor.outputs(*one, x) for one in asked]
+            outputs = joint([z for one in each for z in self.network.apart(one)], self.kind)
             return outputs, self.predictor.unit(outputs)
 
     def joined(self, x: Any) -> Any:
         """Linear outputs (rows, outputs) of inputs ``x``, as ``compute`` has them but for rounding:
         a function that is differentiated, for explanations."""
         network = self.network.build()
-        return joint([network(*one, x)[0] for one in self._double], self.kind)
+        each = [network(*one, x)[0] for one in self._double]
+        return joint([z for one in each for z in self.network.apart(one)], self.kind)
 
     def judge(
         self,

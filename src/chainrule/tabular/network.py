@@ -50,7 +50,7 @@ class Network:
     """What it takes to build the network again: numbers of units, and names.
 
     With a ``preset`` other than "sklearn" it is that recipe's, for inputs laid out as ``numbers``
-    and ``embedded`` say (``robust.Blocks``).
+    and ``embedded`` say (``robust.Blocks``); with ``tabm`` it has so many members.
     """
 
     sizes: tuple[int, ...]
@@ -61,6 +61,7 @@ class Network:
     preset: str = "sklearn"
     numbers: int = 0
     embedded: tuple[int, ...] = ()
+    tabm: int = 0
 
     def build(self, steps: int = 1) -> nn.MLP | nn.Sequential:
         """The network as a value of ``nn``; UsageError for names that ``nn`` does not know.
@@ -72,6 +73,8 @@ class Network:
             blocks = Blocks(self.numbers, plain, self.embedded)
             recipe = replace(RECIPES[self.preset], hidden=self.sizes[1:-1], dropout=self.dropout)
             return recipe.build(blocks, self.sizes[-1], self.activation, steps)
+        if self.tabm:
+            return nn.tabm(self.sizes, self.tabm, self.activation, self.dropout)
         return nn.MLP(
             sizes=self.sizes,
             activation=self.activation,
@@ -79,6 +82,13 @@ class Network:
             batch_norm=self.batch_norm,
             initializer=self.initializer,
         )
+
+    def apart(self, outputs: Any) -> list[Any]:
+        """Linear outputs of each member, (n, outputs), from those of the network."""
+        if not self.tabm:
+            return [outputs]
+        width = self.sizes[-1]
+        return [outputs[:, k * width : (k + 1) * width] for k in range(self.tabm)]
 
     def to_json(self) -> dict[str, Any]:
         """As a JSON record; ``from_json`` is the inverse."""

@@ -74,6 +74,10 @@ class Options:
         ensemble: how many networks are trained, each without another fold of the rows, which
             decide on its best epoch; if validation is another share than the usual one, or a
             table, its rows decide for all of them. None is 5 for "realmlp-fast", otherwise 1.
+            "tabm" is one network whose members share weights (``nn.tabm``): 16 of them, with what
+            does well for it in place of the usual hidden layers, optimiser, learning rate, dropout
+            and early stopping.
+        tabm: how many members it has; 0 for none of this.
         hidden: units per hidden layer; () for none. None is (64, 32), or the recipe's.
         activation, init: of hidden layers, and initial weights ("auto" fits the activation); a
             name of ``nn.ACTIVATIONS``, ``nn.INITIALIZERS``.
@@ -103,7 +107,8 @@ class Options:
     task: str | None = None
     loss: str | None = None
     preset: str | None = None
-    ensemble: int | None = None
+    ensemble: Any = None
+    tabm: int = 0
     hidden: tuple[int, ...] | None = None
     activation: str = "relu"
     optimizer: str = "adam"
@@ -159,6 +164,12 @@ class Options:
         for units in self.hidden or ():
             if isinstance(units, bool) or not isinstance(units, int) or units < 1:
                 raise UsageError(f"hidden={self.hidden!r}: every layer needs at least one unit")
+        if self.ensemble == "tabm":
+            object.__setattr__(self, "ensemble", 1)
+            object.__setattr__(self, "tabm", self.tabm or TABM_MEMBERS)
+        elif isinstance(self.ensemble, str):
+            raise UsageError(f"ensemble={self.ensemble!r}: is a number of networks, or 'tabm'")
+        whole("tabm", self.tabm, 0)
         for name in ("epochs", "ensemble"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name))
@@ -180,13 +191,15 @@ class Options:
             raise UsageError(f"dropout={self.dropout}: has no effect without hidden layers")
         if self.hidden == () and self.batch_norm:
             raise UsageError("batch_norm=True: has no effect without hidden layers")
+        if self.tabm:
+            self._check_tabm()
         if self.chosen != "sklearn":
             self._check_recipe(self.chosen)
         if self.task is not None:
             self.check_task(self.task)
         if self.optimizer != "lbfgs":
             return
-        if (self.ensemble or 1) > 1:
+        if self.ensemble not in (None, 1):
             raise UsageError(f"ensemble={self.ensemble}: lbfgs trains one network; leave it out")
         for name, none, why in (
             ("schedule", "constant", "finds its own step lengths"),
@@ -197,6 +210,21 @@ class Options:
             given = getattr(self, name)
             if given and given != none:
                 raise UsageError(f"{name}={given!r}: lbfgs {why}; leave it out")
+
+    def _check_tabm(self) -> None:
+        """TabM's network takes the place of other kinds of networks and ensembles."""
+        for name, wrong in (
+            ("preset", self.preset not in (None, "sklearn")),
+            ("ensemble", (self.ensemble or 1) != 1),
+            ("hidden", self.hidden == ()),
+            ("batch_norm", self.batch_norm),
+            ("init", self.init != "auto"),
+            ("optimizer", self.optimizer == "lbfgs"),
+        ):
+            if wrong:
+                raise UsageError(
+                    f"{name}={getattr(self, name)!r}: does not go with ensemble='tabm'"
+                )
 
     def check_task(self, task: str) -> None:
         """UsageError if the loss is not one of this task."""
@@ -225,7 +253,9 @@ class Options:
         """The preset that is meant."""
         if self.preset is not None:
             return self.preset
-        described = [x for x in ("hidden", *ARCHITECTURE) if getattr(self, x) != DEFAULTS[x]]
+        described = [
+            x for x in ("hidden", "tabm", *ARCHITECTURE) if getattr(self, x) != DEFAULTS[x]
+        ]
         return "sklearn" if described else DEFAULT
 
     @property
@@ -239,6 +269,11 @@ class Options:
         """The same with all that is meant by None, for networks trained on so many rows."""
         if self.chosen != "sklearn":
             return self._of_recipe(rows, task)
+        if self.tabm:
+            own = {name: value for name, value in TABM.items()
+                   if getattr(self, name) == DEFAULTS[name]}  # fmt: skip
+            if own:
+                return dataclasses.replace(self, **own).resolved(rows, task)
         rate, batch = self.learning_rate, self.batch_size
         if batch is None:
             batch = 0 if self.optimizer == "lbfgs" else batch_rule(rows)
@@ -282,7 +317,10 @@ class Options:
         from chainrule import optim
 
         rate = self._rate(rows)
-        return optim.optimizer(self.optimizer, **({} if rate is None else {"learning_rate": rate}))
+        settings = {} if rate is None else {"learning_rate": rate}
+        if self.tabm and self.optimizer == "adamw":
+            return optim.chain(optim.clip_by_norm(1.0), optim.adamw(rate or 2e-3, 3e-4))
+        return optim.optimizer(self.optimizer, **settings)
 
     def _rate(self, rows: int) -> Any:
         from chainrule.optim import schedules
@@ -322,6 +360,11 @@ class Options:
             raise UsageError(f"there is no option {', '.join(map(repr, unknown))}")
         return cls(**record)
 
+
+TABM_MEMBERS = 16
+TABM = {"hidden": (256, 256), "optimizer": "adamw", "learning_rate": 2e-3, "dropout": 0.1,
+        "early_stopping": 16}  # fmt: skip
+"""TabM's own settings, smaller than the paper's (32 members, 512 units) for processors."""
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(Options)}
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule import nn
 from chainrule import train as training
 from chainrule.errors import DataError, NonFiniteError
 from chainrule.tabular.calibration import find_temperature, thinned
@@ -264,6 +265,8 @@ class Plan:
             settings["optimizer"] = recipe.optimizer(robust.blocks, options.learning_rate, steps)
             if options.loss is None:
                 settings["loss"] = recipe.loss(self.target.task)
+        if options.tabm:
+            settings["loss"] = nn.EachMember(settings["loss"], options.tabm)
         model, data = self.network.build(steps), (x, self.coded(start))
         heard = () if on_epoch is None else (on_epoch,)
         if len(trained) == 1:

@@ -104,6 +104,7 @@ OPTIONS = Record(
         "loss": Nullable(OneOf(tuple(name for names in LOSSES.values() for name in names))),
         "preset": OneOf(PRESETS),
         "ensemble": Integer(minimum=1),
+        "tabm": Integer(minimum=0, maximum=10**4),
         "hidden": ListOf(Integer(minimum=1)),
         "activation": Text(),
         "optimizer": OneOf(tuple(OPTIMIZERS.table)),
@@ -188,6 +189,7 @@ SCHEMA = Record(
                 "preset": OneOf(PRESETS),
                 "numbers": COUNT,
                 "embedded": ListOf(Integer(minimum=1)),
+                "tabm": Integer(minimum=0, maximum=10**4),
             }
         ),
         "robust": Nullable(
@@ -262,8 +264,9 @@ def _fill(metadata: dict[str, Any]) -> None:
             "ensemble": 1,
             "calibrate": False,
             "loss": None,
+            "tabm": 0,
         },
-        "network": {"preset": "sklearn", "numbers": 0, "embedded": []},
+        "network": {"preset": "sklearn", "numbers": 0, "embedded": [], "tabm": 0},
     }
     metadata.setdefault("robust", None)
     metadata.setdefault("calibration", None)
@@ -312,6 +315,9 @@ def _faults(metadata: dict[str, Any]) -> list[str]:
     loss = metadata["options"]["loss"]
     if loss is not None and loss not in LOSSES[target["task"]]:
         faults.append(f"options.loss: {loss} is not of the task {target['task']}")
+    network = metadata["network"]
+    if network["tabm"] != metadata["options"]["tabm"] or (network["tabm"] and len(sizes) < 3):
+        faults.append("network.tabm: does not fit the options or the layers")
     if metadata["calibration"] is not None and not metadata["calibration"]["temperature"] > 0:
         faults.append("calibration.temperature: must be above 0")
     if len(metadata["kept_epochs"]) != metadata["options"]["ensemble"]:

@@ -82,6 +82,26 @@ class Column:
         codes, words = self.codes
         return "" if codes[row] < 0 else words[codes[row]]
 
+    def take(self, rows: NDArray[np.intp]) -> Column:
+        """Some of its rows, as a column of those alone would be."""
+
+        def encode() -> Codes:
+            codes, words = self.codes
+            own = codes[rows]
+            used, first = np.unique(own[own >= 0], return_index=True)
+            used = used[np.argsort(first)]  # words go by first appearance
+            place = np.full(len(words) + 1, -1, np.int32)
+            place[used] = np.arange(len(used), dtype=np.int32)
+            return place[own], tuple(words[i] for i in used)
+
+        return replace(
+            self,
+            missing=self.missing[rows],
+            numbers=None if self.numbers is None else self.numbers[rows],
+            encode=encode,
+            obstacle=None if self.obstacle is None else (0, len(rows)),
+        )
+
     def shown(self, row: int) -> str:
         """The same in quotes, for a message; long cells are cut."""
         return shown(self.text(row))
@@ -121,6 +141,17 @@ class Table:
         """How to read other data with the same columns."""
         dress = {c.name: c.dress for c in self.columns if c.dress != PLAIN}
         return replace(self.format, header=self.header, dress=dress)
+
+    def take(self, rows: NDArray[np.intp]) -> Table:
+        """A table of some ``rows``, (n,), in this order; errors name their places in this one."""
+        place = self.place or (lambda row: f"{self.source}:row {row + 1}")
+        return replace(
+            self,
+            rows=len(rows),
+            columns=tuple(column.take(rows) for column in self.columns),
+            digest=lambda: hashlib.sha256(self.digest().encode() + rows.tobytes()).hexdigest(),
+            place=lambda row: place(int(rows[row])),
+        )
 
     def names(self) -> list[str]:
         """The column names, in the file's order."""

@@ -159,6 +159,7 @@ def _network(options: Options, coding: Coding, target: Target) -> Network:
         preset=options.preset,
         numbers=coding.robust.numbers if coding.robust else 0,
         embedded=coding.robust.embedded if coding.robust else (),
+        tabm=options.tabm,
     )
 
 
