@@ -67,7 +67,8 @@ def _boosting(task: str, seed: int) -> Any:
 
 def _network(task: str, seed: int) -> Any:
     kind = MLPRegressor if task == "regression" else MLPClassifier
-    return Pipeline(lambda words: kind((64, 32), random_state=seed), True, task == "regression")
+    settings: dict[str, Any] = {"hidden_layer_sizes": (64, 32), "random_state": seed}
+    return Pipeline(lambda words: kind(**settings), True, task == "regression")
 
 
 def _linear(task: str, seed: int) -> Any:

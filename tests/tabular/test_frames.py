@@ -160,3 +160,22 @@ def test_a_model_survives_pickle_and_deepcopy_after_it_has_predicted():
     wanted = model.predict(COLUMNS).probabilities
     for came in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
         np.testing.assert_array_equal(came.predict(COLUMNS).probabilities, wanted)
+
+
+def test_words_looked_at_once_are_words_looked_at_one_by_one():
+    class Word(str):
+        """No plain str, so that its column takes the other way."""
+
+    pool = ["a", " a", "b ", "", "NA", "?", None, "nan", "x y", "1", "TRUE", " "]
+    rng = np.random.default_rng(0)
+    for count in (1, 2, 40) * 30:
+        cells = [pool[i] for i in rng.integers(len(pool), size=count)]
+        found, other = (
+            table_of({"c": np.array([None if c is None else kind(c) for c in cells], object)})["c"]
+            for kind in (str, Word)
+        )
+        assert np.array_equal(found.missing, other.missing), cells
+        assert found.obstacle == other.obstacle, cells
+        assert (found.numbers is None) == (other.numbers is None), cells
+        assert found.codes[1] == other.codes[1], cells
+        assert np.array_equal(found.codes[0], other.codes[0]), cells

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError
 from chainrule.tabular.columns import Decision
 from chainrule.tabular.robust import Robust
-from chainrule.tabular.rules import KINDS, Dropped, Rows, Rule, Weights
+from chainrule.tabular.rules import KINDS, Date, Dropped, Number, Rows, Rule, Weights
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
 
@@ -74,7 +74,8 @@ class Coding:
                 )
             with np.errstate(all="ignore"):
                 block, said = rule.encode(table, column)
-            _refuse_far(table, column, block)
+            if isinstance(rule, (Number, Date)):  # others are bounded
+                _refuse_far(table, column, block)
             x[:, end : end + block.shape[1]] = block if rows is None else block[rows]
             end += block.shape[1]
             notes += said

@@ -277,8 +277,12 @@ def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> 
 
     None, nan, pandas' NA and the words given are missing.
     """
-    cells = ["" if _is_missing(v) else _cell_text(v) for v in values]
     gone = frozenset(missing_words)
+    if set(map(type, values)) <= {str, type(None)}:
+        found = _words_column(name, values, gone)
+        if found is not None:
+            return found
+    cells = ["" if _is_missing(v) else _cell_text(v) for v in values]
     missing = np.array([cell in gone for cell in cells], dtype=bool)
     present = np.flatnonzero(~missing)
     nested = next((v for v in values if isinstance(v, dict | list)), None)
@@ -297,6 +301,21 @@ def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> 
         return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
     obstacle = (int(present[0]), len(present))
     return Column(name, missing, None, lambda: encode_texts(cells, missing), obstacle)
+
+
+def _words_column(name: str, values: list[Any], gone: frozenset[str]) -> Column | None:
+    """The same of words and None alone, each word looked at once; None if no cell is present."""
+    seen = {word: i for i, word in enumerate(dict.fromkeys(values))}
+    at = np.fromiter(map(seen.__getitem__, values), np.intp, len(values))
+    places: dict[str, int] = {}
+    texts = ["" if word is None else word.strip() for word in seen]
+    each = [-1 if text in gone else places.setdefault(text, len(places)) for text in texts]
+    codes = np.array(each, np.int32)[at] if each else np.empty(0, np.int32)
+    present = np.flatnonzero(codes >= 0)
+    if not len(present):
+        return None
+    words, obstacle = tuple(places), (int(present[0]), len(present))
+    return Column(name, codes < 0, None, lambda: (codes, words), obstacle)
 
 
 def _cell_text(value: Any) -> str:
