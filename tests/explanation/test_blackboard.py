@@ -333,3 +333,27 @@ def test_hostile_text_is_refused_or_read_and_nothing_else() -> None:
             pass
     assert len(tried) >= 300
     assert 0 < read < len(tried)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "wanted"),
+    [
+        ("sech x + csc(x) + cot x", {"x": 0.7}, 3.53621761907666),
+        ("max(x, 2, 3x)", {"x": 0.7}, 2.1),
+        ("\U0001d465\u00b2 + 1", {"x": 3.0}, 10.0),
+        ("<mfenced><mrow><mi>x</mi><mo>+</mo><mn>1</mn></mrow></mfenced>", {"x": 3.0}, 4.0),
+        ("<munder><mo>∑</mo><mi>i</mi></munder><msub><mi>x</mi><mi>i</mi></msub>",
+         {"x": [1.0, 2.0]}, 3.0),
+        (r"\sum_i (W x)_i", {"W": [[1.0, 2.0], [0.0, 1.0]], "x": [1.0, 2.0]}, 7.0),
+        (r"\begin{cases} 0 & \text{if } x \le 0 \\ x & \text{if } x > 0 \end{cases}",
+         {"x": 3.0}, 3.0),
+    ],
+)  # fmt: skip
+def test_spellings_that_testers_used(text: str, values: dict, wanted: float) -> None:
+    assert float(explain.expression(text, **values).value) == pytest.approx(wanted)
+
+
+def test_functions_of_matrices_entry_by_entry_are_said() -> None:
+    assert any("determinant is det" in n for n in explain.matrix("sum(|W|)", "W").notes)
+    assert any("entry by entry" in n for n in explain.matrix("sum(exp(W))", "W").notes)
+    assert not explain.matrix("sum(exp(x))", "x").notes

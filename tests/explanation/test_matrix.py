@@ -644,3 +644,21 @@ def test_the_same_seed_gives_the_same_words():
     assert str(matrix("trace(A @ X @ B)", "X", seed=3)) == str(
         matrix("trace(A @ X @ B)", "X", seed=3)
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "wrt", "wanted"),
+    [
+        ("x'*vector(1)", "x", "ones(n, 1)"),
+        ("tr((X+eye(3))'*A)", "X", "A"),
+        ("tr(A @ matrix(1) @ X)", "X", "ones(n, 1) @ ones(1, k) @ A.T"),
+        ("mean(x)", "x", "ones(n, 1) / sum(ones(n, 1))"),
+        ("mean((X w - y)^2)", "w", "2 / sum(ones(m, 1)) * X.T @ (X @ w - y)"),
+        ("sum(relu(X @ W + b))", "W", "X.T @ step(X @ W + ones(k, 1) @ b.T)"),
+        ("sum(relu(X @ W + b))", "b", "step(X @ W + ones(m, 1) @ b.T).T @ ones(m, 1)"),
+    ],
+)
+def test_constants_means_and_a_row_of_biases(source, wrt, wanted):
+    result = matrix(source, wrt)
+    assert result.check.difference < 1e-6
+    assert result.derivative_code == wanted

@@ -50,6 +50,12 @@ def _text(element: ElementTree.Element, depth: int) -> str:
             return rf"\sqrt[{parts[1]}]{{{parts[0]}}}"
         case "mover", 2 if parts[1].strip() in _ACCENTS:
             return f"{parts[0].strip()}{_ACCENTS[parts[1].strip()]}"
+        case "mfenced", _:
+            return f"({', '.join(parts)})"
+        case "munder", 2:
+            return f"{parts[0].strip()}_{{{parts[1].strip()}}} "
+        case "munderover", 3:
+            return f"{parts[0].strip()}_{{{parts[1].strip()}}}^{{{parts[2].strip()}}} "
         case "mspace", 0:
             return " "
     raise UsageError(f"<{tag}> with {len(parts)} parts is no MathML that is read here")

@@ -126,9 +126,18 @@ def tokens(text: str) -> list[Token]:
     return list(_Lexer(text).all())
 
 
+def _upright(text: str) -> str:
+    """Letters of the alphabets that mathematics has in Unicode, 𝑥, as plain ones."""
+    if not any("\U0001d400" <= c <= "\U0001d7ff" for c in text):
+        return text
+    return "".join(
+        unicodedata.normalize("NFKC", c) if "\U0001d400" <= c <= "\U0001d7ff" else c for c in text
+    )
+
+
 class _Lexer:
     def __init__(self, text: str) -> None:
-        self.text, self.spaced = text, False
+        self.text, self.spaced = _upright(text), False
         # dollar signs of Markdown and LaTeX around the whole
         self.place = len(text) - len(text.lstrip("$ \n\t"))
         self.stop = len(text.rstrip("$ \n\t"))

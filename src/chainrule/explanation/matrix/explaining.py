@@ -7,12 +7,14 @@ Aᵀ Bᵀ
 
 from __future__ import annotations
 
+import ast
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.matrix.build import build, differential
 from chainrule.explanation.matrix.check import MatrixCheck, MatrixStep, checked
 from chainrule.explanation.matrix.differential import (
@@ -26,9 +28,14 @@ from chainrule.explanation.matrix.differential import (
     open_d,
 )
 from chainrule.explanation.matrix.index import IndexTerm, index_terms, write_terms
-from chainrule.explanation.matrix.parse import names_in, read_noted
+from chainrule.explanation.matrix.parse import (
+    constant_kind,
+    names_in,
+    read_noted,
+    with_biases,
+)
 from chainrule.explanation.matrix.rewrite import rewrite
-from chainrule.explanation.matrix.shapes import fitted
+from chainrule.explanation.matrix.shapes import fitted, kind_of
 from chainrule.explanation.matrix.simplify import simplify
 from chainrule.explanation.matrix.text import code, latex, text
 from chainrule.explanation.matrix.tree import (
@@ -38,6 +45,7 @@ from chainrule.explanation.matrix.tree import (
     eye,
     is_zero,
     mul,
+    ones,
     plain,
     symbol,
     trace,
@@ -191,7 +199,14 @@ def expression(
     for flag, flagged in flags.items():
         for name in flagged - set(names):
             raise UsageError(f"{flag}: {name!r} does not occur in {shown}")
-    shapes, tree, dialect = fitted(shown, tree, sizes or {}, flags, wrt)
+    try:
+        shapes, tree, dialect = fitted(shown, tree, sizes or {}, flags, wrt)
+    except ExpressionError as first:
+        try:
+            shapes, tree, dialect = fitted(shown, with_biases(tree), sizes or {}, flags, wrt)
+        except ExpressionError as error:
+            raise first from error
+        dialect = [*dialect, "a vector that is added to a matrix is added to each of its rows"]
     targets = _targets(tree) - flags["probabilities"] - {wrt}
     flags["probabilities"] |= targets
     symbols = {
@@ -199,11 +214,13 @@ def expression(
         for name, shape in shapes.items()
     }
     built = dict(symbols)
-    if "I" in shapes and wrt != "I" and "I" not in (sizes or {}):
-        built["I"] = eye(shapes["I"][0])
-        reading = [*reading, "I is the identity; give it a size to make it a matrix of yours"]
-        del symbols["I"]
-    notes = [*reading, *dialect] + [
+    for name in [n for n in shapes if constant_kind(n) and n != wrt and n not in (sizes or {})]:
+        square = constant_kind(name) == "square"
+        built[name] = eye(shapes[name][0]) if square else ones(shapes[name])
+        if name == "I":
+            reading = [*reading, "I is the identity; give it a size to make it a matrix of yours"]
+        del symbols[name]
+    notes = [*reading, *dialect, *_entrywise(tree, shapes)] + [
         f"{name} holds probabilities: "
         + ("its entries sum to one" if 1 in shapes[name] else "each row sums to one")
         for name in sorted(targets)
@@ -211,10 +228,22 @@ def expression(
     return build(tree, built), symbols, notes
 
 
+def _entrywise(tree: ast.expr, shapes: Mapping[str, Any]) -> list[str]:
+    """A function of a matrix that could be meant as one of matrices."""
+    instead = {"abs": "; the determinant is det(W)", "exp": "", "log": ""}
+    found = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in instead
+        and kind_of(node.args[0], shapes) == "matrix"
+    }
+    return [f"{name} of a matrix is taken entry by entry{instead[name]}" for name in sorted(found)]
+
+
 def _targets(tree: Any) -> set[str]:
     """Symbols that are the targets of a softmax with cross-entropy: they sum to one."""
-    import ast
-
     return {
         node.args[1].id
         for node in ast.walk(tree)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import itertools
 import re
 from collections.abc import Callable, Collection, Iterable
 from fractions import Fraction
@@ -25,7 +26,7 @@ __all__ = ["WORDS", "constant", "names_in", "other_dialect", "read", "read_noted
 
 NAME = re.compile(r"[^\W\d_][\w\u0302-\u0304]{0,31}\Z")
 
-WORDS = frozenset({*ELEMENTWISE, *ALIASES, *NAMES})
+WORDS = frozenset({*ELEMENTWISE, *ALIASES, *NAMES, "mean", "vector", "matrix", "eye"})
 """What is applied to arguments."""
 
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, Juxtaposed, Caret)
@@ -62,7 +63,62 @@ def read_noted(source: str, given: Collection[str] = ()) -> tuple[str, ast.expr,
         fail("one expression alone is read here", source, body[-1])
     tree = body[0].value
     _check(source, tree)
-    return source, tree, notes
+    return source, _Constants().visit(tree), notes
+
+
+ONES = {"vector": "onesv", "matrix": "onesm", "eye": "I"}
+"""How names of constants begin: vectors and matrices of ones, of the size that fits; identities."""
+
+
+class _Constants(ast.NodeTransformer):
+    """vector(c), matrix(c) and eye as constants with a name each; means as sums over counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        word = node.func.id if isinstance(node.func, ast.Name) else ""
+        if word == "mean" and len(node.args) == 1:
+            over = _call("sum", _call("ones", node.args[0], node), node)
+            total = _call("sum", node.args[0], node)
+            return ast.copy_location(ast.BinOp(total, ast.Div(), over), node)
+        if word not in ONES or len(node.args) > 1:
+            return node
+        self.count += 1
+        name: ast.expr = ast.copy_location(ast.Name(f"{ONES[word]}{self.count}"), node)
+        value = node.args[0] if node.args and word != "eye" else None
+        if value is None or (isinstance(value, ast.Constant) and value.value == 1):
+            return name
+        return ast.copy_location(ast.BinOp(value, ast.Mult(), name), node)
+
+
+def with_biases(tree: ast.expr) -> ast.expr:
+    """X W + b with b in every row: X W + 1 bᵀ."""
+    count = itertools.count(1)
+
+    class Spread(ast.NodeTransformer):
+        def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+            self.generic_visit(node)
+            right = node.right
+            alone = isinstance(right, ast.Name) and right.id[0].islower()
+            if not (alone and isinstance(node.op, (ast.Add, ast.Sub))):
+                return node
+            ones = ast.copy_location(ast.Name(f"onesv0{next(count)}"), right)
+            turned = ast.copy_location(ast.Attribute(right, "T"), right)
+            row = ast.copy_location(ast.BinOp(ones, ast.MatMult(), turned), right)
+            return ast.copy_location(ast.BinOp(node.left, node.op, row), node)
+
+    return Spread().visit(copy.deepcopy(tree))
+
+
+def constant_kind(name: str) -> str:
+    """vector, matrix or square for a name that stands for ones or the identity, else nothing."""
+    if re.fullmatch(r"onesv\d+", name):
+        return "vector"
+    if re.fullmatch(r"onesm\d+", name):
+        return "matrix"
+    return "square" if re.fullmatch(r"I\d*", name) else ""
 
 
 def _check(source: str, tree: ast.expr) -> None:

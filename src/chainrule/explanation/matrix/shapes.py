@@ -19,7 +19,13 @@ from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.parsing import fail
 from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
-from chainrule.explanation.matrix.parse import constant, names_in, other_dialect, settled
+from chainrule.explanation.matrix.parse import (
+    constant,
+    constant_kind,
+    names_in,
+    other_dialect,
+    settled,
+)
 from chainrule.explanation.matrix.tree import SCALAR, Dim, Shape
 
 __all__ = ["FUNCTIONS", "fitted", "infer", "kind_of"]
@@ -235,6 +241,7 @@ FUNCTIONS: dict[str, tuple[int, Any]] = {
     "inverse": (1, _square_or_entries),
     "norm1": (1, _whole),
     "indicator": (1, _entries),
+    "ones": (1, _entries),
     "inv": (1, _square),
     "transpose": (1, _turned),
     "logsumexp": (1, _by_row),
@@ -280,9 +287,10 @@ def infer(
     for kinds in itertools.islice(ways, most):
         shapes = {name: _given(name, given[name]) for name in given}
         shapes |= {name: _fresh(kind) for name, kind in kinds.items()}
-        if "I" in kinds and first_named != "I":
-            side = _Size(True)
-            shapes["I"] = side, side
+        for name in kinds:
+            if (kind := constant_kind(name)) and first_named != name:
+                side = _Size(True)
+                shapes[name] = (side, side) if kind == "square" else _fresh(kind)
         try:
             _attempt(source, tree, shapes, flags, frozenset(kinds))
         except _Misfit as misfit:
