@@ -598,3 +598,85 @@ def test_long_cells_and_escapes_are_cut_in_messages(tmp_path):
     with pytest.raises(UsageError) as refused:
         table.choose("q" * 100_000, "target")
     assert len(str(refused.value)) < 600
+
+
+DRESSED = {
+    "CHF": (
+        ["CHF 1'250.50", "CHF 2'000.00", "CHF 99.95", "CHF 1'000'000.00"],
+        [1250.5, 2000, 99.95, 1000000.0],
+    ),
+    "yen": (["¥1,200", "¥35", "¥1,000,000", "¥7"], [1200, 35, 1000000.0, 7]),
+    "rupee": (
+        ["₹1,00,000.50", "₹12,34,567.00", "₹500.25", "₹1.00"],
+        [100000.5, 1234567, 500.25, 1],
+    ),
+    "eurotrail": (
+        ["1.234,50 €", "12,00 €", "3.000.000,25 €", "0,99 €"],
+        [1234.5, 12, 3000000.25, 0.99],
+    ),
+    "usd": (["USD 10", "USD 20.5", "USD 1,000", "USD 3"], [10, 20.5, 1000, 3]),
+    "negdollar": (["-$5.00", "$6.00", "-$1,200.50", "$7.25"], [-5, 6, -1200.5, 7.25]),
+    "dollarneg": (["$-5.00", "$6.00", "$-1,200.50", "$7.25"], [-5, 6, -1200.5, 7.25]),
+    "acct": (["($5.00)", "$6.00", "($1,200.50)", "$7.25"], [-5, 6, -1200.5, 7.25]),
+    "acctpct": (["(5%)", "6%", "(12.5%)", "7%"], [-5, 6, -12.5, 7]),
+    "trailminus": (["5.00-", "6.00", "1200.50-", "7.25"], [-5, 6, -1200.5, 7.25]),
+    "uminus": (["−5", "6", "−7.5", "8"], [-5, 6, -7.5, 8]),
+    "thinspace": (
+        ["1\u2009234", "2\u2009000", "3", "4\u2009567\u2009890"],
+        [1234, 2000, 3, 4567890],
+    ),
+    "nnbsp": (["1\u202f234,5", "2\u202f000,25", "3,5", "4,75"], [1234.5, 2000.25, 3.5, 4.75]),
+    "nbsp": (["1\xa0234", "2\xa0000", "3", "4"], [1234, 2000, 3, 4]),
+    "apos": (["'12", "'13", "'14.5", "'15"], [12, 13, 14.5, 15]),
+    "eqs": (['=""12""', '=""13""', '=""14.5""', '=""15""'], [12, 13, 14.5, 15]),
+    "kg": (["5 kg", "6.5 kg", "7 kg", "8 kg"], [5, 6.5, 7, 8]),
+    "celsius": (["20°C", "21.5°C", "-3°C", "0°C"], [20, 21.5, -3, 0]),
+    "permille": (["5‰", "6‰", "7.5‰", "8‰"], [5, 6, 7.5, 8]),
+    "plus": (["+5", "-6", "+7.5", "-8"], [5, -6, 7.5, -8]),
+    "sci": (["1e3", "2.5E-2", "3e+5", "4E0"], [1000.0, 0.025, 300000.0, 4]),
+    "scicomma": (["1,5e3", "2,5e-2", "3,0e5", "4,1e0"], [1500.0, 0.025, 300000.0, 4.1]),
+    "ambigdot": (["1.234", "2.345", "3.456", "4.567"], [1.234, 2.345, 3.456, 4.567]),
+    "decimalcomma": (["1,5", "2,25", "3,125", "10,0"], [1.5, 2.25, 3.125, 10]),
+    "dashmiss": (["1.5", "-", "2.5", "--"], [1.5, None, 2.5, None]),
+    "naword": (["1.5", "n/a", "2.5", "#N/A"], [1.5, None, 2.5, None]),
+    "div0": (["1.5", "#DIV/0!", "2.5", "#VALUE!"], [1.5, None, 2.5, None]),
+    "missing": (["1.5", "missing", "2.5", "unknown"], [1.5, None, 2.5, None]),
+    "dotmiss": (["1.5", ".", "2.5", "."], [1.5, None, 2.5, None]),
+    "pctspace": (["5 %", "6,5 %", "7 %", "8 %"], [5, 6.5, 7, 8]),
+}
+"""Cells of a column in a file with semicolons, and the numbers they are."""
+LOOK_ALIKE = {
+    "kgmix": ["5 kg", "6500 g", "7 kg", "8 kg"],
+    "fraction": ["1/2", "3/4", "1/8", "5/8"],
+    "hex": ["0x10", "0x20", "0x30", "0x40"],
+    "underscore": ["1_000", "2_000", "3_500", "4_000"],
+    "magn": ["1.5M", "2K", "3.25B", "4K"],
+    "mixsep": ["1,234.5", "2.345,6", "3,456.7", "4,567.8"],
+    "arabic": ["١٢", "١٣", "١٤", "١٥"],
+    "fullwidth": ["１２", "１３", "１４", "１５"],
+    "leadzero": ["00501", "10001", "02139", "94103"],
+    "phone": ["+1 555 0100", "+1 555 0101", "+1 555 0102", "+1 555 0103"],
+    "time": ["12:30", "13:45", "00:15", "23:59"],
+    "version": ["1.2.3", "1.2.4", "2.0.0", "2.1.0"],
+    "ip": ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.4"],
+    "iban": ["DE89 3704", "DE89 3705", "DE89 3706", "DE89 3707"],
+    "approx": ["~5", "~6", "~7", "~8"],
+    "lt": ["<5", "6", "7", "8"],
+    "range": ["5-10", "10-15", "15-20", "20-25"],
+}
+"""Cells that look like numbers in part and are none, or codes: they stay what they are."""
+
+
+@pytest.mark.parametrize("kind", [*DRESSED, *LOOK_ALIKE])
+def test_cells_in_a_file_with_semicolons(kind, tmp_path):
+    cells, numbers = DRESSED.get(kind) or (LOOK_ALIKE[kind], None)
+    lines = [f'{i};"{cell}";{i * 1.5}' for i, cell in enumerate(cells * 3)]
+    path = tmp_path / "odd.csv"
+    path.write_text("\n".join(["id;v;w", *lines]), encoding="utf-8")
+    column = read_table(path)["v"]
+    if numbers is None:
+        assert column.numbers is None
+        assert list(column.codes[1]) == cells
+    else:
+        expected = np.array([np.nan if x is None else x for x in numbers] * 3)
+        np.testing.assert_array_equal(column.numbers, expected)

@@ -300,9 +300,7 @@ def command(
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     judgement = Judgement(report, cure, debug_nonfinite)
     if judgement.wanted and options.tabm:
-        raise UsageError(
-            "--report and --cure do not know the layers of TabM: leave out one of them"
-        )
+        raise UsageError("--report and --cure do not know the layers of TabM: leave one out")
     running: dict[str, Any] = {
         "executor": _executor(executor, device, precision), "threads": threads,
     }  # fmt: skip
