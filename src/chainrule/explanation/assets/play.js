@@ -211,7 +211,7 @@ function exported() {
   const s = model.settings, scores = model.scores(), rows = Object.fromEntries(Object.keys(data.rows).map((name) => [name, data.rows[name].t.length]));
   const document = structuredClone(data.document), last = (h) => ({ epoch: h.epoch, train_loss: h.train_loss, validation_loss: null, learning_rate: s.rate });
   Object.assign(document.network, { sizes: model.sizes, activation: s.activation, initializer: s.init });
-  Object.assign(document.options, { hidden: s.hidden, activation: s.activation, optimizer: s.optimizer, learning_rate: s.rate, epochs: s.epochs, batch_size: s.batch, l1: s.l1, l2: s.l2, init: s.init, seed: s.seed });
+  Object.assign(document.options, { hidden: s.hidden, activation: s.activation, optimizer: s.optimizer, loss: data.saved[s.loss] ?? null, learning_rate: s.rate, epochs: s.epochs, batch_size: s.batch, l1: s.l1, l2: s.l2, init: s.init, seed: s.seed });
   document.history = model.history.slice(-2000).map(last);
   document.kept_epochs = [model.epoch];
   Object.assign(document.rows, { train: rows.train, test: rows.test ?? 0 });

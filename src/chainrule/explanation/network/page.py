@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.explanation.formula.numbers import number_text
 from chainrule.explanation.network.data import Line, Module, NetworkExplanation
 from chainrule.explanation.network.modules import OUTPUTS, SIMPLE_DELTA
 from chainrule.explanation.network.stage import document, header, stage
@@ -16,6 +17,7 @@ from chainrule.render import escape
 
 RATE = 0.1
 """Of the step that the page shows for a weight."""
+DIGITS = 5
 
 
 def page(e: NetworkExplanation) -> str:
@@ -123,17 +125,23 @@ def _line(
     marks: dict[str, tuple[str, int]],
 ) -> str:
     def shown(value: Any) -> str:
-        return "" if value is None else escape.html(value_text(e, value, 3))
+        if np.size(value) == 1:
+            return escape.html(number_text(np.reshape(value, ()), DIGITS))
+        return escape.html(value_text(e, value, 3))
 
     name = math(page_formula.checked(line.name.mathml(), {}))
     formula = math(page_formula.checked(line.formula.mathml(), marks))
+    factors = ""
+    if line.local is not None:
+        factors = (
+            f'<td class="local">{shown(line.local)}</td><td class="up">{shown(line.upstream)}</td>'
+        )
+    wide = "" if factors else ' colspan="3"'
     return (
         f'<tr class="{kind}" data-pass="{kind}" data-layer="{module.layer}">'
-        f'<th scope="row">{name}</th><td class="formula">{formula}</td>'
-        + (f'<td class="local">{shown(line.local)}</td><td class="up">{shown(line.upstream)}</td>'
-           if line.local is not None else "<td></td><td></td>")
-        + f'<td class="number">{shown(line.value)}</td></tr>'
-    )  # fmt: skip
+        f'<th scope="row">{name}</th><td class="formula"{wide}>{formula}</td>{factors}'
+        f'<td class="number">{shown(line.value)}</td></tr>'
+    )
 
 
 __all__ = ["page"]

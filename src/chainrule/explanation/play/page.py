@@ -140,6 +140,11 @@ def _data(lesson: Lesson) -> dict[str, Any]:
         "most": MOST_LAYERS,
         "activations": list(ACTIVATIONS),
         "losses": list(losses),
+        "saved": {  # names of the model file, for those that it has; null is the task's own
+            name: loss.name
+            for name, loss in list(losses.items())[1:]
+            if not isinstance(loss, nn.FunctionLoss)
+        },
         "rates": RATES,
         "inits": INITIALIZERS,
         "auto": {name: nn.activation(name).init for name in ACTIVATIONS},
