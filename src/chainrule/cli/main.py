@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from chainrule.cli import ranks
 from chainrule.errors import ChainruleError, DataError, UsageError
 
 __all__ = ["main"]
@@ -45,6 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for variable in BLAS_THREADS:
             os.environ.setdefault(variable, "1")
     settings = {"debug": False, "terminated": False}
+    ranks.join()
     status = _status(list(sys.argv[1:] if arguments is None else arguments), settings)
     return 143 if settings["terminated"] else status
 
@@ -53,7 +55,7 @@ def _status(arguments: list[str], settings: dict[str, bool]) -> int:
     """The exit status of a command, whatever goes wrong having been said."""
     try:
         with _terminable(settings), warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_: _say(str(message), "note")
+            warnings.showwarning = lambda message, *_: ranks.RANK or _say(str(message), "note")
             status = _run(arguments, settings)
             sys.stdout.flush()
             return status
@@ -61,13 +63,16 @@ def _status(arguments: list[str], settings: dict[str, bool]) -> int:
         _abandon_output()  # the reader has gone, as in `| head`: nobody is left to be told
         return 1
     except KeyboardInterrupt:
-        _say("interrupted")
+        if not ranks.RANK:
+            _say("interrupted")
         return 130
     except Exception as error:
         if settings["debug"]:
             traceback.print_exc()
         status, message = _explained(error)
+        ranks.take_turn()
         _say(message)
+        ranks.end_all(status)
         try:
             sys.stdout.flush()
         except OSError:
@@ -114,9 +119,11 @@ def _run(arguments: list[str], settings: dict[str, bool]) -> int:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "chainrule"
+        ranks.take_turn()
         message = _hint(error) or error.format_message()
         end = "" if message.endswith((".", "?")) else "."
         _say(f"{message}{end} See {path} --help")
+        ranks.end_all(error.exit_code)
         return error.exit_code
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chainrule.cli import shared
+from chainrule.cli import ranks, shared
 from chainrule.cli.config import config_option
 from chainrule.cli.searching import print_search, search_options, searched
 from chainrule.cli.verdict import Judgement, diagnosis_options
@@ -34,6 +34,7 @@ Examples:
   chainrule train "parts/*.parquet" --target price --out all.safetensors
   chainrule train houses.parquet --target price --hidden 128,64 --schedule cosine --l2 1e-4
   chainrule train houses.csv --target price --drop id --config settings.toml --out m.safetensors
+  mpiexec -n 4 chainrule train big.parquet --target price
   chainrule train big.parquet --target price --checkpoint kept --every 5m --resume
 """
 
@@ -136,6 +137,7 @@ def _options(command: Any) -> Any:
         ("--dropout", float, "Share of hidden units left out at each step."),
         ("--init", str, "Initial weights: auto, or as he_normal, glorot_uniform, zeros."),
         ("--seed", int, "Fixes split, initial weights and the order of rows."),
+        ("--shards", int, "Virtual shards of each minibatch; by default 8 where several train it."),
         ("--early-stopping", int, "Epochs without a better validation loss; 0 for never."),
         ("--class-weight", str, "balanced: every class weighs the same in sum."),
         ("--weight", str, "The column with the weight of each row."),
@@ -222,6 +224,13 @@ def _options(command: Any) -> Any:
     help="With --executor xla: of products of float32; by default highest.",
 )
 @click.option(
+    "--workers",
+    metavar="N|ADDRESS",
+    help="Share the minibatches: among N processes of this machine, or those of a Dask cluster at "
+    "tcp://HOST:PORT. (Those that mpiexec starts share them anyway.) The model is that of one "
+    "process with the same --shards.",
+)
+@click.option(
     "--checkpoint",
     metavar="FOLDER",
     help="Write down where training stands, there, so that --resume can go on.",
@@ -260,6 +269,7 @@ def command(
     executor: str | None,
     device: str | None,
     precision: str | None,
+    workers: Any,
     checkpoint: str | None,
     every: str,
     resume: bool,
@@ -295,6 +305,8 @@ def command(
 
     format = shared.reading(settings)
     files, shares = _held_out(validation=validation, test=test)
+    workers, settings["shards"] = _workers(workers, settings["shards"])
+    quiet |= ranks.RANK > 0
     options = Options(**settings, **shares)
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
@@ -303,6 +315,7 @@ def command(
         raise UsageError("--report and --cure do not know the layers of TabM: leave one out")
     running: dict[str, Any] = {
         "executor": _executor(executor, device, precision), "threads": threads,
+        "workers": workers,
     }  # fmt: skip
     if checkpoint is not None:
         running |= {"checkpoint": _checkpoint(checkpoint, every, force, quiet or as_json),
@@ -332,6 +345,9 @@ def command(
         found = searched(table, target, options, tables, minutes, trials, running, quiet or as_json)
     model = _fit(plan, judgement, running, quiet=quiet or as_json) if found is None else found.model
     seconds = time.perf_counter() - started
+    ended = 130 if model.stopped == "interrupted" else 0
+    if ranks.RANK:
+        return ended
     model.save(path)
     judgement.write(plan)
     if as_json:
@@ -342,7 +358,23 @@ def command(
             print_search(found)
         _print_result(model, path, replaced)
         shared.print_lines(judgement.lines())
-    return 130 if model.stopped == "interrupted" else 0
+    return ended
+
+
+def _workers(given: str | None, shards: int) -> tuple[Any, int]:
+    """Who trains, and the shards of a minibatch, of which several have 8 unless told otherwise."""
+    workers: Any = int(given) if given is not None and given.isdigit() else given
+    if ranks.SIZE > 1:
+        if given is not None:
+            raise UsageError("--workers: mpiexec has started them; leave one of both out")
+        workers = "mpi"
+    if workers in (None, 1):
+        return None, shards
+    from chainrule.train.workers import SHARDS
+
+    source = click.get_current_context().get_parameter_source("shards")
+    usual = source is click.core.ParameterSource.DEFAULT
+    return workers, SHARDS if usual else shards
 
 
 def _executor(name: str | None, device: str | None, precision: str | None) -> Executor | None:

@@ -97,6 +97,7 @@ class Options:
         drop, keep: columns left out; columns that no rule may drop.
         category: columns that are categories whatever their cells.
         map_class: pairs of a word of the target and the class that it stands for.
+        shards: into how many virtual shards each minibatch is divided, see ``train.fit``.
 
     Names, not values, since options are saved with the model.
 
@@ -132,6 +133,7 @@ class Options:
     keep: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     map_class: tuple[tuple[str, str], ...] = ()
+    shards: int = 1
 
     def __post_init__(self) -> None:
         from chainrule.core.settings import number, whole
@@ -170,7 +172,7 @@ class Options:
         elif isinstance(self.ensemble, str):
             raise UsageError(f"ensemble={self.ensemble!r}: is a number of networks, or 'tabm'")
         whole("tabm", self.tabm, 0)
-        for name in ("epochs", "ensemble"):
+        for name in ("epochs", "ensemble", "shards"):
             if getattr(self, name) is not None:
                 whole(name, getattr(self, name))
         whole("early_stopping", self.early_stopping, 0)
@@ -206,6 +208,7 @@ class Options:
             ("learning_rate", None, "finds its own step lengths"),
             ("batch_size", None, "needs all rows at once"),
             ("dropout", 0.0, "needs the same loss at every step"),
+            ("shards", 1, "looks at the whole batch"),
         ):
             given = getattr(self, name)
             if given and given != none:

@@ -89,9 +89,9 @@ class Plan:
         """Train, and judge the result on every part.
 
         ``on_epoch`` is called after every epoch; ``running`` says how: ``executor``, ``threads``,
-        ``checkpoint`` and ``resume``, as ``train.fit`` takes them. Ctrl-C ends training early; the
-        model then says so (``stopped``). Raises NonFiniteError if training diverges, and passes
-        KeyboardInterrupt on if not even one epoch is finished.
+        ``checkpoint``, ``resume`` and ``workers``, as ``train.fit`` takes them. Ctrl-C ends
+        training early; the model then says so (``stopped``). Raises NonFiniteError if training
+        diverges, and passes KeyboardInterrupt on if not even one epoch is finished.
         """
         results = self._run(on_epoch, running)
         if not all(result.history for result in results):
@@ -253,6 +253,7 @@ class Plan:
             "early_stopping": self._patience(),
             "evaluate_train": self.network.preset == "sklearn",  # else the running loss will do
             "dtype": dtype,
+            "shards": options.shards,
             **running,
         }
         if self.network.preset == "sklearn":

@@ -128,6 +128,7 @@ OPTIONS = Record(
         "keep": WORDS,
         "category": WORDS,
         "map_class": ListOf(PAIR),
+        "shards": Integer(minimum=1),
     }
 )
 
@@ -235,6 +236,9 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
     if version == 1:
         _fill(metadata)
         version = VERSION
+    options: Any = metadata.get("options")
+    if version == VERSION and isinstance(options, dict):
+        cast(dict[str, Any], options).setdefault("shards", 1)  # the first files of it had none
     if version != VERSION:
         raise DataError(
             f"{source}: is a model of format version {version!r}, and this chainrule reads "

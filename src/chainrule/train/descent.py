@@ -27,13 +27,7 @@ from chainrule.train.steps import Step
 
 
 def descend(
-    step: Step,
-    optimizer: Optimizer,
-    data: Data,
-    training: TrainingState,
-    monitor: EpochMonitor,
-    seed: int,
-    runner: Runner,
+    steps: Steps, optimizer: Optimizer, training: TrainingState, monitor: EpochMonitor
 ) -> Generator[Steps, None, str]:
     """Update after every minibatch; returns why it ended. Says in ``monitor.memory`` what it takes.
     Before each epoch it yields its steps, whose chunks another may have done.
@@ -41,7 +35,6 @@ def descend(
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
     """
-    steps = Steps(step, optimizer, data, training, seed, runner)
     for epoch in range(training.position.epoch, monitor.epochs + 1):
         yield steps
         running = steps.epoch(epoch)
@@ -87,13 +80,9 @@ class Steps:
         training = self.training
 
         def advance(leaves: list[np.ndarray], i: int) -> list[np.ndarray]:
-            batch = Batch(*self.data.take(epoch, i))
-            key = key_of(self.seed, MASKS, epoch, i) if self.keyed else None
-            loss, *leaves = self._run(leaves, batch, key)
-            value = float(loss)
+            value, weight, leaves = self.once(leaves, epoch, i)
             if not math.isfinite(value):
                 raise NonFiniteLossError("the loss", value, epoch, i + 1)
-            weight = len(batch.x) if batch.weights is None else float(batch.weights.sum())
             training.move(leaves)
             training.position = training.position.after(((value, weight),))
             training.mark()
@@ -104,6 +93,14 @@ class Steps:
             rest = range(training.position.step, self.data.steps)
             self.runner.loop(advance, training.now, rest)
         return training.position.mean
+
+    def once(self, leaves: list[np.ndarray], epoch: int, i: int) -> tuple[float, float, Any]:
+        """Step ``i`` of an epoch: mean loss before it, weight, leaves after it."""
+        batch = Batch(*self.data.take(epoch, i))
+        key = key_of(self.seed, MASKS, epoch, i) if self.keyed else None
+        loss, *leaves = self._run(leaves, batch, key)
+        weight = len(batch.x) if batch.weights is None else float(batch.weights.sum())
+        return float(loss), weight, leaves
 
     def memory(self) -> dict[str, int]:
         """Bytes that training takes beside the data."""

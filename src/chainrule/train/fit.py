@@ -24,14 +24,21 @@ from chainrule.run import Runner
 from chainrule.run.settings import ExecutorLike
 from chainrule.train.checkpoint import Checkpoint, described
 from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
-from chainrule.train.descent import descend, search
+from chainrule.train.descent import Steps, descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
 from chainrule.train.failing import failing_step
 from chainrule.train.keeping import Keeper, Kept, go_on, same_as_then
 from chainrule.train.metrics import Metric, metrics_of
-from chainrule.train.monitor import EarlyStopping, EpochMonitor, NonFiniteLossError, TrainingState
+from chainrule.train.monitor import (
+    EarlyStopping,
+    EpochMonitor,
+    Moment,
+    NonFiniteLossError,
+    TrainingState,
+)
 from chainrule.train.result import Callback, DivergedError, FitResult
 from chainrule.train.steps import Step
+from chainrule.train.workers import ShardedSteps, workers_of
 
 Tree = Any
 
@@ -64,6 +71,8 @@ def fit(
     threads: int | None = None,
     checkpoint: str | os.PathLike[str] | Checkpoint | None = None,
     resume: bool | FitResult = False,
+    shards: int | None = None,
+    workers: Any = None,
 ) -> FitResult:
     """Train ``model`` and return the network with its history.
 
@@ -113,6 +122,12 @@ def fit(
         resume: go on where the checkpoints end, with the bits of a training that was never cut
             short; begin if there are none. Or a ``FitResult`` to go on from, ``epochs`` counting
             those that it has.
+        shards: into how many virtual shards each minibatch is divided, whose gradients are added
+            in one fixed order; 1, or 8 where several workers train. The bits depend on it, and not
+            on the number of workers.
+        workers: who shares them: "mpi" in processes that ``mpiexec`` started, all of which return
+            the result; a number of processes, the address of a Dask scheduler or its ``Client``.
+            See docs/large.md.
 
     Losses in the history are without the penalty of ``l1`` and ``l2``. Ctrl-C ends training as if
     it were over, and the result says ``stopped="interrupted"``.
@@ -125,7 +140,12 @@ def fit(
             finite network.
         OSError: no checkpoint can be written at the start.
     """
-    return finished(fitting(**locals()))
+    given = locals()
+    if workers in (None, 1, "mpi") or hasattr(workers, "total"):
+        return finished(fitting(**given))
+    from chainrule.train.dask import fit_on_dask
+
+    return fit_on_dask(**given)
 
 
 Fitting = Generator[Any, None, FitResult]
@@ -167,6 +187,8 @@ def fitting(
     threads: int | None,
     checkpoint: Any = None,
     resume: Any = False,
+    shards: int | None = None,
+    workers: Any = None,
     predictor: Predictor | None = None,
     kept: Kept | None = None,
 ) -> Fitting:
@@ -176,6 +198,9 @@ def fitting(
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
+    team, shards = workers_of(workers, shards)
+    if searching and shards > 1:
+        raise UsageError("L-BFGS looks at the whole batch: leave out shards and workers")
     source, rows = _source(data, sample_weight), []
     x, targets, weights = _parts("data", data, sample_weight) if source is None else source.first
     dtype = _dtype(dtype, params, x)
@@ -187,6 +212,11 @@ def fitting(
         rows = [held] if evaluate_train else []
         size = batch_rows("full" if searching else batch_size, len(held.x))
         source = ArrayData(held.x, held.targets, held.weights, size, seed, shuffle)
+        if getattr(model, "batch_norm", False) and shards > 1 and size < 2 * shards:
+            raise UsageError(
+                f"batch normalisation needs more than one row per shard: batch_size={size} has "
+                f"{shards} shards"
+            )
     for name, more in (("validation", validation), ("test", test)):
         if more is not None:
             rows.append(HeldOut.of(name, *_parts(name, more), loss, outputs, dtype))
@@ -205,23 +235,31 @@ def fitting(
     training = TrainingState.start(params, state, {} if searching else optimizer.init(params))
     del params, state  # not to be kept in memory beside those that replace them
     if checkpoint is not None:
-        kept = Keeper(checkpoint, resume is True).networks[0]
+        kept = Keeper(checkpoint, resume is True, team=team).networks[0]
     ended = None
-    if isinstance(resume, FitResult):
+    if isinstance(resume, Moment):
+        training.go_on(resume)
+        monitor.go_on(resume.judged)
+    elif isinstance(resume, FitResult):
         go_on(training, monitor, resume, searching)
     elif resume is True and kept is None:
         raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
     if kept is not None:
         training.log = () if searching else None
         same = same_as_then(step, optimizer, source, rows, monitor, seed, dtype, runner)
-        ended = kept.begin(training, monitor, same | {"shuffle": described(shuffle)})
+        more = {"shuffle": described(shuffle), "shards": str(shards)}
+        ended = kept.begin(training, monitor, same | more)
     try:
         if ended is not None:
             stopped = ended
         elif isinstance(optimizer, Lbfgs):
             stopped = search(step, optimizer, source, training, monitor, runner)
         else:
-            stopped = yield from descend(step, optimizer, source, training, monitor, seed, runner)
+            given = step, optimizer, source, training, seed, runner
+            sharded = shards > 1 or team.size > 1
+            steps = ShardedSteps(*given, team, shards) if sharded else Steps(*given)
+            with team.training(training):
+                stopped = yield from descend(steps, optimizer, training, monitor)
     except KeyboardInterrupt:
         stopped = "interrupted"
     except NonFiniteLossError as found:

@@ -107,7 +107,7 @@ class Keeper:
         OSError: the folder cannot be made.
     """
 
-    def __init__(self, given: Any, resume: bool, networks: int = 1) -> None:
+    def __init__(self, given: Any, resume: bool, networks: int = 1, team: Any = None) -> None:
         options = given if isinstance(given, Checkpoint) else Checkpoint(given)
         self.options, self.folder = options, Path(options.folder)
         with io.naming(self.folder):
@@ -129,6 +129,9 @@ class Keeper:
         self.networks = [Kept(self, k) for k in range(networks)]
         self.waiting = networks
         self.last = time.monotonic()
+        self.writes = team is None or team.rank == 0
+        if team is not None:
+            team.wait()  # till all have read what is there
 
     def _path(self, number: int) -> Path:
         return self.folder / f"checkpoint-{number:06d}.safetensors"
@@ -199,7 +202,8 @@ class Keeper:
             self.write()
         else:
             found, self.found = self.found, None
-            self._tell("resumed", found.path, self.reading)
+            if self.writes:
+                self._tell("resumed", found.path, self.reading)
         self.last = time.monotonic()
 
     def maybe(self, steps: int) -> None:
@@ -229,6 +233,8 @@ class Keeper:
 
     def write(self) -> None:
         """Write where all networks stand, and remove what is older than the file before."""
+        if not self.writes:
+            return
         started, arrays = time.perf_counter(), dict[str, np.ndarray]()
         networks = [one.written(arrays) for one in self.networks]
         if not all_finite([*arrays.values()]):

@@ -20,6 +20,7 @@ from chainrule.train.fit import Fitting, fit, fitting
 from chainrule.train.keeping import Keeper
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.together import Member, grouped
+from chainrule.train.workers import ShardedSteps, workers_of
 
 EACH = ("loss", "optimizer", "l1", "l2", "epochs", "batch_size", "early_stopping")
 """The options that may be a list with one for each network."""
@@ -64,9 +65,11 @@ def fit_many(
     x, targets, weights = _arrays(data, given.pop("sample_weight"))
     runner = Runner(given["executor"], given["threads"])
     checkpoint, resume = given.pop("checkpoint"), given.pop("resume")
+    team, given["shards"] = workers_of(given.pop("workers"), given["shards"])
+    given["workers"] = team
     places: Sequence[Any] = [None] * len(each)
     if checkpoint is not None:
-        places = Keeper(checkpoint, resume, len(each)).networks
+        places = Keeper(checkpoint, resume, len(each), team).networks
     elif resume:
         raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
     predictors = Predictors(runner)
@@ -192,14 +195,19 @@ def _together(
     try:
         for k, training in enumerate(trainings):
             go_on(k, training.__next__)
-        members = {k: Member(steps, rows[k]) for k, steps in live.items()}
+        members = {
+            k: Member(steps, rows[k])
+            for k, steps in live.items()
+            if not isinstance(steps, ShardedSteps)
+        }
         groups = grouped([*members.values()], runner)
         while live:
             at = {k: steps.training.position.epoch for k, steps in live.items()}
             epoch = min(at.values())
             now = [k for k in live if at[k] == epoch]  # all, but after a checkpoint
             for group in groups:
-                group.epoch(epoch, [members[k] for k in now if members[k].group is group])
+                mine = [members[k] for k in now if k in members and members[k].group is group]
+                group.epoch(epoch, mine)
             for k in now:
                 go_on(k, trainings[k].__next__)
     except KeyboardInterrupt:

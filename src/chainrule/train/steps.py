@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import grad, value_and_grad
-from chainrule.core.tree import map_tree
+from chainrule.core.tree import flatten, map_tree
 from chainrule.nn import Loss, Penalty
 from chainrule.optim import Optimizer
 from chainrule.train.data import Batch
@@ -43,14 +44,23 @@ class Step:
         and gradients are 0.
         """
 
+        total, weight, gradients, new = self._sums(params, state, batch, key, self.alpha)
+        share = 1.0 / np.where(weight > 0, weight, 1.0)
+        return total * share, map_tree(lambda g: g * share, gradients), new
+
+    def _sums(
+        self, params: Tree, state: Tree, batch: Batch, key: Any, alpha: float
+    ) -> tuple[Any, Any, Tree, Tree]:
+        """Sums over the rows: loss, weight, gradients; and the new state."""
+
         def loss_sum(params: Tree) -> tuple[Any, Tree]:
             outputs, new = self.model(params, state, batch.x, key=key, train=True)
             losses = self.loss(outputs, batch.targets)
             if batch.weights is not None:
                 losses = batch.weights * losses
             total = np.sum(losses)
-            if self.alpha:
-                total = total + Penalty(l2=self.alpha)(params)
+            if alpha:
+                total = total + Penalty(l2=alpha)(params)
             return total, new
 
         (total, new), gradients = value_and_grad(loss_sum, has_aux=True)(params)
@@ -58,8 +68,39 @@ class Step:
             weight = np.sum(batch.weights)
         else:
             weight = np.asarray(float(np.shape(batch.x)[0]), np.dtype(batch.x.dtype))
-        share = 1.0 / np.where(weight > 0, weight, 1.0)
-        return total * share, map_tree(lambda g: g * share, gradients), new
+        return total, weight, gradients, new
+
+    def shard(self, params: Tree, state: Tree, batch: Batch, key: Any) -> Any:
+        """The sums over the rows ``batch`` as one vector, to be added to those of other shards of
+        the minibatch: loss, weight, 1, gradients, state."""
+        total, weight, gradients, new = self._sums(params, state, batch, key, 0.0)
+        parts = [total, weight, np.ones((), np.dtype(batch.x.dtype)), *flatten((gradients, new))[0]]
+        return np.concatenate([np.reshape(part, (-1,)) for part in parts])
+
+    def combined(self, optimizer: Optimizer) -> Callable[..., tuple[Any, Tree]]:
+        """The update from the sum of all shards' vectors: ``(carry, vector, step) -> (loss,
+        carry)``, as ``whole`` has them; the state is the mean of the shards'."""
+
+        def step(carry: Tree, vector: Any, count: Any) -> tuple[Any, Tree]:
+            params, state, slots = carry
+            leaves, tree = flatten((params, state))
+            parts, start = [], 3
+            for leaf in leaves:
+                end = start + math.prod(np.shape(leaf))
+                parts.append(np.reshape(vector[start:end], np.shape(leaf)))
+                start = end
+            gradients, new = tree.unflatten(parts)
+            total, weight, shards = vector[0], vector[1], vector[2]
+            if self.alpha:
+                penalty = Penalty(l2=self.alpha)
+                total = total + penalty(params)
+                gradients = map_tree(lambda g, p: g + p, gradients, grad(penalty)(params))
+            share = 1.0 / np.where(weight > 0, weight, 1.0)
+            gradients = map_tree(lambda g: g * share, gradients)
+            params, slots = self.update(optimizer, gradients, slots, params, count)
+            return total * share, (params, map_tree(lambda s: s / shards, new), slots)
+
+        return step
 
     def update(
         self, optimizer: Optimizer, gradients: Tree, slots: Tree, params: Tree, step: Any

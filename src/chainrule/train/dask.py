@@ -1,0 +1,374 @@
+"""Workers of a Dask cluster: an actor on each trains, and sends its sums straight to the others.
+
+The client starts the actors and watches. If one is lost, or does not answer for ``PATIENCE``
+seconds, the others go on from the last step that one of them has finished, with its shards; a
+worker that comes later gets a share too. Neither changes a bit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.core.settings import whole
+from chainrule.errors import ChainruleError, UsageError
+from chainrule.train.checkpoint import Checkpoint
+from chainrule.train.monitor import Moment, TrainingState
+from chainrule.train.result import EpochEnd, FitResult
+from chainrule.train.workers import SHARDS, Vectors, added, branches, share
+
+__all__ = ["fit_on_dask"]
+
+PATIENCE = 30.0
+"""Seconds after which a worker that does not answer is given up."""
+POLL = 0.05
+"""Seconds between two looks at the workers."""
+
+
+class LostError(ChainruleError):
+    """Internal: another worker is gone, or all are to begin again from this step."""
+
+
+class Peer:
+    """The actor. Methods called from elsewhere run on its worker's event loop; training, in a
+    thread."""
+
+    def __init__(self, payload: tuple[Any, Any, dict[str, Any]]) -> None:
+        from distributed import get_worker
+
+        self.payload, self.worker = payload, get_worker()
+        self.loop: Any = self.worker.loop.asyncio_loop  # type: ignore[attr-defined]
+        self.run, self.link = 0, Link(self, 0, 0, ())
+        self.events: list[Any] = []
+        self.state: tuple[str, Any] = ("idle", None)
+
+    async def begin(self, run: int, rank: int, peers: Sequence[Any], moment: Any) -> None:
+        """Train from ``moment``, as worker ``rank`` of those that ``peers`` are."""
+        self.run, self.link = run, Link(self, run, rank, peers)
+        self.events, self.state = [], ("training", None)
+        threading.Thread(target=self._train, args=(self.link, moment), daemon=True).start()
+
+    def _train(self, link: Link, moment: Moment | None) -> None:
+        from chainrule.train.fit import finished, fitting
+
+        model, data, options = self.payload
+        options = dict(options)
+        if moment is not None:
+            options["resume"] = moment
+            if options["checkpoint"] is not None:
+                options["checkpoint"] = replace(options["checkpoint"], force=True)
+        try:
+            result = finished(fitting(model, data, **options, workers=link, callbacks=[link.heard]))
+            state = "done", result
+        except LostError:
+            state = "lost", None
+        except BaseException as error:
+            state = "failed", error
+        if link is self.link:
+            self.state = state
+
+    async def take(self, run: int, step: int, rank: int, flag: int, vectors: Any) -> None:
+        """What another worker has of a step."""
+        if run == self.run:
+            self.link.inbox[step][rank] = flag, vectors
+            self.link.arrived.set()
+
+    async def look(self, run: int) -> tuple[str, list[Any]]:
+        """How it goes, and the epochs that ended since the last look."""
+        events, self.events = self.events, []
+        return (self.state[0] if run == self.run else "idle"), events
+
+    async def ask(self, flag: int) -> None:
+        """At the next step all are to stop (1), or to begin again from there (2)."""
+        self.link.flag = flag
+
+    async def leave(self) -> None:
+        """Another worker is lost: wait for it no longer."""
+        self.link.left = True
+        self.link.arrived.set()
+
+    async def place(self) -> tuple[int, int] | None:
+        """How far it came."""
+        training = self.link.state
+        return None if training is None else training.moment.position[:2]
+
+    async def moment(self) -> Any:
+        """Where training stands, after the last whole step."""
+        training = self.link.state
+        return None if training is None else training.moment
+
+    async def result(self) -> Any:
+        """What came out."""
+        return self.state[1]
+
+
+class Link:
+    """A peer's ``Workers``: with whom it shares one run."""
+
+    def __init__(self, peer: Peer, run: int, rank: int, peers: Sequence[Any]) -> None:
+        self.peer, self.run, self.rank, self.peers = peer, run, rank, peers
+        self.size = len(peers)
+        self.steps = itertools.count()
+        self.inbox: Any = _Inbox()
+        self.arrived = asyncio.Event()
+        self.flag, self.left = 0, False
+        self.state: TrainingState | None = None
+
+    def wait(self) -> None:
+        """All read the checkpoints before one of them writes."""
+        self.total({}, 0)
+
+    def total(self, vectors: Vectors, shards: int) -> np.ndarray:
+        """The sum over all shards."""
+        first, end = share(self.rank, self.size, shards)
+        nodes = branches((0, shards), first, end) if shards else []
+        own = {node: added(node, vectors) for node in nodes}
+        future = asyncio.run_coroutine_threadsafe(
+            self._exchange(next(self.steps), own), self.peer.loop
+        )
+        got = future.result()
+        flag = max(flag for flag, _ in got.values())
+        if flag == 1:
+            raise KeyboardInterrupt
+        if flag == 2:
+            raise LostError("begin again")
+        known = {node: one for _, some in got.values() for node, one in some}
+        return added((0, shards), known) if shards else np.zeros(0)
+
+    async def _exchange(self, step: int, own: dict[Any, np.ndarray]) -> Any:
+        from distributed.protocol.serialize import to_serialize
+
+        mine = self.flag, [*own.items()]
+        others = [one for r, one in enumerate(self.peers) if r != self.rank]
+        box = self.inbox[step]
+        box[self.rank] = mine
+        given = [to_serialize(x) for x in (self.run, step, self.rank, *mine)]
+        try:
+            await asyncio.gather(
+                *[
+                    self.peer.worker.rpc(address).actor_execute(
+                        actor=key, function="take", args=given, kwargs={}
+                    )
+                    for address, key in others
+                ]
+            )
+            while len(box) < self.size:
+                if self.left:
+                    raise LostError("a worker is lost")
+                self.arrived.clear()
+                await self.arrived.wait()
+        except OSError as error:
+            raise LostError(str(error)) from None
+        return self.inbox.pop(step)
+
+    def heard(self, event: EpochEnd) -> None:
+        """An epoch is over."""
+        self.peer.events.append((event.epoch, event.epochs, event.history_row, event.best_epoch))
+
+    @contextlib.contextmanager
+    def training(self, state: TrainingState) -> Iterator[None]:
+        """What the client may ask for, should another be lost."""
+        self.state = state
+        yield
+
+
+class _Inbox(dict[int, Any]):
+    def __missing__(self, step: int) -> dict[int, Any]:
+        self[step] = {}
+        return self[step]
+
+
+@contextlib.contextmanager
+def _client(given: Any) -> Iterator[Any]:
+    """The client that is meant; a cluster of this machine lives as long as it is needed."""
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise UsageError(
+            f"workers={given!r} needs Dask; install it with:  pip install 'chainrule[dask]'"
+        ) from None
+    if isinstance(given, Client):
+        yield given
+    elif isinstance(given, str):
+        with Client(given, timeout=PATIENCE, set_as_default=False) as client:
+            yield client
+    else:
+        with (
+            LocalCluster(n_workers=given, threads_per_worker=1, dashboard_address="") as cluster,
+            Client(cluster, set_as_default=False) as client,
+        ):
+            yield client
+
+
+class _Watch:
+    """The client's side of one training."""
+
+    def __init__(self, client: Any, payload: Any, shards: int, callbacks: Sequence[Any]) -> None:
+        self.client, self.shards, self.callbacks = client, shards, callbacks
+        self.payload = self._sent(payload)
+        self.peers: dict[str, Any] = {}
+        self.live: dict[str, Any] = {}
+        self.given_up: set[str] = set()
+        self.run = self.told = 0
+        self.moment: Moment | None = None
+        self.why = ""
+
+    def _sent(self, payload: Any) -> Any:
+        """The payload on the workers; again, where one is lost meanwhile."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self.client.scatter(payload, broadcast=True, hash=False)
+            except (OSError, TimeoutError):
+                if time.monotonic() > until:
+                    raise
+                time.sleep(10 * POLL)
+
+    def addresses(self) -> list[str]:
+        """The workers that there are, as many as can have a shard."""
+        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        return [one for one in sorted(found) if one not in self.given_up][: self.shards]
+
+    def result(self) -> FitResult:
+        """Train, whoever is lost on the way."""
+        while True:
+            self.begin()
+            try:
+                ended = self.watch()
+            except KeyboardInterrupt:
+                self.ask(1)
+                ended = self.watch()
+            if ended != "lost":
+                break
+            self.remember()
+        first = next(iter(self.live.values()))
+        if ended == "failed":
+            raise next(
+                error
+                for error in (peer.result().result() for peer in self.live.values())
+                if isinstance(error, BaseException)
+            )
+        found = first.result().result()
+        return replace(found, stopped=self.why) if self.why else found
+
+    def begin(self) -> None:
+        """Start a run on all workers."""
+        self.run += 1
+        new = {
+            one: self.client.submit(
+                Peer, self.payload, actor=True, pure=False, workers=[one], allow_other_workers=False
+            )
+            for one in self.addresses()
+            if one not in self.peers
+        }
+        for one, future in new.items():
+            try:
+                self.peers[one] = future.result(timeout=PATIENCE)
+            except (OSError, TimeoutError, RuntimeError):
+                self.lose(one)
+        self.live = {one: self.peers[one] for one in self.addresses() if one in self.peers}
+        if not self.live:
+            raise UsageError("the Dask cluster has no worker: start one with dask worker ADDRESS")
+        table = [(one, peer.key) for one, peer in self.live.items()]
+        self.each("begin", [(self.run, r, table, self.moment) for r in range(len(table))])
+
+    def each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What all workers answer; who does not is lost."""
+        asked = []
+        for (one, peer), given in zip(self.live.items(), arguments, strict=True):
+            asked.append((one, getattr(peer, name)(*given)))
+        answers = []
+        for one, future in asked:
+            try:
+                answers.append(future.result(timeout=PATIENCE))
+            except (OSError, TimeoutError, RuntimeError):
+                self.lose(one)
+        return answers
+
+    def lose(self, address: str) -> None:
+        """This worker is given up."""
+        warnings.warn(f"the worker {address} is lost; the others take its part", stacklevel=2)
+        self.given_up.add(address)
+        for some in (self.live, self.peers):
+            some.pop(address, None)
+
+    def all(self, name: str, *given: Any) -> list[Any]:
+        return self.each(name, [given] * len(self.live))
+
+    def ask(self, flag: int) -> None:
+        """Have all stop, or begin again, at the same step: the first tells the others."""
+        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+            next(iter(self.live.values())).ask(flag).result(timeout=PATIENCE)
+
+    def watch(self) -> str:
+        """Wait until the run is over: "done", "failed" or "lost"."""
+        asked, count = False, len(self.live)
+        while True:
+            time.sleep(POLL)
+            answers = self.all("look", self.run)
+            states = {state for state, _ in answers}
+            if answers:
+                self.tell(answers[0][1])
+            if "failed" in states:
+                return "failed"
+            if len(self.live) < count or "lost" in states:
+                self.all("leave")
+                return "lost"
+            if states == {"done"}:
+                return "done"
+            if not asked and len(self.addresses()) > count:
+                asked = True
+                self.ask(2)
+
+    def remember(self) -> None:
+        """Find the last step that a worker has finished."""
+        places = self.all("place")
+        if any(places):
+            best = max(range(len(places)), key=lambda k: places[k] or (0, 0))
+            self.moment = [*self.live.values()][best].moment().result(timeout=PATIENCE)
+
+    def tell(self, events: Sequence[Any]) -> None:
+        """Let the callbacks hear of epochs."""
+        for epoch, epochs, row, best in events:
+            if epoch <= self.told:
+                continue
+            self.told = epoch
+            event = EpochEnd(epoch, epochs, row, best, None, None)
+            if "stop" in [callback(event) for callback in self.callbacks]:
+                self.why = "callback"
+                self.ask(1)
+
+
+def fit_on_dask(
+    model: Any,
+    data: Any,
+    *,
+    workers: Any,
+    shards: int | None,
+    callbacks: Sequence[Any],
+    checkpoint: Any,
+    **options: Any,
+) -> FitResult:
+    """``train.fit`` by the workers of a Dask cluster.
+
+    Callbacks hear of an epoch a moment after it, without its parameters. Checkpoints are written
+    by the first worker, to a folder that all see.
+    """
+    if checkpoint is not None:
+        checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+        checkpoint = replace(checkpoint, callback=None)
+    if isinstance(workers, int) and options["threads"] is None:
+        options["threads"] = 1  # the processes of one machine share its cores
+    shards = SHARDS if shards is None else whole("shards", shards)
+    options |= {"checkpoint": checkpoint, "shards": shards}
+    with _client(workers) as client, client.as_current():  # actors ask for the current one
+        return _Watch(client, (model, data, options), shards, callbacks).result()

@@ -1,0 +1,92 @@
+"""Workers that ``mpiexec`` started: sums travel as NumPy buffers, nothing is pickled."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule.errors import UsageError
+from chainrule.train.monitor import TrainingState
+from chainrule.train.workers import Vectors, added, branches, share
+
+__all__ = ["Mpi"]
+
+
+class Mpi:
+    """All processes of MPI's world.
+
+    Each has a slice of the vectors to add: it gets that slice of every branch from those who know
+    them, and gives its sum to all. A number beside it says whether its process was asked to stop.
+
+    Raises:
+        UsageError: mpi4py or an MPI library is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:
+            raise UsageError(
+                f'workers="mpi" needs mpi4py and an MPI library ({error}); install both with:  '
+                "pip install 'chainrule[mpi]'"
+            ) from None
+        self.comm: Any = MPI.COMM_WORLD
+        self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+        self.asked: tuple[Any, ...] | None = None
+
+    def wait(self) -> None:
+        """Until all are here."""
+        self.comm.Barrier()
+
+    def total(self, vectors: Vectors, shards: int) -> np.ndarray:
+        """The sum over all shards; KeyboardInterrupt if any process was asked to stop."""
+        ranks = range(self.size)
+        nodes = [branches((0, shards), *share(r, self.size, shards)) for r in ranks]
+        own = np.stack([added(node, vectors) for node in nodes[self.rank]])
+        cuts = [share(r, self.size, own.shape[1]) for r in ranks]
+        mine = cuts[self.rank][1] - cuts[self.rank][0]
+        out = np.concatenate([own[:, a:b].ravel() for a, b in cuts])
+        counts = [len(own) * (b - a) for a, b in cuts], [len(some) * mine for some in nodes]
+        got = np.empty(sum(counts[1]), own.dtype)
+        self.comm.Alltoallv([out, counts[0]], [got, counts[1]])
+        every = [node for some in nodes for node in some]
+        known = dict(zip(every, got.reshape(-1, mine), strict=True))
+        part = np.append(added((0, shards), known), own.dtype.type(self.asked is not None))
+        total = np.empty(own.shape[1] + self.size, own.dtype)
+        self.comm.Allgatherv(part, [total, [b - a + 1 for a, b in cuts]])
+        flags = [b + r for r, (_, b) in enumerate(cuts)]
+        if total[flags].any():
+            self._stop()
+        return np.delete(total, flags)
+
+    def _stop(self) -> None:
+        asked, self.asked = self.asked, None
+        if asked is not None and callable(asked[0]):
+            asked[0](*asked[1:])  # it may end the program in its own way
+        raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def training(self, state: TrainingState) -> Iterator[None]:
+        """Within it, a process that is asked to stop waits for the next exchange, so that all stop
+        at the same step and none waits for another for ever."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask(number: int, frame: Any) -> None:
+            self.asked = before[signal.Signals(number)], number, frame
+
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, ask)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

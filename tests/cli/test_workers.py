@@ -1,0 +1,69 @@
+"""One table, one model file: by one process, by MPI's, by Dask's; and whatever is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chainrule.cli.main import main
+
+PENGUINS = Path(__file__).parents[2] / "examples" / "penguins.csv"
+MPI = ("mpiexec", "--allow-run-as-root", "--oversubscribe", "-n", "2")
+HERE = (sys.executable, "-m", "chainrule")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Open MPI is tried on Linux")
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    options = ("--epochs", "30", "--early-stopping", "0", "--hidden", "4")
+    return ["train", str(PENGUINS), "--target", "species", *options, *more, "--out",
+            str(folder / f"{len([*folder.iterdir()])}.safetensors")]  # fmt: skip
+
+
+def run(*arguments: Any) -> Any:
+    return subprocess.run([*map(str, arguments)], capture_output=True, text=True, timeout=300)
+
+
+@linux
+def test_the_model_file_is_the_same_whoever_trains_it(tmp_path: Path) -> None:
+    assert main(command(tmp_path, "--shards", "8", "--quiet")) == 0
+    done = run(*MPI, *HERE, *command(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("saved") == 1  # the first of them alone prints
+    assert run(*HERE, *command(tmp_path, "--workers", "2")).returncode == 0
+    files = [path.read_bytes() for path in tmp_path.iterdir()]
+    assert len(files) == 3
+    assert len({*files}) == 1
+
+
+@linux
+def test_a_killed_rank_costs_only_the_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
+    assert main(command(tmp_path, "--shards", "8", "--quiet")) == 0
+    kept = tmp_path / "kept"
+    ours = command(tmp_path, "--checkpoint", str(kept), "--every", "20", "--resume", "--quiet")
+    with subprocess.Popen([*MPI, *HERE, *ours], stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None and len([*kept.glob("*")]) < 2:
+            time.sleep(0.02)
+        found = run("pgrep", "-f", f"^{HERE[0]} -m chainrule .*{kept}").stdout.split()
+        os.kill(int(found[-1]), signal.SIGKILL)
+        _, err = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert "Traceback" not in err
+    assert run(*MPI, *HERE, *ours).returncode == 0
+    models = [path.read_bytes() for path in tmp_path.glob("*.safetensors")]
+    assert len(models) == 2
+    assert models[0] == models[1]
+
+
+@linux
+def test_an_error_that_all_meet_is_said_once(tmp_path: Path) -> None:
+    for more in (["--target", "nope"], ["--shards", "1"]):
+        done = run(*MPI, *HERE, *command(tmp_path, *more))
+        assert done.returncode == 2
+        assert done.stderr.count("chainrule: ") == 1, done.stderr
