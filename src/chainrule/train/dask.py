@@ -23,7 +23,7 @@ from chainrule.core.settings import whole
 from chainrule.errors import ChainruleError, UsageError
 from chainrule.train.checkpoint import Checkpoint
 from chainrule.train.monitor import Moment, TrainingState
-from chainrule.train.result import EpochEnd, FitResult
+from chainrule.train.result import EpochEnd
 from chainrule.train.workers import SHARDS, Vectors, added, branches, share
 
 __all__ = ["fit_on_dask"]
@@ -42,7 +42,7 @@ class Peer:
     """The actor. Methods called from elsewhere run on its worker's event loop; training, in a
     thread."""
 
-    def __init__(self, payload: tuple[Any, Any, dict[str, Any]]) -> None:
+    def __init__(self, payload: tuple[str, Any, Any, dict[str, Any]]) -> None:
         from distributed import get_worker
 
         self.payload, self.worker = payload, get_worker()
@@ -51,23 +51,27 @@ class Peer:
         self.events: list[Any] = []
         self.state: tuple[str, Any] = ("idle", None)
 
-    async def begin(self, run: int, rank: int, peers: Sequence[Any], moment: Any) -> None:
-        """Train from ``moment``, as worker ``rank`` of those that ``peers`` are."""
+    async def begin(self, run: int, rank: int, peers: Sequence[Any], moments: Any) -> None:
+        """Train from ``moments``, as worker ``rank`` of those that ``peers`` are."""
         self.run, self.link = run, Link(self, run, rank, peers)
         self.events, self.state = [], ("training", None)
-        threading.Thread(target=self._train, args=(self.link, moment), daemon=True).start()
+        threading.Thread(target=self._train, args=(self.link, moments), daemon=True).start()
 
-    def _train(self, link: Link, moment: Moment | None) -> None:
+    def _train(self, link: Link, moments: Any) -> None:
         from chainrule.train.fit import finished, fitting
+        from chainrule.train.many import fit_many
 
-        model, data, options = self.payload
-        options = dict(options)
-        if moment is not None:
-            options["resume"] = moment
+        name, model, data, options = self.payload
+        options = {**options, "workers": link, "callbacks": [link.heard]}
+        if moments is not None:
+            options["resume"] = moments if name == "fit_many" else moments[0]
             if options["checkpoint"] is not None:
                 options["checkpoint"] = replace(options["checkpoint"], force=True)
         try:
-            result = finished(fitting(model, data, **options, workers=link, callbacks=[link.heard]))
+            if name == "fit_many":
+                result = fit_many(model, data, **options)
+            else:
+                result = finished(fitting(model, data, **options))
             state = "done", result
         except LostError:
             state = "lost", None
@@ -96,15 +100,13 @@ class Peer:
         self.link.left = True
         self.link.arrived.set()
 
-    async def place(self) -> tuple[int, int] | None:
-        """How far it came."""
-        training = self.link.state
-        return None if training is None else training.moment.position[:2]
+    async def place(self) -> int:
+        """How far it came: updates of all networks."""
+        return sum(state.moment.steps for state in self.link.states)
 
-    async def moment(self) -> Any:
-        """Where training stands, after the last whole step."""
-        training = self.link.state
-        return None if training is None else training.moment
+    async def moments(self) -> Any:
+        """Where each network stands, after the last whole step; None before they train."""
+        return [state.moment for state in self.link.states] or None
 
     async def result(self) -> Any:
         """What came out."""
@@ -121,7 +123,7 @@ class Link:
         self.inbox: Any = _Inbox()
         self.arrived = asyncio.Event()
         self.flag, self.left = 0, False
-        self.state: TrainingState | None = None
+        self.states: list[TrainingState] = []
 
     def wait(self) -> None:
         """All read the checkpoints before one of them writes."""
@@ -177,7 +179,7 @@ class Link:
     @contextlib.contextmanager
     def training(self, state: TrainingState) -> Iterator[None]:
         """What the client may ask for, should another be lost."""
-        self.state = state
+        self.states.append(state)
         yield
 
 
@@ -219,7 +221,7 @@ class _Watch:
         self.live: dict[str, Any] = {}
         self.given_up: set[str] = set()
         self.run = self.told = 0
-        self.moment: Moment | None = None
+        self.moments: list[Moment] | None = None
         self.why = ""
 
     def _sent(self, payload: Any) -> Any:
@@ -238,7 +240,7 @@ class _Watch:
         found = self.client.scheduler_info(n_workers=-1)["workers"]
         return [one for one in sorted(found) if one not in self.given_up][: self.shards]
 
-    def result(self) -> FitResult:
+    def result(self) -> Any:
         """Train, whoever is lost on the way."""
         while True:
             self.begin()
@@ -258,7 +260,9 @@ class _Watch:
                 if isinstance(error, BaseException)
             )
         found = first.result().result()
-        return replace(found, stopped=self.why) if self.why else found
+        return (
+            found if not self.why or isinstance(found, tuple) else replace(found, stopped=self.why)
+        )
 
     def begin(self) -> None:
         """Start a run on all workers."""
@@ -279,7 +283,7 @@ class _Watch:
         if not self.live:
             raise UsageError("the Dask cluster has no worker: start one with dask worker ADDRESS")
         table = [(one, peer.key) for one, peer in self.live.items()]
-        self.each("begin", [(self.run, r, table, self.moment) for r in range(len(table))])
+        self.each("begin", [(self.run, r, table, self.moments) for r in range(len(table))])
 
     def each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """What all workers answer; who does not is lost."""
@@ -332,9 +336,9 @@ class _Watch:
     def remember(self) -> None:
         """Find the last step that a worker has finished."""
         places = self.all("place")
-        if any(places):
-            best = max(range(len(places)), key=lambda k: places[k] or (0, 0))
-            self.moment = [*self.live.values()][best].moment().result(timeout=PATIENCE)
+        best = max(range(len(places)), key=places.__getitem__, default=0)
+        if places and places[best]:
+            self.moments = [*self.live.values()][best].moments().result(timeout=PATIENCE)
 
     def tell(self, events: Sequence[Any]) -> None:
         """Let the callbacks hear of epochs."""
@@ -349,6 +353,7 @@ class _Watch:
 
 
 def fit_on_dask(
+    name: str,
     model: Any,
     data: Any,
     *,
@@ -357,8 +362,8 @@ def fit_on_dask(
     callbacks: Sequence[Any],
     checkpoint: Any,
     **options: Any,
-) -> FitResult:
-    """``train.fit`` by the workers of a Dask cluster.
+) -> Any:
+    """``train.fit``, or ``train.fit_many``, as ``name`` says, by the workers of a Dask cluster.
 
     Callbacks hear of an epoch a moment after it, without its parameters. Checkpoints are written
     by the first worker, to a folder that all see.
@@ -366,9 +371,9 @@ def fit_on_dask(
     if checkpoint is not None:
         checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
         checkpoint = replace(checkpoint, callback=None)
-    if isinstance(workers, int) and options["threads"] is None:
+    if isinstance(workers, int) and options.get("threads") is None:
         options["threads"] = 1  # the processes of one machine share its cores
     shards = SHARDS if shards is None else whole("shards", shards)
     options |= {"checkpoint": checkpoint, "shards": shards}
     with _client(workers) as client, client.as_current():  # actors ask for the current one
-        return _Watch(client, (model, data, options), shards, callbacks).result()
+        return _Watch(client, (name, model, data, options), shards, callbacks).result()

@@ -35,6 +35,8 @@ def descend(
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
     """
+    if monitor.over:
+        return "early_stopping"
     for epoch in range(training.position.epoch, monitor.epochs + 1):
         yield steps
         running = steps.epoch(epoch)

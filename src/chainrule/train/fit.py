@@ -38,7 +38,7 @@ from chainrule.train.monitor import (
 )
 from chainrule.train.result import Callback, DivergedError, FitResult
 from chainrule.train.steps import Step
-from chainrule.train.workers import ShardedSteps, workers_of
+from chainrule.train.workers import ShardedSteps, on_dask, workers_of
 
 Tree = Any
 
@@ -141,11 +141,11 @@ def fit(
         OSError: no checkpoint can be written at the start.
     """
     given = locals()
-    if workers in (None, 1, "mpi") or hasattr(workers, "total"):
+    if not on_dask(workers):
         return finished(fitting(**given))
     from chainrule.train.dask import fit_on_dask
 
-    return fit_on_dask(**given)
+    return fit_on_dask("fit", **given)
 
 
 Fitting = Generator[Any, None, FitResult]

@@ -20,7 +20,7 @@ from chainrule.train.fit import Fitting, fit, fitting
 from chainrule.train.keeping import Keeper
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.together import Member, grouped
-from chainrule.train.workers import ShardedSteps, workers_of
+from chainrule.train.workers import ShardedSteps, on_dask, workers_of
 
 EACH = ("loss", "optimizer", "l1", "l2", "epochs", "batch_size", "early_stopping")
 """The options that may be a list with one for each network."""
@@ -60,6 +60,11 @@ def fit_many(
     Raises:
         UsageError, DataError, DtypeError: as of ``fit``; seeds, folds and lists of other lengths.
     """
+    if on_dask(options.get("workers")):
+        from chainrule.train.dask import fit_on_dask
+
+        usual: dict[str, Any] = {"callbacks": (), "checkpoint": None, "shards": None}
+        return fit_on_dask("fit_many", model, data, seeds=seeds, folds=folds, **usual | options)
     given = _options(options)
     each = _networks(model, seeds, folds, given)
     x, targets, weights = _arrays(data, given.pop("sample_weight"))
@@ -69,8 +74,8 @@ def fit_many(
     given["workers"] = team
     places: Sequence[Any] = [None] * len(each)
     if checkpoint is not None:
-        places = Keeper(checkpoint, resume, len(each), team).networks
-    elif resume:
+        places = Keeper(checkpoint, resume is True, len(each), team).networks
+    elif resume is True:
         raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
     predictors = Predictors(runner)
     trainings: list[Fitting] = []

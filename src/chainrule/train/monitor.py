@@ -254,7 +254,12 @@ class EpochMonitor:
             self.reference, self.stalled = loss, 0
             return None
         self.stalled += 1
-        return "early_stopping" if self.stalled >= self.early_stopping.patience else None
+        return "early_stopping" if self.over else None
+
+    @property
+    def over(self) -> bool:
+        """Whether early stopping has waited long enough."""
+        return self.early_stopping is not None and self.stalled >= self.early_stopping.patience
 
 
 def bytes_of(tree: Tree) -> int:

@@ -38,6 +38,8 @@ class Mpi:
         self.comm: Any = MPI.COMM_WORLD
         self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
         self.asked: tuple[Any, ...] | None = None
+        self.before: dict[signal.Signals, Any] = {}
+        self.open = 0  # trainings that run
 
     def wait(self) -> None:
         """Until all are here."""
@@ -65,19 +67,28 @@ class Mpi:
         return np.delete(total, flags)
 
     def _stop(self) -> None:
-        asked, self.asked = self.asked, None
-        if asked is not None and callable(asked[0]):
-            asked[0](*asked[1:])  # it may end the program in its own way
+        if self.asked is not None and callable(self.asked[0]):
+            self.asked[0](*self.asked[1:])  # it may end the program in its own way
         raise KeyboardInterrupt
 
     @contextlib.contextmanager
     def training(self, state: TrainingState) -> Iterator[None]:
         """Within it, a process that is asked to stop waits for the next exchange, so that all stop
         at the same step and none waits for another for ever."""
-        if threading.current_thread() is not threading.main_thread():
+        if self.open == 0 and threading.current_thread() is threading.main_thread():
+            self._listen()
+        self.open += 1
+        try:
             yield
-            return
-        before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+        finally:
+            self.open -= 1
+            if self.open == 0:
+                self.asked, before, self.before = None, self.before, {}
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+
+    def _listen(self) -> None:
+        self.before = before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number: int, frame: Any) -> None:
             self.asked = before[signal.Signals(number)], number, frame
@@ -85,8 +96,3 @@ class Mpi:
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, ask)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)

@@ -82,11 +82,16 @@ class Alone:
         return contextlib.nullcontext()
 
 
+def on_dask(workers: Any) -> bool:
+    """Whether a number of processes, a scheduler's address or a client is meant."""
+    return workers not in (None, 1, "mpi") and not hasattr(workers, "total")
+
+
 def workers_of(given: Any, shards: Any) -> tuple[Workers, int]:
     """The adapter that is meant, and the number of shards, None being the usual one.
 
     Raises:
-        UsageError: no such workers, or more of them than shards.
+        UsageError: more workers than shards.
     """
     if given is None or given == 1:
         return Alone(), 1 if shards is None else whole("shards", shards)
@@ -94,8 +99,6 @@ def workers_of(given: Any, shards: Any) -> tuple[Workers, int]:
         from chainrule.train.mpi import Mpi
 
         given = Mpi()
-    if not hasattr(given, "total"):
-        raise UsageError(f'workers={given!r}: many networks at once are shared by "mpi" alone')
     shards = SHARDS if shards is None else whole("shards", shards)
     if shards < given.size:
         raise UsageError(
