@@ -120,11 +120,14 @@ COLOURS = {"light": ("#0969da", "#bf8700", "#1a7f37", "#cf222e", "#8250df", "#57
 def picture(found: Scores, names: Sequence[str]) -> str:
     """An SVG file, light and dark: each table's error relative to boosting, a dot a contestant."""
     left, width, step, top = 150, 720, 26, 58
+    names = [n for n in names if any(n in own for own in found.values())]
+
+    def mean(folds: Sequence[Mapping[str, Any]]) -> float:
+        return float(np.mean([f["error"] for f in folds])) if folds else np.nan
+
     ratios = {
-        p: [float(np.mean([f["error"] for f in own[n]])
-                  / np.mean([f["error"] for f in own[REFERENCE]])) for n in names]
-        for p, own in found.items()
-    }  # fmt: skip
+        p: [mean(own.get(n, ())) / mean(own[REFERENCE]) for n in names] for p, own in found.items()
+    }
     least, most = 0.75, 1.35
 
     def at(ratio: float) -> float:
@@ -145,6 +148,8 @@ def picture(found: Scores, names: Sequence[str]) -> str:
         parts.append(f"<text class='end' x='{left - 14}' y='{y + 4:.0f}'>{escape(problem)}</text>")
         for k in reversed(range(len(names))):
             value = own[k]
+            if np.isnan(value):
+                continue
             beyond = " beyond" if not least <= value <= most else ""
             parts.append(f"<circle class='c{k}{beyond}' cx='{at(value):.1f}' cy='{y:.0f}' r='5'>"
                          f"<title>{escape(names[k])}: {value:.3f}</title></circle>")  # fmt: skip
