@@ -8,16 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.node import CONSTANT, Node
-from chainrule.explanation.formula.expressions import (
-    ONE,
-    SIMPLIFIED,
-    WRITTEN,
-    ZERO,
-    Algebra,
-    Call,
-    Expr,
-    Number,
-)
+from chainrule.explanation.formula.algebra import SIMPLIFIED, WRITTEN, Algebra
+from chainrule.explanation.formula.expressions import ONE, ZERO, Call, Expr, Number
 
 Find = Callable[[Node], np.ndarray | None]
 

@@ -435,17 +435,13 @@ def _over_axes(w: Writer, e: Call) -> Out | None:
     return w.join([text, w.literal(" "), w.words(along)]), LOW
 
 
-def _function(w: Writer, e: Call) -> Out:
-    return w.function(e.operation, e)
-
-
 LAYOUTS: Mapping[str, Any] = {
     "contract": _contract,
     "transpose": _transpose,
     "reduce_sum": _over_axes,
     "reduce_max": _over_axes,
     "reduce_min": _over_axes,
-    **dict.fromkeys(BARE, _function),
+    **dict.fromkeys(BARE, lambda w, e: w.function(e.operation, e)),
 }
 """Operations whose notation depends on their static arguments or on their arguments."""
 

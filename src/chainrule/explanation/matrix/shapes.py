@@ -18,14 +18,9 @@ from chainrule.explanation.formula.grammar import Caret, Juxtaposed
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.parsing import fail
 from chainrule.explanation.formula.tokens import ExpressionError
+from chainrule.explanation.matrix import parse
 from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
-from chainrule.explanation.matrix.parse import (
-    constant,
-    constant_kind,
-    names_in,
-    other_dialect,
-    settled,
-)
+from chainrule.explanation.matrix.parse import constant, names_in, other_dialect, settled
 from chainrule.explanation.matrix.tree import SCALAR, Dim, Shape
 
 __all__ = ["FUNCTIONS", "fitted", "infer", "kind_of"]
@@ -288,7 +283,7 @@ def infer(
         shapes = {name: _given(name, given[name]) for name in given}
         shapes |= {name: _fresh(kind) for name, kind in kinds.items()}
         for name in kinds:
-            if (kind := constant_kind(name)) and first_named != name:
+            if (kind := parse.constant_kind(name)) and first_named != name:
                 side = _Size(True)
                 shapes[name] = (side, side) if kind == "square" else _fresh(kind)
         try:

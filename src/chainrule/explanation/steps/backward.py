@@ -15,7 +15,8 @@ from chainrule.core.node import INPUT, Node
 from chainrule.core.recording import quiet
 from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced
-from chainrule.explanation.formula.expressions import SIMPLIFIED, ZERO, Derivative, Expr, Number
+from chainrule.explanation.formula.algebra import SIMPLIFIED
+from chainrule.explanation.formula.expressions import ZERO, Derivative, Expr, Number
 from chainrule.explanation.steps.gates import shorter
 from chainrule.explanation.steps.recorded import Recorded, Use
 from chainrule.ops.structure import broadcast_to

@@ -13,14 +13,8 @@ from chainrule.api.inputs import Wanted
 from chainrule.core.node import INPUT, NO_ATTRS, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.expressions import (
-    ONE,
-    WRITTEN,
-    ZERO,
-    Expr,
-    Sum,
-    times,
-)
+from chainrule.explanation.formula.algebra import WRITTEN
+from chainrule.explanation.formula.expressions import ONE, ZERO, Expr, Sum, times
 from chainrule.explanation.steps.backward import Backward, Flow, as_array, backward, derivative_name
 from chainrule.explanation.steps.checking import check_gradients
 from chainrule.explanation.steps.counting import count

@@ -181,7 +181,7 @@ def gates(
         if node in hidden or not node.type.is_float:
             continue
         for kind, inputs, aside in _candidates(rec, node, kept):
-            if opened and kind.name in opened:
+            if opened and (kind.name in opened or _is_loss(kind.name) in opened):
                 continue
             gate = _gate(rec, kind, node, inputs, aside, users)
             if gate is not None and not (gate.inside - {node}) & (set(kept) - {aside}):
@@ -191,6 +191,11 @@ def gates(
                     hidden.discard(aside)
                 break
     return found
+
+
+def _is_loss(name: str) -> str:
+    """The loss that is open where its logarithms are to be seen too."""
+    return name.replace("log-likelihood", "cross-entropy")
 
 
 def _ancestors(node: Node) -> list[Node]:

@@ -13,11 +13,10 @@ import numpy as np
 
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
+from chainrule.explanation.formula.algebra import SIMPLIFIED, WRITTEN
 from chainrule.explanation.formula.building import Builder
 from chainrule.explanation.formula.expressions import (
     ONE,
-    SIMPLIFIED,
-    WRITTEN,
     ZERO,
     Call,
     Expr,
