@@ -351,6 +351,8 @@ def test_it_fits_the_screen_and_can_be_read(lesson: Any, pixels: int, scheme: st
     width(lesson, pixels)
     medium(lesson, prefers_color_scheme=scheme)
     assert js(lesson, "return document.documentElement.scrollWidth") <= pixels
+    maps = "return document.querySelectorAll('.neurons image[href^=\"data:image/png\"]').length"
+    assert js(lesson, maps) == 8 + 8
     if pixels == 1280:
         box = "(s) => document.querySelector(s).getBoundingClientRect()"
         code = f"return ['#sheet', '#panel'].map({box}).map((r) => [r.left, r.right])"

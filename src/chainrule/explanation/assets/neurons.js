@@ -47,7 +47,8 @@ function naming(net) {
 // Steps: 0 the inputs, 1 to L forward, L + 1 the loss, then backward from the last layer.
 const stepsOf = (net) => 2 * (net.sizes.length - 1) + 1;
 
-function neurons(host, panel, live, maps = false) {
+// `fill` is called when the neurons are drawn anew and their maps are empty; without it there are none.
+function neurons(host, panel, live, fill = null) {
   let net = null, pass = null, position = null, chosen = { layer: 1, unit: 0 }, all = false, drawn = null, names = null;
 
   const sees = {
@@ -92,17 +93,18 @@ function neurons(host, panel, live, maps = false) {
     button.addEventListener("click", () => { all = !all; drawn = null; paint(); });
     host.replaceChildren(picture, ...(more ? [button] : []));
     drawn = { key: key(), wires, units, cards };
+    fill?.();
   }
 
   function unitCard(layer, k, cards) {
     const [x, y] = [left(layer), top(k)];
-    const line = (kind, row) => make("text", { class: kind, x: at(x + (maps ? 38 : 10)), y: at(y + 18 + 17 * row) });
+    const line = (kind, row) => make("text", { class: kind, x: at(x + (fill ? 38 : 10)), y: at(y + 18 + 17 * row) });
     const parts = layer === 0 ? [make("text", { class: "name", x: at(x + 8), y: at(y + 24) }), make("text", { class: "a value", x: at(x + 8), y: at(y + 44) })]
       : layer === names.depth ? [make("text", { class: "name", x: at(x + 8), y: at(y + 15) }), make("text", { class: "z", x: at(x + 8), y: at(y + 30) }), make("text", { class: "a value", x: at(x + 8), y: at(y + 43) }), make("text", { class: "d gradient", x: at(x + 8), y: at(y + 57) })]
         : [line("z", 0), line("a value", 1), line("d gradient", 2)];
     const map = make("image", { x: at(x + 4), y: at(y + 16), width: 30, height: 30, preserveAspectRatio: "none" });
     const node = make("g", { class: "neuron", role: "button", tabindex: "-1", "data-layer": layer, "data-unit": k },
-      make("title", {}), make("rect", { class: "gate", x, y, width: CARD.width, height: CARD.height, rx: 10 }), ...parts, ...(maps && layer > 0 && layer < names.depth ? [map] : []));
+      make("title", {}), make("rect", { class: "gate", x, y, width: CARD.width, height: CARD.height, rx: 10 }), ...parts, ...(fill && layer > 0 && layer < names.depth ? [map] : []));
     node.addEventListener("click", () => choose({ layer, unit: k }));
     cards.append(node);
     return { layer, k, node, map, text: (kind, value) => { const found = node.querySelector(`.${kind}`); if (found) found.textContent = value; } };

@@ -6,7 +6,7 @@ for (const name of Object.keys(data.rows)) for (const key of ["x", "t"]) data.ro
 const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#5e4fa2"];
 const GRID = 40, SMALL = 24;
 let model = learner(data.settings), timer = null, lastPaint = 0, surfaceSize = [0, 0];
-const view = neurons($("sheet"), $("panel"), $("saying"), true);
+const view = neurons($("sheet"), $("panel"), $("saying"), () => paintMaps());
 const part = () => ($("part").value in data.rows ? $("part").value : "train");
 
 // The network as it is now, on the chosen example ------------------------------------------------
