@@ -269,9 +269,7 @@ def _is_key(
 ) -> bool:
     try:
         shapes = {name: node.shape for name, node in setting.names.items()}
-        source = ast.unparse(tree)
-        used = {n: shapes[n] for n in names_in(tree)}
-        infer(source, read(source)[1], used, {})
+        infer("", tree, {n: shapes[n] for n in names_in(tree)}, {})
         node = build(tree, setting.names)
     except (ChainruleError, ValueError):
         return False
