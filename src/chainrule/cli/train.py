@@ -13,6 +13,7 @@ import click
 
 from chainrule.cli import ranks, shared
 from chainrule.cli.config import config_option
+from chainrule.cli.lasting import checkpoint_of, lasting_options, workers_of
 from chainrule.cli.searching import print_search, search_options, searched
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
@@ -223,30 +224,7 @@ def _options(command: Any) -> Any:
     type=click.Choice(PRECISIONS),
     help="With --executor xla: of products of float32; by default highest.",
 )
-@click.option(
-    "--workers",
-    metavar="N|ADDRESS",
-    help="Share the minibatches: among N processes of this machine, or those of a Dask cluster at "
-    "tcp://HOST:PORT. (Those that mpiexec starts share them anyway.) The model is that of one "
-    "process with the same --shards.",
-)
-@click.option(
-    "--checkpoint",
-    metavar="FOLDER",
-    help="Write down where training stands, there, so that --resume can go on.",
-)
-@click.option(
-    "--every",
-    default="5m",
-    show_default=True,
-    metavar="TIME|STEPS",
-    help="How often: 30s, 5m, 1h, or a number of steps.",
-)
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Go on from --checkpoint, to the same model as if nothing had happened.",
-)
+@lasting_options
 @diagnosis_options
 @search_options
 @click.option("--out", metavar="FILE", help="The model file (default: beside DATA).")
@@ -305,7 +283,7 @@ def command(
 
     format = shared.reading(settings)
     files, shares = _held_out(validation=validation, test=test)
-    workers, settings["shards"] = _workers(workers, settings["shards"])
+    workers, settings["shards"] = workers_of(workers, settings["shards"])
     quiet |= ranks.RANK > 0
     options = Options(**settings, **shares)
     path = Path(shared.table_name(data) if out is None else out)
@@ -318,7 +296,7 @@ def command(
         "workers": workers,
     }  # fmt: skip
     if checkpoint is not None:
-        running |= {"checkpoint": _checkpoint(checkpoint, every, force, quiet or as_json),
+        running |= {"checkpoint": checkpoint_of(checkpoint, every, force, quiet or as_json),
                     "resume": resume}  # fmt: skip
         if judgement.wanted:
             raise UsageError("--checkpoint: --report and --cure look at a whole training")
@@ -361,22 +339,6 @@ def command(
     return ended
 
 
-def _workers(given: str | None, shards: int) -> tuple[Any, int]:
-    """Who trains, and the shards of a minibatch, of which several have 8 unless told otherwise."""
-    workers: Any = int(given) if given is not None and given.isdigit() else given
-    if ranks.SIZE > 1:
-        if given is not None:
-            raise UsageError("--workers: mpiexec has started them; leave one of both out")
-        workers = "mpi"
-    if workers in (None, 1):
-        return None, shards
-    from chainrule.train.workers import SHARDS
-
-    source = click.get_current_context().get_parameter_source("shards")
-    usual = source is click.core.ParameterSource.DEFAULT
-    return workers, SHARDS if usual else shards
-
-
 def _executor(name: str | None, device: str | None, precision: str | None) -> Executor | None:
     """What --executor, --device and --precision name together."""
     if name is None and (device or precision):
@@ -407,18 +369,6 @@ def _check_out(path: Path, inputs: list[Path], *, force: bool) -> bool:
     ours = path.is_file() and io.is_ours(path)
     shared.check_output(path, "--out", inputs, force=force or ours)
     return ours
-
-
-def _checkpoint(folder: str, every: str, force: bool, quiet: bool) -> Any:
-    """Checkpoints that say where training goes on."""
-    from chainrule.train import Checkpoint, Checkpointed
-
-    def tell(event: Checkpointed) -> None:
-        if event.what == "resumed":
-            at = f"epoch {event.epoch}, step {event.step}"
-            shared.print_notes([f"going on from {event.path} ({at})"], quiet=quiet)
-
-    return Checkpoint(folder, every, force, callback=tell)
 
 
 def _fit(

@@ -14,6 +14,7 @@ from chainrule.core.told import told
 from chainrule.core.tree import flatten_with_paths, map_tree
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, UsageError
+from chainrule.forks import load
 from chainrule.nn import Loss, Penalty
 from chainrule.nn import loss as loss_of
 from chainrule.nn.penalties import Strength
@@ -143,9 +144,7 @@ def fit(
     given = locals()
     if not on_dask(workers):
         return finished(fitting(**given))
-    from chainrule.train.dask import fit_on_dask
-
-    return fit_on_dask("fit", **given)
+    return load("chainrule.train.dask").fit_on_dask("fit", **given)
 
 
 Fitting = Generator[Any, None, FitResult]

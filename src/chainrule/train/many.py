@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.core.settings import whole
 from chainrule.core.told import told
 from chainrule.errors import DataError, UsageError
+from chainrule.forks import load
 from chainrule.nn import loss as loss_of
 from chainrule.optim import Lbfgs
 from chainrule.optim import optimizer as optimizer_of
@@ -61,8 +62,7 @@ def fit_many(
         UsageError, DataError, DtypeError: as of ``fit``; seeds, folds and lists of other lengths.
     """
     if on_dask(options.get("workers")):
-        from chainrule.train.dask import fit_on_dask
-
+        fit_on_dask = load("chainrule.train.dask").fit_on_dask
         usual: dict[str, Any] = {"callbacks": (), "checkpoint": None, "shards": None}
         return fit_on_dask("fit_many", model, data, seeds=seeds, folds=folds, **usual | options)
     given = _options(options)

@@ -72,14 +72,14 @@ class Step:
 
     def shard(self, params: Tree, state: Tree, batch: Batch, key: Any) -> Any:
         """The sums over the rows ``batch`` as one vector, to be added to those of other shards of
-        the minibatch: loss, weight, 1, gradients, state."""
+        the minibatch: loss, weight, 1, gradients, state; ``key`` as of ``gradient``."""
         total, weight, gradients, new = self._sums(params, state, batch, key, 0.0)
         parts = [total, weight, np.ones((), np.dtype(batch.x.dtype)), *flatten((gradients, new))[0]]
         return np.concatenate([np.reshape(part, (-1,)) for part in parts])
 
     def combined(self, optimizer: Optimizer) -> Callable[..., tuple[Any, Tree]]:
-        """The update from the sum of all shards' vectors: ``(carry, vector, step) -> (loss,
-        carry)``, as ``whole`` has them; the state is the mean of the shards'."""
+        """The update by the rule ``optimizer`` from the sum of all shards' vectors: ``(carry,
+        vector, step) -> (loss, carry)``, as ``whole`` has them; the state is the shards' mean."""
 
         def step(carry: Tree, vector: Any, count: Any) -> tuple[Any, Tree]:
             params, state, slots = carry

@@ -21,6 +21,7 @@ import numpy as np
 from chainrule.core.settings import whole
 from chainrule.core.tree import flatten
 from chainrule.errors import UsageError
+from chainrule.forks import load
 from chainrule.ops.random import key_of
 from chainrule.optim import Optimizer
 from chainrule.run import Runner
@@ -96,9 +97,7 @@ def workers_of(given: Any, shards: Any) -> tuple[Workers, int]:
     if given is None or given == 1:
         return Alone(), 1 if shards is None else whole("shards", shards)
     if given == "mpi":
-        from chainrule.train.mpi import Mpi
-
-        given = Mpi()
+        given = load("chainrule.train.mpi").Mpi()
     shards = SHARDS if shards is None else whole("shards", shards)
     if shards < given.size:
         raise UsageError(
