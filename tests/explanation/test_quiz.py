@@ -232,6 +232,19 @@ def test_slips_in_numbers_are_named(function, at, answer, slip, says):
 
 
 @pytest.mark.parametrize(
+    ("function", "at", "answer", "right"),
+    [
+        ("relu(x)", 0.0, "0", True), ("relu(x)", 0.0, "1", True), ("relu(x)", 0.0, "0.5", True),
+        ("relu(x)", 0.0, "1.1", False), ("relu(x)", 0.0, "-0.1", False),
+        ("abs(x - 2)*3", 2.0, "-3", True), ("abs(x - 2)*3", 2.0, "3.1", False),
+        ("relu(x)", 1.0, "0.5", False),
+    ],
+)  # fmt: skip
+def test_any_subgradient_at_a_kink_is_right(function, at, answer, right):
+    assert judged(numbers(function, {"x": at}, ("x",)), answer).right == right
+
+
+@pytest.mark.parametrize(
     ("function", "wrt", "key", "answer", "slip", "says"),
     [
         ("trace(A @ X @ B)", "X", "A.T @ B.T", "A @ B.T", "transposed factor", "A is to be"),

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checking.numeric import differences
 from chainrule.core.recording import quiet
 from chainrule.errors import ChainruleError, UsageError
 from chainrule.explanation.formula.parsing import ExpressionError, parse
@@ -160,13 +161,28 @@ def _numbers(question: Question, given: str) -> Judgement:
     wrong: list[tuple[str, str | None]] = []
     truths = [float(slope_and_value(function, name, at)[0][0]) for name in data["wrt"]]
     for label, name, value, truth in zip(asked, data["wrt"], found, truths, strict=True):
-        if not near(value, truth, question.tolerance):
+        right = near(value, truth, question.tolerance)
+        if not right and not _at_kink(function, name, at, value):
             says, slip = _why_number(question, name, value, truth, truths)
             wrong.append((f"{label} = {brief(value)} is wrong: {says}", slip))
     if not wrong:
         return RIGHT
     slips = [slip for _, slip in wrong if slip]
     return False, "\n".join(says for says, _ in wrong), slips[0] if slips else None
+
+
+def _at_kink(function: Any, name: str, at: dict[str, np.ndarray], value: float) -> bool:
+    """Whether the function has a kink there and the number lies between the slopes of its sides:
+    any such number is a subgradient, and the convention is only one of them."""
+
+    def along(hs: Any) -> list[float]:
+        with quiet(), np.errstate(all="ignore"):
+            moved = {**at, name: at[name] + np.asarray(hs)}
+            return np.asarray(function(*(moved[n] for n in function.names)), float).tolist()
+
+    slope = differences(along, abs(float(at[name][0])))
+    low, high = sorted((slope.left, slope.right))
+    return slope.kind == "kink" and low - slope.error <= value <= high + slope.error
 
 
 def _why_number(
