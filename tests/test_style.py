@@ -27,6 +27,7 @@ MAY_NAME_PRIMITIVES = (
     "diagnosis/numpy_code.py",
     "diagnosis/remedies.py",  # what the compiler's table is written as in NumPy
     "run/native",
+    "run/xla",
     "explanation",  # what a reader sees on one line: sums with their terms, a select's branch
 )
 MODULES = sorted(

@@ -52,7 +52,9 @@ def rule_of(optimizer: str) -> Any:
     return optim.adam(rate) if optimizer == "adam" else optim.sgd(rate, momentum=MOMENTUM)
 
 
-def loop_of(network: Network, optimizer: str, dtype: str) -> Callable[[], Any]:
+def loop_of(
+    network: Network, optimizer: str, dtype: str, executor: Any = NATIVE
+) -> Callable[[], Any]:
     """Compiles the loop over minibatches that ``train.fit`` runs."""
     model, loss = parts(network)
     rule = rule_of(optimizer)
@@ -64,7 +66,7 @@ def loop_of(network: Network, optimizer: str, dtype: str) -> Callable[[], Any]:
 
     carry, data = carry_of(network, optimizer, dtype), data_of(network, dtype)
     one = network.order()[0], np.asarray(0)
-    return lambda: run.repeat(step, carry, one, data, executor=NATIVE, flush=True)
+    return lambda: run.repeat(step, carry, one, data, executor=executor, flush=True)
 
 
 def carry_of(network: Network, optimizer: str, dtype: str) -> tuple[Any, Any, Any]:
@@ -110,7 +112,9 @@ def _fit(work: Training) -> Prepared:
     return Prepared(fit, network.steps, own_clock=True)
 
 
-def fitted(network: Network, optimizer: str, x: Any, t: Any, epochs: int) -> train.FitResult:
+def fitted(
+    network: Network, optimizer: str, x: Any, t: Any, epochs: int, executor: Any = NATIVE
+) -> train.FitResult:
     model, loss = parts(network)
     return train.fit(
         model,
@@ -121,7 +125,7 @@ def fitted(network: Network, optimizer: str, x: Any, t: Any, epochs: int) -> tra
         epochs=epochs,
         params=carry_of(network, optimizer, x.dtype.name)[0],
         evaluate_train=False,
-        executor=NATIVE,
+        executor=executor,
     )
 
 

@@ -27,6 +27,9 @@ from benchmarks.work import (
     outcome_of,
 )
 
+DEVICE = "cpu"
+"""Where everything lies; ``benchmarks.gpu`` says otherwise where there is a GPU."""
+
 
 def _compiled(f: Callable[..., Any], variant: str) -> Callable[..., Any]:
     if variant == "eager":
@@ -50,7 +53,7 @@ def _model(network: Network, dtype: str) -> Any:
             layer.weight.copy_(torch.from_numpy(w.T))
             layer.bias.copy_(torch.from_numpy(b))
         parts += [layer, torch.nn.ReLU()]
-    return torch.nn.Sequential(*parts[:-1])
+    return torch.nn.Sequential(*parts[:-1]).to(DEVICE)
 
 
 def _loss(network: Network, outputs: Any, t: Any) -> Any:
@@ -62,14 +65,14 @@ def _loss(network: Network, outputs: Any, t: Any) -> Any:
 def training(work: Training, variant: str) -> Prepared:
     _forget()
     network = work.network
-    x, t = map(torch.from_numpy, network.data(work.dtype))
-    rows = list(torch.from_numpy(network.order()))
+    x, t = (torch.from_numpy(a).to(DEVICE) for a in network.data(work.dtype))
+    rows = list(torch.from_numpy(network.order()).to(DEVICE))
     prepare = _whole if variant == "whole" else _usual
     run, parameters = prepare(work, variant, x, t, rows)
 
     def outcome() -> float:
         run()
-        arrays = [p.detach().numpy() for p in parameters()]
+        arrays = [p.detach().cpu().numpy() for p in parameters()]
         pairs = zip(arrays[::2], arrays[1::2], strict=True)
         return network.mean_loss([(w.T, b) for w, b in pairs], work.dtype)
 
@@ -139,7 +142,7 @@ def _whole(work: Training, variant: str, x: Any, t: Any, rows: Any) -> tuple[Any
 
     @torch.no_grad()
     def run() -> None:
-        now[:] = start, zeros, zeros, torch.zeros((), dtype=x.dtype)
+        now[:] = start, zeros, zeros, torch.zeros((), dtype=x.dtype, device=DEVICE)
         for chosen in rows:
             now[:] = compiled(*now, chosen)
 
@@ -152,7 +155,7 @@ def prediction(work: Prediction, variant: str) -> Prepared | None:
     _forget()
     network = work.network
     model = _model(network, work.dtype)
-    x = torch.from_numpy(network.inputs(work.rows, work.dtype))
+    x = torch.from_numpy(network.inputs(work.rows, work.dtype)).to(DEVICE)
 
     def unit(x: Any) -> Any:
         outputs = model(x)
@@ -164,7 +167,7 @@ def prediction(work: Prediction, variant: str) -> Prepared | None:
     def predict() -> Any:
         return compiled(x)
 
-    return Prepared(predict, outcome=lambda: mean_square(predict().numpy()))
+    return Prepared(predict, outcome=lambda: mean_square(predict().cpu().numpy()))
 
 
 def gradient(work: Gradient, variant: str) -> Prepared | None:

@@ -15,18 +15,15 @@ from chainrule.core.types import ArrayType
 from chainrule.ops.control.loop import Loop
 from chainrule.run.xla.backend import abstract, called_back, jnp, lax
 from chainrule.run.xla.faults import Faults
-from chainrule.run.xla.rows import CHECKED, ROWS, contract_rounded
+from chainrule.run.xla.rows import CHECKED, ROUNDED, ROWS, WITHOUT_ROW
 
 Lowered = Callable[[Sequence[Any]], list[Any]]
-
-CONTROL = ("scan", "bundle", "item")
-CARRIED = ("input", "constant")
 
 
 def is_called_out(node: Node) -> bool:
     """Whether the interpreter computes a node in the middle of the program."""
     name = node.primitive.name
-    return name not in ROWS and name not in CHECKED and name not in (*CONTROL, *CARRIED)
+    return name not in ROWS and name not in CHECKED and name not in WITHOUT_ROW
 
 
 def lower(graph: Graph, faults: Faults, precision: str = "highest") -> Lowered:
@@ -44,20 +41,15 @@ def lower(graph: Graph, faults: Faults, precision: str = "highest") -> Lowered:
 
 
 def _value(node: Node, given: list[Any], faults: Faults, precision: str) -> Any:
-    name = node.primitive.name
     if node.primitive is CONSTANT:
         return jnp.asarray(node.primitive.forward(**node.attrs))
-    if name == "scan":
+    if Loop.at(node) is not None:
         return _scan(Loop.of(node, given), faults, precision)
-    if name == "bundle":
-        return _bundle(node, given)
-    if name == "contract" and precision == "bf16":
-        return contract_rounded(*given, **node.attrs)
+    name = node.primitive.name
     if name in CHECKED:
         return CHECKED[name](faults, node, *given, **node.attrs)
-    if name in ROWS:
-        return ROWS[name](*given, **node.attrs)
-    return _called_out(node, given, faults)
+    rows = ROWS | ROUNDED if precision == "bf16" else ROWS
+    return rows[name](*given, **node.attrs) if name in rows else _called_out(node, given, faults)
 
 
 def _typed(value: Any, type: Any) -> Any:
@@ -65,13 +57,6 @@ def _typed(value: Any, type: Any) -> Any:
     if not isinstance(type, ArrayType) or value.dtype == type.dtype:
         return value
     return value.astype(type.dtype)
-
-
-def _bundle(node: Node, given: list[Any]) -> tuple[Any, ...]:
-    parts = [jnp.zeros(t.shape, t.dtype) for t in node.type.parts]  # type: ignore[attr-defined]
-    for place, g in zip(node.attrs["places"], given, strict=True):
-        parts[place] = g
-    return tuple(parts)
 
 
 def _called_out(node: Node, given: list[Any], faults: Faults) -> Any:

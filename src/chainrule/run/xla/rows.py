@@ -133,7 +133,7 @@ def _contract(x: Any, y: Any, spec: str) -> Any:
     return jnp.einsum(spec, x, y)
 
 
-def contract_rounded(x: Any, y: Any, spec: str) -> Any:
+def _contract_rounded(x: Any, y: Any, spec: str) -> Any:
     """A product whose factors of float32 are rounded to bfloat16; the sums are of float32."""
     if x.dtype != np.float32:
         return _contract(x, y, spec)
@@ -296,7 +296,15 @@ def _inv(faults: Faults, node: Node, a: Any) -> Any:
     return _solve(faults, node, a, eye)
 
 
+def _bundle(faults: Faults, node: Node, *gs: Any, places: Any, types: Any) -> tuple[Any, ...]:
+    parts = [jnp.zeros(t.shape, t.dtype) for t in node.type.parts]  # type: ignore[attr-defined]
+    for place, g in zip(places, gs, strict=True):
+        parts[place] = g
+    return tuple(parts)
+
+
 CHECKED: dict[str, Row] = {
+    "bundle": _bundle,
     "cholesky": _cholesky,
     "gather": _gather,
     "inv": _inv,
@@ -305,4 +313,9 @@ CHECKED: dict[str, Row] = {
     "scatter_add": _scatter_add,
     "solve": _solve,
 }
-"""Rows of what the interpreter may refuse to compute: they take ``(faults, node, *values)``."""
+"""Rows of what the interpreter may refuse to compute, or whose type says more than its inputs:
+they take ``(faults, node, *values)``."""
+ROUNDED: dict[str, Row] = {"contract": _contract_rounded}
+"""Rows that take the place of others where products are computed from rounded factors."""
+WITHOUT_ROW = ("constant", "input", "scan")
+"""What is no operation on the device, and the loop, which ``lowering.py`` makes of its body."""
