@@ -29,7 +29,7 @@ from chainrule.tabular.options import LOSSES, PRESETS, SCHEDULES, TASKS
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
 FORMAT = "chainrule.tabular"
-VERSION = 2
+VERSION = 3
 
 STOPPED = ("epochs", "early_stopping", "interrupted", "callback", "converged")
 """Why a training run ended."""
@@ -233,12 +233,9 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
             f"{metadata.get('format')!r}); give a model saved by `chainrule train`"
         )
     version = metadata.get("version")
-    if version == 1:
+    if version in (1, 2):
         _fill(metadata)
         version = VERSION
-    options: Any = metadata.get("options")
-    if version == VERSION and isinstance(options, dict):
-        cast(dict[str, Any], options).setdefault("shards", 1)  # the first files of it had none
     if version != VERSION:
         raise DataError(
             f"{source}: is a model of format version {version!r}, and this chainrule reads "
@@ -256,7 +253,7 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
 
 
 def _fill(metadata: dict[str, Any]) -> None:
-    """Add what version 1 had not, as it was then; what is not there at all is found later."""
+    """Add what earlier versions had not, as it was then; what is not there at all is found later."""
     metadata["version"] = VERSION
     new: dict[str, dict[str, Any]] = {
         "reading": {"missing_only": False, "decimal": None, "thousands": None, "date_order": None},
@@ -269,6 +266,7 @@ def _fill(metadata: dict[str, Any]) -> None:
             "calibrate": False,
             "loss": None,
             "tabm": 0,
+            "shards": 1,
         },
         "network": {"preset": "sklearn", "numbers": 0, "embedded": [], "tabm": 0},
     }
