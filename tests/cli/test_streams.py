@@ -37,6 +37,12 @@ def test_a_model_without_a_sum_is_used_with_a_note(capsys: pytest.CaptureFixture
     assert values == [10.40855121, 9.508259936, 9.203853398, 9.582631606, 11.26566092, 10.24391869]
 
 
+def test_a_model_of_version_2_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    """Written before models were calibrated and shards recorded."""
+    assert main(["evaluate", str(FIXTURES / "model_of_version_2.safetensors"), str(PENGUINS)]) == 0
+    assert "0.8055" in capsys.readouterr().out  # balanced accuracy, as when it was made
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
 @pytest.mark.parametrize(
     "command", [("inspect", MODEL), ("inspect", MODEL, "--json"), ("--help",), ("quiz", "--help")]
