@@ -253,7 +253,7 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
 
 
 def _fill(metadata: dict[str, Any]) -> None:
-    """Add what earlier versions had not, as it was then; what is not there at all is found later."""
+    """Add what earlier versions had not, as it was then; what is not there is found later."""
     metadata["version"] = VERSION
     new: dict[str, dict[str, Any]] = {
         "reading": {"missing_only": False, "decimal": None, "thousands": None, "date_order": None},
