@@ -203,20 +203,20 @@ def test_a_class_from_names_to_marks(tmp_path: Path) -> None:
 
 
 def test_misconceptions_of_a_class_are_counted(tmp_path: Path) -> None:
-    students = [f"s{i}" for i in range(6)]
+    students = [f"s{i}" for i in range(3)]
     for file, quiz in classes.sheets("backprop", 1, 5, students, ".md").items():
         text = quiz if isinstance(quiz, str) else quizzes.to_markdown(quiz, "questions")
         (tmp_path / file).write_text(text, "utf-8")
-    for i, student in enumerate(students[:4]):
+    for i, student in enumerate(students):
         quiz = quizzes.load((tmp_path / f"{student}.md").read_text("utf-8"))
         said = quiz.questions[0].answer.split("; ")
         place = next(k for k, s in enumerate(said) if s.startswith("∂"))
         label, _, value = said[place].partition(" = ")
-        if i < 3:
+        if i < 2:
             said = [*said[:place], f"{label} = {-float(value):g}"]
         (tmp_path / f"{student}.answers.txt").write_text(f"1: {'; '.join(said)}", "utf-8")
     summary = classes.summary(classes.mark_class(tmp_path))
-    assert "- **sign**, 3 of 6: s0, s1, s2" in summary
+    assert "- **sign**, 2 of 3: s0, s1" in summary
 
 
 @pytest.mark.parametrize("content", ["", "a\na\n", "name\n"])
