@@ -14,7 +14,7 @@ import numpy as np
 from chainrule import io
 from chainrule.core.tree import flatten
 from chainrule.errors import DataError, UsageError
-from chainrule.run import Runner, name_of, on_host
+from chainrule.run import Runner, name_of
 from chainrule.train.checkpoint import (
     FORMAT,
     HARMLESS,
@@ -90,9 +90,7 @@ class Kept:
         training, monitor = self.training, self.monitor
         assert training is not None
         assert monitor is not None
-        moment = training.moment
-        moment = moment._replace(now=on_host(moment.now), safe=on_host(moment.safe))
-        record = record_of(moment, training.treedef, self.place, arrays)
+        record = record_of(training.moment, training.treedef, self.place, arrays)
         seconds = max(0.0, time.perf_counter() - monitor.started)
         return {"same": self.same, **record, "seconds": seconds, "stopped": self.stopped}
 
