@@ -211,8 +211,9 @@ def _options(command: Any) -> Any:
 )
 @click.option(
     "--executor",
-    type=click.Choice(("native", "numpy", "xla")),
-    help="Machine code, NumPy, or XLA (JAX); by default machine code where llvmlite is installed.",
+    type=click.Choice(("native", "numpy", "xla", "auto")),
+    help="Machine code, NumPy, or XLA (JAX); by default machine code where llvmlite is installed. "
+    "auto: whichever is fastest here, in a few steps on each.",
 )
 @click.option(
     "--device",
@@ -316,6 +317,8 @@ def command(
     if talk:
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
+    if executor == "auto":
+        running["executor"] = _fastest(plan, device, precision, quiet=not talk)
     started = time.perf_counter()
     found = None
     if search:
@@ -344,6 +347,13 @@ def _executor(name: str | None, device: str | None, precision: str | None) -> Ex
     if name is None and (device or precision):
         raise UsageError(f"--{'device' if device else 'precision'} goes with --executor xla")
     return None if name is None else Executor(name, device, precision)
+
+
+def _fastest(plan: Plan, device: str | None, precision: str | None, *, quiet: bool) -> Executor:
+    """The executor on which a few steps took least, and says so."""
+    trial = plan.try_executors()
+    shared.print_notes([str(trial)], quiet=quiet)
+    return Executor(trial.executor, device, precision)
 
 
 def _held_out(**given: str) -> tuple[dict[str, Path], dict[str, Any]]:

@@ -227,12 +227,14 @@ class Plan:
             wanted = self.options.epochs
         return wanted if wanted and ("validation" in self.parts or self.left_out) else None
 
-    def _run(
-        self, on_epoch: OnEpoch | None, running: dict[str, Any]
-    ) -> Sequence[training.FitResult]:
+    def try_executors(self) -> training.Trial:
+        """A few steps of one network on each executor that is installed, timed."""
+        model, data, settings = self._settings({})
+        return training.try_executors(model, data, seed=self.options.seed, **settings)
+
+    def _settings(self, running: dict[str, Any]) -> tuple[Any, tuple[Any, Any], dict[str, Any]]:
+        """Model, data of all training rows, and how ``train.fit`` is to train."""
         options, parts = self.options, self.parts
-        if running.get("checkpoint") is not None:
-            running = running | {"checkpoint": self._checkpoint(running["checkpoint"])}
         start = parts["train"]
         factors = self._class_factors()
         dtype = trained_dtype(options.optimizer)
@@ -241,8 +243,7 @@ class Plan:
         if "validation" in parts:
             part = parts["validation"]
             held = (part.x.astype(dtype, copy=False), self.coded(part), _weighted(part, factors))
-        trained = self.trained_on
-        rows = len(trained[0])
+        rows = len(self.trained_on[0])
         steps = options.steps(rows)
         settings: dict[str, Any] = {
             "loss": loss_of(self.target.task, options.loss),
@@ -268,10 +269,19 @@ class Plan:
                 settings["loss"] = recipe.loss(self.target.task)
         if options.tabm:
             settings["loss"] = nn.EachMember(settings["loss"], options.tabm)
-        model, data = self.network.build(steps), (x, self.coded(start))
+        return self.network.build(steps), (x, self.coded(start)), settings
+
+    def _run(
+        self, on_epoch: OnEpoch | None, running: dict[str, Any]
+    ) -> Sequence[training.FitResult]:
+        options, trained = self.options, self.trained_on
+        if running.get("checkpoint") is not None:
+            running = running | {"checkpoint": self._checkpoint(running["checkpoint"])}
+        model, data, settings = self._settings(running)
+        rows, every = len(trained[0]), len(data[0])
         heard = () if on_epoch is None else (on_epoch,)
         if len(trained) == 1:
-            if rows < len(x):
+            if rows < every:
                 data = data[0][trained[0]], data[1][trained[0]]
                 weights = settings["sample_weight"]
                 settings["sample_weight"] = None if weights is None else weights[trained[0]]
@@ -280,7 +290,7 @@ class Plan:
             model,
             data,
             seeds=[options.seed + k for k in range(len(trained))],
-            folds=None if rows == len(x) else trained,
+            folds=None if rows == every else trained,
             callbacks=[_Once(hear) for hear in heard],
             **settings,
         )

@@ -21,6 +21,7 @@ from chainrule.train.monitor import EarlyStopping
 from chainrule.train.result import DivergedError, EpochEnd, FitResult
 from chainrule.train.splits import split
 from chainrule.train.steps import Step
+from chainrule.train.trial import Trial, try_executors
 
 __all__ = [
     "ArrayData",
@@ -34,6 +35,7 @@ __all__ = [
     "FitResult",
     "Predictor",
     "Step",
+    "Trial",
     "accuracy",
     "balanced_accuracy",
     "f1",
@@ -47,4 +49,5 @@ __all__ = [
     "rmse",
     "roc_auc",
     "split",
+    "try_executors",
 ]

@@ -166,3 +166,19 @@ def test_callbacks_and_divergence_get_arrays_of_numpy() -> None:
     with pytest.raises(train.DivergedError) as caught:
         fit(nn.MLP((1, 1)), (x * 1e30, x[:, 0]), optimizer=optim.sgd(1e30), epochs=5, **settings)
     assert all(type(a) is np.ndarray for a in leaves(caught.value.result.params))
+
+
+def test_auto_takes_what_is_fastest_and_says_so(tmp_path: Any, capsys: Any) -> None:
+    from chainrule.cli.main import main
+    from tests.helpers.places import ROOT
+
+    data, out = str(ROOT / "examples" / "penguins.csv"), str(tmp_path / "m.safetensors")
+    settings = ["--preset", "sklearn", "--epochs", "3", "--out", out]
+    assert main(["train", data, "--target", "species", "--executor", "auto", *settings]) == 0
+    said = capsys.readouterr()
+    assert "note: executor native: " in said.err + said.out  # a network this small is no GPU's
+    assert "a step (xla " in said.err + said.out
+    assert main(["train", data, "--target", "species", "--executor", "xla", *settings]) == 0
+    assert "accuracy" in capsys.readouterr().out
+    assert main(["train", data, "--target", "species", "--device", "gpu", *settings]) == 2
+    assert "--device goes with --executor xla" in capsys.readouterr().err

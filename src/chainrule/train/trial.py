@@ -1,0 +1,77 @@
+"""Which executor trains a network fastest on this machine: a few steps are tried on each."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.core.tree import map_tree
+from chainrule.run import default_executor
+from chainrule.train.data import batch_rows
+from chainrule.train.fit import fit
+
+STEPS = 16
+"""Steps of an epoch that is timed, where there are so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a step took, in seconds, on each executor; prints as a line."""
+
+    seconds: Mapping[str, float]
+
+    @property
+    def executor(self) -> str:
+        """The fastest."""
+        return min(self.seconds, key=self.seconds.__getitem__)
+
+    def __str__(self) -> str:
+        others = ", ".join(
+            f"{name} {_shown(seconds)}"
+            for name, seconds in self.seconds.items()
+            if name != self.executor
+        )
+        taken = _shown(self.seconds[self.executor])
+        return f"executor {self.executor}: {taken} a step ({others or 'no other is installed'})"
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
+
+
+def try_executors(
+    model: Any,
+    data: tuple[Any, ...],
+    executors: Sequence[str] | None = None,
+    *,
+    batch_size: int | str | None = None,
+    **settings: Any,
+) -> Trial:
+    """Train two short epochs on each executor, and time the second, in which nothing is compiled.
+
+    Args:
+        model, data, batch_size, settings: as ``fit`` takes them, with arrays as data; epochs,
+            validation, callbacks and what is to be kept are left out.
+        executors: names; None for the default one, and ``"xla"`` where JAX is installed.
+    """
+    if executors is None:
+        jax = ("xla",) if importlib.util.find_spec("jax") else ()
+        executors = (default_executor(), *jax)
+    left = ("epochs", "validation", "test", "callbacks", "checkpoint", "resume", "early_stopping",
+            "evaluate_train", "executor", "metrics")  # fmt: skip
+    given = {name: value for name, value in settings.items() if name not in left}
+    rows = len(data[0])
+    batch = batch_rows(batch_size, rows)
+    count = min(rows, STEPS * batch)
+    few = map_tree(lambda x: x[:count], tuple(data))
+    if given.get("sample_weight") is not None:
+        given["sample_weight"] = given["sample_weight"][:count]
+    seconds = {}
+    for name in executors:
+        result = fit(
+            model, few, batch_size=batch, epochs=2, evaluate_train=False, executor=name, **given
+        )
+        seconds[name] = result.history[-1]["seconds"] / max(1, count // batch)
+    return Trial(seconds)
