@@ -102,7 +102,7 @@ def special(session: nox.Session) -> None:
 def peers(session: nox.Session) -> None:
     """Gradients and training steps against PyTorch, JAX and HIPS autograd (2 GB of wheels)."""
     session.install("-e", ".[test,bench]", "torch", "jax")
-    session.run("pytest", "-m", "peers", *session.posargs)
+    session.run("pytest", "-m", "peers", *session.posargs, env={"CHAINRULE_PEERS": "1"})
 
 
 @nox.session

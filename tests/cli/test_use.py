@@ -220,6 +220,7 @@ def test_every_option_of_train_reaches_the_model(tmp_path):
         "batch_norm": False,
         "calibrate": True,
         "tabm": 0,
+        "shards": 1,
         "category": [],
         "map_class": [],
     }

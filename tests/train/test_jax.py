@@ -8,8 +8,9 @@ import pytest
 from chainrule import nn, optim, train
 from chainrule.api import value_and_grad
 from chainrule.core.tree import flatten
+from tests.helpers.peers import peer
 
-jax = pytest.importorskip("jax")
+jax = peer("jax")
 pytestmark = pytest.mark.peers
 
 jax.config.update("jax_enable_x64", True)

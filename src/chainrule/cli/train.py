@@ -17,10 +17,10 @@ from chainrule.cli.lasting import checkpoint_of, lasting_options, workers_of
 from chainrule.cli.searching import print_search, search_options, searched
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
-from chainrule.run.settings import PRECISIONS, Executor
 from chainrule.tabular.options import DEFAULT, LOSSES, PRESETS, SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
+    from chainrule.run.settings import Executor
     from chainrule.tabular import Plan, TabularModel
 
 __all__ = ["command"]
@@ -222,7 +222,7 @@ def _options(command: Any) -> Any:
 )
 @click.option(
     "--precision",
-    type=click.Choice(PRECISIONS),
+    type=click.Choice(("highest", "tf32", "bf16")),
     help="With --executor xla: of products of float32; by default highest.",
 )
 @lasting_options
@@ -346,11 +346,15 @@ def _executor(name: str | None, device: str | None, precision: str | None) -> Ex
     """What --executor, --device and --precision name together."""
     if name is None and (device or precision):
         raise UsageError(f"--{'device' if device else 'precision'} goes with --executor xla")
+    from chainrule.run.settings import Executor
+
     return None if name is None else Executor(name, device, precision)
 
 
 def _fastest(plan: Plan, device: str | None, precision: str | None, *, quiet: bool) -> Executor:
     """The executor on which a few steps took least, and says so."""
+    from chainrule.run.settings import Executor
+
     trial = plan.try_executors()
     shared.print_notes([str(trial)], quiet=quiet)
     return Executor(trial.executor, device, precision)
