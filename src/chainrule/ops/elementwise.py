@@ -358,11 +358,16 @@ bitwise_and = _logic("bitwise_and", np.bitwise_and, "{} & {}")
 bitwise_or = _logic("bitwise_or", np.bitwise_or, "{} | {}")
 bitwise_xor = _logic("bitwise_xor", np.bitwise_xor, "{} ^ {}")
 invert = _logic("invert", np.invert, "~{}")
-likely = elementwise(
-    "likely", lambda x: x, None, kinds="b", to_bool=True, text="{}", latex="{}",
-    samples=lambda: [case([True, False, True])],
+likely = Primitive(
+    "likely",
+    forward=lambda x: x,
+    infer=lambda x: _same("likely", "b", x),
+    text="{}",
+    latex="{}",
     teaches="A condition that nearly always holds: machine code tries for many numbers at once.",
-)  # fmt: skip
+    samples=lambda: [case([True, False, True])],
+    batch=leading,
+)
 
 
 def _shift(name: str, ufunc: Any, text: str) -> Primitive:

@@ -200,6 +200,7 @@ ROWS: dict[str, Row] = {
     # passed through
     "custom": lambda value, *xs, rule: value,
     "identity": lambda x: x,
+    "likely": lambda x: x,
     "stop_gradient": lambda x: x,
     "value_of": lambda x, z: x,
     # moved and joined
