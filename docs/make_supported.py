@@ -14,7 +14,7 @@ import numpy as np
 import scipy.special
 
 import chainrule.ops  # noqa: F401  (fills the tables)
-from chainrule.core import methods, traced
+from chainrule.core import traced
 from chainrule.core.dispatch import (
     FUNCTIONS,
     METHODS,
@@ -22,6 +22,7 @@ from chainrule.core.dispatch import (
     UFUNCS,
 )
 from chainrule.core.hints import HINTS
+from chainrule.core.methods import _MEMORY, _RESHAPED
 from chainrule.core.replacements import REPLACEMENTS, WITH_ARRAY_API
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -45,7 +46,7 @@ GROUPS = {
     "grids": "Ranges, grids, windows, polynomials, functions by axis",
 }
 NAMESPACES = {"np": np, "np.linalg": np.linalg, "np.lib.stride_tricks": np.lib.stride_tricks}
-REFUSED_METHODS = {*methods._RESHAPED, *methods._MEMORY, "flags", "item", "strides", "tolist"}
+REFUSED_METHODS = {*_RESHAPED, *_MEMORY, "flags", "item", "strides", "tolist"}
 INTRO = """\
 # What is supported
 
@@ -90,7 +91,7 @@ def refused() -> Iterator[str]:
     served: dict[str, list[str]] = {}
     for name, hint in sorted(HINTS.items()):
         served.setdefault(hint, []).append(name)
-    served["Make another array: np.resize(x, shape)"] = [f"x.{n}" for n in methods._RESHAPED]
+    served["Make another array: np.resize(x, shape)"] = [f"x.{n}" for n in _RESHAPED]
     for hint, names in served.items():
         yield f"| {_listed(names)} | {hint} |"
 
