@@ -56,13 +56,26 @@ def _meant(root: Traced, meant: Any, x: Traced, outside: tuple[Any, Any]) -> Any
     typed = meant
     for where, scale in zip(outside, SCALES[x.dtype.itemsize], strict=True):
         if where.any():
-            inside = Traced(_scaled(x.node, scale, x.recording, DEPTH), x.recording)
+            inside = Traced(_scaled(x.node, scale, x.recording, DEPTH, {}), x.recording)
             meant = np.where(where, PRIMITIVES["root"](inside, degree=2.0) / scale, meant)
     return root if meant is typed else PRIMITIVES["value_of"](root, meant)
 
 
-def _scaled(node: Node, scale: float, recording: Recording, depth: int) -> Node:
-    """A sum of squares of numbers that are each multiplied first."""
+def _scaled(
+    node: Node, scale: float, recording: Recording, depth: int, made: dict[Node, Node]
+) -> Node:
+    """A sum of squares of numbers that are each multiplied first; what is shared, once."""
+    if node not in made:
+        made[node] = _rescaled(node, scale, recording, depth, made)
+    return made[node]
+
+
+def _rescaled(
+    node: Node, scale: float, recording: Recording, depth: int, made: dict[Node, Node]
+) -> Node:
+    def within(x: Traced) -> Traced:
+        return Traced(_scaled(x.node, scale, recording, depth - 1, made), recording)
+
     name, inputs = node.primitive.name, [Traced(x, recording) for x in node.inputs]
     if not depth or node.is_constant or not inputs:
         pass
@@ -70,14 +83,13 @@ def _scaled(node: Node, scale: float, recording: Recording, depth: int) -> Node:
         if len({x.node for x in inputs}) == 1:
             return node.primitive(*[x * scale for x in inputs], **node.attrs).node
     elif name in ALONG:
-        parts = [Traced(_scaled(x.node, scale, recording, depth - 1), recording) for x in inputs]
-        return node.primitive(*parts, **node.attrs).node
+        return node.primitive(*map(within, inputs), **node.attrs).node
     elif name in ("multiply", "divide"):
         constant, lost = inputs[0].node.is_constant, [_lost(x) for x in inputs]
         if name == "multiply" and not constant and lost in ([False, False], [True, True]):
             return (inputs[0] * scale * (inputs[1] * scale)).node
         k = 1 if name == "multiply" and (constant or lost[1]) else 0
-        inputs[k] = Traced(_scaled(inputs[k].node, scale, recording, depth - 1), recording)
+        inputs[k] = within(inputs[k])
         return node.primitive(*inputs, **node.attrs).node
     return (Traced(node, recording) * scale * scale).node
 
