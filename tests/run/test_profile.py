@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 from typing import Any
 
 import numpy as np
@@ -69,8 +70,9 @@ def test_long_programs_and_methods_are_profiled_too() -> None:
     class Model:
         @cr.jit
         def chain(self, x: Any) -> Any:
-            for k in range(1500):
-                x = np.sin(x) + k  # turns that differ, else they become one loop
+            drawn = random.Random(0)
+            for _ in range(1500):  # turns that differ, else they become one loop
+                x = np.sin(x) + 1.0 if drawn.random() < 0.5 else 2.0 * np.sin(x)
             return x
 
     model = Model()

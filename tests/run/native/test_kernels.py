@@ -31,13 +31,14 @@ EXACT: dict[str, Callable[[Any], Any]] = {
     "logistic_slope": lambda y, x: 1 / (mpmath.exp(x / 2) + mpmath.exp(-x / 2)) ** 2,
     "tanh_slope": lambda y, x: mpmath.sech(x) ** 2,
     "xlogy": lambda x, z: x * mpmath.log(z), "xlog1py": lambda x, z: x * mpmath.log1p(z),
+    "hypot": mpmath.hypot,
 }  # fmt: skip
 NUMPY = {"logistic": scipy.special.expit, "log_logistic": scipy.special.log_expit,
          **{name: getattr(scipy.special, name)
             for name in ("erf", "entr", "logit", "xlogy", "xlog1py")},
          **{f"{name}_slope": PRIMITIVES[f"{name}_slope"].forward
             for name in ("logistic", "tanh")}}  # fmt: skip
-BINARY = ("xlogy", "xlog1py", "logistic_slope", "tanh_slope")
+BINARY = ("hypot", "xlogy", "xlog1py", "logistic_slope", "tanh_slope")
 COUNT = 150
 
 
