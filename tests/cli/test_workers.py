@@ -26,6 +26,9 @@ def command(folder: Path, *more: str) -> list[str]:
             str(folder / f"{len([*folder.iterdir()])}.safetensors")]  # fmt: skip
 
 
+many = pytest.mark.skipif("CHAINRULE_KILLS" not in os.environ, reason="CHAINRULE_KILLS is not set")
+
+
 def run(*arguments: Any) -> Any:
     return subprocess.run([*map(str, arguments)], capture_output=True, text=True, timeout=300)
 
@@ -43,6 +46,7 @@ def test_the_model_file_is_the_same_whoever_trains_it(tmp_path: Path) -> None:
 
 
 @linux
+@many
 def test_a_killed_rank_costs_only_the_steps_since_the_last_checkpoint(tmp_path: Path) -> None:
     assert main(command(tmp_path, "--shards", "8", "--quiet")) == 0
     kept = tmp_path / "kept"
@@ -62,6 +66,7 @@ def test_a_killed_rank_costs_only_the_steps_since_the_last_checkpoint(tmp_path: 
 
 
 @linux
+@many
 def test_an_error_that_all_meet_is_said_once(tmp_path: Path) -> None:
     for more in (["--target", "nope"], ["--shards", "1"]):
         done = run(*MPI, *HERE, *command(tmp_path, *more))

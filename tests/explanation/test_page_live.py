@@ -73,7 +73,7 @@ def test_inputs_that_cannot_move_have_no_sliders(shown: Any) -> None:
 def test_random_graphs_have_pages_that_play_without_complaint(shown: Any, kind: Any) -> None:
     for seed in range(GRAPHS // 4):
         _, _, e = explained(kind, seed)
-        if seed % (GRAPHS // 32):
+        if seed % (GRAPHS // 16):
             page(e)
             continue
         b = shown(e)
@@ -221,7 +221,7 @@ def test_no_hostile_name_runs(shown: Any, first: int) -> None:
           "x.dispatchEvent(new MouseEvent('click', {bubbles: true})); }")  # fmt: skip
     for i in range(0, len(e.steps), 10):
         js(b, "const n = Math.min(arguments[0] + 10, chainrule.data.steps.length);"
-              "for (let i = arguments[0]; i < n; i++) chainrule.go(i)", i)  # fmt: skip
+              "for (let i = arguments[0]; i < n; i += 3) chainrule.go(i)", i)  # fmt: skip
     assert js(b, "return window.pwned === undefined && location.protocol === 'file:'")
     assert count(b, "script") == plain == 2
     assert count(b, "img, iframe, form, base, a, object, embed, mglyph") == 0

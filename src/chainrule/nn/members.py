@@ -17,6 +17,7 @@ import numpy as np
 from chainrule.core import scope
 from chainrule.core.containers import register
 from chainrule.core.settings import whole
+from chainrule.core.told import told
 from chainrule.errors import ShapeError
 from chainrule.nn.initializers import generator
 from chainrule.nn.layers import Dropout
@@ -95,6 +96,7 @@ class Heads:
             return np.reshape(y, (-1, self.members * self.outputs)), state
 
 
+@told("nn.tabm")
 def tabm(
     sizes: Sequence[int], members: int = 32, activation: Any = "relu", dropout: float = 0.1
 ) -> Sequential:

@@ -14,6 +14,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +31,8 @@ __all__ = ["fit_on_dask"]
 
 PATIENCE = 30.0
 """Seconds after which a worker that does not answer is given up."""
+LOST = (OSError, TimeoutError, RuntimeError, CancelledError)
+"""What Dask raises for a worker that is gone."""
 POLL = 0.05
 """Seconds between two looks at the workers."""
 
@@ -42,14 +45,21 @@ class Peer:
     """The actor. Methods called from elsewhere run on its worker's event loop; training, in a
     thread."""
 
-    def __init__(self, payload: tuple[str, Any, Any, dict[str, Any]]) -> None:
+    payload: tuple[str, Any, Any, dict[str, Any]]
+
+    def __init__(self) -> None:
         from distributed import get_worker
 
-        self.payload, self.worker = payload, get_worker()
+        self.worker = get_worker()
         self.loop: Any = self.worker.loop.asyncio_loop  # type: ignore[attr-defined]
         self.run, self.link = 0, Link(self, 0, 0, ())
         self.events: list[Any] = []
         self.state: tuple[str, Any] = ("idle", None)
+
+    async def take_work(self, payload: Any) -> None:
+        """What is to be trained. No dependency of the actor: Dask would give up all actors with
+        the worker that holds it."""
+        self.payload = payload
 
     async def begin(self, run: int, rank: int, peers: Sequence[Any], moments: Any) -> None:
         """Train from ``moments``, as worker ``rank`` of those that ``peers`` are."""
@@ -216,24 +226,13 @@ class _Watch:
 
     def __init__(self, client: Any, payload: Any, shards: int, callbacks: Sequence[Any]) -> None:
         self.client, self.shards, self.callbacks = client, shards, callbacks
-        self.payload = self._sent(payload)
+        self.payload = payload
         self.peers: dict[str, Any] = {}
         self.live: dict[str, Any] = {}
         self.given_up: set[str] = set()
         self.run = self.told = 0
         self.moments: list[Moment] | None = None
         self.why = ""
-
-    def _sent(self, payload: Any) -> Any:
-        """The payload on the workers; again, where one is lost meanwhile."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                return self.client.scatter(payload, broadcast=True, hash=False)
-            except (OSError, TimeoutError):
-                if time.monotonic() > until:
-                    raise
-                time.sleep(10 * POLL)
 
     def addresses(self) -> list[str]:
         """The workers that there are, as many as can have a shard."""
@@ -269,15 +268,17 @@ class _Watch:
         self.run += 1
         new = {
             one: self.client.submit(
-                Peer, self.payload, actor=True, pure=False, workers=[one], allow_other_workers=False
+                Peer, actor=True, pure=False, workers=[one], allow_other_workers=False
             )
             for one in self.addresses()
             if one not in self.peers
         }
         for one, future in new.items():
             try:
-                self.peers[one] = future.result(timeout=PATIENCE)
-            except (OSError, TimeoutError, RuntimeError):
+                peer = future.result(timeout=PATIENCE)
+                peer.take_work(self.payload).result(timeout=PATIENCE)
+                self.peers[one] = peer
+            except LOST:
                 self.lose(one)
         self.live = {one: self.peers[one] for one in self.addresses() if one in self.peers}
         if not self.live:
@@ -287,14 +288,16 @@ class _Watch:
 
     def each(self, name: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """What all workers answer; who does not is lost."""
-        asked = []
-        for (one, peer), given in zip(self.live.items(), arguments, strict=True):
-            asked.append((one, getattr(peer, name)(*given)))
-        answers = []
+        asked, answers = list[tuple[str, Any]](), list[Any]()
+        for (one, peer), given in zip([*self.live.items()], arguments, strict=True):
+            try:
+                asked.append((one, getattr(peer, name)(*given)))
+            except LOST:
+                self.lose(one)
         for one, future in asked:
             try:
                 answers.append(future.result(timeout=PATIENCE))
-            except (OSError, TimeoutError, RuntimeError):
+            except LOST:
                 self.lose(one)
         return answers
 
@@ -310,7 +313,7 @@ class _Watch:
 
     def ask(self, flag: int) -> None:
         """Have all stop, or begin again, at the same step: the first tells the others."""
-        with contextlib.suppress(OSError, TimeoutError, RuntimeError):
+        with contextlib.suppress(*LOST, StopIteration):
             next(iter(self.live.values())).ask(flag).result(timeout=PATIENCE)
 
     def watch(self) -> str:
@@ -338,7 +341,8 @@ class _Watch:
         places = self.all("place")
         best = max(range(len(places)), key=places.__getitem__, default=0)
         if places and places[best]:
-            self.moments = [*self.live.values()][best].moments().result(timeout=PATIENCE)
+            with contextlib.suppress(*LOST):  # then from an earlier step, to the same bits
+                self.moments = [*self.live.values()][best].moments().result(timeout=PATIENCE)
 
     def tell(self, events: Sequence[Any]) -> None:
         """Let the callbacks hear of epochs."""

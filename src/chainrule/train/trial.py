@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.core.told import told
 from chainrule.core.tree import map_tree
 from chainrule.run import default_executor
 from chainrule.train.data import batch_rows
@@ -41,6 +42,7 @@ def _shown(seconds: float) -> str:
     return f"{seconds * 1e6:.0f} µs" if seconds < 1e-3 else f"{seconds * 1e3:.1f} ms"
 
 
+@told("train.try_executors")
 def try_executors(
     model: Any,
     data: tuple[Any, ...],
