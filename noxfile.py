@@ -27,6 +27,7 @@ FULL = {
     "CHAINRULE_PLANTED": "500",
     "CHAINRULE_FUZZ_FILES": "100000",
     "CHAINRULE_XLA_GRAPHS": "200",
+    "CHAINRULE_STEPS": "all",
 }
 """How much the random and generated tests do in their full form; CONTRIBUTING.md explains each."""
 
