@@ -92,8 +92,7 @@ def table(gpu: bool) -> list[Row]:
 
 
 def training(network: Network) -> tuple[Contestants, int]:
-    """An epoch with Adam in float32: our loop with its carry on the device, ``fit`` by its own
-    clock, JAX's scan, PyTorch."""
+    """An epoch with Adam in float32: our loop with its carry on the device, JAX's scan, PyTorch."""
     work = Training(network, "adam", "float32")
     loop = ours.loop_of(network, "adam", "float32", executor="xla")()
     leaves, tree = flatten(ours.carry_of(network, "adam", "float32"))
@@ -110,9 +109,6 @@ def training(network: Network) -> tuple[Contestants, int]:
     for name, made in peers("training", work).items():
         agree(network.name, loss, made.outcome())
         found[name] = made.run
-    found["fit (5 epochs)"] = lambda: ours.fitted(
-        network, "adam", *network.data("float32"), 5, executor="xla"
-    )
     return found, network.steps
 
 
