@@ -26,12 +26,7 @@ def compile(graph: Graph, threads: int | None = None) -> Flat:
 
     ``threads`` changes nothing: NumPy's BLAS decides for itself how many it uses.
     """
-    for value in graph.captures:
-        if value is None:
-            raise GraphError(
-                f"graph {graph.name} was parsed from text, which does not carry its captured "
-                "arrays; pass them: Graph.parse(text, captures=[...])"
-            )
+    check_captures(graph)
     constants = constant_values(graph)
     evaluate = evaluator(graph, constants)
     held = {id(value) for value in (*constants.values(), *graph.captures)}
@@ -46,6 +41,19 @@ def compile(graph: Graph, threads: int | None = None) -> Flat:
         return results
 
     return run
+
+
+def check_captures(graph: Graph) -> None:
+    """Every executor needs the arrays that a graph captured.
+
+    Raises:
+        GraphError: the graph was parsed from text, without them.
+    """
+    if any(value is None for value in graph.captures):
+        raise GraphError(
+            f"graph {graph.name} was parsed from text, which does not carry its captured "
+            "arrays; pass them: Graph.parse(text, captures=[...])"
+        )
 
 
 class clocked:

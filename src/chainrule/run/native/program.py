@@ -14,7 +14,8 @@ import numpy as np
 from chainrule.core.failures import failed
 from chainrule.core.graph import Graph
 from chainrule.core.recording import quiet
-from chainrule.errors import GraphError, IndexingError
+from chainrule.errors import IndexingError
+from chainrule.run.interpreter import check_captures
 from chainrule.run.native import plan
 from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
@@ -147,11 +148,7 @@ class Code:
     def __init__(
         self, graph: Graph, repeat: Repeat | None, threads: int | None, clocked: bool = False
     ) -> None:
-        if any(value is None for value in graph.captures):
-            raise GraphError(
-                f"graph {graph.name} was parsed from text, which does not carry its captured "
-                "arrays; pass them: Graph.parse(text, captures=[...])"
-            )
+        check_captures(graph)
         self.name = graph.name
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
         self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)

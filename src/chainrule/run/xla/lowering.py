@@ -28,7 +28,8 @@ def is_called_out(node: Node) -> bool:
 
 def lower(graph: Graph, faults: Faults, precision: str = "highest") -> Lowered:
     """The graph as a function of the values of all its inputs, captures among them."""
-    nodes = [node for node in graph.nodes if node not in set(graph.inputs)]
+    inputs = set(graph.inputs)
+    nodes = [node for node in graph.nodes if node not in inputs]
 
     def run(inputs: Sequence[Any]) -> list[Any]:
         values: dict[Node, Any] = dict(zip(graph.inputs, inputs, strict=True))
@@ -48,8 +49,8 @@ def _value(node: Node, given: list[Any], faults: Faults, precision: str) -> Any:
     name = node.primitive.name
     if name in CHECKED:
         return CHECKED[name](faults, node, *given, **node.attrs)
-    rows = ROWS | ROUNDED if precision == "bf16" else ROWS
-    return rows[name](*given, **node.attrs) if name in rows else _called_out(node, given, faults)
+    row = (ROUNDED.get(name) if precision == "bf16" else None) or ROWS.get(name)
+    return row(*given, **node.attrs) if row else _called_out(node, given, faults)
 
 
 def _typed(value: Any, type: Any) -> Any:

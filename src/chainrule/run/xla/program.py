@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.graph import Graph
-from chainrule.errors import GraphError, UsageError
+from chainrule.errors import UsageError
+from chainrule.run.interpreter import check_captures
 from chainrule.run.xla.backend import Target, jax, jnp, lax
 from chainrule.run.xla.faults import Faults
 from chainrule.run.xla.lowering import is_called_out, lower, types_of
@@ -25,11 +26,7 @@ class Code:
     """What calls of a graph share: its captures on the device, its demands, its target."""
 
     def __init__(self, graph: Graph, target: Target) -> None:
-        if any(value is None for value in graph.captures):
-            raise GraphError(
-                f"graph {graph.name} was parsed from text, which does not carry its captured "
-                "arrays; pass them: Graph.parse(text, captures=[...])"
-            )
+        check_captures(graph)
         self.graph, self.target = graph, target
         self.faults = Faults(graph)
         self.body = lower(graph, self.faults, target.precision)
@@ -121,9 +118,10 @@ class Loop:
     def __init__(self, graph: Graph, carry: int, xs: int, target: Target) -> None:
         self.graph, self.carry, self.xs = graph, carry, xs
         self.code = Code(graph, target)
+        self.ys = [y.type for y in graph.outputs[: len(graph.outputs) - carry]]
         self._counts = target.device.platform == "cpu"
         self.made: dict[int, Any] = {}
-        self.known: dict[int, tuple[Any, Any]] = {}
+        self.known: dict[int, tuple[Any, Any]] = {}  # constants of the last call, by identity
 
     @property
     def arena(self) -> int:
@@ -136,7 +134,7 @@ class Loop:
     ) -> tuple[list[np.ndarray], list[Any]]:
         code, steps = self.code, len(xs[0])
         state = [code.put(x) for x in carry]
-        fixed = [self._constant(x) for x in constants]
+        fixed = self._fixed(constants)
         parts, done = [], 0
         while done < steps:
             count, room = self._piece(steps - done)
@@ -145,8 +143,7 @@ class Loop:
             left, state = code.call(self._program(room), *given)
             parts.append([np.asarray(y)[:count] for y in left])
             done += count
-        types = [y.type for y in self.graph.outputs[: len(self.graph.outputs) - self.carry]]
-        empty = [[np.empty((0, *t.shape), t.dtype) for t in types]]
+        empty = [[np.empty((0, *t.shape), t.dtype) for t in self.ys]]
         return [np.concatenate(rows) for rows in zip(*(parts or empty), strict=True)], state
 
     def _piece(self, steps: int) -> tuple[int, int]:
@@ -161,12 +158,12 @@ class Loop:
             room //= PIECE
         return room, room
 
-    def _constant(self, array: Any) -> Any:
-        """An array of every call, copied once: the array is held, so that its name stays its."""
-        found = self.known.get(id(array))
-        if found is None or found[0] is not array:
-            found = self.known[id(array)] = (array, self.code.put(array))
-        return found[1]
+    def _fixed(self, constants: Sequence[Any]) -> list[Any]:
+        """Constants on the device, copied anew but for those of the last call. Older ones are let
+        go: the parameters of each epoch that was evaluated are among them."""
+        known = self.known
+        self.known = {id(x): known.get(id(x)) or (x, self.code.put(x)) for x in constants}
+        return [self.known[id(x)][1] for x in constants]
 
     def _program(self, room: int) -> Any:
         """The program with room for so many steps."""
@@ -187,7 +184,7 @@ class Loop:
         """One step as JAX traces it: carry, fault, and what it leaves."""
         self.code.faults.start(number)
         found = self.code.body([*carry, *entries, *rest])
-        ys = len(found) - self.carry
+        ys = len(self.ys)
         return found[ys:], self.code.faults.number, found[:ys]
 
     def _running(self, carry: Any, xs: Any, constants: Any, captures: Any, count: Any) -> Any:
@@ -204,7 +201,6 @@ class Loop:
     def _counting(self, carry: Any, xs: Any, constants: Any, captures: Any, count: Any) -> Any:
         """The first ``count`` steps."""
         room = len(xs[0])
-        types = [y.type for y in self.graph.outputs[: len(self.graph.outputs) - self.carry]]
 
         def step(i: Any, state: Any) -> Any:
             carry, number, ys = state
@@ -213,7 +209,7 @@ class Loop:
             ys = [lax.dynamic_update_index_in_dim(y, n, i, 0) for y, n in zip(ys, new, strict=True)]
             return carry, number, ys
 
-        ys = [jnp.zeros((room, *t.shape), t.dtype) for t in types]
+        ys = [jnp.zeros((room, *t.shape), t.dtype) for t in self.ys]
         carry, number, ys = lax.fori_loop(0, count, step, (carry, np.int32(0), ys))
         return number, ys, carry
 
