@@ -1,8 +1,11 @@
-"""Greek letters and their names, which LaTeX, identifiers and matrix language share."""
+"""Greek letters and their names, and what identifiers stand for; all languages share them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+from chainrule.explanation.formula.expressions import Name
 
 GREEK: Mapping[str, str] = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
@@ -11,3 +14,35 @@ GREEK: Mapping[str, str] = {
     "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Σ": "Sigma",
     "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
 }  # fmt: skip
+
+_BY_NAME: Mapping[str, str] = {name: letter for letter, name in GREEK.items()}
+_ACCENTS = ("hat", "bar", "tilde", "star", "prime")
+_NUMBERED = re.compile(r"(.*?[^\d_/\],])_?(\d+(?:,\d+)*)", re.DOTALL)
+_NEIGHBOUR = re.compile(r"([^\W\d_]+)_([a-z0-9][+-][a-z0-9])")  # k+1
+_LAYER = re.compile(r"(.+)\^([\[(][\w+-]+[\])])")
+_MARKED = re.compile(r"((?:[^\W\d_]|[a-z]{2,7}?)_?(?:hat|bar|tilde|star))_(\w+)")
+_LOWERED = re.compile(r"([^\W\d_]+)_([A-Za-z]\w*)")
+
+
+def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
+    """The name behind an identifier: ``u1`` is u₁, ``w_0`` w₀, ``alpha`` α, ``y_hat`` ŷ.
+
+    Any text is taken; what is not of these forms stays as it is.
+    """
+    word, index, accent, upper = key, "", "", ""
+    if layer := _LAYER.fullmatch(word):
+        word, upper = layer[1], layer[2]
+    if lowered := _MARKED.fullmatch(word):
+        word, index = lowered[1], lowered[2]
+    if found := _NEIGHBOUR.fullmatch(word) or _NUMBERED.fullmatch(word):
+        word, index = found[1], found[2]
+    for mark in _ACCENTS:
+        stem = word.removesuffix(mark).rstrip("_")
+        if word.endswith(mark) and (len(stem) == 1 or stem in _BY_NAME):
+            word, accent = stem, mark
+            break
+    else:
+        lowered = _LOWERED.fullmatch(word)
+        if lowered and (len(lowered[1]) == 1 or lowered[1] in _BY_NAME):
+            word, index = lowered[1], lowered[2] + index
+    return Name(key, _BY_NAME.get(word, word), index, accent, shape, upper)

@@ -26,8 +26,17 @@ from chainrule.explanation.formula.expressions import (
     coefficient,
     factors_of,
 )
-
-LOW, SUM, PRODUCT, APPLY, POWER, ATOM = range(6)
+from chainrule.explanation.formula.spelling import (
+    APPLY,
+    ATOM,
+    LOW,
+    POWER,
+    PRODUCT,
+    SUM,
+    Out,
+    Pieces,
+    plain_number,
+)
 
 
 def multiple_of_pi(value: float) -> int:
@@ -47,15 +56,9 @@ CLOSING = (")", "]", "|", "‖", "\\rVert", "⌋", "⌉", "}", ",", "\\right", "
 # Functions that are written without brackets before a letter or a power of one: sin x².
 BARE = frozenset({"sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"})
 
-Out = tuple[str, int]
 
-
-class Writer:
-    """Lays an expression out. Subclasses say how the pieces look."""
-
-    def write(self, e: Expr, level: int = LOW) -> str:
-        text, own = self.lay(e)
-        return text if own >= level else self.bracket(text)
+class Writer(Pieces):
+    """Lays an expression out. Subclasses say how names and functions look."""
 
     def lay(self, e: Expr) -> Out:
         if isinstance(e, Number):
@@ -235,58 +238,36 @@ class Writer:
     # The pieces ------------------------------------------------------------------------------
 
     def number(self, value: int | float) -> Out:
-        raise NotImplementedError
+        s = self.spelled
+        if pi := multiple_of_pi(value):
+            return (s.number(str(pi)) if pi > 1 else "") + s.pi, ATOM
+        if value in LOGARITHMS:
+            return s.log.format(LOGARITHMS[value]), APPLY
+        level = SUM if value < 0 else ATOM
+        return s.e if value == math.e else s.number(plain_number(value)), level
 
     def name(self, e: Name) -> str:
         raise NotImplementedError
 
     def derivative(self, e: Derivative) -> Out:
-        raise NotImplementedError
-
-    def operator(self, sign: str) -> str:
-        raise NotImplementedError
-
-    def negative(self, inner: str) -> str:
-        raise NotImplementedError
-
-    def bracket(self, inner: str) -> str:
-        raise NotImplementedError
+        of, by = self.name(e.of), self.name(e.by)
+        d = self.spelled.d[e.partial]
+        return self.spelled.derivative.format(d=d, of=of, by=by), PRODUCT
 
     def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
-        raise NotImplementedError
-
-    def root(self, base: Expr) -> str:
-        raise NotImplementedError
-
-    def raised(self, base: str, exponent: Expr) -> str:
-        raise NotImplementedError
-
-    def raised_entries(self, base: str, exponent: Expr) -> str:
-        raise NotImplementedError
-
-    def transposed(self, e: Expr) -> str:
-        raise NotImplementedError
-
-    def applied(self, word: str, argument: str) -> str:
-        raise NotImplementedError
+        over, under = self.row(above), self.row(powers(below))
+        return self.spelled.fraction.format(over, under), POWER
 
     def template_of(self, operation: str) -> str:
         raise NotImplementedError
 
-    def literal(self, text: str) -> str:
-        return text
-
     def attribute(self, name: str, value: Any) -> str:
         return self.literal(attribute_text(name, value))
 
-    def words(self, text: str) -> str:
-        raise NotImplementedError
 
-    def thin(self) -> str:
-        return " "
-
-    def join(self, parts: Sequence[str]) -> str:
-        return "".join(parts)
+def powers(below: Sequence[tuple[Expr, Expr]]) -> list[Expr]:
+    """What stands below a line."""
+    return [base if n == ONE else Power(base, n) for base, n in below]
 
 
 def _signed(e: Expr) -> tuple[bool, Expr]:

@@ -11,9 +11,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from chainrule.explanation.formula.spelling import ATOM
 from chainrule.explanation.matrix.differential import is_change, moves
 from chainrule.explanation.matrix.numeric import Point, evaluate
-from chainrule.explanation.matrix.text import Latex, Text, Writer
+from chainrule.explanation.matrix.text import Latex, Layout, Text
 from chainrule.explanation.matrix.tree import (
     SCALAR,
     Node,
@@ -29,7 +30,6 @@ __all__ = ["IndexTerm", "index_terms", "index_value", "write_terms"]
 
 Index = str
 Entry = tuple[Node, Index, Index]
-_ATOM = 3
 SUMMED = "pqrstuv"
 UNNAMED = 0xE000
 
@@ -176,19 +176,19 @@ def _lettered(term: IndexTerm) -> IndexTerm:
 
 def write_terms(terms: list[IndexTerm], *, latex: bool = False) -> str:
     """``A_ik B_lj − ...``"""
-    writer: Writer = Latex() if latex else Text()
+    writer: Layout = Latex() if latex else Text()
     shown = ""
     for term in terms:
-        sign = writer.minus if term.count < 0 else "+"
+        sign = writer.operator("−").strip() if term.count < 0 else "+"
         body = _product(term, writer, latex)
         shown += (f" {sign} " if shown else sign if sign != "+" else "") + body
     return shown or "0"
 
 
-def _product(term: IndexTerm, writer: Writer, latex: bool) -> str:
+def _product(term: IndexTerm, writer: Layout, latex: bool) -> str:
     delta = r"\delta" if latex else "δ"
-    parts = [writer.write(s, _ATOM) for s in term.scalars]
-    parts += [_entry(writer.write(n, _ATOM), i + j, latex) for n, i, j in term.entries]
+    parts = [writer.write(s, ATOM) for s in term.scalars]
+    parts += [_entry(writer.write(n, ATOM), i + j, latex) for n, i, j in term.entries]
     parts += [_entry(delta, i + j, latex) for i, j in term.deltas]
     summed = "".join(c for c in SUMMED if any(c in i + j for _, i, j in term.entries))
     if summed:

@@ -9,16 +9,13 @@ import ast
 from collections.abc import Mapping
 from typing import TypeGuard
 
+from chainrule.explanation.formula.spelling import ATOM, POWER, PRODUCT, SUM, Out
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.functions import ALIASES
-from chainrule.explanation.matrix.text import Latex, Text
+from chainrule.explanation.matrix.text import InLatex, InText, Named
 from chainrule.explanation.matrix.tree import SCALAR, Shape, symbol
 
 __all__ = ["typed_latex", "typed_text"]
-
-SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
-Out = tuple[str, int]
-_SUPER = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def typed_text(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
@@ -31,29 +28,27 @@ def typed_latex(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
     return _TypedLatex(shapes).write(tree)
 
 
-class _TypedText:
-    minus = "−"
-    dot = " "
+_MARKS = {"transpose": "transposed", "inv": "inverse", "norm": "norm", "norm2": "norm2"}
+
+
+class _Typed(Named):
+    """Lays out the syntax tree itself."""
 
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self.shapes = shapes
 
-    def write(self, tree: ast.expr, level: int = SUM) -> str:
-        shown, own = self.lay(tree)
-        return shown if own >= level else self.brackets(shown)
-
     def lay(self, tree: ast.expr) -> Out:
         match tree:
             case ast.Name():
-                return self.name(tree.id), ATOM
+                return self.symbol(tree.id, self.shapes.get(tree.id, SCALAR)), ATOM
             case ast.Constant():
                 return f"{tree.value:g}" if isinstance(tree.value, float) else str(tree.value), ATOM
             case ast.UnaryOp(op=ast.USub()):
-                return self.minus + self.write(tree.operand, PRODUCT), SUM
+                return self.negative(self.write(tree.operand, PRODUCT)), SUM
             case ast.UnaryOp():
                 return self.lay(tree.operand)
             case ast.Attribute():
-                return self.write(tree.value, ATOM) + self.turned(), ATOM
+                return self.transposed(tree.value), ATOM
             case ast.Call(func=ast.Name(id=name)):
                 return self.call(ALIASES.get(name, name), tree.args), ATOM
             case ast.BinOp():
@@ -67,18 +62,19 @@ class _TypedText:
             return self.lay(ast.UnaryOp(left.op, inner))
         match tree.op:
             case ast.Add():
-                return f"{self.write(left, SUM)} + {self.term(right)}", SUM
+                return self.write(left, SUM) + self.operator("+") + self.term(right), SUM
             case ast.Sub():
-                return f"{self.write(left, SUM)} {self.minus} {self.term(right, PRODUCT)}", SUM
+                return self.write(left, SUM) + self.operator("−") + self.term(right, PRODUCT), SUM
             case ast.Mult():
                 arrays = self.is_array(left) and self.is_array(right)
-                sign = self.entrywise() if arrays else self.times(left, right)
-                return f"{self.write(left, PRODUCT)}{sign}{self.factor(right)}", PRODUCT
+                sign = self.operator("⊙") if arrays else self.times(left, right)
+                level = PRODUCT if _fraction(right) else POWER
+                return self.write(left, PRODUCT) + sign + self.write(right, level), PRODUCT
             case ast.MatMult():
-                return f"{self.write(left, PRODUCT)}{self.dot}{self.write(right, POWER)}", PRODUCT
+                return self.write(left, PRODUCT) + self.thin() + self.write(right, POWER), PRODUCT
             case ast.Div():
-                return self.fraction(left, right)
-        return self.power(left, right), POWER
+                return self.quotient(left, right), PRODUCT
+        return self.raised(self.write(left, ATOM), right), POWER
 
     def term(self, tree: ast.expr, level: int = SUM) -> str:
         """A later term of a sum: a negative one takes brackets."""
@@ -86,10 +82,7 @@ class _TypedText:
         negative = isinstance(tree, ast.UnaryOp)
         fractions = _product(tree) and all(map(_fraction, (tree.left, tree.right)))
         bracketed = own < level or negative or (fractions and level == PRODUCT)
-        return self.brackets(shown) if bracketed else shown
-
-    def factor(self, tree: ast.expr) -> str:
-        return self.write(tree, PRODUCT if _fraction(tree) else POWER)
+        return self.bracket(shown) if bracketed else shown
 
     def is_array(self, tree: ast.expr) -> bool:
         names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
@@ -98,83 +91,36 @@ class _TypedText:
         symbols = {name: symbol(name, self.shapes.get(name, SCALAR)) for name in names}
         return build(tree, symbols).shape != SCALAR
 
-    def fraction(self, left: ast.expr, right: ast.expr) -> Out:
+    def quotient(self, left: ast.expr, right: ast.expr) -> str:
         if self.is_array(right):
-            return f"{self.write(left, PRODUCT)} ⊘ {self.write(right, POWER)}", PRODUCT
-        return f"{self.write(left, PRODUCT)}/{self.write(right, POWER)}", PRODUCT
+            return self.write(left, PRODUCT) + self.operator("⊘") + self.write(right, POWER)
+        if self.spelled.linear:
+            return self.spelled.fraction.format(self.write(left, PRODUCT), self.write(right, POWER))
+        return self.spelled.fraction.format(self.write(left), self.write(right))
 
     def times(self, left: ast.expr, right: ast.expr) -> str:
-        dot = _fraction(left) or _fraction(right) or isinstance(right, ast.Constant)
-        return " · " if dot else " "
-
-    def power(self, base: ast.expr, exponent: ast.expr) -> str:
-        sign = exponent.operand if isinstance(exponent, ast.UnaryOp) else exponent
-        if isinstance(sign, ast.Constant) and isinstance(sign.value, int):
-            return self.write(base, ATOM) + ast.unparse(exponent).translate(_SUPER)
-        return f"{self.write(base, ATOM)}^{self.write(exponent, ATOM)}"
-
-    def name(self, name: str) -> str:
-        return Text().write(symbol(name, self.shapes.get(name, SCALAR)))
-
-    def brackets(self, shown: str) -> str:
-        return f"({shown})"
-
-    def turned(self) -> str:
-        return "ᵀ"
-
-    def entrywise(self) -> str:
-        return " ⊙ "
+        beside = self.spelled.linear and _fraction(left)
+        dot = beside or _fraction(right) or isinstance(right, ast.Constant)
+        return self.operator("·") if dot else self.thin()
 
     def call(self, name: str, args: list[ast.expr]) -> str:
-        if name == "transpose":
-            return self.write(args[0], ATOM) + self.turned()
-        if name in ("norm", "norm2"):
-            return f"‖{self.write(args[0])}‖" + ("²" if name == "norm2" else "")
-        if name == "inv":
-            return self.write(args[0], ATOM) + "⁻¹"
-        inside = self.brackets(", ".join(self.write(a) for a in args))
-        return Text().function({"sum": "total"}.get(name, name)) + inside
+        if name in _MARKS:
+            inner = self.write(args[0], SUM if name.startswith("norm") else ATOM)
+            return getattr(self.spelled, _MARKS[name]).format(inner)
+        if name == "sqrt" and not self.spelled.linear:
+            return self.root(args[0])
+        return self.function(name) + self.bracket(self.comma([self.write(a) for a in args]))
 
 
-class _TypedLatex(_TypedText):
-    minus = "-"
-    dot = r"\, "
+class _TypedText(_Typed, InText):
+    """One line of Unicode."""
 
-    def name(self, name: str) -> str:
-        return Latex().write(symbol(name, self.shapes.get(name, SCALAR)))
 
-    def brackets(self, shown: str) -> str:
-        return rf"\left({shown}\right)"
+class _TypedLatex(_Typed, InLatex):
+    """LaTeX math."""
 
-    def turned(self) -> str:
-        return r"^{\top}"
-
-    def entrywise(self) -> str:
-        return r" \odot "
-
-    def times(self, left: ast.expr, right: ast.expr) -> str:
-        plain = _fraction(right) or isinstance(right, ast.Constant)
-        return r" \cdot " if plain else r"\, "
-
-    def fraction(self, left: ast.expr, right: ast.expr) -> Out:
-        if self.is_array(right):
-            return rf"{self.write(left, PRODUCT)} \oslash {self.write(right, POWER)}", PRODUCT
-        return rf"\frac{{{self.write(left)}}}{{{self.write(right)}}}", PRODUCT
-
-    def power(self, base: ast.expr, exponent: ast.expr) -> str:
-        return f"{{{self.write(base, ATOM)}}}^{{{self.write(exponent)}}}"
-
-    def call(self, name: str, args: list[ast.expr]) -> str:
-        inside = ", ".join(self.write(a) for a in args)
-        if name == "sqrt":
-            return rf"\sqrt{{{inside}}}"
-        if name == "transpose":
-            return self.write(args[0], ATOM) + self.turned()
-        if name in ("norm", "norm2"):
-            return rf"\left\|{inside}\right\|" + ("^{2}" if name == "norm2" else "")
-        if name == "inv":
-            return self.write(args[0], ATOM) + "^{-1}"
-        return Latex().function({"sum": "total"}.get(name, name)) + self.brackets(inside)
+    def grouped(self, base: str) -> str:
+        return f"{{{base}}}" if not base.endswith("}") or "^" in base else base
 
 
 def _fraction(tree: ast.expr) -> bool:

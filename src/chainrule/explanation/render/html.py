@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.numbers import array_text, number_text
-from chainrule.explanation.formula.writers import mathml_number
+from chainrule.explanation.formula.spelling import mathml_number
 from chainrule.explanation.render.rows import Row, inputs, rows
 from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chainrule.explanation.formula.numbers import array_text, number_text
-from chainrule.explanation.formula.writers import latex_number
+from chainrule.explanation.formula.spelling import latex_number
 from chainrule.explanation.render.rows import inputs, rows
 from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step
