@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule.explanation.formula.expressions import (
@@ -19,7 +19,6 @@ from chainrule.explanation.formula.expressions import (
     coefficient,
     factors_of,
     minus,
-    over,
     plus,
     terms_of,
     times,
@@ -27,6 +26,7 @@ from chainrule.explanation.formula.expressions import (
 )
 
 Algebra = Mapping[str, Any]
+Combine = Callable[[Expr, Expr], Expr]
 
 
 def _negated(e: Expr) -> Expr:
@@ -53,66 +53,54 @@ def _written_sum(x: Expr, z: Expr) -> Expr:
     return Sum((*terms_of(x), *terms_of(z)))
 
 
-def _as_power(x: Expr, *, exponent: int | float) -> Expr:
-    return Power(x, Number(exponent))
-
-
 def _call(operation: str, x: Expr) -> Call:
     return Call(operation, (x,), (), x.shape)
 
 
-WRITTEN: Algebra = {
-    "add": _written_sum,
-    "subtract": lambda x, z: Sum((*terms_of(x), _negated(z))),
-    "multiply": _written_product,
-    "kinked": _written_product,
-    "value_of": lambda x, z: x,
-    "divide": lambda x, z: Product((*factors_of(x), Power(z, MINUS_ONE))),
-    "quotient_or_zero": lambda x, z: Product((*factors_of(x), Power(z, MINUS_ONE))),
-    "negative": _negated,
-    "reciprocal": lambda x: Power(x, MINUS_ONE),
-    "square": lambda x: Power(x, Number(2)),
-    "sqrt": lambda x: Power(x, HALF),
-    "root": lambda x, *, degree: Power(x, HALF if degree == 2 else Number(1 / degree)),
-    "power": Power,
-    "power_constant": _as_power,
-    "exp2": lambda x: Power(Number(2), x),
-    "exp10": lambda x: Power(Number(10), x),
-    "expm1": lambda x: Sum((_call("exp", x), MINUS_ONE)),
-    "log1p": lambda x: _call("log", Sum((ONE, x))),
-    "hypot": lambda x, z: Power(Sum((Power(x, TWO), Power(z, TWO))), HALF),
-    "one_minus_square": lambda x: Sum((ONE, _negated(Power(x, TWO)))),
-    "logistic_slope": lambda y, x: Product((y, Sum((ONE, _negated(y))))),
-    "tanh_slope": lambda y, x: Sum((ONE, _negated(Power(y, TWO)))),
-    "xlogy": lambda x, z: _written_product(x, _call("log", z)),
-    "xlog1py": lambda x, z: _written_product(x, _call("log", Sum((ONE, z)))),
-}
+def _algebra(
+    add: Combine, multiply: Combine, power: Combine, negative: Callable[[Expr], Expr]
+) -> Algebra:
+    """Every algebraic primitive in terms of a sum, a product, a power and a sign."""
+
+    def over(x: Expr, z: Expr) -> Expr:
+        return multiply(x, power(z, MINUS_ONE))
+
+    def less(x: Expr, z: Expr) -> Expr:
+        return add(x, negative(z))
+
+    def root(x: Expr, *, degree: int = 2) -> Expr:
+        return power(x, HALF if degree == 2 else Number(1 / degree))
+
+    return {
+        "add": add,
+        "subtract": less,
+        "multiply": multiply,
+        "kinked": multiply,
+        "value_of": lambda x, z: x,
+        "divide": over,
+        "quotient_or_zero": over,
+        "negative": negative,
+        "reciprocal": lambda x: power(x, MINUS_ONE),
+        "square": lambda x: power(x, TWO),
+        "sqrt": root,
+        "root": root,
+        "power": power,
+        "power_constant": lambda x, *, exponent: power(x, Number(exponent)),
+        "exp2": lambda x: power(TWO, x),
+        "exp10": lambda x: power(Number(10), x),
+        "expm1": lambda x: add(_call("exp", x), MINUS_ONE),
+        "log1p": lambda x: _call("log", add(ONE, x)),
+        "hypot": lambda x, z: root(add(power(x, TWO), power(z, TWO))),
+        "one_minus_square": lambda x: less(ONE, power(x, TWO)),
+        "logistic_slope": lambda y, x: multiply(y, less(ONE, y)),
+        "tanh_slope": lambda y, x: less(ONE, power(y, TWO)),
+        "xlogy": lambda x, z: multiply(x, _call("log", z)),
+        "xlog1py": lambda x, z: multiply(x, _call("log", add(ONE, z))),
+    }
+
+
+WRITTEN = _algebra(_written_sum, _written_product, Power, _negated)
 """How each algebraic primitive is shown, as it was written."""
 
-SIMPLIFIED: Algebra = {
-    "add": plus,
-    "subtract": lambda x, z: plus(x, minus(z)),
-    "multiply": times,
-    "kinked": times,
-    "value_of": lambda x, z: x,
-    "divide": over,
-    "quotient_or_zero": over,
-    "negative": minus,
-    "reciprocal": lambda x: to_the(x, MINUS_ONE),
-    "square": lambda x: to_the(x, Number(2)),
-    "sqrt": lambda x: to_the(x, HALF),
-    "root": lambda x, *, degree: to_the(x, HALF if degree == 2 else Number(1 / degree)),
-    "power": to_the,
-    "power_constant": lambda x, *, exponent: to_the(x, Number(exponent)),
-    "exp2": lambda x: to_the(TWO, x),
-    "exp10": lambda x: to_the(Number(10), x),
-    "expm1": lambda x: plus(_call("exp", x), MINUS_ONE),
-    "log1p": lambda x: _call("log", plus(ONE, x)),
-    "hypot": lambda x, z: to_the(plus(to_the(x, TWO), to_the(z, TWO)), HALF),
-    "one_minus_square": lambda x: plus(ONE, minus(to_the(x, TWO))),
-    "logistic_slope": lambda y, x: times(y, plus(ONE, minus(y))),
-    "tanh_slope": lambda y, x: plus(ONE, minus(to_the(y, TWO))),
-    "xlogy": lambda x, z: times(x, _call("log", z)),
-    "xlog1py": lambda x, z: times(x, _call("log", plus(ONE, z))),
-}
+SIMPLIFIED = _algebra(plus, times, to_the, minus)
 """The same, simplified."""

@@ -8,8 +8,8 @@ themselves keep what they are given, for formulas that show an operation as it w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -320,26 +320,41 @@ def over(numerator: Expr, denominator: Expr) -> Expr:
     return times(numerator, to_the(denominator, MINUS_ONE))
 
 
+def rebuilt(
+    e: Expr, parts: tuple[Expr, ...], make: tuple[Callable[..., Expr], ...] | None = None
+) -> Expr:
+    """``e`` on other parts, as it stands, or with other constructors of sums, products and
+    powers."""
+    add, multiply, power = make or (_sum, _product, Power)
+    if isinstance(e, Sum):
+        return add(*parts)
+    if isinstance(e, Product):
+        return multiply(*parts)
+    if isinstance(e, Power):
+        return power(*parts)
+    return replace(e, args=parts) if isinstance(e, Call) else e
+
+
+def _sum(*terms: Expr) -> Expr:
+    return Sum(terms)
+
+
+def _product(*factors: Expr) -> Expr:
+    return Product(factors)
+
+
 def replaced(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
     """``e`` with some parts in place of others, simplified; numbers come before a product of
     arrays: 2 q xᵀ."""
     if e in table:
         return table[e]
     parts = [replaced(part, table) for part in e.parts]
-    if isinstance(e, Sum):
-        return plus(*parts)
-    if isinstance(e, Product):
-        return times(*parts)
-    if isinstance(e, Power):
-        return to_the(*parts)
-    if not isinstance(e, Call):
-        return e
     number: int | float = 1
-    if e.operation == "contract":
+    if isinstance(e, Call) and e.operation == "contract":
         for i, part in enumerate(parts):
             c, parts[i] = coefficient(part)
             number *= c
-    return times(Number(number), Call(e.operation, tuple(parts), e.attrs, e.of_shape))
+    return times(Number(number), rebuilt(e, tuple(parts), (plus, times, to_the)))
 
 
 # Numbers behind an expression -------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import chain, repeat, zip_longest
 from typing import Any
 
 import numpy as np
@@ -66,16 +68,14 @@ def _head(e: NetworkExplanation) -> list[str]:
 def _module_rows(e: NetworkExplanation, module: Module) -> list[list[str]]:
     name = {"loss": "loss", "output activation": "output"}.get(module.kind, module.kind)
     title = f"{name} {module.layer}" if module.kind == "linear" else f"{name}: {module.title}"
-    found = []
-    for k in range(max(len(module.forward), len(module.backward))):
-        row = [title if k == 0 else ""]
-        row += _cells(e, module.forward[k]) if k < len(module.forward) else [""] * 4
-        row += _cells(e, module.backward[k]) if k < len(module.backward) else [""] * 4
-        found.append(row)
-    return found
+    titles = chain([title], repeat(""))
+    pairs = zip_longest(module.forward, module.backward)
+    return [[next(titles), *_cells(e, left), *_cells(e, right)] for left, right in pairs]
 
 
-def _cells(e: NetworkExplanation, line: Line) -> list[str]:
+def _cells(e: NetworkExplanation, line: Line | None) -> list[str]:
+    if line is None:
+        return [""] * 4
     return [
         line.name.text(),
         f"= {line.formula}",
@@ -128,6 +128,15 @@ def agreement(e: NetworkExplanation) -> str:
     return f"the table agrees with the gradient of the whole loss {shown}"
 
 
+def _lines(e: NetworkExplanation) -> Iterator[tuple[str, Line | None, Line | None]]:
+    """The module table: the title of each module once, a forward and a backward line."""
+    for module in e.modules:
+        title = f"{module.kind}: {module.title}"
+        for forward, backward in zip_longest(module.forward, module.backward):
+            yield title, forward, backward
+            title = ""
+
+
 def markdown(e: NetworkExplanation) -> str:
     """The same as tables with formulas."""
     lines = [*(escape.markdown(line) + "  " for line in _head(e)), ""]
@@ -135,23 +144,18 @@ def markdown(e: NetworkExplanation) -> str:
         "| module | forward | value | backward | shape | value |",
         "|---|---|---|---|---|---|",
     ]
-    for module in e.modules:
-        for k in range(max(len(module.forward), len(module.backward))):
-            title = escape.markdown(f"{module.kind}: {module.title}") if k == 0 else ""
-            forward = _markdown_cells(e, module.forward, k)
-            backward = _markdown_cells(e, module.backward, k)
-            cells = (title, forward[0], forward[2], *backward)
-            lines.append("| " + " | ".join(cells) + " |")
+    for title, forward, backward in _lines(e):
+        left, _, value = _markdown_cells(e, forward)
+        cells = (escape.markdown(title), left, value, *_markdown_cells(e, backward))
+        lines.append("| " + " | ".join(cells) + " |")
     lines += ["", "| delta | shape | value |", "|---|---|---|"]
-    for k in range(len(e.deltas)):
-        lines.append("| " + " | ".join(_markdown_cells(e, e.deltas, k)) + " |")
+    lines += ["| " + " | ".join(_markdown_cells(e, line)) + " |" for line in e.deltas]
     return "\n".join([*lines, ""])
 
 
-def _markdown_cells(e: NetworkExplanation, lines: tuple[Line, ...], k: int) -> tuple[str, str, str]:
-    if k >= len(lines):
+def _markdown_cells(e: NetworkExplanation, line: Line | None) -> tuple[str, str, str]:
+    if line is None:
         return "", "", ""
-    line = lines[k]
     shown = f"{md.math(line.name)} = {md.math(line.formula)}"
     return shown, _size(line.value), escape.markdown(value_text(e, line.value))
 
@@ -160,19 +164,17 @@ def latex(e: NetworkExplanation) -> str:
     """A document that compiles as it stands."""
     lines = [PREAMBLE, *(escape.latex(line) + r"\par" for line in _head(e)), r"\medskip"]
     lines.append(r"\begin{longtable}{@{}lll@{}}")
-    for module in e.modules:
-        for k in range(max(len(module.forward), len(module.backward))):
-            title = escape.latex(f"{module.kind}: {module.title}") if k == 0 else ""
-            pair = [_latex_cell(part[k]) if k < len(part) else ""
-                    for part in (module.forward, module.backward)]  # fmt: skip
-            lines.append(" & ".join((title, *pair)) + r" \\[6pt]")
+    lines += [
+        " & ".join((escape.latex(title), *map(_latex_cell, pair))) + r" \\[6pt]"
+        for title, *pair in _lines(e)
+    ]
     lines += [r"\end{longtable}", r"\begin{align*}"]
     shown = [f"{line.name.latex()} &= {line.formula.latex()}" for line in e.deltas]
     return "\n".join([*lines, " \\\\\n".join(shown), r"\end{align*}", r"\end{document}", ""])
 
 
-def _latex_cell(line: Line) -> str:
-    return rf"$\displaystyle {line.name.latex()} = {line.formula.latex()}$"
+def _latex_cell(line: Line | None) -> str:
+    return rf"$\displaystyle {line.name.latex()} = {line.formula.latex()}$" if line else ""
 
 
 def html(e: NetworkExplanation) -> str:
@@ -181,20 +183,17 @@ def html(e: NetworkExplanation) -> str:
     lines += [f"<p>{escape.html(line)}</p>" for line in _head(e)]
     lines.append("<table><thead><tr><th>module</th><th>forward</th><th>value</th>"
                  "<th>backward</th><th>shape</th><th>value</th></tr></thead><tbody>")  # fmt: skip
-    for module in e.modules:
-        for k in range(max(len(module.forward), len(module.backward))):
-            title = escape.html(f"{module.kind}: {module.title}") if k == 0 else ""
-            first = _html_cells(e, module.forward, k)
-            cells = (title, first[0], first[2], *_html_cells(e, module.backward, k))
-            lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    for title, forward, backward in _lines(e):
+        left, _, value = _html_cells(e, forward)
+        cells = (escape.html(title), left, value, *_html_cells(e, backward))
+        lines.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     lines.append("</tbody></table></div>")
     return "\n".join(lines)
 
 
-def _html_cells(e: NetworkExplanation, lines: tuple[Line, ...], k: int) -> tuple[str, str, str]:
-    if k >= len(lines):
+def _html_cells(e: NetworkExplanation, line: Line | None) -> tuple[str, str, str]:
+    if line is None:
         return "", "", ""
-    line = lines[k]
     shown = math(f"{line.name.mathml()}{EQUALS}{line.formula.mathml()}")
     return shown, escape.html(_size(line.value)), escape.html(value_text(e, line.value))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from chainrule.errors import ChainruleError
 from chainrule.explanation.formula.expressions import (
@@ -17,8 +17,7 @@ from chainrule.explanation.formula.expressions import (
     Name,
     Number,
     Power,
-    Product,
-    Sum,
+    rebuilt,
     size,
 )
 from chainrule.explanation.formula.notation import APPLY, BARE, Out
@@ -155,12 +154,4 @@ def whole_formula(e: Explanation) -> str | None:
 def _filled(e: Expr, made: Mapping[str, Expr]) -> Expr:
     if isinstance(e, Name):
         return made.get(e.key, e)
-    if isinstance(e, Sum):
-        return Sum(tuple(_filled(x, made) for x in e.terms))
-    if isinstance(e, Product):
-        return Product(tuple(_filled(x, made) for x in e.factors))
-    if isinstance(e, Power):
-        return Power(_filled(e.base, made), _filled(e.exponent, made))
-    if isinstance(e, Call):
-        return replace(e, args=tuple(_filled(x, made) for x in e.args))
-    return e
+    return rebuilt(e, tuple(_filled(part, made) for part in e.parts))
