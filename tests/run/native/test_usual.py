@@ -1,5 +1,7 @@
 """Loops in two forms: for blocks whose numbers all are as is likely, and for others."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -11,10 +13,17 @@ FORMS = {
     "root of a product": lambda x, y, z: np.sum(np.sqrt(x * y) * z),
     "hypotenuse": lambda x, y, z: np.sum(np.sqrt(x * x + abs(y)) / z),
     "three squares": lambda x, y, z: np.sum(np.sqrt(x * x + y * y + z * z)),
+    "logarithm of a quotient": lambda x, y, z: np.sum(x * np.log(x / y)),
+    "difference of roots": lambda x, y, z: np.sum(np.sqrt(x * x - 0.1 * y * z) - x),
     "logarithm": lambda x, y, z: np.sum(np.log(x * y * z)),
     "rows": lambda x, y, z: np.sum(np.linalg.norm(x.reshape(-1, 10), axis=1)),
 }
 EXTREME = [1e-200, 1e200, 1e-310, 0.0, np.inf, np.nan, 1e307]
+
+
+def is_tried(code: str) -> bool:
+    """Whether some loop notes which of its numbers are not as is likely."""
+    return re.search(r" = or i(8|32|64) ", code) is not None
 
 
 def numbers(n: int, dtype: str, extreme: int) -> list[np.ndarray]:
@@ -34,12 +43,12 @@ def test_both_forms_have_the_same_bits(name: str, dtype: str) -> None:
     gradient = cr.jit(cr.grad(FORMS[name], argnums=(0, 1, 2)), executor="native")
     arrays = numbers(n, dtype, extreme=4)
     whole = gradient(*arrays)
-    assert ".else:" in gradient.ir(*arrays)
+    assert is_tried(gradient.ir(*arrays))
     for k in range(0, n, short):
         part = [x[k : k + short] for x in arrays]
         for a, b in zip(whole, gradient(*part), strict=True):
             np.testing.assert_array_equal(a[k : k + short], b)
-    assert ".else:" not in gradient.ir(*part)
+    assert not is_tried(gradient.ir(*part))
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -107,8 +107,6 @@ def log_by_factors(x: Traced, base: str = "log") -> Traced | None:
     alone = count == 1 and 2.0**-100 < abs(c) < 2.0**100  # with such a factor it stays in range
     if not c or not count or alone:
         return None
-    if count == 2:
-        return _log_of_scaled(x, c, powers, base)
     y = None
     for node, e in powers.items():
         part = times(Fraction(e), apply(base, abs(Traced(node, x.recording))))
@@ -118,32 +116,6 @@ def log_by_factors(x: Traced, base: str = "log") -> Traced | None:
     assert y is not None
     safe = _safe(x, sign_of(c, powers, x))
     return choose(safe, apply(base, _where(safe, c, powers, x)), y)
-
-
-SCALES = {4: (56, 70), 8: (500, 600)}
-"""From which power of two on either side a factor is multiplied by which, by the bytes of a
-float."""
-
-
-def _log_of_scaled(x: Traced, c: Fraction, powers: dict[Node, int], base: str) -> Traced:
-    """The same of two factors by one logarithm: that of factors times powers of two that keep their
-    product in range, which the sum then takes back."""
-    edge, k = SCALES[x.dtype.itemsize]
-    scaled: dict[Node, int] = {}
-    shift = constant_like(x, 0.0)
-    for node, e in powers.items():
-        f = Traced(node, x.recording)
-        size = apply("stop_gradient", abs(f))
-        factor, part = constant_like(x, 1.0), constant_like(x, 0.0)
-        for sign in (1, -1):
-            end = constant_like(x, 2.0 ** (sign * edge))
-            met = apply("less", end, size) if sign > 0 else apply("less", size, end)
-            factor = choose(met, constant_like(x, 2.0 ** (-sign * k)), factor)
-            taken = sign * e * k * math.log(2) / _LOGARITHMS[base]
-            part = choose(met, constant_like(x, taken), part)
-        scaled[(f * factor).node] = e
-        shift = shift + part
-    return apply(base, product(c, scaled, x)) + shift
 
 
 def _safe(x: Traced, sign: Traced) -> Traced:

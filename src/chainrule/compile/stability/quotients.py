@@ -324,7 +324,12 @@ def _log_series(x: Traced) -> Traced | None:
     if y is None and name == "divide" and not x.recording.is_deriving:
         p, q = inputs
         with as_written(x.recording):
-            y = _log_near_1(x, p - q, q)  # exact where p is near q
+            apart = log_by_factors(x)
+            y = apply("log", x) if apart is None else apart
+            near = apply("less", abs(x - 1.0), constant_like(x, 0.5))
+            lost = (p - q) / q - (x - 1.0)  # by rounding p / q; p - q is exact
+            lost = lost * (2.0 - x)  # lost / x, nearly
+            y = y + apply("stop_gradient", choose(near, lost, constant_like(x, 0.0)))
     found = series.of_a_log(x, y)
     return y if found is None else found
 

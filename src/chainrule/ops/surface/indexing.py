@@ -319,6 +319,8 @@ def piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> An
     """Every piece is evaluated everywhere; only its own part is kept."""
     several = isinstance(condlist, (list, tuple)) or np.ndim(condlist) > 1
     conditions = list(condlist) if several else [condlist]
+    if (several or np.ndim(condlist)) and not len(condlist):
+        raise ShapeError("np.piecewise: no condition; NumPy looks at the first one")
     for condition in conditions:
         if np.shape(condition) not in ((), np.shape(x)):
             raise ShapeError(f"a condition of shape {np.shape(condition)} for {x.type}")

@@ -15,7 +15,7 @@ from chainrule.run.native.emit.values import Body, FunctionText
 from chainrule.run.native.numbers.ir import AS_IT_IS, UNROLLED, literal, memory_type
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import STORES, Nest, prefilled
-from chainrule.run.native.plan.sites import Site
+from chainrule.run.native.plan.sites import Load, Site, Value
 from chainrule.run.native.runtime.machine import COLD, HOT, vector_bytes
 
 BLOCK = 4096
@@ -52,8 +52,8 @@ class Function:
 class _Loops(Body):
     """The loops of a set of nests that share them, while they are written.
 
-    Where a body asks for what is likely, a long innermost loop is written twice: for blocks of
-    whose numbers all have it, and for others. The bits are the same.
+    Where a body asks for what is likely, a long innermost loop is written twice: for blocks whose
+    numbers all have it, and, to run again, for those with one that has not. The bits are the same.
     """
 
     def __init__(self, function: FunctionText, nests: Sequence[Nest], axis: int | None) -> None:
@@ -62,12 +62,30 @@ class _Loops(Body):
         self.usual = False  # whether the loop that is being written is for that
         enough = [d for d in range(len(self.runs)) if prod(self.extents[d:]) >= TRIED]
         self.tried = enough[-1] if enough and self.usually.asked else None
+        if self.tried is not None and not self._repeatable(self.tried):
+            self.tried = None
+        self.word = f"i{8 * max(nest.out.type.dtype.itemsize for nest in nests)}"
+        self.lacks = ""
         self.sums: dict[Nest, list[str]] = {}
         # The loop that threads share, and its iterations for each row of their share.
         self.split, self.unit = None, 1
         if axis is not None:
             self.split = next(i for i, run in enumerate(self.runs) if run[0] == axis)
             self.unit = self.extents[self.split] // self.space[axis]
+
+    def _repeatable(self, depth: int) -> bool:
+        """Whether the loops from this depth on may run a second time: what they read is still
+        there, and nothing is added to memory or reported."""
+        values = [x.node.primitive.name for x in self.sites.order if isinstance(x, Value)]
+        read = {x.buffer.alias or x.buffer for x in self.sites.order if isinstance(x, Load)}
+
+        def may(nest: Nest) -> bool:
+            if nest.mode in STORES:
+                return nest.mode == "store" and (nest.out.alias or nest.out) not in read
+            inside = self._begins(nest) > depth
+            return not (nest.mode.startswith("arg") or (inside and self._is_prefilled(nest)))
+
+        return "gather" not in values and all(map(may, self.nests))
 
     @property
     def numbers(self) -> int:
@@ -108,11 +126,13 @@ class _Loops(Body):
         first, last = (self.b.do(f"mul nuw nsw i64 {end}, {factor}") for end in part)
         return first, last
 
+    def _is_prefilled(self, nest: Nest) -> bool:
+        return prefilled(nest, self.factors(nest.target))
+
     def _all(self) -> None:
         for nest in self.nests:
-            factors = self.factors(nest.target)
-            if prefilled(nest, factors):
-                each = 1 if self.split is None else factors[self.split]
+            if self._is_prefilled(nest):
+                each = 1 if self.split is None else self.factors(nest.target)[self.split]
                 self._fill(nest, *self._scaled(self.part, each))
         if 0 in self.space:
             return
@@ -173,7 +193,7 @@ class _Loops(Body):
             end = b.do(f"add nuw nsw i64 {begin}, {size}")
             begin = b.do(f"call i64 @llvm.umax.i64(i64 {begin}, i64 {first})")
             end = b.do(f"call i64 @llvm.umin.i64(i64 {end}, i64 {last})")
-            for _ in self._twice(depth, begin, end):
+            for _ in self._twice(depth):
                 with b.loop(end, begin) as i:
                     self._inside(depth, i)
 
@@ -181,40 +201,38 @@ class _Loops(Body):
         if depth != self.tried or n < TRIED:
             self._lanes(depth, summed, start, n)
             return
-        for _ in self._twice(depth, start, self.b.do(f"add nuw nsw i64 {start}, {n}")):
+        for _ in self._twice(depth):
             self._lanes(depth, summed, start, n)
 
-    def _twice(self, depth: int, first: str, last: str) -> Iterator[None]:
-        """Asks for two forms of the loops from this depth on, over these numbers: where each has
-        what is likely, and for any. The first runs where all of them have it."""
-        b, lacks = self.b, self.b.stack("i8")
-        b.effect(f"store i8 0, ptr {lacks}")
-        self._try(depth, first, last, lacks)
-        has = b.do(f"icmp eq i8 {b.do(f'load i8, ptr {lacks}')}, 0")
-        with b.either(has) as otherwise:
-            self.usual = True
-            yield
-            otherwise()
-            self.usual = False
+    def _twice(self, depth: int) -> Iterator[None]:
+        """Asks for two forms of the loops from this depth on, over these numbers: as if each had
+        what is likely, which is looked at on the way, and again for any where one has not."""
+        b = self.b
+        self.lacks = b.stack(self.word)
+        b.effect(f"store {self.word} 0, ptr {self.lacks}")
+        open = [(x, self.sums[x][0]) for x in self.nests if 0 <= self._begins(x) <= depth]
+        before = [b.load(x.out.type.dtype, place) for x, place in open]
+        self.usual = True
+        yield
+        self.usual = False
+        found = b.do(f"load {self.word}, ptr {self.lacks}")
+        with b.when(b.do(f"icmp ne {self.word} {found}, 0")):
+            for (x, place), value in zip(open, before, strict=True):
+                b.store(x.out.type.dtype, value, place)
             yield
 
-    def _try(self, depth: int, first: str, last: str, lacks: str) -> None:
+    def _note(self) -> None:
         """Set ``lacks`` where something is not as is likely."""
         b, usually = self.b, self.usually
-        with b.loop(last, first) as i:
-            self.variables.append(i)
-            if depth + 1 < len(self.runs):
-                self._try(depth + 1, "0", str(self.extents[depth + 1]), lacks)
-            else:
-                for site in self.sites.needed(usually.asked, self.sites.order):
-                    self.known[site] = self.value(site)
-                for site in usually.asked:
-                    wanted = "true" if usually.truth[site] else "false"
-                    other = b.do(f"xor i1 {self.known[site]}, {wanted}")
-                    found = b.do(f"load i8, ptr {lacks}")
-                    found = b.do(f"or i8 {found}, {b.do(f'zext i1 {other} to i8')}")
-                    b.effect(f"store i8 {found}, ptr {lacks}")
-            self.variables.pop()
+        for site in usually.asked:
+            (inner,) = self.sites.order[site] or (site,)
+            value = self.known[inner] if inner is not site else self.value(site)
+            wanted = "true" if usually.truth[site] else "false"
+            other = b.do(f"xor i1 {value}, {wanted}")
+            other = b.do(f"zext i1 {other} to {self.word}")  # of sext LLVM sees no reduction
+            found = b.do(f"load {self.word}, ptr {self.lacks}")
+            found = b.do(f"or {self.word} {found}, {other}")
+            b.effect(f"store {self.word} {found}, ptr {self.lacks}")
 
     def _hint(self, n: int) -> str:
         """What LLVM must be told of an innermost loop: to use masks where a short one does not
@@ -264,7 +282,9 @@ class _Loops(Body):
                 self.known[site] = self.value(site)
         else:  # what stays in registers is computed where it is needed
             nests = [x for x in self.nests if x.mode != "store" or x.out.place != "local"]
-            self._decided([site for nest in nests for site in self.roots[nest]])
+            inner = [x for site in self.usually.asked for x in self.sites.order[site]]
+            self._decided([*inner, *(site for nest in nests for site in self.roots[nest])])
+            self._note()
         for nest in nests:
             values = [self.known[site] for site in self.roots[nest]]
             if nest.mode in STORES:
@@ -291,7 +311,7 @@ class _Loops(Body):
             return
         value = reductions.read(self.b, self.sums[nest][0], nest)
         dtype = nest.out.type.dtype
-        if prefilled(nest, self.factors(nest.target)):
+        if self._is_prefilled(nest):
             value = combined(self.b, nest, self.b.load(dtype, place), value)
         self.b.store(dtype, value, place)
 

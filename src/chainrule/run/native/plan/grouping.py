@@ -23,6 +23,9 @@ from chainrule.run.native.plan.uniform import Uniform
 
 WIDEST = 24
 """Buffers that one group writes at most: more streams than that slow a loop down."""
+CAREFUL = 96
+"""The same where loops have careful forms, most of which stays in registers: a second group would
+need in memory what the usual form does without."""
 STRAIGHT = 200
 """The same where there is no loop: that a function stays short is all that counts."""
 LONGEST = 400
@@ -176,6 +179,7 @@ class _Grouping:
             earliest = max(earliest, maker if beside else maker + 1)
         values = [site.node for site in sites.order if isinstance(site, Value)]
         work = sum(map(cost_of, values)) if nest.space else len(values)
+        careful = any(node.primitive.name == "likely" for node in values)
         apart = nest.node is not None and nest.mode == "sum" and is_short_sum(nest.node)
         axis = shared_axis(nest, self.threads) if self.threads > 1 else None
         known = self.by_space.setdefault(nest.space, [])
@@ -188,21 +192,21 @@ class _Grouping:
             assert isinstance(group, Group)
             if _keep_order(group, nest, positions):
                 group.stages[0].append(nest)
-                group.add(nest, reads, work)
+                group.add(nest, reads, work, careful)
                 group.positions[nest] = positions
                 self.made_by[nest.out] = position
                 if self._is_full(group):
                     del known[i]
                 return
         group = Group([[nest]], nest.space, axis, positions={nest: positions})
-        group.add(nest, reads, work)
+        group.add(nest, reads, work, careful)
         if 0 not in nest.space and not apart and not self._is_full(group):
             known.append(len(self.steps))
         self._append(group, [nest.out])
 
     @staticmethod
     def _is_full(group: Group) -> bool:
-        widest = STRAIGHT if group.straight else WIDEST
+        widest = STRAIGHT if group.straight else CAREFUL if group.careful else WIDEST
         return len(group.written) >= widest or group.work >= LONGEST
 
     def _may_hold(

@@ -22,7 +22,7 @@ class Group:
 
     ``shared`` is the space of those loops if there is one stage, ``axis`` the axis of it along
     which threads share them, ``positions`` all that each nest reads and writes there, ``work``
-    what their body costs, in additions.
+    what their body costs, in additions, ``careful`` whether it asks for what is likely.
     """
 
     stages: list[list[Nest]]
@@ -32,11 +32,15 @@ class Group:
     reads: dict[Buffer, None] = field(default_factory=dict)
     positions: dict[Nest, list[Affine]] = field(default_factory=dict)
     work: float = 0.0
+    careful: bool = False
 
-    def add(self, nest: Nest, reads: dict[Buffer, None], work: float = 0.0) -> None:
+    def add(
+        self, nest: Nest, reads: dict[Buffer, None], work: float = 0.0, careful: bool = False
+    ) -> None:
         self.written[nest.out] = nest
         self.reads |= reads
         self.work += work
+        self.careful |= careful
 
     @property
     def straight(self) -> bool:
