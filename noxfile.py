@@ -110,8 +110,8 @@ def peers(session: nox.Session) -> None:
 def sklearn(session: nox.Session) -> None:
     """scikit-learn's own tests of its networks, and its checks of estimators, against ours."""
     session.install("-e", ".[test]")
-    where = "sklearn.neural_network.tests.test_mlp"
-    session.run("python", "-m", "pytest", "-p", "tests.helpers.sklearn_mlp", "--pyargs", where)
+    where = ("-p", "tests.helpers.sklearn_mlp", "--pyargs", "sklearn.neural_network.tests.test_mlp")
+    session.run("python", "-m", "pytest", "-o", "filterwarnings=default", *where)
     session.run("pytest", "tests/estimators", *session.posargs, env={"CHAINRULE_ESTIMATORS": "all"})
 
 

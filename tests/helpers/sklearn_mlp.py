@@ -1,6 +1,7 @@
 """scikit-learn's own tests of its multi-layer perceptrons, run against ours.
 
-    pytest -p tests.helpers.sklearn_mlp --pyargs sklearn.neural_network.tests.test_mlp
+    python -m pytest -o filterwarnings=default -p tests.helpers.sklearn_mlp --pyargs \
+        sklearn.neural_network.tests.test_mlp
 
 Loaded as a plugin it puts our classes in the place from which that module imports them, and marks
 as expected to fail those tests that read a private attribute which ours have not.

@@ -179,3 +179,34 @@ def test_words_looked_at_once_are_words_looked_at_one_by_one():
         assert (found.numbers is None) == (other.numbers is None), cells
         assert found.codes[1] == other.codes[1], cells
         assert np.array_equal(found.codes[0], other.codes[0]), cells
+
+
+TEXT = ["b", " a ", None, "NA", "b", "2", "nan"]
+
+
+def test_text_is_the_same_words_however_a_frame_holds_it():
+    pa, pd, pl = (pytest.importorskip(name) for name in ("pyarrow", "pandas", "polars"))
+    backwards = pa.DictionaryArray.from_arrays(
+        [2, 1, None, 4, 2, 0, None], ["2", "a", "b", "", "?"]
+    )
+    columns = [
+        TEXT,
+        np.array(TEXT, object),
+        *(pd.Series(TEXT, dtype=kind) for kind in (None, object, "string", "category")),
+        *(pl.Series(TEXT).cast(kind) for kind in (pl.String, pl.Categorical)),
+        *(pa.array(TEXT, kind) for kind in (pa.string(), pa.large_string())),
+        pa.chunked_array([TEXT[:3], TEXT[3:]]),
+        backwards,
+    ]
+    for column in columns:
+        found = table_of({"word": column})["word"]
+        assert (found.codes[0].tolist(), found.codes[1]) == (
+            [0, 1, -1, -1, 0, 2, -1],
+            ("b", "a", "2"),
+        )
+        assert (found.numbers, found.obstacle) == (None, (0, 4))
+    for empty in (pd.Series([None, "NA"]), pa.array([None, ""]), pl.Series(["", None])):
+        assert np.isnan(table_of({"word": empty})["word"].numbers).all()
+    mixed = pd.Series([1, True, "a"], dtype=object)  # 1 == True, and their words differ
+    assert table_of({"word": mixed})["word"].codes[1] == ("1", "true", "a")
+    assert table_of({"word": pd.Series([[1], [2]])})["word"].unsupported

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import CODE, NUMBER, PLAIN, Numerals, undress
-from chainrule.tabular.table import Codes, Column, encode_numbers
+from chainrule.tabular.table import Codes, Column, encode_numbers, merged
 from chainrule.tabular.words import SOFT, number_text, shown
 
 __all__ = ["column_of_numbers", "column_of_words"]
@@ -52,7 +52,7 @@ def column_of_words(
     ``hint`` is the decimal mark that the rest of the file shows; without ``as_numbers`` the words
     stay words whatever they look like.
     """
-    codes, words = _merged(codes, words, frozenset(format.missing_words()))
+    codes, words = merged(codes, words, frozenset(format.missing_words()))
     missing = codes < 0
     if not words:
         return Column(name, missing, np.full(len(codes), np.nan), lambda: (codes, words))
@@ -72,25 +72,6 @@ def column_of_words(
     if not commas and all(_PLAIN.match(word) for word in words):
         return _plain_numbers(plain, codes, words)
     return _dressed(plain, codes, words, counts, format, hint)
-
-
-def _merged(
-    codes: NDArray[np.int32], words: Sequence[str], missing: frozenset[str]
-) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """The same with spaces stripped, and -1 for words that stand for a missing value; words by
-    first appearance."""
-    places: dict[str, int] = {}
-    moved = [
-        -1 if word in missing else places.setdefault(word, len(places))
-        for word in map(_strip, words)
-    ]
-    if list(places) == list(words):
-        return codes, tuple(words)
-    return np.array([*moved, -1], dtype=np.int32)[codes], tuple(places)
-
-
-def _strip(word: str) -> str:
-    return word.strip().strip("\ufeff\u200b").strip()
 
 
 def _first(codes: NDArray[np.int32], word: int) -> int:

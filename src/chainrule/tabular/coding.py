@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 from chainrule.tabular.columns import Decision
-from chainrule.tabular.robust import Robust
+from chainrule.tabular.robust import BLOCK, Robust
 from chainrule.tabular.rules import KINDS, Date, Dropped, Number, Rows, Rule, Weights
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
@@ -65,6 +65,7 @@ class Coding:
         notes: list[str] = []
         count = table.rows if rows is None else len(rows)
         x, end = np.empty((count, sum(len(rule.inputs()) for rule in used)), dtype), 0
+        fills = []
         for rule in used:
             column = table[rule.name]
             if column.unsupported:
@@ -73,19 +74,29 @@ class Coding:
                     f"not supported; store numbers, text or dates"
                 )
             with np.errstate(all="ignore"):
-                block, said = rule.encode(table, column)
-            if isinstance(rule, (Number, Date)):  # others are bounded
-                _refuse_far(table, column, block)
-            x[:, end : end + block.shape[1]] = block if rows is None else block[rows]
-            end += block.shape[1]
+                fill, said = rule.encode(table, column)
+            start, end = end, end + len(rule.inputs())
+            fills.append((slice(start, end), column, fill, isinstance(rule, (Number, Date))))
             notes += said
+        for start in range(0, count, BLOCK):
+            part = x[start : start + BLOCK]
+            some: Any = slice(start, start + len(part))
+            some = some if rows is None else rows[some]
+            for places, column, fill, unbounded in fills:
+                with np.errstate(all="ignore"):
+                    block = fill(some)
+                if unbounded:
+                    _refuse_far(table, column, block, some)
+                part[:, places] = block
+            if self.robust is not None:
+                self.robust.apply(part)
         filled = sum(int(table[rule.name].missing.sum()) for rule in used)
         if filled:
             notes.append(
                 f"{table.source}: missing: {several(filled, 'cell')}, filled by the model's rules "
                 f"(`chainrule inspect` shows them)"
             )
-        return x if self.robust is None else self.robust.apply(x), notes
+        return x, notes
 
     def to_json(self) -> list[dict[str, Any]]:
         """The rules as JSON records; ``from_json`` is the inverse."""
@@ -110,11 +121,11 @@ def _listed(record: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in record.items()}
 
 
-def _refuse_far(table: Table, column: Column, block: NDArray[np.float64]) -> None:
+def _refuse_far(table: Table, column: Column, block: NDArray[np.float64], rows: Any) -> None:
     """Numbers so far from the training rows' that standardising them overflows."""
     far = ~np.all(np.isfinite(block), axis=1)
     if far.any():
-        row = int(np.argmax(far))
+        row = int(np.arange(table.rows)[rows][np.argmax(far)])
         raise DataError(
             f"{table.where(row, column.name)}: {column.shown(row)} is too large to compute with"
         )

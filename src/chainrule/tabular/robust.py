@@ -17,6 +17,10 @@ from chainrule.tabular.rules import Category, Date, Number, Rule
 __all__ = ["Blocks", "Robust"]
 
 LIMIT = 3.0
+FAR = 1e100
+"""Inputs beyond it are at the limit, to the last bit; their squares would overflow."""
+BLOCK = 2**13
+"""Rows that are turned into inputs at a time, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +94,15 @@ class Robust:
         plain = len(self.order) - self.numbers - sum(self.embedded)
         return Blocks(self.numbers, plain, self.embedded)
 
-    def apply(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The inputs (rows, inputs) of rows that the rules have coded."""
-        z = (x[:, list(self.order)] - self.centers) * self.factors
+    def apply(self, x: NDArray[np.floating[Any]]) -> None:
+        """Turn inputs (rows, inputs) that the rules have coded into the network's, in place."""
         scaled = len(self.order) - sum(self.embedded)
-        with np.errstate(over="ignore"):
-            z[:, :scaled] /= np.hypot(1.0, z[:, :scaled] / LIMIT)
-        return z
+        for start in range(0, len(x), BLOCK):
+            part = x[start : start + BLOCK]
+            z = (part[:, list(self.order)] - self.centers) * self.factors
+            z = np.clip(z, -FAR, FAR, out=z)
+            z[:, :scaled] /= np.sqrt(1.0 + np.square(z[:, :scaled] / LIMIT))
+            part[:] = z
 
     @classmethod
     def from_json(cls, record: dict[str, Any]) -> Robust:

@@ -1,13 +1,15 @@
 """How the cells of each column become the inputs of a network; learned from training rows.
 
 A rule is a frozen record of what was learned. ``inputs`` names the network inputs it makes,
-``encode`` turns a column into that many numbers per row. A category, or "missing", gets an input
+``encode`` looks a column over and returns what makes that many numbers of each of its rows, and
+notes. A category, or "missing", gets an input
 of its own only if enough training rows have it (``enough``): a weight that hardly any row trains
 would be learned by heart.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -37,6 +39,9 @@ Rows = NDArray[np.intp]
 Weights = NDArray[np.float64] | None
 """Of rows; None where all count the same."""
 
+Encoded = tuple[Callable[[Any], NDArray[np.float64]], list[str]]
+"""From places of rows, an array or a slice, to their inputs (rows, inputs); and notes."""
+
 
 def moments_of(x: NDArray[np.float64], weights: Weights = None) -> tuple[float, float]:
     """Mean and standard deviation (over n), without overflow on the way."""
@@ -56,6 +61,12 @@ def _with_indicator(
     columns: NDArray[np.float64], missing: NDArray[np.bool_], indicator: bool
 ) -> NDArray[np.float64]:
     return np.column_stack([columns, missing.astype(np.float64)]) if indicator else columns
+
+
+def _by_word(column: Column, values: NDArray[np.float64]) -> Callable[[Any], NDArray[np.float64]]:
+    """Inputs of rows from those of each word, (words + 1, inputs), the last of a missing cell."""
+    codes = column.codes[0]
+    return lambda rows: values[codes[rows]]
 
 
 @dataclass(frozen=True)
@@ -92,17 +103,20 @@ class Number:
     def inputs(self) -> list[str]:
         return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
 
-    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
-        if column.numbers is None:
+    def encode(self, table: Table, column: Column) -> Encoded:
+        numbers, missing = column.numbers, column.missing
+        if numbers is None:
             row = column.obstacle[0] if column.obstacle else 0
             raise type_changed(table, column, row, "is not a number", "as numbers")
         refuse_infinite(table, column)
-        filled = np.where(column.missing, self.fill, column.numbers)
-        if self.scale > 0:
-            z = ((filled - self.center) / self.scale)[:, None]  # Coding.encode looks for overflow
-        else:
-            z = np.empty((table.rows, 0))
-        return _with_indicator(z, column.missing, self.indicator), []
+
+        def fill(rows: Any) -> NDArray[np.float64]:
+            gone = missing[rows]
+            z = np.where(gone, self.fill, numbers[rows]) - self.center
+            z = z[:, None] / self.scale if self.scale > 0 else np.empty((len(z), 0))
+            return _with_indicator(z, gone, self.indicator)
+
+        return fill, []
 
     def statistics(self) -> str:
         mean, deviation, fill = (f"{v:.6g}" for v in (self.center, self.scale, self.fill))
@@ -144,19 +158,17 @@ class Boolean:
     def inputs(self) -> list[str]:
         return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
 
-    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+    def encode(self, table: Table, column: Column) -> Encoded:
         codes, words = column.codes
         for index, word in enumerate(words):
             if word.lower() not in (self.false, self.true):
                 row = int(np.argmax(codes == index))
                 wrong = f"is neither {self.true!r} nor {self.false!r}"
                 raise type_changed(table, column, row, wrong, "as true or false")
-        x, _ = self._bits(codes, words, self.true)
-        if self.scale == 0:
-            z = np.empty((table.rows, 0))
-        else:
-            z = (np.where(np.isnan(x), self.center, x) - self.center)[:, None] / self.scale
-        return _with_indicator(z, column.missing, self.indicator), []
+        x, _ = self._bits(np.arange(len(words) + 1, dtype=np.int32), words, self.true)
+        z = np.where(np.isnan(x), 0.0, (x - self.center) / (self.scale or 1.0))
+        z = z[:, None] if self.scale > 0 else np.empty((len(z), 0))
+        return _by_word(column, _with_indicator(z, np.isnan(x), self.indicator)), []
 
     def statistics(self) -> str:
         return f"{self.true} in {self.center:.1%} of rows"
@@ -208,16 +220,15 @@ class Category:
             f"{self.name} {value}" for value in extra
         ]
 
-    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+    def encode(self, table: Table, column: Column) -> Encoded:
         codes, words = column.codes
         place = {word: i for i, word in enumerate(self.categories)}
         width = len(self.inputs())
-        rest = len(place) if self.other else width  # width: a spare column, cut off at the end
+        rest = len(place) if self.other else width  # width: none of the inputs
         gone = width - 1 if self.missing else rest
         target = np.array([*(place.get(word, rest) for word in words), gone], dtype=np.intp)
-        hot = np.zeros((table.rows, width + 1))
-        hot[np.arange(table.rows), target[codes]] = 1
-        return hot[:, :width], self._unseen(table, column)
+        hot = np.eye(width + 1, width)
+        return lambda rows: hot[target[codes[rows]]], self._unseen(table, column)
 
     def _unseen(self, table: Table, column: Column) -> list[str]:
         """A note on categories that training never saw; an error if the type changed."""
@@ -269,7 +280,7 @@ class Date:
     @classmethod
     def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Date | Dropped:
         dates = read_dates(column.codes[1], column.order)
-        x = cls._moments(column, dates)[rows]
+        x = cls._features(dates)[column.codes[0][rows]]
         gone = np.isnan(x[:, 0])
         x, weights = x[~gone], _of(weights, ~gone)
         if len(x) == 0:
@@ -285,17 +296,16 @@ class Date:
         return cls(column.name, names, centers, scales, *ends, indicator, dates.order)
 
     @staticmethod
-    def _moments(column: Column, dates: Dates) -> NDArray[np.float64]:
-        return np.vstack([date_features(dates.moments), np.full(len(FEATURES), np.nan)])[
-            column.codes[0]
-        ]
+    def _features(dates: Dates) -> NDArray[np.float64]:
+        """Those of each word, and last of a missing one, nan."""
+        return np.vstack([date_features(dates.moments), np.full(len(FEATURES), np.nan)])
 
     def inputs(self) -> list[str]:
         return [f"{self.name} {f}" for f in self.features] + [
             f"{self.name} missing"
         ] * self.indicator
 
-    def encode(self, table: Table, column: Column) -> tuple[NDArray[np.float64], list[str]]:
+    def encode(self, table: Table, column: Column) -> Encoded:
         codes, words = column.codes
         dates = read_dates(words, column.order or self.order or None)
         wrong = [i for i, moment in enumerate(dates.moments) if moment is None]
@@ -305,13 +315,14 @@ class Date:
         if dates.doubt:
             raise DataError(f"{table.where(row, column.name)}: {dates.doubt}")
         chosen = [FEATURES.index(f) for f in self.features]
-        x = self._moments(column, dates)[:, chosen]
-        z = (x - np.array(self.centers)) / np.array(self.scales)
-        gone = column.missing | np.isin(codes, wrong)
+        x = self._features(dates)
+        gone = np.isnan(x[:, 0])
+        z = (x[:, chosen] - np.array(self.centers)) / np.array(self.scales)
         notes = [
             f"{table.where(row, column.name)}: {column.shown(row)} is no date and counts as missing"
         ] * bool(wrong)
-        return _with_indicator(np.where(gone[:, None], 0.0, z), gone, self.indicator), notes
+        z = _with_indicator(np.where(gone[:, None], 0.0, z), gone, self.indicator)
+        return _by_word(column, z), notes
 
     def statistics(self) -> str:
         return f"from {self.low} to {self.high}"

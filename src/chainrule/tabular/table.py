@@ -237,8 +237,8 @@ def _close(name: str, names: list[str]) -> str:
     return f"; did you mean {quoted(close)}" if close else ""
 
 
-def _columns(data: Any) -> list[tuple[str, NDArray]]:
-    """Names and arrays of whatever has columns."""
+def _columns(data: Any) -> list[tuple[str, Any]]:
+    """Names and columns of whatever has them."""
     names = getattr(data, "column_names", None)
     names = getattr(data, "columns", None) if names is None else names
     if isinstance(data, Mapping):
@@ -248,16 +248,15 @@ def _columns(data: Any) -> list[tuple[str, NDArray]]:
             f"a table is a mapping of columns, such as {{'x': [1.0, 2.0], 'y': ['a', 'b']}}, a "
             f"data frame, or what read_table(path) returns, not a {type(data).__name__}"
         )
-    found = []
-    for name in names:
-        column = data[name]
-        refuse_subclass(column, f"column {name!r}")
-        own = getattr(column, "to_numpy", None)
-        found.append((str(name), np.asarray(column if own is None else own())))
-    return found
+    return [(str(name), data[name]) for name in names]
 
 
-def _column_of(name: str, values: NDArray) -> Column:
+def _column_of(name: str, given: Any) -> Column:
+    refuse_subclass(given, f"column {name!r}")
+    encoded = _encoded(given)
+    if encoded is not None:
+        return _text_column(name, *merged(*encoded, frozenset(MISSING)))
+    values = np.asarray(given)
     if values.ndim != 1:
         raise ShapeError(f"column {name!r} has shape {values.shape}; expected one dimension")
     if values.dtype.kind in "iuf":
@@ -279,9 +278,10 @@ def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> 
     """
     gone = frozenset(missing_words)
     if set(map(type, values)) <= {str, type(None)}:
-        found = _words_column(name, values, gone)
-        if found is not None:
-            return found
+        seen = {word: i for i, word in enumerate(dict.fromkeys(values))}
+        codes = np.fromiter(map(seen.__getitem__, values), np.int32, len(values))
+        words = ["" if word is None else word for word in seen]
+        return _text_column(name, *merged(codes, words, gone))
     cells = ["" if _is_missing(v) else _cell_text(v) for v in values]
     missing = np.array([cell in gone for cell in cells], dtype=bool)
     present = np.flatnonzero(~missing)
@@ -303,19 +303,69 @@ def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> 
     return Column(name, missing, None, lambda: encode_texts(cells, missing), obstacle)
 
 
-def _words_column(name: str, values: list[Any], gone: frozenset[str]) -> Column | None:
-    """The same of words and None alone, each word looked at once; None if no cell is present."""
-    seen = {word: i for i, word in enumerate(dict.fromkeys(values))}
-    at = np.fromiter(map(seen.__getitem__, values), np.intp, len(values))
-    places: dict[str, int] = {}
-    texts = ["" if word is None else word.strip() for word in seen]
-    each = [-1 if text in gone else places.setdefault(text, len(places)) for text in texts]
-    codes = np.array(each, np.int32)[at] if each else np.empty(0, np.int32)
+def _text_column(name: str, codes: NDArray[np.int32], words: tuple[str, ...]) -> Column:
+    """A column of words, which are not read as numbers; of nothing but missing cells, numbers."""
     present = np.flatnonzero(codes >= 0)
     if not len(present):
-        return None
-    words, obstacle = tuple(places), (int(present[0]), len(present))
+        return Column(name, codes < 0, np.full(len(codes), np.nan), lambda: (codes, words))
+    obstacle = (int(present[0]), len(present))
     return Column(name, codes < 0, None, lambda: (codes, words), obstacle)
+
+
+def _encoded(column: Any) -> tuple[NDArray[np.int32], Sequence[str]] | None:
+    """Index of each row's word (-1 for none), and the words, of a frame's column of text, without
+    a Python object a cell; None for other columns."""
+    if getattr(getattr(column, "dtype", None), "kind", "") == "O" and hasattr(column, "factorize"):
+        try:
+            codes, words = column.factorize()  # pandas
+        except TypeError:  # lists and the like
+            return None
+        if all(type(word) is str for word in words):
+            return codes.astype(np.int32), list(words)
+        return None
+    try:
+        cells = column.to_arrow() if hasattr(column, "to_arrow") else column  # polars
+    except ModuleNotFoundError:  # it needs pyarrow for that
+        return None
+    kind = getattr(cells, "type", None)
+    kind = getattr(kind, "value_type", kind) if hasattr(kind, "index_type") else kind
+    return encoded_text(cells) if str(kind) in TEXT and hasattr(cells, "cast") else None
+
+
+TEXT = ("string", "large_string", "string_view")
+"""Types of text in Arrow."""
+
+
+def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
+    """The same of text in an array of pyarrow."""
+    if hasattr(cells.type, "index_type"):  # it may have words that no cell has
+        cells = cells.cast(cells.type.value_type)
+    if str(cells.type) == "string_view":
+        cells = cells.cast("large_string")
+    coded = cells.dictionary_encode()
+    coded = coded.combine_chunks() if hasattr(coded, "combine_chunks") else coded
+    coded = coded.chunk(0) if hasattr(coded, "chunk") else coded
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int32), coded.dictionary.to_pylist()
+
+
+def merged(
+    codes: NDArray[np.int32], words: Sequence[str], missing: frozenset[str]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """The same with spaces stripped, and -1 for words that stand for a missing value; words by
+    first appearance."""
+    places: dict[str, int] = {}
+    moved = [
+        -1 if word in missing else places.setdefault(word, len(places))
+        for word in map(_strip, words)
+    ]
+    if list(places) == list(words):
+        return codes, tuple(words)
+    return np.array([*moved, -1], dtype=np.int32)[codes], tuple(places)
+
+
+def _strip(word: str) -> str:
+    return word.strip().strip("\ufeff\u200b").strip()
 
 
 def _cell_text(value: Any) -> str:

@@ -97,7 +97,8 @@ def prepare(
     x, _ = coding.encode(table, order, _kept(table, coding, options))
     if preset != "sklearn":
         robust = Robust.learn(coding.rules, x[: len(first)], RECIPES[preset].embed_above)
-        coding, x = dataclasses.replace(coding, robust=robust), robust.apply(x)
+        coding = dataclasses.replace(coding, robust=robust)
+        robust.apply(x)
     parts, start = {}, 0
     for name, at in chosen.items():
         inputs = x[start : start + len(at)]  # they stand in the order of the parts

@@ -15,7 +15,7 @@ from chainrule.errors import DataError
 from chainrule.tabular.cells import column_of_numbers, column_of_words
 from chainrule.tabular.layout import Format, check_distinct
 from chainrule.tabular.sources import Source
-from chainrule.tabular.table import Column, cells_column
+from chainrule.tabular.table import Column, cells_column, encoded_text
 from chainrule.tabular.words import quoted, shown
 
 __all__ = ["read_typed"]
@@ -125,11 +125,7 @@ def _integers(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
 
 
 def _words(name: str, cells: pa.ChunkedArray, format: Format, *, as_numbers: bool) -> Column:
-    coded = pc.dictionary_encode(cells).combine_chunks()
-    if isinstance(coded, pa.ChunkedArray):
-        coded = coded.chunk(0)
-    codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False).astype(np.int32)
-    return column_of_words(name, codes, coded.dictionary.to_pylist(), format, as_numbers=as_numbers)
+    return column_of_words(name, *encoded_text(cells), format, as_numbers=as_numbers)
 
 
 def _as_text(cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
