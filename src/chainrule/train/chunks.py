@@ -47,6 +47,9 @@ class Chunks:
     ) -> None:
         self.step, self.data, self.training = step, data, training
         self.seed, self.keyed, self.runner = seed, keyed, runner
+        self.arrays: tuple[Any, ...] = ()
+        if isinstance(data, ArrayData):
+            self.arrays = data.x, data.targets, data.weights
         self.length = 8  # steps in a chunk, adapted as their time becomes known
         self.run: Any = None
         self.tried = False
@@ -58,20 +61,26 @@ class Chunks:
             NonFiniteLossError: a minibatch's loss is not finite.
         """
         data, training = self.data, self.training
-        if not isinstance(data, ArrayData) or data.batch_size >= data.rows:
+        if not hasattr(data, "windows") or data.batch_size >= data.rows:
             return
-        if not self.tried:
-            self.tried, self.run = True, self._compiled()
-        if self.run is None:
+        if self.tried and self.run is None:
             return
         full = data.rows // data.batch_size
-        order = data.order(epoch)[: full * data.batch_size].reshape(full, data.batch_size)
-        while (done := training.position.step) < full:
-            stop = min(done + min(self.length, training.room()), full)
-            started = time.perf_counter()
-            losses = self._chunk(epoch, order, done, stop)
-            self._adapt(time.perf_counter() - started, stop - done)
-            self.count(losses, order[done:stop])
+        for window in data.windows(epoch, training.position.step):
+            self.arrays = window[:3]
+            if not self.tried:
+                self.tried, self.run = True, self._compiled()
+            if self.run is None:
+                return
+            end = min(full, window.first + len(window.order) // data.batch_size)
+            rows = (end - window.first) * data.batch_size
+            order = window.order[:rows].reshape(-1, data.batch_size)
+            while (done := training.position.step) < end:
+                stop = min(done + min(self.length, training.room()), end)
+                started = time.perf_counter()
+                losses = self._chunk(epoch, order, window.first, done, stop)
+                self._adapt(time.perf_counter() - started, stop - done)
+                self.count(losses, order[done - window.first : stop - window.first])
 
     def count(self, losses: np.ndarray, rows: np.ndarray) -> None:
         """Minibatches of these rows are done."""
@@ -81,11 +90,11 @@ class Chunks:
 
     def weighed(self, losses: np.ndarray, rows: np.ndarray) -> Iterator[tuple[float, float]]:
         """The losses of minibatches of these rows, each with its weight."""
-        data = self.data
+        of_rows = self.arrays[2]
         weights = (
-            np.full(len(rows), float(data.batch_size))
-            if data.weights is None
-            else data.weights[rows].sum(axis=1)
+            np.full(len(rows), float(self.data.batch_size))
+            if of_rows is None
+            else of_rows[rows].sum(axis=1)
         )
         return zip(map(float, losses), map(float, weights), strict=True)
 
@@ -106,17 +115,19 @@ class Chunks:
             batch = Batch(inputs[rows], targets[rows], None if weights is None else weights[rows])
             return self.step(carry, batch, key, count)
 
-        given = (data.x, data.targets, data.weights)
         return self.runner.repeat(
-            step, on_host(self.training.carry), (rows, key, count), given, flush=True
+            step, on_host(self.training.carry), (rows, key, count), self.arrays, flush=True
         )
 
-    def _chunk(self, epoch: int, order: np.ndarray, start: int, stop: int) -> np.ndarray:
-        """Steps ``start`` to ``stop`` of the epoch; returns their losses."""
+    def _chunk(self, epoch: int, order: np.ndarray, base: int, start: int, stop: int) -> np.ndarray:
+        """Steps ``start`` to ``stop`` of the epoch, whose step ``base`` has the first rows of
+        ``order``; returns their losses."""
         before = self.training.steps - start  # updates before this epoch
 
         def steps(first: int, end: int, leaves: Leaves) -> Done:
-            return self.steps(epoch, order[first:end], first, before + first, leaves)
+            return self.steps(
+                epoch, order[first - base : end - base], first, before + first, leaves
+            )
 
         most = steps(start, stop - 1, self.training.now)
         if np.isfinite(most[0][:1]).all():
@@ -149,11 +160,11 @@ class Chunks:
 
         first: which step of the epoch the first one is; count: how many updates came before.
         """
-        data, n = self.data, len(rows)
+        n = len(rows)
         xs = [rows, np.arange(count, count + n)]
         if self.keyed:
             xs.insert(1, self.keys(epoch, first, n))
-        constants = flatten((data.x, data.targets, data.weights))[0]
+        constants = flatten(self.arrays)[0]
         (losses,), new = self.run(leaves, xs, constants)
         return losses, new
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +27,17 @@ class Batch(NamedTuple):
     x: np.ndarray
     targets: np.ndarray
     weights: np.ndarray | None = None
+
+
+class Window(NamedTuple):
+    """Some rows of an epoch, which stand in arrays in another order: the arrays of a ``Batch``,
+    the rows of its minibatches one after the other, and the number of the first minibatch."""
+
+    x: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray | None
+    order: np.ndarray
+    first: int
 
 
 class Data(Protocol):
@@ -96,6 +107,10 @@ class ArrayData:
             np.take(self.targets, rows, axis=0),
             None if self.weights is None else np.take(self.weights, rows),
         )
+
+    def windows(self, epoch: int, step: int) -> Iterator[Window]:
+        """All rows in the order of ``epoch``, whichever ``step`` is wanted."""
+        yield Window(self.x, self.targets, self.weights, self.order(epoch), 0)
 
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of the rows (n,) in this epoch."""

@@ -12,6 +12,7 @@ from chainrule.core.tree import flatten
 from chainrule.ops.random import key_of
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.train.data import MASKS, Batch, Data
+from chainrule.train.evaluation import HeldOut
 from chainrule.train.monitor import (
     EpochMonitor,
     NonFiniteLossError,
@@ -77,6 +78,8 @@ def failing_step(
     held = next((rows for rows in monitor.rows if found.what == f"the {rows.name} loss"), None)
     finite = all_finite(training.now)
     if held is not None and finite:
+        if not isinstance(held, HeldOut):
+            return None  # streamed: which of its rows is not kept
         batch = Batch(held.x, held.targets, held.weights)
         carry = training.carry
         return FailingStep(step, None, carry, batch, None, training.steps, found.epoch, None)

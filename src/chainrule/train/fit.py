@@ -39,6 +39,7 @@ from chainrule.train.monitor import (
 )
 from chainrule.train.result import Callback, DivergedError, FitResult
 from chainrule.train.steps import Step
+from chainrule.train.streamed import Streamed, StreamedRows
 from chainrule.train.workers import ShardedSteps, on_dask, workers_of
 
 Tree = Any
@@ -51,8 +52,8 @@ def fit(
     *,
     loss: Loss | str,
     optimizer: Optimizer | Lbfgs | str,
-    validation: tuple[Any, ...] | None = None,
-    test: tuple[Any, ...] | None = None,
+    validation: tuple[Any, ...] | StreamedRows | None = None,
+    test: tuple[Any, ...] | StreamedRows | None = None,
     epochs: int = 200,
     batch_size: int | str | None = None,
     seed: int = 0,
@@ -85,7 +86,7 @@ def fit(
             name, or a function of (outputs, targets).
         optimizer: one of ``optim``, or its name for one with its defaults.
         validation, test: ``(x, targets)`` or ``(x, targets, weights)``, evaluated after every
-            epoch; ``test`` decides nothing.
+            epoch (or rows to be read each time); ``test`` decides nothing.
         epochs: passes over the data; iterations for L-BFGS.
         batch_size: rows per step, 32 unless said otherwise, or "full". L-BFGS is always full.
             The last minibatch of an epoch takes the rows that are left, and averages over them.
@@ -217,7 +218,9 @@ def fitting(
                 f"{shards} shards"
             )
     for name, more in (("validation", validation), ("test", test)):
-        if more is not None:
+        if hasattr(more, "score"):
+            rows.append(more)
+        elif more is not None:
             rows.append(HeldOut.of(name, *_parts(name, more), loss, outputs, dtype))
     if early_stopping is not None and not isinstance(early_stopping, EarlyStopping):
         early_stopping = EarlyStopping(early_stopping)
@@ -269,6 +272,8 @@ def fitting(
         training.back()
         result = _result(model, loss, training, monitor, "non_finite")
         raise DivergedError(_diverged(found), found.epoch, found.step, result, failing) from None
+    finally:
+        getattr(source, "close", lambda: None)()
     training.read()
     if kept is not None and ended is None:
         kept.end(None if stopped == "interrupted" else stopped)
@@ -401,13 +406,13 @@ class _Source:
         return batch
 
 
-def _source(data: Any, sample_weight: Any) -> _Source | None:
+def _source(data: Any, sample_weight: Any) -> Any:
     """The data object, if it is one."""
     if not (hasattr(data, "take") and hasattr(data, "steps")):
         return None
     if sample_weight is not None:
         raise UsageError("sample_weight goes with arrays; a data object yields weights itself")
-    return _Source(data)
+    return data if isinstance(data, Streamed) else _Source(data)
 
 
 def _outputs(model: Any, params: Tree, state: Tree, x: np.ndarray) -> int:

@@ -296,7 +296,8 @@ def same_as_then(
         "training data": _print(data),
     }
     return found | {
-        f"{part.name} data": fingerprint(part.x, part.targets, part.weights)
+        f"{part.name} data": getattr(part, "fingerprint", None)
+        or fingerprint(part.x, part.targets, part.weights)
         for part in rows
         if part.name != "train"
     }
@@ -307,7 +308,7 @@ def _print(data: Any) -> str:
     and of how much there is."""
     if isinstance(data, ArrayData):
         return fingerprint(data.x, data.targets, data.weights)
-    own = getattr(data.data, "fingerprint", None)
+    own = getattr(getattr(data, "data", data), "fingerprint", None)
     return own or f"{data.rows} rows, {data.steps} steps, {fingerprint(*data.first)}"
 
 

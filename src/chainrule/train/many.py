@@ -15,11 +15,13 @@ from chainrule.nn import loss as loss_of
 from chainrule.optim import Lbfgs
 from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner
+from chainrule.train.data import ArrayData
 from chainrule.train.descent import Steps
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import Fitting, fit, fitting
 from chainrule.train.keeping import Keeper
 from chainrule.train.result import DivergedError, FitResult
+from chainrule.train.streamed import Streamed
 from chainrule.train.together import Member, grouped
 from chainrule.train.workers import ShardedSteps, on_dask, workers_of
 
@@ -30,7 +32,7 @@ EACH = ("loss", "optimizer", "l1", "l2", "epochs", "batch_size", "early_stopping
 @told("train.fit_many")
 def fit_many(
     model: Any,
-    data: tuple[Any, Any],
+    data: tuple[Any, Any] | Sequence[Streamed],
     *,
     seeds: Sequence[int],
     folds: Sequence[Any] | None = None,
@@ -44,8 +46,9 @@ def fit_many(
     same operations, such as those with and without dropout, get loops of their own.
 
     Parameters:
-        model, data: as ``fit`` takes them; data are arrays. A list of models, one for each network,
-            may differ in rates of dropout and the like.
+        model, data: as ``fit`` takes them; data are arrays, or a list with what is streamed to
+            each network, whose epochs are then trained in turns. A list of models, one for each
+            network, may differ in rates of dropout and the like.
         seeds: one for each network, as ``fit`` takes it; a single one for all.
         folds: for each network the rows that it is trained on, as indices or a mask (n,). The rows
             left out are its validation set.
@@ -66,8 +69,9 @@ def fit_many(
         usual: dict[str, Any] = {"callbacks": (), "checkpoint": None, "shards": None}
         return fit_on_dask("fit_many", model, data, seeds=seeds, folds=folds, **usual | options)
     given = _options(options)
-    each = _networks(model, seeds, folds, given)
-    x, targets, weights = _arrays(data, given.pop("sample_weight"))
+    streams = list(data) if isinstance(data[0], Streamed) else None
+    each = _networks(model, seeds, folds, given, streams)
+    x, targets, weights = _arrays(data if streams is None else ((), ()), given.pop("sample_weight"))
     runner = Runner(given["executor"], given["threads"])
     checkpoint, resume = given.pop("checkpoint"), given.pop("resume")
     team, given["shards"] = workers_of(given.pop("workers"), given["shards"])
@@ -81,8 +85,11 @@ def fit_many(
     trainings: list[Fitting] = []
     trained: list[np.ndarray | None] = []
     for k, one in enumerate(each):
-        fold, own = one.pop("fold"), given | one
+        fold, stream = one.pop("fold"), one.pop("data")
+        own = given | one
         rows, part = None, (x, targets) if weights is None else (x, targets, weights)
+        if stream is not None:
+            part, own["validation"] = stream, stream.left_out or own["validation"]
         if fold is not None:
             rows, left = _rows(fold, len(x), k)
             if own["validation"] is None:
@@ -112,10 +119,13 @@ def _options(options: dict[str, Any]) -> dict[str, Any]:
     return {**known, **options}
 
 
-def _networks(model: Any, seeds: Any, folds: Any, given: dict[str, Any]) -> list[dict[str, Any]]:
+def _networks(
+    model: Any, seeds: Any, folds: Any, given: dict[str, Any], data: Any
+) -> list[dict[str, Any]]:
     """What each network has of its own: model, seed, fold, and an entry of every list."""
     seeds = [whole("seeds", seed, 0) for seed in np.ravel(seeds).tolist()]
     lists = {"seed": seeds} | ({} if folds is None else {"fold": list(folds)})
+    lists |= {} if data is None else {"data": data}
     lists |= {
         name: list(value)
         for name, value in {"model": model, **{name: given[name] for name in EACH}}.items()
@@ -133,7 +143,7 @@ def _networks(model: Any, seeds: Any, folds: Any, given: dict[str, Any]) -> list
                 f"{count} seeds and {len(entries)} {plural}: give one for each network"
             )
     each = [
-        {"model": model, "fold": None, **{name: given[name] for name in EACH}}
+        {"model": model, "fold": None, "data": None, **{name: given[name] for name in EACH}}
         | {name: entries[k] for name, entries in lists.items()}
         for k in range(count)
     ]
@@ -203,7 +213,7 @@ def _together(
         members = {
             k: Member(steps, rows[k])
             for k, steps in live.items()
-            if not isinstance(steps, ShardedSteps)
+            if not isinstance(steps, ShardedSteps) and isinstance(steps.data, ArrayData)
         }
         groups = grouped([*members.values()], runner)
         while live:
