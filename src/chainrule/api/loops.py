@@ -208,10 +208,11 @@ def _recorded(
     carry: Any,
     xs: Sequence[Any],
     shape: TreeDef,
-    length: int,
+    length: int | None,
     reverse: bool,
     turns: int | None,
     recording: Recording,
+    stops: bool = False,
 ) -> tuple[Any, Any]:
     given, tree = flatten(carry)
     for x in given:
@@ -236,7 +237,7 @@ def _recorded(
     made: list[Traced] = []
     if outputs:
         body = body_of(recording, [*inputs, *entries], outputs, "turn")
-        loop = Loop(body.graph, body.consts, start, rows, length, reverse)
+        loop = Loop(body.graph, body.consts, start, rows, length, reverse, stops=stops)
         made = loop.emit(recording) if turns is None else segmented(loop, turns, recording)
     last = [y.like(x) for y, x in zip(made, start, strict=False)]
     return tree.unflatten(last), y_tree.unflatten(made[len(start) :])
@@ -310,7 +311,8 @@ def while_loop(
         body: takes the carry, returns the next, of the same tree, shapes and dtypes.
         init: the first carry.
         bound: the most turns there can be. A recorded loop with a bound can be differentiated
-            in reverse mode too, at the cost of so many turns; one without in forward mode.
+            in reverse mode too: in the time of the turns that it takes, with memory for ``bound``
+            of them; one without in forward mode.
 
     Raises:
         UsageError: when it runs, the condition still holds after ``bound`` turns.
@@ -363,25 +365,19 @@ def _recorded_while(
         return found if found.dtype.kind == "b" else found != 0
 
     def turn(state: Any, _: Any = None) -> Any:
-        on, carry = state
+        _on, done, carry = state
         found = body(_owned(carry))
         _check_carry_or_number(carry, found, body)
-        if bound is not None:
-            (old, tree), new = flatten(carry), flatten(found)[0]
-            found = tree.unflatten(
-                np.where(on, y, x)
-                for x, y in zip(old, new, strict=True)  # type: ignore[call-overload]
-            )
-            return (on & goes_on(found), found), None
-        return (goes_on(found), found), None
+        return (goes_on(found), done + 1, found), None
 
-    state = (goes_on(init), init)
-    if bound is not None:
-        (on, carry), _ = scan(turn, state, length=bound)
-        leaves, tree = flatten(carry)
-        kept = [structure.require(x, ~on, message=_UNBOUNDED.format(bound)) for x in leaves]
-        return tree.unflatten(y.like(x) for y, x in zip(kept, leaves, strict=True))
-    return _recorded(turn, state, [], flatten(None)[1], None, False, None, recording)[0][1]  # type: ignore[arg-type]
+    state = (goes_on(init), recording.constant(0, np.dtype(np.int64)), init)
+    nothing = flatten(None)[1]
+    on, _, carry = _recorded(turn, state, [], nothing, bound, False, None, recording, True)[0]
+    if bound is None:
+        return carry
+    leaves, tree = flatten(carry)
+    kept = [structure.require(x, ~on, message=_UNBOUNDED.format(bound)) for x in leaves]
+    return tree.unflatten(y.like(x) for y, x in zip(kept, leaves, strict=True))
 
 
 def _check_carry_or_number(before: Any, after: Any, f: Function) -> None:

@@ -7,7 +7,7 @@ also stores what the way back reads, or carries tangents. Their bodies share nod
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
@@ -44,7 +44,7 @@ class _Turns:
 
     @property
     def kind(self) -> tuple[Any, ...]:
-        return self.of.length, self.of.reverse
+        return self.of.length, self.of.reverse, self.of.stops
 
     def takes(self, other: _Turns) -> bool:
         """Join another loop, if it does some of the same on the same."""
@@ -68,13 +68,13 @@ class _Turns:
     def trim(self, used: set[Key]) -> None:
         """Leave out what does not contribute to the results ``used``; a carry that never changes
         becomes a const."""
+        decides = [next(iter(self.carry))] if self.of.stops else []
         for x, (start, y) in list(self.carry.items()):
-            if y is x and self.of.length is not None:
+            if y is x and x not in decides:
                 self.fixed[x] = self.consts[x] = start
                 del self.carry[x]
         live = {x for x in self.carry if (True, x) in used}
-        if self.of.length is None:
-            live.add(next(iter(self.carry)))
+        live.update(decides)
         self.ys = {y: None for y in self.ys if (False, y) in used}
         while True:
             roots = [*[self.carry[x][1] for x in live], *self.ys]
@@ -97,7 +97,7 @@ class _Turns:
         )
 
     def loop(self, optimise: Callable[[Graph], Graph]) -> Loop:
-        old, body = self.of, self.of.body
+        body = self.of.body
         inner = Graph(
             (*self.consts, *self.carry, *self.xs),
             (*[y for _, y in self.carry.values()], *self.ys),
@@ -106,10 +106,8 @@ class _Turns:
             origins=body.origins,
         )
         starts = [x for x, _ in self.carry.values()]
-        return Loop(
-            optimise(inner), [*self.consts.values()], starts, [*self.xs.values()],
-            old.length, old.reverse, old.recompute,
-        )  # fmt: skip
+        consts, xs = [*self.consts.values()], [*self.xs.values()]
+        return replace(self.of, body=optimise(inner), consts=consts, carry=starts, xs=xs)
 
 
 def tidy(graph: Graph, optimise: Callable[[Graph], Graph], join: bool = True) -> Graph:

@@ -39,10 +39,10 @@ def is_internal(file: str) -> bool:
     return found
 
 
-def users_frame() -> FrameType | None:
-    """The innermost frame that is the user's."""
+def users_frame(above: int = 1) -> FrameType | None:
+    """The innermost frame that is the user's, looked for from so many frames up."""
     known = _internal
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(above)
     while frame is not None:
         file = frame.f_code.co_filename
         internal = known.get(file)

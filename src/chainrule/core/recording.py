@@ -236,7 +236,7 @@ class Recording:
             if self.copied in self.places:
                 self.places.setdefault(node, self.places[self.copied])
             return
-        frame = users_frame()
+        frame = users_frame(3)  # from the caller of ``emit`` on
         if frame is None:
             return
         place = (frame.f_code, frame.f_lasti, SCOPE.get())

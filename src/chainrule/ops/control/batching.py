@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,13 +70,16 @@ class _Turn:
             stand_ins.append(batch.row(full) if is_mapped else full)
         new = replay(loop.body, recording, stand_ins)
         outputs = [new[y] for y in loop.body.outputs]
-        self.rows_end_apart = loop.length is None and mapped[0]
-        if self.rows_end_apart:  # those that are done wait for the others
-            before = stand_ins[first:]
-            pairs: Any = zip(before, outputs, strict=True)
-            outputs = [np.where(before[0], y, x) for x, y in pairs]  # type: ignore[misc]
+        self.rows_end_apart = loop.stops and mapped[0]
+        if self.rows_end_apart:  # those that are done, or do not run yet, wait for the others
+            before: list[Any] = stand_ins[first : first + count]
+            counts = before[0].dtype.kind != "b"
+            self.decides = recording.input(array_type((), before[0].dtype))
+            runs = before[0] >= self.decides if counts and loop.reverse else before[0] > 0
+            before += [np.zeros_like(y) for y in outputs[count:]]  # type: ignore[call-overload]
+            outputs = [np.where(runs, y, x) for x, y in zip(before, outputs, strict=True)]  # type: ignore[call-overload]
         self.outputs: list[Traced] = outputs  # type: ignore[assignment]
-        self.found = batch.of(outputs)
+        self.found = batch.of(self.outputs)
 
     @property
     def has_rows(self) -> list[bool]:
@@ -100,18 +104,31 @@ class _Turn:
             )
         ]
         inputs = [*self.parameters]
-        if self.rows_end_apart:  # one more carry: whether any row goes on
-            start.insert(0, np.any(start[0], axis=0))  # type: ignore[arg-type]
-            outputs.insert(0, np.any(outputs[0], axis=0))  # type: ignore[arg-type]
-            inputs.insert(0, batch.recording.input(start[0].type))
+        more = 0
+        if self.rows_end_apart:  # one more carry, or two: what decides for all rows
+            own, result = start[0], outputs[0]
+            if own.dtype.kind == "b":
+                news = [np.any(result, axis=0)]
+                starts, ins = [np.any(own, axis=0)], [self.decides]
+                if old.length is not None:
+                    done = batch.recording.input(_COUNT)
+                    news, ins = [*news, done + 1], [*ins, done]
+                    starts.append(batch.recording.constant(0, _COUNT.dtype))
+            else:
+                news, starts, ins = [self.decides - 1], [np.max(own, axis=0)], [self.decides]
+            more = len(ins)
+            start, outputs, inputs = [*starts, *start], [*news, *outputs], [*ins, *inputs]  # type: ignore[list-item]
         xs = [
             _swapped(x) if is_mapped else x
             for x, is_mapped in zip(rows.inputs[first + count :], self.of_xs, strict=True)
         ]
         nodes, results = ([x.node for x in row] for row in (inputs, outputs))
         body = carve(batch.recording, nodes, results, {}, literal, {}, old.body.name)
-        loop = Loop(body.graph, body.consts, start, xs, old.length, old.reverse, old.recompute)
-        return loop.emit(batch.recording)[int(self.rows_end_apart) :]
+        loop = replace(old, body=body.graph, consts=body.consts, carry=start, xs=xs)
+        return loop.emit(batch.recording)[more:]
+
+
+_COUNT = array_type((), np.dtype(np.int64))
 
 
 def _swapped(x: Traced) -> Traced:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +18,14 @@ class Loop:
     """What a node of ``scan`` says.
 
     ``body`` is a graph from (consts, carry, an entry of each of xs) to (carry, an entry of each of
-    ys). It runs ``length`` times, from the last entries to the first if ``reverse``; with length
-    None, while the first of the carry, a bool, is true. ``recompute``: its derivative keeps the
-    carry of each turn, not what the turn computes on the way.
+    ys). It runs ``length`` times, from the last entries to the first if ``reverse``.
+    ``recompute``: its derivative keeps the carry of each turn, not what the turn computes on the
+    way.
+
+    ``stops``: it runs while the first of the carry is more than 0, ``length`` times at most, or
+    any number of times where that is None; the ys of turns that do not run are 0. The first of the
+    carry is a bool, with the number of turns that ran as the second as long as nobody has asked
+    for a derivative; or it is the number of turns to come, which take the first entries of xs.
     """
 
     body: Graph
@@ -30,6 +35,7 @@ class Loop:
     length: int | None
     reverse: bool = False
     recompute: bool = False
+    stops: bool = False
 
     @staticmethod
     def of(node: Node, inputs: Sequence[Any] | None = None) -> Loop:
@@ -45,7 +51,7 @@ class Loop:
     @property
     def attrs(self) -> dict[str, Any]:
         """The attributes of its node."""
-        return {
+        attrs = {
             "body": self.body,
             "carry": len(self.carry),
             "xs": len(self.xs),
@@ -53,6 +59,7 @@ class Loop:
             "reverse": self.reverse,
             "recompute": self.recompute,
         }
+        return attrs | {"stops": True} if self.stops else attrs
 
     def emit(self, recording: Any) -> list[Traced]:
         """Record the loop; its results, carry and then ys."""
@@ -70,15 +77,11 @@ def parts_of(
     length: int | None,
     reverse: bool,
     recompute: bool,
+    stops: bool = False,
 ) -> tuple[Any, ...]:
     first = len(inputs) - carry - xs
     split = inputs[:first], inputs[first : first + carry], inputs[first + carry :]
-    return (body, *split, length, reverse, recompute)
-
-
-def turns(length: int, reverse: bool) -> Iterable[int]:
-    """Which entries the turns of a loop take, in order."""
-    return reversed(range(length)) if reverse else range(length)
+    return (body, *split, length, reverse, recompute, stops)
 
 
 def result_of(node: Node) -> tuple[Node, int] | None:

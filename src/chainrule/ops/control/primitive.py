@@ -17,7 +17,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import DTYPES, ArrayType, TupleType, array_type
 from chainrule.errors import ShapeError
 from chainrule.ops.control.batching import batched, bundle_batched, item_batched
-from chainrule.ops.control.loop import Loop, part_of, parts_of, turns
+from chainrule.ops.control.loop import Loop, part_of, parts_of
 from chainrule.ops.control.rule import LoopRule
 
 _evaluators: WeakKeyDictionary[Graph, Evaluator] = WeakKeyDictionary()
@@ -33,20 +33,21 @@ def _evaluator(body: Graph) -> Evaluator:
 def _forward(*inputs: Any, **attrs: Any) -> tuple[Any, ...]:
     loop = Loop(*parts_of(inputs, **attrs))
     run, count = _evaluator(loop.body), len(loop.carry)
-    carry, ys = list(loop.carry), [None] * (len(loop.body.outputs) - count)
-    if loop.length is None:
-        while carry[0]:
-            carry = run([*loop.consts, *carry])
-        return tuple(carry)
-    for t in turns(loop.length, loop.reverse):
+    carry, length, ys = list(loop.carry), loop.length, None
+    last = int(carry[0] if loop.stops and loop.reverse else length or 0) - 1
+    done = 0
+    while done != length and (not loop.stops or carry[0] > 0):
+        t = last - done if loop.reverse else done
         found = run([*loop.consts, *carry, *[x[t] for x in loop.xs]])
-        carry = found[:count]
-        for k, y in enumerate(found[count:]):
-            if ys[k] is None:
-                ys[k] = np.empty((loop.length, *y.shape), y.dtype)  # type: ignore[call-overload]
-            ys[k][t] = y  # type: ignore[index]
-    if not loop.length:
-        ys = [np.empty((0, *y.type.shape), y.type.dtype) for y in loop.body.outputs[count:]]  # type: ignore[misc]
+        carry, row = found[:count], found[count:]
+        if ys is None:  # of the dtypes that come, which are complex in complex steps
+            ys = [np.zeros((length, *y.shape), y.dtype) for y in row]  # type: ignore[arg-type]
+        for whole, y in zip(ys, row, strict=True):
+            whole[t] = y
+        done += 1
+    if ys is None:
+        made = [y.type for y in loop.body.outputs[count:]]
+        ys = [np.zeros((length or 0, *y.shape), y.dtype) for y in made]
     return (*carry, *ys)
 
 
@@ -65,15 +66,17 @@ def _infer(*inputs: Any, **attrs: Any) -> Any:
     if made[:count] != list(loop.carry):
         raise ShapeError("the body of a loop changes the type of its carry")
     length = loop.length
+    if loop.stops and not (made[:1] == [_COUNT] or (made[:1] == [_BOOL] and not loop.reverse)):
+        raise ShapeError("a loop stops by its first carry, a bool or the number of turns to come")
     if length is None:
-        if len(made) > count or loop.xs or not made or made[0] != array_type((), _BOOL):
-            raise ShapeError("a loop without a length has a bool as its first carry, and no xs")
+        if len(made) > count or loop.xs or not loop.stops:
+            raise ShapeError("a loop without a length stops by its carry, and has no xs and no ys")
         return TupleType(tuple(made))
     ys = [array_type((length, *y.shape), y.dtype) for y in made[count:]]
     return TupleType((*made[:count], *ys))
 
 
-_BOOL = np.dtype(bool)
+_BOOL, _COUNT = array_type((), np.dtype(bool)), array_type((), np.dtype(np.int64))
 
 scan = Primitive(
     "scan",

@@ -16,7 +16,7 @@ from chainrule.core.rules import Elementwise, Rule, Tangents, Transpose, add
 from chainrule.core.traced import Traced
 from chainrule.errors import DerivativeError
 from chainrule.ops.contract import parse_spec
-from chainrule.ops.control.loop import Loop, bundled
+from chainrule.ops.control.loop import Loop, bundled, item_of
 from chainrule.ops.structure import scatter_add
 
 MOVING = frozenset(
@@ -136,7 +136,7 @@ class _Backward:
         start = [self.given.get(i, zero) for i, zero in zip(moving, zeros, strict=True)]
         start += [recording.zeros(total.type) for total in sums.values()]
         xs = [(x, self.given[i]) for i, x in each.items()]
-        made = self._loop(carry, xs, outputs, start).emit(recording)
+        made = self._loop(carry, xs, outputs, start).emit(recording)[int(loop.stops) :]
         result: dict[int, Traced] = dict(zip([*[len(loop.consts) + i for i in moving], *sums],
                                              made, strict=False))  # fmt: skip
         first = len(loop.consts) + count
@@ -157,6 +157,9 @@ class _Backward:
         """The backward loop, and the forward one that stores what it reads."""
         recording, loop, again = self.recording, self.loop, self.again
         stored = self._stored([*carry, *[x for x, _ in xs]], outputs)
+        if loop.stops:  # as many turns as there were
+            left = recording.input(self.turns().type)
+            carry, outputs, start = [left, *carry], [left - 1, *outputs], [self.turns(), *start]
         parameters = [x.node for x in carry]
         taken: list[Traced] = []
         for x, outer in zip(again.xs, loop.xs, strict=True):
@@ -179,9 +182,15 @@ class _Backward:
         nodes = [y.node for y in outputs]
         name = f"{loop.body.name}_back"
         body = carve(recording, parameters, nodes, {}, literal, {}, name)
-        return Loop(
-            body.graph, body.consts, start, taken, loop.length, not loop.reverse, loop.recompute
-        )
+        back = replace(loop, body=body.graph, consts=body.consts, carry=start, xs=taken)
+        return replace(back, reverse=not loop.reverse)
+
+    def turns(self) -> Traced:
+        """The number of turns of a loop that stops."""
+        first = self.loop.carry[0]
+        if first.type.dtype.kind != "b":
+            return Traced(first, self.recording)
+        return item_of(Traced(self.node, self.recording), 1)
 
     def _stored(self, arriving: Sequence[Traced], outputs: Sequence[Traced]) -> list[Node]:
         """What the backward loop reads of a turn, in order: entries of xs, the carry, and, unless
@@ -260,15 +269,9 @@ def _pushed(node: Node, tangents: Tangents, recording: Recording) -> Traced | No
     outputs = [*again.outputs[:count], *tangent, *moved.values()]
     body = again.extended(parameters, outputs)  # type: ignore[arg-type]
     outer = [[Traced(x, recording) for x in row] for row in (loop.carry, loop.xs)]
-    made = Loop(
-        body.graph,
-        body.consts,
-        [*outer[0], *start.values()],
-        [*outer[1], *of_xs.values()],
-        loop.length,
-        loop.reverse,
-        loop.recompute,
-    ).emit(recording)
+    carry, xs = [*outer[0], *start.values()], [*outer[1], *of_xs.values()]
+    pushed = replace(loop, body=body.graph, consts=body.consts, carry=carry, xs=xs)
+    made = pushed.emit(recording)
     places = [*start, *[count + i for i in moved]]
     parts = dict(zip(places, made[count:], strict=True))
     return bundled(parts, node.type, recording) if parts else None  # type: ignore[arg-type]

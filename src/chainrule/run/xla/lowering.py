@@ -87,17 +87,37 @@ def _scan(loop: Loop, faults: Faults, precision: str) -> tuple[Any, ...]:
         return (found[:count], faults.number), found[count:]
 
     start = (list(loop.carry), faults.number)
-    if loop.length is None:
-        carry, number = lax.while_loop(
-            lambda state: state[0][0] & (state[1] == 0), lambda state: turn(state, [])[0], start
-        )
-        ys: list[Any] = []
+    if loop.stops:
+        carry, number, ys = _stopping(loop, turn, start)
     else:
         (carry, number), ys = lax.scan(
             turn, start, list(loop.xs), length=loop.length, reverse=loop.reverse
         )
     faults.start(number)
     return (*carry, *ys)
+
+
+def _stopping(loop: Loop, turn: Callable[..., Any], start: Any) -> tuple[Any, Any, list[Any]]:
+    """A loop that stops by its carry: its last carry, the number of a fault, and its ys."""
+    made = [y.type for y in loop.body.outputs[len(loop.carry) :]]
+    last = start[0][0] - 1 if loop.reverse else 0
+
+    def goes_on(state: Any) -> Any:
+        done, ((first, *_), number), _ys = state
+        more = (first > 0) & (number == 0)
+        return more if loop.length is None else more & (done < loop.length)
+
+    def step(state: Any) -> Any:
+        done, inner, ys = state
+        at = last - done if loop.reverse else done
+        entries = [lax.dynamic_index_in_dim(x, at, keepdims=False) for x in loop.xs]
+        inner, row = turn(inner, entries)
+        ys = [lax.dynamic_update_index_in_dim(*pair, at, 0) for pair in zip(ys, row, strict=True)]
+        return done + 1, inner, ys
+
+    ys = [jnp.zeros((loop.length or 0, *y.shape), y.dtype) for y in made]
+    _, (carry, number), ys = lax.while_loop(goes_on, step, (jnp.int64(0), start, ys))
+    return carry, number, ys
 
 
 def types_of(graph: Graph) -> list[Any]:

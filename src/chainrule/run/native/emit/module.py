@@ -205,9 +205,11 @@ class _Writer:
         repeat = self.plan.repeat
         assert repeat is not None
         self.mode = flush_denormals(b) if flush else ""
-        again = "%again" if repeat.while_true else "%stop"
+        again, last = "%again" if repeat.stops else "%stop", str(repeat.length - 1)
+        if repeat.stops and repeat.reverse:
+            last = b.do(f"sub i64 {self._first(self.plan.inputs[0])}, 1")
         with b.loop(again, "%start") as i:
-            self.iteration = b.do(f"sub i64 {repeat.length - 1}, {i}") if repeat.reverse else i
+            self.iteration = b.do(f"sub i64 {last}, {i}") if repeat.reverse else i
             self._all()
             copied = [x for x in self.plan.outputs if x.carried and not x.alias and x.type.size]
             if copied and self.plan.threads > 1:
@@ -216,9 +218,9 @@ class _Writer:
                 b.effect(self._meet())
             else:
                 self._copy(copied)
-            if repeat.while_true:
+            if repeat.stops:
                 b.effect(f"%again = select i1 {self._goes_on(self.plan.inputs[0])}, "
-                         f"i64 {2**62}, i64 0")  # fmt: skip
+                         f"i64 {repeat.length or 2**62}, i64 0")  # fmt: skip
         self._leave()
         b.effect("ret i32 0")
 
@@ -230,8 +232,14 @@ class _Writer:
             self.main.effect(f"call void @llvm.memcpy.p0.p0.i64(ptr {old}, ptr {new}, "
                              f"i64 {buffer.type.nbytes}, i1 false)")  # fmt: skip
 
-    def _goes_on(self, buffer: Buffer) -> str:
+    def _first(self, buffer: Buffer) -> str:
+        """The first of the carry, which says whether a loop goes on."""
         return self.main.load(buffer.type.dtype, self._pointer(buffer))
+
+    def _goes_on(self, buffer: Buffer) -> str:
+        found = self._first(buffer)
+        counts = buffer.type.dtype.kind != "b"
+        return self.main.do(f"icmp sgt i64 {found}, 0") if counts else found
 
     def _inner_loop(self, step: InnerLoop) -> None:
         """Put the first carry where the turns find it, and call the loop's own function."""
@@ -249,9 +257,13 @@ class _Writer:
             f"call i32 @{name}(ptr {self._pointer(step.scratch)}, ptr {inputs}, ptr {outputs}, "
             f"ptr %flag, ptr %callback, i64 0, i64 {step.length or 0}, i64 0, i64 1)"
         )
-        if step.length is not None:
+        if not step.stops:
             self._checked(call)
             return
+        for y in step.ys:  # what no turn writes
+            if y.type.size:
+                b.effect(f"call void @llvm.memset.p0.i64(ptr {self._pointer(y)}, i8 0, "
+                         f"i64 {y.type.nbytes}, i1 false)")  # fmt: skip
         with b.when(self._goes_on(step.carry[0][1])):
             self._checked(call)
 

@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.core.graph import Graph
 from chainrule.core.node import Node
 from chainrule.core.types import Shape, array_type
+from chainrule.ops.control.loop import Loop
 from chainrule.run.native.plan.affine import ANYWHERE, Affine, collapsed, is_outer
 from chainrule.run.native.plan.buffers import Buffer, choose, cost_of, is_called_out, is_short_sum
 from chainrule.run.native.plan.nests import Nest, copy, nests_of, shared_axis
@@ -110,7 +111,8 @@ class _Grouping:
         """A loop inside the program, and what it writes."""
         body, carry, xs = node.attrs["body"], node.attrs["carry"], node.attrs["xs"]
         length, first = node.attrs["length"], len(node.inputs) - carry - xs
-        repeat = Repeat(carry, xs, False, length or 0, node.attrs["reverse"], length is None)
+        stops = Loop.of(node).stops
+        repeat = Repeat(carry, xs, False, length or 0, node.attrs["reverse"], stops)
         turned = Graph(
             (*body.inputs[first:], *body.inputs[:first]),
             (*body.outputs[carry:], *body.outputs[:carry]),

@@ -75,6 +75,11 @@ class InnerLoop:
     scratch: Buffer
 
     @property
+    def stops(self) -> bool:
+        assert self.body.repeat is not None
+        return self.body.repeat.stops
+
+    @property
     def touched(self) -> list[Buffer]:
         both = [buffer for pair in self.carry for buffer in pair]
         return list(dict.fromkeys([*both, *self.xs, *self.consts, *self.ys, self.scratch]))
@@ -88,15 +93,16 @@ class Repeat:
     """How a graph is one step of a loop: inputs are ``carry`` leaves, then ``xs`` leaves of
     which each step takes the next, then constants; outputs are leaves for which each step has
     a place of its own, then the ``carry`` leaves. ``flush``: denormal numbers count as 0.
-    ``reverse``: steps take their entries from the last to the first of ``length``. ``while_true``:
-    it goes on while the first of the carry, a bool, is true."""
+    ``reverse``: steps take their entries from the last to the first of ``length``. ``stops``: it
+    goes on while the first of the carry is more than 0, which is a bool or the number of steps to
+    come; ``length`` of them at most, where that is not 0."""
 
     carry: int
     xs: int
     flush: bool = True
     length: int = 0
     reverse: bool = False
-    while_true: bool = False
+    stops: bool = False
 
 
 @dataclass(eq=False)
