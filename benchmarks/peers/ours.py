@@ -29,10 +29,10 @@ from chainrule import nn, optim, run, train
 from chainrule.compile import optimise, stability
 from chainrule.core.record import record
 from chainrule.core.tree import flatten
-from chainrule.run import interpreter
+from chainrule.run import cache, interpreter
 from chainrule.run.native import plan
 from chainrule.run.native.emit import module
-from chainrule.run.native.runtime import cache, machine
+from chainrule.run.native.runtime import machine
 from chainrule.train import Batch, Predictor, Step
 
 NATIVE = "native"

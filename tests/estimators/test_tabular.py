@@ -9,11 +9,13 @@ import pandas
 import polars
 import pyarrow
 import pytest
+from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
 from chainrule.errors import UsageError
 from chainrule.estimators import TabularClassifier, TabularRegressor
 from chainrule.tabular import TabularModel
+from chainrule.train import Checkpoint
 
 RNG = np.random.default_rng(0)
 ROWS = 200
@@ -109,3 +111,23 @@ def test_parts_of_a_class_add_up_for_a_calibrated_model(labels):
     outputs, _ = model.model_.compute(np.vstack([coded, np.zeros(coded.shape[1])]))
     own = outputs[:, 0 if labels is KIND else list(model.classes_).index("green")]
     np.testing.assert_allclose(parts.sum(axis=1), own[:-1] - own[-1], atol=1e-4)
+
+
+def test_a_fit_that_was_cut_short_goes_on(tmp_path):
+    """From a checkpoint in the middle, to the bits of a fit that nothing disturbed."""
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = x[:, 0] - x[:, 1] ** 2
+    plain = TabularRegressor(hidden=(4,), epochs=6, random_state=1)
+    right = plain.fit(x, y).predict(x)
+
+    def cut(event):
+        if event.epoch == 4:
+            raise ZeroDivisionError
+
+    kept = plain.set_params(checkpoint=Checkpoint(tmp_path, 1, callback=cut))
+    with pytest.raises(ZeroDivisionError):
+        kept.fit(x, y)
+    again = clone(kept).set_params(checkpoint=tmp_path, resume=True)
+    assert again.fit(x, y).predict(x).tobytes() == right.tobytes()
+    with pytest.raises(UsageError, match="random_state"):
+        again.set_params(random_state=None).fit(x, y)

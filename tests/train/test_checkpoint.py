@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -263,3 +264,25 @@ def test_a_folder_that_cannot_be_is_said_before_training(tmp_path: Path) -> None
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="file/kept"):
         fit(MLP, (X, T), checkpoint=tmp_path / "file" / "kept", **PLAIN)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders have no locks there")
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    words: list[str] = []
+
+    def another(event: Any) -> None:
+        for train in (
+            lambda: fit(MLP, (X, T), checkpoint=tmp_path, resume=True, **PLAIN),
+            lambda: fit_many(MLP, (X, T), seeds=[3], checkpoint=Checkpoint(tmp_path, force=True),
+                             **{k: v for k, v in PLAIN.items() if k != "seed"}),
+        ):  # fmt: skip
+            with pytest.raises(UsageError, match="another training keeps its checkpoints") as error:
+                train()
+            words.append(str(error.value))
+
+    with pytest.raises(ZeroDivisionError) as error:
+        fit(MLP, (X, T), checkpoint=tmp_path, callbacks=[another, lambda e: 1 / 0], **PLAIN)
+    assert len(words) == 2
+    assert str(tmp_path) in words[0]
+    found = fit(MLP, (X, T), checkpoint=tmp_path, resume=True, **PLAIN)  # the error lives still
+    assert bits(found) == bits(fit(MLP, (X, T), **PLAIN)), error

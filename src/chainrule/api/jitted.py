@@ -27,6 +27,7 @@ from chainrule.core.static import Static
 from chainrule.core.traced import Traced
 from chainrule.core.tracing import TRACER
 from chainrule.core.tree import TreeDef
+from chainrule.core.types import ArrayType, check_dtype
 from chainrule.errors import DtypeError, UsageError
 from chainrule.run.profile import Profile, profile
 from chainrule.run.settings import ExecutorLike
@@ -183,7 +184,12 @@ class Jitted(Transformed):
             return found(args)
         args, keywords = self._marked(args, keywords)
         leaves, call = flatten_call(args, keywords)
-        types = leaf_types(leaves, self._f, call)
+        if any(map(_is_foreign, leaves)):
+            leaves = [run.taken(x, self._run[0]) if _is_foreign(x) else x for x in leaves]
+            args, keywords = call.unflatten([_type(x) if _is_foreign(x) else x for x in leaves])
+            types = leaf_types(flatten_call(args, keywords)[0], self._f, call)
+        else:
+            types = leaf_types(leaves, self._f, call)
         key = (call, tuple(types), tuple(map(type, leaves)))
         try:
             program = self._programs.get(key)
@@ -243,6 +249,17 @@ class Jitted(Transformed):
         and the user's lines that it computes; prints as a table."""
         args, keywords = self._marked(args, keywords)
         return profile(self._f, *args, keywords=keywords, executor=self._run[0])
+
+
+def _is_foreign(x: Any) -> bool:
+    """Whether a leaf is an array of another library, which hands it over by DLPack."""
+    return hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, Traced))
+
+
+def _type(x: Any) -> ArrayType:
+    """The type of an array of a device."""
+    check_dtype(np.dtype(x.dtype))
+    return ArrayType(x.shape, np.dtype(x.dtype))
 
 
 def _recorded(x: Any, recording: Recording) -> Any:

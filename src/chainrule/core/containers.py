@@ -128,7 +128,7 @@ def _classified(kind: type) -> Any:
         return _attributes(kind, {a.alias or a.name: a for a in own.__attrs_attrs__ if a.init})
     if issubclass(kind, (str, bytes, bool, enum.Enum)):
         return OTHER
-    arrays = ("__array__", "__array_interface__", "__array_ufunc__")
+    arrays = ("__array__", "__array_interface__", "__array_ufunc__", "__dlpack__")
     is_number = issubclass(kind, (numbers.Number, np.generic, ArrayType))
     return NUMBER if is_number or any(hasattr(kind, a) for a in arrays) else OTHER
 

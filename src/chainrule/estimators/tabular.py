@@ -58,6 +58,8 @@ class _Tabular(BaseEstimator):
     keep: Any = ()
     random_state: Any = None
     threads: int | None = None
+    checkpoint: Any = None
+    resume: bool = False
 
     if TYPE_CHECKING:  # fitted attributes
 
@@ -69,7 +71,10 @@ class _Tabular(BaseEstimator):
         factors: those of the rows' weights, (n_samples,), or None.
         """
         given = self.get_params(deep=False)
-        random_state, threads = (given.pop(name) for name in ("random_state", "threads"))
+        running = {name: given.pop(name) for name in ("threads", "checkpoint", "resume")}
+        random_state = given.pop("random_state")
+        if running["resume"] and not isinstance(random_state, (int, np.integer)):
+            raise UsageError("resume=True needs the random_state of then, a whole number")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
         columns, framed = _columns(X)
         if not framed:  # columns that nobody named are all meant
@@ -83,7 +88,7 @@ class _Tabular(BaseEstimator):
             given["class_weight"] = None
         options = Options(task=task, test=0.0, seed=seed, **given)
         table = table_of(columns, "X")
-        self.model_: TabularModel = train(table, TARGET, options, threads=threads)
+        self.model_: TabularModel = train(table, TARGET, options, **running)
         self.history_ = list(self.model_.history)
         self.n_iter_ = len(self.history_)
         return self
@@ -214,7 +219,11 @@ SHARED = """hidden : tuple of ints, default=None
     random_state : int, RandomState or None, default=None
         Fixes split, initial weights and the order of rows.
     threads : int, default=None
-        How many share the work; the result does not depend on it."""
+        How many share the work; the result does not depend on it.
+    checkpoint : folder or train.Checkpoint, default=None
+        Where training writes down where it stands.
+    resume : bool, default=False
+        Go on from there, to the result of a training that was never cut short."""
 
 
 @dataclass(repr=False, eq=False)

@@ -23,7 +23,7 @@ from chainrule.core.tree import TreeDef, flatten, map_tree
 from chainrule.errors import ShapeError, UsageError
 from chainrule.forks import load
 from chainrule.run import interpreter
-from chainrule.run.settings import ExecutorLike, executor_of
+from chainrule.run.settings import Executor, ExecutorLike, executor_of
 
 EXECUTORS = {
     "numpy": "chainrule.run.interpreter",
@@ -82,7 +82,7 @@ def executor_named(executor: ExecutorLike) -> Any:
         if needed is None:
             raise
         raise UsageError(f'executor="{name}" needs {needed}; executor="numpy" does not') from None
-    if wanted is None or (wanted.device is None and wanted.precision is None):
+    if wanted is None or wanted == Executor(wanted.name):
         return module
     if hasattr(module, "placed"):
         return module.placed(wanted)
@@ -237,6 +237,24 @@ def held(compiled: Compiled) -> interpreter.Flat:
 def on_host(tree: Any) -> Any:
     """A tree of arrays with those that lie on a device as NumPy's."""
     return map_tree(lambda x: x if isinstance(x, np.ndarray) else np.array(x), tree)
+
+
+def taken(array: Any, executor: ExecutorLike) -> Any:
+    """An array of another library, which it hands over by DLPack, as this executor takes it: where
+    it lies, if the executor computes there.
+
+    Raises:
+        UsageError: it lies elsewhere, or has a dtype that the executor has not.
+    """
+    take = getattr(executor_named(executor), "taken", np.from_dlpack)
+    try:
+        return take(array)
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"an array of {type(array).__module__.partition('.')[0]} cannot be taken as it is "
+            f"({error}): bring it to NumPy, or name the executor of its device, "
+            'cr.Executor("xla", device="gpu")'
+        ) from None
 
 
 def loop(

@@ -22,14 +22,17 @@ class Executor:
             executor's own choice.
         precision: of products of float32 arrays: ``"highest"`` (float32 throughout, the default),
             ``"tf32"`` or ``"bf16"`` (factors rounded, sums in float32).
+        results: of ``jit``: ``"numpy"`` for arrays of NumPy, or ``"device"`` for arrays of JAX that
+            stay where they are; other libraries take them by DLPack.
 
     Raises:
-        UsageError: another precision, or a device that is no name.
+        UsageError: another precision, other results, or a device that is no name.
     """
 
     name: str
     device: str | None = None
     precision: str | None = None
+    results: str = "numpy"
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -38,12 +41,16 @@ class Executor:
             raise UsageError(f'a device is named, as "gpu" or "gpu:1" is, not {self.device!r}')
         if self.precision is not None and self.precision not in PRECISIONS:
             raise UsageError(f"precision is one of {', '.join(PRECISIONS)}, not {self.precision!r}")
+        if self.results not in ("numpy", "device"):
+            raise UsageError(f'results is "numpy" or "device", not {self.results!r}')
 
     @property
     def asks(self) -> str | None:
         """What it asks for beyond the CPU in full precision, if anything."""
         if self.device not in (None, "cpu"):
             return f"device={self.device!r}"
+        if self.results == "device":
+            return 'results="device"'
         return None if self.precision in (None, "highest") else f"precision={self.precision!r}"
 
 

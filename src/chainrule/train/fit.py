@@ -28,7 +28,7 @@ from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_input
 from chainrule.train.descent import Steps, descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
 from chainrule.train.failing import failing_step
-from chainrule.train.keeping import Keeper, Kept, go_on, same_as_then
+from chainrule.train.keeping import Keeper, Kept, go_on, owned, same_as_then
 from chainrule.train.metrics import Metric, metrics_of
 from chainrule.train.monitor import (
     EarlyStopping,
@@ -137,15 +137,17 @@ def fit(
     Raises:
         DataError: data that do not fit; the message names row and column.
         DtypeError: data or parameters that are masked arrays or ``np.matrix``.
-        UsageError: arguments that do not fit together.
+        UsageError: arguments that do not fit together; another training has the folder of
+            checkpoints.
         DivergedError: a loss is not finite (a NonFiniteError); its ``result`` holds the last
             finite network.
         OSError: no checkpoint can be written at the start.
     """
     given = locals()
-    if not on_dask(workers):
-        return finished(fitting(**given))
-    return load("chainrule.train.dask").fit_on_dask("fit", **given)
+    with owned(checkpoint, workers):
+        if not on_dask(workers):
+            return finished(fitting(**given))
+        return load("chainrule.train.dask").fit_on_dask("fit", **given)
 
 
 Fitting = Generator[Any, None, FitResult]

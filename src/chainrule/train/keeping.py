@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 from chainrule import io
 from chainrule.core.tree import flatten
 from chainrule.errors import DataError, UsageError
+from chainrule.forks import load
 from chainrule.run import Runner, name_of
 from chainrule.train.checkpoint import (
     FORMAT,
@@ -36,6 +39,44 @@ from chainrule.train.evaluation import HeldOut
 from chainrule.train.monitor import EpochMonitor, TrainingState, all_finite
 from chainrule.train.result import FitResult
 from chainrule.train.steps import Step
+
+
+@contextlib.contextmanager
+def owned(checkpoint: Any, workers: Any = None) -> Iterator[None]:
+    """Keep other trainings off a folder of checkpoints while one runs here, if it is to have any.
+
+    The lock is the system's, on the folder itself: it goes with the process that has it, and leaves
+    no file. Where folders cannot be locked (Windows, some network file systems) there is none.
+
+    Raises:
+        UsageError: another training has it.
+    """
+    follows = hasattr(workers, "total") or (
+        workers == "mpi" and load("chainrule.train.mpi").Mpi().rank > 0
+    )
+    if checkpoint is None or follows or sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    folder = Path(checkpoint.folder if isinstance(checkpoint, Checkpoint) else checkpoint)
+    with io.naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        own = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(own)
+        raise UsageError(
+            f"{folder}: another training keeps its checkpoints there now; wait for its end, or "
+            "give this one a folder of its own"
+        ) from None
+    except OSError:  # no locks there
+        pass
+    try:
+        yield
+    finally:
+        os.close(own)
 
 
 class Kept:

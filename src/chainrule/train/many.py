@@ -19,7 +19,7 @@ from chainrule.train.data import ArrayData
 from chainrule.train.descent import Steps
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import Fitting, fit, fitting
-from chainrule.train.keeping import Keeper
+from chainrule.train.keeping import Keeper, owned
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.streamed import Streamed
 from chainrule.train.together import Member, grouped
@@ -64,10 +64,18 @@ def fit_many(
     Raises:
         UsageError, DataError, DtypeError: as of ``fit``; seeds, folds and lists of other lengths.
     """
-    if on_dask(options.get("workers")):
+    workers = options.get("workers")
+    with owned(options.get("checkpoint"), workers):
+        if not on_dask(workers):
+            return _fitted(model, data, seeds, folds, options)
         fit_on_dask = load("chainrule.train.dask").fit_on_dask
         usual: dict[str, Any] = {"callbacks": (), "checkpoint": None, "shards": None}
         return fit_on_dask("fit_many", model, data, seeds=seeds, folds=folds, **usual | options)
+
+
+def _fitted(
+    model: Any, data: Any, seeds: Any, folds: Any, options: dict[str, Any]
+) -> tuple[FitResult, ...]:
     given = _options(options)
     streams = list(data) if isinstance(data[0], Streamed) else None
     each = _networks(model, seeds, folds, given, streams)

@@ -15,8 +15,8 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule.core.graph import Graph
-from chainrule.run import native
-from chainrule.run.native.runtime import cache, machine
+from chainrule.run import cache, native
+from chainrule.run.native.runtime import machine
 
 TEXT = """define i32 @run() {
   ret i32 7
@@ -65,6 +65,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
+def key(text: str) -> str:
+    return cache._key(f"{machine.identity()}|{text}")
+
+
 def process(script: str = SCRIPT) -> list[str]:
     """What a fresh process prints that compiles a call of C's library."""
     done = subprocess.run(
@@ -93,17 +97,17 @@ def test_scipys_functions_are_imported_by_graphs_that_call_them(folder: Path) ->
 
 @pytest.mark.parametrize("damage", [b"", b"short", b"\0" * 5000])
 def test_a_damaged_entry_is_made_again(folder: Path, damage: bytes) -> None:
-    code = cache.object_code(TEXT)
+    code = machine.object_code(TEXT)
     (only,) = folder.iterdir()
     only.write_bytes(damage)
     cache._memory.clear()
-    assert cache.object_code(TEXT)[:4] == code[:4]
-    assert only.read_bytes() == cache._entry(cache._key(TEXT), code)
+    assert machine.object_code(TEXT)[:4] == code[:4]
+    assert only.read_bytes() == cache._entry(key(TEXT), code)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no such modes there")
 def test_the_folder_is_private_or_not_used(folder: Path) -> None:
-    cache.object_code(TEXT)
+    machine.object_code(TEXT)
     assert folder.stat().st_mode & 0o777 == 0o700
     (only,) = folder.iterdir()
     assert only.stat().st_mode & 0o077 == 0
@@ -120,11 +124,11 @@ def test_it_works_without_a_folder(
     blocked.write_text("not a folder")
     monkeypatch.setenv("CHAINRULE_CACHE", "")
     assert cache.cache_folder() is None
-    assert cache.object_code(TEXT)
+    assert machine.object_code(TEXT)
     cache._memory.clear()
     monkeypatch.setenv("CHAINRULE_CACHE", str(blocked / "below"))
     with pytest.warns(RuntimeWarning, match=r"below: Not a directory.*CHAINRULE_CACHE names"):
-        assert cache.object_code(TEXT)
+        assert machine.object_code(TEXT)
     monkeypatch.setenv("CHAINRULE_CACHE", "~no-such-user/below")
     with pytest.warns(RuntimeWarning, match="~no-such-user/below: "):
         assert cache.cache_folder() is None
@@ -139,13 +143,13 @@ def test_the_folder_may_be_below_home(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_the_key_holds_machine_and_versions(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = cache._key(TEXT)
-    assert before != cache._key(TEXT + " ")
+    before = key(TEXT)
+    assert before != key(TEXT + " ")
     monkeypatch.setattr(cache, "__version__", "0.0.0")
-    assert cache._key(TEXT) != before
+    assert key(TEXT) != before
     monkeypatch.undo()
     monkeypatch.setattr(machine, "identity", lambda: "another machine")
-    assert cache._key(TEXT) != before
+    assert key(TEXT) != before
 
 
 def entries(folder: Path) -> list[Path]:
@@ -156,7 +160,7 @@ def test_old_entries_make_room_and_nothing_else_does(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder.mkdir(mode=0o700)
-    size = len(cache._entry(cache._key(TEXT), machine.assemble(TEXT)))
+    size = len(cache._entry(key(TEXT), machine.assemble(TEXT)))
     monkeypatch.setattr(cache, "KEPT_BYTES", 3 * size)
     monkeypatch.setattr(cache, "PRUNED_EVERY", 1)
     theirs = [folder / name for name in ("thesis.tar", "ab" * 32, ".chainrule-1.tmp", "a.code")]
@@ -165,22 +169,22 @@ def test_old_entries_make_room_and_nothing_else_does(
         path.write_bytes(b"mine" * size)
         os.utime(path, (1, 1))
     for i in range(6):
-        cache.object_code(TEXT.replace("7", str(i)))
+        machine.object_code(TEXT.replace("7", str(i)))
     assert all(path.read_bytes() == b"mine" * size for path in theirs)
     assert 1 <= len(entries(folder)) - 1 <= 3
 
 
 def test_an_entry_serves_its_own_key_only(folder: Path) -> None:
-    cache.object_code(TEXT)
-    cache.object_code(TEXT.replace("7", "8"))
+    machine.object_code(TEXT)
+    machine.object_code(TEXT.replace("7", "8"))
     one, other = entries(folder)
     contents = one.read_bytes(), other.read_bytes()
     one.write_bytes(contents[1])
     other.write_bytes(contents[0])
     cache._memory.clear()
     for text in (TEXT, TEXT.replace("7", "8")):
-        assert cache._load(folder, cache._key(text)) is None
-        library = machine.Library([cache.object_code(text)], ["run"], [])
+        assert cache._load(folder, key(text)) is None
+        library = machine.Library([machine.object_code(text)], ["run"], [])
         assert ctypes.CFUNCTYPE(ctypes.c_int32)(library.address("run"))() == int("8" in text) + 7
     assert (one.read_bytes(), other.read_bytes()) == contents
 
@@ -189,7 +193,7 @@ def test_an_entry_serves_its_own_key_only(folder: Path) -> None:
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link", "dangling", "huge", "unreadable"])
 def test_what_is_no_entry_is_passed_by(folder: Path, kind: str, tmp_path: Path) -> None:
     folder.mkdir(mode=0o700)
-    path = folder / f"chainrule-{cache._key(TEXT)}.code"
+    path = folder / f"chainrule-{key(TEXT)}.code"
     elsewhere = tmp_path / "elsewhere"
     if kind == "folder":
         path.mkdir()
@@ -198,18 +202,18 @@ def test_what_is_no_entry_is_passed_by(folder: Path, kind: str, tmp_path: Path) 
     elif kind in ("link", "dangling"):
         path.symlink_to(elsewhere)
         if kind == "link":
-            elsewhere.write_bytes(cache._entry(cache._key(TEXT), machine.assemble(TEXT)))
+            elsewhere.write_bytes(cache._entry(key(TEXT), machine.assemble(TEXT)))
     else:
         path.touch(0o000 if kind == "unreadable" else 0o600)
         os.truncate(path, 2**40 if kind == "huge" else 100)
     before = path.lstat()
     if kind in ("huge", "unreadable"):  # an ordinary file in that place is one of ours, damaged
-        assert cache.object_code(TEXT)
-        assert cache._load(folder, cache._key(TEXT)) is not None
+        assert machine.object_code(TEXT)
+        assert cache._load(folder, key(TEXT)) is not None
         return
     with pytest.warns(RuntimeWarning, match="not an ordinary file"):
-        assert cache.object_code(TEXT)
-    assert cache._load(folder, cache._key(TEXT)) is None
+        assert machine.object_code(TEXT)
+    assert cache._load(folder, key(TEXT)) is None
     assert path.lstat() == before
     assert elsewhere.exists() == (kind == "link")
 
@@ -221,8 +225,8 @@ def test_a_full_disk_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch)
     resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
     try:
         with pytest.warns(RuntimeWarning, match="not kept in .*: File too large") as said:
-            assert cache.object_code(TEXT)
-        assert cache.object_code(TEXT.replace("7", "8"))
+            assert machine.object_code(TEXT)
+        assert machine.object_code(TEXT.replace("7", "8"))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, previous)
@@ -232,10 +236,11 @@ def test_a_full_disk_is_said_once(folder: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_many_processes_write_at_once(folder: Path) -> None:
     script = (
-        "from chainrule.run.native.runtime import cache\n"
+        "from chainrule.run import cache\n"
+        "from chainrule.run.native.runtime import machine\n"
         "cache.KEPT_BYTES, cache.PRUNED_EVERY = 4000, 1\n"
         "for i in range(20):\n"
-        f"    assert cache.object_code({TEXT!r}.replace('7', str(i % 10)))\n"
+        f"    assert machine.object_code({TEXT!r}.replace('7', str(i % 10)))\n"
         "    cache._memory.clear()\n"
     )
     made = [subprocess.Popen([sys.executable, "-W", "error", "-c", script]) for _ in range(3)]

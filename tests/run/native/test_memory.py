@@ -14,7 +14,7 @@ import ctypes, gc, os, sys
 os.environ["CHAINRULE_CACHE"] = ""
 import numpy as np
 import chainrule as cr
-from chainrule.run.native.runtime import cache
+from chainrule.run import cache
 
 cache.REMEMBERED = 0
 

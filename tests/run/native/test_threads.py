@@ -37,7 +37,7 @@ from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import Nest, prefilled
 from chainrule.run.native.plan.sites import Load, Sites
 from chainrule.run.native.program import ENTRY
-from chainrule.run.native.runtime import cache, machine
+from chainrule.run.native.runtime import machine
 from chainrule.train.data import Batch
 from chainrule.train.steps import Step as TrainingStep
 
@@ -388,7 +388,7 @@ def changed(made: Plan, step: Step) -> list[dict[object, np.ndarray]]:
     """Which bytes of each block of memory the code of a step changes, thread by thread, when
     each runs alone: found by filling memory with noise twice."""
     alone = module.write(replace(made, steps=[step], phases=[0], outputs=[]))
-    library = machine.Library(list(map(cache.object_code, alone.texts)), ("run",), alone.imports)
+    library = machine.Library(list(map(machine.object_code, alone.texts)), ("run",), alone.imports)
     run = ENTRY(library.address("run"))
     blocks: dict[object, int] = {"arena": made.arena}
     blocks |= {b: b.type.nbytes for b in (*made.inputs, *made.outputs)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import subprocess
 import sys
@@ -65,6 +66,70 @@ def test_nothing_times_nan_is_nan() -> None:
     mask = np.array([True, False])
     found = cr.jit(lambda x, m: x * m.astype(x.dtype), executor="xla")(np.full(2, np.nan), mask)
     assert np.isnan(found).all()
+
+
+class Lent:
+    """An array of a library that knows no NumPy but DLPack."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __dlpack__(self, **asked: Any) -> Any:
+        return self.array.__dlpack__(**asked)
+
+    def __dlpack_device__(self) -> Any:
+        return self.array.__dlpack_device__()
+
+
+@pytest.mark.parametrize("executor", ["numpy", "xla"])
+def test_arrays_of_others_go_in_by_dlpack(executor: str) -> None:
+    import jax
+
+    x = np.linspace(0, 1, 6).reshape(2, 3)
+    run = cr.jit(lambda d, n: {"y": np.sum(d["x"] ** 2) * n}, executor=executor)
+    right = np.sum(x**2) * 2.0
+    with jax.enable_x64(True):
+        given = jax.numpy.asarray(x)
+    for one in (Lent(x), given):
+        found = run({"x": one}, 2.0)["y"]
+        assert type(found) is np.float64
+        np.testing.assert_allclose(found, right, rtol=1e-14)
+    assert run({"x": jax.numpy.ones((2, 3), np.float32)}, 2.0)["y"] == 12.0
+    with pytest.raises(cr.ChainruleError, match=r"bfloat16|Unsupported dtype"):
+        run({"x": jax.numpy.ones((2, 3), "bfloat16")}, 2.0)
+
+
+def test_results_stay_on_the_device_on_request() -> None:
+    import jax
+
+    there = cr.Executor("xla", results="device")
+    half = cr.jit(lambda x: (x / 2, np.sum(x)), executor=there)
+    y, total = half(np.ones((2, 3)))
+    assert isinstance(y, jax.Array)
+    assert y.dtype == np.float64
+    assert float(total) == 6.0
+    again, _ = half(y)
+    assert np.array_equal(np.from_dlpack(again), np.full((2, 3), 0.25))
+    with pytest.raises(UsageError, match='results="device" needs executor="xla"'):
+        cr.jit(np.sin, executor=cr.Executor("native", results="device"))(1.0)
+    with pytest.raises(UsageError, match='results is "numpy" or "device"'):
+        cr.Executor("xla", results="jax")
+
+
+def test_compiled_programs_are_found_by_the_next_process(tmp_path: Any) -> None:
+    code = (
+        "import numpy as np, chainrule as cr\n"
+        "from jax._src.compiler import backend_compile_and_load as made\n"
+        "from jax._src import compiler\n"
+        "def watched(*a, **k):\n    print('compiled')\n    return made(*a, **k)\n"
+        "compiler.backend_compile_and_load = watched\n"
+        "f = cr.jit(lambda x: (np.linalg.det(x @ x), x[9:]), executor='xla')\n"
+        "print(f(np.arange(4.0).reshape(2, 2) + np.eye(2))[0])\n"
+    )
+    env = os.environ | {"CHAINRULE_CACHE": str(tmp_path / "cache")}
+    ran = [subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
+           for _ in range(2)]  # fmt: skip
+    assert [one.stdout.split() for one in ran] == [["compiled", "4.0"], ["4.0"]], ran[0].stderr
 
 
 def test_settings_of_jax_stay_the_users() -> None:

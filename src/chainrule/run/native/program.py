@@ -20,7 +20,7 @@ from chainrule.run.native import plan
 from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
 from chainrule.run.native.plan.steps import computed_by
-from chainrule.run.native.runtime import cache, machine
+from chainrule.run.native.runtime import machine
 from chainrule.run.native.runtime.team import AdaptiveThreads, available, running_threads
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
@@ -154,7 +154,7 @@ class Code:
         self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)
         written = module.write(self.plan, clocked)
         self.texts = written.texts
-        code = [cache.object_code(text) for text in self.texts]
+        code = [machine.object_code(text) for text in self.texts]
         self.library = machine.Library(code, ("run", "call"), written.imports)
         self.entry = ENTRY(self.library.address("run"))
         self.ticks: list[int] = []

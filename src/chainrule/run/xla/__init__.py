@@ -17,7 +17,7 @@ from chainrule.run.settings import Executor
 from chainrule.run.xla.backend import Target
 from chainrule.run.xla.program import Loop, Program
 
-__all__ = ["Loop", "Program", "clocked", "compile", "loop", "placed", "repeat"]
+__all__ = ["Loop", "Program", "clocked", "compile", "loop", "placed", "repeat", "taken"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class placed:
         return Target.of(self.executor)
 
     loop = staticmethod(loop)
+
+    def taken(self, array: Any) -> Any:
+        """An array of another library, where it lies."""
+        return self.target.taken(array)
 
     def compile(self, graph: Graph, threads: int | None = None) -> Program:
         """The graph as a function from the list of its free inputs to the list of its outputs.
@@ -68,4 +72,4 @@ class Clocked:
 
 
 _here = placed(Executor("xla"))
-compile, repeat, clocked = _here.compile, _here.repeat, _here.clocked
+compile, repeat, clocked, taken = _here.compile, _here.repeat, _here.clocked, _here.taken

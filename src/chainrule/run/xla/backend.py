@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,11 +17,13 @@ import jax.numpy as jnp
 import jax.scipy as jsp
 import numpy as np
 from jax import lax
+from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from chainrule.errors import UsageError
+from chainrule.run.cache import kept
 from chainrule.run.settings import PRECISIONS, Executor
 
-__all__ = ["Target", "abstract", "called_back", "jax", "jnp", "jsp", "lax"]
+__all__ = ["Target", "abstract", "called_back", "compiled", "jax", "jnp", "jsp", "lax"]
 
 _MATMUL = {"highest": "highest", "tf32": "tensorfloat32", "bf16": "highest"}
 """What JAX calls them; for bf16 the rows of products cast their factors themselves."""
@@ -29,6 +36,7 @@ class Target:
 
     device: Any
     precision: str
+    keeps: bool = False  # results, as arrays of the device
 
     @classmethod
     def of(cls, executor: Executor) -> Target:
@@ -37,7 +45,13 @@ class Target:
         Raises:
             UsageError: there is no such device here.
         """
-        return cls(_device(executor.device), executor.precision or "highest")
+        return cls(_device(executor.device), executor.precision or "highest",
+                   executor.results == "device")  # fmt: skip
+
+    @cached_property
+    def sharding(self) -> Any:
+        """The device in the words that arrays have for where they lie."""
+        return jax.sharding.SingleDeviceSharding(self.device)
 
     @contextmanager
     def settings(self) -> Iterator[None]:
@@ -48,9 +62,48 @@ class Target:
 
     def put(self, array: Any) -> Any:
         """An array as one on the device; itself, if it is there already."""
-        if isinstance(array, jax.Array) and array.devices() == {self.device}:
+        if self.has(array):
             return array
         return jax.device_put(np.asarray(array), self.device)
+
+    def taken(self, array: Any) -> Any:
+        """What another library hands over by DLPack, where it lies; 64 bits stay 64."""
+        with self.settings():
+            return array if isinstance(array, jax.Array) else jax.dlpack.from_dlpack(array)
+
+    def has(self, array: Any) -> bool:
+        """Whether this array lies on the device."""
+        return isinstance(array, jax.Array) and array.sharding == self.sharding
+
+
+def compiled(lowered: Any, device: Any) -> Any:
+    """A lowered program as machine code for this device, made before if it was (``run.cache``);
+    not for programs that call back into this process."""
+    client = device.client
+    about = (
+        f"xla|{jax.__version__}|{version('jaxlib')}|{client.platform_version}|{device}|"
+        f"{device.device_kind}|{_processor()}|{os.environ.get('XLA_FLAGS')}|{lowered.as_text()}"
+    )
+    made: list[Any] = []
+
+    def make() -> bytes:
+        made.append(lowered.compile())
+        return serialize(made[0])[0]
+
+    code = kept(about, make)
+    if made:
+        return made[0]
+    return deserialize_and_load(code, lowered.in_tree, lowered.out_tree, client, [device])
+
+
+@cache
+def _processor() -> str:
+    """What code for the CPU is made for."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return f"{platform.machine()} {platform.processor()} {platform.node()}"
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
 def _device(name: str | None) -> Any:
@@ -58,9 +111,9 @@ def _device(name: str | None) -> Any:
     own choice."""
     if name is None:
         return jax.devices()[0]
-    platform, _, number = name.partition(":")
+    kind, _, number = name.partition(":")
     try:
-        found = jax.devices(platform)
+        found = jax.devices(kind)
     except RuntimeError:
         found = []
     if found and (not number or (number.isdecimal() and int(number) < len(found))):

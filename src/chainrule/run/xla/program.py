@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.core.graph import Graph
 from chainrule.errors import UsageError
 from chainrule.run.interpreter import check_captures
-from chainrule.run.xla.backend import Target, jax, jnp, lax
+from chainrule.run.xla.backend import Target, compiled, jax, jnp, lax
 from chainrule.run.xla.faults import Faults
 from chainrule.run.xla.lowering import is_called_out, lower, types_of
 
@@ -33,6 +33,12 @@ class Code:
         self.called_out = sorted({n.primitive.name for n in graph.nodes if is_called_out(n)})
         self.captures = [self.put(value) for value in graph.captures]
 
+    def given(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays as ``call`` takes them: those of another device are brought to this one."""
+        here, of_jax = self.target.has, jax.Array
+        return [x if here(x) else self.put(x) if isinstance(x, of_jax) else np.asarray(x)
+                for x in arrays]  # fmt: skip
+
     def put(self, array: Any) -> Any:
         """The array on the device."""
         with self.target.settings():
@@ -43,16 +49,22 @@ class Code:
 
     def compiled(self, function: Any, *types: Any) -> Any:
         """Machine code of a function of arrays of these types, on the device."""
-        placed = jax.sharding.SingleDeviceSharding(self.target.device)
+        placed = self.target.sharding
         with self.target.settings():
             try:
                 made = jax.jit(function, in_shardings=placed, out_shardings=placed)
-                return made.lower(*types).compile()
+                lowered = made.lower(*types)
+                if self.called_out:
+                    return lowered.compile()
+                return compiled(lowered, self.target.device)
             except jax.errors.JaxRuntimeError as error:
                 raise self._said(error) from None
 
     def call(self, run: Any, *arguments: Any) -> Any:
-        """Run compiled code; raises what went wrong in it. Its first result is the fault."""
+        """Run compiled code; raises what went wrong in it. Its first result is the fault.
+
+        NumPy's arrays go in as they are: XLA takes them there faster than ``put`` would.
+        """
         with self.target.settings():
             try:
                 number, *found = run(*arguments)
@@ -97,14 +109,15 @@ class Program:
         types = types_of(graph)
         free = len(graph.free_inputs)
         self.run = code.compiled(function, types[:free], types[free:])
+        self.numbers = self.kept if target.keeps else self.__call__
+        """What ``jit`` calls, whose arguments may be numbers and arrays of the device."""
 
     def __call__(self, arguments: Sequence[Any]) -> list[np.ndarray]:
         return [np.array(y) for y in self.kept(arguments)]
 
     def kept(self, arguments: Sequence[Any]) -> list[Any]:
         """The same with results that stay on the device until they are read."""
-        given = [self.code.put(x) for x in arguments]
-        (found,) = self.code.call(self.run, given, self.code.captures)
+        (found,) = self.code.call(self.run, self.code.given(arguments), self.code.captures)
         return found
 
 
@@ -133,16 +146,18 @@ class Loop:
         self, carry: Sequence[Any], xs: Sequence[Any], constants: Sequence[Any] = ()
     ) -> tuple[list[np.ndarray], list[Any]]:
         code, steps = self.code, len(xs[0])
-        state = [code.put(x) for x in carry]
+        state = code.given(carry)
         fixed = self._fixed(constants)
         parts, done = [], 0
         while done < steps:
             count, room = self._piece(steps - done)
-            rows = [code.put(_padded(x[done : done + count], room)) for x in xs]
+            rows = [_padded(x[done : done + count], room) for x in xs]
             given = state, rows, fixed, code.captures, np.int64(count)
             left, state = code.call(self._program(room), *given)
             parts.append([np.asarray(y)[:count] for y in left])
             done += count
+        if len(parts) == 1:
+            return [np.array(rows) for rows in parts[0]], state
         empty = [[np.empty((0, *t.shape), t.dtype) for t in self.ys]]
         return [np.concatenate(rows) for rows in zip(*(parts or empty), strict=True)], state
 
@@ -215,9 +230,12 @@ class Loop:
 
 
 def _padded(rows: np.ndarray, room: int) -> np.ndarray:
-    """These entries and as many more as there is room for."""
-    missing = room - len(rows)
-    return np.concatenate([rows, np.repeat(rows[-1:], missing, axis=0)]) if missing else rows
+    """These entries, and room for as many more as the program has, which it does not read."""
+    if len(rows) == room:
+        return rows
+    padded = np.zeros((room, *rows.shape[1:]), rows.dtype)  # fresh pages of zeros cost nothing
+    padded[: len(rows)] = rows
+    return padded
 
 
 __all__ = ["Loop", "Program", "bytes_of"]

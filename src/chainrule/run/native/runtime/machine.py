@@ -20,6 +20,7 @@ import llvmlite.binding as llvm
 from llvmlite.binding import ffi, newpassmanagers
 
 from chainrule import forks
+from chainrule.run import cache
 from chainrule.run.native.runtime.externals import RUNTIME, address_of
 
 HOT, PLAIN, COLD = "; hot", "; plain", "; cold"
@@ -174,6 +175,11 @@ def assemble(text: str) -> bytes:
     target = _target(0 if text.startswith(COLD) else 2)
     plain = text.startswith((COLD, PLAIN))
     return target.emit_object(_parsed(text, target) if plain else optimised(text))
+
+
+def object_code(text: str) -> bytes:
+    """The same, made before if it was: see ``run.cache``."""
+    return cache.kept(f"{identity()}|{text}", lambda: assemble(text))
 
 
 def _parsed(text: str, machine: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Object code that was made before: in memory, and on the disk for the next process.
+"""Compiled code that was made before: in memory, and on the disk for the next process.
 
-A file is named by a hash of the module's text, the machine, and the versions of everything that
+A file is named by a hash of the program's text, the machine, and the versions of everything that
 made it, so that nothing stale is ever found. It holds that hash too, and one of all of its
 content, so that a damaged file, or one that stands under another's name, is made again. Nothing
 is read, replaced or removed but ordinary files named and begun as this module does. The folder
@@ -18,12 +18,12 @@ import re
 import stat
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
 from chainrule import io
 from chainrule.core import frames
-from chainrule.run.native.runtime import machine
 from chainrule.version import __version__
 
 REMEMBERED = 256
@@ -51,9 +51,9 @@ if hasattr(os, "register_at_fork"):  # a thread that the child has not may hold 
     os.register_at_fork(after_in_child=_fresh_lock)
 
 
-def object_code(text: str) -> bytes:
-    """The object code of a module's text."""
-    key = _key(text)
+def kept(about: str, make: Callable[[], bytes]) -> bytes:
+    """The code that ``make`` makes; ``about`` is all that it depends on, beside our version."""
+    key = _key(about)
     with _lock:
         code = _memory.get(key)
         if code is not None:
@@ -62,7 +62,7 @@ def object_code(text: str) -> bytes:
     folder = cache_folder()
     code = _load(folder, key) if folder is not None else None
     if code is None:
-        code = machine.assemble(text)
+        code = make()
         if folder is not None:
             _save(folder, key, code)
     with _lock:
@@ -72,9 +72,8 @@ def object_code(text: str) -> bytes:
     return code
 
 
-def _key(text: str) -> str:
-    about = f"{__version__}|{machine.identity()}|{text}"
-    return hashlib.sha256(about.encode()).hexdigest()
+def _key(about: str) -> str:
+    return hashlib.sha256(f"{__version__}|{about}".encode()).hexdigest()
 
 
 def cache_folder() -> Path | None:
