@@ -21,8 +21,10 @@ from chainrule.compile.stability.terms import (
     added,
     as_written,
     cancels,
+    choose,
     difference,
     flat,
+    in_range,
     meaning,
     monomial,
     multiplied,
@@ -261,6 +263,10 @@ def _rewritten(
     if len(parts) == 2:
         sides = parts[:1], parts[1:]
     for first, second in itertools.product(*sides):
+        if len(parts) == 2:
+            found = conjugate(first, second, a)
+            if found is not None:
+                return _over_the_other(*found, product(*first, a), product(*second, a))
         made = _two(first, second, a)
         if made is None:
             continue
@@ -279,6 +285,19 @@ def _rewritten(
         return None
     typed = a + b if sign > 0 else a - b
     return prefer(cancels(typed, [product(*part, a) for part in parts]), _unsigned(y), typed)
+
+
+def _over_the_other(terms: Terms, w: Traced, u: Traced, v: Traced) -> Traced:
+    """u + v where it cancels as terms / w: one quotient, whose parts are chosen, serves both."""
+    cancel, one = cancels(u + v, (u, v)), constant_like(w, 1.0)
+    k, factors = total(terms, w), sum(e for powers in terms for _, e in powers)
+    if factors == 1:
+        cancel = apply("logical_and", cancel, apply("isfinite", k))
+    y = _unsigned(choose(cancel, k, u + v) / choose(cancel, w, one))
+    if factors < 2:
+        return y
+    safe = apply("logical_or", in_range(abs(k)), apply("logical_not", cancel))
+    return choose(safe, y, prefer(None, _unsigned(total_over(terms, w)), u + v))
 
 
 def _unsigned(y: Traced) -> Traced:

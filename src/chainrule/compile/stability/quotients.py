@@ -66,13 +66,19 @@ def _by_its_conjugate(
         if (sign > 0 and not below.keys() <= above.keys()) or not below.keys() & above.keys():
             return None
         rest = {n: e for n in (*above, *below) if (e := above.get(n, 0) - below.get(n, 0))}
-        root = x if sign > 0 else z
-        y = total_over({key(rest): c / d}, w)
+        met = apply("not_equal", other, constant_like(z, 0.0))
+        owns = [product(k, own, x) for k, own in parts]
+        typed = owns[0] + owns[1]
         if sign < 0:
             y = product(d / c, {n: -e for n, e in rest.items()}, x) * w
-        met = apply("not_equal", other, constant_like(z, 0.0))
-        condition = cancels(root, [product(k, own, x) for k, own in parts])
-        return prefer(apply("logical_and", met, condition), y, x / z)
+            met = apply("logical_and", met, cancels(z, owns))
+            return prefer(met, y, x / z)
+        met = apply("logical_and", met, cancels(typed, owns))
+        if sum(map(abs, rest.values())) > 1 or not 2**-100 < abs(c / d) < 2**100:
+            return prefer(met, total_over({key(rest): c / d}, w), x / z)
+        k = product(c / d, rest, x)
+        met = apply("logical_and", met, apply("isfinite", k))
+        return choose(met, k, typed) / choose(met, w, z)
 
 
 def _exponent_less_1(x: Traced) -> Traced | None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from chainrule.core.dispatch import SCIPY_UFUNCS
+from chainrule.ops.coerce import in_scipys_loop
 from chainrule.ops.samples import both, case, points
 from chainrule.ops.special.families import ive
 from chainrule.ops.special.registering import SMALL, of_order, of_scipy, special
@@ -63,7 +66,7 @@ i1e = special(
     "i1e", lambda y, x: ive(1, 1, x), samples=_POSITIVE,
     teaches="exp(−|x|)·I₁ falls by itself and rises by what I₁ does.",
 )  # fmt: skip
-SCIPY_UFUNCS["ive"] = lambda v, x: ive(v, 0, x)
+SCIPY_UFUNCS["ive"] = lambda v, x: ive(v, np.False_, in_scipys_loop("ive", (v, x))[-1])
 k0 = special(
     "k0", lambda y, x: -k1(x), samples=_POSITIVE, teaches="The slope of K₀ is −K₁.",
 )  # fmt: skip
