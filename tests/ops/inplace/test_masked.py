@@ -50,6 +50,82 @@ def names_and_views(x: Any) -> Any:
     return np.sum(base * np.arange(25.0).reshape(5, 5))
 
 
+INDICES: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "columns": lambda m, k, i: np.s_[:, m[0, :, 0]],
+    "rows of a part": lambda m, k, i: np.s_[1:, m[0, :, 0], ::2],
+    "last axis": lambda m, k, i: np.s_[..., m[0, 0]],
+    "two axes": lambda m, k, i: np.s_[:, m[0]],
+    "two axes backwards": lambda m, k, i: np.s_[::-1, m[0]],
+    "first two axes": lambda m, k, i: np.s_[m[:, :, 0], 1:3],
+    "beside an integer": lambda m, k, i: np.s_[1, m[0, :, 0]],
+    "before an integer": lambda m, k, i: np.s_[m[:, 0, 0], -1],
+    "apart from an integer": lambda m, k, i: np.s_[0, :, m[0, 0]],
+    "apart, behind": lambda m, k, i: np.s_[m[:, 0, 0], :, 2],
+    "beside an array of one": lambda m, k, i: np.s_[[1], m[0, :, 0]],
+    "beside a traced integer": lambda m, k, i: np.s_[i, m[0, :, 0]],
+    "apart from a traced integer": lambda m, k, i: np.s_[i, :, m[0, 0]],
+    "with a new axis": lambda m, k, i: np.s_[:, None, m[0, :, 0]],
+    "new axis between": lambda m, k, i: np.s_[0, None, m[0, :, 0]],
+    "a known mask's place": lambda m, k, i: np.s_[k.argmax(), m[0]],
+    "whole": lambda m, k, i: m,
+}
+WRITES: dict[str, Callable[[Any, Any, Any], None]] = {
+    "number": lambda y, at, v: y.__setitem__(at, v[0, 0, 0]),
+    "add": lambda y, at, v: y.__setitem__(at, y[at] + v[1, 0, 0]),
+    "in place": lambda y, at, v: y.__setitem__(at, y[at].__imul__(v[1, 1, 0])),
+    "computed": lambda y, at, v: y.__setitem__(at, np.sin(y[at]) * v[at]),
+    "of another": lambda y, at, v: y.__setitem__(at, v[at]),
+    "at": lambda y, at, v: np.add.at(y, at, v[0, 1, 1]),
+    "through a view": lambda y, at, v: y.T.T.__setitem__(at, 2.0),
+}
+
+
+@pytest.mark.parametrize("index", INDICES)
+def test_a_mask_beside_other_indices(index: str) -> None:
+    rng = np.random.default_rng(4)
+    y, v, m = rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 3, 4)), rng.random((2, 3, 4)) < 0.5
+    known = np.array([False, True])
+
+    def f(y: Any, v: Any, m: Any, i: Any) -> Any:
+        made = []
+        for write in WRITES.values():
+            z = y.copy()
+            write(z, INDICES[index](m, known, i), v)
+            made.append(z)
+        return np.stack(made)
+
+    run = cr.jit(f, executor="numpy")
+    for mask in (m, np.zeros_like(m), np.ones_like(m)):
+        np.testing.assert_array_equal(run(y, v, mask, 1), f(y, v, mask, 1))
+        np.testing.assert_array_equal(
+            cr.vmap(f, (0, 0, 0, None))(*(x[None] for x in (y, v, mask)), 1)[0], f(y, v, mask, 1)
+        )
+    weights = rng.normal(size=(len(WRITES), 2, 3, 4))
+
+    def loss(y: Any, v: Any, m: Any) -> Any:
+        return np.sum(weights * f(y, v, m, 1))
+
+    exact = cr.grad(loss, (0, 1))(y, v, m)
+    recorded = cr.jit(cr.grad(loss, (0, 1)), executor="numpy")(y, v, m)
+    for found, wanted in zip(recorded, exact, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-14)
+
+
+def test_rows_beside_a_mask_of_columns() -> None:
+    """A value of a length along the other axes, and of 1 along the entries that are chosen."""
+
+    def f(y: Any, v: Any, mask: Any) -> Any:
+        y = y.copy()
+        y[:, mask] -= v[:, None]
+        y[:, mask] /= np.abs(v)[:, None] + y[:, mask] ** 2
+        y.T[mask] *= v
+        return y
+
+    rng = np.random.default_rng(5)
+    y, v, mask = rng.normal(size=(3, 4)), rng.normal(size=3), np.array([True, False, True, False])
+    np.testing.assert_allclose(cr.jit(f)(y, v, mask), f(y, v, mask), rtol=1e-15)
+
+
 @pytest.mark.parametrize("f", [updated, computed, rows_and_entries, names_and_views])
 def test_it_is_what_numpy_does(f: Callable[..., Any]) -> None:
     step = 1e-7 * np.array([1.0, -2.0, 0.5, 0.0, 1.0])  # across no mask
@@ -90,6 +166,12 @@ def written(x: Any, index: Any, value: Any) -> Any:
         lambda x: written(x, x < 0, x[x > 0]),
         lambda x: written(x, slice(2), x[x > 0]),
         lambda x: written(x, x > 0, x[x > 0]),  # along the other axis
+        lambda x: written(x, (slice(None), x > 0), x[:3]),
+        lambda x: written(x, (x > 0, x < 0), 1.0),
+        lambda x: written(x, (x > 0, np.array([0, 1])), 1.0),
+        lambda x: np.outer(x, x)[x > 0, x > 0],
+        lambda x: np.outer(x, x)[:, x > 0] @ x,
+        lambda x: np.outer(x, x)[:, x > 0] + x[x > 0][:, None],
     ],
 )
 def test_what_needs_the_number_of_entries_is_refused(f: Callable[..., Any]) -> None:

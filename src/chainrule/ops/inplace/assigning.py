@@ -13,7 +13,7 @@ from chainrule.core.types import Shape, refuse_subclass
 from chainrule.errors import IndexingError, MutationError, ShapeError, UnknownValueError
 from chainrule.ops import structure
 from chainrule.ops.coerce import holds_traced, lift, plain
-from chainrule.ops.inplace.masked import Masked
+from chainrule.ops.inplace.masked import Chosen, Masked, chosen_by, spread_out
 from chainrule.ops.inplace.memory import (
     Alias,
     Memory,
@@ -57,9 +57,11 @@ def read(x: Traced, index: Any) -> Any:
     try:
         y = getitem(x, index)
     except UnknownValueError as error:
-        if not _is_mask(index, x.shape):
+        chosen = chosen_by(_known(index), x.shape)
+        if chosen is None:
             raise
-        return Masked(x.renamed(), index, error)
+        whole = chosen.moved(getitem(x, chosen.index))
+        return Masked(whole.renamed(), chosen.mask, chosen.rest(whole), error)
     dots = index is ... or (type(index) is tuple and any(item is ... for item in index))
     if y is not x and (y.node.type.shape or dots) and is_array(x) and _basic(index):
         y.is_array = dots and not y.node.type.shape
@@ -102,25 +104,21 @@ def assign(x: Traced, index: Any, value: Any) -> None:
         memory.write(place, fitted(value, place.shape, x))
         return
     index = _known(index)
-    if _is_mask(index, marks.shape):
-        rest = marks.shape[index.ndim :]
-        chosen = (
-            type(value) is Masked
-            and value.mask.node is index.node
-            and value.whole.ndim == len(marks.shape)
-        )
-        value = value.whole if chosen else _array(value)
-        if chosen or value.ndim <= len(rest) or value.shape[: value.ndim - len(rest)] == (1,):
-            part = fitted(value, marks.shape if chosen else rest, x)
-            part = structure.broadcast_to(part, marks.shape)
-            mask = structure.broadcast_in(
-                lift(index, x.recording), marks.shape, tuple(range(index.ndim))
-            )
-            old = Traced(x.node, x.recording)
-            memory.write(marks, structure.select(mask, part, old))
+    chosen = chosen_by(index, marks.shape)
+    if chosen is None and _is_mask(index, marks.shape):
+        chosen = Chosen((slice(None),) * index.ndim, index, 0, 0)
+    if chosen is not None:
+        old = chosen.moved(getitem(Traced(x.node, x.recording), chosen.index))
+        value = value if type(value) is Masked else _array(value)
+        part = spread_out(value, chosen.mask, chosen.rest(old))
+        if part is not None:
+            axes = min(np.ndim(part), old.ndim)
+            part = fitted(part, old.shape[old.ndim - axes :], x)
+            part = structure.broadcast_to(part, old.shape)
+            assign(x, chosen.index, chosen.back(chosen.select(part, old)))
             return
         refuse_overlap(value, alias, "x[mask] = y")
-        index = constant(index, "writing by a mask, x[mask] = values, whose number")
+        index = constant(chosen.mask, "writing by a mask, x[mask] = values, whose number")
     places: Any = places_of(marks, memory)
     if _holds_traced(index):
         places = getitem(index_array(places, x.recording), index)

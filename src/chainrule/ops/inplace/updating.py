@@ -17,7 +17,8 @@ from chainrule.core.types import broadcast_shapes, normalize_axis
 from chainrule.errors import DtypeError, ShapeError, UnsupportedError, UsageError
 from chainrule.ops import structure
 from chainrule.ops.coerce import is_traced, lift, plain
-from chainrule.ops.inplace.assigning import assign, fitted, overwrite, refuse_overlap
+from chainrule.ops.inplace.assigning import assign, fitted, overwrite, read, refuse_overlap
+from chainrule.ops.inplace.masked import chosen_by
 from chainrule.ops.inplace.memory import index_array, is_array, opened, places_of
 from chainrule.ops.surface.arguments import constant, known_if_any
 from chainrule.ops.surface.indexing import getitem
@@ -129,6 +130,12 @@ def at(ufunc: Any, x: Any, index: Any, *others: Any) -> None:
     if type(x) is not Traced:
         refuse_plain_target(x, name)
     alias = opened(x)
+    if chosen_by(index, x.shape) is not None:  # which names no place twice
+        found = ufunc(read(x, index), *others)
+        if not np.can_cast(found.whole.dtype, x.dtype, "same_kind"):
+            raise DtypeError(f"{name} cannot cast {found.whole.dtype} into an array of {x.dtype}")
+        assign(x, index, found)
+        return
     places: Any = index_array(places_of(alias.marks, alias.memory), x.recording)
     places = getitem(places, index)
     known = known_if_any(places) if places.node.is_constant else None
