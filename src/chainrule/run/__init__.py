@@ -239,6 +239,15 @@ def on_host(tree: Any) -> Any:
     return map_tree(lambda x: x if isinstance(x, np.ndarray) else np.array(x), tree)
 
 
+def each_device(executor: ExecutorLike) -> list[ExecutorLike]:
+    """The executor on each of the devices that it names: of ``device="gpu:*"`` all, of "gpu:0,2"
+    two; itself where it names one."""
+    wanted = executor_of(executor)
+    if wanted is None or wanted.device is None:
+        return [executor]
+    return executor_named(wanted).each() if wanted.name == "xla" else [executor]
+
+
 def taken(array: Any, executor: ExecutorLike) -> Any:
     """An array of another library, which it hands over by DLPack, as this executor takes it: where
     it lies, if the executor computes there.

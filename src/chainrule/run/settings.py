@@ -19,7 +19,8 @@ class Executor:
     Attributes:
         name: ``"xla"``, or another executor, which has one device and one precision.
         device: ``"cpu"``, ``"gpu"``, ``"tpu"``, or one of several as ``"gpu:1"``; None for the
-            executor's own choice.
+            executor's own choice. ``"gpu:*"`` or ``"gpu:0,2"`` are all or some, which share the
+            shards of a training; other programs run on the first.
         precision: of products of float32 arrays: ``"highest"`` (float32 throughout, the default),
             ``"tf32"`` or ``"bf16"`` (factors rounded, sums in float32).
         results: of ``jit``: ``"numpy"`` for arrays of NumPy, or ``"device"`` for arrays of JAX that

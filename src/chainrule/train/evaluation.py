@@ -21,7 +21,7 @@ from chainrule.core.tree import leaves, map_tree
 from chainrule.core.types import ArrayType, plain_array
 from chainrule.errors import DataError, UsageError
 from chainrule.nn import Loss
-from chainrule.run import Runner, on_host
+from chainrule.run import Runner, executor_named, on_host
 from chainrule.train.data import check_inputs, check_weights
 from chainrule.train.metrics import Scorer
 from chainrule.train.ordered import Ordered
@@ -46,6 +46,7 @@ class Tiles:
         self.function = function
         self.runner = runner
         self.exact = exact
+        self.tile = getattr(executor_named(runner.executor), "tile", None) or TILE
         self.made: dict[Any, Any] = {}
         self.rooms: dict[Any, list[Any]] = {}  # by loop, to be used again
 
@@ -54,7 +55,7 @@ class Tiles:
     ) -> np.ndarray:
         """``known``: the leaves of ``constants``, where the caller has them."""
         rows, known = len(arrays[0]), leaves(constants) if known is None else known
-        whole = rows - rows % TILE
+        whole = rows - rows % self.tile
         if not whole:
             return self._rest(constants, known, arrays)
         parts = [self._tiles(constants, known, [x[:whole] for x in arrays])]
@@ -66,8 +67,8 @@ class Tiles:
         self, constants: Tree, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
     ) -> np.ndarray:
         """All tiles of arrays that are whole ones."""
-        tiles = [x.reshape(-1, TILE, *x.shape[1:]) for x in arrays]
-        loop = self._loop(TILE, constants, arrays)
+        tiles = [x.reshape(-1, self.tile, *x.shape[1:]) for x in arrays]
+        loop = self._loop(self.tile, constants, arrays)
         if loop:
             ((found,), _) = loop([], tiles, known)
         else:
@@ -83,7 +84,7 @@ class Tiles:
         loop = self._loop(SMALL, constants, arrays) if 0 < rows <= FEW else None
         if hasattr(loop, "room"):
             return self._few(loop, known, arrays)
-        filled = [_filled(x, TILE) for x in arrays]
+        filled = [_filled(x, self.tile) for x in arrays]
         return self._tiles(constants, known, filled)[:rows]
 
     def _few(

@@ -21,7 +21,7 @@ from chainrule.nn.penalties import Strength
 from chainrule.nn.sequential import fresh_state
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.optim import optimizer as optimizer_of
-from chainrule.run import Runner
+from chainrule.run import Runner, each_device
 from chainrule.run.settings import ExecutorLike
 from chainrule.train.checkpoint import Checkpoint, described
 from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
@@ -200,7 +200,7 @@ def fitting(
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
-    team, shards = workers_of(workers, shards)
+    team, shards = workers_of(workers, shards, len(each_device(executor)))
     if searching and shards > 1:
         raise UsageError("L-BFGS looks at the whole batch: leave out shards and workers")
     source, rows = _source(data, sample_weight), []

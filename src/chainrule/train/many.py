@@ -14,7 +14,7 @@ from chainrule.forks import load
 from chainrule.nn import loss as loss_of
 from chainrule.optim import Lbfgs
 from chainrule.optim import optimizer as optimizer_of
-from chainrule.run import Runner
+from chainrule.run import Runner, each_device
 from chainrule.train.data import ArrayData
 from chainrule.train.descent import Steps
 from chainrule.train.evaluation import Predictor
@@ -82,7 +82,8 @@ def _fitted(
     x, targets, weights = _arrays(data if streams is None else ((), ()), given.pop("sample_weight"))
     runner = Runner(given["executor"], given["threads"])
     checkpoint, resume = given.pop("checkpoint"), given.pop("resume")
-    team, given["shards"] = workers_of(given.pop("workers"), given["shards"])
+    devices = len(each_device(runner.executor))
+    team, given["shards"] = workers_of(given.pop("workers"), given["shards"], devices)
     given["workers"] = team
     places: Sequence[Any] = [None] * len(each)
     if checkpoint is not None:

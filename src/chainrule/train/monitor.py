@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule.core.settings import number, whole
 from chainrule.core.tree import TreeDef, flatten, map_tree
+from chainrule.forks import load
 from chainrule.nn import Penalty
 from chainrule.run import on_host
 from chainrule.train.evaluation import HeldOut, Predictor
@@ -267,6 +268,9 @@ def bytes_of(tree: Tree) -> int:
     return sum(leaf.nbytes for leaf in flatten(tree)[0])
 
 
-def all_finite(leaves: Sequence[np.ndarray]) -> bool:
-    """Whether every number of every array is finite."""
-    return all(bool(np.isfinite(leaf).all()) for leaf in leaves)
+def all_finite(leaves: Sequence[Any]) -> bool:
+    """Whether every number of every array is finite; on a device it is looked at there."""
+    there = [leaf for leaf in leaves if not isinstance(leaf, np.ndarray)]
+    if there and not load("chainrule.run.xla").all_finite(there):
+        return False
+    return all(bool(np.isfinite(x).all()) for x in leaves if isinstance(x, np.ndarray))

@@ -12,7 +12,8 @@ An adapter is a ``Workers``; ``train.mpi`` and ``train.dask`` have those between
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -24,7 +25,7 @@ from chainrule.errors import UsageError
 from chainrule.forks import load
 from chainrule.ops.random import key_of
 from chainrule.optim import Optimizer
-from chainrule.run import Runner
+from chainrule.run import Runner, each_device
 from chainrule.train.data import MASKS, Batch, Data
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import TrainingState
@@ -88,14 +89,16 @@ def on_dask(workers: Any) -> bool:
     return workers not in (None, 1, "mpi") and not hasattr(workers, "total")
 
 
-def workers_of(given: Any, shards: Any) -> tuple[Workers, int]:
-    """The adapter that is meant, and the number of shards, None being the usual one.
+def workers_of(given: Any, shards: Any, devices: int = 1) -> tuple[Workers, int]:
+    """The adapter that is meant, and the number of shards, None being the usual one where several
+    workers, or devices of one, share them.
 
     Raises:
         UsageError: more workers than shards.
     """
     if given is None or given == 1:
-        return Alone(), 1 if shards is None else whole("shards", shards)
+        usual = 1 if devices == 1 else SHARDS
+        return Alone(), usual if shards is None else whole("shards", shards)
     if given == "mpi":
         given = load("chainrule.train.mpi").Mpi()
     shards = SHARDS if shards is None else whole("shards", shards)
@@ -152,12 +155,13 @@ class ShardedSteps(Steps):
         self.workers, self.shards = workers, shards
         self.network = len(flatten(training.carry[:2])[0])
         self.size = 3 + sum(leaf.size for leaf in training.now[: self.network])
+        self.runners = [Runner(one, runner.threads) for one in each_device(runner.executor)]
 
     def once(self, leaves: list[np.ndarray], epoch: int, i: int) -> tuple[float, float, Any]:
         """Step ``i`` of an epoch: mean loss before it, weight, leaves after it."""
         batch = Batch(*self.data.take(epoch, i))
         first, end = share(self.workers.rank, self.workers.size, self.shards)
-        own = {(j, j + 1): self._shard(leaves, batch, epoch, i, j) for j in range(first, end)}
+        own = self._own(leaves, batch, epoch, i, range(first, end))
         total = self.workers.total(own, self.shards)
         count = np.asarray(self.training.steps)
         run = self.made.get("update")
@@ -168,20 +172,39 @@ class ShardedSteps(Steps):
         loss, *leaves = run([*leaves, total, count])
         return float(loss), float(total[1]), leaves
 
+    def _own(
+        self, leaves: list[np.ndarray], batch: Batch, epoch: int, i: int, own: range
+    ) -> dict[Node, np.ndarray]:
+        """The sums of one's own shards; each device computes some, all at the same time."""
+        count = len(self.runners)
+        made = [
+            self._shard(self.runners[k], leaves, batch, epoch, i, j)
+            for k in range(count)
+            for j in own[slice(*share(k, count, len(own)))]
+        ]
+        if count == 1:
+            vectors = [make() for make in made]
+        else:
+            parts = [made[slice(*share(k, count, len(made)))] for k in range(count)]
+            with ThreadPoolExecutor(count) as pool:
+                done = pool.map(lambda part: [make() for make in part], parts)
+                vectors = [vector for part in done for vector in part]
+        return {(j, j + 1): vector for j, vector in zip(own, vectors, strict=True)}
+
     def _shard(
-        self, leaves: list[np.ndarray], batch: Batch, epoch: int, i: int, j: int
-    ) -> np.ndarray:
-        """The sums of shard ``j``; zeros where it has no row."""
+        self, runner: Runner, leaves: list[np.ndarray], batch: Batch, epoch: int, i: int, j: int
+    ) -> Callable[[], np.ndarray]:
+        """What computes the sums of shard ``j``; zeros where it has no row."""
         first, end = share(j, self.shards, len(batch.x))
         if first == end:
-            return np.zeros(self.size, leaves[0].dtype)
+            return lambda: np.zeros(self.size, leaves[0].dtype)
         rows = Batch(*[None if x is None else x[first:end] for x in batch])  # type: ignore[arg-type]
         key = key_of(self.seed, MASKS, epoch, i, j) if self.keyed else None
         given = [np.ascontiguousarray(x) for x in (*rows, key) if x is not None]
-        signature = tuple([(x.shape, x.dtype) for x in given])
+        signature = (runner, *[(x.shape, x.dtype) for x in given])
         run = self.made.get(signature)
         if run is None:
             params, state, _ = self.training.carry
-            run = self.runner.compile(self.step.shard, params, state, rows, key).flat
+            run = runner.compile(self.step.shard, params, state, rows, key).flat
             self.made[signature] = run
-        return run([*leaves[: self.network], *given])[0]
+        return lambda: run([*leaves[: self.network], *given])[0]

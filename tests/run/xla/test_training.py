@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import pytest
 pytest.importorskip("jax")
 
 import chainrule as cr
+from chainrule import run, train
 from chainrule.core.tree import leaves
 from chainrule.train import Checkpoint, fit, fit_many
+from chainrule.train.monitor import all_finite
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 4))
@@ -57,3 +62,61 @@ def test_taken_up_at_any_step_it_has_the_same_bits(shards: int, tmp_path: Path) 
     for folder in copies[2:5:2]:
         again = fit(MODEL, (X, T), checkpoint=folder, resume=True, **given)
         assert bits(again) == undisturbed
+
+
+DEVICES = """
+import hashlib
+import numpy as np
+import chainrule as cr
+from chainrule.train import fit
+
+rng = np.random.default_rng(0)
+x = rng.normal(size=(61, 4)).astype(np.float32)
+for name in ("cpu", "cpu:2", "cpu:1,3", "cpu:*"):
+    found = fit(
+        cr.nn.MLP((4, 16, 3), dropout=0.2, batch_norm=True), (x, rng.integers(0, 3, 61) * 0),
+        loss="categorical_cross_entropy", optimizer="adam", epochs=3, batch_size=20,
+        shards=None if name == "cpu:*" else 8, executor=cr.Executor("xla", device=name),
+    )
+    leaves = cr.tree.leaves((found.params, found.slots))
+    print(hashlib.sha256(b"".join(leaf.tobytes() for leaf in leaves)).hexdigest())
+try:
+    cr.jit(np.sin, executor=cr.Executor("xla", device="cpu:1,4"))(0.0)
+except cr.ChainruleError as error:
+    print(error)
+"""
+
+
+def test_devices_share_the_shards_and_change_no_bit() -> None:
+    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4"}
+    done = subprocess.run([sys.executable, "-c", DEVICES], env=env, capture_output=True, text=True)
+    *digests, refused = done.stdout.splitlines() or [done.stderr]
+    assert len(digests) == 4, done.stderr
+    assert len({*digests}) == 1
+    assert "JAX has no device 'cpu:1,4' here; it has: cpu:0, cpu:1" in refused
+
+
+def test_finite_is_looked_at_on_the_device_in_64_bits() -> None:
+    import jax
+
+    with jax.enable_x64(True):
+        there = [jax.numpy.asarray(x) for x in (np.ones(3), np.full(2, 1e300))]
+        broken = jax.numpy.asarray(np.array([1.0, np.inf], np.float32))
+    assert all_finite([*there, np.zeros(2)])
+    assert not all_finite([*there, broken])
+    assert not all_finite([*there, np.array(np.nan)])
+
+
+def test_a_larger_tile_changes_no_prediction(monkeypatch: Any) -> None:
+    """As elsewhere than on the CPU, where a device is not busy with a tile of the CPU's."""
+    from chainrule.run.xla import placed
+
+    result = fit(MODEL, (X, T), **COMMON | {"epochs": 1})
+    x = RNG.normal(size=(600, 4))
+    before = result.predict(x)
+    monkeypatch.setattr(placed, "tile", 512)
+    where = cr.Executor("xla", device="cpu")
+    other = train.Predictor(result.model, result.loss, run.Runner(where))
+    np.testing.assert_allclose(other.predict(result.params, result.state, x), before, rtol=1e-12)
+    few = other.predict(result.params, result.state, x[:3])
+    assert few.tobytes() == other.predict(result.params, result.state, x)[:3].tobytes()

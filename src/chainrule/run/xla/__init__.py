@@ -7,17 +7,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from chainrule.core.graph import Graph
 from chainrule.run.interpreter import loop
 from chainrule.run.settings import Executor
-from chainrule.run.xla.backend import Target
+from chainrule.run.xla.backend import Target, all_finite, devices_named
 from chainrule.run.xla.program import Loop, Program
 
-__all__ = ["Loop", "Program", "clocked", "compile", "loop", "placed", "repeat", "taken"]
+__all__ = [
+    "Loop",
+    "Program",
+    "all_finite",
+    "clocked",
+    "compile",
+    "loop",
+    "placed",
+    "repeat",
+    "taken",
+]
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,15 @@ class placed:
         return Target.of(self.executor)
 
     loop = staticmethod(loop)
+
+    @property
+    def tile(self) -> int | None:
+        """So many rows are predicted at a time; a device is not busy with as few as the CPU."""
+        return None if self.target.device.platform == "cpu" else 8192
+
+    def each(self) -> list[Executor]:
+        """This executor on each of the devices that it names."""
+        return [replace(self.executor, device=name) for name in devices_named(self.executor.device)]
 
     def taken(self, array: Any) -> Any:
         """An array of another library, where it lies."""

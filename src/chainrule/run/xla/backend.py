@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -23,7 +23,18 @@ from chainrule.errors import UsageError
 from chainrule.run.cache import kept
 from chainrule.run.settings import PRECISIONS, Executor
 
-__all__ = ["Target", "abstract", "called_back", "compiled", "jax", "jnp", "jsp", "lax"]
+__all__ = [
+    "Target",
+    "abstract",
+    "all_finite",
+    "called_back",
+    "compiled",
+    "devices_named",
+    "jax",
+    "jnp",
+    "jsp",
+    "lax",
+]
 
 _MATMUL = {"highest": "highest", "tf32": "tensorfloat32", "bf16": "highest"}
 """What JAX calls them; for bf16 the rows of products cast their factors themselves."""
@@ -45,7 +56,8 @@ class Target:
         Raises:
             UsageError: there is no such device here.
         """
-        return cls(_device(executor.device), executor.precision or "highest",
+        device = next(iter(devices_named(executor.device).values()))
+        return cls(device, executor.precision or "highest",
                    executor.results == "device")  # fmt: skip
 
     @cached_property
@@ -106,21 +118,34 @@ def _processor() -> str:
     return next((line for line in lines if line.startswith(("flags", "Features"))), "")
 
 
-def _device(name: str | None) -> Any:
-    """``"cpu"``, ``"gpu"``, ``"tpu"``, ``"cuda"``, one of several as ``"gpu:1"``; None for JAX's
-    own choice."""
+def all_finite(arrays: Sequence[Any]) -> bool:
+    """Whether every number of arrays of a device is finite, looked at there."""
+    with jax.enable_x64(True):
+        return bool(_all_finite(arrays))
+
+
+@jax.jit
+def _all_finite(arrays: Sequence[Any]) -> Any:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(x)) for x in arrays]))
+
+
+def devices_named(name: str | None) -> dict[str | None, Any]:
+    """Devices by their names: of ``"cpu"``, ``"gpu"``, ``"tpu"``, ``"cuda"`` the first; of
+    ``"gpu:1"`` one of several, of ``"gpu:0,2"`` some, of ``"gpu:*"`` all; of None JAX's own choice.
+    """
     if name is None:
-        return jax.devices()[0]
-    kind, _, number = name.partition(":")
+        return {None: jax.devices()[0]}
+    kind, _, numbers = name.partition(":")
     try:
         found = jax.devices(kind)
     except RuntimeError:
         found = []
-    if found and (not number or (number.isdecimal() and int(number) < len(found))):
-        return found[int(number or 0)]
-    listed = ", ".join(f"{d.platform}:{d.id}" for d in _all_devices())
+    listed = [*map(str, range(len(found)))] if numbers == "*" else (numbers or "0").split(",")
+    if found and {*listed} <= {*map(str, range(len(found)))}:
+        return {f"{kind}:{number}": found[int(number)] for number in listed}
+    here = ", ".join(f"{d.platform}:{d.id}" for d in _all_devices())
     raise UsageError(
-        f"JAX has no device {name!r} here; it has: {listed}. GPUs and TPUs need its plugin: "
+        f"JAX has no device {name!r} here; it has: {here}. GPUs and TPUs need its plugin: "
         "pip install 'jax[cuda12]' or 'jax[tpu]'"
     )
 
