@@ -347,10 +347,88 @@ def test_hostile_text_is_refused_or_read_and_nothing_else() -> None:
         (r"\sum_i (W x)_i", {"W": [[1.0, 2.0], [0.0, 1.0]], "x": [1.0, 2.0]}, 7.0),
         (r"\begin{cases} 0 & \text{if } x \le 0 \\ x & \text{if } x > 0 \end{cases}",
          {"x": 3.0}, 3.0),
+        (r"\begin{cases} 0, & x < 0, \\ x, & x < 1, \\ 1, & \text{otherwise.} \end{cases}",
+         {"x": 0.25}, 0.25),
+        (r"\begin{cases} x & x > 0 \\ 0 & 0 \ge x \end{cases}", {"x": 3.0}, 3.0),
+        ("u² + v with u = v + 1, v = 2x", {"x": 1.0}, 11.0),
+        ("u v where u = x + 1 and v = x²", {"x": 2.0}, 12.0),
+        ("nabla F = 2x", {"x": 2.0}, 4.0),
+        (r"\mathbb{1}_{x > 0} + \mathbb{1}[x > 5] + 𝟙(x > 1)", {"x": 2.0}, 2.0),
+        (r"\mathbf{1}^T x + 1ᵀx + 1'x", {"x": [1.0, 2.0]}, 9.0),
+        ("𝟏ᵀ W 𝟏", {"W": [[1.0, 2.0], [0.0, 1.0]]}, 4.0),
+        ("ℎ + 𝛼 + 𝐲", {"h": 1.0, "alpha": 2.0, "y": 3.0}, 6.0),
+        ("sum(σ(x)(1 − σ(x)))", {"x": [0.0, 0.0]}, 0.5),
+        ("2 xᵀ W y + (x + y)ᵀ x + x · y",
+         {"x": [1.0, 0.0], "y": [0.0, 1.0], "W": [[1.0, 2.0], [0.0, 1.0]]}, 5.0),
+        ("lambda x", {"lambda": 2.0, "x": 3.0}, 6.0),
     ],
 )  # fmt: skip
 def test_spellings_that_testers_used(text: str, values: dict, wanted: float) -> None:
     assert float(explain.expression(text, **values).value) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    "text", ["log 1/x", "sin x/2", "√x²", "√x y", "log x/y", "x^-1/2", "exp -x/2", "√2x"]
+)
+def test_what_could_go_on_is_said(text: str) -> None:
+    assert any("is read as" in note for note in parse(text, POINT).notes)
+
+
+@pytest.mark.parametrize(
+    "text", ["(sin x)/2", "sin(x)/2", "√(x)/2", "sin x + 2", "sin x · 2", "x²/2"]
+)
+def test_what_is_clear_is_not_remarked_on(text: str) -> None:
+    assert parse(text, POINT).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("|W|", "the determinant is det"),
+        ("e^W", "entry by entry"),
+        ("log W", "entry by entry"),
+        ("σ(x)(1 − σ(x))", "multiplied entry by entry"),
+        ("w x", "inner product"),
+    ],
+)
+def test_readings_that_depend_on_shapes_are_said(text: str, says: str) -> None:
+    given = {name: ARRAYS[name] for name in ("W", "x", "w") if name in text}
+    assert says in "; ".join(explain.expression(text, **given).notes)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("x[0]*y + x[1]**2", {"x": np.array([1.0, 2.0]), "y": 3.0}),
+        ("sum(W[0]) + W[1, 0]", {"W": W}),
+    ],
+)
+def test_entries_are_read_back(text: str, values: dict) -> None:
+    e = explain.expression(text, **values)
+    for formula in (e.formula, *(q.formula for q in e.nodes if q.inputs == (0,))):
+        for shown in spellings(formula).values():
+            parse(shown, values)
+    for shown in spellings(e.formula).values():
+        np.testing.assert_allclose(value(shown, values), value(text, values))
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrt", "derivative", "scalar"),
+    [
+        ("x'*A*x + c*sin(y)'*x", "x", "A x + Aᵀ x + c sin(y)", "c"),
+        ("1'*x", "x", "𝟏", ""),
+        ("norm2(A*x-y)^2 + lambda*norm1(x)", "x", "2 Aᵀ (A x − y) + λ sign(x)", "λ"),
+        ("tr(adj(A) X)", "X", "det(A) A⁻ᵀ", ""),
+        ("sum(max(0, X w))", "w", "Xᵀ step(X w)", ""),
+        ("sum(σ(x)(1-x))", "x", "(σ(x) − x ⊙ σ(x)) ⊙ (1 − σ(x)) − σ(x)", ""),
+    ],
+)
+def test_matrix_language_of_others(typed: str, wrt: str, derivative: str, scalar: str) -> None:
+    found = explain.matrix(typed, wrt)
+    assert found.check.difference < 1e-7
+    assert not scalar or found.symbols[scalar].shape == (1, 1)
+    if "σ" not in typed:
+        assert found.derivative_text == derivative
 
 
 def test_functions_of_matrices_entry_by_entry_are_said() -> None:

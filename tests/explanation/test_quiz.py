@@ -4,6 +4,7 @@ each slip is named."""
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from chainrule.explanation.matrix.explaining import expression
 from chainrule.explanation.matrix.numeric import engine_derivative, evaluate
 from chainrule.explanation.quiz import asking as quizzes
 from chainrule.explanation.quiz.marking import _Setting, mark_answer
+from chainrule.explanation.quiz.numbers import labelled
 from chainrule.explanation.quiz.questions import TOPICS, Question
 from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
 
@@ -468,3 +470,36 @@ def test_the_quiz_hangs_on_explain():
     from chainrule.explanation import explain
 
     assert explain.quiz("gates", 2, 7) == quizzes.make("gates", 2, 7)
+
+
+ASKED = ("∂f/∂x", "∂f/∂y", "∂f/∂z", "∂f/∂w")
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "-3; 4; 0; 1", "df/dy = 4; df/dx = -3; df/dw = 1; df/dz = 0", "-3 4 0 1",
+        "x: -3; w: 1; y: 4; z: 0", "2: 4; 1: -3; 3: 0; 4: 1", "b) 4\na) -3\nd) 1\nc) 0",
+        "∇f = (-3, 4, 0, 1)", "dx=-3 dz=0 dy=4 dw=1", "df/dy = 4, -3, 0, 1", "f_y -> 4; -3; 0; 1",
+    ],
+)  # fmt: skip
+def test_labels_in_any_order_and_of_any_form(given: str) -> None:
+    assert labelled(given, ASKED) == {0: "-3", 1: "4", 2: "0", 3: "1"}
+    swapped = re.sub(r"-3|4(?!:)", lambda m: "4" if m[0] == "-3" else "-3", given)
+    assert labelled(swapped, ASKED) == {0: "4", 1: "-3", 2: "0", 3: "1"}
+
+
+@pytest.mark.parametrize("wrong", ["{} + 1e-7", "({})*1.0000001", "({})*(1 - [sum({w}) < -30])"])
+def test_a_matrix_answer_that_differs_little_or_far_away_is_wrong(wrong: str) -> None:
+    for number, question in enumerate(quizzes.make("matrix", n=3, seed=7).questions, 1):
+        given = wrong.format(question.answer, w=question.data["wrt"])
+        marked = quizzes.mark(quizzes.make("matrix", n=3, seed=7), {number: given}).marks[
+            number - 1
+        ]
+        assert not marked.right, given
+        assert marked.slip in ("near miss", "branch")
+
+
+def test_a_branch_far_away_is_found() -> None:
+    made = quizzes.make("chain-rule", n=1, seed=7)
+    assert not quizzes.mark(made, {1: f"({made.questions[0].answer}) + [x<-30]"}).marks[0].right

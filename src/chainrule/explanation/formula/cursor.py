@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any, TypeVar
 
 from chainrule.explanation.formula.greek import GREEK
-from chainrule.explanation.formula.tokens import Token, fail, tokens
+from chainrule.explanation.formula.tokens import ONES, Token, fail, tokens
 
 T = TypeVar("T", bound=ast.AST)
 MOST_NESTED = 40
@@ -17,6 +17,10 @@ _ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
 
 class Juxtaposed(ast.operator):
     """A product without a sign, or with ·: of numbers, a number and an array, or two arrays."""
+
+
+class Dotted(Juxtaposed):
+    """A product with ·, of two vectors the inner one."""
 
 
 class Entrywise(ast.Mult):
@@ -58,6 +62,8 @@ class Cursor:
         self.in_sums: set[str] = set()
         self.whole: set[str] = set()  # names in brackets that have the index of a sum
         self.loose = loose
+        self.loose_from = -1
+        """Where a function or root without brackets began that has just been read."""
         self.notes: list[str] = []
 
     @property
@@ -107,10 +113,15 @@ class Cursor:
     def call(self, name: str, args: list[ast.expr], token: Token) -> ast.expr:
         return self.put(ast.Call(self.put(ast.Name(name), token), args, []), token)
 
+    def defines(self, at: int) -> bool:
+        """Whether ``with u = ...`` begins at a token."""
+        word, name, sign = [*self.tokens[at : at + 3], *[self.tokens[-1]] * 2][:3]
+        return word.text in ("with", "where", "and") and name.kind == "name" and sign.text == "="
+
     def begins_operand(self) -> bool:
         token = self.now
         if token.kind == "name":
-            return True
+            return not self.defines(self.at_token)
         if token.kind == "number":
             return self.tokens[self.at_token - 1].kind != "number"
         if token.kind == "command":
@@ -145,6 +156,12 @@ class Cursor:
         raise NotImplementedError
 
     def power(self) -> ast.expr:
+        raise NotImplementedError
+
+    def operand(self) -> ast.expr:
+        raise NotImplementedError
+
+    def number(self, token: Token) -> ast.expr:
         raise NotImplementedError
 
     def product(self) -> ast.expr:
@@ -195,6 +212,35 @@ def is_minus_one(node: ast.expr) -> bool:
         and isinstance(node.operand, ast.Constant)
         and node.operand.value == 1
     )
+
+
+def is_ones(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == ONES
+
+
+def is_inner(product: ast.BinOp) -> bool:
+    """Whether two vectors side by side are multiplied to a number: w · x and w x are, but in
+    σ(x) (1 − σ(x)) entries meet."""
+    names = isinstance(product.left, ast.Name) and isinstance(product.right, ast.Name)
+    return isinstance(product.op, Dotted) or names
+
+
+SIDE_BY_SIDE = {
+    True: "two vectors side by side are read as their inner product; ⊙ multiplies entry by entry",
+    False: "vectors side by side are multiplied entry by entry; xᵀ y is the inner product",
+}
+
+
+def is_row(item: ast.expr) -> bool:
+    """Whether a vector was written as a row: xᵀ, xᵀ W, 2 xᵀ."""
+    match item:
+        case ast.Attribute():
+            return not is_row(item.value)
+        case ast.BinOp():
+            return is_row(item.left) or is_row(item.right)
+        case ast.UnaryOp():
+            return is_row(item.operand)
+    return False
 
 
 def by_entries(node: T) -> T:

@@ -17,16 +17,14 @@ from chainrule.explanation.formula.cursor import (
     INSTEAD,
     MOST_NESTED,
     Caret,
+    Dotted,
     Entrywise,
     Juxtaposed,
-    by_entries,
     canonical,
     is_minus_one,
 )
 from chainrule.explanation.formula.operands import Operands
-from chainrule.explanation.formula.tokens import Token
-
-__all__ = ["Caret", "Entrywise", "Juxtaposed", "by_entries", "canonical", "read"]
+from chainrule.explanation.formula.tokens import ONES, Token
 
 
 def read(
@@ -54,11 +52,15 @@ def read(
 class _Reader(Operands):
     """Statements, comparisons, sums, products, powers: loosest first."""
 
+    open = -1
+    """Where an operand began that has just ended without brackets: sin x, √x, x^-1."""
+
     def module(self) -> ast.Module:
         body: list[ast.stmt] = []
         while self.now.kind != "end":
             if self.take(";", "\n") is None:
                 body.append(self.statement())
+                body[-1:-1] = self.definitions()
                 if self.now.kind != "end" and not self.at(";", "\n"):
                     self.unexpected()
         return ast.Module(body, [])
@@ -83,6 +85,25 @@ class _Reader(Operands):
             return self.put(ast.Expr(value), first)
         return self.put(ast.Assign([target], value), first)
 
+    def definitions(self) -> list[ast.stmt]:
+        """``with u = x + 1, v = 2u``: what stands before the expression elsewhere."""
+        found: dict[str, ast.Assign] = {}
+        more = self.defines(self.at_token)
+        while more:
+            self.take()
+            made = self.statement()
+            if isinstance(made, ast.Assign) and isinstance(made.targets[0], ast.Name):
+                found[made.targets[0].id] = made
+            more = self.at(",") or self.defines(self.at_token)
+        ordered: list[ast.stmt] = []
+        while found:  # those that others are made of first
+            used = {
+                name: {n.id for n in ast.walk(made.value) if isinstance(n, ast.Name)} & set(found)
+                for name, made in found.items()
+            }
+            ordered.append(found.pop(min(used, key=lambda name: bool(used[name] - {name}))))
+        return ordered
+
     def target(self) -> ast.Name | None:
         """What stands before ``=``: a name that is assigned, or f'(x), dJ/dx, which is passed."""
         end = self.at_token
@@ -90,6 +111,8 @@ class _Reader(Operands):
         while True:
             token = self.tokens[end]
             if token.kind == "end" or (depth == 0 and token.text in (";", "\n")):
+                return None
+            if depth == 0 and self.defines(end):
                 return None
             depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
             if depth == 0 and token.text == "=" and token.kind == "operator":
@@ -106,6 +129,8 @@ class _Reader(Operands):
             return self.put(ast.Name(name), left[0])
         kinds = "".join("n" if t.kind == "name" else t.text for t in left)
         shown = "".join(t.text for t in left)
+        if left[0].text in ("grad", "Grad") and len(left) == 2:
+            return None
         if kinds.startswith(("n'", "n(")) or (shown[0] in "d∂" and "/" in kinds) or "frac" in kinds:
             return None
         self.at_token = start
@@ -144,6 +169,8 @@ class _Reader(Operands):
         while True:
             token = self.now
             if token.text in _PRODUCTS and token.kind == "operator":
+                if self.open >= 0 and token.text in ("/", "÷"):
+                    self.said(self.open, "/…")
                 self.take()
                 left = self.binary(left, _PRODUCTS[token.text](), self.signed(), token)
                 divided = token if token.text == "/" else None
@@ -151,6 +178,8 @@ class _Reader(Operands):
                 self.take()
                 left = self.binary(left, ast.Mod(), self.signed(), token)
             elif self.begins_operand():
+                if self.open >= 0 and self.tokens[self.open].text in "√∛":
+                    self.said(self.open, token.text)
                 if divided is not None and not token.spaced:
                     below = self.text[divided.place + 1 : token.place].strip()
                     self.notes.append(
@@ -175,7 +204,26 @@ class _Reader(Operands):
 
     def power(self) -> ast.expr:
         """An operand with what is raised to it; powers of powers from the right."""
-        return self.raised(self.operand())
+        first = self.at_token
+        value = self.operand()
+        loose = self.loose_from == first
+        if loose and self.tokens[first].text in "√∛" and self.at("^", "**"):
+            self.said(first, "^…")
+        value = self.raised(value)
+        signs = [t.text for t in self.tokens[first : self.at_token]]
+        loose = loose or (len(signs) == 4 and signs[1:3] == ["^", "-"])  # x^-1/2
+        self.open = first if loose and self.at_token < len(self.tokens) else -1
+        return value
+
+    def said(self, first: int, more: str) -> None:
+        """A note: what was read ends here, and ``more`` is not of it."""
+        start, end = self.tokens[first].place, self.now.place
+        shown = self.text[start:end].strip()
+        times = "" if more[0] in "^/" else " times "
+        self.notes.append(
+            f"{shown}{more if not times else ' ' + more} is read as ({shown}){times}{more}; "
+            "brackets say otherwise"
+        )
 
     def raised(self, base: ast.expr) -> ast.expr:
         chain: list[tuple[Token, ast.operator, ast.expr]] = []
@@ -229,7 +277,9 @@ class _Reader(Operands):
     def turned(self, base: ast.expr, token: Token) -> ast.expr | None:
         """``^T`` and ``^{-T}``, unless T is a name that was given."""
         if isinstance(base, ast.Constant):
-            return None
+            if base.value != 1:
+                return None
+            base = self.put(ast.Name(ONES), self.start(base, token))  # 1ᵀ x
         after = self.now
         if (
             after.kind == "name"
@@ -268,7 +318,7 @@ _COMPARISONS: dict[str, type[ast.cmpop]] = {
     "=": ast.Eq,
 }  # fmt: skip
 _PRODUCTS: dict[str, Callable[[], ast.operator]] = {
-    "*": ast.Mult, ".*": Entrywise, "⊙": Entrywise, "×": ast.Mult, "·": Juxtaposed,
+    "*": ast.Mult, ".*": Entrywise, "⊙": Entrywise, "×": ast.Mult, "·": Dotted,
     "/": ast.Div, "./": ast.Div, "÷": ast.Div, "⊘": ast.Div, "@": ast.MatMult, "%": ast.Mod,
     "//": ast.FloorDiv, "<<": ast.LShift, ">>": ast.RShift,
 }  # fmt: skip

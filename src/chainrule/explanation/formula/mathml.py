@@ -35,7 +35,7 @@ def _text(element: ElementTree.Element, depth: int) -> str:
         case (("math" | "mrow" | "mstyle" | "mtr" | "mtd" | "mtable" | "semantics"), _):
             return _joined(parts)
         case (("mi" | "mn" | "mo" | "mtext"), 0):
-            return (element.text or "").strip()
+            return (element.text or "").strip().replace("\u00a0", " ")
         case "msup", 2:
             return f"{_base(parts[0])}^{{{parts[1]}}}"
         case "msubsup", 3:

@@ -22,6 +22,7 @@ from chainrule.explanation.formula.expressions import (
     Number,
     Power,
     Product,
+    Shape,
     Sum,
     coefficient,
     factors_of,
@@ -185,7 +186,10 @@ class Writer(Pieces):
             if field is None:
                 continue
             if field.isidentifier():
-                out.append(self.attribute(field, attrs[field]))
+                value = attrs[field]
+                if field == "region":
+                    value = _without_whole(value, e.args[0].shape)
+                out.append(self.attribute(field, value))
                 continue
             arg = e.args[int(field) if field else next(auto)]
             after = pieces[k + 1][0] if k + 1 < len(pieces) else ""
@@ -319,6 +323,14 @@ def attribute_text(name: str, value: Any) -> str:
     if isinstance(value, (int, float)):
         return str(value).replace("-", "−")
     return str(value)
+
+
+def _without_whole(region: Sequence[Any], shape: Shape) -> Sequence[Any]:
+    """Without the axes at the end that are taken whole: W[0] for W[0, :3]."""
+    kept = list(region)
+    while len(kept) > 1 and kept[-1] == (0, shape[len(kept) - 1], 1):
+        kept.pop()
+    return kept
 
 
 def _slice_text(start: int, length: int, step: int) -> str:

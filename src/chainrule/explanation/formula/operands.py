@@ -5,28 +5,31 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from chainrule.explanation.formula.commands import Commands
 from chainrule.explanation.formula.cursor import (
     INSTEAD,
     PYTHON,
     Caret,
-    Cursor,
     Juxtaposed,
     by_entries,
     canonical,
     is_minus_one,
+    is_ones,
     pieces,
 )
 from chainrule.explanation.formula.greek import GREEK
-from chainrule.explanation.formula.tokens import Token
+from chainrule.explanation.formula.tokens import ONES, Token
 
 
-class Operands(Cursor):
+class Operands(Commands):
     """What powers and products are made of."""
 
     def operand(self) -> ast.expr:
         token = self.now
         if token.kind == "number":
             self.take()
+            if token.text == "1" and self.at("'"):
+                return self.postfix(self.put(ast.Name(ONES), token))
             return self.number(token)
         if token.kind == "name":
             value = self.name()
@@ -71,7 +74,11 @@ class Operands(Cursor):
                 return self.call("ceil", [self.grouped("⌉", token)], token)
             case "√" | "∛":
                 name = "sqrt" if token.text == "√" else "cbrt"
-                return self.call(name, [self.root_of(token)], token)
+                at = self.at_token - 1
+                bare = not self.at("(")
+                value = self.call(name, [self.root_of(token)], token)
+                self.loose_from = at if bare else self.loose_from
+                return value
             case "Σ" | "Π":
                 return self.summed("sum" if token.text == "Σ" else "prod", token)
         why = "it ends too early" if token.kind == "end" else f"{token.text!r} is not expected here"
@@ -176,103 +183,17 @@ class Operands(Cursor):
         self.index = ""
         return self.call(name, [value], token)
 
-    def command(self) -> ast.expr:
-        token = self.take()
-        assert token is not None
-        if token.text == "frac":
-            if (slope := self.slope()) is not None:
-                return slope
-            above, below = self.group(token), self.group(token)
-            return self.binary(above, ast.Div(), below, token)
-        if token.text == "sqrt":
-            degree = None
-            if opened := self.take("["):
-                degree = self.grouped("]", opened)
-            inside = self.group(token)
-            if degree is None:
-                return self.call("sqrt", [inside], token)
-            if isinstance(degree, ast.Constant) and degree.value == 3:
-                return self.call("cbrt", [inside], token)
-            exponent = self.binary(self.put(ast.Constant(1), token), ast.Div(), degree, token)
-            return self.binary(inside, ast.Pow(), exponent, token)
-        if token.text == "begin":
-            return self.cases(token)
-        return self.fail(f"\\{token.text} is not expected here", token)
-
-    def group(self, token: Token) -> ast.expr:
-        opened = self.take("{")
-        if opened is None and self.now.kind == "number":  # \frac12: one digit each
-            digits = self.now
-            self.tokens[self.at_token : self.at_token + 1] = [
-                Token("number", c, digits.place + i) for i, c in enumerate(digits.text)
-            ]
-            self.at_token += 1
-            return self.number(self.tokens[self.at_token - 1])
-        if opened is None:
-            self.deeper(token)
-            value = self.operand()
-            self.nested -= 1
-            return value
-        return self.grouped("}", opened)
-
-    def slope(self) -> ast.expr | None:
-        r"""``\frac{\partial J}{\partial x}`` as one name."""
-        ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 8]]
-        if len(ahead) == 8 and ahead[0:2] == ["{", "∂"] and ahead[3:6] == ["}", "{", "∂"]:
-            token = self.now
-            self.at_token += 8
-            return self.put(ast.Name(f"∂{ahead[2]}/∂{ahead[6]}"), token)
-        return None
-
-    def cases(self, token: Token) -> ast.expr:
-        r"""``\begin{cases} a & (c) \\ b & \text{otherwise} \end{cases}`` as where(c, a, b)."""
-        opened = self.take("{")
-        name = self.take()
-        if opened is None or name is None or name.text != "cases":
-            self.fail("of LaTeX's environments only cases is read", token)
-        self.take("}")
-        self.closing.append("end")
-        first = self.expression()
-        condition = self.condition()
-        self.take("\\")
-        second = self.expression()
-        if self.at("&"):
-            self.opposite(condition)
-        self.closing.pop()
-        for want in ("end", "{", "cases", "}"):
-            if self.now.text != want:
-                self.fail(r"\end{cases} is missing: two cases are read", self.now)
-            self.take()
-        return self.call("where", [condition, first, second], token)
-
-    def condition(self) -> ast.expr:
-        self.take("&")
-        if self.now.text in ("if", "for"):
-            self.take()
-        return self.expression()
-
-    def opposite(self, first: ast.expr) -> None:
-        """The condition of the second row: otherwise, or what the first one leaves."""
-        self.take("&")
-        if self.now.text in ("otherwise", "else"):
-            self.take()
-            return
-        token = self.now
-        second = self.condition()
-        pair = [c for c in (first, second) if isinstance(c, ast.Compare)]
-        same = len(pair) == 2 and ast.dump(pair[0].left) == ast.dump(pair[1].left)
-        same = same and ast.dump(pair[0].comparators[0]) == ast.dump(pair[1].comparators[0])
-        if not same or type(pair[1].ops[0]) is not _OPPOSITE.get(type(pair[0].ops[0])):
-            self.fail("the second condition is to be the opposite of the first", token)
-
     def name(self) -> ast.expr:
         token = self.take()
         assert token is not None
         word, _, index = token.text.partition("_")
-        if token.text in PYTHON and token.text not in self.known:
+        python = token.text in PYTHON and token.text not in self.known
+        if python and (token.text != "lambda" or self.at(":") or self.after.text in (":", ",")):
             self.fail(PYTHON[token.text], token)
         if canonical(token.text) in self.known:
             return self.named(token.text, token)
+        if python:
+            return self.named("λ", token)
         if word in ("sum", "Σ") and index:
             return self.over_index("sum", index, token)
         if token.text in self.functions:
@@ -326,7 +247,7 @@ class Operands(Cursor):
 
     def applied(self, name: str, token: Token) -> ast.expr:
         """A function with its arguments in brackets, or with what stands beside it."""
-        raised = None
+        at, raised = self.at_token - 1, None
         if self.at("^") and not (
             self.after.text == "{" and self.tokens[self.at_token + 2].text == "T"
         ):
@@ -341,6 +262,7 @@ class Operands(Cursor):
             self.deeper(token)
             value = self.call(name, [self.beside(token)], token)
             self.nested -= 1
+            self.loose_from = at
         else:
             return self.fail(f"{name} is a function; call it, {name}(x)", token)
         if raised is None:
@@ -375,7 +297,9 @@ class Operands(Cursor):
         first = self.now
         value = self.power()
         simple = first.kind in ("number", "name") and first.text not in self.functions
-        while simple and self.now.kind == "name" and self.now.text not in self.functions:
+        while simple and self.begins_operand() and self.now.kind == "name":
+            if self.now.text in self.functions:
+                break
             if self.now.spaced and first.kind != "number":
                 self.notes.append(
                     f"{token.text} {first.text} {self.now.text} is read as "
@@ -407,6 +331,11 @@ class Operands(Cursor):
                     truth = self.call("indicator", [inside], token)
                     return self.binary(value, Juxtaposed(), truth, token)
                 value = self.put(ast.Subscript(value, inside), self.start(value, token))
+            elif token.text == "_" and self.after.text == "{" and is_ones(value):
+                self.take()
+                opened = self.take("{")
+                assert opened is not None
+                value = self.call("indicator", [self.grouped("}", opened)], token)
             elif token.text == "_" and self.index and self.after.text == self.index:
                 self.at_token += 2  # (W x)_i, in a sum over i
                 self.indexed = True
@@ -437,9 +366,3 @@ class Operands(Cursor):
         self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
     ) -> ast.expr:
         raise NotImplementedError
-
-
-_OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-}  # fmt: skip

@@ -18,7 +18,17 @@ import numpy as np
 
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.grammar import Juxtaposed, by_entries, canonical, read
+from chainrule.explanation.formula.cursor import (
+    SIDE_BY_SIDE,
+    Dotted,
+    Juxtaposed,
+    by_entries,
+    canonical,
+    is_inner,
+    is_ones,
+    is_row,
+)
+from chainrule.explanation.formula.grammar import read
 from chainrule.explanation.formula.mathml import from_mathml
 from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.formula.vocabulary import (
@@ -32,6 +42,8 @@ from chainrule.explanation.formula.vocabulary import (
 
 MOST_DEPTH = 100
 MOST_NAMES = 50
+ENTRYWISE = frozenset({"abs", "exp", "log", "ln", "sqrt"})
+"""Functions that a matrix has of its own, too."""
 
 
 class _Parameter(inspect.Parameter):
@@ -52,7 +64,7 @@ class Expression:
 
     ``output`` is the name given by an assignment at the end, or None. After a call,
     ``quantities`` holds the values of the names that the expression assigns. ``notes`` say
-    which of two readings was taken.
+    which of two readings was taken; ``readings``, after a call, those that depend on shapes.
     """
 
     text: str
@@ -62,6 +74,7 @@ class Expression:
     notes: tuple[str, ...] = field(default=(), repr=False)
     in_sums: frozenset[str] = field(default=frozenset(), repr=False)
     quantities: dict[str, Any] = field(default_factory=dict, repr=False)
+    readings: dict[str, None] = field(default_factory=dict, repr=False)
 
     @property
     def __name__(self) -> str:
@@ -78,7 +91,7 @@ class Expression:
         self._check_sums(known)
         with quiet():
             for name, item in self.statements:
-                result = _Walk(self.text, known).of(item)
+                result = _Walk(self.text, known, self.readings).of(item)
                 if name is not None:
                     known[name] = self.quantities[name] = result
         return result
@@ -272,9 +285,12 @@ def index_of(text: str, item: ast.Subscript) -> tuple[int, ...]:
 class _Walk:
     """Computes a checked tree with NumPy, on plain or traced values."""
 
-    def __init__(self, text: str, known: Mapping[str, Any]) -> None:
+    def __init__(
+        self, text: str, known: Mapping[str, Any], notes: dict[str, None] | None = None
+    ) -> None:
         self.text = text
         self.known = known
+        self.notes = {} if notes is None else notes
 
     def of(self, item: ast.expr) -> Any:
         if isinstance(item, ast.Constant):
@@ -283,9 +299,8 @@ class _Walk:
             return self.known[item.id]
         if isinstance(item, ast.BinOp):
             left, right = self.of(item.left), self.of(item.right)
-            turned = isinstance(item.op, Juxtaposed) and isinstance(item.right, ast.Attribute)
-            if turned and np.ndim(left) == np.ndim(right) == 1:
-                return np.outer(left, right)  # x yᵀ
+            if isinstance(item.op, (Juxtaposed, ast.MatMult)):
+                return self.product(item, left, right)
             return self.computed(item, OPERATORS[type(item.op)], left, right)
         if isinstance(item, ast.UnaryOp):
             return SIGNS[type(item.op)](self.of(item.operand))
@@ -301,7 +316,33 @@ class _Walk:
         assert isinstance(item.func, ast.Name)
         return self.computed(item, FUNCTIONS[item.func.id][0], *map(self.of, item.args))
 
+    def product(self, item: ast.BinOp, left: Any, right: Any) -> Any:
+        """Of vectors x yᵀ is the outer product, xᵀ y and x · y the inner one; with 𝟏 a sum."""
+        turned = isinstance(item.right, ast.Attribute)
+        if is_ones(item.right) and np.ndim(left):
+            return np.sum(left, axis=-1)
+        if isinstance(item.left, ast.Attribute) and is_ones(item.left.value):
+            return np.sum(right, axis=0) if np.ndim(right) else right
+        if isinstance(item.right, ast.Attribute) and is_ones(item.right.value):
+            fail("how long 𝟏 is cannot be known here", self.text, item.right)
+        if np.ndim(left) == np.ndim(right) == 1 and isinstance(item.op, Juxtaposed):
+            if turned:
+                return np.outer(left, right)
+            if not is_row(item.left) and not isinstance(item.op, Dotted):
+                return self.beside(item, left, right)
+        return self.computed(item, OPERATORS[type(item.op)], left, right)
+
+    def beside(self, item: ast.BinOp, left: Any, right: Any) -> Any:
+        """Two columns without a sign between them."""
+        inner = is_inner(item)
+        self.notes[SIDE_BY_SIDE[inner]] = None
+        return np.matmul(left, right) if inner else np.multiply(left, right)
+
     def computed(self, item: ast.expr, operation: Callable[..., Any], *args: Any) -> Any:
+        word = item.func.id if isinstance(item, ast.Call) else ""  # type: ignore[attr-defined]
+        if word in ENTRYWISE and np.ndim(args[0]) == 2:
+            less = "; the determinant is det" if word == "abs" else ""
+            self.notes[f"{word} of a matrix is taken entry by entry{less}"] = None
         try:
             return operation(*args)
         except np.linalg.LinAlgError as error:

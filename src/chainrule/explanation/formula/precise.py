@@ -9,8 +9,9 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chainrule.explanation.formula.grammar import Caret, Entrywise, Juxtaposed
+from chainrule.explanation.formula.cursor import Caret, Dotted, Entrywise, Juxtaposed
 from chainrule.explanation.formula.parsing import Expression
+from chainrule.explanation.formula.tokens import ONES
 
 DIGITS = 50
 
@@ -48,7 +49,7 @@ def _value(item: ast.expr, known: Mapping[str, Number]) -> Number:
         case ast.Name():
             if item.id in known:
                 return known[item.id]
-            constants = {"pi": pi, "π": pi, "e": e}
+            constants = {"pi": pi, "π": pi, "e": e, ONES: mpf(1)}
             if item.id in constants:
                 return +constants[item.id]
             raise NotPrecise(item.id)
@@ -96,6 +97,7 @@ _OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
     ast.Mult: lambda a, b: a * b,
     Entrywise: lambda a, b: a * b,
     Juxtaposed: lambda a, b: a * b,
+    Dotted: lambda a, b: a * b,
     ast.Div: lambda a, b: a / b,
     ast.Pow: _power,
     Caret: _power,

@@ -86,7 +86,7 @@ class Spelling:
     e: str
     log: str
     words: str
-    ones: str = "1"
+    ones: str = "\U0001d7cf"
     zeros: str = "0"
     """Of rows and columns, as is the identity."""
     eye: str = "I"
@@ -131,8 +131,8 @@ MATHML = Spelling(
     derivative="<mfrac><mrow>{d}{of}</mrow><mrow>{d}{by}</mrow></mfrac>",
     d=("<mi>d</mi>", "<mo>∂</mo>"), pi="<mi>π</mi>", e="<mi>e</mi>",
     log=f"<mi>log</mi>{_APPLY}<mn>{{}}</mn>", words="<mtext>\u00a0({})</mtext>",
-    ones='<mi mathvariant="bold">1</mi>', zeros='<mi mathvariant="bold">0</mi>',
-    eye="<mi>I</mi>", chain="<mo>\u2062</mo>", times="<mo>\u2062</mo>",
+    ones="<mn>\U0001d7cf</mn>", zeros="<mn>0</mn>", eye="<mi>I</mi>",
+    chain="<mo>\u2062</mo>", times="<mo>\u2062</mo>",
 )  # fmt: skip
 CODE = Spelling(
     linear=True, number=str, escape=str, operator=" {} ", negative="-{}", bracket="({})",

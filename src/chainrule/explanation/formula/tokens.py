@@ -80,7 +80,7 @@ _OPERATORS = sorted(
     reverse=True,
 )
 
-_INDEXED = ("Σ", "Π", ")", "}", "]", "|", "‖")
+_INDEXED = ("Σ", "Π", ")", "}", "]", "|", "‖", "\U0001d7cf")
 """After these an underscore begins an index, and no name."""
 
 _SIGNS: Mapping[str, str] = {
@@ -92,11 +92,30 @@ _SIGNS: Mapping[str, str] = {
 }  # fmt: skip
 """LaTeX's commands for signs."""
 
+ONES = "\U0001d7cf"
+"""𝟏, the vector of ones; of an indicator it is the number."""
+_ONES = ONES + "\U0001d7d9"
+_SCRIPT = "ℎℬℰℱℋℐℒℳℛℯℊℴℂℍℕℙℚℝℤℑℜ"
+"""Letters of those alphabets that Unicode had before."""
+
 _SPACES = frozenset(",;:!~ ()[]") | frozenset(
     ("left", "right", "big", "Big", "bigl", "bigr", "displaystyle", "quad", "qquad", "limits")
 )
 _STYLES = frozenset(
-    ("mathbf", "boldsymbol", "bm", "mathrm", "operatorname", "mathit", "text", "vec", "mathsf")
+    (
+        "mathbf",
+        "boldsymbol",
+        "bm",
+        "mathrm",
+        "operatorname",
+        "mathit",
+        "text",
+        "vec",
+        "mathsf",
+        "mathbb",
+        "mathcal",
+        "pmb",
+    )
 )
 _ACCENTS: Mapping[str, str] = {
     "hat": "\u0302", "widehat": "\u0302", "bar": "\u0304", "tilde": "\u0303",
@@ -128,10 +147,11 @@ def tokens(text: str) -> list[Token]:
 
 def _upright(text: str) -> str:
     """Letters of the alphabets that mathematics has in Unicode, 𝑥, as plain ones."""
-    if not any("\U0001d400" <= c <= "\U0001d7ff" for c in text):
-        return text
     return "".join(
-        unicodedata.normalize("NFKC", c) if "\U0001d400" <= c <= "\U0001d7ff" else c for c in text
+        unicodedata.normalize("NFKC", c)
+        if ("\U0001d400" <= c <= "\U0001d7ff" and c not in _ONES) or c in _SCRIPT
+        else c
+        for c in text
     )
 
 
@@ -175,6 +195,8 @@ class _Lexer:
         elif c == "∇":
             self.place += 1
             yield from self.gradient()
+        elif c in _ONES:
+            yield self.token("name", ONES, 1)
         elif found := _NUMBER.match(text, place):
             yield self.token("number", found[0].replace("−", "-"), len(found[0]))
         elif c == "\\":
@@ -182,7 +204,11 @@ class _Lexer:
         elif found := _DERIVATIVE.match(text, place):
             yield self.token("name", f"∂{found[1]}/∂{found[2]}", len(found[0]))
         elif (found := _NAME.match(text, place)) and c not in _SAME:
-            yield self.word(found[0], len(found[0]))
+            if found[0] == "nabla":
+                self.place += len(found[0])
+                yield from self.gradient()
+            else:
+                yield self.word(found[0], len(found[0]))
         else:
             yield self.operator(c)
 
@@ -303,6 +329,9 @@ class _Lexer:
         inside = inside.replace("\\_", "_").strip("() ")
         if not inside:
             fail(f"\\{name} has something in braces after it", self.text, self.place)
+        bold = name in ("mathbf", "boldsymbol", "bm", "mathbb", "pmb")
+        if (inside == "1" and bold) or (inside == "I" and name == "mathbb"):
+            return self.token("name", ONES, end - self.place)
         if inside.replace(".", "").isdigit():
             return self.token("number", inside, end - self.place)
         return self.word(_WORDS.get(inside, inside) + accent, end - self.place)

@@ -11,7 +11,8 @@ import numpy as np
 
 from chainrule.api import stop_gradient
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.grammar import Caret, Entrywise, Juxtaposed
+from chainrule.explanation.formula.cursor import Caret, Dotted, Entrywise, Juxtaposed
+from chainrule.explanation.formula.tokens import ONES
 from chainrule.ops import special, stable
 
 _OF_ONE = (
@@ -96,7 +97,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
 """Name -> (function, number of arguments)."""
 
 CONSTANTS: Mapping[str, float] = {"pi": float(np.pi), "π": float(np.pi), "e": float(np.e),
-                                   "NaN": float("nan"), "∞": float("inf")}  # fmt: skip
+                                   "NaN": float("nan"), "∞": float("inf"), ONES: 1.0}  # fmt: skip
 """Numbers by name, unless the name is given a value."""
 
 OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
@@ -107,6 +108,7 @@ OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
     ast.Pow: np.power,
     Caret: _raised,
     Juxtaposed: _product,
+    Dotted: _product,
     Entrywise: np.multiply,
     ast.Mod: np.remainder,
     ast.MatMult: np.matmul,

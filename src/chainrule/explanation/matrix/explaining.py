@@ -34,8 +34,9 @@ from chainrule.explanation.matrix.parse import (
     read_noted,
     with_biases,
 )
+from chainrule.explanation.matrix.readings import fitted
 from chainrule.explanation.matrix.rewrite import rewrite
-from chainrule.explanation.matrix.shapes import fitted, kind_of
+from chainrule.explanation.matrix.shapes import kind_of
 from chainrule.explanation.matrix.simplify import simplify
 from chainrule.explanation.matrix.text import code, latex, text
 from chainrule.explanation.matrix.tree import (

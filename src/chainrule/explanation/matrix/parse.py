@@ -17,7 +17,14 @@ from fractions import Fraction
 from typing import NoReturn
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.grammar import Caret, Entrywise, Juxtaposed
+from chainrule.explanation.formula.cursor import (
+    Caret,
+    Dotted,
+    Entrywise,
+    Juxtaposed,
+    is_inner,
+    is_ones,
+)
 from chainrule.explanation.formula.grammar import read as read_tree
 from chainrule.explanation.formula.parsing import MOST_DEPTH, fail
 from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE, NAMES
@@ -26,7 +33,7 @@ __all__ = ["WORDS", "constant", "names_in", "other_dialect", "read", "read_noted
 
 NAME = re.compile(r"[^\W\d_][\w\u0302-\u0304]{0,31}\Z")
 
-WORDS = frozenset({*ELEMENTWISE, *ALIASES, *NAMES, "mean", "vector", "matrix", "eye"})
+WORDS = frozenset({*ELEMENTWISE, *ALIASES, *NAMES, "mean", "vector", "matrix", "eye", "adj", "max"})
 """What is applied to arguments."""
 
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.MatMult, ast.Pow, Juxtaposed, Caret)
@@ -76,9 +83,22 @@ class _Constants(ast.NodeTransformer):
     def __init__(self) -> None:
         self.count = 0
 
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if not is_ones(node):
+            return node
+        self.count += 1
+        return ast.copy_location(ast.Name(f"onesv{self.count}"), node)
+
     def visit_Call(self, node: ast.Call) -> ast.AST:
         self.generic_visit(node)
         word = node.func.id if isinstance(node.func, ast.Name) else ""
+        if word == "adj" and len(node.args) == 1:  # det(X) X⁻¹
+            det, inv = (_call(name, node.args[0], node) for name in ("det", "inv"))
+            return ast.copy_location(ast.BinOp(det, Entrywise(), inv), node)
+        if word == "max" and len(node.args) == 2:
+            positive = [a for a in node.args if constant(a) != 0]
+            if len(positive) == 1:
+                return _call("relu", positive[0], node)
         if word == "mean" and len(node.args) == 1:
             over = _call("sum", _call("ones", node.args[0], node), node)
             total = _call("sum", node.args[0], node)
@@ -133,6 +153,8 @@ def _check(source: str, tree: ast.expr) -> None:
 
 def _children(source: str, node: ast.expr) -> Iterable[ast.expr]:
     match node:
+        case ast.Name() if is_ones(node):
+            return ()
         case ast.Name():
             if not NAME.match(node.id):
                 fail(f"{node.id!r} is no name: letters, digits and _, at most 32", source, node)
@@ -202,7 +224,7 @@ def other_dialect(tree: ast.expr) -> ast.expr:
     tree = copy.deepcopy(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and type(node.op) is ast.Mult:
-            node.op = Juxtaposed()
+            node.op = Dotted()
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             node.func.id = {"norm2": "norm"}.get(node.func.id, node.func.id)
     return tree
@@ -249,11 +271,12 @@ def _settled_binary(
 ) -> ast.expr:
     op: ast.operator = tree.op
     if isinstance(op, Juxtaposed):
-        if kind == other == "vector":
+        if kind == other == "vector" and is_inner(tree):
             return ast.copy_location(
                 ast.Call(ast.copy_location(ast.Name("dot"), tree), [left, right], []), tree
             )
-        op = ast.Mult() if "scalar" in (kind, other) else ast.MatMult()
+        entries = "scalar" in (kind, other) or kind == other == "vector"
+        op = ast.Mult() if entries else ast.MatMult()
     elif isinstance(op, Entrywise):
         op = ast.Mult()
     elif isinstance(op, Caret):

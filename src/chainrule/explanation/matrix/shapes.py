@@ -9,21 +9,17 @@ from __future__ import annotations
 
 import ast
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.grammar import Caret, Juxtaposed
+from chainrule.explanation.formula.cursor import Caret, Juxtaposed, is_inner
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.parsing import fail
-from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.matrix import parse
 from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
-from chainrule.explanation.matrix.parse import constant, names_in, other_dialect, settled
+from chainrule.explanation.matrix.parse import constant, names_in
 from chainrule.explanation.matrix.tree import SCALAR, Dim, Shape
-
-__all__ = ["FUNCTIONS", "fitted", "infer", "kind_of"]
 
 SCALARS = {*GREEK.values(), "iota", "upsilon", "lambda_", "lam", "m", "n", "k"}
 DIM_NAMES = ("n", "m", "k", "p", "q", "r", "s", "l")
@@ -124,9 +120,9 @@ class _Walk:
 
     def binary(self, node: ast.BinOp, a: Pair, b: Pair) -> Pair:
         if isinstance(node.op, Juxtaposed) and not (_scalar(a) or _scalar(b)):
-            if _find(a[1]) == 1 == _find(b[1]):  # x · y
+            if _find(a[1]) == 1 == _find(b[1]):  # x · y, or σ(x) (1 − σ(x))
                 self.unify(node.right, a[0], b[0], "the vectors differ in length", a, b)
-                return SCALAR
+                return SCALAR if is_inner(node) else a
             self.unify(node.right, a[1], b[0], "the inner sizes of a product differ", a, b)
             return a[0], b[1]
         if isinstance(node.op, ast.MatMult):
@@ -278,7 +274,9 @@ def infer(
         if name not in names:
             raise UsageError(f"{name} has a size but does not occur in {source}")
     first: _Misfit | None = None
-    ways = _assignments([n for n in names if n not in given])
+    turned = {n.value.id for n in ast.walk(tree)
+              if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}  # fmt: skip
+    ways = _assignments([n for n in names if n not in given], turned | {first_named})
     for kinds in itertools.islice(ways, most):
         shapes = {name: _given(name, given[name]) for name in given}
         shapes |= {name: _fresh(kind) for name, kind in kinds.items()}
@@ -300,54 +298,6 @@ def infer(
         'otherwise, such as x=("n",), A=("n", "m"), c=() for a scalar',
         source,
         first.node,
-    )
-
-
-def fitted(
-    source: str,
-    tree: ast.expr,
-    given: Mapping[str, Any],
-    flags: Mapping[str, set[str]],
-    first_named: str = "",
-) -> tuple[dict[str, Shape], ast.expr, list[str]]:
-    """Shapes, and the tree with a blackboard's products and powers settled by them.
-
-    Where the sizes do not fit as NumPy means them, or signs of matrixcalculus.org stand in the
-    text, * is read as a matrix product and norm2 as the norm, and a note says so.
-    """
-    theirs = other_dialect(tree)
-    numpy = any(sign in source for sign in ("@", "**", ".T"))
-    foreign = any(sign in source for sign in (".*", "./", ".^", "'"))
-    readings: list[tuple[ast.expr, int | None]] = [(theirs, None)]
-    if not foreign:
-        readings = [(tree, None)]
-        if not numpy:
-            # not NumPy's own: rather their product than other kinds of names
-            readings = [(tree, 1), (theirs, 1), (tree, None), (theirs, None)]
-    first: ExpressionError | None = None
-    for reading, most in readings:
-        try:
-            shapes = infer(source, reading, given, flags, first_named, most)
-        except ExpressionError as error:
-            first = first or error
-            continue
-        changed = reading is theirs and ast.dump(theirs) != ast.dump(tree)
-        notes = ["read as on matrixcalculus.org: * is the matrix product, norm2(x) is ‖x‖"]
-        if not changed and not numpy and _entrywise(reading, shapes):
-            notes = ["* between matrices is read entry by entry; the product is A X or A @ X"]
-            changed = True
-        return shapes, settled(reading, partial(kind_of, shapes=shapes)), notes * changed
-    assert first is not None
-    raise first
-
-
-def _entrywise(tree: ast.expr, shapes: Mapping[str, Shape]) -> bool:
-    """Whether * stands between two matrices."""
-    return any(
-        type(node.op) is ast.Mult
-        and kind_of(node.left, shapes) == kind_of(node.right, shapes) == "matrix"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.BinOp)
     )
 
 
@@ -392,11 +342,13 @@ def _kinds(name: str) -> tuple[str, ...]:
     return ("vector", "scalar", "row")
 
 
-def _assignments(names: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Kinds for all names, those with the fewest departures from the convention first."""
+def _assignments(names: Sequence[str], kept: Collection[str] = ()) -> Iterator[dict[str, str]]:
+    """Kinds for all names, those with the fewest departures from the convention first; ``kept``
+    are the names that change last, such as one that is transposed."""
     choices = [_kinds(name) for name in names]
     # Greek letters first: that mu is a vector changes less than that x is a number
-    free = sorted((i for i, c in enumerate(choices) if len(c) > 1), key=lambda i: choices[i][0])
+    free = [i for i, c in enumerate(choices) if len(c) > 1]
+    free.sort(key=lambda i: (names[i] in kept, choices[i][0]))
     tried = 0
     for count in range(len(free) + 1):
         for changed in itertools.combinations(free, count):

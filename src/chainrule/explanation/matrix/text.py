@@ -135,7 +135,8 @@ class Layout(Named):
 
     def added(self, node: Node) -> Out:
         shown = ""
-        for i, term in enumerate(node.args):
+        terms = map(number_if_ones, node.args) if self.spelled.linear else node.args
+        for i, term in enumerate(terms):
             negative = split(term)[0] < 0
             term_ = self.unsigned(term) if negative else self.write(term, PRODUCT)
             if i:
@@ -306,9 +307,6 @@ class Code(Layout):
 
     def ones(self, node: Node) -> Out:
         return f"ones({node.shape[0]}, {node.shape[1]})", ATOM
-
-    def added(self, node: Node) -> Out:
-        return super().added(Node("add", tuple(map(number_if_ones, node.args)), node.shape))
 
 
 def number_if_ones(term: Node) -> Node:

@@ -7,7 +7,9 @@ formula.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from random import Random
 from typing import Any
 
@@ -15,6 +17,7 @@ from chainrule.errors import UsageError
 from chainrule.explanation.formula.parsing import Expression
 from chainrule.explanation.formula.precise import DIGITS, NotPrecise, Undefined, values_at
 
+Points = Iterator[dict[str, Any]]
 POINTS = 200
 FEWEST = 20
 CLOSE = 12
@@ -23,18 +26,26 @@ CLOSE = 12
 
 def difference(function: Expression, wrt: str, answer: Expression) -> str | None:
     """Why the answer is not the derivative, or None if it is, or if that cannot be said here."""
-    try:
-        import mpmath
-    except ImportError:
-        raise UsageError(
-            "marking compares at 50 digits, with mpmath: pip install 'chainrule[cli]'"
-        ) from None
+    if find_spec("mpmath") is None:
+        raise UsageError("marking compares at 50 digits, with mpmath: pip install 'chainrule[cli]'")
 
-    with mpmath.workdps(DIGITS):
-        tolerance = mpmath.mpf(10) ** -CLOSE
+    why = _compared(function, wrt, answer, DIGITS, CLOSE, _points(function.names))
+    if why is None and (turns := branches(*(item for _, item in answer.statements))):
+        points = _beyond(function.names, turns)
+        why = _compared(function, wrt, answer, 3 * DIGITS, DIGITS, points)
+    return why
+
+
+def _compared(
+    function: Expression, wrt: str, answer: Expression, digits: int, close: int, points: Points
+) -> str | None:
+    import mpmath
+
+    with mpmath.workdps(digits):
+        tolerance = mpmath.mpf(10) ** -close
         judged, worst = 0, mpmath.mpf(0)
         try:
-            for point in _points(function.names):
+            for point in points:
                 wanted = _slope(function, wrt, point)
                 if wanted is None:
                     continue
@@ -55,7 +66,7 @@ def difference(function: Expression, wrt: str, answer: Expression) -> str | None
                 worst = max(worst, off)
         except NotPrecise:
             return None
-        if judged < FEWEST or worst <= tolerance:
+        if judged < (FEWEST if close == CLOSE else 1) or worst <= tolerance:
             return None
         return f"it is near the derivative but not equal to it: a number is off by {_share(worst)}"
 
@@ -79,15 +90,48 @@ def _slope(function: Expression, wrt: str, point: Mapping[str, Any]) -> Any:
         return None
 
 
-def _points(names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def branches(*items: ast.expr) -> set[float]:
+    """The numbers at which an expression with branches may turn: 0 and its constants; none where
+    it has no branches."""
+    parts = [n for item in items for n in ast.walk(item)]
+    if not any(isinstance(n, ast.Compare) or _word(n) in _BRANCHED for n in parts):
+        return set()
+    numbers = (n.value for n in parts if isinstance(n, ast.Constant))
+    return {0.0, *(abs(float(v)) for v in numbers)}  # type: ignore[arg-type]
+
+
+_BRANCHED = ("where", "indicator", "step", "sign", "max", "min", "maximum", "minimum", "abs",
+             "relu", "floor", "ceil")  # fmt: skip
+
+
+def _word(node: ast.AST) -> str:
+    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    return node.func.id if called else ""  # type: ignore[attr-defined]
+
+
+def _beyond(names: tuple[str, ...], turns: set[float]) -> Points:
+    """On both sides of every number at which a branch may begin."""
+    ranges = []
+    for c in sorted(turns)[:20]:
+        edge = 0.05 * c + 0.01
+        ranges += [(c, c + edge), (c - edge, c), (-c - edge, -c), (-c, edge - c)]
+        ranges += [(c + edge, 2 * c + 1), (-2 * c - 1, -c - edge)]
+    yield from _within(names, ranges)
+
+
+def _points(names: tuple[str, ...]) -> Points:
     """Half of them where textbook functions are defined, the rest on both sides of 0, near it
     and far from it."""
+    spans = [(0.25, 1.6), (0.25, 1.6), (-3.0, 3.0), (-3.0, -0.1), (-1e-3, 1e-3), (2.0, 20.0)]
+    ranges = [spans[k % len(spans)] for k in range(POINTS)]
+    yield from _within(
+        names, [(-b, -a) if k % 12 == 11 else (a, b) for k, (a, b) in enumerate(ranges)]
+    )
+
+
+def _within(names: tuple[str, ...], ranges: list[tuple[float, float]]) -> Points:
     from mpmath import mpf
 
     r = Random(11)
-    spans = [(0.25, 1.6), (0.25, 1.6), (-3.0, 3.0), (-3.0, -0.1), (-1e-3, 1e-3), (2.0, 20.0)]
-    for k in range(POINTS):
-        low, high = spans[k % len(spans)]
-        if k % 12 == 11:
-            low, high = -high, -low
+    for low, high in ranges:
         yield {n: mpf(low) + mpf(high - low) * mpf(r.getrandbits(160)) / 2**160 for n in names}

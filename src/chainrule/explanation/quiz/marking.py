@@ -7,6 +7,8 @@ Python. Formulas are compared at random points, so any equal form is right.
 from __future__ import annotations
 
 import ast
+import itertools
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -20,10 +22,11 @@ from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.explaining import expression
 from chainrule.explanation.matrix.numeric import Point, evaluate, points, well_posed
 from chainrule.explanation.matrix.parse import names_in, read, settled
-from chainrule.explanation.matrix.shapes import fitted, infer
+from chainrule.explanation.matrix.readings import fitted
+from chainrule.explanation.matrix.shapes import infer
 from chainrule.explanation.matrix.text import shape_text
 from chainrule.explanation.matrix.tree import SCALAR, Node, mul, ones, symbol
-from chainrule.explanation.quiz.equality import difference
+from chainrule.explanation.quiz.equality import branches, difference
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.parts import mark_parts
 from chainrule.explanation.quiz.questions import Mark, Question
@@ -33,6 +36,9 @@ from chainrule.explanation.quiz.slips_matrix import MatrixSlip, repaired, spoile
 __all__ = ["mark_answer"]
 
 CLOSE = 1e-7
+"""Relative, of formulas that are tried at 50 digits afterwards."""
+EQUAL = 1e-10
+"""Relative to the largest entry, of matrices: doubles lose 4 digits or 5 on the way."""
 POINTS = 24
 
 
@@ -235,6 +241,19 @@ class _Setting:
                     return point, values
         raise AssertionError
 
+    def beyond(self, turn: float) -> Iterator[tuple[Point, dict[str, Any]]]:
+        """Points at which one name is above a number, or below its opposite, where the key is
+        finite there."""
+        for moved, sign in itertools.product(self.free, (1.0, -1.0)):
+            point, _ = self.at(3)
+            point.values[moved] = sign * (turn + np.abs(point.values[moved]))
+            values: dict[str, Any] = dict(point.values)
+            with np.errstate(all="ignore"):
+                for name, node in self.given:
+                    values[name] = np.asarray(evaluate(node, point, values))
+                if np.all(np.isfinite(evaluate(self.key, point, values))):
+                    yield point, values
+
 
 def _matrix(question: Question, given: str) -> Judgement:
     setting = _Setting(question)
@@ -249,6 +268,7 @@ def _matrix(question: Question, given: str) -> Judgement:
     except ExpressionError:  # what does not fit is said below
         tree = settled(tree, lambda _: "matrix")
     where = [setting.at(seed) for seed in (1, 2)]
+    beyond = [found for turn in branches(tree) for found in setting.beyond(turn)]
 
     def right(candidate: ast.expr) -> bool:
         return _is_key(setting, candidate, where)
@@ -257,7 +277,12 @@ def _matrix(question: Question, given: str) -> Judgement:
         return _is_key(setting, candidate, where, up_to_a_factor=True)
 
     if right(tree):
-        return RIGHT
+        if all(_is_key(setting, tree, [place]) for place in beyond):
+            return RIGHT
+        return False, "it is the derivative at some values only: a branch differs", "branch"
+    if _is_key(setting, tree, where, near=True):
+        says = "it is near the derivative but not equal to it: a number in it is a little off"
+        return False, says, "near miss"
     misfit = _misfit(setting, shown, tree)
     slip = repaired(tree, right)
     if slip is None and not multiple(tree):
@@ -281,8 +306,14 @@ def _value(node: Node, key: Node, point: Point, values: dict[str, Any]) -> np.nd
 
 
 def _is_key(
-    setting: _Setting, tree: ast.expr, where: list, *, up_to_a_factor: bool = False
+    setting: _Setting,
+    tree: ast.expr,
+    where: list,
+    *,
+    up_to_a_factor: bool = False,
+    near: bool = False,
 ) -> bool:
+    close = 1e-4 if near else EQUAL
     try:
         shapes = {name: node.shape for name, node in setting.names.items()}
         infer("", tree, {n: shapes[n] for n in names_in(tree)}, {})
@@ -297,7 +328,8 @@ def _is_key(
                 wanted = wanted * (np.vdot(found, wanted) / max(np.vdot(wanted, wanted), 1e-300))
                 if not np.any(wanted):
                     return False
-            if found.shape != wanted.shape or not np.allclose(found, wanted, CLOSE, 1e-10):
+            scale = close * float(np.max(np.abs(wanted), initial=1e-3))
+            if found.shape != wanted.shape or not np.allclose(found, wanted, close, scale):
                 return False
     return True
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def explain_typed(
     expression = parse(text, given)
     points = arguments(expression, given)
     argnums = places(expression, wrt)
-    return explain(
+    explained = explain(
         expression,
         points,
         names=names,
@@ -60,6 +61,10 @@ def explain_typed(
         notes=expression.notes,
         **more,
     )
+    # what depends on shapes is known once it has been computed
+    said = [*expression.notes, *expression.readings]
+    rest = [note for note in explained.notes if note not in said]
+    return replace(explained, notes=(*said, *rest))
 
 
 def _value(name: str, value: Any) -> Any:
