@@ -1,11 +1,15 @@
 """Matrix products beside libraries, and beside what the processor can do at all.
 
     python -m benchmarks.products [--rounds 15] [--threads 1 2] [--quick]
+    python -m benchmarks.products --stand-in   # for other processors: what they would lose
 
 Operands lie by rows: ``A @ B`` is a forward product of a network, ``A @ B.T`` the gradient of its
 inputs, ``A.T @ B`` of its weights. The limit is a loop of multiply-adds that stay in registers.
 Everybody is measured in rounds, in processes of their own (workers.py). A cell is a share of the
 limit: the best of many short rounds of each, as many as it takes until three agree.
+
+A stand-in is told smaller caches than there are, or narrower vectors, and cuts, tunes and copies by
+that: its share of the limit of such vectors, cut in the usual way and tuned.
 """
 
 from __future__ import annotations
@@ -13,12 +17,13 @@ from __future__ import annotations
 import argparse
 import random
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from benchmarks import measure
 from benchmarks.measure import median
 from benchmarks.work import Multiply
-from benchmarks.workers import Contestant, Worker, compete, workers
+from benchmarks.workers import Contestant, Measured, Worker, compete, workers
 
 LAYOUTS = ("A @ B", "A @ B.T", "A.T @ B")
 OURS, PEAK = "chainrule", "peak"
@@ -36,6 +41,10 @@ LARGE = 256
 """Sizes are large where none is smaller."""
 
 
+STAND_INS = {"as it is": 0, "16 KB, 128 KB": 0, "16 bytes": 16, "32 bytes": 32}
+"""What is told, of caches or vectors, and how wide vectors are then; 0: as they are."""
+
+
 def contestants(threads: int) -> list[Contestant]:
     limit = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
     packages = {OURS: "llvmlite", "OpenBLAS": "numpy", "MKL": "mkl", "PyTorch": "torch"}
@@ -51,10 +60,10 @@ def settled(times: Sequence[float]) -> bool:
     return best[-1] <= 1.02 * best[0]
 
 
-def measured(
+def patiently(
     everybody: dict[str, Worker], work: Multiply, rounds: int, seconds: float, order: random.Random
-) -> dict[str, Any]:
-    """One cell of the table for everybody, as shares of the limit; and the limit, GFLOP/s."""
+) -> Measured:
+    """Rounds until those of everybody are settled, or patience ends."""
     found = compete(everybody, work, rounds, seconds, order)
     for _ in range(PATIENCE * rounds):
         doubtful = [name for name, times in found.seconds.items() if not settled(times)]
@@ -62,6 +71,14 @@ def measured(
             break
         for name in order.sample(doubtful, len(doubtful)):
             found.seconds[name].append(everybody[name].ask("run", seconds))
+    return found
+
+
+def measured(
+    everybody: dict[str, Worker], work: Multiply, rounds: int, seconds: float, order: random.Random
+) -> dict[str, Any]:
+    """One cell of the table for everybody, as shares of the limit; and the limit, GFLOP/s."""
+    found = patiently(everybody, work, rounds, seconds, order)
     peak = min(found.seconds.pop(PEAK))
     shares = {name: round(peak / min(times), 3) for name, times in found.seconds.items()}
     return {
@@ -83,6 +100,45 @@ def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
     return {name: round(value, 3) for name, value in found.items()}
 
 
+def stand_ins(options: argparse.Namespace, order: random.Random) -> list[dict[str, Any]]:
+    """The table of stand-ins, on one thread: shares of the limit, cut as usual and tuned."""
+    from chainrule.run.native.runtime import machine
+
+    native = machine.vector_bytes()
+    told = {name: width or native for name, width in STAND_INS.items() if width < native}
+    ways = {"usual": "0", "tuned": "1"}
+    tuner = {way: {"CHAINRULE_TUNE": value} for way, value in ways.items()}
+    everybody = [
+        *(Contestant(f"{name}, {way}", "peers.multiply", f"{OURS}: {name}", "llvmlite", tuner[way])
+          for name in told for way in ways),
+        *(Contestant(f"{PEAK}, {width}", "peers.multiply", f"{PEAK}: {width} bytes", "llvmlite")
+          for width in sorted(set(told.values()))),
+    ]  # fmt: skip
+    found = []
+    print(f"in % of the limit, usual / tuned: {'   '.join(told)}")
+    with workers(everybody) as running:
+        for dtype, size, layout in product(options.dtypes, TRAINING, options.layouts):
+            work = Multiply(*size, layout, dtype, 1)
+            times = patiently(running, work, options.rounds, options.seconds, order).seconds
+            best = {name: min(values) for name, values in times.items()}
+            shares = {
+                name: {way: best[f"{PEAK}, {width}"] / best[f"{name}, {way}"] for way in ways}
+                for name, width in told.items()
+            }
+            found.append({"size": size, "layout": layout, "dtype": dtype, "shares": shares})
+            listed = "   ".join(" / ".join(f"{100 * x:3.0f}" for x in one.values())
+                                for one in shares.values())  # fmt: skip
+            print(f"{dtype:8}{', '.join(map(str, size)):17}{layout:9}{listed}", flush=True)
+    for name in told:
+        gains = [x["shares"][name]["tuned"] / x["shares"][name]["usual"] for x in found]
+        lost = [1 - x["shares"][name]["tuned"] / x["shares"]["as it is"]["tuned"] for x in found]
+        print(
+            f"{name}: tuned over usual {median(gains):.3f} in the median, {min(gains):.3f} to "
+            f"{max(gains):.3f}; lost {median(lost):.1%} in the median, {max(lost):.1%} at most"
+        )
+    return found
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15)
@@ -91,8 +147,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--dtypes", nargs="+", default=["float32", "float64"])
     parser.add_argument("--layouts", nargs="+", default=LAYOUTS, choices=LAYOUTS)
     parser.add_argument("--quick", action="store_true", help="few sizes; nothing is written")
+    parser.add_argument("--stand-in", action="store_true", help="smaller caches, narrower vectors")
     options = parser.parse_args(arguments)
     order, results = random.Random(0), []
+    if options.stand_in:
+        found = stand_ins(options, order)
+        measure.save("stand-ins", found, measure.RESULTS / f"stand-ins-{kind()}.json")
+        return
     sizes = TRAINING if options.quick else TRAINING + WIDTHS + OTHERS
     for threads in options.threads:
         with workers(contestants(threads)) as everybody:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
@@ -14,6 +15,7 @@ from chainrule.core import graph
 from chainrule.core.recording import active
 
 pytest.register_assert_rewrite("tests.helpers")
+os.environ.setdefault("CHAINRULE_TUNE", "0")  # tests of the tuner measure, others need not
 graph.ALWAYS_VERIFY = True
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import threading
 from collections.abc import Callable
 from importlib.metadata import files
@@ -18,10 +19,27 @@ no part of a product."""
 
 
 def multiply(work: Multiply, variant: str) -> Prepared:
-    """The product as the contestant ``variant`` computes it."""
-    return {"chainrule": _ours, "MKL": _mkl, "PyTorch": _pytorch, "peak": _peak}.get(
-        variant, _numpy
-    )(work)
+    """The product as the contestant ``variant`` computes it: a name, and ": " and what is told of
+    the machine, for a stand-in."""
+    name, _, told = variant.partition(": ")
+    _tell(told)
+    return {"chainrule": _ours, "MKL": _mkl, "PyTorch": _pytorch, "peak": _peak}.get(name, _numpy)(
+        work
+    )
+
+
+def _tell(told: str) -> None:
+    """Let this process take the machine for another: "16 KB, 128 KB" of caches, or vectors of
+    "16 bytes", of which there are 16."""
+    from chainrule.run.native.runtime import machine
+
+    numbers = [int(word) for word in re.findall(r"\d+", told)]
+    if "KB" in told:
+        first, second = (machine.Cache(size * 2**10, 8, 64) for size in numbers)
+        machine.caches = lambda: (first, second)
+    elif numbers and numbers != [machine.vector_bytes()]:
+        machine.vector_bytes = lambda: numbers[0]
+        machine.vector_registers = lambda: 16
 
 
 def _ours(work: Multiply) -> Prepared:

@@ -1,4 +1,4 @@
-"""Every sum of a product goes along k, one number after another, however the product is cut,
+"""Every sum of a product goes along k, one number after another, however the product is cut, tuned,
 copied and shared out: its bits are those of a plain loop of multiply-adds."""
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from chainrule.core.graph import Graph
 from chainrule.run import native
 from chainrule.run.native import plan
 from chainrule.run.native.matmul import tiling
-from chainrule.run.native.plan import Product
+from chainrule.run.native.matmul.tiling import Variant
+from chainrule.run.native.plan import Product, products
 from chainrule.run.native.plan.products import cut_of
 from chainrule.run.native.runtime import machine
 from chainrule.run.native.runtime.machine import Cache
@@ -28,12 +29,21 @@ NONE, SMALL = Cache(64, 1, 64), Cache(2**12, 4, 64)
 CUTS = {
     "of this machine": {},
     "without caches": {"caches": (NONE, NONE), "DEPTH": 8},
+    "without caches, across": {
+        "caches": (NONE, NONE), "DEPTH": 8, "variant": Variant(across=True, narrow=True)
+    },
     "for small caches": {"caches": (SMALL, Cache(2**14, 4, 64)), "DEPTH": 32},
-    "for endless caches": {"caches": (Cache(2**30, 64, 64), Cache(2**34, 64, 64))},
+    "for endless caches": {
+        "caches": (Cache(2**30, 64, 64), Cache(2**34, 64, 64)), "variant": Variant(copies=True)
+    },
     "copied whole": {"caches": (NONE, SMALL), "DEPTH": 10**6, "OFTEN": 1},
-    "in vectors of 16 bytes": {"vector_bytes": 16, "DEPTH": 24, "PANEL": 0},
-    "in place": {"OFTEN": 10**6, "DEPTH": 40},
-}
+    "in vectors of 16 bytes": {
+        "vector_bytes": 16, "DEPTH": 24, "PANEL": 0, "variant": Variant(narrow=True)
+    },
+    "in place": {
+        "OFTEN": 10**6, "DEPTH": 160, "PANEL": 0, "variant": Variant(finer=4, across=True)
+    },
+}  # fmt: skip
 
 
 def multiply_add() -> Any:
@@ -64,7 +74,9 @@ def in_order(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def cut_as(monkeypatch: pytest.MonkeyPatch, cut: dict[str, Any]) -> None:
     for name, value in cut.items():
-        if name.isupper():
+        if name == "variant":
+            monkeypatch.setattr(products, "variant_of", lambda *_, value=value: value)
+        elif name.isupper():
             monkeypatch.setattr(tiling, name, value)
         else:
             monkeypatch.setattr(machine, name, lambda value=value: value)
@@ -127,7 +139,9 @@ def test_bits_do_not_depend_on_how_a_product_is_cut(
 
 def test_the_cuts_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the test above compares: with and without copies of either, sums that wait, blocks."""
-    seen: dict[str, set[bool]] = {"a": set(), "b": set(), "depth": set(), "block": set()}
+    seen: dict[str, set[bool]] = {
+        x: set() for x in ("a", "b", "depth", "block", "across", "narrow")
+    }
     for cut in CUTS.values():
         with monkeypatch.context() as patch:
             cut_as(patch, cut)
@@ -139,6 +153,8 @@ def test_the_cuts_differ(monkeypatch: pytest.MonkeyPatch) -> None:
                         seen["b"].add(found.copies_b)
                         seen["depth"].add(found.depth < found.k)
                         seen["block"].add(found.block < found.tiles)
+                        seen["across"].add(found.across)
+                        seen["narrow"].add(found.narrow and found.vectors == 3)
     assert all(values == {True, False} for values in seen.values()), seen
 
 

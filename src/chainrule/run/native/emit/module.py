@@ -20,7 +20,7 @@ from chainrule.run.native.emit.denormals import flush_denormals
 from chainrule.run.native.emit.loops import Function, group_function
 from chainrule.run.native.emit.parts import modules
 from chainrule.run.native.emit.threads import barrier, share
-from chainrule.run.native.numbers.ir import Builder
+from chainrule.run.native.numbers.ir import ATTRIBUTES, Builder
 from chainrule.run.native.plan import CallOut, Group, InnerLoop, Plan, Product, Step, Uniform
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.runtime import machine
@@ -47,18 +47,6 @@ MINOR = 1000
 third of the time, and may run half as fast. Not where a function serves arrays of any size."""
 LINE = 64
 """Bytes between what different threads write, so that they do not slow one another down."""
-ATTRIBUTES = """
-attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
-attributes #1 = { alwaysinline nounwind }
-attributes #2 = { noinline optnone nounwind }
-attributes #3 = { noinline optsize nounwind "prefer-vector-width"="512" }
-!0 = distinct !{!0, !1}
-!1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
-!2 = distinct !{!2, !3, !4}
-!3 = !{!"llvm.loop.unroll.disable"}
-!4 = !{!"llvm.loop.vectorize.enable", i1 false}
-!5 = distinct !{!5, !3}
-"""
 
 
 class Call(NamedTuple):

@@ -143,11 +143,11 @@ class Gemm:
 
     Blocks of A's rows are multiplied one after another, and of each block ``depth`` columns at a
     time: the sums so far wait in scratch memory. Panels of B follow one another within, and meet
-    all tiles of the block. Threads share out rows or panels, from ``%first`` up to ``%last``; each
-    makes copies of its own. All tiles have the same height: where rows are left, the last one
-    begins earlier and computes a few of them again. ``fold(tile of C, row, column, height, width)``
-    writes what is done with the new rows of each tile; if C is not ``kept``, that is all that
-    becomes of it.
+    all tiles of the block; or, ``across``, tiles follow one another and meet all panels. Threads
+    share out rows or panels, from ``%first`` up to ``%last``; each makes copies of its own. All
+    tiles have the same height: where rows are left, the last one begins earlier and computes a few
+    of them again. ``fold(tile of C, row, column, height, width)`` writes what is done with the new
+    rows of each tile; if C is not ``kept``, that is all that becomes of it.
     """
 
     def __init__(
@@ -205,31 +205,44 @@ class Gemm:
         if s.copies_a:
             self._copy_tiles(start, low, high, depth)
 
-        def panel(column: str, width: int, right: Operand) -> None:
-            with b.loop(high, low) as tile:
-                row, known = self._row(tile)
-                if s.copies_a:
-                    left = Operand(self._place(tile, low, depth), 1, s.height)
-                else:
-                    left = Operand(self.at(start, row, self.a.rows), self.a.rows, self.a.columns)
-                sums = self._sums(tile, low, column) if not (first and last) else ""
-                before = "" if first else sums
-                if last:
-                    self._finished(left, right, before, depth, row, known, column, width)
-                else:
-                    padded = -(-width // s.lanes) * s.lanes
-                    self._tile(left, right, Operand(sums, padded, 1), before, depth, padded)
+        def meet(tile: str, column: str, width: int, right: Operand) -> None:
+            row, known = self._row(tile)
+            if s.copies_a:
+                left = Operand(self._place(tile, low, depth), 1, s.height)
+            else:
+                left = Operand(self.at(start, row, self.a.rows), self.a.rows, self.a.columns)
+            sums = self._sums(tile, low, column) if not (first and last) else ""
+            before = "" if first else sums
+            if last:
+                self._finished(left, right, before, depth, row, known, column, width)
+            else:
+                padded = -(-width // s.lanes) * s.lanes
+                self._tile(left, right, Operand(sums, padded, 1), before, depth, padded)
 
-        def panels(column: str, width: int, count: int) -> None:
-            right = self._panels(k, depth, column, width, count)
+        def panel(tile: str, column: str, width: int, right: Operand) -> None:
+            if tile:
+                meet(tile, column, width, right)
+                return
+            with b.loop(high, low) as each:
+                meet(each, column, width, right)
+
+        def panels(column: str, width: int, count: int, tile: str = "") -> None:
+            right = self._panels(k, depth, column, width, count, copy=not tile)
             if count == 1:
-                panel(column, width, right)
+                panel(tile, column, width, right)
                 return
             with b.loop(count) as i:
                 place = b.do(f"add nuw nsw i64 {b.do(f'mul nuw nsw i64 {i}, {width}')}, {column}")
-                panel(place, width, Operand(self.at(right.pointer, i, depth * width), width, 1))
+                beside = Operand(self.at(right.pointer, i, depth * width), width, 1)
+                panel(tile, place, width, beside)
 
-        self._columns(panels)
+        if not s.across:
+            self._columns(panels)
+            return
+        if s.copies_b or s.n % s.lanes:
+            self._columns(lambda c, width, count: self._panels(k, depth, c, width, count))
+        with b.loop(high, low) as tile:
+            self._columns(lambda c, width, count: panels(c, width, count, tile))
 
     def _row(self, tile: str) -> tuple[str, str]:
         """The first row of a tile, and how many of its rows are known already."""
@@ -281,20 +294,26 @@ class Gemm:
                       s.height * s.width * s.panels)  # fmt: skip
         return self.at(row, column, s.height)
 
-    def _panels(self, k: str, depth: int, first: str, width: int, count: int) -> Operand:
-        """Columns of B from ``first`` on as panels [depth][width of a tile], padded with zeros."""
+    def _panels(
+        self, k: str, depth: int, first: str, width: int, count: int, copy: bool = True
+    ) -> Operand:
+        """Columns of B from ``first`` on as panels [depth][width of a tile], padded with zeros;
+        where they were copied before, only where they lie."""
         s, b = self.s, self.right
         source = self.at(self.at(b.pointer, k, b.rows), first, b.columns)
         if not s.copies_b and width % s.lanes == 0:
             return Operand(source, b.rows, 1)
+        place = self.at(self.panel, first, depth) if s.across and s.copies_b else self.panel
         about = (self.b, self._helper, s.type, s.lanes, source)
-        if b.columns != 1:
-            copies.transpose_columns(*about, b.columns, self.panel, s.width, width, depth)
+        if not copy:
+            pass
+        elif b.columns != 1:
+            copies.transpose_columns(*about, b.columns, place, s.width, width, depth)
         elif width == s.width:
-            copies.tiles_beside(*about, b.rows, self.panel, width, depth, count)
+            copies.tiles_beside(*about, b.rows, place, width, depth, count)
         else:
-            copies.copy_rows(*about, b.rows, self.panel, s.width, width, depth)
-        return Operand(self.panel, s.width, 1)
+            copies.copy_rows(*about, b.rows, place, s.width, width, depth)
+        return Operand(place, s.width, 1)
 
     def _copy_tiles(self, start: str, low: str, high: str, depth: int) -> None:
         """Tiles of A as [depth][height]. Where A lies by columns, several at a time: what lies

@@ -24,6 +24,30 @@ A that meet it, which stream from the third: to cut finer costs more sums that w
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """What else could be done in one point, where it depends on the processor which is faster
+    (``tuning.py`` measures). No variant reads in place what would not stay in the cache.
+
+    Attributes:
+        finer: so many times fewer columns of A are multiplied at a time. copies: whether parts that
+            are read often are copied, though they would stay where they lie. across: whether a
+            tile of rows meets all panels before the next one. narrow: whether tiles have fewer rows
+            and more vectors.
+    """
+
+    finer: int = 1
+    copies: bool = False
+    across: bool = False
+    narrow: bool = False
+
+
+USUAL = Variant()
+VARIANTS = (
+    USUAL, Variant(finer=4), Variant(copies=True), Variant(across=True), Variant(narrow=True),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
 class Tiling:
     """What is multiplied, and how it is cut: tiles of ``height`` rows and ``vectors`` vectors.
 
@@ -35,7 +59,7 @@ class Tiling:
             and panels of B are copied first. depth: so many columns of A are multiplied at a time.
         block: so many tiles of rows meet a panel of B. together: so many panels of B are copied at
             a time. threads: that share the product, at most; shared: rows of C, panels of its
-            columns, or "" with one thread.
+            columns, or "" with one thread. across, narrow: as ``Variant`` says.
     """
 
     m: int
@@ -49,6 +73,8 @@ class Tiling:
     together: int = 1
     threads: int = 1
     shared: str = ""
+    across: bool = False
+    narrow: bool = False
 
     @property
     def size(self) -> int:
@@ -64,7 +90,8 @@ class Tiling:
         needed = -(-self.n // self.lanes)
         few = 4 if machine.vector_registers() >= 32 else 2
         # Of one or two rows, longer pieces: B is then read once, and comes faster so.
-        liked = (3 * few, 2 * few) if self.m <= FEW else (4, 3, 2) if few == 4 else (2,)
+        usual = (few + few // 2,) if self.narrow else (4, 3, 2) if few == 4 else (2,)
+        liked = (3 * few, 2 * few) if self.m <= FEW else usual
         return next((v for v in liked if needed % v == 0), min(needed, liked[0]))
 
     @property
@@ -72,7 +99,7 @@ class Tiling:
         """How many rows: as many as there are registers for, or a few less if the last tile then
         repeats fewer rows. Beside its rows, a tile costs about half a row."""
         many = machine.vector_registers() >= 32
-        most = {1: 8, 2: 8, 3: 8, 4: 6} if many else {1: 8, 2: 6}
+        most = {1: 8, 2: 8, 3: 8, 4: 6, 6: 4} if many else {1: 8, 2: 6, 3: 4}
         most = most.get(self.vectors, 2)
         rows = max(1, self.m // self.threads) if self.shared == "rows" else self.m
         fewest = min(rows, most)
@@ -98,9 +125,10 @@ class Tiling:
         block = min(self.block, self.tiles)
         line = 64 // self.size
         whole = self.copies_b or self.n % self.lanes
+        panels = self.panels if self.across and self.copies_b else self.together
         found = (
             block * self.height * self.depth + self.lanes if self.copies_a else 0,
-            self.depth * self.width * self.together if whole else 0,
+            self.depth * self.width * panels if whole else 0,
             block * self.panels * self.height * self.width if self.depth < self.k else 0,
             0 if kept else self.height * self.width,
         )
@@ -144,7 +172,12 @@ def _lines(part: Part, cache: machine.Cache) -> int:
 
 
 def tiling_of(
-    size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[int, int], threads: int = 1
+    size: tuple[int, int, int],
+    type: str,
+    a: tuple[int, int],
+    b: tuple[int, int],
+    threads: int = 1,
+    variant: Variant = USUAL,
 ) -> Tiling:
     """How to cut a product of these sizes and strides (rows, columns).
 
@@ -152,16 +185,17 @@ def tiling_of(
     Threads share rows, but panels where there are too few rows for each thread to copy all of B.
     """
     m, n, k = size
-    cut = Tiling(m, n, k, type, threads=threads)
+    few = m <= FEW
+    cut = Tiling(m, n, k, type, threads=threads, narrow=variant.narrow and not few)
     _, second = machine.caches()
     by_rows = a[1] == 1 or k == 1
-    most = max(DEPTH, int(PANEL * second.size) // (cut.width * cut.size))
-    depth = _even(k, SHALLOW if m <= FEW and b[1] == 1 else most)
+    most = max(DEPTH, int(PANEL * second.size) // (cut.width * cut.size)) // variant.finer
+    depth = _even(k, SHALLOW if few and b[1] == 1 else most)
     panel = Part(depth, cut.width * cut.size, b[0] * cut.size)
-    copies_b = b[1] != 1 or (cut.tiles >= OFTEN and not panel.stays)
+    copies_b = b[1] != 1 or (cut.tiles >= OFTEN and (variant.copies or not panel.stays))
     if threads > 1:
-        few = by_rows and m < (64 if copies_b else 8) * threads and cut.panels >= threads
-        cut = replace(cut, shared="panels" if few else "rows")
+        low = by_rows and m < (64 if copies_b else 8) * threads and cut.panels >= threads
+        cut = replace(cut, shared="panels" if low else "rows")
     if by_rows:
         tile = Part(cut.height, depth * cut.size, a[0] * cut.size)
     else:
@@ -170,11 +204,12 @@ def tiling_of(
     rows = BLOCK * second.size // (depth * cut.size)
     return replace(
         cut,
-        copies_a=cut.panels >= OFTEN and not tile.stays,
+        copies_a=cut.panels >= OFTEN and (variant.copies or not tile.stays),
         copies_b=copies_b,
         depth=depth,
         block=_even(cut.tiles, max(1, rows // cut.height)),
         together=1 if one_by_one else max(1, min(TOGETHER, n // cut.width)),
+        across=variant.across and cut.shared != "panels" and cut.panels > 1,
     )
 
 

@@ -24,6 +24,19 @@ UNROLLED = 128
 """Loops longer than this are not unrolled: it costs compile time and gains nothing."""
 AS_IT_IS = ", !llvm.loop !5"
 """Do not unroll this loop."""
+ATTRIBUTES = """
+attributes #0 = { noinline nounwind "prefer-vector-width"="512" }
+attributes #1 = { alwaysinline nounwind }
+attributes #2 = { noinline optnone nounwind }
+attributes #3 = { noinline optsize nounwind "prefer-vector-width"="512" }
+!0 = distinct !{!0, !1}
+!1 = !{!"llvm.loop.vectorize.predicate.enable", i1 true}
+!2 = distinct !{!2, !3, !4}
+!3 = !{!"llvm.loop.unroll.disable"}
+!4 = !{!"llvm.loop.vectorize.enable", i1 false}
+!5 = distinct !{!5, !3}
+"""
+"""What the numbers of functions and loops mean: the end of each module."""
 
 
 def register_type(dtype: np.dtype[Any]) -> str:

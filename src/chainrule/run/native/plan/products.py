@@ -13,7 +13,8 @@ from itertools import pairwise
 from chainrule.core.node import Node
 from chainrule.core.types import array_type
 from chainrule.ops.contract import parse_spec
-from chainrule.run.native.matmul.tiling import Tiling, tiling_of
+from chainrule.run.native.matmul.tiling import USUAL, Tiling, Variant, tiling_of
+from chainrule.run.native.matmul.tuning import variant_of
 from chainrule.run.native.numbers.ir import memory_type
 from chainrule.run.native.plan.affine import Affine, variables
 from chainrule.run.native.plan.buffers import Buffer
@@ -43,7 +44,7 @@ class Product:
     """``out = left @ right`` for every entry of a batch: sizes m, n, k.
 
     ``threads`` say how many share it out at most, ``shared`` what: rows of the result, panels
-    of its columns, or "".
+    of its columns, or "". ``variant``: how it is cut, where that was measured.
     ``nests`` are loops over the result that run over each tile of it while that is near, and
     ``reads`` what they read; where nothing else needs the result, it is not ``kept``.
     """
@@ -56,6 +57,7 @@ class Product:
     scratch: Buffer
     threads: int = 1
     shared: str = ""
+    variant: Variant = USUAL
     nests: tuple[Nest, ...] = ()
     reads: tuple[Buffer, ...] = ()
     kept: bool = True
@@ -140,6 +142,7 @@ def product_of(node: Node, memory: dict[Node, Buffer], threads: int = 1) -> Prod
     found = _turned(found)
     if found.size[1] * found.size[2] <= SMALL or _is_vector(found):
         return None
+    found = replace(found, variant=variant_of(*_about(found)))
     cut = cut_of(found)
     return replace(found, scratch=_scratch(cut), shared=cut.shared)
 
@@ -169,8 +172,13 @@ def _is_vector(p: Product) -> bool:
 
 def cut_of(p: Product) -> Tiling:
     """How a product is cut."""
-    left, right = ((x.rows, x.columns) for x in (p.left, p.right))
-    return tiling_of(p.size, memory_type(p.out.buffer.type.dtype), left, right, p.threads)
+    return tiling_of(*_about(p), p.threads, p.variant)
+
+
+def _about(p: Product) -> tuple[tuple[int, int, int], str, tuple[int, int], tuple[int, int]]:
+    """Sizes, type, and strides of rows and columns."""
+    type, (left, right) = memory_type(p.out.buffer.type.dtype), (p.left, p.right)
+    return p.size, type, (left.rows, left.columns), (right.rows, right.columns)
 
 
 def _matrix(
