@@ -39,6 +39,10 @@ class Work:
     def __init__(self, seconds: Callable[[int], float]) -> None:
         self.seconds = seconds
         self.used: list[int] = []
+        self.drawn = False
+
+    def begin(self, arrived: int, drawn: bool) -> None:
+        self.drawn = drawn
 
     def share(self, thread: int, threads: int, start: int, stop: int) -> int:
         if thread == 0:
@@ -52,7 +56,7 @@ class Work:
         self.used.clear()
         self.parts: list[tuple[int, int]] = []
         for _ in range(calls):
-            assert team(self.share, lambda arrived: None, steps) == 0
+            assert team(self.share, self.begin, steps) == 0
         return list(self.used)
 
 
@@ -123,13 +127,29 @@ def test_a_number_of_threads_whose_trials_were_interrupted_does_not_matter() -> 
     group = AdaptiveThreads(2)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            group(interrupted, lambda arrived: None, 1)
+            group(interrupted, lambda *_: None, 1)
     assert Work(lambda threads: 0.001).run(group, PATIENCE) == [1] * PATIENCE
 
 
 def test_the_number_asked_for_is_used() -> None:
     work = Work(lambda threads: 0.0)
     assert work.run(AdaptiveThreads(3, fixed=True), 4) == [3] * 4
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_rows_are_drawn_while_that_is_faster(fixed: bool) -> None:
+    def seconds(threads: int) -> float:
+        drawn.append(work.drawn)
+        return 0.004 / threads * (slower if work.drawn else 1)
+
+    drawn: list[bool] = []
+    slower, work, group = 0.8, Work(seconds), AdaptiveThreads(2, fixed, draws=True)
+    used = work.run(group, 6)
+    assert used == ([2] * 6 if fixed else [2, 2, 2, 1, 2, 2])
+    assert drawn == [False, False, True, fixed, True, True]
+    slower = 1.2
+    work.run(group, RECENT + 2)
+    assert not drawn[-1]
 
 
 def test_programs_side_by_side_share_the_processors() -> None:
@@ -140,9 +160,7 @@ def test_programs_side_by_side_share_the_processors() -> None:
         done.wait()
         return 0
 
-    other = threading.Thread(
-        target=AdaptiveThreads(3, fixed=True), args=(wait, lambda arrived: None, 1)
-    )
+    other = threading.Thread(target=AdaptiveThreads(3, fixed=True), args=(wait, lambda *_: None, 1))
     other.start()
     inside.wait()
     try:
@@ -163,7 +181,7 @@ def test_the_others_are_let_go_where_the_first_thread_cannot_start(
         released.wait()
         return 0
 
-    def barrier(arrived: int) -> None:
+    def begin(arrived: int, drawn: bool) -> None:
         if arrived:
             released.set()
 
@@ -177,7 +195,7 @@ def test_the_others_are_let_go_where_the_first_thread_cannot_start(
 
     monkeypatch.setattr(threading.Thread, "start", second_fails)
     with pytest.raises(RuntimeError, match="start new thread"):
-        AdaptiveThreads(3, fixed=True)(share, barrier, 1)
+        AdaptiveThreads(3, fixed=True)(share, begin, 1)
     assert released.is_set()
     assert not started[0].is_alive()
 

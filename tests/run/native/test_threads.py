@@ -36,8 +36,8 @@ from chainrule.run.native.plan.affine import Affine
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import Nest, prefilled
 from chainrule.run.native.plan.sites import Load, Sites
-from chainrule.run.native.program import ENTRY
-from chainrule.run.native.runtime import machine
+from chainrule.run.native.program import ENTRY, Code
+from chainrule.run.native.runtime import machine, team
 from chainrule.train.data import Batch
 from chainrule.train.steps import Step as TrainingStep
 
@@ -50,6 +50,7 @@ THREADS = (2, 3, 5)
 @pytest.fixture(autouse=True)
 def small_graphs_get_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "WORTH_A_THREAD", 1)
+    monkeypatch.setattr(team, "FEWEST", 2)  # rows are drawn of small arrays, too
 
 
 # Bits -------------------------------------------------------------------------------------
@@ -58,6 +59,13 @@ def small_graphs_get_threads(monkeypatch: pytest.MonkeyPatch) -> None:
 def same_bits(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], what: object) -> None:
     for i, (x, y) in enumerate(zip(found, wanted, strict=True)):
         np.testing.assert_array_equal(x, y, f"{what}, output {i}")
+
+
+def draw(code: Code) -> bool:
+    """Let threads draw rows in each call, if they may in any."""
+    drawn = [way for way in code.threads.ways if way.drawn]
+    code.threads.ways = drawn or code.threads.ways
+    return bool(drawn)
 
 
 def looped(seed: int) -> tuple[Graph, list[np.ndarray], np.ndarray]:
@@ -69,7 +77,7 @@ def looped(seed: int) -> tuple[Graph, list[np.ndarray], np.ndarray]:
 
 @pytest.mark.parametrize("start", range(0, GRAPHS, BATCH))
 def test_random_graphs_have_the_same_bits_with_any_number_of_threads(start: int) -> None:
-    shared = 0
+    shared = drawn = 0
     for seed in range(start, min(start + BATCH, GRAPHS)):
         graph, arguments = random_case(seed, smooth=seed % 3 == 2)
         graph, threads = optimise(graph), THREADS[seed // 3 % len(THREADS)]
@@ -77,7 +85,11 @@ def test_random_graphs_have_the_same_bits_with_any_number_of_threads(start: int)
         run = native.compile(graph, threads)
         shared += run.plan.threads > 1
         same_bits(run(arguments), wanted, f"seed {seed}, {threads} threads")
+        if draw(run.code):
+            drawn += 1
+            same_bits(run(arguments), wanted, f"seed {seed}, {threads} threads that draw")
     assert shared > BATCH // 2
+    assert drawn > BATCH // 10
 
 
 @pytest.mark.parametrize("start", range(0, GRAPHS // 2, BATCH))
@@ -90,6 +102,7 @@ def test_random_loops_have_the_same_bits_with_any_number_of_threads(start: int) 
         for steps in (xs, xs[:1]):
             for x, y in zip(more(carry, [steps]), one(carry, [steps]), strict=True):
                 same_bits(x, y, f"seed {seed}, {threads} threads, {len(steps)} steps")
+            draw(more.code)
 
 
 SUMS = """def f(x: float32[40, 50], y: float32[50, 40], z: float32[8, 40, 50]):
@@ -314,11 +327,13 @@ def test_threads_of_a_training_step_keep_apart(name: str) -> None:
         made = plan.make(graph, Repeat(carry, len(xs)), threads)
         assert made.threads == threads
         assert not races(made)
-    found, wanted = (
-        native.repeat(graph, carry, len(xs), threads)(leaves, xs, constants) for threads in (3, 1)
-    )
-    for one, other in zip(found, wanted, strict=True):
-        same_bits(one, other, name)
+    more, one = (native.repeat(graph, carry, len(xs), threads) for threads in (3, 1))
+    wanted = one(leaves, xs, constants)
+    for drawn in (False, True):
+        if drawn and not draw(more.code):
+            continue
+        for found, other in zip(more(leaves, xs, constants), wanted, strict=True):
+            same_bits(found, other, f"{name}, drawn: {drawn}")
 
 
 @pytest.mark.parametrize("start", range(0, GRAPHS, BATCH))
@@ -384,9 +399,10 @@ def test_memory_that_is_shared_within_a_phase_is_found(monkeypatch: pytest.Monke
 # The code of a step, run by one thread at a time ------------------------------------------
 
 
-def changed(made: Plan, step: Step) -> list[dict[object, np.ndarray]]:
+def changed(made: Plan, step: Step, drawn: int | None = None) -> list[dict[object, np.ndarray]]:
     """Which bytes of each block of memory the code of a step changes, thread by thread, when
-    each runs alone: found by filling memory with noise twice."""
+    each runs alone: found by filling memory with noise twice. Where threads draw, so many parts
+    are drawn before."""
     alone = module.write(replace(made, steps=[step], phases=[0], outputs=[]))
     library = machine.Library(list(map(machine.object_code, alone.texts)), ("run",), alone.imports)
     run = ENTRY(library.address("run"))
@@ -399,8 +415,10 @@ def changed(made: Plan, step: Step) -> list[dict[object, np.ndarray]]:
             rng = np.random.default_rng(noise)
             memory = {k: rng.integers(0, 256, size, np.uint8) for k, size in blocks.items()}
             before = {k: x.copy() for k, x in memory.items()}
-            control = np.zeros((made.threads + 1, module.LINE // 8), np.int64)
-            control[-1, 0] = 2**62  # every barrier is passed
+            control = np.zeros(module.control_bytes(made.threads) // 8, np.int64)
+            line = module.LINE // 8
+            control[made.threads * line] = 2**62  # every barrier is passed
+            control[(made.threads + 1) * line :][:2] = drawn or 0, drawn is not None
             pointers = [ctypes.c_void_p * max(1, len(x)) for x in (made.inputs, made.outputs)]
             tables = [
                 table(*(memory[b].ctypes.data for b in buffers))
@@ -439,6 +457,23 @@ def test_the_code_of_each_step_writes_what_the_plan_says(name: str) -> None:
 @pytest.mark.parametrize("seed", range(6))
 def test_the_code_of_each_step_of_a_random_graph_writes_what_the_plan_says(seed: int) -> None:
     check_code(plan.make(optimise(random_case(seed, smooth=seed % 3 == 2)[0]), None, 3))
+
+
+def test_rows_are_drawn_by_one_thread_and_none_is_left() -> None:
+    graph, carry, _, xs, _ = training(**TRAINING["momentum and l2"])
+    made = plan.make(graph, Repeat(carry, len(xs)), 3)
+    parts = 0
+    for step in made.steps:
+        shared, before, drawing = (changed(made, step, drawn) for drawn in (None, 2**40, 0))
+        for block in shared[0]:
+            first, rest = drawing[0][block], [seen[block] for seen in before[1:]]
+            assert not any((first & other).any() for other in rest), step
+            np.testing.assert_array_equal(
+                np.any([first, *rest], axis=0), np.any([seen[block] for seen in shared], axis=0)
+            )
+            assert not np.sum([seen[block] for seen in before], axis=0).max(initial=0) > 1
+            parts += (first & ~before[0][block]).any()
+    assert parts > len(made.steps) // 2
 
 
 def test_a_thread_without_a_panel_writes_nothing() -> None:

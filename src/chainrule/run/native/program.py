@@ -93,8 +93,8 @@ class CallMemory:
         for type in types:
             starts.append(at if type.nbytes <= STAGED else -1)
             at += arena.padded(type.nbytes) if type.nbytes <= STAGED else 0
-        # A flag for each thread, and how many came to barriers; then the tables, and the frame.
-        control, tables = at, at + (plan.threads + 1) * module.LINE
+        # What threads tell one another; then the tables, and the frame.
+        control, tables = at, at + module.control_bytes(plan.threads)
         self.memory = _aligned(tables + 8 * (len(types) + module.FRAME))
         base = self.memory.ctypes.data
         self.control = self.memory[control:tables].view(np.int64)
@@ -151,8 +151,8 @@ class Code:
         check_captures(graph)
         self.name = graph.name
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
-        self.threads = AdaptiveThreads(self.plan.threads, fixed=threads is not None)
         written = module.write(self.plan, clocked)
+        self.threads = AdaptiveThreads(self.plan.threads, threads is not None, written.draws)
         self.texts = written.texts
         code = [machine.object_code(text) for text in self.texts]
         self.library = machine.Library(code, ("run", "call"), written.imports)
@@ -168,23 +168,23 @@ class Code:
 
         Args:
             given: addresses of arena, inputs, outputs, control, and call-outs. held: what they
-                point at, which each thread holds on to. control: a line for each thread's flag,
-                and one for the barriers.
+                point at, which each thread holds on to. control: what they tell one another.
         """
         if self.plan.threads == 1:
             with running_threads(1):
                 return bool(self.entry(*given, 0, steps, 0, 1)) or bool(control[0])
         line = module.LINE // control.itemsize
+        arrived = line * self.plan.threads  # behind their flags; then what was drawn, if any is
 
         def share(
             thread: int, threads: int, start: int, stop: int, held: Any = (held, control)
         ) -> int:
             return self.entry(*given, start, stop, thread, threads)
 
-        def barrier(arrived: int) -> None:
-            control[-line] = arrived
+        def begin(count: int, drawn: bool) -> None:
+            control[arrived], control[arrived + line], control[arrived + line + 1] = count, 0, drawn
 
-        return bool(self.threads(share, barrier, steps)) or bool(control[:-line].any())
+        return bool(self.threads(share, begin, steps)) or bool(control[:arrived].any())
 
     def fail(self) -> NoReturn:
         """Raise what went wrong in a call."""
@@ -261,7 +261,7 @@ class LoopMemory:
 
     def __init__(self, plan: Plan) -> None:
         self.memory = _aligned(plan.arena)
-        self.control = _aligned((plan.threads + 1) * module.LINE).view(np.int64)
+        self.control = _aligned(module.control_bytes(plan.threads)).view(np.int64)
         self.control[:] = 0
         self.arena, self.flags = self.memory.ctypes.data, self.control.ctypes.data
 

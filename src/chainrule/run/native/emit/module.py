@@ -19,11 +19,11 @@ from chainrule.run.native.emit.definitions import definitions
 from chainrule.run.native.emit.denormals import flush_denormals
 from chainrule.run.native.emit.loops import Function, group_function
 from chainrule.run.native.emit.parts import modules
-from chainrule.run.native.emit.threads import barrier, share
+from chainrule.run.native.emit.threads import SHARED, barrier, drawing, share
 from chainrule.run.native.numbers.ir import ATTRIBUTES, Builder
 from chainrule.run.native.plan import CallOut, Group, InnerLoop, Plan, Product, Step, Uniform
 from chainrule.run.native.plan.buffers import Buffer
-from chainrule.run.native.runtime import machine
+from chainrule.run.native.runtime import machine, team
 
 SIGNATURE = (
     "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
@@ -31,8 +31,6 @@ SIGNATURE = (
 )
 FRAME = 7
 """So many of these, all but the threads, stand in the frame of a call."""
-ARRIVED = "  %arrived = getelementptr i8, ptr %flag, i64 {}"
-"""How many threads came to barriers, behind their flags."""
 TICK = -1
 """The number of a call-out that only looks at the clock."""
 CHAPTER = 200
@@ -49,6 +47,11 @@ LINE = 64
 """Bytes between what different threads write, so that they do not slow one another down."""
 
 
+def control_bytes(threads: int) -> int:
+    """Of what threads tell one another: a line for each one's flag, and two that all write."""
+    return (threads + 2) * LINE
+
+
 class Call(NamedTuple):
     """A step's function, the buffers it is given, the rows that threads share out in it, and how
     many numbers it counts to each, or in all; whether it is given the arena, too."""
@@ -63,11 +66,12 @@ class Call(NamedTuple):
 @dataclass(frozen=True)
 class Module:
     """Texts of LLVM's modules, by how much of its time they are worth; the external functions that
-    they call, and the nodes that they call out for."""
+    they call, and the nodes that they call out for; whether threads may draw parts of steps."""
 
     texts: tuple[str, ...]
     imports: tuple[str, ...]
     calls: tuple[CallOut, ...]
+    draws: bool
 
 
 class _Writer:
@@ -75,7 +79,7 @@ class _Writer:
         self.plan = plan
         self.clocked = clocked
         self.iteration = ""
-        self.goal = ""  # where a thread keeps how often it was at a barrier
+        self.goal = ""  # where a thread keeps how often it was at a barrier, and how many drew
         self.mode = ""  # what restores the processor's mode after a loop
         # By what they are worth, text after the name -> name.
         self.functions: dict[str, dict[str, str]] = {
@@ -91,6 +95,7 @@ class _Writer:
         self.chapters: list[str] = []
         self.turning: dict[str, str] = {}  # text of the function of a loop inside -> name
         self.inside = 0  # how many such loops are around what is written
+        self.draws = False  # whether threads may draw parts of steps
         self._begin()
 
     def _begin(self) -> None:
@@ -103,6 +108,9 @@ class _Writer:
             f"  %own = mul nuw nsw i64 %thread, {LINE}",
             "  %own.flag = getelementptr i8, ptr %flag, i64 %own",
         ]
+        threads = self.plan.threads
+        if threads > 1:
+            self.main.entry.append(SHARED.format(LINE * threads, LINE * (threads + 1)))
 
     def module(self) -> Module:
         if self.clocked:
@@ -128,7 +136,7 @@ class _Writer:
         # Tiles and copies are modules of their own, which other programs have, too.
         tiles = [(machine.PLAIN, [tile]) for tile in self.tiles.values()]
         texts = modules([*(part for part in written.items() if part[1]), *tiles], ATTRIBUTES)
-        return Module(tuple(texts), imports, tuple(self.calls))
+        return Module(tuple(texts), imports, tuple(self.calls), self.draws)
 
     def _all(self) -> None:
         """Every step in order; of a long program, in functions of their own: what LLVM does with
@@ -146,8 +154,6 @@ class _Writer:
         kept = self.main, self.given, self.parts, self.iteration, self.mode, self.goal
         self._begin()
         self.iteration, self.mode, self.goal = "%iteration", "", "%goal"
-        if self.plan.threads > 1:
-            self.main.entry.append(ARRIVED.format(LINE * self.plan.threads))
         self._some(steps)
         self.main.effect("ret i32 0")
         name = f"chapter{len(self.chapters)}"
@@ -185,7 +191,24 @@ class _Writer:
                 else:
                     for call in some:
                         self._emit(call)
+            self._draw(calls)
             self.main.effect(self._meet())
+
+    def _draw(self, calls: Sequence[Call]) -> None:
+        """The rows of a phase's steps that threads draw: those of steps over as many rows, one
+        step after another."""
+        b, alike = self.main, dict[int, list[Call]]()
+        for call in calls:
+            if team.draws(call.shares, self.plan.threads):
+                alike.setdefault(call.shares, []).append(call)
+        if not alike:
+            return
+        self.draws = True
+        place = b.do(f"getelementptr i64, ptr {self._goal()}, i64 1")
+        with b.when("%drawing"):
+            for n, part in drawing(b, list(alike), self.plan.threads, place):
+                for call in alike[n]:
+                    self._emit(call, part)
 
     def _loop(self, flush: bool) -> None:
         """All steps again and again, and after each the new carry in place of the old."""
@@ -325,8 +348,9 @@ class _Writer:
         cold = self.straight_is_cold if step.straight else cold
         return group_function(self.plan.memory, step.stages, step.axis, step.straight, cold)
 
-    def _emit(self, call: Call) -> None:
-        first, last = self._part(call.shares) if call.shares else ("0", str(call.numbers))
+    def _emit(self, call: Call, part: tuple[str, str] | None = None) -> None:
+        """Call a step's function for its rows: this thread's, or some part that it drew."""
+        first, last = part or (self._part(call.shares) if call.shares else ("0", str(call.numbers)))
         if call.shares and call.numbers > 1:
             first, last = (self.main.do(f"mul nuw nsw i64 {end}, {call.numbers}")
                            for end in (first, last))  # fmt: skip
@@ -341,15 +365,14 @@ class _Writer:
         if n not in self.parts:
             b = Builder()
             b.prefix = f"rows{n}."
-            self.parts[n] = share(b, n)
+            self.parts[n] = share(b, n, self.plan.threads)
             self.main.entry += b.lines
         return self.parts[n]
 
     def _goal(self) -> str:
         if not self.goal:
-            self.goal = self.main.stack("i64")
-            self.main.entry.append(f"  store i64 0, ptr {self.goal}")
-            self.main.entry.append(ARRIVED.format(LINE * self.plan.threads))
+            self.goal = self.main.stack("i64", 2)
+            self.main.entry.append(f"  store <2 x i64> zeroinitializer, ptr {self.goal}")
         return self.goal
 
     def _meet(self) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from chainrule.run.native.runtime import machine
+from chainrule.run.native.runtime.team import fewest
 
 OFTEN = 4
 """What is read so many times or more is worth copying."""
@@ -101,9 +102,9 @@ class Tiling:
         many = machine.vector_registers() >= 32
         most = {1: 8, 2: 8, 3: 8, 4: 6, 6: 4} if many else {1: 8, 2: 6, 3: 4}
         most = most.get(self.vectors, 2)
-        rows = max(1, self.m // self.threads) if self.shared == "rows" else self.m
-        fewest = min(rows, most)
-        enough = range(fewest, min(fewest, max(most // 2, 3)) - 1, -1)
+        rows = max(1, fewest(self.m, self.threads)) if self.shared == "rows" else self.m
+        low = min(rows, most)
+        enough = range(low, min(low, max(most // 2, 3)) - 1, -1)
         return min(enough, key=lambda height: -(-rows // height) * (height + 0.5))
 
     @property

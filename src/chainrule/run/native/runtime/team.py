@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 PATIENCE = 6
 """Calls after which another number of threads is tried again; twice as many after each trial that
@@ -23,6 +23,11 @@ idle may take ten milliseconds to wake, in which several threads look slower tha
 
 SHORT = 4
 """A call with so many times fewer steps than the longest says nothing of what is fastest."""
+
+FEWEST = 64
+"""Rows that are drawn at a time, at least: each time a product copies its right matrix anew."""
+DRAWS = 4
+"""So many times each thread draws, if all are equally fast and there are rows enough."""
 
 _lock = threading.Lock()
 _running = 0  # threads of this process that run programs now
@@ -44,6 +49,18 @@ def available() -> int:
     return os.cpu_count() or 1
 
 
+def draws(n: int, threads: int) -> int:
+    """In how many parts the second half of n rows is drawn, where threads draw; 0 where there are
+    too few."""
+    return min(DRAWS * threads, n // 2 // FEWEST) if n >= 2 * FEWEST * threads else 0
+
+
+def fewest(n: int, threads: int) -> int:
+    """How many of n rows a thread computes at a time, at least."""
+    parts = draws(n, threads)
+    return min((n - n // 2) // threads, n // 2 // parts) if parts else n // threads
+
+
 class running_threads:
     """While it is entered, so many threads of this process run programs."""
 
@@ -61,60 +78,72 @@ class running_threads:
             _running = max(0, _running - self.threads)  # a copy begins anew
 
 
+class Way(NamedTuple):
+    """So many threads, which share rows evenly or draw some of them when they are done."""
+
+    threads: int
+    drawn: bool = False
+
+
 class AdaptiveThreads:
     """Runs one program with one thread or several, whichever is found to be faster.
 
     The number of threads does not show in the bits, so it may change within a call. Several
     threads are slower than one where another program, another fit or another guest of the same
-    processor wants it too, and no count of processors tells.
+    processor wants it too, and no count of processors tells. Nor does it tell whether they are
+    equally fast: where they are not, those that draw rows are faster, else those that share them.
 
     Args:
-        most: how many threads can share the work. fixed: always use as many.
+        most: how many threads can share the work. fixed: always use as many. draws: whether they
+            can draw rows.
     """
 
-    def __init__(self, most: int, fixed: bool = False) -> None:
-        self.most = most
-        self.counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
-        # Of a step, by number of threads: a call that raised measures nothing.
-        self.seconds = {count: deque([math.inf], RECENT) for count in self.counts}
-        self.untried = [most, *self.counts]  # the first time is cold
+    def __init__(self, most: int, fixed: bool = False, draws: bool = False) -> None:
+        self.most, self.fixed = most, fixed
+        counts = [most] if fixed else sorted({most, -(-most // 2), 1}, reverse=True)
+        self.ways = [*map(Way, counts)]
+        if draws and most > 1:
+            self.ways.insert(1, Way(most, True))
+        # Of a step: a call that raised measures nothing.
+        self.seconds = {way: deque([math.inf], RECENT) for way in self.ways}
+        self.untried = [self.ways[0], *self.ways]  # the first time is cold
         self.calls = self.trials = self.longest = 0
-        self.settled, self.patience = most, PATIENCE
+        self.settled, self.patience = self.ways[0], PATIENCE
 
     def __call__(
         self,
         share: Callable[[int, int, int, int], int],
-        barrier: Callable[[int], None],
+        begin: Callable[[int, bool], None],
         steps: int,
     ) -> int:
         """Run ``share(thread, threads, start, stop)`` for all threads at once, for all steps;
         returns what the first one returns that is not 0.
 
-        ``barrier`` sets how many came to barriers: 0 before a start, and a great many to let
-        the others pass, if the first never began.
+        ``begin`` sets how many came to barriers: 0 before a start, and a great many to let the
+        others pass, if the first never began; and whether rows are drawn.
         """
-        if len(self.counts) == 1:
-            return _together(share, barrier, self.most, 0, steps)
+        if len(self.ways) == 1:
+            return _together(share, begin, self.ways[0], 0, steps)
         with _lock:
             self.longest = max(self.longest, steps)
             short = SHORT * steps < self.longest  # starting threads would count too much
             first, rest = (self._best(),) * 2 if short else self._choose()
         if short:
-            return _together(share, barrier, first, 0, steps)
+            return _together(share, begin, first, 0, steps)
         stop = steps if first == rest or steps < PART else steps // PART
-        result = self._measured(share, barrier, first, 0, stop)
+        result = self._measured(share, begin, first, 0, stop)
         if not result and stop < steps:
-            result = self._measured(share, barrier, rest, stop, steps)
+            result = self._measured(share, begin, rest, stop, steps)
         return result
 
-    def _measured(self, share: Any, barrier: Any, threads: int, start: int, stop: int) -> int:
+    def _measured(self, share: Any, begin: Any, way: Way, start: int, stop: int) -> int:
         started = time.perf_counter()
-        result = _together(share, barrier, threads, start, stop)
-        self.seconds[threads].append((time.perf_counter() - started) / (stop - start))
+        result = _together(share, begin, way, start, stop)
+        self.seconds[way].append((time.perf_counter() - started) / (stop - start))
         return result
 
-    def _choose(self) -> tuple[int, int]:
-        """How many threads for the first part of a call, and for the rest of it."""
+    def _choose(self) -> tuple[Way, Way]:
+        """How to run the first part of a call, and the rest of it."""
         if available() - _running < self.most:  # others are at work: not the time to compare
             return self._best(), self._best()
         if self.untried:
@@ -127,24 +156,25 @@ class AdaptiveThreads:
             return best, best
         self.calls, self.trials = 0, self.trials + 1
         self.patience = min(2 * self.patience, CALM)
-        others = [count for count in self.counts if count != best]
+        others = [way for way in self.ways if way != best]
         return others[self.trials % len(others)], best
 
-    def _best(self) -> int:
-        """The fastest number of threads for which there are processors."""
-        free = max(1, available() - _running)
-        usable = [count for count in self.counts if count <= free] or [1]
-        return min(usable, key=lambda count: min(self.seconds.get(count, (math.inf,))))
+    def _best(self) -> Way:
+        """The fastest way for which there are processors."""
+        free = self.most if self.fixed else max(1, available() - _running)
+        usable = [way for way in self.ways if way.threads <= free] or [Way(1)]
+        return min(usable, key=lambda way: min(self.seconds.get(way, (math.inf,))))
 
 
 def _together(
     share: Callable[[int, int, int, int], int],
-    barrier: Callable[[int], None],
-    threads: int,
+    begin: Callable[[int, bool], None],
+    way: Way,
     start: int,
     stop: int,
 ) -> int:
-    barrier(0)
+    threads = way.threads
+    begin(0, way.drawn)
     if threads == 1:
         with running_threads(1):
             return share(0, 1, start, stop)
@@ -161,7 +191,7 @@ def _together(
             began = True
         finally:
             if not began:
-                barrier(2**62)
+                begin(2**62, False)
             for helper in helpers:
                 if helper.ident is not None:
                     helper.join()
