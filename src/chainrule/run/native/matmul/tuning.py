@@ -24,7 +24,7 @@ from chainrule.run.native.runtime import machine
 
 WORTH = 2**22
 """Products of fewer multiply-adds are left as they are."""
-LARGEST, ROWS = 2**26, 256
+LARGEST, ROWS = 2**26, 128
 """Multiply-adds of what is measured: of a larger product its first rows, but so many."""
 MEMORY = 2**26
 """Bytes of an operand, beyond which none is measured."""
