@@ -9,11 +9,11 @@ import click
 from chainrule.cli import ranks, shared
 from chainrule.errors import UsageError
 
-__all__ = ["checkpoint_of", "lasting_options", "workers_of"]
+__all__ = ["checkpoint_of", "lasting_options", "streamed", "workers_of"]
 
 
 def lasting_options(command: Any) -> Any:
-    """Adds --workers, --checkpoint, --every and --resume."""
+    """Adds --order, --memory, --workers, --checkpoint, --every and --resume."""
     for option in (
         click.option(
             "--resume",
@@ -39,9 +39,38 @@ def lasting_options(command: Any) -> Any:
             "cluster at tcp://HOST:PORT. (Those that mpiexec starts share them anyway.) The model "
             "is that of one process with the same --shards.",
         ),
+        click.option(
+            "--memory",
+            metavar="SIZE",
+            help="Stream DATA, so that the process takes about this much, as 1GB. The model is "
+            "that of --order streamed.",
+        ),
+        click.option(
+            "--order",
+            default="shuffled",
+            metavar="NAME",
+            show_default=True,
+            help="Of the rows: shuffled, or streamed, which reads files group by group.",
+        ),
     ):
         command = option(command)
     return command
+
+
+def streamed(
+    data: str, format: Any, memory: str | None, settings: dict[str, Any], whole: bool
+) -> Any:
+    """What --order and --memory make of the data; None where they are to be read whole, as other
+    options want it in the case of ``whole``."""
+    if memory is None and settings["order"] != "streamed":
+        return None
+    if whole:
+        raise UsageError("--order streamed: leave out --search, --report and --cure, and give "
+                         "--validation and --test as shares")  # fmt: skip
+    settings["order"] = "streamed"
+    from chainrule.tabular import Stream
+
+    return Stream(data, format, memory=memory)
 
 
 def checkpoint_of(folder: str, every: str, force: bool, quiet: bool) -> Any:

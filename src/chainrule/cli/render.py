@@ -73,10 +73,11 @@ def plan_lines(plan: Plan) -> list[str]:
         f"{several(plan.missing_cells, 'cell')} missing" if plan.missing_cells else "",
         f"target {_target_text(plan.target)}",
     ]
-    sizes = [str(len(plan.parts[p].truth) if p in plan.parts else 0) for p in PARTS]
+    sizes = [str(plan.rows[p]) for p in PARTS]
     if plan.left_out:
         sizes[1] = f"{len(plan.left_out)} folds of the first"
-    how = "" if plan.target.task == "regression" else "stratified, "
+    by_class = plan.target.task != "regression" and options.order != "streamed"
+    how = "stratified, " if by_class else ""
     files = [f"{part} from {plan.files[part].name}" for part in PARTS[1:] if plan.files[part]]  # type: ignore[union-attr]
     how = "; ".join([f"{how}seed {options.seed}", *files])
     training = [

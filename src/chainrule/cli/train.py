@@ -13,7 +13,7 @@ import click
 
 from chainrule.cli import ranks, shared
 from chainrule.cli.config import config_option
-from chainrule.cli.lasting import checkpoint_of, lasting_options, workers_of
+from chainrule.cli.lasting import checkpoint_of, lasting_options, streamed, workers_of
 from chainrule.cli.searching import print_search, search_options, searched
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
@@ -37,6 +37,7 @@ Examples:
   chainrule train houses.csv --target price --drop id --config settings.toml --out m.safetensors
   mpiexec -n 4 chainrule train big.parquet --target price
   chainrule train big.parquet --target price --checkpoint kept --every 5m --resume
+  chainrule train "parts/*.parquet" --target price --memory 1GB --out all.safetensors
 """
 
 
@@ -249,6 +250,7 @@ def command(
     device: str | None,
     precision: str | None,
     workers: Any,
+    memory: str | None,
     checkpoint: str | None,
     every: str,
     resume: bool,
@@ -286,10 +288,12 @@ def command(
     files, shares = _held_out(validation=validation, test=test)
     workers, settings["shards"] = workers_of(workers, settings["shards"])
     quiet |= ranks.RANK > 0
+    judgement = Judgement(report, cure, debug_nonfinite)
+    whole = bool(judgement.wanted or search or files)
+    stream = streamed(data, format, memory, settings, whole)
     options = Options(**settings, **shares)
     path = Path(shared.table_name(data) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
-    judgement = Judgement(report, cure, debug_nonfinite)
     if judgement.wanted and options.tabm:
         raise UsageError("--report and --cure do not know the layers of TabM: leave one out")
     running: dict[str, Any] = {
@@ -310,7 +314,7 @@ def command(
         raise UsageError("--minutes and --trials are of a search: add --search")
     judgement.check([Path(data), path, *files.values()], force=force)
     tables = {name: read_table(file, format) for name, file in files.items()}
-    table = read_table(data, format)
+    table = read_table(data, format) if stream is None else stream
     plan = prepare(table, target, options, **tables)
 
     talk = not (quiet or as_json)

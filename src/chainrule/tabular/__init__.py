@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from chainrule.tabular.options import Options
     from chainrule.tabular.reading import Format, read_table
     from chainrule.tabular.scoring import Scores
+    from chainrule.tabular.stream import Stream
     from chainrule.tabular.table import Column, Table, table_of
     from chainrule.tabular.target import Target
     from chainrule.tabular.training import Plan, prepare, train
@@ -32,6 +33,7 @@ __all__ = [
     "Plan",
     "Prediction",
     "Scores",
+    "Stream",
     "Table",
     "TabularModel",
     "Target",
@@ -49,6 +51,7 @@ _HOMES = {
     "Plan": "training",
     "Prediction": "model",
     "Scores": "scoring",
+    "Stream": "stream",
     "Table": "table",
     "TabularModel": "model",
     "Target": "target",

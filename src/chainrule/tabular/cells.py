@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import CODE, NUMBER, PLAIN, Numerals, undress
-from chainrule.tabular.table import Codes, Column, encode_numbers, merged
+from chainrule.tabular.table import Codes, Column, Whole, encode_numbers, merged, tallied
 from chainrule.tabular.words import SOFT, number_text, shown
 
 __all__ = ["column_of_numbers", "column_of_words"]
@@ -46,17 +46,19 @@ def column_of_words(
     *,
     hint: str = "",
     as_numbers: bool = True,
+    whole: Whole | None = None,
 ) -> Column:
     """A column of words, -1 where missing, as they stand in the file.
 
     ``hint`` is the decimal mark that the rest of the file shows; without ``as_numbers`` the words
-    stay words whatever they look like.
+    stay words whatever they look like. ``whole``: what the cells stand for.
     """
     codes, words = merged(codes, words, frozenset(format.missing_words()))
     missing = codes < 0
     if not words:
-        return Column(name, missing, np.full(len(codes), np.nan), lambda: (codes, words))
-    counts = np.bincount(codes[~missing], minlength=len(words))
+        gone = np.full(len(codes), np.nan)
+        return Column(name, missing, gone, lambda: (codes, words), whole=whole)
+    counts = tallied(codes[~missing], whole and whole.counts[~missing], len(words))
     plain = Column(
         name,
         missing,
@@ -65,6 +67,7 @@ def column_of_words(
         (_first(codes, 0), int(counts.sum())),
         order=format.date_order,
         soft=not format.missing_only,
+        whole=whole,
     )
     if not as_numbers:
         return plain
@@ -137,6 +140,7 @@ def _dressed(
         note="" if found.doubt else note,
         doubt=found.doubt,
         dress=found.dress,
+        whole=column.whole,
     )
 
 

@@ -137,8 +137,10 @@ def _empty_or_constant(column: Column) -> Decision | None:
     return Decision(column.name, "dropped", f"every cell is {column.shown(0)}") if same else None
 
 
-def _cells_key(column: Column) -> bytes:
+def cells_key(column: Column) -> bytes:
     """A digest that is equal for columns with equal cells."""
+    if column.whole is not None:
+        return column.whole.key
     if column.numbers is not None and not _large(column.numbers):
         numbers = np.asarray(column.numbers + 0.0)  # minus zero is zero
         return b"n" + sha256(numbers.data).digest()
@@ -149,11 +151,11 @@ def _cells_key(column: Column) -> bytes:
 
 def same_cells(one: Column, other: Column) -> bool:
     """Whether two columns hold the same in every row."""
-    return _cells_key(one) == _cells_key(other)
+    return cells_key(one) == cells_key(other)
 
 
 def _duplicate(column: Column, seen: dict[bytes, str]) -> Decision | None:
-    key = _cells_key(column)
+    key = cells_key(column)
     if key in seen:
         return Decision(column.name, "dropped", f"the same as {seen[key]}")
     seen[key] = column.name
@@ -177,7 +179,7 @@ def _kind(table: Table, column: Column, keep: bool) -> Decision:
     if dates is not None:
         return dates
     note = _almost_numbers(table, column)
-    present = int((~column.missing).sum())
+    present = column.count(~column.missing)
     if not keep and len(words) == present:
         return Decision(name, "dropped", "an identifier: all cells differ", note)
     if not keep and len(words) > max(FEW, present / 2):
@@ -203,7 +205,7 @@ def _dates(table: Table, column: Column) -> Decision | None:
     if not any(moment is not None for moment in read_dates(words[:FEW]).moments):
         return None
     dates = read_dates(words, column.order)
-    counts = np.bincount(codes[~column.missing], minlength=len(words))
+    counts = column.tally()
     wrong = [
         i
         for i, moment in enumerate(dates.moments)
@@ -259,12 +261,18 @@ def _counts_rows(column: Column) -> str:
     assert numbers is not None
     if column.missing.any() or np.any(numbers != np.floor(numbers)):
         return ""
-    if numbers[0] in (0, 1) and np.all(np.diff(numbers) == 1):
+    whole = column.whole
+    counting = numbers[0] in (0, 1) and bool(np.all(np.diff(numbers) == 1))
+    if counting if whole is None else whole.counting:
         return "counts the rows"
     words = column.codes[1] if _large(numbers) else ()
-    if len(words) == len(numbers) and all(word.lstrip("-").isdigit() for word in words):
+    if len(words) == column.count(~column.missing) and all(
+        word.lstrip("-").isdigit() for word in words
+    ):
         return "an identifier: whole numbers past 2**53 that all differ"
-    if IDENTIFIER_NAME.fullmatch(column.name) and len(np.unique(numbers)) == len(numbers):
+    if IDENTIFIER_NAME.fullmatch(column.name) and (
+        len(np.unique(numbers)) == len(numbers) if whole is None else whole.different
+    ):
         return "an identifier: whole numbers that all differ, called so"
     return ""
 
@@ -274,7 +282,7 @@ def _almost_numbers(table: Table, column: Column) -> str:
     if column.obstacle is None or column.codes_only:
         return ""
     row, count = column.obstacle
-    present = int((~column.missing).sum())
+    present = column.count(~column.missing)
     if count * 2 >= present:
         return ""
     word = column.text(row)

@@ -408,15 +408,16 @@ class TabularModel:
         )
 
 
-def row_weights(table: Table, name: str) -> NDArray[np.float64]:
-    """The weight of each row: finite, not negative, none missing. DataError names the cell."""
+def row_weights(table: Table, name: str, *, some: bool = True) -> NDArray[np.float64]:
+    """The weight of each row: finite, not negative, none missing, and with ``some`` not all 0.
+    DataError names the cell."""
     column = table[name]
     if column.numbers is None:
         row, wrong = column.obstacle[0] if column.obstacle else 0, "is not a number"
     else:
         bad = ~(np.isfinite(column.numbers) & (column.numbers >= 0))
         if not bad.any():
-            if not column.numbers.any():
+            if some and not column.numbers.any():
                 raise DataError(f"{table.source}: every weight in {name!r} is 0")
             return column.numbers
         row, wrong = int(np.argmax(bad)), "is not a finite number from 0 up"

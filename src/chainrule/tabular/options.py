@@ -54,6 +54,8 @@ EXPONENTIAL = ("poisson", "gamma", "tweedie")
 DEFAULT = "realmlp-fast"
 """What is trained unless something else is asked for: the recipe that measures best in its time."""
 
+ORDERS = ("shuffled", "streamed")
+
 ARCHITECTURE = ("activation", "optimizer", "schedule", "l1", "l2", "dropout", "batch_norm", "init",
                 "early_stopping")  # fmt: skip
 """The options that a recipe decides; they describe a plain network, as ``hidden`` does."""
@@ -97,6 +99,9 @@ class Options:
         drop, keep: columns left out; columns that no rule may drop.
         category: columns that are categories whatever their cells.
         map_class: pairs of a word of the target and the class that it stands for.
+        order: "shuffled", or "streamed" for tables that may be larger than memory: rows are read
+            again in each epoch, group by group, and split, statistics and the order of rows follow
+            (``streaming``).
         shards: into how many virtual shards each minibatch is divided, see ``train.fit``.
 
     Names, not values, since options are saved with the model.
@@ -133,6 +138,7 @@ class Options:
     keep: tuple[str, ...] = ()
     category: tuple[str, ...] = ()
     map_class: tuple[tuple[str, str], ...] = ()
+    order: str = "shuffled"
     shards: int = 1
 
     def __post_init__(self) -> None:
@@ -157,6 +163,7 @@ class Options:
             ("optimizer", OPTIMIZERS.table, ""),
             ("activation", ACTIVATIONS, ""),
             ("schedule", SCHEDULES, ""),
+            ("order", ORDERS, ""),
             ("init", INITIALIZERS, "auto"),
             ("class_weight", ("balanced",), None),
         ):

@@ -108,7 +108,6 @@ class Plan:
 
     def untrained(self) -> TabularModel:
         """The model before its networks: without weights, history and scores."""
-        rows = {name: len(part.truth) for name, part in self.parts.items()}
         return TabularModel(
             target=self.target,
             coding=self.coding,
@@ -122,15 +121,25 @@ class Plan:
             stopped="epochs",
             scores=Scores((), "", ()),
             files=self.files,
-            rows={name: rows.get(name, 0) for name in ("train", "validation", "test")}
-            | {"no_target": self.no_target},
+            rows=self.rows | {"no_target": self.no_target},
         )
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """How many rows each part has."""
+        counts = {name: len(part.truth) for name, part in self.parts.items()}
+        return {name: counts.get(name, 0) for name in ("train", "validation", "test")}
+
+    @property
+    def trained_rows(self) -> int:
+        """How many rows each network is trained on."""
+        return len(self.trained_on[0])
 
     def _calibrated(self, model: TabularModel) -> TabularModel:
         """The model with what rows that trained no network, or not the one asked, say of it."""
         held = self._held_out()
-        weighted = any(part.weights is not None for part, _ in held)
-        if not held or (self.target.task == "regression" and weighted):
+        count = any(part.weights is not None for part, _ in held)
+        if not held or (self.target.task == "regression" and count):
             return model
         if self.target.task == "regression":
             errors = [
@@ -143,7 +152,7 @@ class Plan:
         loss, factors = LOSSES[self.target.task], self._class_factors()
         outputs = np.concatenate([model.compute(part.x, k)[0] for part, k in held])
         truth = np.concatenate([part.truth for part, _ in held])
-        weights = [_weighted(part, factors) for part, _ in held]
+        weights = [weighted(part, factors) for part, _ in held]
         counted = None if weights[0] is None else np.concatenate(weights)  # type: ignore[arg-type]
         prepared = loss.prepare(truth, outputs.shape[1], np.float64)
         found = find_temperature(loss, outputs, prepared, counted)
@@ -242,15 +251,15 @@ class Plan:
         held = None
         if "validation" in parts:
             part = parts["validation"]
-            held = (part.x.astype(dtype, copy=False), self.coded(part), _weighted(part, factors))
-        rows = len(self.trained_on[0])
+            held = (part.x.astype(dtype, copy=False), self.coded(part), weighted(part, factors))
+        rows = self.trained_rows
         steps = options.steps(rows)
         settings: dict[str, Any] = {
             "loss": loss_of(self.target.task, options.loss),
             "validation": held,
             "epochs": options.epochs,
             "batch_size": options.batch_size or "full",
-            "sample_weight": _weighted(start, factors),
+            "sample_weight": weighted(start, factors),
             "early_stopping": self._patience(),
             "evaluate_train": self.network.preset == "sklearn",  # else the running loss will do
             "dtype": dtype,
@@ -286,12 +295,18 @@ class Plan:
                 weights = settings["sample_weight"]
                 settings["sample_weight"] = None if weights is None else weights[trained[0]]
             return [training.fit(model, data, seed=options.seed, callbacks=heard, **settings)]
+        settings["folds"] = None if rows == every else trained
+        return self._many(model, data, on_epoch, settings)
+
+    def _many(
+        self, model: Any, data: Any, on_epoch: OnEpoch | None, settings: dict[str, Any]
+    ) -> Sequence[training.FitResult]:
+        """The networks of an ensemble."""
         results = training.fit_many(
             model,
             data,
-            seeds=[options.seed + k for k in range(len(trained))],
-            folds=None if rows == every else trained,
-            callbacks=[_Once(hear) for hear in heard],
+            seeds=[self.options.seed + k for k in range(self.options.ensemble or 1)],
+            callbacks=() if on_epoch is None else (_Once(on_epoch),),
             **settings,
         )
         if any(result.stopped == "non_finite" for result in results):
@@ -317,11 +332,10 @@ class Plan:
         """With balanced classes: n / (k n_c), so that every class weighs the same in sum."""
         if self.options.class_weight is None:
             return None
-        part, k = self.parts["train"], len(self.target.classes)
-        counts = np.bincount(part.truth, part.weights, minlength=k)
-        if np.any(counts == 0):
+        shares = np.array(self.target.shares)
+        if np.any(shares == 0):
             raise DataError("class_weight='balanced': a class has no weight in the training rows")
-        return counts.sum() / (k * counts)
+        return 1 / (len(shares) * shares)
 
 
 def _cooled(params: Any, temperature: float) -> Any:
@@ -356,7 +370,8 @@ def _history(results: Sequence[training.FitResult]) -> tuple[dict[str, Any], ...
     return tuple(rows)
 
 
-def _weighted(part: Part, factors: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+def weighted(part: Part, factors: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+    """The weights of a part's rows, times those of their classes."""
     if factors is None:
         return part.weights
     of_class = factors[part.truth]

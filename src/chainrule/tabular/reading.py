@@ -6,7 +6,6 @@ whose cells have types, and ``cells`` says what a column's cells mean, the same 
 
 from __future__ import annotations
 
-import os
 from bisect import bisect_right
 from collections.abc import Callable
 from itertools import accumulate
@@ -18,7 +17,7 @@ from chainrule.errors import DataError
 from chainrule.tabular.blocks import Cells, CsvFile, Place, read_columns
 from chainrule.tabular.cells import column_of_numbers, column_of_words
 from chainrule.tabular.layout import Format, check_distinct
-from chainrule.tabular.sources import Source, digest, find
+from chainrule.tabular.sources import Source, digest, find, kind_of, stamp
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.typed import read_typed
 from chainrule.tabular.words import quoted, several
@@ -45,40 +44,26 @@ def read_table(path: str | Path, format: Format | None = None) -> Table:
     format = format or Format()
     name = "standard input" if str(path) == "-" else str(path)
     sources = find(path)
-    kinds = [source.kind() for source in sources]
-    for source, kind in zip(sources, kinds, strict=True):
-        if kind != kinds[0]:
-            raise DataError(
-                f"{name}: {source.name} and {sources[0].name} are files of different kinds "
-                f"({kind}, {kinds[0]}); read those of one kind, for example with a glob"
-            )
-    stamps = [_stamp(source) for source in sources]
+    kind = kind_of(name, sources)
+    stamps = [stamp(source) for source in sources]
 
     def sum_() -> str:
-        if stamps != [_stamp(source) for source in sources]:
+        if stamps != [stamp(source) for source in sources]:
             raise DataError(f"{name}: changed while it was read; run it again")
         return digest(sources)
 
-    if kinds[0] in ("text", "excel"):
-        if kinds[0] == "excel":
+    if kind in ("text", "excel"):
+        if kind == "excel":
             from chainrule.tabular.excel import as_text
 
             readable = [as_text(source, format.sheet) for source in sources]
         else:
             readable = sources
         return _read_text(name, readable, format, sum_)
-    columns, rows, place = read_typed(sources, kinds[0], format)
+    columns, rows, place = read_typed(sources, kind, format)
     found = (*columns, *_folder_columns(sources, rows, format))
     check_distinct([column.name for column in found], name)
     return Table(name, sum(rows), found, sum_, place=place, format=format)
-
-
-def _stamp(source: Source) -> tuple[int, int] | None:
-    try:
-        found = os.stat(source.name)
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns
 
 
 def _read_text(name: str, sources: list[Source], format: Format, sum_: Callable[[], str]) -> Table:

@@ -5,7 +5,7 @@ The second stage of a coding: what the rules of the columns make, in another ord
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,13 @@ class Robust:
 
     @classmethod
     def learn(
-        cls, rules: Sequence[Rule], x: NDArray[np.float64], embed_above: int | None
+        cls,
+        rules: Sequence[Rule],
+        five: Callable[[list[int]], NDArray[np.float64]],
+        embed_above: int | None,
     ) -> Robust:
-        """From training rows ``x``, as the rules code them."""
+        """From ``five``: the least, the quartiles and the greatest of inputs, (5, inputs), by their
+        places, of the training rows as the rules code them."""
         numbers, plain, embedded = [], [], []
         place = 0
         for rule in rules:
@@ -74,9 +78,9 @@ class Robust:
             else:
                 plain += own
         scaled = numbers + plain
-        low, center, high = np.quantile(x[:, scaled], [0.25, 0.5, 0.75], axis=0)
+        least, low, center, high, most = five(scaled)
         spread = high - low
-        half = (x[:, scaled].max(axis=0) - x[:, scaled].min(axis=0)) / 2
+        half = (most - least) / 2
         spread = np.where(spread == 0, half, spread)
         factor = np.where(spread == 0, 0.0, 1.0 / np.where(spread == 0, 1.0, spread))
         rest = [i for own in embedded for i in own]

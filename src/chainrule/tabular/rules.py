@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError
 from chainrule.tabular.columns import boolean_words, refuse_infinite
 from chainrule.tabular.dates import EPOCH, FEATURES, Dates, date_features, read_dates
-from chainrule.tabular.table import Column, Table
+from chainrule.tabular.table import Column, Table, tallied
 from chainrule.tabular.words import number_text, quoted, several
 
 __all__ = ["KINDS", "MOST", "Boolean", "Category", "Date", "Dropped", "Number", "Rule", "enough"]
@@ -51,6 +51,26 @@ def moments_of(x: NDArray[np.float64], weights: Weights = None) -> tuple[float, 
     z = x / most
     mean = np.average(z, weights=weights)
     return float(most * mean), float(most * np.sqrt(np.average((z - mean) ** 2, weights=weights)))
+
+
+def quantiles(
+    x: NDArray[np.float64], shares: Any, counts: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
+    """``np.quantile`` of the columns of ``x`` (n, ...), each row of which counts so many times."""
+    if counts is None:
+        return np.quantile(x, shares, axis=0)
+    order = np.argsort(x, axis=0, kind="stable")
+    ends = np.cumsum(np.asarray(counts)[order], axis=0)
+    x = np.take_along_axis(x, order, axis=0)
+    places = np.asarray(shares) * (counts.sum() - 1)
+    found = []
+    for place in np.atleast_1d(places):
+        low, high = np.floor(place), np.ceil(place)
+        at = [np.sum(ends <= rank, axis=0)[None] for rank in (low, high)]
+        below, above = (np.take_along_axis(x, one, axis=0)[0] for one in at)
+        with np.errstate(over="ignore"):
+            found.append(below + (above - below) * (place - low))
+    return np.array(found).reshape(np.shape(shares) + x.shape[1:])
 
 
 def _of(weights: Weights, kept: NDArray[np.bool_]) -> Weights:
@@ -90,15 +110,18 @@ class Number:
         assert column.numbers is not None
         x = column.numbers[rows]
         present = ~np.isnan(x)
-        x, gone = x[present], int((~present).sum())
+        x, gone, least = x[present], column.count(rows[~present]), enough(column.count(rows))
         if len(x) == 0:
             return Dropped(column.name, "every cell of the training rows is missing")
-        center, scale = moments_of(x, _of(weights, present))
-        if scale == 0 and gone < enough(len(rows)):
+        whole = column.whole
+        center, scale = (whole and whole.moments) or moments_of(x, _of(weights, present))
+        if scale == 0 and gone < least:
             return Dropped(column.name, f"every training row has {number_text(float(x[0]))}")
         low, high = float(x.min()), float(x.max())
-        fill = float(np.median(x))
-        return cls(column.name, center, scale, fill, low, high, gone >= enough(len(rows)))
+        fill = float(
+            np.median(x) if whole is None else quantiles(x, 0.5, whole.counts[rows[present]])
+        )
+        return cls(column.name, center, scale, fill, low, high, gone >= least)
 
     def inputs(self) -> list[str]:
         return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
@@ -140,20 +163,18 @@ class Boolean:
         codes, words = column.codes
         pair = boolean_words(words)
         assert pair is not None
-        x, gone = cls._bits(codes[rows], words, pair[1])
-        if np.all(x == x[0]) and gone < enough(len(rows)):
-            return Dropped(column.name, "every training row is the same")
+        x = cls._bits(codes[rows], words, pair[1])
         present = ~np.isnan(x)
+        indicator = column.count(rows[~present]) >= enough(column.count(rows))
+        if np.all(x == x[0]) and not indicator:
+            return Dropped(column.name, "every training row is the same")
         center, scale = moments_of(x[present], _of(weights, present))
-        return cls(column.name, *pair, center, scale, gone >= enough(len(rows)))
+        return cls(column.name, *pair, center, scale, indicator)
 
     @staticmethod
-    def _bits(
-        codes: NDArray[np.int32], words: tuple[str, ...], true: str
-    ) -> tuple[NDArray[np.float64], int]:
+    def _bits(codes: NDArray[np.int32], words: tuple[str, ...], true: str) -> NDArray[np.float64]:
         values = np.array([*(float(word.lower() == true) for word in words), np.nan])
-        x = values[codes]  # -1, missing, takes the last
-        return x, int(np.isnan(x).sum())
+        return values[codes]  # -1, missing, takes the last
 
     def inputs(self) -> list[str]:
         return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
@@ -165,7 +186,7 @@ class Boolean:
                 row = int(np.argmax(codes == index))
                 wrong = f"is neither {self.true!r} nor {self.false!r}"
                 raise type_changed(table, column, row, wrong, "as true or false")
-        x, _ = self._bits(np.arange(len(words) + 1, dtype=np.int32), words, self.true)
+        x = self._bits(np.arange(len(words) + 1, dtype=np.int32), words, self.true)
         z = np.where(np.isnan(x), 0.0, (x - self.center) / (self.scale or 1.0))
         z = z[:, None] if self.scale > 0 else np.empty((len(z), 0))
         return _by_word(column, _with_indicator(z, np.isnan(x), self.indicator)), []
@@ -194,11 +215,11 @@ class Category:
     @classmethod
     def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Category | Dropped:
         codes, words = column.codes
-        tally = np.bincount(codes[rows] + 1, minlength=len(words) + 1)
+        tally = tallied(codes[rows] + 1, column.counts(rows), len(words) + 1)
         gone, counts = int(tally[0]), tally[1:]
         if np.count_nonzero(tally) <= 1:
             return Dropped(column.name, "every training row has the same")
-        least = enough(len(rows))
+        least = enough(column.count(rows))
         # The most frequent first decides who is kept; then in sorted order.
         ranked = sorted(range(len(words)), key=lambda i: (-counts[i], words[i]))
         kept = sorted((i for i in ranked[:MOST] if counts[i] >= least), key=lambda i: words[i])
@@ -287,7 +308,7 @@ class Date:
             return Dropped(column.name, "every cell of the training rows is missing")
         learned = [(f, *moments_of(x[:, i], weights)) for i, f in enumerate(FEATURES)]
         kept = [item for item in learned if item[2] > 0]
-        indicator = int(gone.sum()) >= enough(len(rows))
+        indicator = column.count(rows[gone]) >= enough(column.count(rows))
         if not kept and not indicator:
             return Dropped(column.name, "every training row has the same date")
         low, high = (EPOCH + timedelta(days=float(v)) for v in (x[:, 0].min(), x[:, 0].max()))

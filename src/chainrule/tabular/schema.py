@@ -1,4 +1,4 @@
-"""The metadata of a saved tabular model: version 2 of a closed schema.
+"""The metadata of a saved tabular model: version 4 of a closed schema.
 
 Any change to what is stored raises ``VERSION``; a reader refuses versions it does not know, and
 fills in what older ones did not have (``_filled``).
@@ -25,11 +25,12 @@ from chainrule.io import (
 from chainrule.optim.rules import OPTIMIZERS
 from chainrule.tabular.dates import ORDERS
 from chainrule.tabular.options import LOSSES, PRESETS, SCHEDULES, TASKS
+from chainrule.tabular.options import ORDERS as OPTIONS_ORDERS
 
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
 FORMAT = "chainrule.tabular"
-VERSION = 3
+VERSION = 4
 
 STOPPED = ("epochs", "early_stopping", "interrupted", "callback", "converged")
 """Why a training run ended."""
@@ -128,6 +129,7 @@ OPTIONS = Record(
         "keep": WORDS,
         "category": WORDS,
         "map_class": ListOf(PAIR),
+        "order": OneOf(OPTIONS_ORDERS),
         "shards": Integer(minimum=1),
     }
 )
@@ -233,7 +235,7 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
             f"{metadata.get('format')!r}); give a model saved by `chainrule train`"
         )
     version = metadata.get("version")
-    if version in (1, 2):
+    if version in (1, 2, 3):
         _fill(metadata)
         version = VERSION
     if version != VERSION:
@@ -267,6 +269,7 @@ def _fill(metadata: dict[str, Any]) -> None:
             "loss": None,
             "tabm": 0,
             "shards": 1,
+            "order": "shuffled",
         },
         "network": {"preset": "sklearn", "numbers": 0, "embedded": [], "tabm": 0},
     }

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 import re
 import shutil
 import sys
@@ -27,7 +28,7 @@ from typing import Any, BinaryIO
 from chainrule.errors import DataError, UsageError
 from chainrule.io import naming
 
-__all__ = ["PACKED", "Source", "digest", "find", "refuse_address"]
+__all__ = ["PACKED", "Source", "digest", "find", "kind_of", "refuse_address", "stamp"]
 
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 """Endings of packed files; what a file is, its first bytes say."""
@@ -269,6 +270,31 @@ def _folder(path: Path) -> list[Source]:
             f"{path}: is a folder without tables; expected files such as .csv or .parquet in it"
         )
     return [_file(file, path) for file in found]
+
+
+def stamp(source: Source) -> tuple[int, int] | None:
+    """Size and time of a file, by which a change is noticed; None where it has none."""
+    try:
+        found = os.stat(source.name)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def kind_of(name: str, sources: list[Source]) -> str:
+    """The kind of all these files; DataError if they differ."""
+    kinds = [source.kind() for source in sources]
+    for source, kind in zip(sources, kinds, strict=True):
+        if kind != kinds[0]:
+            with source.open() as stream:
+                empty = not stream.read(1)
+            raise DataError(
+                f"{source.name}: is empty; remove it, or fetch it again"
+                if empty
+                else f"{name}: {source.name} and {sources[0].name} are files of different kinds "
+                f"({kind}, {kinds[0]}); read those of one kind, for example with a glob"
+            )
+    return kinds[0]
 
 
 def digest(sources: list[Source]) -> str:

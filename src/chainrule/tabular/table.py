@@ -39,6 +39,25 @@ class Fingerprint:
     columns: int
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What a column whose cells stand for those of a larger one knows of that.
+
+    Attributes:
+        counts: how many cells each one stands for.
+        key: equal for columns with equal cells.
+        counting: whether its numbers go 0, 1, 2, ... or 1, 2, 3, ...
+        different: whether no two cells seem to be equal.
+        moments: mean and deviation of its numbers, where they are known better than from these.
+    """
+
+    counts: NDArray[np.int64]
+    key: bytes = b""
+    counting: bool = False
+    different: bool = False
+    moments: tuple[float, float] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Column:
     """One column: which cells are missing, its numbers if all others are numbers, its words.
@@ -57,6 +76,7 @@ class Column:
         codes_only: whether its digits are codes, as leading zeros show.
         order: of day and month in its dates, where it was given.
         soft: whether the words in ``SOFT`` stand for missing numbers and dates.
+        whole: the larger column that its cells stand for, if they do.
     """
 
     name: str
@@ -71,6 +91,23 @@ class Column:
     codes_only: bool = False
     order: str | None = None
     soft: bool = True
+    whole: Whole | None = None
+
+    def count(self, rows: Any) -> int:
+        """How many cells these rows, indices or a mask, stand for."""
+        if self.whole is not None:
+            return int(self.whole.counts[rows].sum())
+        return int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
+
+    def counts(self, rows: NDArray[np.intp]) -> NDArray[np.int64] | None:
+        """The same of each row; None where all stand for themselves."""
+        return None if self.whole is None else self.whole.counts[rows]
+
+    def tally(self) -> NDArray[np.intp]:
+        """How many cells have each of the words."""
+        codes, words = self.codes
+        present = np.flatnonzero(codes >= 0)
+        return tallied(codes[present], self.counts(present), len(words))
 
     @cached_property
     def codes(self) -> Codes:
@@ -221,6 +258,14 @@ def table_of(columns: Any, source: str = "table") -> Table:
         raise ShapeError(f"columns of different lengths: {lengths}")
     rows = next(iter(lengths.values()), 0)
     return Table(source, rows, tuple(made), lambda: _digest(made))
+
+
+def tallied(
+    places: NDArray[Any], counts: NDArray[np.int64] | None, length: int
+) -> NDArray[np.intp]:
+    """``np.bincount`` of places each of which counts so many times."""
+    found = np.bincount(places, counts, minlength=length)
+    return found if counts is None else np.rint(found).astype(np.intp)
 
 
 def _digest(columns: list[Column]) -> str:

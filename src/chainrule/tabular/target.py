@@ -25,7 +25,7 @@ from chainrule.tabular.columns import (
 )
 from chainrule.tabular.options import EXPONENTIAL
 from chainrule.tabular.rules import moments_of
-from chainrule.tabular.table import Column, Table
+from chainrule.tabular.table import Column, Table, tallied
 from chainrule.tabular.words import cut, mend, quoted, several, shown
 
 __all__ = ["Target", "learn_target"]
@@ -220,9 +220,7 @@ def _one_spelling(
 ) -> tuple[list[tuple[str, str]], str]:
     """The given pairs, and those of words such as Yes, yes and YES with the commonest of them;
     and a note on what was taken together, or on what was not."""
-    codes, words = column.codes
-    given = dict(map_class)
-    counts = np.bincount(codes[codes >= 0], minlength=len(words))
+    words, given, counts = column.codes[1], dict(map_class), column.tally()
     alike: dict[str, list[int]] = {}
     for i, word in enumerate(words):
         if word not in given and counts[i]:
@@ -248,7 +246,8 @@ def _one_spelling(
 
 def _lonely(table: Table, target: Target, rows: NDArray[np.intp]) -> str:
     """A note on classes with one row, of which no part but one can have any."""
-    counts = np.bincount(target.numbers(table, rows), minlength=len(target.classes))
+    places = target.numbers(table, rows)
+    counts = tallied(places, table[target.name].counts(rows), len(target.classes))
     lonely = [name for name, count in zip(target.classes, counts, strict=True) if count == 1]
     if not lonely:
         return ""
@@ -261,7 +260,7 @@ def _refuse_few_words(table: Table, column: Column) -> None:
     if column.numbers is not None or column.obstacle is None or column.codes_only:
         return
     row, count = column.obstacle
-    present = int((~column.missing).sum())
+    present = column.count(~column.missing)
     if 2 * count >= present:
         return
     word = column.text(row)
@@ -273,13 +272,17 @@ def _refuse_few_words(table: Table, column: Column) -> None:
 
 
 def with_statistics(
-    target: Target, values: NDArray[Any], weights: NDArray[np.float64] | None
+    target: Target,
+    values: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    moments: tuple[float, float] | None = None,
 ) -> Target:
-    """The target with what is learned from its training rows: class shares, or mean and scale."""
+    """The target with what is learned from its training rows: class shares, or mean and scale,
+    which are ``moments`` where they are known."""
     if target.task != "regression":
         shares = np.bincount(values, weights, minlength=len(target.classes))
         return replace(target, shares=tuple((shares / shares.sum()).tolist()))
-    center, scale = moments_of(values, weights)
+    center, scale = moments or moments_of(values, weights)
     if scale == 0:
         raise DataError(
             f"target {target.name!r}: every training row has the same value, so there is "
@@ -296,9 +299,9 @@ def _infer(column: Column) -> str:
             return "binary"
         words = column.codes[1]
         return "binary" if len(words) == 2 else "multiclass"
-    present = x[~np.isnan(x)]
-    values = np.unique(present)
-    if 2 * len(values) > len(present):
+    present = ~np.isnan(x)
+    values = np.unique(x[present])
+    if 2 * len(values) > column.count(present):
         return "regression"
     if len(values) == 2:
         return "binary"
@@ -357,9 +360,10 @@ def _classes(
             f"{named} one class, {shown(words[0])}, in every row, so there is nothing to learn; "
             f"add rows of another class or choose another target"
         )
-    if len(words) > MOST_CLASSES or 2 * len(words) > max(len(rows), 20):
+    count = column.count(rows)
+    if len(words) > MOST_CLASSES or 2 * len(words) > max(count, 20):
         raise DataError(
-            f"{named} {len(words)} different values in {len(rows)} rows, too many for classes; "
+            f"{named} {len(words)} different values in {count} rows, too many for classes; "
             + ("write task='regression'" if column.numbers is not None else "choose another target")
         )
     if column.numbers is not None and not aliases:

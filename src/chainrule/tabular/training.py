@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError, UsageError
+from chainrule.forks import load
 from chainrule.tabular.coding import Coding, learn_coding
 from chainrule.tabular.columns import Decision, decide, same_cells
 from chainrule.tabular.model import File, TabularModel, row_weights
@@ -17,7 +19,7 @@ from chainrule.tabular.options import DEFAULTS, LOSSES, Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
-from chainrule.tabular.rules import Dropped, Weights
+from chainrule.tabular.rules import Dropped, quantiles
 from chainrule.tabular.table import Table, table_of
 from chainrule.tabular.target import Target, learn_target, with_statistics
 from chainrule.tabular.words import quoted
@@ -70,10 +72,18 @@ def prepare(
     options = Options() if options is None else options
     if not isinstance(options, Options):
         raise UsageError(f"options are a tabular.Options(...), not {options!r}")
+    if hasattr(table, "groups"):
+        if validation is not None or test is not None:
+            raise UsageError("validation, test: are shares of a table that is streamed")
+        return load("chainrule.tabular.streaming").prepare_streamed(table, target, options)
+    if options.order == "streamed":
+        raise UsageError(
+            "order='streamed': is of files; give what tabular.Stream(path) makes of them"
+        )
     table = table_of(table)
     validation, test = (None if t is None else table_of(t) for t in (validation, test))
     target = table.choose(target, "target")
-    options = _with_names(table, target, options)
+    options = with_names(table, target, options)
     given = {name: other for name, other in (("validation", validation), ("test", test)) if other}
     options = dataclasses.replace(options, **dict.fromkeys(given, 0.0))
     task = "regression" if options.loss in LOSSES["regression"] else options.task
@@ -92,11 +102,15 @@ def prepare(
     chosen = _divided(learned, truth, options, 0.0 if folded else options.validation)
     first = chosen["train"]
     own = {name: _weights(weights, at, name) for name, at in chosen.items()}
-    coding, typing_notes = _learn_columns(table, target, options, rows[first], own["train"])
+    coding, typing_notes = learn_columns(
+        table, target, options, lambda d: learn_coding(table, d, rows[first], own["train"])
+    )
     order = rows[np.concatenate(list(chosen.values()))]
     x, _ = coding.encode(table, order, _kept(table, coding, options))
     if preset != "sklearn":
-        robust = Robust.learn(coding.rules, x[: len(first)], RECIPES[preset].embed_above)
+        known = x[: len(first)]
+        five = lambda places: quantiles(known[:, places], FIVE)  # noqa: E731
+        robust = Robust.learn(coding.rules, five, RECIPES[preset].embed_above)
         coding = dataclasses.replace(coding, robust=robust)
         robust.apply(x)
     parts, start = {}, 0
@@ -118,7 +132,7 @@ def prepare(
         table=table,
         target=learned,
         coding=coding,
-        network=_network(options, coding, learned),
+        network=network_of(options, coding, learned),
         options=options,
         folded=folded,
         parts={name: parts[name] for name in ("train", "validation", "test") if name in parts},
@@ -148,7 +162,7 @@ def _divided(
     return {name: rows for name, rows in named if len(rows)}
 
 
-def _network(options: Options, coding: Coding, target: Target) -> Network:
+def network_of(options: Options, coding: Coding, target: Target) -> Network:
     assert options.hidden is not None
     assert options.preset is not None
     return Network(
@@ -178,7 +192,7 @@ def _weights(
     return None if weights is None else weights[rows]
 
 
-def _with_names(table: Table, target: str, options: Options) -> Options:
+def with_names(table: Table, target: str, options: Options) -> Options:
     """The options with columns by name, where the user may have given places."""
     weight = None if options.weight is None else table.choose(options.weight, "weight")
     drop = tuple(table.choose(name, "drop") for name in options.drop)
@@ -190,16 +204,17 @@ def _with_names(table: Table, target: str, options: Options) -> Options:
     return dataclasses.replace(options, weight=weight, drop=drop, keep=keep, category=category)
 
 
-def _learn_columns(
-    table: Table, target: str, options: Options, rows: NDArray[np.intp], weights: Weights
+def learn_columns(
+    table: Table, target: str, options: Options, learn: Callable[[list[Decision]], Coding]
 ) -> tuple[Coding, list[str]]:
-    """The coding of all columns but target and weight, and what to tell about it."""
+    """The coding of all columns but target and weight, and what to tell about it; ``learn`` makes
+    the rules of columns of decided kinds."""
     features = [name for name in table.names() if name not in (target, options.weight)]
     used = [name for name in features if name not in options.drop]
     decided = {d.name: d for d in decide(table, used, options.keep, options.category)}
     left_out = {name: Decision(name, "dropped", "left out as asked") for name in options.drop}
     decisions = [(decided | left_out)[name] for name in features]
-    coding = learn_coding(table, decisions, rows, weights)
+    coding = learn(decisions)
     dropped = [
         f"{quoted((rule.name,))} ({rule.why})"
         for rule in coding.rules
@@ -222,6 +237,8 @@ def _learn_columns(
     ]
     return coding, notes
 
+
+FIVE = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 LARGE = 2**24
 """Inputs of a table from which on they are kept as the network is trained on them."""

@@ -18,7 +18,7 @@ from chainrule.tabular.sources import Source
 from chainrule.tabular.table import Column, cells_column, encoded_text
 from chainrule.tabular.words import quoted, shown
 
-__all__ = ["read_typed"]
+__all__ = ["KINDS", "read_typed", "typed_column"]
 
 pc: Any = pyarrow.compute  # its functions are made at run time, so type checkers see none
 
@@ -52,7 +52,7 @@ def read_typed(
     columns = []
     for place, name in enumerate(names):
         parts = [table.column(place) for table in whole]
-        columns.append(_typed_column(name, _one_type(name, parts, sources), format))
+        columns.append(typed_column(name, _one_type(name, parts, sources), format))
     return columns, rows, None
 
 
@@ -91,12 +91,12 @@ def _one_type(name: str, parts: list[pa.ChunkedArray], sources: list[Source]) ->
         ) from None
 
 
-def _typed_column(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
+def typed_column(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
     """A column by its own type."""
     types = pa.types
     kind = cells.type
     if types.is_dictionary(kind):
-        return _typed_column(name, cells.cast(kind.value_type), format)
+        return typed_column(name, cells.cast(kind.value_type), format)
     if types.is_integer(kind):
         return _integers(name, cells, format)
     if types.is_floating(kind):

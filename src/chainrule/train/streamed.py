@@ -36,17 +36,22 @@ Place = tuple[int, int]
 
 
 class Pieces(Protocol):
-    """Rows that can be read piece by piece.
+    """Rows that can be read piece by piece."""
 
-    Attributes:
-        groups: how many rows each piece of each group has.
-        first: some rows, of the arrays' types, from which a network may start.
-        fingerprint: of the contents.
-    """
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """How many rows each piece of each group has."""
+        ...
 
-    groups: tuple[tuple[int, ...], ...]
-    first: Batch
-    fingerprint: str
+    @property
+    def first(self) -> Batch:
+        """Some rows, of the arrays' types, from which a network may start."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the contents."""
+        ...
 
     def read(self, places: Iterable[Place]) -> Iterator[Batch]:
         """The rows of these pieces, one after the other."""

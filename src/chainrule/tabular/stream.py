@@ -1,0 +1,241 @@
+"""Tables that are read piece by piece: files of row groups, any piece of any group when asked.
+
+A ``Stream`` says what columns there are and how many rows each piece has; ``tables`` reads pieces
+as small tables, in any order. Groups are the row groups of Parquet, the record batches of Arrow and
+blocks of CSV. ``train.streamed`` decides the order, ``streaming`` what is learned and coded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import ipc, parquet
+
+from chainrule.errors import DataError, UsageError
+from chainrule.io import naming
+from chainrule.tabular.cells import column_of_words
+from chainrule.tabular.layout import Format, check_distinct
+from chainrule.tabular.sources import Source, find, kind_of, stamp
+from chainrule.tabular.table import Column, Table
+from chainrule.tabular.typed import KINDS, typed_column
+from chainrule.tabular.words import quoted, shown
+
+__all__ = ["Stream"]
+
+CELLS = 2**20
+"""Cells of a piece, about; it has a power of two of rows."""
+
+AHEAD = 2**18
+"""Bytes of a column that are read at a time from Parquet, not its whole row group."""
+
+
+def bytes_of(text: str | None) -> int | None:
+    """``1GB`` as a number of bytes; UsageError if it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)i?B?", (text or "").strip(), re.IGNORECASE)
+    if text is not None and (not found or not float(found[1])):
+        raise UsageError(f"memory={text!r}: expected a size such as 800MB or 1GB")
+    return (
+        int(float(found[1]) * 2 ** (10 * " KMGT".index(found[2].upper() or " "))) if found else None
+    )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows of a file that are found together: the file's and their own number, and their first
+    row in the file."""
+
+    file: int
+    number: int
+    rows: int
+    start: int
+
+
+class Stream:
+    """The files at ``path`` as one table: a file, a folder or a glob of Parquet or Arrow.
+
+    ``format`` says how to read them, ``memory`` what the process may take, as "1GB"; by default as
+    much as there is.
+
+    Attributes:
+        name: what messages call it. names: of the columns. format: how it is read.
+        groups: rows of each piece of each group. rows: of all. memory: in bytes.
+
+    Raises:
+        UsageError: a kind of file that is not streamed, or a memory that is no size.
+        DataError: files that have not the same columns, are damaged, or cannot be streamed.
+    """
+
+    def __init__(
+        self, path: str | Path, format: Format | None = None, *, memory: str | None = None
+    ) -> None:
+        self.name, self.format, self.memory = str(path), format or Format(), bytes_of(memory)
+        self.sources = find(path)
+        self.kind = kind_of(self.name, self.sources)
+        if self.kind not in ("parquet", "arrow"):
+            raise UsageError(f"{self.name}: is {self.kind}, and Parquet or Arrow is streamed")
+        self.stamps = [stamp(source) for source in self.sources]
+        self._found: list[Group] = []
+        schemas: list[pa.Schema] = []
+        for number, source in enumerate(self.sources):
+            with source.raw() as stream, _read(source, self.kind):
+                schema, rows = self._layout(stream)
+            schemas.append(schema)
+            starts = np.cumsum([0, *rows])
+            self._found += [
+                Group(number, k, count, int(starts[k])) for k, count in enumerate(rows) if count
+            ]
+        self.schema = self._one(schemas)
+        self.names = [*self.schema.names, *self.sources[0].keys]
+        check_distinct(self.names, self.sources[0].name)
+        self.rows = sum(group.rows for group in self._found)
+        if not self.rows:
+            raise DataError(f"{self.name}: has columns but no rows; add rows")
+        self.piece = 2 ** int(np.log2(max(256, CELLS // max(1, len(self.names)))))
+        self.groups = tuple(
+            tuple(min(self.piece, g.rows - at) for at in range(0, g.rows, self.piece))
+            for g in self._found
+        )
+
+    def _layout(self, stream: Any) -> tuple[pa.Schema, list[int]]:
+        """Columns, and rows of each group."""
+        if self.kind == "parquet":
+            file = parquet.ParquetFile(stream)
+            metadata = file.metadata
+            rows = [metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)]
+            return file.schema_arrow, rows
+        reader = ipc.open_file(stream)
+        return reader.schema, [
+            reader.get_batch(k).num_rows for k in range(reader.num_record_batches)
+        ]
+
+    def _one(self, schemas: list[pa.Schema]) -> pa.Schema:
+        """The columns of all files, by the order of the first."""
+        first, name = schemas[0], self.sources[0].name
+        for source, schema in zip(self.sources, schemas, strict=True):
+            if sorted(schema.names) != sorted(first.names):
+                raise DataError(
+                    f"{source.name}: its columns are {quoted(schema.names)}, and those of "
+                    f"{name} {quoted(first.names)}; files of one table have the same"
+                )
+            for field in schema:
+                try:
+                    pa.unify_schemas(
+                        [pa.schema([first.field(field.name)]), pa.schema([field])],
+                        promote_options="permissive",
+                    )
+                except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+                    raise DataError(
+                        f"{source.name}: column {shown(field.name)} has type {field.type}, and "
+                        f"type {first.field(field.name).type} in {name}; files of one table have "
+                        f"the same types"
+                    ) from None
+        return pa.unify_schemas(
+            [first, *[pa.schema([s.field(n) for n in first.names]) for s in schemas[1:]]],
+            promote_options="permissive",
+        )
+
+    def tables(
+        self, places: Iterable[tuple[int, int]], names: Sequence[str] | None = None
+    ) -> Iterator[Table]:
+        """The pieces at these places, (group, piece), with these columns.
+
+        Pieces of a group are read one after the other; several groups may be open at a time.
+        """
+        names = self.names if names is None else names
+        lanes: dict[int, tuple[int, Iterator[pa.Table]]] = {}
+        for group, piece in places:
+            at, reading = lanes.pop(group, (0, None))
+            if reading is None or at > piece:
+                at, reading = 0, self._pieces(group, [n for n in names if n in self.schema.names])
+            while True:
+                found = next(reading)
+                at += 1
+                if at > piece:
+                    break
+            if at < len(self.groups[group]):
+                lanes[group] = at, reading
+            yield self._table(found, group, piece, names)
+
+    def _pieces(self, number: int, names: Sequence[str]) -> Iterator[pa.Table]:
+        """The pieces of a group."""
+        group = self._found[number]
+        source = self.sources[group.file]
+        with naming(source.name):
+            if stamp(source) != self.stamps[group.file]:
+                raise DataError(f"{source.name}: changed while it was read; run it again")
+            with source.raw() as stream, _read(source, self.kind, group.number):
+                waiting: list[Any] = []
+                have = given = 0
+                for batch in self._batches(stream, group, names):
+                    waiting.append(batch)
+                    have += batch.num_rows
+                    while have >= self.piece:
+                        table = pa.Table.from_batches(waiting)
+                        yield table.slice(0, self.piece)
+                        waiting = table.slice(self.piece).to_batches()
+                        have, given = have - self.piece, given + self.piece
+                if have:
+                    yield pa.Table.from_batches(waiting)
+        if given + have != group.rows:
+            raise DataError(
+                f"{source.name}: group {group.number} has {given + have} rows, and had "
+                f"{group.rows}; it changed while it was read"
+            )
+
+    def _batches(self, stream: Any, group: Group, names: Sequence[str]) -> Iterator[Any]:
+        schema = pa.schema([self.schema.field(name) for name in names])
+        if self.kind == "parquet":
+            file = parquet.ParquetFile(stream, buffer_size=AHEAD, pre_buffer=False)
+            found: Any = file.iter_batches(
+                batch_size=self.piece, row_groups=[group.number], columns=list(names),
+                use_threads=False,
+            )  # fmt: skip
+        else:
+            batch = ipc.open_file(stream).get_batch(group.number)
+            found = (batch.slice(at, self.piece) for at in range(0, batch.num_rows, self.piece))
+        for batch in found:
+            yield batch.select(list(names)).cast(schema)
+
+    def _table(self, found: pa.Table, group: int, piece: int, names: Sequence[str]) -> Table:
+        source = self.sources[self._found[group].file]
+        first = self._found[group].start + piece * self.piece
+        columns = [
+            self._folder(name, source, found.num_rows)
+            if name in source.keys and name not in self.schema.names
+            else typed_column(name, found.column(name), self.format)
+            for name in names
+        ]
+        return Table(
+            self.name,
+            found.num_rows,
+            tuple(columns),
+            str,
+            place=lambda row: f"{source.name}:row {first + row + 1}",
+            format=self.format,
+        )
+
+    def _folder(self, name: str, source: Source, rows: int) -> Column:
+        return column_of_words(name, np.zeros(rows, np.int32), [source.keys[name]], self.format)
+
+
+class _read:
+    """Errors of pyarrow within it name file and group."""
+
+    def __init__(self, source: Source, kind: str, group: int | None = None) -> None:
+        where = "" if group is None else f"row group {group} " if kind == "parquet" else (
+            f"record batch {group} ")  # fmt: skip
+        self.said = f"{source.name}: {where}cannot be read as {KINDS[kind]}"
+
+    def __enter__(self) -> None:
+        """Nothing to open."""
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        ours = isinstance(error, (pa.ArrowException, OSError, ValueError))
+        if ours and getattr(error, "errno", None) is None:
+            raise DataError(f"{self.said} ({error})") from None

@@ -1,0 +1,242 @@
+"""Streamed tables: what one pass learns, the same model as in memory, faults of the files."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import ipc, parquet
+
+from chainrule.errors import DataError, UsageError
+from chainrule.tabular import Options, Stream, prepare, read_table
+from chainrule.tabular.coding import learn_coding
+from chainrule.tabular.columns import decide
+from chainrule.tabular.rules import Dropped
+from chainrule.tabular.streaming import PARTS, StreamedPlan
+from chainrule.tabular.summary import KEPT, Summary
+from chainrule.tabular.table import table_of
+
+FILES, ROWS, GROUP = 3, 700, 150
+
+
+def cells(rows: int, seed: int, start: int = 0) -> dict[str, Any]:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal((rows, 2))
+    kind = rng.choice(["a", "b", "c", "d"], rows, p=[0.4, 0.4, 0.19, 0.01])
+    gone = rng.random(rows) < 0.1
+    day = np.datetime64("2024-01-01") + rng.integers(0, 500, rows)
+    y = x[:, 0] - (kind == "a") + 0.2 * rng.standard_normal(rows)
+    return {
+        "id": np.arange(start, start + rows),
+        "x": x[:, 0].astype(np.float32),
+        "z": pa.array(x[:, 1], mask=gone),
+        "copy": x[:, 0].astype(np.float32),
+        "kind": kind,
+        "flag": rng.choice([True, False], rows),
+        "day": day,
+        "note": [f"n{k}" for k in rng.permutation(rows)],
+        "w": rng.choice([0.0, 0.5, 1, 2], rows),
+        "y": pa.array(y, mask=rng.random(rows) < 0.02),
+        "grade": np.digitize(y, [-1.0, 0.5]),
+        "two": np.where(y > 0, "yes", "no"),
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("parts")
+    for k in range(FILES):
+        table = pa.table(cells(ROWS + 20 * k, k, k * (ROWS + 20)))
+        parquet.write_table(table, path / f"part-{k}.parquet", row_group_size=GROUP)
+    return path
+
+
+def plan_of(path: Path, target: str, keep: bool = True, **options: Any) -> StreamedPlan:
+    targets = {"y", "grade", "two"} - {target}
+    drop = (*targets, *([] if "weight" in options else ["w"]))
+    given = {"hidden": (6,), "epochs": 3, "batch_size": 32, "drop": drop, **options}
+    plan = prepare(Stream(path), target, Options(order="streamed", **given))
+    assert isinstance(plan, StreamedPlan)
+    return dataclasses.replace(plan, coder=dataclasses.replace(plan.coder, keep=keep))
+
+
+def trained(plan: StreamedPlan, path: Path, **running: Any) -> bytes:
+    plan.fit(**running).save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        ("y", {"weight": "w"}),
+        ("two", {"class_weight": "balanced", "dropout": 0.2}),
+        ("grade", {"hidden": None, "epochs": 2, "ensemble": 2}),
+    ],
+)
+def test_streamed_and_in_memory_write_the_same_file(
+    folder: Path, tmp_path: Path, target: str, options: Any
+) -> None:
+    inside = trained(plan_of(folder, target, **options), tmp_path / "inside")
+    again = plan_of(folder, target, keep=False, **options)
+    assert trained(again, tmp_path / "streamed") == inside
+    assert not again.coder.known
+
+
+@pytest.mark.parametrize("weight", [None, "w"])
+def test_one_pass_learns_what_all_rows_at_once_teach(folder: Path, weight: str | None) -> None:
+    """``learn_coding`` and ``decide`` on the whole table are the reference."""
+    plan = plan_of(folder, "y", weight=weight) if weight else plan_of(folder, "y")
+    table, uses = read_table(folder), plan.coder.uses
+    places = [(g, p) for g, group in enumerate(plan.coder.stream.groups) for p in range(len(group))]
+    sizes = [plan.coder.stream.groups[g][p] for g, p in places]
+    part = np.concatenate([uses.of(at, n)[0] for at, n in zip(places, sizes, strict=True)])
+    rows = np.flatnonzero((part == 0) & ~table["y"].missing)
+    weights = None if weight is None else table[weight].numbers[rows]  # type: ignore[index]
+    names = [n for n in table.names() if n not in ("y", "grade", "two", "w")]
+    expected = learn_coding(table, decide(table, names), rows, weights)
+    found = {rule.name: rule for rule in plan.coding.rules}
+    assert {"id", "copy", "note"} <= {r.name for r in plan.coding.rules if isinstance(r, Dropped)}
+    for rule in expected.rules:
+        mine = found[rule.name]
+        assert type(mine) is type(rule)
+        for name, value in vars(rule).items():
+            if isinstance(value, float) or (value and isinstance(value, tuple) and isinstance(
+                value[0], float)):  # fmt: skip
+                np.testing.assert_allclose(getattr(mine, name), value, rtol=1e-12, atol=1e-15)
+            else:
+                assert getattr(mine, name) == value, (rule.name, name)
+    assert plan.rows == {
+        name: int(((part == k) & ~table["y"].missing).sum()) for k, name in enumerate(PARTS)
+    }
+    y = table["y"].numbers[rows]  # type: ignore[index]
+    np.testing.assert_allclose(plan.target.center, np.average(y, weights=weights), rtol=1e-12)
+
+
+def test_the_sketch_is_within_its_stated_error() -> None:
+    rng = np.random.default_rng(1)
+    for values in (rng.standard_normal(300_000), np.sort(rng.lognormal(0, 3, 300_000))):
+        pieces = np.array_split(values, 32)
+        format = read_table.__globals__["Format"]()
+
+        def summary(lo: int, hi: int, pieces: Any = pieces) -> Summary:
+            if hi - lo == 1:
+                (column,) = table_of({"x": pieces[lo]}).columns
+                every = np.ones(len(pieces[lo]), bool)
+                return Summary.of(column, every, None, False, False)
+            middle = (lo + hi) // 2
+            return summary(lo, middle) + summary(middle, hi)
+
+        found = summary(0, 32)
+        column, rows, _ = found.trained(found.column("x", format))
+        ranks = np.cumsum(column.counts(rows))  # type: ignore[arg-type]
+        assert ranks[-1] == len(values)
+        x = column.numbers[rows]  # type: ignore[index]
+        assert (x[0], x[-1]) == (values.min(), values.max())
+        true = np.searchsorted(np.sort(values), x, side="right")
+        assert np.max(np.abs(true - ranks)) / len(values) <= 6 / KEPT
+        mean, deviation = column.whole.moments  # type: ignore[union-attr, misc]
+        np.testing.assert_allclose([mean, deviation], [values.mean(), values.std()], rtol=1e-12)
+
+
+def test_goes_on_from_a_checkpoint_to_the_same_file(folder: Path, tmp_path: Path) -> None:
+    whole = trained(plan_of(folder, "y"), tmp_path / "whole")
+    seen: list[int] = []
+
+    def stop(event: Any) -> None:
+        seen.append(event.epoch)
+        if event.epoch == 2:
+            raise KeyboardInterrupt
+
+    plan_of(folder, "y", keep=False).fit(stop, checkpoint=tmp_path / "kept")
+    assert seen == [1, 2]
+    kept = tmp_path / "kept"
+    ours = trained(plan_of(folder, "y", keep=False), tmp_path / "m", checkpoint=kept, resume=True)
+    assert ours == whole
+
+
+def damaged(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[200:2000] = bytes(1800)
+    path.write_bytes(data)
+
+
+def other_type(path: Path) -> None:
+    table = pa.table(cells(ROWS, 9))
+    table = table.set_column(1, "x", pa.array(["word"] * ROWS))
+    parquet.write_table(table, path)
+
+
+def lacking(path: Path) -> None:
+    parquet.write_table(pa.table(cells(ROWS, 9)).drop_columns(["kind"]), path)
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (damaged, r"part-1.parquet: row group 0 cannot be read as Parquet"),
+        (other_type, r"part-1.parquet: column 'x' has type string, and type float in .*part-0"),
+        (lacking, r"part-1.parquet: its columns are .* files of one table have the same"),
+        (lambda path: path.write_bytes(b""), r"part-1.parquet: is empty"),
+        (lambda path: path.write_bytes(path.read_bytes()[:900]), "part-1.parquet: cannot be read"),
+    ],
+)
+def test_faults_of_files_are_named(
+    folder: Path, tmp_path: Path, fault: Callable[[Path], Any], words: str
+) -> None:
+    for file in folder.iterdir():
+        os.link(file, tmp_path / file.name)
+    victim = tmp_path / "part-1.parquet"
+    data = victim.read_bytes()
+    victim.unlink()
+    victim.write_bytes(data)
+    fault(victim)
+    with pytest.raises(DataError, match=words):
+        plan_of(tmp_path, "y")
+
+
+def test_files_that_change_or_go_between_epochs(folder: Path, tmp_path: Path) -> None:
+    for file in folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    victim = tmp_path / "part-2.parquet"
+    kept = victim.read_bytes()
+
+    def changed(event: Any) -> None:
+        parquet.write_table(pa.table(cells(ROWS, 7)), victim, row_group_size=GROUP)
+
+    with pytest.raises(DataError, match=r"part-2\.parquet: changed while it was read"):
+        plan_of(tmp_path, "y", keep=False, epochs=9).fit(changed)
+    victim.write_bytes(kept)
+    with pytest.raises((FileNotFoundError, DataError), match=r"part-2\.parquet"):
+        plan_of(tmp_path, "y", keep=False, epochs=9).fit(lambda _: victim.unlink(missing_ok=True))
+
+
+def test_arrow_files_too(tmp_path: Path) -> None:
+    for k in range(2):
+        table = pa.table(cells(ROWS, k))
+        with ipc.new_file(tmp_path / f"{k}.arrow", table.schema) as writer:
+            writer.write_table(table, max_chunksize=GROUP)
+    plan = plan_of(tmp_path, "y", keep=False)
+    assert len(plan.coder.stream.groups) == 2 * -(-ROWS // GROUP)
+    assert plan.fit().scores.of("R2", "test") is not None
+
+
+def test_what_cannot_be_streamed_is_said(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="is a folder without tables"):
+        Stream(tmp_path / "empty")
+    none = tmp_path / "none.parquet"
+    parquet.write_table(pa.table(cells(0, 0)), none)
+    with pytest.raises(DataError, match="has columns but no rows"):
+        Stream(none)
+    with pytest.raises(UsageError, match="memory='much': expected a size such as 800MB or 1GB"):
+        Stream(folder, memory="much")
+    with pytest.raises(UsageError, match="memory='100MB': is too little; '465MB' are needed"):
+        prepare(Stream(folder, memory="100MB"), "y")
+    with pytest.raises(UsageError, match="order='streamed': is of files"):
+        prepare(read_table(folder), "y", Options(order="streamed"))
