@@ -146,8 +146,8 @@ def _words(cells: np.ndarray) -> np.ndarray:
 
 
 class Ours:
-    """One of our contestants, with TabArena's interface: ``fit(X, y)``, ``predict(X)``,
-    ``predict_proba(X)``, X a mapping of columns or a data frame."""
+    """One of our contestants: ``fit(X, y)``, ``predict(X)``, ``predict_proba(X)``, X a mapping of
+    columns."""
 
     def __init__(self, options: Options, task: str, seed: int = 0) -> None:
         import dataclasses

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -91,14 +92,41 @@ def _catboost(task: str, seed: int) -> Any:
     return Pipeline(lambda words: kind(random_seed=seed, verbose=0), False, False)
 
 
-def _realmlp(task: str, seed: int) -> Any:
-    from pytabkit import (  # type: ignore[import-not-found]
-        RealMLP_TD_Classifier,
-        RealMLP_TD_Regressor,
-    )
+class RealMLP:
+    """pytabkit's, given numbers without gaps (it takes none) and words as categories."""
 
-    kind = RealMLP_TD_Regressor if task == "regression" else RealMLP_TD_Classifier
-    return Pipeline(lambda words: kind(random_state=seed, device="cpu"), True, False)
+    def __init__(self, size: str, task: str, seed: int) -> None:
+        import pytabkit  # type: ignore[import-not-found]
+
+        kind = "Regressor" if task == "regression" else "Classifier"
+        make = getattr(pytabkit, f"RealMLP_{size}_{kind}")
+        self.model = make(random_state=seed, device="cpu")
+
+    def fit(self, X: Mapping[str, np.ndarray], y: np.ndarray) -> RealMLP:
+        """Train; the medians of gaps are those of the training rows."""
+        numbers = {name: column for name, column in X.items() if column.dtype.kind != "O"}
+        self.fill = {name: np.nanmedian(column) for name, column in numbers.items()}
+        self.model.fit(self._frame(X), y)
+        return self
+
+    def predict(self, X: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Values, or classes."""
+        return self.model.predict(self._frame(X)).reshape(-1)
+
+    def predict_proba(self, X: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The probability of each class."""
+        return self.model.predict_proba(self._frame(X))
+
+    def _frame(self, X: Mapping[str, np.ndarray]) -> Any:
+        import pandas
+
+        columns = {
+            name: np.where(np.isnan(column), self.fill[name], column)
+            if name in self.fill
+            else pandas.Series(column).fillna("missing").astype("category")
+            for name, column in X.items()
+        }
+        return pandas.DataFrame(columns)
 
 
 PEERS: dict[str, Callable[[str, int], Any]] = {
@@ -110,7 +138,8 @@ PEERS: dict[str, Callable[[str, int], Any]] = {
         for name, module, make in (
             ("LightGBM", "lightgbm", _lightgbm),
             ("CatBoost", "catboost", _catboost),
-            ("pytabkit RealMLP-TD", "pytabkit", _realmlp),
+            ("pytabkit RealMLP-TD", "pytabkit", partial(RealMLP, "TD")),
+            ("pytabkit RealMLP-TD-S", "pytabkit", partial(RealMLP, "TD_S")),
         )
         if importlib.util.find_spec(module)
     },

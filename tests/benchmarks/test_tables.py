@@ -5,8 +5,10 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas
 import pytest
 
+from benchmarks.tabarena import entry
 from benchmarks.tables import OURS, Ours, Problem, bundled, crps, judged, peeks
 from benchmarks.tables_report import paired, picture, ranks
 from chainrule.tabular import Options
@@ -112,3 +114,32 @@ def test_the_picture_places_a_dot_by_its_ratio():
     assert set(dots) == {"ours: 0.900", "HistGradientBoosting: 1.000", "far: 9.000"}
     assert dots["ours: 0.900"][0] < dots["HistGradientBoosting: 1.000"][0] < dots["far: 9.000"][0]
     assert dots["far: 9.000"][1] == "c2 beyond"
+
+
+class Base:
+    """What an entry to TabArena meets, which is not on PyPI: rows in another order and without
+    their index, and an ``_fit`` and ``_predict`` of its own."""
+
+    def __init__(self, problem_type, eval_metric, preprocess_data=True, preprocess_label=True):
+        assert (preprocess_data, preprocess_label) == (False, False)
+
+    def fit_custom(self, X, y, X_test, *, proba):
+        self._fit(X=X, y=y, X_val=None, y_val=None)
+        asked = X_test.iloc[::-1].reset_index(drop=True)
+        return (self._predict_proba if proba else self._predict)(asked)
+
+
+def test_an_entry_to_tabarena():
+    frame = pandas.DataFrame(
+        {"a": X[:, 0], "b": pandas.Categorical(np.where(X[:, 1] > 0, "u", "v"))}
+    )
+    settings = {"hidden": (4,), "epochs": 20, "learning_rate": 0.05, "random_state": 0}
+    label = pandas.Series(np.where(X[:, 0] > 0, "yes", "no"))
+    made = entry(Base)("binary", "roc_auc", settings)
+    p = made.fit_custom(frame[:40], label[:40], frame[40:], proba=True)
+    assert (p.idxmax(axis=1).to_numpy()[::-1] == label[40:]).mean() > 0.8
+    made = entry(Base)("regression", "rmse", settings)
+    found = made.fit_custom(frame[:40], frame["a"][:40] * 3, frame[40:], proba=False)
+    assert np.corrcoef(found[::-1], frame["a"][40:])[0, 1] > 0.6  # in their order
+    with pytest.raises(ValueError, match="problem_type='quantile'"):
+        entry(Base)("quantile", "pinball")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule import optim
@@ -37,6 +37,8 @@ NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
     "need to be preprocessed."
 )
+TAKEN: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": (np.float64, np.float32)}
+"""Inputs, as scikit-learn's own networks take them."""
 FACTR = 2.220446049250313e-09
 """The share by which an iteration of L-BFGS lowers the loss at least: SciPy's default."""
 
@@ -124,7 +126,36 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
         """What scikit-learn's loss has beside ours, a constant."""
         return 0.0
 
+    def _validated(self, X: Any, y: Any, reset: bool, **how: Any) -> tuple[Any, Any]:
+        X, y = validate_data(self, X, y, **TAKEN, multi_output=True, reset=reset, **how)
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
     # Fitting --------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation_data: Any = None,
+        groups: Any = None,
+    ) -> Self:
+        """Train on inputs X, dense or sparse, and targets y.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix of shape (n_samples, n_features)
+            The inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            A class for each row, or 0 and 1 for each of several labels; or numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            How much each row counts.
+        validation_data : (X, y) or (X, y, sample_weight), default=None
+            Rows to look at after each epoch; with ``early_stopping`` they decide.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of a group are held out by ``early_stopping`` together.
+        """
+        return self._fit(X, y, sample_weight, False, validation_data, groups)
 
     @with_callbacks
     def _fit(
@@ -334,8 +365,7 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
     def _inputs(self, X: Any) -> Any:
         """Inputs to be predicted, validated."""
         check_is_fitted(self)
-        kinds = (np.float64, np.float32)
-        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype=kinds, reset=False)
+        return validate_data(self, X, **TAKEN, reset=False)
 
     def _predicted(self, X: Any) -> np.ndarray:
         """What the output unit gives, (n, outputs)."""

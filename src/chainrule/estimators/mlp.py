@@ -11,11 +11,10 @@ from scipy.special import xlogy
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.metrics import d2_pinball_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
-from sklearn.utils.validation import validate_data
 
 from chainrule import nn
 from chainrule.errors import UsageError
@@ -68,31 +67,6 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     label_smoothing: float = 0.0
     class_weight: Any = None
 
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        validation_data: Any = None,
-        groups: Any = None,
-    ) -> MLPClassifier:
-        """Train on inputs X (n_samples, n_features), dense or sparse, and labels y.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            A class for each row, or 0 and 1 for each of several labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts.
-        validation_data : (X, y) or (X, y, sample_weight), default=None
-            Rows to look at after each epoch; with ``early_stopping`` they decide.
-        groups : array-like of shape (n_samples,), default=None
-            Rows of a group are held out by ``early_stopping`` together.
-        """
-        return self._fit(X, y, sample_weight, False, validation_data, groups)
-
     @available_if(_stochastic)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None
@@ -128,17 +102,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
     # What the base class asks for -----------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        X, y = self._validated(X, y, reset)
         known = hasattr(self, "classes_") and (self.warm_start or incremental)
         if not known:
             self._label_binarizer = LabelBinarizer().fit(y)
@@ -207,15 +171,7 @@ class MLPClassifier(ClassifierMixin, MultilayerPerceptron):
         return tags
 
 
-LOSSES = {
-    "squared_error": "squared_error",
-    "absolute_error": "absolute_error",
-    "huber": "huber",
-    "quantile": "quantile",
-    "poisson": "poisson",
-    "gamma": "gamma",
-    "tweedie": "tweedie",
-}
+LOSSES = {"squared_error", "absolute_error", "huber", "quantile", "poisson", "gamma", "tweedie"}
 
 
 @dataclass(repr=False, eq=False)
@@ -239,7 +195,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
 
     _parameter_constraints: ClassVar[Mapping[str, Any]] = {
         **CONSTRAINTS,
-        "loss": [StrOptions(set(LOSSES)), callable],
+        "loss": [StrOptions(LOSSES), callable],
         "quantiles": [*CONSTRAINTS["validation_fraction"], list, tuple],
     }
 
@@ -248,31 +204,6 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     activation: Any = "relu"
     _: KW_ONLY
     quantiles: Any = 0.5
-
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        validation_data: Any = None,
-        groups: Any = None,
-    ) -> MLPRegressor:
-        """Train on inputs X (n_samples, n_features), dense or sparse, and numbers y.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix of shape (n_samples, n_features)
-            The inputs.
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            The numbers to predict.
-        sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts.
-        validation_data : (X, y) or (X, y, sample_weight), default=None
-            Rows to look at after each epoch; with ``early_stopping`` they decide.
-        groups : array-like of shape (n_samples,), default=None
-            Rows of a group are held out by ``early_stopping`` together.
-        """
-        return self._fit(X, y, sample_weight, False, validation_data, groups)
 
     @available_if(_stochastic)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> MLPRegressor:
@@ -299,18 +230,7 @@ class MLPRegressor(RegressorMixin, MultilayerPerceptron):
     # What the base class asks for -----------------------------------------------------------
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Any]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+        X, y = self._validated(X, y, reset, y_numeric=True)
         return X, y.reshape(len(y), -1)
 
     def _several(self) -> bool:
