@@ -70,6 +70,7 @@ _MATHS = {
     "−": "-",
     "×": r"\times",
     "·": r"\cdot",
+    "⋯": r"\cdots",
     "⊙": r"\odot",
     "→": r"\to",
     "√": r"\surd",

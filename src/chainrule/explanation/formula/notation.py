@@ -147,7 +147,7 @@ class Writer(Pieces):
 
     def is_bare(self, e: Expr) -> bool:
         """Whether ``e`` is a function written before its argument without brackets."""
-        return isinstance(e, Call) and self.lay(e)[1] == APPLY and e.operation in BARE_CALLS
+        return isinstance(e, Call) and e.operation in BARE_CALLS and _level(self, e) == APPLY
 
     def power(self, e: Power) -> Out:
         exponent = e.exponent
@@ -437,5 +437,12 @@ LAYOUTS: Mapping[str, Any] = {
     **dict.fromkeys(BARE, lambda w, e: w.function(e.operation, e)),
 }
 """Operations whose notation depends on their static arguments or on their arguments."""
+
+
+@lru_cache(maxsize=1024)
+def _level(writer: Writer, e: Call) -> int:
+    """The level of what is written of a call, found once: it is asked at each call around it."""
+    return writer.lay(e)[1]
+
 
 BARE_CALLS = frozenset({*BARE, "log", "log2", "log10"})

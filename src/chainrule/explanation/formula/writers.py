@@ -135,6 +135,8 @@ def latex_letter(letter: str) -> str:
     """A letter or word as one symbol of LaTeX's math mode."""
     if letter in GREEK:
         return "\\" + GREEK[letter]
+    if letter == "⋯":  # in the place of turns of a loop
+        return r"\cdots"
     if len(letter) == 1 and letter.isascii() and letter.isalpha():
         return letter
     return rf"\mathit{{{letter}}}" if letter.isascii() and letter.isalpha() else (

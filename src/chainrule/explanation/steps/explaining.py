@@ -19,6 +19,7 @@ from chainrule.explanation.steps.backward import Backward, Flow, as_array, backw
 from chainrule.explanation.steps.checking import check_gradients
 from chainrule.explanation.steps.counting import count
 from chainrule.explanation.steps.data import Check, Explanation, Quantity, Result, Step
+from chainrule.explanation.steps.loops import folded
 from chainrule.explanation.steps.program import Program, program_of
 from chainrule.explanation.steps.recorded import Recorded, places, recorded
 from chainrule.explanation.steps.whole import named_derivatives, whole_derivatives, whole_formula
@@ -62,7 +63,7 @@ def explain(
         formulas = {**named_derivatives(r, back), **whole_derivatives(r, back)}
         results = _results(r, back, formulas)
         steps = tuple(_steps(r, back, program))
-        return Explanation(
+        found = Explanation(
             name=r.output_name,
             formula=whole_formula(r),
             nodes=tuple(_nodes(r, back)),
@@ -77,6 +78,7 @@ def explain(
             notes=notes,
             openings=_openings(r, back, precision),
         )
+        return folded(found)
 
 
 def single(
