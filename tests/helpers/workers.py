@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,3 +74,33 @@ def processors_taken() -> int:
     from chainrule.run.native.runtime import team
 
     return team._running
+
+
+def lose_connections(dask_worker: Any) -> int:
+    """Close all connections from a Dask worker to others, in use or not; returns how many."""
+    pool = dask_worker.rpc
+    open_ = [one for some in (*pool.occupied.values(), *pool.available.values()) for one in some]
+    for one in open_:
+        one.abort()
+    return len(open_)
+
+
+def limit_memory(megabytes: int) -> None:
+    """Let this process take so much more than it has, and no more."""
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+
+
+class Hungry:
+    """Minibatches that take much memory for a moment."""
+
+    rows, steps = 20, 4
+
+    def take(self, epoch: int, step: int) -> Any:
+        if epoch > 1:
+            np.empty(2**30, np.uint8)[0] = 1
+        rows = ROWS[(np.arange(16) + step) % 20]
+        return rows, rows.sum(axis=1, keepdims=True), None

@@ -286,3 +286,18 @@ def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     assert str(tmp_path) in words[0]
     found = fit(MLP, (X, T), checkpoint=tmp_path, resume=True, **PLAIN)  # the error lives still
     assert bits(found) == bits(fit(MLP, (X, T), **PLAIN)), error
+
+
+def test_a_clock_that_is_moved_moves_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    moved, events = iter([1e9 * (-1) ** k for k in range(100_000)]), list[Any]()
+    monkeypatch.setattr(time, "time", lambda: next(moved))
+    monkeypatch.setattr(time, "time_ns", lambda: int(1e9 * next(moved)))
+    options = PLAIN | {"checkpoint": Checkpoint(tmp_path, "1h", callback=events.append)}
+    found = fit(MLP, (X, T), **options)
+    assert [event.what for event in events] == ["written"] * 2  # at the start and at the end
+    assert all(0 <= row["seconds"] < 100 for row in found.history)
+    assert bits(fit(MLP, (X, T), resume=True, **options)) == bits(found)

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 import chainrule as cr
 from chainrule.errors import DataError, UsageError
 from chainrule.train import fit, fit_many, workers
+from tests.helpers import workers as helpers
 
 RNG = np.random.Generator(np.random.Philox(9))
 X = RNG.normal(size=(61, 3))
@@ -138,3 +141,51 @@ def test_dask_has_the_bits_of_one_process_whoever_is_lost(monkeypatch: Any) -> N
         os.kill(processes[1], signal.SIGKILL)
         assert digest(*many) == expected[1]
         assert heard == [1, 2, 3, 4]
+
+
+@pytest.mark.skipif("CHAINRULE_KILLS" not in os.environ, reason="CHAINRULE_KILLS is not set")
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+def test_dask_has_the_bits_of_one_process_whatever_happens_to_workers() -> None:
+    """One that is slow; one that stops and goes on before ``PATIENCE`` is over; connections that
+    are closed in the middle of an exchange; one whose memory is not enough."""
+    distributed = pytest.importorskip("distributed")
+    expected, _ = alone()
+    hungry: dict[str, Any] = {"loss": "squared_error", "optimizer": "adam", "epochs": 3}
+    fed = digest(fit(cr.nn.MLP((3, 4, 1)), helpers.Hungry(), shards=8, **hungry))
+    with (
+        distributed.LocalCluster(
+            n_workers=3, threads_per_worker=1, dashboard_address="", silence_logs=50
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        processes = [one.pid for one in cluster.workers.values()]
+        closed, stalls = list[int](), [0.3] * 10 + [4.0]
+
+        def stall() -> None:
+            for seconds in stalls:
+                os.kill(processes[0], signal.SIGSTOP)
+                time.sleep(seconds)
+                os.kill(processes[0], signal.SIGCONT)
+                time.sleep(0.1)
+
+        def lose(event: Any) -> None:
+            closed.extend(client.run(helpers.lose_connections).values())
+
+        stalling = threading.Thread(target=stall)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # nobody is given up
+            stalling.start()
+            assert digest(fit(MODEL, (X, Y), workers=client, **COMMON)) == expected
+            stalling.join()
+            found = fit(MODEL, (X, Y), workers=client, callbacks=[lose], **COMMON)
+        assert digest(found) == expected
+        assert sum(closed) > 0
+        one = next(iter(client.scheduler_info()["workers"]))
+        client.run(helpers.limit_memory, 500, workers=[one])
+        with pytest.warns(UserWarning, match=f"the worker {one} is lost"):
+            found = fit(cr.nn.MLP((3, 4, 1)), helpers.Hungry(), workers=client, **hungry)
+        assert digest(found) == fed
+        for other in client.scheduler_info()["workers"]:
+            client.run(helpers.limit_memory, 500, workers=[other])
+        with pytest.raises(MemoryError):
+            fit(cr.nn.MLP((3, 4, 1)), helpers.Hungry(), workers=client, **hungry)

@@ -1,8 +1,8 @@
 """Workers of a Dask cluster: an actor on each trains, and sends its sums straight to the others.
 
-The client starts the actors and watches. If one is lost, or does not answer for ``PATIENCE``
-seconds, the others go on from the last step that one of them has finished, with its shards; a
-worker that comes later gets a share too. Neither changes a bit.
+The client starts the actors and watches. If one is lost, has too little memory, or does not answer
+for ``PATIENCE`` seconds, the others go on from the last step that one of them has finished, with
+its shards; a worker that comes later gets a share too. Neither changes a bit.
 """
 
 from __future__ import annotations
@@ -85,6 +85,8 @@ class Peer:
             state = "done", result
         except LostError:
             state = "lost", None
+        except MemoryError as error:
+            state = "short", error
         except BaseException as error:
             state = "failed", error
         if link is self.link:
@@ -325,8 +327,11 @@ class _Watch:
             states = {state for state, _ in answers}
             if answers:
                 self.tell(answers[0][1])
-            if "failed" in states:
+            if "failed" in states or states == {"short"}:
                 return "failed"
+            for one, (state, _) in zip([*self.live], answers, strict=True):
+                if state == "short":
+                    self.lose(one)
             if len(self.live) < count or "lost" in states:
                 self.all("leave")
                 return "lost"
