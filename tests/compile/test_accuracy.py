@@ -63,6 +63,9 @@ SPELLINGS = (
     Formula("log of a product", lambda m, x, y: m.log(y * m.exp(x)), lambda x, y: y > 0),
     Formula("log sinh", lambda m, x: m.log(m.sinh(x) / x), lambda x: x != 0),
     Formula("log cosh", lambda m, x: m.log(m.cosh(x))),
+    Formula("csch", lambda m, x: 1 / m.sinh(x), lambda x: x != 0),
+    Formula("sech squared", lambda m, x: 2 / m.cosh(x) ** 2),
+    Formula("debye", lambda m, x, y: y / (1 - m.exp(-x)), lambda x, y: x != 0),
     Formula("langevin", lambda m, x: 1 / (m.exp(x) - 1) - 1 / x, lambda x: x != 0),
     Formula("small root", lambda m, b, c: -b + m.sqrt(b * b - c), lambda b, c: b * b >= c),
     Formula(

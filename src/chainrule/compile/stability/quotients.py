@@ -35,7 +35,9 @@ from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
 _roots = quick(frozenset({"sqrt"}))
-_exponentials = quick(frozenset({"exp", "expm1"}))
+_EXPONENTIALS = {"exp": 0.0, "expm1": 0.0, "sinh": math.log(2), "cosh": math.log(2)}
+"""What is c less than |a| in the logarithm, where |a| is large."""
+_exponentials = quick(frozenset(_EXPONENTIALS))
 
 
 def _root_of_quadratic(x: Traced, z: Traced) -> Traced | None:
@@ -92,6 +94,17 @@ def _exponent_less_1(x: Traced) -> Traced | None:
     return inputs[0] if name == "exp" else None
 
 
+def _less_1(x: Traced) -> tuple[Traced, int] | None:
+    """a and 1 where x is exp(a) - 1, a and -1 where it is 1 - exp(a)."""
+    a = _exponent_less_1(x)
+    if a is not None:
+        return a, 1
+    name, inputs, _ = meaning(x)
+    if name == "subtract" and number(inputs[0]) == 1 and meaning(inputs[1])[0] == "exp":
+        return meaning(inputs[1])[1][0], -1
+    return None
+
+
 def _exp_over_expm1(x: Traced, z: Traced) -> Traced | None:
     """exp(a) / (exp(a) - 1) as 1 / (1 - exp(-a)) where exp(a) may overflow, other factors apart."""
     if not x.type.is_float or not _exponentials(x) or not _exponentials(z):
@@ -106,18 +119,24 @@ def _exp_over_expm1(x: Traced, z: Traced) -> Traced | None:
 
 
 def _shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | None:
-    """c · exp(a) / (exp(a) - 1) ..., where there are such factors."""
+    """c · exp(a) / (exp(a) - 1) ..., where there are such factors; sinh(a) / cosh(a) as tanh(a),
+    for quotients of infinities."""
     rec = typed.recording
     for node, e in powers.items():
         name, inputs, _ = meaning(Traced(node, rec))
-        if name != "exp" or e < 1:
+        if name not in _EXPONENTIALS or e < 1:
             continue
+        (a,) = inputs
         for other, n in powers.items():
-            a = _exponent_less_1(Traced(other, rec)) if n < 0 else None
-            if a is not None and a.node is inputs[0].node:
-                rest = joined(powers, {node: -1, other: 1})
-                y = product(-c, rest, typed) / apply("expm1", -a)
+            rest = joined(powers, {node: -1, other: 1})
+            found = _less_1(Traced(other, rec)) if n < 0 and name == "exp" else None
+            if found is not None and found[0].node is a.node:
+                y = product(-c * found[1], rest, typed) / apply("expm1", -a)
                 return choose(apply("less", constant_like(a, 0.0), a), y, typed)
+            below, inside, _ = meaning(Traced(other, rec))
+            if n < 0 and {name, below} == {"sinh", "cosh"} and inside[0].node is a.node:
+                y, t = product(c, rest, typed), apply("tanh", a)
+                return y * t if name == "sinh" else y / t
     return None
 
 
@@ -142,8 +161,9 @@ def _expm1_of_sum(x: Traced, z: Traced) -> Traced | None:
 
         def share(a: Traced, sign: int) -> Traced:
             """m / (exp(±a) - 1), and m / ±a where a is tiny."""
-            tiny = apply("less", abs(a), constant_like(a, 1e-20))
             k, its = monomial(a)
+            a = rec.fresh(a)  # with exponentials of its own, or a masked 0 meets inf in slopes
+            tiny = apply("less", abs(a), constant_like(a, 1e-20))
             limit = product(c / d / k, joined(rest, its, -1), x)
             whole = product(c / d, rest, x) / apply("expm1", a if sign > 0 else -a)
             return choose(tiny, limit if sign > 0 else -limit, whole)
@@ -176,7 +196,7 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
     """x · (1/x)² -> 1/x among derivatives, where the square underflows first."""
     if not a.recording.is_deriving or not a.type.is_float or not (_below(a) or _below(b)):
         return None
-    (c, first), (d, second) = monomial(a), monomial(b)
+    (c, first), (d, second) = _one_term(a), _one_term(b)
     powers = joined(first, second)
     with as_written(a.recording):
         numbers_cancel = abs(c * d) == 1 != abs(d) or _size(c) * _size(d) < 0
@@ -192,6 +212,15 @@ def _cancelled(a: Traced, b: Traced) -> Traced | None:
             kept = apply("logical_and", kept, apply("isfinite", typed))
             return choose(apply("likely", kept), typed, y)
         return _shifted(a * b, c * d, powers) if _exponentials(a) or _exponentials(b) else None
+
+
+def _one_term(x: Traced) -> tuple[Fraction, dict[Node, int]]:
+    """x as a monomial, a sum of equal ones included."""
+    terms = flat(x) if meaning(x)[0] == "add" else {}
+    if len(terms) != 1:
+        return monomial(x)
+    ((powers, c),) = terms.items()
+    return c, dict(powers)
 
 
 def _size(number: Fraction) -> int:
@@ -293,14 +322,9 @@ def _inverse_hyperbolic(x: Traced) -> Traced | None:
     return None
 
 
-_EXPONENTIALS = {"exp": 0.0, "expm1": 0.0, "sinh": math.log(2), "cosh": math.log(2)}
-"""What is c less than |a| in the logarithm, where |a| is large."""
-_grow = quick(frozenset(_EXPONENTIALS))
-
-
 def _log_of_exponential(x: Traced) -> Traced | None:
     """log(m (exp(a) - 1)) as a + log(m) where exp(a) leaves the range; so of cosh and sinh."""
-    if not x.type.is_float or not _grow(x):
+    if not x.type.is_float or not _exponentials(x):
         return None
     c, powers = monomial(x)
     for node, e in powers.items():
