@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from chainrule import explain
+from chainrule import explain, nn
 from chainrule.errors import UsageError
 from chainrule.explanation import Explanation
 from chainrule.explanation.formula.expressions import evaluate
+from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.render.schema import check_document
 
 W, X = [[0.4, -1.2], [0.7, 0.3]], [0.5, -1.0]
@@ -29,6 +30,9 @@ GATES = [
     ("mean(x)", {"x": [1.0, 2.0, 4.0, 5.0]}, "x", "0.25"),
     ("sum(softmax(x)**2)", {"x": X}, "x", "t ⊙ (dJ/dt − Σ (t ⊙ dJ/dt))"),
     ("logsumexp(x)", {"x": X}, "x", "softmax(x)"),
+    ("var(x)", {"x": [1.0, 2.0, 4.0]}, "x", "(2(x − mean(x)))/3"),
+    ("std(x)", {"x": [1.0, 2.0, 4.0]}, "x", "(x − mean(x))/(J · 3)"),
+    ("trace(W)", {"W": W}, "W", "I"),
     ("max(x, y)", {"x": 1.0, "y": 2.0}, "y", "[y > x]"),
     ("min(x, y)", {"x": 1.0, "y": 2.0}, "y", "[x > y]"),
     ("max(x, y)", {"x": 2.0, "y": 2.0}, "y", "0.5"),
@@ -149,3 +153,58 @@ def test_functions_of_python_have_gates_too() -> None:
     e = explain(loss)(np.array(W), np.array(X))
     assert {"softmax with cross-entropy", "mean"} <= {q.operation for q in e.nodes}
     assert str(e.results[0].formula).endswith("xᵀ")
+
+
+Z = np.array([[0.2, -1.0], [1.0, 2.0], [0.3, 0.1]])
+T = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+REDUCTIONS = [
+    (lambda x: np.mean(x, axis=0), "mean", "/dt)/3"),
+    (lambda x: np.mean(x, 1), "mean", "0.5"),
+    (lambda x: np.var(x, axis=1), "var", "X − "),
+    (lambda x: np.std(x, axis=0), "std", "/dt"),
+    (lambda x: np.std(x, axis=0, ddof=1, keepdims=True), "std", "/dt"),
+    (lambda x: np.linalg.norm(x, axis=1), "norm", "/dt"),
+    (lambda x: np.max(x, axis=1), "reduce_max", "[X == t]"),
+]
+
+
+@pytest.mark.parametrize(("f", "gate", "rule"), REDUCTIONS)
+def test_reductions_along_an_axis_are_gates(f: Any, gate: str, rule: str) -> None:
+    def total(X: Any) -> Any:
+        return np.sum(f(X) ** 2 if gate == "mean" else f(X))
+
+    e = explain(total)(Z)
+    (node,) = (q for q in e.nodes if q.operation == gate)
+    assert "over axis" in str(node.formula)
+    assert all(r.check.agrees for r in e.results)
+    if gate != "reduce_max":
+        assert all(r.check.agrees for r in e.inside(node.id).results)
+    for shown in (str(node.formula), node.formula.latex(), f"<math>{node.formula.mathml()}</math>"):
+        if "ddof" not in shown and gate != "norm":
+            np.testing.assert_allclose(parse(shown, {"X": Z})(Z), node.value)
+    (step,) = backward(e, "X")
+    assert rule in str(step.formula) or rule in str(step.local)
+
+
+LOSSES = [
+    (nn.SquaredError(), T, "squared error", "z − c"),
+    (nn.AbsoluteError(), T, "absolute error", "sign(z − c)"),
+    (nn.Huber(0.5), T, "huber", "where"),
+    (nn.BinaryCrossEntropy(), T, "binary cross-entropy", "σ(z) − c"),
+    (nn.CategoricalCrossEntropy(), T, "cross-entropy", "softmax(z) − c"),
+    (nn.CategoricalCrossEntropy(), np.array([0, 1, 1]), "cross-entropy", "softmax(z) − c"),
+]
+
+
+@pytest.mark.parametrize(("loss", "targets", "gate", "rule"), LOSSES)
+def test_losses_of_nn_are_gates_that_open(loss: Any, targets: Any, gate: str, rule: str) -> None:
+    def total(z: Any) -> Any:
+        return np.mean(loss(z, targets))
+
+    e = explain(total)(Z)
+    (node,) = (q for q in e.nodes if q.operation == gate)
+    (step,) = backward(e, "z")
+    assert rule in str(step.formula)
+    inner = e.inside(node.id)
+    assert all(r.check.agrees for r in (*e.results, *inner.results))
+    assert len(inner.nodes) > 3

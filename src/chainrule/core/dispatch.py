@@ -118,7 +118,8 @@ def array_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     written = "out" in kwargs or len(args) > 2
     if written and FUNCTIONS["out of"](function, args, kwargs) is not None:
         return writing(_called(function), FUNCTIONS["with_out"], function, ours, args, kwargs)
-    y = returned(function.__name__, args, _guarded(function, "", ours, args, kwargs, asks))
+    made = _guarded(function, "", ours, args, kwargs, asks)
+    y = returned(function.__name__, args, made, function, kwargs)
     if function in VIEWS:
         return FUNCTIONS["viewed"](y, function, args, kwargs)
     if function in MAKING:

@@ -26,6 +26,7 @@ from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitiv
 from chainrule.core.numeric_warnings import calling, quiet
 from chainrule.core.retelling import retold
 from chainrule.core.scopes import SCOPE, scope
+from chainrule.core.told import Called
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, check_dtype, type_of
 from chainrule.core.unknown import escaped, escaped_row
@@ -85,7 +86,7 @@ class Recording:
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
         self.watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``
         self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
-        self.calls: dict[Node, tuple[str, tuple[Node, ...]]] | None = None  # results, if asked
+        self.calls: dict[Node, Called] | None = None  # results, if asked
         self._copies = False
         self.roll = roll
         self._serial = 0

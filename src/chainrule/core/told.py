@@ -7,7 +7,8 @@ then say names neither it nor the user's line.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -27,7 +28,7 @@ def told(name: str) -> Callable[[_Function], _Function]:
         @functools.wraps(f)
         def call(*args: Any, **keywords: Any) -> Any:
             try:
-                return returned(name, args, f(*args, **keywords))
+                return returned(name, args, f(*args, **keywords), f, keywords)
             except FAULTS as error:
                 inside = error.__traceback__ is not None and error.__traceback__.tb_next is not None
                 known = isinstance(error, (ChainruleError, np.linalg.LinAlgError))
@@ -44,11 +45,34 @@ def told(name: str) -> Callable[[_Function], _Function]:
     return decorate
 
 
-def returned(name: str, args: Sequence[Any], y: Any) -> Any:
+@dataclass(frozen=True)
+class Called:
+    """The call behind a node: ``inputs`` are the nodes among ``args``."""
+
+    name: str
+    inputs: tuple[Any, ...]
+    f: Callable[..., Any]
+    args: tuple[Any, ...]
+    keywords: Mapping[str, Any]
+
+    def given(self, traced: Sequence[Any]) -> list[Any]:
+        """The arguments, with ``traced`` in place of those that are nodes."""
+        rest = iter(traced)
+        return [next(rest) if hasattr(x, "node") else x for x in self.args]
+
+    def again(self, *traced: Any) -> Any:
+        """The same call on other values for its inputs."""
+        return self.f(*self.given(traced), **self.keywords)
+
+
+def returned(
+    name: str, args: Sequence[Any], y: Any, f: Callable[..., Any], keywords: Mapping[str, Any]
+) -> Any:
     """``y``, noted as what the function ``name`` made of ``args`` in a recording that asks."""
     recording = getattr(y, "recording", None)
     if recording is not None and recording.calls is not None:
-        recording.calls[y.node] = (name, tuple(x.node for x in args if hasattr(x, "node")))
+        nodes = tuple(x.node for x in args if hasattr(x, "node"))
+        recording.calls[y.node] = Called(name, nodes, f, tuple(args), keywords)
     return y
 
 

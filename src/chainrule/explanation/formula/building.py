@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.node import CONSTANT, Node
+from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.explanation.formula.algebra import SIMPLIFIED, WRITTEN, Algebra
-from chainrule.explanation.formula.expressions import ONE, ZERO, Call, Expr, Number
+from chainrule.explanation.formula.expressions import ONE, ZERO, Call, Expr, Name, Number
 
 Find = Callable[[Node], np.ndarray | None]
+Attributes = tuple[tuple[str, Any], ...]
 
 
 def is_transparent(node: Node) -> bool:
@@ -52,7 +53,7 @@ class Builder:
         named: Mapping[Node, Expr],
         find: Find,
         algebra: Algebra = WRITTEN,
-        gates: Mapping[Node, tuple[str, tuple[Node, ...]]] | None = None,
+        gates: Mapping[Node, tuple[str, tuple[Node, ...], Attributes]] | None = None,
     ) -> None:
         self.known: dict[Node, Expr] = dict(named)
         self.find = find
@@ -70,9 +71,14 @@ class Builder:
         constant = self._constant(node) if node.primitive is CONSTANT else None
         if constant is not None:
             return constant
+        if node.primitive is INPUT:  # an array that a rule brings along
+            value = self.find(node)
+            square = value is not None and value.ndim == 2 and value.shape[0] == value.shape[1]
+            unit = square and np.array_equal(value, np.eye(len(value)))
+            return Name(letter := "I" if unit else "c", letter, of_shape=node.type.shape)
         if node in self.gates:
-            name, inputs = self.gates[node]
-            return Call(name, tuple(map(self.of, inputs)), (), node.type.shape)
+            name, inputs, attrs = self.gates[node]
+            return Call(name, tuple(map(self.of, inputs)), attrs, node.type.shape)
         if is_transparent(node):
             inside = self.of(node.inputs[0])
             truth = node.inputs[0].type.dtype.kind == "b" and node.type.dtype.kind != "b"

@@ -17,6 +17,9 @@ IDIOM_FORWARDS: Mapping[str, Callable[..., Any]] = {
     "log_softmax": log_softmax,
     "logsumexp": logsumexp,
     "mean": np.mean,
+    "var": np.var,
+    "std": np.std,
+    "trace": np.trace,
     "norm": np.linalg.norm,
     "norm2": lambda x: np.sum(x * x),
 }
@@ -29,6 +32,9 @@ IDIOM_NOTATION: Mapping[str, tuple[str, str]] = {
     "log_softmax": ("log_softmax({})", r"\operatorname{{log\_softmax}}\left({}\right)"),
     "logsumexp": ("logsumexp({})", r"\operatorname{{logsumexp}}\left({}\right)"),
     "mean": ("mean({})", r"\operatorname{{mean}}\left({}\right)"),
+    "var": ("var({})", r"\operatorname{{var}}\left({}\right)"),
+    "std": ("std({})", r"\operatorname{{std}}\left({}\right)"),
+    "trace": ("tr({})", r"\operatorname{{tr}}\left({}\right)"),
     "norm": ("‖{}‖", r"\lVert {}\rVert"),
     "norm2": ("‖{}‖²", r"\lVert {}\rVert^{{2}}"),
 }

@@ -22,7 +22,6 @@ from chainrule.explanation.formula.expressions import (
     Number,
     Power,
     Product,
-    Shape,
     Sum,
     coefficient,
     factors_of,
@@ -36,7 +35,9 @@ from chainrule.explanation.formula.spelling import (
     SUM,
     Out,
     Pieces,
+    attribute_text,
     plain_number,
+    without_whole,
 )
 
 
@@ -188,7 +189,7 @@ class Writer(Pieces):
             if field.isidentifier():
                 value = attrs[field]
                 if field == "region":
-                    value = _without_whole(value, e.args[0].shape)
+                    value = without_whole(value, e.args[0].shape)
                 out.append(self.attribute(field, value))
                 continue
             arg = e.args[int(field) if field else next(auto)]
@@ -314,31 +315,6 @@ def _is_letters(e: Expr) -> bool:
     return isinstance(base, Power) and _is_letters(base)
 
 
-def attribute_text(name: str, value: Any) -> str:
-    """A static argument as one would write it: a region of a slice is an index."""
-    if name == "region":
-        return ", ".join(str(x) if isinstance(x, int) else _slice_text(*x) for x in value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value)).replace("-", "−")
-    if isinstance(value, (int, float)):
-        return str(value).replace("-", "−")
-    return str(value)
-
-
-def _without_whole(region: Sequence[Any], shape: Shape) -> Sequence[Any]:
-    """Without the axes at the end that are taken whole: W[0] for W[0, :3]."""
-    kept = list(region)
-    while len(kept) > 1 and kept[-1] == (0, shape[len(kept) - 1], 1):
-        kept.pop()
-    return kept
-
-
-def _slice_text(start: int, length: int, step: int) -> str:
-    stop = start + length * step
-    shown = f"{start or ''}:{stop if stop >= 0 else ''}"
-    return shown if step == 1 else f"{shown}:{step}"
-
-
 @lru_cache(maxsize=512)
 def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
     """The texts of a template, each with the field after it; doubled braces are text."""
@@ -417,15 +393,20 @@ def _transpose(w: Writer, e: Call) -> Out | None:
 
 
 def _over_axes(w: Writer, e: Call) -> Out | None:
-    """A reduction over some axes says which."""
+    """A reduction over some axes says which, a variance what its divisor is short of."""
     attrs = dict(e.attrs)
     axes = attrs.get("axes", attrs.get("axis"))
-    axes = axes if isinstance(axes, tuple) else (axes,)
-    if len(axes) == len(e.args[0].shape) or not e.of_shape:
+    axes = axes if isinstance(axes, tuple) else () if axes is None else (axes,)
+    count = len(e.args[0].shape)
+    said = []
+    if axes and len(axes) != count and e.of_shape:
+        said.append("over axis " + ", ".join(str(axis % count) for axis in axes))
+    if attrs.get("ddof"):
+        said.append(f"ddof {attrs['ddof']}")
+    if not said:
         return None
     text, _ = w.template(e, w.template_of(e.operation))
-    along = "over axis " + ", ".join(map(str, axes))
-    return w.join([text, w.literal(" "), w.words(along)]), LOW
+    return w.join([text, w.literal(" "), w.words(", ".join(said))]), LOW
 
 
 LAYOUTS: Mapping[str, Any] = {
@@ -434,6 +415,7 @@ LAYOUTS: Mapping[str, Any] = {
     "reduce_sum": _over_axes,
     "reduce_max": _over_axes,
     "reduce_min": _over_axes,
+    **dict.fromkeys(("mean", "var", "std", "norm"), _over_axes),
     **dict.fromkeys(BARE, lambda w, e: w.function(e.operation, e)),
 }
 """Operations whose notation depends on their static arguments or on their arguments."""

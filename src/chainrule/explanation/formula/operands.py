@@ -149,7 +149,7 @@ class Operands(Commands):
             self.deeper(token)
             value = self.call(name, [self.power()], token)  # Σ (W x)² adds squares
             self.nested -= 1
-            return value
+            return self.over_axis(value)
         index = self.index_of_sum(token)
         if sign := self.take("^"):
             upper = self.exponent()
@@ -265,6 +265,7 @@ class Operands(Commands):
             self.loose_from = at
         else:
             return self.fail(f"{name} is a function; call it, {name}(x)", token)
+        value = self.over_axis(value)
         if raised is None:
             return value
         exponent, sign = raised
@@ -275,6 +276,26 @@ class Operands(Commands):
                 value.func.id = inverse  # type: ignore[attr-defined]
                 return value
         return self.powered(value, Caret(), exponent, sign)
+
+    def over_axis(self, value: ast.expr) -> ast.expr:
+        """``mean(X) (over axis 0)``, as it is printed."""
+        word = self.now.text
+        if word.startswith("over axis ") and word[10:].isdigit():  # LaTeX's text
+            self.take()
+            axis = word[10:]
+        elif self.at("(") and self.after.text == "over":
+            ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 5]]
+            if len(ahead) < 5 or ahead[2] != "axis" or not ahead[3].isdigit() or ahead[4] != ")":
+                return value
+            self.at_token += 5
+            axis = ahead[3]
+        else:
+            return value
+        assert isinstance(value, ast.Call)
+        assert isinstance(value.func, ast.Name)
+        value.func.id += " over axis"
+        value.args.append(self.put(ast.Constant(int(axis)), self.now))
+        return value
 
     def arguments(self, opened: Token, close: str = ")") -> list[ast.expr]:
         found: list[ast.expr] = []

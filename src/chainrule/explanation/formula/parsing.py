@@ -248,7 +248,8 @@ class _Check:
         known = FUNCTIONS.get(function.id)
         if known is None:
             fail(
-                f"no function is called {function.id}; there are {', '.join(FUNCTIONS)}",
+                f"no function is called {function.id}; there are "
+                f"{', '.join(name for name in FUNCTIONS if ' ' not in name)}",
                 self.text,
                 function,
             )

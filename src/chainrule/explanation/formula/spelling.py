@@ -52,6 +52,31 @@ def mathml_number(text: str) -> str:
     return f"{sign}<mn>{mantissa}</mn><mo>·</mo>{power}"
 
 
+def attribute_text(name: str, value: Any) -> str:
+    """A static argument as one would write it: a region of a slice is an index."""
+    if name == "region":
+        return ", ".join(str(x) if isinstance(x, int) else _slice_text(*x) for x in value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value)).replace("-", "−")
+    if isinstance(value, (int, float)):
+        return str(value).replace("-", "−")
+    return str(value)
+
+
+def without_whole(region: Sequence[Any], shape: tuple[int, ...]) -> Sequence[Any]:
+    """Without the axes at the end that are taken whole: W[0] for W[0, :3]."""
+    kept = list(region)
+    while len(kept) > 1 and kept[-1] == (0, shape[len(kept) - 1], 1):
+        kept.pop()
+    return kept
+
+
+def _slice_text(start: int, length: int, step: int) -> str:
+    stop = start + length * step
+    shown = f"{start or ''}:{stop if stop >= 0 else ''}"
+    return shown if step == 1 else f"{shown}:{step}"
+
+
 @dataclass(frozen=True)
 class Spelling:
     """One row. Fields with ``{}`` stand around what is written; ``linear``: on one line, so that

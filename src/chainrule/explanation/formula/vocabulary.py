@@ -19,7 +19,7 @@ _OF_ONE = (
     *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"),
     *("arcsinh", "arccosh", "arctanh", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p"),
     *("sqrt", "cbrt", "square", "sign", "floor", "ceil", "abs"),
-    *("sum", "prod", "mean", "trace", "transpose"),
+    *("sum", "prod", "mean", "var", "std", "trace", "transpose"),
 )
 _OF_TWO = (
     *("arctan2", "hypot", "logaddexp", "maximum", "minimum", "dot", "outer", "matmul"),
@@ -39,6 +39,13 @@ def _smallest(first: Any, *others: Any) -> Any:
 
 def _one_over(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x: 1.0 / f(x)
+
+
+OVER = "over axis"
+
+
+def _over(f: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda x, axis: f(x, axis=int(axis))
 
 
 RECIPROCALS = {"sec": "cos", "csc": "sin", "cot": "tan", "sech": "cosh", "csch": "sinh",
@@ -78,6 +85,10 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     "min": (_smallest, (1, MOST_OF)),
     **{name: (_one_over(getattr(np, of)), 1) for name, of in RECIPROCALS.items()},
     "tr": (np.trace, 1),
+    **{
+        f"{name} {OVER}": (_over(getattr(np, name)), 2)
+        for name in ("sum", "prod", "mean", "var", "std", "max", "min")
+    },
     "indicator": (lambda truth: np.where(truth, 1.0, 0.0), 1),
     "inverse": (_inverse, 1),
     "norm1": (lambda x: np.sum(np.abs(x)), 1),

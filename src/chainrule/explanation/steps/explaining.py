@@ -123,7 +123,7 @@ def _openings(r: Recorded, back: Backward, precision: int) -> dict[int, Callable
         keys = [r.names[x].key if x in r.names else f"x{i}" for i, x in enumerate(gate.inputs)]
         given = dict(zip(keys, (np.asarray(r.value(x)) for x in gate.inputs), strict=True))
         total = total_of(r, back, node)
-        inner = _Inner(gate.kind.definition, tuple(given), r.names[node].key)
+        inner = _Inner(gate.definition, tuple(given), r.names[node].key)
         several = {"cotangent": total} if node.type.shape and total is not None else {}
         found[r.quantities.index(node)] = functools.partial(
             explain, inner, tuple(given.values()), precision=precision,

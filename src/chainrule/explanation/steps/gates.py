@@ -9,7 +9,7 @@ engine's at this point is shown, and a gate without one opens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,30 +18,23 @@ import numpy as np
 from chainrule.autodiff import pullback
 from chainrule.core.node import Node
 from chainrule.core.recording import Recording, quiet
+from chainrule.core.told import Called
 from chainrule.core.traced import Traced
+from chainrule.errors import ChainruleError
 from chainrule.explanation.formula.building import behind, is_transparent
-from chainrule.ops.special import logistic
-from chainrule.ops.stable import log_softmax, logsumexp, softmax
+from chainrule.explanation.steps.kinds import (
+    CALLED,
+    LOGISTIC_ENTROPY,
+    SHORTER,
+    SOFTMAX_ENTROPY,
+    SOFTMAX_LIKELIHOOD,
+    SQUARED_NORM,
+    Kind,
+    Rule,
+    attributes,
+    of_call,
+)
 from chainrule.ops.structure import broadcast_to
-
-Rule = Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A gate that the lectures draw as one.
-
-    ``definition`` is the function; ``rules`` give, for the gradient g of the result y and the
-    inputs, what each input receives (None: nothing is said of it). ``written``: formulas show it
-    by the name ``name``, else as what it is made of. ``shown``: the input of the definition whose
-    softmax or logistic stays a line of its own, ŷ.
-    """
-
-    name: str
-    definition: Callable[..., Any]
-    rules: tuple[Rule, ...]
-    teaches: str
-    written: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,103 +49,9 @@ class Gate:
     inputs: tuple[Node, ...]
     inside: frozenset[Node]
     rule: Rule
+    definition: Any
     aside: Node | None = None
-
-
-def _larger(x: Any, z: Any) -> Any:
-    return np.where(x > z, 1.0, 0.0)
-
-
-def _norm2(x: Any) -> Any:
-    return np.sum(x * x)
-
-
-def _entropy(y: Any, p: Any) -> Any:
-    return -np.sum(y * np.log(p))
-
-
-def _two_classes(t: Any, p: Any) -> Any:
-    return -t * np.log(p) - (1 - t) * np.log(1 - p)
-
-
-def _rows(x: Any) -> Any:
-    return np.sum(x, axis=-1, keepdims=True)
-
-
-def _log_odds(y: Any, p: Any) -> Any:
-    return np.log(1 - p) - np.log(p)
-
-
-CALLED: Mapping[str, Kind] = {
-    "nn.softmax": Kind(
-        "softmax", softmax, (lambda g, y, x: (y * (g - _rows(y * g)),),),
-        "Softmax: raising one score lowers the probability of all others, which add up to 1.",
-    ),
-    "nn.log_softmax": Kind(
-        "log_softmax", log_softmax, (lambda g, y, x: (g - softmax(x) * _rows(g),),),
-        "The logarithm of softmax passes the gradient on, less its sum shared as softmax shares.",
-    ),
-    "nn.logsumexp": Kind(
-        "logsumexp", logsumexp, (lambda g, y, x: (softmax(x) * g,),),
-        "The slope of log Σ exp is softmax.",
-    ),
-    "mean": Kind(
-        "mean", np.mean, (lambda g, y, x: (broadcast_to(g / x.size, x.shape),),),
-        "A mean passes each entry an equal share of the gradient.",
-    ),
-    "norm": Kind(
-        "norm", np.linalg.norm, (lambda g, y, x: (x / y * g,),),
-        "The slope of a norm is the direction: the vector over its length.",
-    ),
-}  # fmt: skip
-
-SQUARED_NORM = Kind(
-    "norm2", _norm2, (lambda g, y, x: (2 * x * g,),),
-    "The slope of a squared norm is twice the vector (L1.3).",
-)  # fmt: skip
-SOFTMAX_ENTROPY = Kind(
-    "softmax with cross-entropy",
-    lambda y, a: _entropy(y, softmax(a)),
-    (
-        lambda g, y, t, a: (-np.log(softmax(a)) * g, (softmax(a) - t) * g),
-        lambda g, y, t, a: (-np.log(softmax(a)) * g, (softmax(a) * _rows(t) - t) * g),
-    ),
-    "Softmax and cross-entropy together pass back ŷ − y: what is predicted less what is true.",
-    written=False,
-)
-SOFTMAX_LIKELIHOOD = Kind(
-    "softmax with log-likelihood",
-    lambda y, a: np.sum(y * np.log(softmax(a))),
-    tuple(
-        lambda g, y, t, a, rule=rule: tuple(-part for part in rule(g, y, t, a))
-        for rule in SOFTMAX_ENTROPY.rules
-    ),
-    "Softmax and the logarithm together pass back y − ŷ: what is true less what is predicted.",
-    written=False,
-)
-LOGISTIC_ENTROPY = Kind(
-    "logistic with cross-entropy",
-    lambda t, z: _two_classes(t, logistic(z)),
-    (lambda g, y, t, z: (_log_odds(t, logistic(z)) * g, (logistic(z) - t) * g),),
-    "Logistic and cross-entropy together pass back ŷ − y: what is predicted less what is true.",
-    written=False,
-)
-SHORTER: Mapping[str, tuple[Rule, ...]] = {
-    "maximum": (
-        lambda g, y, x, z: (_larger(x, z) * g, _larger(z, x) * g),
-        lambda g, y, x, z: (g / 2, g / 2),
-    ),
-    "minimum": (
-        lambda g, y, x, z: (_larger(z, x) * g, _larger(x, z) * g),
-        lambda g, y, x, z: (g / 2, g / 2),
-    ),
-    "reduce_max": (lambda g, y, x: (np.where(x == y, 1.0, 0.0) * g,),),
-    "reduce_min": (lambda g, y, x: (np.where(x == y, 1.0, 0.0) * g,),),
-}
-"""Operations whose own rule allows for ties; without one it is shorter."""
-
-
-# Finding ------------------------------------------------------------------------------------
+    attrs: tuple[tuple[str, Any], ...] = ()
 
 
 def gates(
@@ -183,7 +82,9 @@ def gates(
         for kind, inputs, aside in _candidates(rec, node, kept):
             if opened and (kind.name in opened or _is_loss(kind.name) in opened):
                 continue
-            gate = _gate(rec, kind, node, inputs, aside, users)
+            call = (rec.calls or {}).get(node) or (rec.calls or {}).get(behind(node))
+            call = call if call is not None and CALLED.get(call.name) is kind else None
+            gate = _gate(rec, kind, node, inputs, aside, users, call)
             if gate is not None and not (gate.inside - {node}) & (set(kept) - {aside}):
                 found[node] = gate
                 hidden |= gate.inside - {node}
@@ -214,8 +115,8 @@ def _candidates(
     root = behind(node)
     name = root.primitive.name
     called = (rec.calls or {}).get(node) or (rec.calls or {}).get(root)
-    if called is not None and called[0] in CALLED:
-        yield CALLED[called[0]], called[1], None
+    if called is not None and called.name in CALLED:
+        yield CALLED[called.name], called.inputs, None
     if name == "reduce_sum" and root.inputs[0].primitive.name == "multiply":
         x, z = root.inputs[0].inputs
         if x is z:
@@ -236,8 +137,8 @@ def _likelihoods(rec: Recording, total: Node) -> Iterator[tuple[tuple[Node, ...]
     for y, log in (total.inputs[0].inputs, total.inputs[0].inputs[::-1]):
         if log.primitive.name == "log":
             called = (rec.calls or {}).get(p := log.inputs[0])
-            if called is not None and called[0] == "nn.softmax":
-                yield (behind(y), called[1][0]), p
+            if called is not None and called.name == "nn.softmax":
+                yield (behind(y), called.inputs[0]), p
 
 
 def _two_class_entropies(
@@ -255,7 +156,7 @@ def _two_class_entropies(
 
 def _gate(
     rec: Recording, kind: Kind, node: Node, inputs: tuple[Node, ...], aside: Node | None,
-    users: Mapping[Node, set[Node]],
+    users: Mapping[Node, set[Node]], call: Called | None = None,
 ) -> Gate | None:  # fmt: skip
     """The gate, if the definition gives this node, nothing inside is used elsewhere, and one of
     the rules holds."""
@@ -264,7 +165,8 @@ def _gate(
         return None
     traced = [Traced(x, rec) for x in inputs]
     with quiet():
-        made = kind.definition(*traced)
+        definition = kind.definition if call is None else call.again
+        made = definition(*traced)
     if behind(made.node) is not behind(node):
         return None
     inside = _between(node, set(inputs))
@@ -276,10 +178,15 @@ def _gate(
         found = pullback([Traced(node, rec)], [one], wrt)
         pulled = {x.node: part for x, part in zip(wrt, found, strict=True)}
         for rule in kind.rules:
-            parts = rule(one, Traced(node, rec), *traced)
+            rule = rule if call is None else of_call(rule, kind, call)
+            try:
+                parts = rule(one, Traced(node, rec), *traced)
+            except (TypeError, ValueError, ChainruleError):  # not a rule for these settings
+                continue
             pairs = [(pulled[x], p) for x, p in zip(inputs, parts, strict=True) if x in pulled]
             if all(_equal(exact, part) for exact, part in pairs):
-                return Gate(kind, node, inputs, frozenset(inside), rule, aside)
+                attrs = () if call is None else attributes(call)
+                return Gate(kind, node, inputs, frozenset(inside), rule, definition, aside, attrs)
     return None
 
 
@@ -306,8 +213,11 @@ def _equal(a: Traced | None, b: Any) -> bool:
 def shorter(rec: Recording, node: Node, position: int, g: Traced, exact: Any) -> Traced | None:
     """The lecture's form of what an operation with ties passes back, where it equals ``exact``."""
     given = [Traced(x, rec) for x in node.inputs]
+    passed: list[Any] = [g, Traced(node, rec)]
+    if node.type.shape and "axes" in node.attrs:  # of a reduction, as long as what was reduced
+        passed = [np.expand_dims(x, node.attrs["axes"]) for x in passed]
     for rule in SHORTER.get(node.primitive.name, ()):
-        part = rule(g, Traced(node, rec), *given)[position]
+        part = rule(*passed, *given)[position]
         if _equal(exact, part):
             return part
     return None

@@ -28,7 +28,8 @@ from chainrule.errors import DerivativeError, DtypeError, UsageError
 from chainrule.explanation.formula.building import Builder, behind, is_transparent
 from chainrule.explanation.formula.expressions import Expr, Name
 from chainrule.explanation.steps import names as naming
-from chainrule.explanation.steps.gates import CALLED, Gate, gates
+from chainrule.explanation.steps.gates import Gate, gates
+from chainrule.explanation.steps.kinds import CALLED, attributes
 
 MOST_QUANTITIES = 5000
 
@@ -87,10 +88,15 @@ class Recorded:
         return self.names[self.output]
 
     def builder(self, algebra: Any, named: Mapping[Node, Expr] | None = None) -> Builder:
-        shown = {n: (g.kind.name, g.inputs) for n, g in self.gates.items() if g.kind.written}
-        for node, (name, inputs) in (self.recording.calls or {}).items():
-            if name in CALLED and node.serial > self.last:  # in the rule of a gate
-                shown[node] = (CALLED[name].name, inputs)
+        shown = {
+            n: (g.kind.name, g.inputs, g.attrs) for n, g in self.gates.items() if g.kind.written
+        }
+        inside = {n for g in self.gates.values() if not g.kind.written for n in g.inside}
+        for node, call in (self.recording.calls or {}).items():
+            kind = CALLED.get(call.name)
+            spoken_of = node.serial > self.last or node in inside  # in a gate's rule, or in it
+            if kind is not None and kind.written and spoken_of:
+                shown[node] = (kind.name, call.inputs, attributes(call))
         names = self.names if named is None else named
         return Builder(names, self.recording.values.get, algebra, shown)
 

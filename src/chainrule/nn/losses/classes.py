@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.core.containers import register
 from chainrule.core.settings import number
+from chainrule.core.told import told
 from chainrule.nn.losses.base import array, identity, is_class, like, picked, positive, total
 from chainrule.nn.targets import classes_or_probabilities, numbers
 from chainrule.ops.special import logistic
@@ -35,6 +36,7 @@ class BinaryCrossEntropy:
     def __post_init__(self) -> None:
         number("label_smoothing", self.label_smoothing, at_least=0, below=1)
 
+    @told("nn.BinaryCrossEntropy")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         targets = like(outputs, targets)
         if self.label_smoothing:
@@ -73,6 +75,7 @@ class CategoricalCrossEntropy:
     def __post_init__(self) -> None:
         number("label_smoothing", self.label_smoothing, at_least=0, below=1)
 
+    @told("nn.CategoricalCrossEntropy")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         scores = log_softmax(outputs, axis=-1)
         targets = array(targets)

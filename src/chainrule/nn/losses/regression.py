@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule.core.containers import register
 from chainrule.core.settings import number
+from chainrule.core.told import told
 from chainrule.errors import UsageError
 from chainrule.nn.losses.base import finite, identity, like, total
 from chainrule.nn.targets import numbers
@@ -22,6 +23,7 @@ class SquaredError:
 
     name: ClassVar[str] = "squared_error"
 
+    @told("nn.SquaredError")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         error = outputs - like(outputs, targets)
         return total(0.5 * (error * error))
@@ -36,6 +38,7 @@ class AbsoluteError:
 
     name: ClassVar[str] = "absolute_error"
 
+    @told("nn.AbsoluteError")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         return total(np.abs(outputs - like(outputs, targets)))
 
@@ -54,6 +57,7 @@ class Huber:
     def __post_init__(self) -> None:
         number("delta", self.delta, above=0)
 
+    @told("nn.Huber")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         error = outputs - like(outputs, targets)
         # With c the clipped error both pieces are c (e - c/2): nothing large is squared, and
