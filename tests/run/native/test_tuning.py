@@ -129,7 +129,9 @@ def test_nothing_is_measured_without_a_folder_nor_of_small_products(
     assert not measured
 
 
-@pytest.mark.parametrize("costs", [[0.97], [0.9] * 5 + [1.0], [1.0] * 6 + [0.5, 1.0]])
+@pytest.mark.parametrize(
+    "costs", [[0.97], [0.9] * 4 + [1.0], [0.9] * 6 + [1.0], [1.0, 1.0, 0.5, 1.0]]
+)
 def test_noise_chooses_nothing(costs: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     """A little faster, faster at first, faster once."""
     timed(monkeypatch, {VARIANTS[1]: costs})

@@ -18,9 +18,9 @@ from chainrule.run.native.emit import products, uniform
 from chainrule.run.native.emit.definitions import definitions
 from chainrule.run.native.emit.denormals import flush_denormals
 from chainrule.run.native.emit.loops import Function, group_function
-from chainrule.run.native.emit.parts import modules
 from chainrule.run.native.emit.threads import SHARED, barrier, drawing, share
 from chainrule.run.native.numbers.ir import ATTRIBUTES, Builder
+from chainrule.run.native.numbers.parts import modules
 from chainrule.run.native.plan import CallOut, Group, InnerLoop, Plan, Product, Step, Uniform
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.runtime import machine, team

@@ -20,6 +20,7 @@ from chainrule.run import cache
 from chainrule.run.native.matmul.gemm import Gemm, Operand
 from chainrule.run.native.matmul.tiling import USUAL, VARIANTS, Tiling, Variant, tiling_of
 from chainrule.run.native.numbers.ir import ATTRIBUTES, Builder
+from chainrule.run.native.numbers.parts import modules
 from chainrule.run.native.runtime import machine
 
 WORTH = 2**22
@@ -31,8 +32,9 @@ MEMORY = 2**26
 GAIN = 1.04
 """A variant must be so many times as fast as the usual way, in the median and at its best, and
 then once more beside it alone: the best of several by chance is not the best again."""
-ROUNDS, SECONDS = 5, 5e-4
-"""How often each variant runs, in turns, for so long each time."""
+ROUNDS, AGAIN, SECONDS = 3, 11, 3e-4
+"""How often each variant runs, in turns, and the best one beside the usual way; for so long each
+time."""
 _chosen: dict[str, Variant] = {}
 
 
@@ -46,7 +48,7 @@ def variant_of(
         return USUAL
     cut = tiling_of(size, type, a, b)
     orders = tuple(x[1] == 1 for x in (a, b))
-    levels = tuple(x.bit_length() // 2 for x in size)  # a class reaches from 64 to 255, ...
+    levels = tuple(x.bit_length() // 2 for x in size)  # up to 127, 511, 2047, ...
     about = (type, levels, orders, cut.copies_a, cut.copies_b)
     said = (*machine.caches(), machine.vector_bytes(), machine.vector_registers())
     name = f"variant of products {about} with {said} of {VARIANTS}"
@@ -75,14 +77,14 @@ def fastest(size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[
     gains = _gains(tried, ROUNDS)
     best = max(gains, key=gains.__getitem__)
     if gains[best] >= GAIN:
-        gains = _gains({i: tried[i] for i in (0, best)}, 2 * ROUNDS)
+        gains = _gains({i: tried[i] for i in (0, best)}, AGAIN)
     return best if gains[best] >= GAIN else 0
 
 
 def _gains(tried: dict[int, _Trial], rounds: int) -> dict[int, float]:
     """How many times as fast as the first each is: in the median of rounds, or at its best if
     that is less."""
-    once = min(trial.seconds(1) for trial in [*tried.values()] * 2)
+    once = min([trial.seconds(1) for trial in tried.values()])
     turns = max(1, round(SECONDS / max(once, 1e-6)))
     times: dict[int, list[float]] = {i: [] for i in tried}
     for _ in range(rounds):
@@ -96,7 +98,8 @@ def _gains(tried: dict[int, _Trial], rounds: int) -> dict[int, float]:
 
 
 class _Trial:
-    """The machine code of one variant, and what it multiplies."""
+    """The machine code of one variant, whose tiles and copies programs share, and what it
+    multiplies."""
 
     def __init__(
         self, cut: Tiling, a: tuple[int, int], b: tuple[int, int], arrays: list[np.ndarray]
@@ -108,8 +111,10 @@ class _Trial:
         names = ("a", "b", "c", "scratch")
         parameters = ", ".join(f"ptr noalias nocapture align {cut.size} %{name}" for name in names)
         text = f"define void @run({parameters}) #0 {{\n{builder.text()}\n}}"
-        code = "\n\n".join([machine.PLAIN, *writer.helpers.values(), text, ATTRIBUTES])
-        self.library = machine.Library([machine.assemble(code)], ("run",), ())
+        texts = modules(
+            [(machine.PLAIN, [x]) for x in (text, *writer.helpers.values())], ATTRIBUTES
+        )
+        self.library = machine.Library([machine.object_code(x) for x in texts], ("run",), ())
         self.run = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 4)(self.library.address("run"))
         self.arrays = [*arrays, np.empty(max(1, cut.scratch()), arrays[0].dtype)]
         self.pointers = [x.ctypes.data for x in self.arrays]
