@@ -3,7 +3,7 @@
     python -m benchmarks.native [--rounds 9] [--only training predict] [--json FILE]
 
 Each library runs in a process of its own, stopped while others are measured, in rounds of random
-order (workers.py). What is reported are ratios within a round, theirs over ours: the median, and
+order (processes.py). What is reported are ratios within a round, theirs over ours: the median, and
 the quartiles around it. Above 1, chainrule is faster.
 """
 

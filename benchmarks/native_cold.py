@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from benchmarks.measure import installed
 from benchmarks.native_compare import CPU, Rows
 from benchmarks.native_settings import OURS, Settings, row, show
-from benchmarks.workers import environment_of
+from benchmarks.processes import environment_of
 
 EMPTY = "chainrule, empty cache"
 TIMED = """

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.native_settings import OURS, Settings, row, show
+from benchmarks.processes import Contestant, compete, workers
 from benchmarks.work import Gradient, Prediction, Training, Work
-from benchmarks.workers import Contestant, compete, workers
 
 Rows = list[dict[str, Any]]
 CPU = {"JAX_PLATFORMS": "cpu"}

@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks.measure import duration, median
 from benchmarks.native_compare import Rows
 from benchmarks.native_settings import OURS, Settings, row, show
+from benchmarks.processes import Contestant, Worker, compete, workers
 from benchmarks.work import Compilation, Cost, Unrolled
-from benchmarks.workers import Contestant, Worker, compete, workers
 
 MEMORY = Contestant(OURS, "memory", package="llvmlite")
 VARIANTS = (

@@ -5,7 +5,7 @@
 
 Operands lie by rows: ``A @ B`` is a forward product of a network, ``A @ B.T`` the gradient of its
 inputs, ``A.T @ B`` of its weights. The limit is a loop of multiply-adds that stay in registers.
-Everybody is measured in rounds, in processes of their own (workers.py). A cell is a share of the
+Everybody is measured in rounds, in processes of their own (processes.py). A cell is a share of the
 limit: the best of many short rounds of each, as many as it takes until three agree.
 
 A stand-in is told smaller caches than there are, or narrower vectors, and cuts, tunes and copies by
@@ -22,8 +22,8 @@ from typing import Any
 
 from benchmarks import measure
 from benchmarks.measure import median
+from benchmarks.processes import Contestant, Measured, Worker, compete, workers
 from benchmarks.work import Multiply
-from benchmarks.workers import Contestant, Measured, Worker, compete, workers
 
 LAYOUTS = ("A @ B", "A @ B.T", "A.T @ B")
 OURS, PEAK = "chainrule", "peak"

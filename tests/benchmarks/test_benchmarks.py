@@ -8,6 +8,7 @@ import json
 import math
 import random
 import sys
+from argparse import Namespace
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 from benchmarks import native, native_cold, native_compare, native_costs, products, table
 from benchmarks.native_settings import OURS, Settings, row
+from benchmarks.processes import Contestant, Worker, WorkerError, compete, workers
 from benchmarks.work import (
     Function,
     Gradient,
@@ -27,7 +29,6 @@ from benchmarks.work import (
     Unrolled,
     Work,
 )
-from benchmarks.workers import Contestant, Worker, WorkerError, compete, workers
 from tests.helpers.places import ROOT
 
 CLASSES, NUMBERS = Network((5, 4, 3), 8, 6), Network((5, 4, 1), 8, 6)
@@ -247,6 +248,18 @@ def test_a_cell_is_the_fastest_of_its_contestants() -> None:
 
 
 @machine_code
+def test_stand_ins_are_compared_with_the_limit_of_their_vectors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(products, "TRAINING", ((16, 64, 32),))
+    monkeypatch.setattr(products, "STAND_INS", {"as it is": 0, "16 KB, 128 KB": 0})
+    monkeypatch.setattr(products, "PATIENCE", 0)
+    options = Namespace(dtypes=["float32"], layouts=["A @ B"], rounds=1, seconds=1e-4)
+    (found,) = products.stand_ins(options, random.Random(0))
+    assert list(found["shares"]) == list(products.STAND_INS)
+    assert all(list(x) == ["usual", "tuned"] for x in found["shares"].values())
+
+
 @pytest.mark.parametrize("layout", products.LAYOUTS)
 def test_products_of_all_layouts_are_the_same_product(layout: str) -> None:
     chosen = [one for one in products.contestants(1) if one.name in ("chainrule", "OpenBLAS")]
