@@ -92,6 +92,10 @@ def test_it_stops_on_time():
     assert found.score == "log loss"
     assert losses["gradient boosting"].loss < losses["linear"].loss
     assert found.model.predict({"x": WAVE}).probabilities.shape == (300, 2)
+    none = _search(LINEAR, minutes=1e-9, epochs=2)
+    assert none.trials == 0
+    assert none.verdict.startswith("the time was over before the network as given was judged")
+    assert "settings that were tried" not in none.verdict
 
 
 def test_time_or_trials():

@@ -238,6 +238,17 @@ def test_words_stay_words(tmp_path, cells):
     assert decision.kind in ("category", "boolean")
 
 
+@pytest.mark.parametrize("odd", ["", "-", "none"])
+@pytest.mark.parametrize("dress", ["{}", "'{}", '"=""{}"""'])
+def test_codes_stay_codes_in_other_dress(tmp_path, dress, odd):
+    cells = [dress.format(zip) for zip in ("00501", "90210", "10001")]
+    table = read(tmp_path, csv([*cells, *cells, odd]))
+    assert meaning(table, "v")[:6] == ["00501", "90210", "10001"] * 2
+    [decision] = decide(table, ["v"])
+    assert decision.kind == "category"
+    assert "has a leading zero, so the cells are codes" in decision.note
+
+
 def test_booleans_in_any_case(tmp_path):
     for cells in (["Yes", "no", "YES"], ["TRUE", "False", "true"], ["On", "off", "ON"]):
         [decision] = decide(read(tmp_path, csv(cells)), ["v"])

@@ -411,13 +411,15 @@ def _result(
     said = f"{score} {own.loss:.4g} ± {own.noise:.2g}"
     rival = f"{best.name} ({best.loss:.4g})"
     what = "what was found" if better else "the network as given"
-    if own.loss + own.noise < best.loss:
+    if np.isnan(own.loss):
+        verdict = "the time was over before the network as given was judged; give more minutes"
+    elif own.loss + own.noise < best.loss:
         verdict = f"{what} ({said}) beats the best baseline, {rival}"
     elif own.loss < best.loss:
         verdict = f"{what} ({said}) is better than {rival} by no more than its noise"
     else:
         verdict = f"nothing beats {rival}: {what} has {said}"
-    if not better:
+    if tried and not better and not np.isnan(given.loss):
         verdict += (
             "; no settings that were tried are better than those given by more than the noise"
         )

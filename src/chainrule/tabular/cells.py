@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.tabular.layout import Format
-from chainrule.tabular.numerals import CODE, NUMBER, PLAIN, Numerals, undress
+from chainrule.tabular.numerals import CODE, NUMBER, PLAIN, Numerals, undress, unwrapped
 from chainrule.tabular.table import Codes, Column, Whole, encode_numbers, merged, tallied
 from chainrule.tabular.words import SOFT, number_text, shown
 
@@ -71,10 +71,24 @@ def column_of_words(
     )
     if not as_numbers:
         return plain
+    soft = [plain.soft and word.lower() in SOFT for word in words]
+    zero = _leading_zero(words, soft)
+    if zero is not None:
+        row, count = _first(codes, zero), int(counts[zero])
+        note = f"{shown(words[zero])} has a leading zero, so the cells are codes, not numbers"
+        codes, words = merged(codes, [unwrapped(word) for word in words], frozenset())
+        return replace(
+            plain,
+            encode=lambda: (codes, words),
+            obstacle=(row, count),
+            note=note,
+            codes_only=True,
+        )
     commas = hint == "," and any("." in word for word in words)
     if not commas and all(_PLAIN.match(word) for word in words):
-        return _plain_numbers(plain, codes, words)
-    return _dressed(plain, codes, words, counts, format, hint)
+        numbers = _of_words([float(word) for word in words], codes)
+        return replace(plain, numbers=numbers, obstacle=None)
+    return _dressed(plain, codes, words, counts, soft, format, hint)
 
 
 def _first(codes: NDArray[np.int32], word: int) -> int:
@@ -86,14 +100,16 @@ def _of_words(values: Sequence[float | None], codes: NDArray[np.int32]) -> NDArr
     return np.array([*(np.nan if v is None else v for v in values), np.nan])[codes]
 
 
-def _plain_numbers(column: Column, codes: NDArray[np.int32], words: tuple[str, ...]) -> Column:
-    if all(word.isdigit() for word in words) and any(map(CODE.fullmatch, words)):
-        at = next(i for i, word in enumerate(words) if CODE.fullmatch(word))
-        row, count = _first(codes, at), int(np.isin(codes, at).sum())
-        note = f"{shown(words[at])} has a leading zero, so the cells are codes, not numbers"
-        return replace(column, obstacle=(row, count), note=note, codes_only=True)
-    numbers = _of_words([float(word) for word in words], codes)
-    return replace(column, numbers=numbers, obstacle=None)
+def _leading_zero(words: tuple[str, ...], soft: list[bool]) -> int | None:
+    """The first word that shows digits to be codes; None if none does, or not all are digits."""
+    found = None
+    for i, word in enumerate(words):
+        digits = unwrapped(word)
+        if not soft[i] and not (digits.isascii() and digits.isdigit()):
+            return None
+        if found is None and CODE.fullmatch(digits):
+            found = i
+    return found
 
 
 def _dressed(
@@ -101,11 +117,11 @@ def _dressed(
     codes: NDArray[np.int32],
     words: tuple[str, ...],
     counts: NDArray[np.intp],
+    soft: list[bool],
     format: Format,
     hint: str,
 ) -> Column:
-    """Numbers in other dress, if all cells but those with a word for "missing" are."""
-    soft = [not format.missing_only and word.lower() in SOFT for word in words]
+    """Numbers in other dress, if all cells but those with a ``soft`` word for "missing" are."""
     hard = [i for i, is_soft in enumerate(soft) if not is_soft]
     if not hard or not _worth_trying([words[i] for i in hard[:TRIED]]):
         odd = [i for i in hard if not _PLAIN.match(words[i])] or [0]

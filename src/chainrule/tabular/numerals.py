@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from chainrule.tabular.words import number_text, shown
 
-__all__ = ["CODE", "NUMBER", "PLAIN", "Dress", "Numerals", "evidence", "undress"]
+__all__ = ["CODE", "NUMBER", "PLAIN", "Dress", "Numerals", "evidence", "undress", "unwrapped"]
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 """A plain number: digits with a decimal point and an exponent; no thousands marks."""
