@@ -662,3 +662,56 @@ def test_constants_means_and_a_row_of_biases(source, wrt, wanted):
     result = matrix(source, wrt)
     assert result.check.difference < 1e-6
     assert result.derivative_code == wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "numerator", "denominator"),
+    [
+        ("A @ X @ B", "Bᵀ ⊗ A", "B ⊗ Aᵀ"),
+        ("X x", "xᵀ ⊗ I", "x ⊗ I"),
+        ("X^2", "Xᵀ ⊗ I + I ⊗ X", "X ⊗ I + I ⊗ Xᵀ"),
+        ("inv(X)", "−X⁻ᵀ ⊗ X⁻¹", "−X⁻¹ ⊗ X⁻ᵀ"),
+        ("exp(X)", "diag(vec(exp(X)))", "diag(vec(exp(X)))"),
+        ("m * X.T", "m K", "m Kᵀ"),
+        ("A @ X.T", "(I ⊗ A) K", "Kᵀ (I ⊗ Aᵀ)"),
+        ("trace(X) * X", None, None),
+    ],
+)
+def test_arrays_by_arrays_as_kronecker_products(source, numerator, denominator):
+    for layout, wanted in (("numerator", numerator), ("denominator", denominator)):
+        result = matrix(source, "X", layout)
+        assert result.kronecker_text == wanted
+        assert not wanted or wanted in result.text()
+        assert result.to_json()["index_notation"]["kronecker"] == wanted
+
+
+def test_a_wrong_kronecker_product_is_refused(monkeypatch):
+    from chainrule.explanation.matrix import kronecker
+
+    monkeypatch.setattr(kronecker, "transpose", lambda a: a)
+    with pytest.raises((DerivativeError, ValueError)):
+        matrix("A @ X @ B", "X", X=(3, 3), A=(3, 3), B=(3, 3))
+
+
+@pytest.mark.parametrize(
+    ("source", "wrt", "hessian", "declared"),
+    [
+        ("x.T @ B @ x / 2 - b.T @ x", "x", "B", {"symmetric": ["B"]}),
+        ("norm2(A @ x - b) / 2", "x", "Aᵀ A", {}),
+        ("sum(exp(A @ x))", "x", "Aᵀ diag(exp(A x)) A", {}),
+        ("logsumexp(z)", "z", "diag(softmax(z)) − softmax(z) softmax(z)ᵀ", {}),
+        ("binary_cross_entropy(X @ w, y) / m", "w",
+         "1/m Xᵀ diag(σ(X w) ⊙ (1 − σ(X w))) X", {}),
+        ("x**3", "x", "6 x", {"sizes": {"x": ()}}),
+    ],
+)  # fmt: skip
+def test_second_derivatives(source, wrt, hessian, declared):
+    assert matrix(source, wrt, order=2, **declared).derivative_text == hessian
+
+
+def test_second_derivatives_by_a_matrix():
+    assert matrix("tr(X.T @ A @ X)", "X", order=2).kronecker_text == "I ⊗ (A + Aᵀ)"
+    with pytest.raises(UsageError, match="1 or 2"):
+        matrix("x.T @ x", "x", order=3)
+    with pytest.raises(UsageError, match="no second derivative"):
+        matrix("A @ X", "X", order=2)

@@ -137,7 +137,7 @@ LATEX = Spelling(
     derivative=r"\frac{{{d}{of}}}{{{d}{by}}}", d=("d", r"\partial "), pi=r"\pi", e="e",
     log=r"\log {}", words=r"\text{{ ({})}}", ones=r"\mathbf{1}", zeros=r"\mathbf{{0}}",
     eye=r"\mathbf{{I}}",
-    signs={"−": "-", "·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash"},
+    signs={"−": "-", "·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes"},
 )  # fmt: skip
 _APPLY = "<mo>\u2061</mo>"
 _RAISED = "<msup><mrow>{}</mrow><mrow>{}</mrow></msup>"

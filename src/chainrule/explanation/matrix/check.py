@@ -11,6 +11,7 @@ import numpy as np
 from chainrule.errors import DerivativeError
 from chainrule.explanation.matrix.build import differential
 from chainrule.explanation.matrix.index import IndexTerm, index_value
+from chainrule.explanation.matrix.kronecker import Block, vec_value
 from chainrule.explanation.matrix.node import Node
 from chainrule.explanation.matrix.numeric import (
     Point,
@@ -53,6 +54,7 @@ class Work(Protocol):
     by: str
     derivative: Node | None
     index: list[IndexTerm]
+    blocks: list[Block] | None
     steps: list[MatrixStep]
 
 
@@ -83,6 +85,11 @@ def checked(work: Work, symbols: Mapping[str, Node], seed: int, source: str) -> 
 
 def _compare(work: Work, expected: np.ndarray, point: Point, source: str) -> float:
     if work.derivative is None:
+        if work.blocks:
+            shapes = work.function.shape, work.variable.shape
+            a, b, c, d = expected.shape
+            stacked = expected.transpose(1, 0, 3, 2).reshape(a * b, c * d)
+            _agree(vec_value(work.blocks, point, *shapes), stacked, source, "the form with ⊗")
         found = index_value(work.index, work.function, work.variable.shape, point)
     else:
         found = np.asarray(evaluate(work.derivative, point))

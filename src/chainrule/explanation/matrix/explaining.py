@@ -7,15 +7,13 @@ Aᵀ Bᵀ
 
 from __future__ import annotations
 
-import ast
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.tokens import ExpressionError
-from chainrule.explanation.matrix.build import build, differential
+from chainrule.explanation.matrix.build import differential
 from chainrule.explanation.matrix.check import MatrixCheck, MatrixStep, checked
 from chainrule.explanation.matrix.differential import (
     Used,
@@ -28,25 +26,17 @@ from chainrule.explanation.matrix.differential import (
     open_d,
 )
 from chainrule.explanation.matrix.index import IndexTerm, index_terms, write_terms
-from chainrule.explanation.matrix.parse import (
-    constant_kind,
-    names_in,
-    read_noted,
-    with_biases,
-)
-from chainrule.explanation.matrix.readings import fitted
+from chainrule.explanation.matrix.kronecker import Block, blocks, write_blocks
+from chainrule.explanation.matrix.readings import expression
 from chainrule.explanation.matrix.rewrite import rewrite
-from chainrule.explanation.matrix.shapes import kind_of
 from chainrule.explanation.matrix.simplify import simplify
-from chainrule.explanation.matrix.text import code, latex, text
+from chainrule.explanation.matrix.text import Latex, Text, code, latex, text
 from chainrule.explanation.matrix.tree import (
     SCALAR,
     Node,
     Shape,
-    eye,
     is_zero,
     mul,
-    ones,
     plain,
     symbol,
     trace,
@@ -80,6 +70,19 @@ class MatrixDerivative:
     steps: tuple[MatrixStep, ...]
     check: MatrixCheck
     notes: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+    @property
+    def kronecker_text(self) -> str | None:
+        """∂vec F/∂vec X in this layout, columns stacked: ``Bᵀ ⊗ A`` in numerator layout; None where
+        the derivative has a form of its own, or this one is not worked out."""
+        turned = self.layout == "denominator"
+        return write_blocks(list(self.blocks), Text(), turned) if self.blocks else None
+
+    @property
+    def kronecker_latex(self) -> str | None:
+        turned = self.layout == "denominator"
+        return write_blocks(list(self.blocks), Latex(), turned) if self.blocks else None
 
     @property
     def shape(self) -> tuple:
@@ -141,6 +144,7 @@ def matrix(
     probabilities: Iterable[str] = (),
     sizes: Mapping[str, Any] | None = None,
     seed: int = 0,
+    order: int = 1,
     **more_sizes: Any,
 ) -> MatrixDerivative:
     """Differentiate a matrix expression symbolically and explain every step.
@@ -154,6 +158,8 @@ def matrix(
         symmetric: symbols with A = Aᵀ. probabilities: symbols whose entries (of a vector) or
             rows (of a matrix) sum to one.
         sizes: sizes of symbols, also as keywords: ``X=("n", "m")``, ``x=("n",)``, ``c=()``.
+        order: 2 for the derivative of the derivative, whose F is the first one in denominator
+            layout: of a scalar by a vector the Hessian.
         seed: of the random sizes and values at which the result is compared with the engine.
 
     Raises:
@@ -168,6 +174,29 @@ def matrix(
     function, symbols, notes = expression(
         source, wrt=wrt, sizes=given, symmetric=symmetric, probabilities=probabilities
     )
+    if order not in (1, 2):
+        raise UsageError(f"order={order!r}: first and second derivatives are worked out, 1 or 2")
+    if order == 2:
+        first = _derived(source, wrt, "denominator", function, symbols, (), seed)
+        if first.derivative is None:
+            raise UsageError(
+                f"the derivative of {source} by {wrt} is given entry by entry, so it has no second "
+                "derivative here"
+            )
+        function = first.derivative
+        notes = [*notes, f"F is the first derivative by {wrt}, which is derived by {wrt} again"]
+    return _derived(source, wrt, layout, function, symbols, tuple(notes), seed)
+
+
+def _derived(
+    source: str,
+    wrt: str,
+    layout: str,
+    function: Node,
+    symbols: dict[str, Node],
+    notes: tuple[str, ...],
+    seed: int,
+) -> MatrixDerivative:
     work = _Work(function, symbols[wrt], layout)
     work.differentiate()
     work.derive()
@@ -175,84 +204,8 @@ def matrix(
     return MatrixDerivative(
         source, wrt, layout, function, symbols, work.kind, work.derivative,
         tuple(work.index), tuple(work.steps), check, (*notes, *work.notes),
+        tuple(work.blocks or ()),
     )  # fmt: skip
-
-
-def expression(
-    source: str,
-    *,
-    wrt: str = "",
-    sizes: Mapping[str, Any] | None = None,
-    symmetric: Iterable[str] = (),
-    probabilities: Iterable[str] = (),
-) -> tuple[Node, dict[str, Node], list[str]]:
-    """Read an expression: its tree, its symbols, and notes on what was assumed."""
-    shown, tree, reading = read_noted(source, {*(sizes or {}), *([wrt] if wrt else [])})
-    names = names_in(tree)
-    if wrt and wrt not in names:
-        inside = [name for name in names if wrt in name]
-        hint = f"; for a product write {' '.join(inside[0])}" if inside else ""
-        raise UsageError(
-            f"wrt={wrt!r} does not occur in {shown}; its symbols are "
-            f"{', '.join(names) or 'none'}{hint}"
-        )
-    flags = {"symmetric": set(symmetric), "probabilities": set(probabilities)}
-    for flag, flagged in flags.items():
-        for name in flagged - set(names):
-            raise UsageError(f"{flag}: {name!r} does not occur in {shown}")
-    try:
-        shapes, tree, dialect = fitted(shown, tree, sizes or {}, flags, wrt)
-    except ExpressionError as first:
-        try:
-            shapes, tree, dialect = fitted(shown, with_biases(tree), sizes or {}, flags, wrt)
-        except ExpressionError as error:
-            raise first from error
-        dialect = [*dialect, "a vector that is added to a matrix is added to each of its rows"]
-    targets = _targets(tree) - flags["probabilities"] - {wrt}
-    flags["probabilities"] |= targets
-    symbols = {
-        name: symbol(name, shape, {f for f, of in flags.items() if name in of})
-        for name, shape in shapes.items()
-    }
-    built = dict(symbols)
-    for name in [n for n in shapes if constant_kind(n) and n != wrt and n not in (sizes or {})]:
-        square = constant_kind(name) == "square"
-        built[name] = eye(shapes[name][0]) if square else ones(shapes[name])
-        if name == "I":
-            reading = [*reading, "I is the identity; give it a size to make it a matrix of yours"]
-        del symbols[name]
-    notes = [*reading, *dialect, *_entrywise(tree, shapes)] + [
-        f"{name} holds probabilities: "
-        + ("its entries sum to one" if 1 in shapes[name] else "each row sums to one")
-        for name in sorted(targets)
-    ]
-    return build(tree, built), symbols, notes
-
-
-def _entrywise(tree: ast.expr, shapes: Mapping[str, Any]) -> list[str]:
-    """A function of a matrix that could be meant as one of matrices."""
-    instead = {"abs": "; the determinant is det(W)", "exp": "", "log": ""}
-    found = {
-        node.func.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in instead
-        and kind_of(node.args[0], shapes) == "matrix"
-    }
-    return [f"{name} of a matrix is taken entry by entry{instead[name]}" for name in sorted(found)]
-
-
-def _targets(tree: Any) -> set[str]:
-    """Symbols that are the targets of a softmax with cross-entropy: they sum to one."""
-    return {
-        node.args[1].id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "softmax_cross_entropy"
-        and isinstance(node.args[1], ast.Name)
-    }
 
 
 def _kind(shape: Shape) -> str:
@@ -271,6 +224,7 @@ class _Work:
         self.change = differential(function)
         self.derivative: Node | None = None
         self.index: list[IndexTerm] = []
+        self.blocks: list[Block] | None = None
 
     def line(self, left: str, right: Node, used: Used | tuple[tuple[str, str], ...]) -> None:
         rules = tuple(used.names.items()) if isinstance(used, Used) else used
@@ -381,6 +335,15 @@ class _Work:
 
     def by_index(self, name: str) -> None:
         self.index = index_terms(self.change, self.variable.shape)
+        self.blocks = blocks(self.change, self.variable.shape)
+        if self.blocks:
+            shown = write_blocks(self.blocks, Text(), self.layout == "denominator")
+            turned = any(block.turned for block in self.blocks)
+            swap = "; K stacks a transpose, vec Xᵀ = K vec X" if turned else ""
+            self.notes.append(
+                f"with columns stacked by vec, in {self.layout} layout: "
+                f"∂vec F/∂vec {name} = {shown}{swap}"
+            )
         self.notes.append(
             f"the derivative of a {self.of} by a {self.by} has no form as a product of matrices "
             "here, so it is given entry by entry; indices i j belong to F, k l to the variable, "

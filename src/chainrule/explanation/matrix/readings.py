@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from chainrule.errors import UsageError
 from chainrule.explanation.formula.cursor import SIDE_BY_SIDE, Juxtaposed, is_inner
 from chainrule.explanation.formula.tokens import ExpressionError
-from chainrule.explanation.matrix.parse import other_dialect, settled
+from chainrule.explanation.matrix.build import build
+from chainrule.explanation.matrix.parse import (
+    constant_kind,
+    names_in,
+    other_dialect,
+    read_noted,
+    settled,
+    with_biases,
+)
 from chainrule.explanation.matrix.shapes import infer, kind_of
-from chainrule.explanation.matrix.tree import Shape
+from chainrule.explanation.matrix.tree import Node, Shape, eye, ones, symbol
 
 
 def fitted(
@@ -72,3 +81,80 @@ def _side_by_side(tree: ast.expr, shapes: Mapping[str, Shape]) -> list[str]:
         if kind_of(node.left, shapes) == kind_of(node.right, shapes) == "vector":
             found[SIDE_BY_SIDE[is_inner(node)]] = None
     return list(found)
+
+
+def expression(
+    source: str,
+    *,
+    wrt: str = "",
+    sizes: Mapping[str, Any] | None = None,
+    symmetric: Iterable[str] = (),
+    probabilities: Iterable[str] = (),
+) -> tuple[Node, dict[str, Node], list[str]]:
+    """Read an expression: its tree, its symbols, and notes on what was assumed."""
+    shown, tree, reading = read_noted(source, {*(sizes or {}), *([wrt] if wrt else [])})
+    names = names_in(tree)
+    if wrt and wrt not in names:
+        inside = [name for name in names if wrt in name]
+        hint = f"; for a product write {' '.join(inside[0])}" if inside else ""
+        raise UsageError(
+            f"wrt={wrt!r} does not occur in {shown}; its symbols are "
+            f"{', '.join(names) or 'none'}{hint}"
+        )
+    flags = {"symmetric": set(symmetric), "probabilities": set(probabilities)}
+    for flag, flagged in flags.items():
+        for name in flagged - set(names):
+            raise UsageError(f"{flag}: {name!r} does not occur in {shown}")
+    try:
+        shapes, tree, dialect = fitted(shown, tree, sizes or {}, flags, wrt)
+    except ExpressionError as first:
+        try:
+            shapes, tree, dialect = fitted(shown, with_biases(tree), sizes or {}, flags, wrt)
+        except ExpressionError as error:
+            raise first from error
+        dialect = [*dialect, "a vector that is added to a matrix is added to each of its rows"]
+    targets = _targets(tree) - flags["probabilities"] - {wrt}
+    flags["probabilities"] |= targets
+    symbols = {
+        name: symbol(name, shape, {f for f, of in flags.items() if name in of})
+        for name, shape in shapes.items()
+    }
+    built = dict(symbols)
+    for name in [n for n in shapes if constant_kind(n) and n != wrt and n not in (sizes or {})]:
+        square = constant_kind(name) == "square"
+        built[name] = eye(shapes[name][0]) if square else ones(shapes[name])
+        if name == "I":
+            reading = [*reading, "I is the identity; give it a size to make it a matrix of yours"]
+        del symbols[name]
+    notes = [*reading, *dialect, *_functions_of_matrices(tree, shapes)] + [
+        f"{name} holds probabilities: "
+        + ("its entries sum to one" if 1 in shapes[name] else "each row sums to one")
+        for name in sorted(targets)
+    ]
+    return build(tree, built), symbols, notes
+
+
+def _functions_of_matrices(tree: ast.expr, shapes: Mapping[str, Any]) -> list[str]:
+    """A function of a matrix that could be meant as one of matrices."""
+    instead = {"abs": "; the determinant is det(W)", "exp": "", "log": ""}
+    found = {
+        node.func.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in instead
+        and kind_of(node.args[0], shapes) == "matrix"
+    }
+    return [f"{name} of a matrix is taken entry by entry{instead[name]}" for name in sorted(found)]
+
+
+def _targets(tree: Any) -> set[str]:
+    """Symbols that are the targets of a softmax with cross-entropy: they sum to one."""
+    return {
+        node.args[1].id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "softmax_cross_entropy"
+        and isinstance(node.args[1], ast.Name)
+    }

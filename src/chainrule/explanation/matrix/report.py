@@ -175,7 +175,11 @@ def to_json(result: MatrixDerivative) -> dict[str, Any]:
         "derivative": None if result.derivative is None else _spelled(result.derivative),
         "index_notation": None
         if result.derivative is not None
-        else {"text": result.derivative_text, "latex": result.derivative_latex},
+        else {
+            "text": result.derivative_text,
+            "latex": result.derivative_latex,
+            "kronecker": result.kronecker_text,
+        },
         "shape": list(result.shape),
         "factors": []
         if result.derivative is None
