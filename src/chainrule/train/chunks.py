@@ -25,7 +25,7 @@ from chainrule.train.monitor import NonFiniteLossError, TrainingState
 Leaves = list[np.ndarray]
 Done = tuple[np.ndarray, Leaves]
 SECONDS = 0.05
-"""About how long a chunk should take."""
+"""About how long a chunk should take, unless the executor's loop says otherwise (``seconds``)."""
 
 
 class Chunks:
@@ -52,6 +52,7 @@ class Chunks:
             self.arrays = data.x, data.targets, data.weights
         self.length = 8  # steps in a chunk, adapted as their time becomes known
         self.run: Any = None
+        self.made = 0.0  # seconds that the loop's programs took to compile so far
         self.tried = False
 
     def epoch(self, epoch: int) -> None:
@@ -79,7 +80,9 @@ class Chunks:
                 stop = min(done + min(self.length, training.room()), end)
                 started = time.perf_counter()
                 losses = self._chunk(epoch, order, window.first, done, stop)
-                self._adapt(time.perf_counter() - started, stop - done)
+                made, self.made = self.made, getattr(self.run, "making", 0.0)
+                took = time.perf_counter() - started - (self.made - made)
+                self._adapt(took, stop - done)
                 self.count(losses, order[done - window.first : stop - window.first])
 
     def count(self, losses: np.ndarray, rows: np.ndarray) -> None:
@@ -174,5 +177,5 @@ class Chunks:
         return np.array(keys, np.uint64).reshape(-1, 2)
 
     def _adapt(self, seconds: float, steps: int) -> None:
-        wanted = math.ceil(SECONDS * steps / max(seconds, 1e-6))
+        wanted = math.ceil(getattr(self.run, "seconds", SECONDS) * steps / max(seconds, 1e-6))
         self.length = max(2, min(wanted, 4 * self.length, 2**14))
