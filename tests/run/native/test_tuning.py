@@ -25,6 +25,11 @@ TEXT = """def f(x: float32[70, 260], y: float32[260, 80]):
 SIZE, TYPE, A, B = (70, 80, 260), "float", (260, 1), (80, 1)
 
 
+@pytest.fixture(autouse=True)
+def calm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "BUSY", 10**6)
+
+
 @pytest.fixture
 def measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Products worth measuring though they are small, an empty cache; and what was measured."""

@@ -4,7 +4,8 @@ Caches and registers say how to cut a product (``tiling.py``), but not all: how 
 cache is, what else shares the third, how well a processor reads ahead. So the first large product
 of a class is computed by each of a few variants in turn, for some hundredths of a second, and the
 choice is kept where machine code is. It never shows in the bits, and nothing needs it: without a
-folder for machine code, or with ``CHAINRULE_TUNE=0``, products are cut in the usual way.
+folder for machine code, on a machine too busy to measure on, or with ``CHAINRULE_TUNE=0``, products
+are cut in the usual way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from chainrule.run.native.matmul.gemm import Gemm, Operand
 from chainrule.run.native.matmul.tiling import USUAL, VARIANTS, Tiling, Variant, tiling_of
 from chainrule.run.native.numbers.ir import ATTRIBUTES, Builder
 from chainrule.run.native.numbers.parts import modules
-from chainrule.run.native.runtime import machine
+from chainrule.run.native.runtime import machine, team
 
 WORTH = 2**22
 """Products of fewer multiply-adds are left as they are."""
@@ -35,6 +36,9 @@ then once more beside it alone: the best of several by chance is not the best ag
 ROUNDS, AGAIN, SECONDS = 3, 11, 3e-4
 """How often each variant runs, in turns, and the best one beside the usual way; for so long each
 time."""
+BUSY = 1.5
+"""With more programs than so many for each processor a measurement is noise: another process may
+find the machine calmer."""
 _chosen: dict[str, Variant] = {}
 
 
@@ -56,15 +60,28 @@ def variant_of(
         if cache.cache_folder() is None:
             return USUAL
         key = f"{machine.identity()}|{name}"
-        found = cache.kept(key, lambda: bytes([fastest(size, type, a, b)]))
+        try:
+            found = cache.kept(key, lambda: bytes([fastest(size, type, a, b)]))[0]
+        except TooBusyError:
+            found = 0
         # Another thread may have measured too: all of this process go by the same answer.
-        _chosen.setdefault(name, VARIANTS[found[0]])
+        _chosen.setdefault(name, VARIANTS[found])
     return _chosen[name]
+
+
+class TooBusyError(Exception):
+    """Other programs take the processors."""
 
 
 def fastest(size: tuple[int, int, int], type: str, a: tuple[int, int], b: tuple[int, int]) -> int:
     """The place in ``VARIANTS`` of the fastest one, by the clock of this thread: other programs
-    that interrupt it do not count."""
+    that interrupt it do not count.
+
+    Raises:
+        TooBusyError: there are too many, which also empty the caches.
+    """
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > BUSY * team.available():
+        raise TooBusyError
     m, n, k = size
     m = min(m, max(ROWS, LARGEST // (n * k)))
     dtype = np.dtype(np.float32 if type == "float" else np.float64)
