@@ -134,6 +134,19 @@ def test_nothing_is_measured_without_a_folder_nor_of_small_products(
     assert not measured
 
 
+def test_what_a_busy_machine_would_say_is_not_kept(
+    measured: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "caches", lambda: (machine.Cache(2**14, 4, 64),) * 2)
+    timed(monkeypatch, {VARIANTS[1]: [0.5]})
+    monkeypatch.setattr(tuning, "BUSY", -1)
+    assert [product()[0] for _ in range(2)] == [USUAL] * 2
+    assert len(measured) == 1
+    forget(monkeypatch)
+    monkeypatch.setattr(tuning, "BUSY", 10**6)
+    assert product()[0] == VARIANTS[1]
+
+
 @pytest.mark.parametrize(
     "costs", [[0.97], [0.9] * 4 + [1.0], [0.9] * 6 + [1.0], [1.0, 1.0, 0.5, 1.0]]
 )
