@@ -36,8 +36,8 @@ if __name__ == "__main__":
         for done, report in enumerate(pool.map(run, names), 1):
             total.add_all(report)
             print("\n".join(report.faults[: given.show]), end="\n" if report.faults else "")
-            if done % 50 == 0:
-                print(f"{done} of {len(names)} functions", flush=True)
+            if done % 50 == 0:  # with all that was counted, should the rest be cut off
+                print(f"{done} of {len(names)} functions, {total}", flush=True)
     print(total)
     print(f"{time.perf_counter() - start:.0f} s, of the processor {total.seconds:.0f} s")
     sys.exit(bool(total.faults))
