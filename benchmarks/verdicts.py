@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import json
 import math
 import os
@@ -110,19 +111,26 @@ def _csv(file: str, target: str, classes: int, rows: int = 800) -> Callable[[int
     """The numeric columns of an open table, its complete rows, of which some are drawn."""
 
     def made(seed: int) -> Table:
-        folder = Path(__file__).parent.parent / "examples" if file == "penguins.csv" else DATA
-        with open(folder / file, newline="") as lines:
-            read = list(csv.DictReader(lines))
-        names = [n for n in read[0] if n != target and _is_number(read[0][n])]
-        full = [r for r in read if all(_is_number(r[n]) for n in names) and r[target]]
-        drawn = np.random.default_rng(seed).permutation(len(full))[:rows]
-        x = np.array([[float(full[i][n]) for n in names] for i in drawn])
-        t = [full[i][target] for i in drawn]
+        x, t = _complete(file, target)
+        drawn = np.random.default_rng(seed).permutation(len(x))[:rows]
         if classes:
-            return x, np.unique(t, return_inverse=True)[1], classes
-        return x, np.array(t, float), 0
+            return x[drawn], np.unique(t[drawn], return_inverse=True)[1], classes
+        return x[drawn], t[drawn].astype(float), 0
 
     return made
+
+
+@functools.cache
+def _complete(file: str, target: str) -> tuple[np.ndarray, np.ndarray]:
+    """The numeric columns of the complete rows, and their targets as texts."""
+    folder = Path(__file__).parent.parent / "examples" if file == "penguins.csv" else DATA
+    with open(folder / file, newline="") as lines:
+        read = list(csv.DictReader(lines))
+    names = [n for n in read[0] if n != target and _is_number(read[0][n])]
+    full = [r for r in read if all(_is_number(r[n]) for n in names) and r[target]]
+    return np.array([[float(r[n]) for n in names] for r in full]), np.array(
+        [r[target] for r in full]
+    )
 
 
 def _is_number(text: str) -> bool:
@@ -448,51 +456,45 @@ def grave(rules: Sequence[str], levels: Sequence[str]) -> list[str]:
 
 def report(rows: Sequence[dict[str, Any]]) -> None:
     """The counts, each run for itself, with Wilson's intervals."""
-    found = named = n = auto = 0
-    by: dict[str, Counter[str]] = {}
-    alarms = false = clear = auto_alarms = 0
-    which: Counter[str] = Counter()
+    totals = {which: Counter[str]() for which in ("healthy", "faulty")}
+    by_rule: Counter[str] = Counter()
+    by_fault: dict[str, Counter[str]] = {}
     for row in rows:
-        if not row["well"]:
-            continue
-        for rules, levels, theirs in zip(row["healthy"], row["healthy_levels"],
-                                         row["healthy_autotrainer"], strict=True):  # fmt: skip
-            clear += 1
-            said = [r for r, x in zip(rules, levels, strict=True) if x != "note"]
-            alarms += bool(said)
-            false += bool(said) and not row.get("helps", False)
-            auto_alarms += bool(theirs)
-            which.update(said)
-        if not row["counts"]:
-            continue
-        for rules, levels, theirs in zip(row["faulty"], row["faulty_levels"],
-                                         row["faulty_autotrainer"], strict=True):  # fmt: skip
-            n += 1
-            said = [r for r, x in zip(rules, levels, strict=True) if x != "note"]
-            found += bool(said)
-            right = any(r in row["causes"] for r in grave(rules, levels)[:2])
-            named += right
-            auto += bool(theirs)
-            one = by.setdefault(row["fault"], Counter())
-            one.update(runs=1, found=bool(said), named=right)
-            if not right:
-                one[f"said {', '.join(rules[:2]) or 'nothing'}"] += 1
-    well = sum(row["well"] for row in rows)
-    print(f"{len(rows)} programs drawn, {well} originals do well, "
+        for which, total in totals.items():
+            if not row["well"] or (which == "faulty" and not row["counts"]):
+                continue
+            kept = (row[which], row[f"{which}_levels"], row[f"{which}_autotrainer"])
+            for rules, levels, theirs in zip(*kept, strict=True):
+                said = [r for r, x in zip(rules, levels, strict=True) if x != "note"]
+                right = any(r in row["causes"] for r in grave(rules, levels)[:2])
+                one = Counter(runs=1, said=bool(said), named=right, auto=bool(theirs),
+                              vain=bool(said) and not row.get("helps", False))  # fmt: skip
+                total.update(one)
+                if which == "healthy":
+                    by_rule.update(said)
+                    continue
+                if not right:
+                    one[f"said {', '.join(rules[:2]) or 'nothing'}"] += 1
+                by_fault.setdefault(row["fault"], Counter()).update(one)
+    print(f"{len(rows)} programs drawn, {sum(row['well'] for row in rows)} originals do well, "
           f"{sum(row['counts'] for row in rows)} faults count")  # fmt: skip
-    for text, hits, of in (
-        ("faulty runs detected", found, n), ("right cause among the first two", named, n),
-        ("AutoTrainer detects", auto, n), ("alarms on runs that do well", alarms, clear),
-        ("and the advice does not help", false, clear),
-        ("AutoTrainer's alarms", auto_alarms, clear),
-    ):  # fmt: skip
+    for text, which, key in (
+        ("faulty runs detected", "faulty", "said"),
+        ("right cause among the first two", "faulty", "named"),
+        ("AutoTrainer detects", "faulty", "auto"),
+        ("alarms on runs that do well", "healthy", "said"),
+        ("and the advice does not help", "healthy", "vain"),
+        ("AutoTrainer's alarms", "healthy", "auto"),
+    ):
+        hits, of = totals[which][key], totals[which]["runs"]
         low, high = interval(hits, of)
         share = hits / of if of else 0
         print(f"{text:34} {hits:4} of {of:4}  {share:6.1%}  [{low:.1%}, {high:.1%}]")
     print("\nby fault")
-    for fault, counts in sorted(by.items()):
-        print(f"  {fault:24}", dict(counts))
-    print("\nalarms on runs that do well, by rule", dict(which))
+    for fault, counts in sorted(by_fault.items()):
+        shown = {k: n for k, n in counts.items() if n and k not in ("auto", "vain")}
+        print(f"  {fault:24}", shown)
+    print("\nalarms on runs that do well, by rule", dict(by_rule))
 
 
 def main() -> None:

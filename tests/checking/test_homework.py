@@ -18,6 +18,7 @@ from chainrule.checking.handwritten.process import DEFAULTS, Worker
 from chainrule.checking.handwritten.report import text
 from chainrule.checking.handwritten.search import checked
 from chainrule.checking.handwritten.student import Student, loader
+from chainrule.cli.main import main
 from tests.helpers.homework import FIRST, FOLDER, SECOND, Mistake, check, single
 from tests.helpers.right_answers import CORRECT, HARD, HEAD
 
@@ -255,6 +256,37 @@ json.dump([sys.argv, dict(os.environ), os.getcwd(), os.listdir("."), sorted(link
         str(shown), ""
     )
     assert files == ["homework.py"]
+
+
+ALONE = """
+import numpy as np
+X, t = np.linspace(0.1, 2, 12).reshape(4, 3), np.ones((4, 2))
+def init_params(): return {"W": np.linspace(-1, 1, 6).reshape(3, 2), "b": np.full(2, 0.3)}
+def gradients(params, X, t):
+    p = 1 / (1 + np.exp(-(X @ params["W"] + params["b"])))
+    d = (p - t) / len(X)
+    return {"W": X.T @ d, "b": d.sum(axis=0)}
+"""
+
+
+def test_a_reference_gives_the_truth_where_there_is_no_loss(tmp_path: Path, capsys: Any) -> None:
+    def said(source: str, reference: str | None = ALONE) -> tuple[int, str]:
+        (tmp_path / "hw.py").write_text(source)
+        (tmp_path / "solution.py").write_text(reference or "")
+        given = [] if reference is None else ["--reference", str(tmp_path / "solution.py")]
+        status = main(["check", str(tmp_path / "hw.py"), *given])
+        shown = capsys.readouterr()
+        return status, shown.out + shown.err
+
+    assert said(ALONE)[0] == 0
+    status, shown = said(ALONE.replace("d.sum(axis=0)", "d.mean(axis=0)"))
+    assert status == 1
+    assert "sum against mean" in shown
+    assert "W (3×2): correct" in shown
+    assert "MISSING" in said(ALONE.replace(', "b": d.sum(axis=0)}', "}"))[1]
+    assert "--reference" in said(ALONE, None)[1]
+    assert "other values in the reference" in said(ALONE.replace("0.3", "0.4"))[1]
+    assert "has a parameter b" in said(ALONE.replace('"b"', '"c"'))[1]
 
 
 def test_the_command(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import scipy.special
 
 import chainrule as cr
 from chainrule import nn, optim, train
-from chainrule.diagnosis import NonFiniteOriginError, nonfinite, origin_of
+from chainrule.diagnosis import NonFiniteOriginError, NonFiniteReport, nonfinite, origin_of
 from chainrule.train.monitor import all_finite
 from tests.helpers import numerical_formulas as formulas
 from tests.helpers.numerical_formulas import FORMULAS, Formula
@@ -273,6 +273,30 @@ def test_a_gradient_that_is_not_finite_is_found_in_the_step_before_its_loss() ->
     assert report.forward is None
     assert report.backward is not None
     assert report.backward.operation == "sqrt"
+
+
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+def test_the_evaluation_of_a_line_search_is_looked_at(executor: str) -> None:
+    def fit(loss: Any, **more: Any) -> NonFiniteReport:
+        with pytest.raises(train.DivergedError) as diverged:
+            train.fit(
+                nn.MLP((5, 1), **more), (DATA, 3 + DATA[:, 0]), loss=nn.loss(loss),
+                optimizer="lbfgs", epochs=9, executor=executor,
+            )  # fmt: skip
+        report = origin_of(diverged.value)
+        assert report is not None
+        return report
+
+    forward = fit(lambda outputs, targets: np.log(2 + outputs[:, 0]), initializer="zeros").forward
+    assert forward is not None
+    assert forward.place is not None
+    assert forward.place.text == "np.log(2 + outputs[:, 0])"
+
+    report = fit(lambda outputs, targets: np.sqrt(np.abs(outputs[:, 0])), initializer="zeros")
+    assert report.forward is None  # the loss is finite, its gradient is not
+    assert report.backward is not None
+    assert report.backward.operation == "sqrt"
+    assert report.failed[0].startswith("gradient")
 
 
 def test_rows_that_are_only_evaluated_are_looked_at_too() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +19,7 @@ Examples:
   chainrule check homework.py
   chainrule check homework.py --hint-level 1
   chainrule check homework.py --case case.py --points W1=2,b1=1 --json
+  chainrule check homework.py --reference solution.py --case case.py
   chainrule check net.py --forward Net.loss --backward Net.backprop
 """
 
@@ -30,6 +34,11 @@ Examples:
     "--case",
     type=click.Path(path_type=Path),
     help="A file with a function check_case() that returns the arguments by name.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path),
+    help="A right solution, whose gradients are compared with (for a FILE without a loss).",
 )
 @click.option(
     "--with",
@@ -60,6 +69,7 @@ def command(
     cost: str | None,
     wrt: str | None,
     case: Path | None,
+    reference: Path | None,
     files: tuple[Path, ...],
     hints: int,
     points: str | None,
@@ -88,22 +98,37 @@ def command(
         where = f"{file}:{line}" if line else str(file)
         raise UsageError(f"{where}: is not Python: {error.args[0]}") from None
     limits = {**DEFAULTS, "seconds": seconds, "memory": memory}
-    with Worker(
-        file,
-        case=case,
-        files=files,
-        forward=forward,
-        backward=backward,
-        cost=cost,
-        wrt=wrt.split(",") if wrt else None,
-        limits=limits,
-    ) as worker:
-        found = checked(worker, source, str(file), weights=_points(points))
+    names = wrt.split(",") if wrt else None
+    with contextlib.ExitStack() as stack:
+        started = functools.partial(Worker, case=case, files=files, limits=limits,
+                                    needs_loss=reference is None)  # fmt: skip
+        truth = None
+        if reference is not None:
+            truth = stack.enter_context(started(reference, wrt=names))
+            names = list((theirs := truth.describe())["parameters"])
+        worker = stack.enter_context(
+            started(file, forward=forward, backward=backward, cost=cost, wrt=names)
+        )
+        if truth is not None:
+            _same_arguments(worker.describe()["parameters"], theirs["parameters"])
+        found = checked(worker, source, str(file), weights=_points(points),
+                        seconds=0.6 * seconds, reference=truth)  # fmt: skip
     if as_json:
         shared.print_json(data(found, hints))
     else:
         shared.print_lines(text(found, hints).splitlines())
     ctx.exit(0 if found.ok else 1)
+
+
+def _same_arguments(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """Refuse to compare gradients at different places."""
+    for name, value in theirs.items():
+        if name not in ours:
+            raise UsageError(f"the reference has a parameter {name}, and the file has none: "
+                             "both take the arguments that --case gives")  # fmt: skip
+        if ours[name] != value:
+            raise UsageError(f"{name} has other values in the reference than in the file: give "
+                             "both the same arguments with --case")  # fmt: skip
 
 
 def _points(text: str | None) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 from chainrule.api import jit
 from chainrule.diagnosis.nonfinite import NonFiniteReport, nonfinite
 from chainrule.errors import UsageError
+from chainrule.optim import Lbfgs
 from chainrule.train import DivergedError
 from chainrule.train.failing import FailingStep, largest
 
@@ -18,7 +19,7 @@ GROWN = 1e4
 def origin_of(error: DivergedError) -> NonFiniteReport | None:
     """Where the training that raised ``error`` left the finite numbers: in the forward pass of a
     minibatch, in its backward pass, or in the update. The minibatch is done again on NumPy,
-    whichever executor trained. None where that is finite, as after a line search.
+    whichever executor trained; so is the evaluation of a line search. None where that is finite.
 
     Raises:
         UsageError: an error of another kind.
@@ -38,13 +39,15 @@ def _note(step: FailingStep) -> str:
     """What the size of the weights says, against that of a fresh network."""
     now = largest(step.carry[0])
     fresh = _start(step.step.model)
-    if fresh and now > GROWN * fresh:
-        return (
-            f"the largest weight is {now:.3g}, {now / fresh:.1g} times that of a fresh network: "
-            "the steps are too long. Try a learning rate 10 times smaller, or "
-            "optim.chain(optim.clip_by_norm(1.0), ...)"
-        )
-    return ""
+    if not fresh or now <= GROWN * fresh:
+        return ""
+    grown = f"the largest weight is {now:.3g}, {now / fresh:.1g} times that of a fresh network: "
+    if isinstance(step.optimizer, Lbfgs):
+        return f"{grown}the line search went far. Scale the inputs and targets, or set l2"
+    return (
+        f"{grown}the steps are too long. Try a learning rate 10 times smaller, or "
+        "optim.chain(optim.clip_by_norm(1.0), ...)"
+    )
 
 
 def _start(model: Any) -> float:

@@ -157,7 +157,7 @@ def search(
     """L-BFGS over the flat vector of all parameters; an epoch is an iteration.
 
     Raises:
-        NonFiniteLossError: the loss is not finite somewhere the search looked.
+        NonFiniteLossError: loss or gradient are not finite somewhere the search looked.
     """
     batch = Batch(*data.take(1, 0))
     params, state, _ = training.carry
@@ -189,13 +189,15 @@ def search(
         return found
 
     def evaluated(vector: np.ndarray) -> tuple[float, np.ndarray]:
+        point = unflatten(vector)
         with quiet():
-            loss, total, gradients, new = run(unflatten(vector), training.carry[1], batch)
-        if not math.isfinite(float(total)):
-            raise NonFiniteLossError("the loss", float(total), training.steps + 1, 1)
+            loss, total, gradients, new = run(point, training.carry[1], batch)
+        flat = np.concatenate([np.asarray(g, np.float64).ravel() for g in flatten(gradients)[0]])
+        for what, value in (("the loss", float(total)), ("the gradient", float(flat.sum()))):
+            if not math.isfinite(value):
+                raise NonFiniteLossError(what, value, training.steps + 1, 1, point)
         looked[:] = [(vector.copy(), float(loss), new)]
-        flat = [np.asarray(g, np.float64).ravel() for g in flatten(gradients)[0]]
-        return float(total), np.concatenate(flat)
+        return float(total), flat
 
     def after(vector: np.ndarray) -> bool:
         nonlocal seen

@@ -29,13 +29,14 @@ class FailingStep:
     """One step of training, with all it was given.
 
     Attributes:
-        step: of the network and loss; optimizer: its rule, None where rows were only evaluated.
+        step: of the network and loss; optimizer: its rule, None where rows were only evaluated; of
+            a line search the step is an evaluation of loss and gradient.
         carry: (params, state, slots) before it. batch: its rows. key: of its masks, or None.
         count: how many updates came before. epoch, number: which it was, counted from 1.
     """
 
     step: Step
-    optimizer: Optimizer | None
+    optimizer: Optimizer | Lbfgs | None
     carry: tuple[Tree, Tree, Tree]
     batch: Batch
     key: Any
@@ -55,6 +56,14 @@ class FailingStep:
 
             return evaluation, (*self.carry[:2], self.batch)
 
+        if isinstance(optimizer, Lbfgs):
+
+            def objective(params: Tree, state: Tree, batch: Batch) -> Any:
+                _, total, gradients, _ = self.step.objective(params, state, batch)
+                return {"loss": total, "gradient": gradients}
+
+            return objective, (*self.carry[:2], self.batch)
+
         def training(carry: Tree, batch: Batch, key: Any, count: Any) -> Any:
             loss, (params, state, slots) = self.step.whole(optimizer)(carry, batch, key, count)
             return {"loss": loss, "params": params, "state": state, "slots": slots}
@@ -70,11 +79,9 @@ def failing_step(
     monitor: EpochMonitor,
     found: NonFiniteLossError,
     seed: int,
-) -> FailingStep | None:
+) -> FailingStep:
     """The step that made what ``found`` says is not finite: that whose loss it is, or the one
-    before, if that left parameters that are not finite. None for a line search."""
-    if isinstance(optimizer, Lbfgs):
-        return None
+    before, if that left parameters that are not finite."""
     held = next((rows for rows in monitor.rows if found.what == f"the {rows.name} loss"), None)
     finite = all_finite(training.now)
     if held is not None and finite:
@@ -83,6 +90,10 @@ def failing_step(
         batch = Batch(held.x, held.targets, held.weights)
         carry = training.carry
         return FailingStep(step, None, carry, batch, None, training.steps, found.epoch, None)
+    if isinstance(optimizer, Lbfgs):
+        carry = (found.at, training.carry[1], {})
+        batch = Batch(*data.take(1, 0))
+        return FailingStep(step, optimizer, carry, batch, None, 0, found.epoch, None)
     if finite or found.step == found.epoch == 1:
         leaves, back, number = training.now, 0, found.step or data.steps
     else:

@@ -309,10 +309,10 @@ def _diverged(found: NonFiniteLossError) -> str:
         where, which = f"after epoch {found.epoch}", "its last finite update"
     else:
         where, which = f"in epoch {found.epoch}, step {found.step}", "the update before"
-    first = found.epoch == 1 and found.step == 1
-    if first:
-        which, hint = "the start", "look at the scale of the inputs, the targets and the weights"
-    else:
+    hint = "look at the scale of the inputs, the targets and the weights"
+    if found.epoch == 1 and found.step == 1:
+        which = "the start"
+    elif found.at is None:  # a line search has no learning rate
         hint = "try a smaller learning rate, or optim.chain(optim.clip_by_norm(1.0), ...)"
     shown = "not finite" if found.what == "a parameter" else f"{found.value}"
     return (

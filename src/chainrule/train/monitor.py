@@ -42,11 +42,14 @@ class EarlyStopping:
 
 
 class NonFiniteLossError(Exception):
-    """Internal: a loss is not finite; ``fit`` turns it into a DivergedError."""
+    """Internal: a loss is not finite; ``fit`` turns it into a DivergedError. ``at`` are the
+    parameters where a line search looked."""
 
-    def __init__(self, what: str, value: float, epoch: int, step: int | None) -> None:
+    def __init__(
+        self, what: str, value: float, epoch: int, step: int | None, at: Any = None
+    ) -> None:
         super().__init__(what)
-        self.what, self.value, self.epoch, self.step = what, value, epoch, step
+        self.what, self.value, self.epoch, self.step, self.at = what, value, epoch, step, at
 
 
 class Position(NamedTuple):

@@ -124,8 +124,8 @@ class DivergedError(NonFiniteError):
     Attributes:
         epoch, step: where, counted from 1; step is None for a loss evaluated after the epoch.
         result: the last finite network that was kept, with the history up to there.
-        failing: the step that made it, for ``diagnosis.origin_of``; None after a line search, and
-            of an error from another process.
+        failing: the step that made it, for ``diagnosis.origin_of``; None of an error from another
+            process.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,17 +28,25 @@ BACKWARD = [
     "compute_gradient", "compute_grads", "gradients", "gradient", "grads", "grad", "dJ", "dloss",
     "manual_backward",
 ]  # fmt: skip
+NAMES = {"forward": FORWARD, "backward": BACKWARD, "cost": COST}
+WORDS = {
+    "forward": r"forward|loss|cost|objective|propagate",
+    "backward": r"back|grad",
+    "cost": r"loss|cost|objective|criterion",
+}
+"""What names say that are none of those: lossFun, L_model_backward, svm_loss_naive."""
+OTHERS = re.compile(
+    r"^_|num|check|test|prime|deriv|plot|print|update|clip|init|optimi[sz]e|"
+    r"(relu|sigmoid|tanh|affine|linear|conv|pool|norm|dropout|cell|step|activation).*(forw|back)"
+)
+"""What is no whole pass."""
 SETUP = [
-    "check_case",
-    "example",
-    "make_example",
-    "setup",
-    "make_data",
-    "init",
-    "init_params",
-    "initialize",
-]
-SETUP += ["initialize_parameters", "init_parameters", "make_params", "data", "make_problem"]
+    "example", "make_example", "setup", "make_data", "init", "init_params",
+    "initialize", "initialize_parameters", "init_parameters", "make_params", "data",
+    "make_problem",
+]  # fmt: skip
+INPUTS = re.compile(r"x|X|inputs?|data|batch|mini_batch|samples|params|parameters|theta")
+"""Names that mean what a network is given, and not what it returned."""
 CACHE = {"cache", "caches", "memory", "saved", "context", "activations", "intermediates", "tape"}
 ONES = {"dout", "dloss", "dl", "upstream", "g", "grad_output", "dy", "grad_out", "seed_grad"}
 ALIASES = {
@@ -50,15 +59,38 @@ ALIASES = {
 }  # fmt: skip
 
 
+def functions(kind: str, names: Mapping[str, Any]) -> list[str]:
+    """The functions that may be meant, the likeliest first: by their usual names, then by a word
+    in them, if none of the others calls them.
+
+    Args:
+        names: those of functions, with their trees where they are known.
+    """
+    usual = [name for name in NAMES[kind] if name in names]
+    meant = {k: [n for n in names if _means(k, n)] for k in WORDS}
+    called: set[str] = set()
+    for name in {n for k in WORDS for n in (*meant[k], *NAMES[k])}:
+        tree = names.get(name)
+        for node in ast.walk(tree) if tree is not None else ():
+            if isinstance(node, ast.Call):
+                called.add(ast.unparse(node.func).rpartition(".")[2])
+    return [*usual, *(n for n in meant[kind] if n not in usual and n not in called)]
+
+
+def _means(kind: str, name: str) -> bool:
+    text = name.lower()
+    is_other = kind == "forward" and re.search(r"back|grad", text) and "loss" not in text
+    return bool(re.search(WORDS[kind], text)) and not OTHERS.search(text) and not is_other
+
+
+def is_value(v: Any) -> bool:
+    is_kind = as_array(v) is not None or isinstance(v, (np.ndarray, dict, list, int))
+    return is_kind and not isinstance(v, bool)
+
+
 def arguments(ns: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments from a function such as ``check_case``, else from the module's own variables."""
-    env = {
-        k: v
-        for k, v in ns.items()
-        if not k.startswith("_")
-        and (as_array(v) is not None or isinstance(v, (np.ndarray, dict, list, int)))
-        and not isinstance(v, bool)
-    }
+    """Arguments from the module's own variables and what functions such as ``init_params`` make."""
+    env = {k: v for k, v in ns.items() if not k.startswith("_") and is_value(v)}
     for name in SETUP:
         f = ns.get(name)
         if not inspect.isfunction(f):
@@ -68,8 +100,6 @@ def arguments(ns: Mapping[str, Any]) -> dict[str, Any]:
         except TypeError:
             continue
         made = f()
-        if isinstance(made, dict) and name == "check_case":
-            return dict(made)
         names = "params" if isinstance(made, dict) else None
         if names:
             env.setdefault(names, made)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,10 +75,32 @@ def _first_line(node: Any) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a program besides its text: the shapes of what a function's names hold, the
-    number of rows, and which names are parameters."""
+    """What is known of a program besides its text: the shapes of what a function's names hold, what
+    may be the number of rows, which names are parameters, and the text of all functions."""
 
     atoms: Mapping[str, Shape]
-    rows: int
+    counts: Sequence[int]
     parameters: Mapping[str, Shape]
     is_forward: bool = False
+    text: str = ""
+
+    @property
+    def rows(self) -> int:
+        return self.counts[0]
+
+
+def counts(about: Mapping[str, Any]) -> list[int]:
+    """What may be the number of rows in the batch, the likeliest first: the first length of X, or
+    of whatever looks like it, the last, and the length of a list of examples."""
+    found: dict[int, None] = {}
+    for names in (("X", "x", "inputs"), ("y", "Y", "t")):
+        for held in about["functions"].values():
+            for name in names:
+                shape = held["atoms"].get(name)
+                if shape:
+                    found.setdefault(shape[0])
+    for held in about["functions"].values():
+        found.update(dict.fromkeys(held["lengths"]))
+        for name in ("X", "x", "inputs", "Y", "y"):
+            found.update(dict.fromkeys(held["atoms"].get(name, [])[1:2]))
+    return list(found)[:5] or [1]

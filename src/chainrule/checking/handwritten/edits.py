@@ -11,15 +11,17 @@ import ast
 import copy
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from chainrule.checking.handwritten.drafts import Draft, Facts
-from chainrule.checking.handwritten.missing import Missing
+from chainrule.checking.handwritten.lines import Lines, moved, statements
+from chainrule.checking.handwritten.missing import TARGETS, Missing
 from chainrule.checking.handwritten.statement import (
+    UNKNOWN,
     Statement,
     bare,
     counts_rows,
     expression,
+    is_gradient,
     number,
     orders,
 )
@@ -41,31 +43,25 @@ def drafts(name: str, function: ast.FunctionDef, facts: Facts) -> Iterator[Draft
         for field, value in ast.iter_fields(parent):
             if isinstance(value, list):
                 places[id(value)] = (parent, field)
-    for statement in _statements(function):
+    for statement in statements(function):
+        yield from Lines(name, function, statement, facts, places).all()
         yield from Swapped(name, function, statement, facts, places).all()
         if not facts.is_forward:  # there, only what is kept for the backward pass can be wrong
             yield from Missing(name, function, statement, facts, places).all()
     if not facts.is_forward:
-        yield from _moved(name, function)
-
-
-def _statements(function: ast.FunctionDef) -> list[ast.stmt]:
-    kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr, ast.For, ast.If)
-    found = [n for n in ast.walk(function) if isinstance(n, kinds)]
-    return [s for s in found if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+        yield from moved(name, function)
 
 
 class Swapped(Statement):
     """The hypotheses on what a statement has in the place of something else."""
 
     def all(self) -> Iterator[Draft]:
-        yield from self.of_statement()
         for place in self._places():
             yield from self.of_expression(place)
 
     def _places(self) -> list[ast.expr]:
         found = []
-        for root in self.roots():
+        for root in (*self.roots(), *self.indices()):
             functions = {id(n.func) for n in ast.walk(root) if isinstance(n, ast.Call)}
             inner = {id(n.value) for n in ast.walk(root) if isinstance(n, (ast.Attribute,))}
             found += [
@@ -76,67 +72,6 @@ class Swapped(Statement):
                 and not (id(n) in inner and isinstance(n, ast.Name) and n.id in ("np", "torch"))
             ]
         return found
-
-    # statements -------------------------------------------------------------------------------
-
-    def of_statement(self) -> Iterator[Draft]:
-        s = self.statement
-        if isinstance(s, ast.Assign) and len(s.targets) == 1:
-            target: Any = copy.deepcopy(s.targets[0])
-            add = ast.AugAssign(target, ast.Add(), s.value, lineno=s.lineno)
-            yield self.edit("forgotten branch", s, add, 2)
-        if isinstance(s, ast.AugAssign):
-            target = copy.deepcopy(s.target)
-            plain = ast.Assign([target], s.value, lineno=s.lineno)
-            yield self.edit("forgotten branch", s, plain, 2)
-            other = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
-            if isinstance(s.op, (ast.Add, ast.Sub)):
-                yield self.edit(
-                    "sign", s, ast.AugAssign(target, other, s.value, lineno=s.lineno), 2
-                )
-            if isinstance(s.op, (ast.Mult, ast.Div)):
-                yield self.edit("extra factor", s, ast.Pass(), 3)
-            if isinstance(s.op, ast.Add) and isinstance(s.target, ast.Subscript):
-                parts = map(ast.unparse, (s.target.value, s.target.slice, s.value))
-                each = ast.parse(f"np.add.at({', '.join(parts)})").body[0]  # an index met twice
-                yield self.edit("forgotten branch", s, each, 1.7)
-        if isinstance(s, (ast.Assign, ast.AugAssign)) and not self.facts.is_forward:
-            yield from self._inserted(s)
-        if isinstance(s, ast.If) and not s.orelse and "None" in ast.unparse(s.test):
-            always = copy.deepcopy(s)
-            always.test = ast.Constant(True)
-            yield self.edit("stale cache", s, always, 1)
-        if isinstance(s, (ast.AugAssign, ast.Expr)) or self.updates():
-            text = ast.unparse(s)
-            twice = sum(ast.unparse(n) == text for n in _statements(self.function)) > 1
-            kind = "updates not simultaneous" if self.updates() else "extra factor"
-            yield self.edit(kind, s, ast.Pass(), 0.9 if twice else 6)
-
-    def _inserted(self, s: ast.Assign | ast.AugAssign) -> Iterator[Draft]:
-        """A line behind this one that scales what was made in several."""
-        target = s.target if isinstance(s, ast.AugAssign) else s.targets[0]
-        if isinstance(target, ast.Name) and isinstance(s, ast.Assign):
-            return  # its right-hand side is scaled instead
-        while isinstance(target, ast.Subscript):
-            target = target.value
-        name = ast.unparse(target)
-        block, i = self.places[id(s)]
-        if not isinstance(target, (ast.Name, ast.Attribute)) or not isinstance(block, list):
-            return
-        owner, field = self.places[id(block)]
-        rows = self.rows_name()
-        for kind, line, rank in (
-            ("batch factor", f"{name} = {name} / {rows}", 1.1),
-            ("batch factor", f"{name} = {name} * {rows}", 2.5),
-            ("sign", f"{name} = -{name}", 2.5),
-            ("factor 2", f"{name} = 2 * {name}", 2.5),
-            ("factor 2", f"{name} = {name} / 2", 2.5),
-        ):
-            body = [*block[: i + 1], ast.parse(line).body[0], *block[i + 1 :]]
-            shown = f"{ast.unparse(s)}; {line}"
-            yield Draft(
-                kind, self.name, rank, self.function, s, s.lineno, owner, field, body, shown
-            )
 
     # expressions ------------------------------------------------------------------------------
 
@@ -151,6 +86,8 @@ class Swapped(Statement):
             yield from self._of_call(node)
         elif isinstance(node, ast.Constant):
             yield from self._of_constant(node)
+        if isinstance(node, ast.Slice):
+            yield from self._of_slice(node)
         if isinstance(node, ast.Attribute) and node.attr == "T":
             yield self.edit("transpose", node, node.value, 1)
         elif self.shape(node) is not None and len(self.shape(node) or ()) >= 2:
@@ -169,17 +106,23 @@ class Swapped(Statement):
         if isinstance(op, (ast.Add, ast.Sub)):
             swapped = ast.Sub if isinstance(op, ast.Add) else ast.Add
             penalty = self.is_penalty(right)
-            yield self.edit("sign", node, other(swapped), 1)
+            one_minus = isinstance(left, ast.Constant) and left.value in (1, 1.0)
+            adds = is_gradient(ast.unparse(left)) and is_gradient(ast.unparse(right))
+            yield self.edit("sign", node, other(swapped), 1 + 2 * one_minus + 1.6 * adds)
             yield self.edit("L2 term" if penalty else "extra factor", node, left, 3)
             yield self.edit("extra factor", node, right, 4)
             if isinstance(op, ast.Sub):
-                yield self.edit("sign", node, other(ast.Sub, right, left), 1)
+                yield self.edit("sign", node, other(ast.Sub, right, left), 1 + 2 * one_minus)
         elif isinstance(op, (ast.Mult, ast.Div)):
             rows = counts_rows(right) or counts_rows(left)
             kind = "batch factor" if rows else "extra factor"
             if isinstance(right, ast.Constant) or isinstance(left, ast.Constant):
                 kind = "factor 2" if not rows else kind
             yield self.edit(kind, node, left, 1)
+            if isinstance(left, ast.BinOp) and isinstance(
+                left.op, ast.Mult
+            ):  # a slope, a * (1 - a)
+                yield self.edit("extra factor", node, left.left, 1.5)
             if isinstance(op, ast.Mult):
                 yield self.edit(kind, node, right, 1)
                 if not rows:
@@ -245,7 +188,7 @@ class Swapped(Statement):
         forms = [f"len({text})", f"{text}.size", *(f"{text}.shape[{i}]" for i in range(len(shape)))]
         for form in forms:
             if form != ast.unparse(node):
-                yield self.edit("batch factor", node, expression(form), 1.6)
+                yield self.edit("batch factor", node, expression(form), 0.9)
 
     def _of_comparison(self, node: ast.Compare) -> Iterator[Draft]:
         flips = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
@@ -290,11 +233,29 @@ class Swapped(Statement):
             for x, y in orders(a, node.args[-1]):
                 yield self.edit("transpose", node, ast.BinOp(x, ast.MatMult(), y), 1.5)
             yield from self._of_factors(node, a, node.args[-1])
+        if name in ("diag", "diagflat") and "softmax" in self.facts.text.lower():
+            for v in {
+                ast.unparse(n) for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))
+            }:
+                if v in self.atoms:
+                    whole = expression(f"np.diagflat({v}) - np.outer({v}, {v})")
+                    yield self.edit("softmax treated as element-wise", node, whole, 1.5)
         if name == "outer" and len(node.args) == 2:
             turned = ast.Call(f, [node.args[1], node.args[0]], node.keywords)
             yield self.edit("transpose", node, turned, 1.5)
         if name in ("reshape", "ravel", "flatten", "squeeze"):
             yield self.edit("broadcasting accident", node, getattr(f, "value", node), 3)
+
+    def _of_slice(self, node: ast.Slice) -> Iterator[Draft]:
+        """Another counter at both ends."""
+        text = ast.unparse(node)
+        for name in {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}:
+            for other, shape in self.atoms.items():
+                if shape == () and other != name and other.isidentifier():
+                    changed = re.sub(rf"\b{name}\b", other, text)
+                    new = ast.parse(f"x[{changed}]", mode="eval").body
+                    assert isinstance(new, ast.Subscript)
+                    yield self.edit("wrong layer", node, new.slice, 2.4)
 
     def _of_constant(self, node: ast.Constant) -> Iterator[Draft]:
         v = node.value
@@ -330,12 +291,10 @@ class Swapped(Statement):
                     yield self.edit(kind, node, ast.Constant(other), 2)
 
     def _is_index(self, node: ast.expr) -> bool:
-        return any(
-            any(n is node for n in ast.walk(s.slice))
-            for root in self.roots()
-            for s in ast.walk(root)
-            if isinstance(s, ast.Subscript)
-        ) or isinstance(self.statement, ast.For)
+        slices = [s.slice for root in self.roots() for s in ast.walk(root)
+                  if isinstance(s, ast.Subscript)]  # fmt: skip
+        inside = any(n is node for x in (*slices, *self.indices()) for n in ast.walk(x))
+        return inside or isinstance(self.statement, ast.For)
 
     def _is_exponent(self, node: ast.expr) -> bool:
         return any(
@@ -348,7 +307,7 @@ class Swapped(Statement):
         text, shape = ast.unparse(node), self.shape(node)
         compared = any(
             isinstance(c, ast.Compare) and any(n is node for n in ast.walk(c))
-            for root in self.roots()
+            for root in (*self.roots(), *self.indices())
             for c in ast.walk(root)
         )
         if isinstance(node, ast.Subscript) and isinstance(node.slice, (ast.Name, ast.BinOp)):
@@ -370,12 +329,21 @@ class Swapped(Statement):
                 yield self.edit(self._swap_kind(own, other, compared), node, new, 1.9)
         if text in ("np", "torch", "self") or shape is None:
             return
+        if shape == UNKNOWN:  # a part of an array: another array as a whole
+            others = [t for t, found in self.atoms.items() if len(found) == 2]
+            for other in others if isinstance(self.places[id(node)][0], list) else ():
+                yield self.edit(
+                    self._swap_kind(text, other, compared), node, expression(other), 2.3
+                )
+            return
         for other, found in self.atoms.items():
             if other == text or found != shape:
                 continue
             kind = self._swap_kind(text, other, compared)
             new = expression(other)
-            yield self.edit(kind, node, new, 2 + 0.5 * (kind == "wrong variable"))
+            rank = 2 + 0.5 * (kind == "wrong variable")
+            rank += 0.8 * bool(TARGETS.fullmatch(bare(text)) or TARGETS.fullmatch(bare(other)))
+            yield self.edit(kind, node, new, rank)
             count = sum(ast.unparse(n) == text for r in self.roots() for n in ast.walk(r)
                         if isinstance(n, ast.expr))  # fmt: skip
             if count > 1:
@@ -413,18 +381,3 @@ class Swapped(Statement):
         if slope and not any(re.match(r"d|grad|g_|delta", n) for n in (plain, wanted)):
             return "pre-activation for activation"
         return "wrong variable"
-
-
-def _moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
-    """Updates moved behind everything else: all gradients are taken at the old weights."""
-    for block in [n.body for n in ast.walk(function) if isinstance(n, (ast.FunctionDef, ast.For))]:
-        for s in block[:-1]:
-            if not (isinstance(s, (ast.AugAssign, ast.Assign)) and "-" in ast.unparse(s)):
-                continue
-            owner = next(n for n in ast.walk(function) if getattr(n, "body", None) is block)
-            rest = [x for x in block if x is not s]
-            end = len(rest) - isinstance(rest[-1], ast.Return)
-            body = [*rest[:end], s, *rest[end:]]
-            kind = "updates not simultaneous"
-            shown = f"{ast.unparse(s)}   # behind all gradients"
-            yield Draft(kind, name, 1, function, s, s.lineno, owner, "body", body, shown)

@@ -10,6 +10,8 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from chainrule.checking.handwritten.reach import PROBE, moved
+
 
 def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
     """The functions of a module and the methods of its classes, by qualified name."""
@@ -42,6 +44,7 @@ def loader(source: str, file: str) -> Callable[[], dict[str, Any]]:
 
 def edited(ns: dict[str, Any], edits: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """The namespace with some functions replaced by others of the same name."""
+    ns[PROBE] = moved
     for qualified, source in edits:
         owner, _, name = qualified.rpartition(".")
         made: dict[str, Any] = {}

@@ -7,21 +7,31 @@ import re
 from collections.abc import Iterator
 
 from chainrule.checking.handwritten.drafts import Draft, Shape
-from chainrule.checking.handwritten.statement import Statement, bare, expression, factors, fits
+from chainrule.checking.handwritten.statement import (
+    PENALTY,
+    Statement,
+    bare,
+    expression,
+    factors,
+    fits,
+    is_gradient,
+)
 
 SLOPES = (
-    ("(v > 0)", 0),
-    ("v * (1 - v)", 1),
-    ("(1 - v ** 2)", 1),
-    ("(1 - np.tanh(v) ** 2)", 2),
-    ("(np.exp(-v) / (1 + np.exp(-v)) ** 2)", 2),
-    ("(1 / (1 + np.exp(-v)))", 3),
-    ("(1 + np.exp(-v) * (1 + v)) / (1 + np.exp(-v)) ** 2", 3),
-    ("np.where(v > 0, 1, np.exp(v))", 3),
-    ("np.where(v > 0, 1, 0.01)", 3),
+    ("(v > 0)", 0, r"maximum|relu|> ?0|< ?0|<= ?0|where|clip"),
+    ("v * (1 - v)", 1, r"exp\(|sigm|expit|logistic"),
+    ("(1 - v)", 1, r"exp\(|sigm|expit|logistic"),
+    ("(1 - v ** 2)", 1, r"tanh"),
+    ("(1 - np.tanh(v) ** 2)", 2, r"tanh"),
+    ("(np.exp(-v) / (1 + np.exp(-v)) ** 2)", 2, r"exp\(|sigm|expit|logistic"),
+    ("(1 / (1 + np.exp(-v)))", 3, r"log1p|logaddexp|softplus|log\(1"),
+    ("(1 + np.exp(-v) * (1 + v)) / (1 + np.exp(-v)) ** 2", 3, r"exp\(|swish|silu"),
+    ("np.where(v > 0, 1, np.exp(v))", 3, r"elu|where"),
+    ("np.where(v > 0, 1, 0.01)", 3, r"leaky|where|maximum"),
 )
-"""Slopes of relu, logistic, tanh, then softplus, swish, elu, leaky relu; v is the unit's input
-or output."""
+"""Slopes of relu, logistic (whole, and the half that is forgotten), tanh, then softplus, swish,
+elu, leaky relu; v is the unit's input or output. How rare each is, and how a program says that it
+uses it."""
 TARGETS = re.compile(r"t|y|Y|T|labels?|targets?|y_?true|one_?hot|[xX]|inputs?|data")
 """Names of what a network is given: nothing has an activation's slope there."""
 
@@ -36,10 +46,19 @@ class Missing(Statement):
             if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and len(n.args) == 1
         }
         own = [n for n in sorted(names) if re.search(r"prime|deriv|grad|slope|^d_?[a-z]", n)]
-        self.slopes = (*SLOPES, *((f"{name}(v)", 0) for name in own))
+        used = [s for s in SLOPES if re.search(s[2], self.facts.text)] or SLOPES
+        self.slopes = (*(s[:2] for s in used), *((f"{name}(v)", 0) for name in own))
+        lists = self.lists()
         for whole in self._wholes():
+            if ast.unparse(whole) in lists:
+                yield from self._each_scaled(whole)
+                continue
             yield from self._scaled(whole)
             yield from self._with_arrays(whole)
+        for root in self.roots():
+            for node in ast.walk(root):
+                if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
+                    yield from self._of_comprehension(node)
 
     def _wholes(self) -> list[ast.expr]:
         """What a factor or a term may be missing from: a right-hand side, the parts of what is
@@ -62,7 +81,7 @@ class Missing(Statement):
                         if isinstance(n, ast.BinOp):
                             deeper += [n.left, n.right]
                         elif isinstance(n, ast.Call) and n.args:
-                            deeper.append(n.args[0])
+                            deeper += n.args
                         elif isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute):
                             deeper.append(n.func.value)
                     found += deeper
@@ -71,9 +90,11 @@ class Missing(Statement):
 
     def _scaled(self, node: ast.expr) -> Iterator[Draft]:
         """A number, a sign or a sum over the batch that is missing."""
-        count = expression(self.rows_name())
-        yield self.edit("batch factor", node, ast.BinOp(node, ast.Div(), count), 1.1)
-        yield self.edit("batch factor", node, ast.BinOp(node, ast.Mult(), count), 2)
+        for i, text in enumerate(self.counts()):
+            count = expression(text)
+            later = -0.3 if text in self.unused() else 0.1 * i
+            yield self.edit("batch factor", node, ast.BinOp(node, ast.Div(), count), 1.1 + later)
+            yield self.edit("batch factor", node, ast.BinOp(node, ast.Mult(), count), 2 + later)
         two = ast.Constant(2)
         rank = 1.2 if self.is_penalty(node) else 2.1
         yield self.edit("factor 2", node, ast.BinOp(two, ast.Mult(), node), rank)
@@ -91,6 +112,25 @@ class Missing(Statement):
                 if shape[i] > 1 and shape[i] != self.facts.rows and isinstance(node, ast.BinOp):
                     over = ast.BinOp(node, ast.Div(), expression(f"{text}.shape[{i}]"))
                     yield self.edit("batch factor", node, over, 3.1)
+
+    def _each_scaled(self, node: ast.expr) -> Iterator[Draft]:
+        """The same of each array in a list."""
+        forms = [("batch factor", f"each {op} {n}", 1.1 + 0.9 * (op == "*"))
+                 for op in "/*" for n in self.counts()]  # fmt: skip
+        for kind, form, rank in (*forms, ("factor 2", "2 * each", 2.1), ("sign", "-each", 2)):
+            new = expression(f"[{form} for each in {ast.unparse(node)}]")
+            yield self.edit(kind, node, new, rank)
+
+    def _of_comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> Iterator[Draft]:
+        """What is made of each: scaled, or with a name of the loop that is not used yet."""
+        yield from self._scaled(node.elt)
+        used = {n.id for n in ast.walk(node.elt) if isinstance(n, ast.Name)}
+        targets = [n.id for g in node.generators for n in ast.walk(g.target)
+                   if isinstance(n, ast.Name) and n.id not in used]  # fmt: skip
+        for name in targets:
+            other = ast.Name(name, ast.Load())
+            for kind, op in (("forgotten branch", ast.Add()), ("missing factor", ast.Mult())):
+                yield self.edit(kind, node.elt, ast.BinOp(other, op, node.elt), 1.5)
 
     def _with_products(self, node: ast.expr, known: Shape) -> Iterator[Draft]:
         """A whole product that is missing from a sum: the other use of a value."""
@@ -113,6 +153,7 @@ class Missing(Statement):
 
     def _with_arrays(self, node: ast.expr) -> Iterator[Draft]:
         """What the function's other names would make of it."""
+        unused = self.unused()
         is_root = any(node is root for root in self.roots())
         known = self.shape(node) or (self.target_shape() if is_root else None)
         if known and len(known) == 2 and is_root:
@@ -121,12 +162,16 @@ class Missing(Statement):
             atom = expression(text)
             if not shape:
                 for op in (ast.Mult(), ast.Div()):
-                    yield self.edit("missing factor", node, ast.BinOp(node, op, atom), 3.5)
+                    yield self.edit("missing factor", node, ast.BinOp(node, op, atom), 2.4)
             elif known is None or fits(shape, known):
-                if not self.updates() and not TARGETS.fullmatch(bare(text)):
+                if not self.updates() and not (TARGETS.fullmatch(bare(text)) or is_gradient(text)):
                     yield from self._with_slope(node, text, is_root)
-                yield self.edit("missing factor", node, ast.BinOp(node, ast.Mult(), atom), 3)
-                yield self.edit("forgotten branch", node, ast.BinOp(node, ast.Add(), atom), 3)
+                rank = 1.3 if text in unused else 2.2 if is_gradient(text) else 3.4
+                yield self.edit("forgotten branch", node, ast.BinOp(node, ast.Add(), atom), rank)
+                if not is_gradient(text):
+                    rank = 1.3 if text in unused else 2.6
+                    times = ast.BinOp(node, ast.Mult(), atom)
+                    yield self.edit("missing factor", node, times, rank)
                 yield from self._with_penalty(node, text)
                 if len(shape) == 2:
                     yield from self._with_sums(node, text, shape, is_root)
@@ -152,7 +197,7 @@ class Missing(Statement):
         if bare(text) not in names | {n.rstrip("0123456789") for n in names}:  # W of W1 in a loop
             return
         for scalar, shape in self.atoms.items():
-            if shape == () and re.search(r"lam|reg|l2|decay|alpha|penalty|wd", scalar):
+            if shape == () and PENALTY.search(scalar):
                 for form in ("{s} * {w}", "2 * {s} * {w}", "{s} / {m} * {w}"):
                     term = form.format(s=scalar, w=text, m=self.facts.rows)
                     new = ast.BinOp(node, ast.Add(), expression(term))
@@ -167,9 +212,14 @@ class Missing(Statement):
                 for term in (f"np.sum({text}, {axis})", *terms):
                     new = ast.BinOp(node, ast.Sub(), expression(term))
                     yield self.edit("forgotten branch", node, new, 3.2)
-        for other in same if is_root else ():
-            full = f"{text} * ({other} - np.sum({other} * {text}, axis=1, keepdims=True))"
-            yield self.edit("softmax treated as element-wise", node, expression(full), 2.6)
-            if not re.match(r"d|grad", other) and not re.match(r"d|grad", text):
+        is_softmax = re.search(r"softmax|exp\(", self.facts.text)
+        if not (is_root and is_softmax) or is_gradient(text):
+            return
+        for other in same:
+            if is_gradient(other):
+                full = f"{text} * ({other} - np.sum({other} * {text}, axis=1, keepdims=True))"
+                yield self.edit("softmax treated as element-wise", node, expression(full), 2.6)
+            else:
                 for form in (f"{text} - {other}", f"({text} - {other}) / {self.rows_name()}"):
-                    yield self.edit("softmax treated as element-wise", node, expression(form), 2.8)
+                    new = expression(form)
+                    yield self.edit("softmax treated as element-wise", node, new, 2.8)

@@ -7,7 +7,7 @@ import inspect
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,13 @@ Shape = tuple[int, ...]
 @dataclass
 class Slot:
     """A place that holds a parameter: in a dict, a list, or an attribute; ``module`` is where it is
-    a global variable too."""
+    a global variable too, ``others`` are the places that hold the same array."""
 
     name: str
     holder: Any
     key: Any
     module: dict[str, Any] | None = None
+    others: list[Slot] = field(default_factory=list)
 
     def get(self) -> Any:
         return getattr(self.holder, self.key) if self._is_attribute else self.holder[self.key]
@@ -39,6 +40,8 @@ class Slot:
             self.holder[self.key] = value
         if self.module is not None:
             self.module[self.key] = value
+        for other in self.others:
+            other.set(value)
 
     def put(self, value: Any, *, wide: bool = False) -> None:
         """A new array of the same kind, in float64 if it is to be ``wide``."""
@@ -91,6 +94,20 @@ def parameter_slots(holder: Any, prefix: str, depth: int = 0) -> list[Slot]:
                 found.append(Slot(inner, holder, key))
         elif depth < 3 and not inspect.isclass(value) and not inspect.isfunction(value):
             found += parameter_slots(value, inner, depth + 1)
+    return found
+
+
+def merged(slots: Sequence[Slot]) -> list[Slot]:
+    """One slot for each array: a parameter that a layer shares with a dict is one."""
+    first: dict[int, Slot] = {}
+    found = []
+    for slot in slots:
+        value = slot.get()
+        known = first.setdefault(id(value), slot) if isinstance(value, np.ndarray) else slot
+        if known is slot:
+            found.append(slot)
+        else:
+            known.others.append(slot)
     return found
 
 

@@ -59,6 +59,7 @@ class Worker:
         backward: str | None = None,
         cost: str | None = None,
         wrt: Sequence[str] | None = None,
+        needs_loss: bool = True,
         limits: Mapping[str, float] = DEFAULTS,
     ) -> None:
         self.limits = limits
@@ -92,7 +93,7 @@ class Worker:
             "file": str(copied),
             "case": "" if case is None else str(folder / "check_case_.py"),
             "forward": forward, "backward": backward, "cost": cost,
-            "wrt": list(wrt) if wrt else None, "limits": dict(limits),
+            "wrt": list(wrt) if wrt else None, "limits": dict(limits), "needs_loss": needs_loss,
         })  # fmt: skip
 
     def __enter__(self) -> Worker:

@@ -15,6 +15,7 @@ from chainrule.checking.handwritten.places import (
     Slot,
     as_array,
     kept_gradients,
+    merged,
     parameter_slots,
     returned_gradients,
 )
@@ -34,6 +35,8 @@ class Run:
         self.model: Any = None
         self.loss: float = float("nan")
         self.updated = 0.0  # the size of what gradients read off an update were rounded in
+        self.forward_name: str | None = None
+        self.backward_name: str | None = None
         self.results: list[Any] = []
         self.returned: Any = None
         self.given: set[str] | None = None
@@ -42,19 +45,22 @@ class Run:
 
     def prepare(self) -> None:
         ns = self.namespace
-        if self.student.case is not None:
-            given = self.student.case(ns)
+        if self.student.case is not None or "check_case" in ns:
+            given = self.student.case(ns) if self.student.case else ns["check_case"]()
+            self.env.update((name, ns[name]) for name in self._read() if usual.is_value(ns[name]))
             self.env.update(given if isinstance(given, dict) else {"model": given})
         else:
             self.env.update(usual.arguments(ns))
         self.model = self.env.pop("model", None)
         if self.model is None:
             self.model = self._instance()
-        found = [self._function(kind) for kind in ("forward", "backward")]
-        self.forward_name, self.backward_name = found
-        if self.forward_name is None:
+        self.forward_name = self._function("forward")
+        backward = self._function("backward")
+        self.backward_name = None if backward == self.forward_name else backward
+        if self.forward_name is None and self.student.needs_loss:
             raise UsageError(
-                "no forward function was found (forward, loss, cost, ...): name it with --forward"
+                "no forward function was found (forward, loss, cost, ...): name it with --forward, "
+                "or give a solution to compare with as --reference"
             )
 
     def _instance(self) -> Any:
@@ -72,16 +78,38 @@ class Run:
         return None
 
     def _function(self, kind: str) -> str | None:
+        """The function of a kind: as named, else the likeliest whose arguments are known."""
         named = self.student.named[kind]
         if named is not None:
             return named.rpartition(".")[2] if self.model is not None and "." in named else named
-        wanted = {"forward": usual.FORWARD, "backward": usual.BACKWARD, "cost": usual.COST}[kind]
-        for name in wanted:
-            if self.model is not None and callable(getattr(type(self.model), name, None)):
-                return name
-            if inspect.isfunction(self.namespace.get(name)):
-                return name
-        return None
+        known = self.student.found
+        if kind not in known:
+            found = usual.functions(kind, self._own())
+            fit = [name for name in found if self._is_known(name, kind)]
+            known[kind] = (fit or [*found, None])[0]
+        return known[kind]
+
+    def _own(self) -> dict[str, Any]:
+        """The model's methods, else the module's functions, with their trees."""
+        trees = self.namespace["__functions__"]
+        found = {}
+        if self.model is not None:
+            for cls in reversed(type(self.model).__mro__[:-1]):
+                methods = {k: trees.get(f"{cls.__name__}.{k}") for k in vars(cls)}
+                found |= {k: t for k, t in methods.items() if callable(getattr(cls, k, None))}
+        if self.model is None or not usual.functions("backward", found):
+            found |= {k: trees.get(k) for k, v in self.namespace.items() if inspect.isfunction(v)}
+        return found
+
+    def _is_known(self, name: str, kind: str) -> bool:
+        """Whether all that a function must be given is known."""
+        names = [p.name for p in self._signature(name) if p.default is p.empty
+                 and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]  # fmt: skip
+        made = set()
+        if kind != "forward" and (forward := self._function("forward")) is not None:
+            made = {*self._return_names(forward), *usual.CACHE, *usual.ONES}
+            names = names[kind == "cost" :]
+        return all(self._key(n) is not None or n in made or n.lower() in made for n in names)
 
     def callable(self, name: str) -> Any:
         if self.model is not None and hasattr(self.model, name):
@@ -106,6 +134,7 @@ class Run:
             found += parameter_slots(self.model, "")
         wanted = self.student.wrt
         found = [s for s in found if self.given is None or s.name in self.given]
+        found = merged(found)
         return [s for s in found if wanted is None or s.name in wanted]
 
     def _passed(self) -> list[str]:
@@ -116,13 +145,22 @@ class Run:
                 name = self._function(kind)
                 keys = [self._key(p.name) for p in self._signature(name)] if name else []
                 known.update(dict.fromkeys(k for k in keys if k))
-            for tree in self.namespace["__functions__"].values():
-                names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
-                own = {a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments)
-                       for a in (*n.args, *n.kwonlyargs)}  # fmt: skip
-                own |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
-                known.update(dict.fromkeys(n.id for n in names if n.id not in own))
+            known.update(dict.fromkeys(self._read()))
         return [key for key in known if key in self.env]
+
+    def _read(self) -> list[str]:
+        """The global variables that the functions read."""
+        if self.student.read is not None:
+            return self.student.read
+        found: dict[str, None] = {}
+        for tree in self.namespace["__functions__"].values():
+            names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
+            own = {a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments)
+                   for a in (*n.args, *n.kwonlyargs)}  # fmt: skip
+            own |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
+            found.update(dict.fromkeys(n.id for n in names if n.id not in own))
+        self.student.read = [name for name in found if name in self.namespace]
+        return self.student.read
 
     def _signature(self, name: str) -> list[inspect.Parameter]:
         known = self.student.signatures  # the same however the function is edited
@@ -141,44 +179,57 @@ class Run:
     # calls ------------------------------------------------------------------------------------
 
     def forward(self) -> None:
-        assert self.forward_name is not None
+        if self.forward_name is None:  # a reference has the gradients
+            self.loss = 0.0
+            return
         result = self._call(self.forward_name)
         self.returned = result
         loss = _scalar(result)
         if loss is None:
             cost = self._function("cost")
+            if (cost is None or cost == self.forward_name) and not self.student.needs_loss:
+                self.loss = 0.0
+                return
             if cost is None or cost == self.forward_name:
                 raise UsageError(
                     f"{self.forward_name} returns no loss, and there is no function loss or cost: "
                     "name it with --loss"
                 )
-            loss = _scalar(self._call(cost, first=_first(result)))
+            inputs = [p.name for p in self._signature(cost)][:1]
+            of_inputs = bool(inputs) and usual.INPUTS.fullmatch(inputs[0]) is not None
+            loss = _scalar(self._call(cost, first=None if of_inputs else _first(result)))
             if loss is None:
                 raise UsageError(f"{cost} must return one number, the loss")
         self.loss = float(loss)
 
     def gradients(self) -> dict[str, np.ndarray]:
         """The gradients by the names of their parameters."""
-        before = {s.name: as_array(s.get()) for s in self.slots()}
-        if self.backward_name is None or self.backward_name == self.forward_name:
+        slots = self.slots()
+        before = {s.name: as_array(s.get()) for s in slots}
+        if self.backward_name is None and self.forward_name is not None:
             result, name = self.returned, self.forward_name
-            assert name is not None
-            labels = self._return_names(name)[1:]
-            if not isinstance(result, tuple):
-                result = ()
-            elif len(result) == 2:
-                result = result[1]
-            else:
-                result = result[1:]
+            labels = self._return_names(name)
+            at = _loss_place(result)
+            result = result if isinstance(result, tuple) else ()
+            labels = [*labels[:at], *labels[at + 1 :]]
+            result = (*result[:at], *result[at + 1 :])
+            result = result[0] if len(result) == 1 else result
         else:
             name = self.backward_name
+            if name is None:
+                raise UsageError(
+                    "no backward function was found (backward, gradients, ...): name it with "
+                    "--backward"
+                )
             result = self._call(name)
             labels = self._return_names(name)
         shapes = {n: v.shape for n, v in before.items() if v is not None}
         found = returned_gradients(result, labels, shapes)
+        own = {x.name: s.name for s in slots for x in (s, *s.others)}
+        arrays = {name: before[first] for name, first in own.items()}
         for holder in (*([self.model] if self.model is not None else []), *self.env.values()):
-            for key, value in kept_gradients(holder, before).items():
-                found.setdefault(key, value)
+            for key, value in kept_gradients(holder, arrays).items():
+                found.setdefault(own.get(key, key), value)
         if not found:
             found = self._updates(before)
         return found
@@ -301,11 +352,19 @@ def _first(result: Any) -> Any:
 
 def _scalar(result: Any) -> float | None:
     """The loss in what a function returned: itself, or the first or last part of a tuple."""
-    parts = (result[0], result[-1]) if isinstance(result, tuple) and result else (result,)
-    for part in parts:
-        if isinstance(part, dict) and "loss" in part:
-            part = part["loss"]
-        array = as_array(part)
-        if array is not None and array.size == 1:
-            return float(array.reshape(()))
-    return None
+    part = result[_loss_place(result)] if isinstance(result, tuple) and result else result
+    return _number(part)
+
+
+def _loss_place(result: Any) -> int:
+    """Where a tuple has the loss: first or last."""
+    if not isinstance(result, tuple) or len(result) < 2 or _number(result[0]) is not None:
+        return 0
+    return len(result) - 1
+
+
+def _number(part: Any) -> float | None:
+    if isinstance(part, dict) and "loss" in part:
+        part = part["loss"]
+    array = as_array(part)
+    return float(array.reshape(())) if array is not None and array.size == 1 else None

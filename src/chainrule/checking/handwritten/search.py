@@ -6,6 +6,7 @@ import ast
 import itertools
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -13,9 +14,10 @@ from typing import Any, Literal, Protocol
 import numpy as np
 
 from chainrule.checking.entries import ArrayCheck
-from chainrule.checking.handwritten.drafts import Draft, Edit, Facts
+from chainrule.checking.handwritten.drafts import Draft, Edit, Facts, counts
 from chainrule.checking.handwritten.edits import drafts
 from chainrule.checking.handwritten.kinds import KINDS
+from chainrule.checking.handwritten.reach import Reach
 from chainrule.checking.handwritten.student import functions_of
 from chainrule.checking.numeric import Slope, differences, places, sizes
 from chainrule.checking.patterns import pattern_of
@@ -27,6 +29,7 @@ Gradients = Mapping[str, np.ndarray]
 BATCH = 150
 MOST_MISTAKES = 4
 MOST_EDITS = 12_000
+SECONDS = 40.0
 MOST_ENTRIES = 400
 """Of larger arrays so many entries are looked at, drawn at random."""
 
@@ -160,6 +163,8 @@ def checked(
     *,
     weights: Mapping[str, float] | None = None,
     rows: int | None = None,
+    seconds: float = SECONDS,
+    reference: Program | None = None,
 ) -> HomeworkCheck:
     """Compare, and look for the mistakes.
 
@@ -167,6 +172,9 @@ def checked(
         source: the program's text, or its functions by name. file: its name, for lines.
         weights: points by parameter, 1 each.
         rows: of the batch, where that is known.
+        seconds: after which the search for mistakes ends.
+        reference: a right program of the same arguments, whose gradients are compared with in place
+            of differences of the program's own loss. Its ``describe`` was called.
     """
     about = program.describe()
     values = {n: np.asarray(v, float) for n, v in about["parameters"].items()}
@@ -177,7 +185,7 @@ def checked(
             'beside the parameters: return a dict such as {"W1": ...}, or a tuple in the order of '
             "the arguments"
         )
-    truth = _truth(program, values, 0, about)
+    truth = _truth(program, values, 0, about, reference)
     (answer,) = program.gradients([[]])
     found = _arrays(answer)
     error = error or answer.get("error", "")
@@ -194,7 +202,7 @@ def checked(
     mistakes: list[Mistake] = []
     explained = True
     if wrong and source:
-        search = _Search(program, source, about, truth, values, rows)
+        search = _Search(program, source, about, truth, values, rows, answer, seconds, reference)
         mistakes, left = search.run(wrong)
         explained = not left
     parameters = tuple(
@@ -241,9 +249,17 @@ def _arrays(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _truth(
-    program: Program, values: Mapping[str, np.ndarray], point: int, about: Mapping[str, Any]
+    program: Program,
+    values: Mapping[str, np.ndarray],
+    point: int,
+    about: Mapping[str, Any],
+    reference: Program | None,
 ) -> _Truth:
-    slopes = {}
+    slopes = {} if reference is None else _referred(reference, values, point)
+    shapes = {n: v.shape for n, v in values.items()}
+    tolerance = Tolerance(about["itemsize"], about["size"])
+    if reference is not None:
+        return _Truth(slopes, shapes, tolerance)
     for name, value in values.items():
         size = value.size
         chosen: Sequence[int] = range(size)
@@ -259,8 +275,26 @@ def _truth(
         ]
         if rough:
             slopes[name].update(_slopes(program, name, value, rough, point, eps, quick=False))
-    shapes = {n: v.shape for n, v in values.items()}
-    return _Truth(slopes, shapes, Tolerance(about["itemsize"], about["size"]))
+    return _Truth(slopes, shapes, tolerance)
+
+
+def _referred(
+    reference: Program, values: Mapping[str, np.ndarray], point: int
+) -> dict[str, dict[int, Slope]]:
+    """The gradients of a right program."""
+    (answer,) = reference.gradients([[]], point)
+    if "error" in answer:
+        raise UsageError(f"the reference stopped: {answer['error']}")
+    found = {}
+    for name, value in values.items():
+        true = _fitted(answer["found"].get(name, math.nan), value.shape)
+        if true is None:
+            raise UsageError(
+                f"the reference gives no gradient of the shape of {name}, {value.shape}"
+            )
+        flat = true.reshape(-1)
+        found[name] = {k: Slope(float(v), 0.0, "reference") for k, v in enumerate(flat)}
+    return found
 
 
 def _slopes(
@@ -297,10 +331,17 @@ class _Search:
         truth: _Truth,
         values: Mapping[str, np.ndarray],
         rows: int | None,
+        given: Mapping[str, Any],
+        seconds: float,
+        reference: Program | None,
     ) -> None:
         self.program, self.about, self.truth, self.values = program, about, truth, values
+        self.given = given if "found" in given else {"found": {}, "loss": about["loss"]}
         self.functions = functions_of(ast.parse(source)) if isinstance(source, str) else source
-        self.rows = rows or _rows(about)
+        self.counts = [rows] if rows else counts(about)
+        self.text = "\n".join(map(ast.unparse, self.functions.values()))
+        self.reference = reference
+        self.end = time.monotonic() + seconds
         self.other: _Truth | None = None
         self.applied: dict[str, ast.FunctionDef] = {}
 
@@ -313,6 +354,7 @@ class _Search:
             edit, mended = best
             mistakes.append(Mistake(edit, tuple(sorted(mended, key=self._order))))
             self.applied[edit.function] = edit.tree
+            (self.given,) = self.program.gradients([self._variant(None, "")])
             left = [n for n in left if n not in mended]
         return mistakes, left
 
@@ -331,13 +373,16 @@ class _Search:
             atoms = {t: tuple(s) for t, s in held["atoms"].items()}
             shapes = {n: v.shape for n, v in self.values.items()}
             own = "backward" in held["phases"] or not self.about["backward"]
-            facts = Facts(atoms, self.rows, shapes, is_forward=not own)
+            facts = Facts(atoms, self.counts, shapes, not own, self.text)
             yield from drafts(name, self.applied.get(name, function), facts)
 
     def _best(self, left: Sequence[str]) -> tuple[Edit, set[str]] | None:
         """The change that mends most of what is wrong, the likeliest of those that mend as much."""
         seen: set[str] = set()
-        pool = sorted(self._candidates(), key=lambda e: e.rank)[:MOST_EDITS]
+        every = list(self._candidates())
+        reach = Reach(self.program.gradients, self._variant, every, self.given)
+        likely = [(order, d) for d in every if (order := reach.order(d, set(left))) is not None]
+        pool = [d for _, d in sorted(likely, key=lambda pair: pair[0])][:MOST_EDITS]
         right = [n for n in self.values if n not in left]
         best: tuple[tuple[float, float], Draft, str, set[str]] | None = None
         for start in range(0, len(pool), BATCH):
@@ -354,13 +399,15 @@ class _Search:
                 better = mended and (best is None or key < best[0])
                 if better and self._confirmed(draft, text, mended, right):
                     best = key, draft, text, mended
-            if best is not None and len(best[3]) == len(left):
+            done = best is not None and len(best[3]) == len(left)
+            if done or time.monotonic() > self.end:
                 break
         return None if best is None else (best[1].made(), best[3])
 
-    def _variant(self, edit: Draft, text: str) -> list[tuple[str, str]]:
-        others = [(n, ast.unparse(t)) for n, t in self.applied.items() if n != edit.function]
-        return [*others, (edit.function, text)]
+    def _variant(self, edit: Draft | None, text: str) -> list[tuple[str, str]]:
+        name = "" if edit is None else edit.function
+        others = [(n, ast.unparse(t)) for n, t in self.applied.items() if n != name]
+        return [*others, *([] if edit is None else [(name, text)])]
 
     def _mended(
         self, answer: Mapping[str, Any], left: Sequence[str], right: Sequence[str]
@@ -383,21 +430,10 @@ class _Search:
             about = dict(self.about)
             (answer,) = self.program.gradients([[]], point=1)
             about["size"] = max(about["size"], abs(answer.get("loss", 0.0)))
-            self.other = _truth(self.program, self.values, 1, about)
+            self.other = _truth(self.program, self.values, 1, about, self.reference)
         (answer,) = self.program.gradients([self._variant(edit, text)], point=1)
         found = answer.get("found", {})
         return all(n in found and self.other.agrees(n, found[n]) for n in (*mended, *right))
-
-
-def _rows(about: Mapping[str, Any]) -> int:
-    """How many rows the batch has: the first length of X, or of whatever looks like it."""
-    for names in (("X", "x", "inputs"), ("y", "Y", "t")):
-        for held in about["functions"].values():
-            for name in names:
-                shape = held["atoms"].get(name)
-                if shape:
-                    return shape[0]
-    return 1
 
 
 __all__ = ["Entry", "HomeworkCheck", "Mistake", "Parameter", "Program", "checked"]

@@ -13,7 +13,11 @@ import numpy as np
 
 from chainrule.checking.handwritten.drafts import Draft, Facts, Shape
 
-ROWS = re.compile(r"\(?(1(\.0)?\s*/\s*)?(self\.)?([mnNMB]|batch\w*|bs|n_samples|n_rows|num_\w+)\)?")
+ROWS = re.compile(
+    r"\(?(1(\.0)?\s*/\s*)?(self\.)?([mnNMB]|batch\w*|bs|(n_|num_)?samples|n_rows|num_\w+)\)?"
+)
+PENALTY = re.compile(r"(?<![a-zA-Z])(lam|reg|l2|alpha|penalty|wd)|decay")
+"""Names of the strength of a penalty."""
 UNKNOWN = (0, 0)
 """The shape of an array of which only that is known."""
 
@@ -42,7 +46,7 @@ class Statement:
 
     def edit(self, kind: str, node: ast.AST, new: ast.AST, rank: float) -> Draft:
         """The function with ``new`` in the place of ``node``."""
-        line = getattr(self.statement, "lineno", 0)
+        line = getattr(node, "lineno", 0) or getattr(self.statement, "lineno", 0)
         holder, key = self.places[id(node)]
         return Draft(kind, self.name, rank, self.function, self.statement, line, holder, key, new)
 
@@ -55,6 +59,12 @@ class Statement:
             return [s.test]
         value = getattr(s, "value", None)
         return [value] if value is not None else []
+
+    def indices(self) -> list[ast.expr]:
+        """The indices at which the statement assigns."""
+        s = self.statement
+        targets = s.targets if isinstance(s, ast.Assign) else [getattr(s, "target", None)]
+        return [t.slice for t in targets if isinstance(t, ast.Subscript)]
 
     def counters(self) -> list[str]:
         """The names that loops count with."""
@@ -96,6 +106,10 @@ class Statement:
                 return None if inner is None else inner[::-1]
             case ast.Subscript():  # W[l], cache["z" + str(i)]: as any of its kind
                 base = ast.unparse(node.value)
+                if len(self.atoms.get(base, ())) > 1 and any(
+                    isinstance(n, ast.Slice) for n in ast.walk(node.slice)
+                ):
+                    return UNKNOWN
                 found = {s for t, s in self.atoms.items() if t.startswith(base + "[")}
                 return next(iter(found)) if len(found) == 1 else (() if not found else UNKNOWN)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -114,13 +128,41 @@ class Statement:
     def is_penalty(self, node: ast.expr) -> bool:
         """Whether a term is a number times a parameter."""
         text = ast.unparse(node)
-        return any(re.search(rf"(?<!d)\b{re.escape(p.rpartition('.')[2])}\b", text)
-                   for p in self.facts.parameters) and "@" not in text  # fmt: skip
+        if "@" in text:
+            return False
+        return bool(PENALTY.search(text)) or any(
+            re.search(rf"(?<!d)\b{re.escape(p.rpartition('.')[2])}\b", text)
+            for p in self.facts.parameters
+        )
+
+    def counts(self) -> list[str]:
+        """What may be the number of rows, the likeliest first."""
+        known = [t for t, shape in self.atoms.items() if shape == () and ROWS.fullmatch(t)]
+        known.sort(key=lambda t: t not in self.unused())
+        numbers = [str(n) for n in self.facts.counts if n > 1]
+        return [*known[:2], *numbers[: 3 - bool(known)]] or [str(self.facts.rows)]
 
     def rows_name(self) -> str:
-        names = ("m", "n", "N", "batch", "batch_size", "B", "n_samples", "num_examples")
-        known = [t for t, shape in self.atoms.items() if shape == () and t in names]
-        return known[0] if known else str(self.facts.rows)
+        return self.counts()[0]
+
+    def unused(self) -> set[str]:
+        """The names that the function assigns and does not read."""
+        names = [n for n in ast.walk(self.function) if isinstance(n, ast.Name)]
+        read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
+        return {n.id for n in names if isinstance(n.ctx, ast.Store)} - read
+
+    def lists(self) -> set[str]:
+        """The names that hold lists of arrays."""
+        return {t.rpartition("[")[0] for t, shape in self.atoms.items()
+                if re.fullmatch(r"[\w.]+\[0\]", t) and shape}  # fmt: skip
+
+
+GRADIENT = re.compile(r"d(?!ata|ist|rop|ense|iff\b)\w+|g(_\w+)?|\w*grad\w*|delta\w*|nabla\w*")
+"""Names of gradients."""
+
+
+def is_gradient(text: str) -> bool:
+    return GRADIENT.fullmatch(bare(text)) is not None
 
 
 # Expressions ----------------------------------------------------------------------------------

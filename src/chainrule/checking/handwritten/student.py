@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 import types
 import warnings
@@ -45,7 +46,9 @@ class Student:
     Args:
         make: returns the namespace of the program's module, fresh.
         forward, backward, cost: names (``Net.forward`` for a method), or None: by convention.
+        wrt: the parameters, or None: those of which the program gives gradients.
         case: the arguments by name, or None: by convention.
+        needs_loss: whether a program without a loss is refused.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class Student:
         cost: str | None = None,
         wrt: Sequence[str] | None = None,
         case: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        needs_loss: bool = True,
     ) -> None:
-        self.make, self.case = make, case
+        self.make, self.case, self.needs_loss = make, case, needs_loss
         self.named = {"forward": forward, "backward": backward, "cost": cost}
         self.wrt = list(wrt) if wrt else None
         self._noise: dict[int, dict[str, np.ndarray]] = {}
@@ -66,6 +70,8 @@ class Student:
         self._active: list[str] = []
         self._is_wide = False
         self.returns: dict[str, list[str]] = {}
+        self.found: dict[str, str | None] = {}
+        self.read: list[str] | None = None
         self.signatures: dict[str, list[inspect.Parameter]] = {}
         self.passed: dict[str, None] = {}
         self.namespace = make()
@@ -82,7 +88,8 @@ class Student:
             value = as_array(slot.get())
             if value is not None:
                 self._base.setdefault(slot.name, value)
-        run.given = {slot.name for slot in slots}  # what forward keeps is no parameter
+        # What forward keeps is no parameter.
+        run.given = {s.name for slot in slots for s in (slot, *slot.others)}
         self._put(slots, point + 7)
         run.forward()
         self._put(run.slots(), point)
@@ -124,8 +131,11 @@ class Student:
         probe = self.run(0)
         try:
             self._active = list(probe.gradients())
+            if probe.updated:
+                self._active = self._that_matter(self._active)
         except Exception:
-            self._active = self.wrt or likely_parameters(list(probe.values()))
+            self._active = likely_parameters(list(probe.values()))
+        self._active = self.wrt or self._active
 
         floats = Floats(self._base.values())
 
@@ -134,10 +144,14 @@ class Student:
             if event == "return" and self._is_own(code):
                 floats.see_call(frame, returned)
                 name = self._qualified(code)
-                held = seen.setdefault(name, {"phases": [], "atoms": {}})
+                held = seen.setdefault(name, {"phases": [], "atoms": {}, "lengths": []})
                 if phase[0] not in held["phases"]:
                     held["phases"].append(phase[0])
                 held["atoms"].update(atoms(frame.f_locals))
+                held["lengths"] += [
+                    n for x in frame.f_locals.values() if isinstance(x, list)
+                    and (n := len(x)) not in held["lengths"] and len(held["lengths"]) < 3
+                ]  # fmt: skip
 
         run = self.run(0, trace=note)
         error = ""
@@ -149,7 +163,7 @@ class Student:
             found, error = {}, run.said(problem)
         finally:
             sys.setprofile(None)
-        names = self.wrt or self._active
+        names = self._active
         values = run.values()
         floats.see(run.results)
         reference = self._widened(floats.itemsize) if floats.itemsize < 8 else 8
@@ -165,6 +179,20 @@ class Student:
             "itemsize": floats.itemsize,
             "reference": reference,
         }
+
+    def _that_matter(self, names: Sequence[str]) -> list[str]:
+        """Without what the loss does not depend on: of all that an update moves, velocities are no
+        parameters."""
+        run = self.run(0)
+        loss, kept = run.loss, []
+        for slot in run.slots():
+            old = as_array(slot.get())
+            if slot.name in names and old is not None:
+                slot.put(old + self._moved(5, slot.name, old))
+                run.forward()
+                kept += [slot.name] if run.loss != loss else []
+                slot.put(old)
+        return kept
 
     def _widened(self, itemsize: int) -> int:
         """Whether the loss can be computed from float64 arguments, where the program's own are
@@ -236,4 +264,6 @@ class Student:
         return code.co_filename == self.namespace.get("__file__")
 
     def _qualified(self, code: types.CodeType) -> str:
-        return getattr(code, "co_qualname", code.co_name).rpartition("<locals>.")[2]
+        """A function's name; a comprehension's names belong to the function around it."""
+        name = getattr(code, "co_qualname", code.co_name)
+        return re.sub(r"(\.<locals>\.<\w+>)+$", "", name).rpartition("<locals>.")[2]

@@ -55,7 +55,7 @@ def _load(settings: dict[str, Any]) -> Any:
         case = made
 
     sys.path.insert(0, os.path.dirname(settings["file"]))
-    names = {k: settings[k] for k in ("forward", "backward", "cost", "wrt")}
+    names = {k: settings[k] for k in ("forward", "backward", "cost", "wrt", "needs_loss")}
     return Student(make, case=case, **names)
 
 

@@ -1,0 +1,154 @@
+"""Hypotheses on whole lines: ``=`` for ``+=``, a line too many, at another place, or left out."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from chainrule.checking.handwritten.drafts import Draft
+from chainrule.checking.handwritten.statement import Statement, bare
+
+
+def statements(function: ast.FunctionDef) -> list[ast.stmt]:
+    kinds = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr, ast.For, ast.If)
+    found = [n for n in ast.walk(function) if isinstance(n, kinds)]
+    return [s for s in found if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+
+
+class Lines(Statement):
+    """The hypotheses on a statement as a whole."""
+
+    def all(self) -> Iterator[Draft]:
+        s = self.statement
+        if isinstance(s, ast.Assign) and len(s.targets) == 1:
+            target: Any = copy.deepcopy(s.targets[0])
+            add = ast.AugAssign(target, ast.Add(), s.value, lineno=s.lineno)
+            yield self.edit("forgotten branch", s, add, 2)
+        if isinstance(s, ast.AugAssign):
+            target = copy.deepcopy(s.target)
+            plain = ast.Assign([target], s.value, lineno=s.lineno)
+            yield self.edit("forgotten branch", s, plain, 2)
+            other = ast.Sub() if isinstance(s.op, ast.Add) else ast.Add()
+            if isinstance(s.op, (ast.Add, ast.Sub)):
+                yield self.edit(
+                    "sign", s, ast.AugAssign(target, other, s.value, lineno=s.lineno), 2
+                )
+            if isinstance(s.op, (ast.Mult, ast.Div)):
+                yield self.edit("extra factor", s, ast.Pass(), 3)
+            if (
+                isinstance(s.op, ast.Add)
+                and isinstance(s.target, ast.Subscript)
+                and not any(isinstance(n, ast.Slice) for n in ast.walk(s.target.slice))
+            ):
+                parts = map(ast.unparse, (s.target.value, s.target.slice, s.value))
+                each = ast.parse(f"np.add.at({', '.join(parts)})").body[0]  # an index met twice
+                yield self.edit("forgotten branch", s, each, 1.7)
+        if isinstance(s, (ast.Assign, ast.AugAssign)) and not self.facts.is_forward:
+            yield from self._inserted(s, s)
+        if isinstance(s, ast.For) and not self.facts.is_forward:  # what its turns add up
+            for inner in {ast.unparse(n.target): n for n in ast.walk(s)
+                          if isinstance(n, ast.AugAssign)}.values():  # fmt: skip
+                yield from self._inserted(inner, s)
+        if isinstance(s, ast.AugAssign):
+            yield from self._twins(s)
+            if self.is_penalty(s.value) and not isinstance(s.target, ast.Subscript):
+                yield from self._without_biases(s)
+        if isinstance(s, ast.If) and not s.orelse and "None" in ast.unparse(s.test):
+            always = copy.deepcopy(s)
+            always.test = ast.Constant(True)
+            yield self.edit("stale cache", s, always, 1)
+        if isinstance(s, (ast.AugAssign, ast.Expr)) or self.updates():
+            text = ast.unparse(s)
+            twice = sum(ast.unparse(n) == text for n in statements(self.function)) > 1
+            kind = "updates not simultaneous" if self.updates() else "extra factor"
+            yield self.edit(kind, s, ast.Pass(), 0.9 if twice else 6)
+
+    def _twins(self, s: ast.AugAssign) -> Iterator[Draft]:
+        """The same line once more: for another layer, or at another index, where a value reaches
+        two entries."""
+        block, at = self.places[id(s)]
+        owner, field = self.places[id(block)]
+        text = ast.unparse(s)
+        kind = "L2 term" if self.is_penalty(s.value) else "forgotten branch"
+        numbers = set(re.findall(r"(?<=[A-Za-z_])\d(?!\d)", " ".join(self.atoms)))
+        lines = [(kind, re.sub(r"(?<=[A-Za-z_])\d(?!\d)", n, text), 1.4) for n in sorted(numbers)]
+        if isinstance(s.target, ast.Subscript):
+            lines += [("forgotten branch", line, 3.0) for line in self._elsewhere(s, s.target)]
+        whole = ast.unparse(self.function)
+        for kind, line, rank in lines:
+            if line not in whole:
+                body = [*block[: at + 1], ast.parse(line).body[0], *block[at + 1 :]]
+                yield Draft(kind, self.name, rank, self.function, s, s.lineno, owner, field, body,
+                            f"{text}; {line}")  # fmt: skip
+
+    def _elsewhere(self, s: ast.AugAssign, target: ast.Subscript) -> Iterator[str]:
+        """The line at the function's other indices, added and taken away."""
+        others = {
+            ast.unparse(i)
+            for n in ast.walk(self.function) if isinstance(n, ast.Subscript)
+            for i in (n.slice.elts if isinstance(n.slice, ast.Tuple) else [n.slice])
+            if isinstance(i, (ast.Name, ast.Subscript))
+        }  # fmt: skip
+        for node in ast.walk(target.slice):
+            if isinstance(node, (ast.Name, ast.Subscript)):
+                old = rf"(?<![\w.]){re.escape(ast.unparse(node))}(?![\w.\[])"
+                for other in sorted(others - {ast.unparse(node)}):
+                    place = re.sub(old, lambda _, new=other: new, ast.unparse(target))
+                    yield from (f"{place} {op}= {ast.unparse(s.value)}" for op in "-+")
+
+    def _without_biases(self, s: ast.AugAssign) -> Iterator[Draft]:
+        """The penalty on the weights only, where they share an array with the biases."""
+        names = [p for p in self.facts.parameters if bare(p) in ast.unparse(s.value)]
+        names += [
+            t for t, shape in self.atoms.items() if len(shape) == 2 and t in ast.unparse(s.value)
+        ]
+        for name in dict.fromkeys(names):
+            for index in ("[1:]", "[:, 1:]", "[:-1]", "[:, :-1]"):
+                value = re.sub(rf"\b{re.escape(name)}\b", f"{name}{index}", ast.unparse(s.value))
+                line = ast.parse(f"{ast.unparse(s.target)}{index} += {value}").body[0]
+                yield self.edit("L2 term", s, line, 1.5)
+
+    def _inserted(self, s: ast.Assign | ast.AugAssign, behind: ast.stmt) -> Iterator[Draft]:
+        """A line behind this one, or behind its loop, that scales what was made in several."""
+        target = s.target if isinstance(s, ast.AugAssign) else s.targets[0]
+        if isinstance(target, ast.Name) and isinstance(s, ast.Assign):
+            return  # its right-hand side is scaled instead
+        while isinstance(target, ast.Subscript):
+            target = target.value
+        name = ast.unparse(target)
+        block, i = self.places[id(behind)]
+        if not isinstance(target, (ast.Name, ast.Attribute)) or not isinstance(block, list):
+            return
+        owner, field = self.places[id(block)]
+        counted = [(f"{name} = {name} {op} {n}", rank + 0.1 * j)
+                   for op, rank in (("/", 1.1), ("*", 2.5))
+                   for j, n in enumerate(self.counts())]  # fmt: skip
+        for kind, line, rank in (
+            *(("batch factor", line, rank) for line, rank in counted),
+            ("sign", f"{name} = -{name}", 2.5),
+            ("factor 2", f"{name} = 2 * {name}", 2.5),
+            ("factor 2", f"{name} = {name} / 2", 2.5),
+        ):
+            body = [*block[: i + 1], ast.parse(line).body[0], *block[i + 1 :]]
+            shown = f"{ast.unparse(s)}; {line}" if behind is s else line
+            last = s.lineno if behind is s else behind.end_lineno or s.lineno
+            yield Draft(kind, self.name, rank, self.function, behind, last, owner, field, body,
+                        shown)  # fmt: skip
+
+
+def moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
+    """Updates moved behind everything else: all gradients are taken at the old weights."""
+    for block in [n.body for n in ast.walk(function) if isinstance(n, (ast.FunctionDef, ast.For))]:
+        for s in block[:-1]:
+            if not (isinstance(s, (ast.AugAssign, ast.Assign)) and "-" in ast.unparse(s)):
+                continue
+            owner = next(n for n in ast.walk(function) if getattr(n, "body", None) is block)
+            rest = [x for x in block if x is not s]
+            end = len(rest) - isinstance(rest[-1], ast.Return)
+            body = [*rest[:end], s, *rest[end:]]
+            kind = "updates not simultaneous"
+            shown = f"{ast.unparse(s)}   # behind all gradients"
+            yield Draft(kind, name, 1, function, s, s.lineno, owner, "body", body, shown)
