@@ -19,17 +19,18 @@ from chainrule.checking.handwritten.report import text
 from chainrule.checking.handwritten.search import checked
 from chainrule.checking.handwritten.student import Student, loader
 from chainrule.cli.main import main
-from tests.helpers.homework import FIRST, FOLDER, SECOND, Mistake, check, single
+from tests.helpers.homework import FIRST, FOLDER, FOURTH, SECOND, Mistake, check, single
 from tests.helpers.right_answers import CORRECT, HARD, HEAD
 
 NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
 FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
 QUICK = [
     m
-    for m in (*FIRST, *SECOND)
+    for m in (*FIRST, *SECOND, *FOURTH)
     if (m.network, m.kinds)
-    in {("dict_params", "sign"), ("dict_params", "sum against mean"), ("one_function", "L2 term"),
-        ("layers", "stale cache"), ("one_function", "batch factor")}
+    in {("dict_params", "sum against mean"), ("one_function", "L2 term"), ("layers", "stale cache"),
+        ("dense_layers", "updates not simultaneous"), ("svm", "sign"),
+        ("shared_arrays", "batch factor"), ("nielsen", "sign")}
 ]  # fmt: skip
 
 

@@ -115,6 +115,7 @@ FAULTS: list[tuple[str, dict[str, Any]]] = [
     ("too-narrow", {"hidden": (1,)}),
     ("vanishing-gradient", {"hidden": (16,) * 8, "activation": "logistic"}),
     ("diverged", {"optimizer": "sgd", "rate": 1e6}),
+    ("noisy-batches", {"rate": 4.9e-3, "batch_size": 1, "epochs": 30}),
 ]
 
 
@@ -126,6 +127,19 @@ def test_a_fault_is_named_among_the_first_two(rule: str, settings: dict[str, Any
     assert one.evidence
     assert one.change
     assert rule in RULES
+
+
+def test_a_network_that_grows_surer_and_not_better_is_noted() -> None:
+    drawn = np.random.default_rng(0)
+    noisy = np.where(drawn.random(300) < 0.5, drawn.integers(0, 3, 300), T)
+
+    def accuracy(targets: Any, predicted: Any) -> float:
+        return float(np.mean(np.asarray(predicted).argmax(axis=1) == targets))
+
+    held = {"validation": (X[200:], noisy[200:]), "metrics": {"accuracy": accuracy}}
+    found = verdict(t=noisy, epochs=80, **held)
+    assert "surer-not-better" in found.rules
+    assert "surer-not-better" not in verdict(t=noisy, epochs=8, **held).rules
 
 
 # Tables -------------------------------------------------------------------------------------
