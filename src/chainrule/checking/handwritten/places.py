@@ -241,7 +241,8 @@ def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarra
             text = str(key)
             if text in ("grads", "gradients", "grad") and isinstance(value, (dict, list)):
                 shapes = {n: np.shape(x) for n, x in names.items()}
-                found.update(returned_gradients(value, (), shapes))
+                own = {n: s for n, s in shapes.items() if n.startswith(f"{prefix}.")}  # a layer's
+                found.update(returned_gradients(value, (), own if prefix and own else shapes))
                 continue
             array = as_array(value)
             inner = f"{prefix}[{key}]" if isinstance(x, list) else f"{prefix}.{text}".strip(".")
