@@ -435,3 +435,13 @@ def test_functions_of_matrices_entry_by_entry_are_said() -> None:
     assert any("determinant is det" in n for n in explain.matrix("sum(|W|)", "W").notes)
     assert any("entry by entry" in n for n in explain.matrix("sum(exp(W))", "W").notes)
     assert not explain.matrix("sum(exp(x))", "x").notes
+
+
+@pytest.mark.parametrize(
+    "text", ["x**" * 30 + "x", "max(x, " * 25 + "x" + ")" * 25, "sin " * 30 + "x"]
+)
+def test_deep_formulas_are_written_once(text: str) -> None:
+    """Work that doubled with each level would not end."""
+    e = explain.expression(text, x=1.0)
+    for formula in (e.formula, *(result.formula for result in e.results)):
+        assert formula is None or spellings(formula)

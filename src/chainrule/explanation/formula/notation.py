@@ -198,7 +198,7 @@ class Writer(Pieces):
             own = min(own, takes)
             shown = self.write(arg, level)
             word = before[-2:-1].isalnum() and before[-1:] == " " and before.strip() not in SUMS
-            if word and isinstance(arg, Power) and self.lay(arg.base)[1] < ATOM:
+            if word and isinstance(arg, Power) and self.laid(arg.base)[1] < ATOM:
                 shown = self.bracket(shown)  # log((1 + x)²): log(1 + x)² is another thing
             if out[-1].endswith(" ") and out[-1][-2:-1].islower() and shown.startswith("("):
                 out[-1] = out[-1].rstrip()  # log(1 + x), but log x

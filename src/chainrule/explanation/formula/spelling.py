@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from chainrule.render import escape
@@ -178,8 +179,18 @@ class Pieces:
         """What is written, and its level: how much it may stand beside without brackets."""
         raise NotImplementedError
 
+    @cached_property
+    def _known(self) -> dict[int, tuple[Any, Out]]:
+        return {}
+
+    def laid(self, e: Any) -> Out:
+        """``lay``, once for each expression: asked at every level, work would double with each."""
+        if id(e) not in self._known:
+            self._known[id(e)] = (e, self.lay(e))  # e is kept, so that no other has its id
+        return self._known[id(e)][1]
+
     def write(self, e: Any, level: int = LOW) -> str:
-        text, own = self.lay(e)
+        text, own = self.laid(e)
         return text if own >= level else self.bracket(text)
 
     def operator(self, sign: str) -> str:

@@ -43,7 +43,7 @@ class TextWriter(Writer):
 
     def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
         top = self.side_by_side(above)
-        bare = bool(above) and isinstance(above[-1], Call) and self.lay(above[-1])[1] < POWER
+        bare = bool(above) and isinstance(above[-1], Call) and self.laid(above[-1])[1] < POWER
         if len(above) == 1 and isinstance(above[0], Derivative):
             bare = True
         if bare or (len(above) > 1 and any(isinstance(f, Sum) for f in above)):

@@ -78,7 +78,7 @@ class _Typed(Named):
 
     def term(self, tree: ast.expr, level: int = SUM) -> str:
         """A later term of a sum: a negative one takes brackets."""
-        shown, own = self.lay(tree)
+        shown, own = self.laid(tree)
         negative = isinstance(tree, ast.UnaryOp)
         fractions = _product(tree) and all(map(_fraction, (tree.left, tree.right)))
         bracketed = own < level or negative or (fractions and level == PRODUCT)
