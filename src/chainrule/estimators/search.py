@@ -366,17 +366,18 @@ def _judged(
     """Every contender over the folds, and on the test rows."""
     rows = data.rows
     work: list[tuple[int, _Network, np.ndarray, Table]] = []
-    for place, (_, estimators) in enumerate(named):
-        for one in estimators:
-            work += [(place, one, rows[kept], data.table.take(left)) for kept, left in folds]
-            work += [] if held is None else [(place, one, rows, held)]
+    for k in range(max(len(estimators) for _, estimators in named)):
+        # A seed of each before another of one: time may not be enough for all.
+        for place, (_, estimators) in enumerate(named):
+            for one in estimators[k : k + 1]:
+                work += [(place, one, rows[kept], data.table.take(left)) for kept, left in folds]
+                work += [] if held is None else [(place, one, rows, held)]
     losses: Any = Parallel(n_jobs=n_jobs)(delayed(_one)(*job[1:]) for job in work)
-    found = []
     each = len(folds) + (held is not None)
-    start = 0
-    for name, estimators in named:
-        own = np.array(losses[start : start + each * len(estimators)]).reshape(-1, each)
-        start += own.size
+    found = []
+    for place, (name, _) in enumerate(named):
+        own = [loss for job, loss in zip(work, losses, strict=True) if job[0] == place]
+        own = np.array(own).reshape(-1, each)
         over = own[:, : len(folds)].mean(axis=1)
         over = over[~np.isnan(over)]
         noise = float(np.std(over, ddof=1)) if len(over) > 1 else 0.0

@@ -76,10 +76,10 @@ def column_of_words(
     if zero is not None:
         row, count = _first(codes, zero), int(counts[zero])
         note = f"{shown(words[zero])} has a leading zero, so the cells are codes, not numbers"
-        codes, words = merged(codes, [unwrapped(word) for word in words], frozenset())
+        bare = merged(codes, [unwrapped(word) for word in words], frozenset())
         return replace(
             plain,
-            encode=lambda: (codes, words),
+            encode=lambda: bare,
             obstacle=(row, count),
             note=note,
             codes_only=True,
