@@ -149,9 +149,7 @@ def _some(table: Table, rows: NDArray[np.intp]) -> Table:
             codes = column.codes
             made = _own_codes(codes)
         columns.append(dataclasses.replace(column, encode=made))
-    place = table.place
-    assert place is not None
-    return dataclasses.replace(taken, columns=tuple(columns))
+    return dataclasses.replace(taken, columns=tuple(columns), digest=str)
 
 
 def _own_numbers(numbers: Any, missing: Any) -> Callable[[], Any]:

@@ -28,7 +28,7 @@ from chainrule.tabular.words import quoted, shown
 
 __all__ = ["Stream"]
 
-CELLS = 2**20
+CELLS = 2**19
 """Cells of a piece, about; it has a power of two of rows."""
 
 AHEAD = 2**18

@@ -75,8 +75,10 @@ class Coder:
         used |= {self.target.name, self.options.weight or self.target.name}
         return [name for name in self.stream.names if name in used]
 
-    def read(self, places: Iterable[Place]) -> Iterator[Coded]:
-        """These pieces, coded."""
+    def read(
+        self, places: Iterable[Place], chosen: Callable[[Any, Any], NDArray[np.bool_]]
+    ) -> Iterator[Coded]:
+        """The rows of these pieces that are ``chosen`` by part and fold, coded."""
         places = list(places)
         left = [place for place in places if place not in self.known]
         tables = self.stream.tables(left, self.names)
@@ -85,12 +87,14 @@ class Coder:
             if found is None:
                 table = next(tables)
                 part, fold, _ = self.uses.of(place, table.rows)
-                rows = self.target.rows(table) if not table[self.target.name].missing.all() \
-                    else np.empty(0, np.intp)  # fmt: skip
-                found = self.code(table, rows, part[rows], fold[rows])
-                if self.keep:
-                    self.known[place] = found
-            yield found
+                rows = np.flatnonzero(~table[self.target.name].missing)
+                if not self.keep:
+                    rows = rows[chosen(part[rows], fold[rows])]
+                    yield self.code(table, rows, part[rows], fold[rows])
+                    continue
+                found = self.known[place] = self.code(table, rows, part[rows], fold[rows])
+            rows = np.flatnonzero(chosen(found.part, found.fold))
+            yield Coded(*[None if one is None else one[rows] for one in found])  # type: ignore[arg-type]
 
     def code(
         self, table: Table, rows: NDArray[np.intp], part: Any, fold: Any, dtype: Any = None
@@ -127,14 +131,16 @@ class Rows:
 
     def read(self, places: Iterable[Place]) -> Iterator[training.Batch]:
         """The rows of these pieces."""
+
+        def chosen(part: Any, fold: Any) -> NDArray[np.bool_]:
+            ours = part == self.part
+            return ours if self.fold is None else ours & ((fold == self.fold) == self.only)
+
         places = list(places)
-        for (g, p), one in zip(places, self.coder.read(places), strict=True):
-            chosen = one.part == self.part
-            if self.fold is not None:
-                chosen &= (one.fold == self.fold) == self.only
-            rows = np.flatnonzero(chosen)[: self.groups[g][p]]
-            weights = None if one.weights is None else one.weights[rows]
-            yield self.prepare(one.x[rows], one.truth[rows], weights)
+        for (g, p), one in zip(places, self.coder.read(places, chosen), strict=True):
+            rows = self.groups[g][p]
+            weights = None if one.weights is None else one.weights[:rows]
+            yield self.prepare(one.x[:rows], one.truth[:rows], weights)
 
     def all(self) -> Iterator[training.Batch]:
         """All rows in the order of the files."""

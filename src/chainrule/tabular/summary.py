@@ -4,7 +4,7 @@ Summaries are added: those of pieces along one binary tree, so that rounding and
 same whoever reads which piece. Up to ``WORDS`` different words are counted exactly. Numbers are
 exact up to ``KEPT`` different ones; of more, that many stay, evenly spaced by rank, each for as
 many cells. Each addition moves a rank by at most n / KEPT of its n cells, so that of 2^d pieces a
-quantile is off by at most (d + 1) / KEPT of the ranks, 0.15 % for 2,000 pieces (the merging of
+quantile is off by at most (d + 1) / KEPT of the ranks, 0.3 % for 2,000 pieces (the merging of
 Agarwal et al., Mergeable Summaries, 2012, with evenly spaced ranks); means and deviations are exact
 but for rounding (Chan, Golub and LeVeque 1979).
 """
@@ -29,7 +29,7 @@ from chainrule.tabular.table import Column, Whole
 
 __all__ = ["KEPT", "WORDS", "MixedError", "Summary"]
 
-KEPT = 2**13
+KEPT = 2**12
 WORDS = 2**16
 
 
@@ -57,6 +57,15 @@ class Sketch:
         if len(values) > KEPT:
             values, counts = _spaced(values, counts)
         return cls(values, counts, dates)
+
+    @classmethod
+    def of_rows(cls, values: NDArray[np.float64]) -> Sketch:
+        """From numbers of training rows that all count the same."""
+        values = np.sort(values)
+        starts = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]]))
+        counts = np.tile(np.diff(starts, append=len(values)).astype(np.float64), (3, 1))
+        values = values[starts]
+        return cls(*(_spaced(values, counts) if len(values) > KEPT else (values, counts)))
 
     def __add__(self, other: Sketch) -> Sketch:
         values = np.concatenate([self.values, other.values])
@@ -142,13 +151,13 @@ class Summary:
         """
         present, x = ~column.missing, column.numbers
         mass = np.ones(len(own)) if weights is None else weights
-        each = np.stack([np.ones(len(own)), own.astype(float), own * mass])
-        gone = each[:2, ~present].sum(axis=1)
+        gone = np.array([(~present).sum(), (own & ~present).sum()], np.float64)
         ends, moments, first, last = (np.inf, -np.inf), (0.0, 0.0, 0.0), np.nan, np.nan
         cells: Sketch | Words
         different = counting = False
         if x is None or not present.any():
             codes, words = column.codes
+            each = [np.ones(len(own)), own.astype(float), own * mass]
             counts = [
                 np.bincount(codes[present], row[present], len(words)).astype(float) for row in each
             ]
@@ -158,10 +167,15 @@ class Summary:
             ends, first, last = (float(seen.min()), float(seen.max())), float(x[0]), float(x[-1])
             counting = bool(np.all(np.diff(x) == 1))
             trained = own & present
-            chosen = present if everything else trained
-            values = x[chosen]
-            cells = Sketch.of(values, np.asarray(each[:, chosen], np.float64), False)
-            different = len(np.unique(seen)) == len(x)
+            if weights is None and not everything:
+                cells = Sketch.of_rows(x[trained])
+            else:
+                chosen = present if everything else trained
+                each = [np.ones(int(chosen.sum())), own[chosen].astype(float), (own * mass)[chosen]]
+                cells = Sketch.of(x[chosen], np.stack(each), False)
+            # Only whole numbers may be identifiers, and few columns are all that.
+            whole = not np.any(seen[:100] % 1) and not np.any(seen % 1)
+            different = whole and len(np.unique(seen)) == len(x)
             if trained.any():
                 total = float(mass[trained].sum())
                 with np.errstate(all="ignore"):
