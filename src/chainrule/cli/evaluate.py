@@ -31,6 +31,7 @@ Examples:
     metavar="WORD CLASS",
     help="A word of DATA that stands for a class of the model. Repeatable.",
 )
+@shared.memory_option
 @shared.reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="No notes.")
@@ -38,6 +39,7 @@ Examples:
 def command(
     model: Path,
     data: str,
+    memory: str | None,
     as_json: bool,
     quiet: bool,
     map_class: tuple[tuple[str, str], ...],
@@ -45,12 +47,13 @@ def command(
 ) -> None:
     """Score a model on DATA, which has the target, beside what takes no learning."""
     from chainrule.cli.render import scores_json, scores_lines
-    from chainrule.tabular import TabularModel, read_table
+    from chainrule.tabular import Stream, TabularModel, read_table
 
     loaded = TabularModel.load(model)
     if map_class:
         loaded = replace(loaded, target=loaded.target.with_aliases(map_class))
-    table = read_table(data, shared.reading(options, loaded))
+    format = shared.reading(options, loaded)
+    table = read_table(data, format) if memory is None else Stream(data, format, memory=memory)
     scores, notes = loaded.evaluate(table)
     if as_json:
         shared.print_json(
@@ -58,7 +61,7 @@ def command(
                 "model": str(model),
                 "data": data,
                 "target": loaded.target.name,
-                "rows": len(loaded.target.rows(table)),
+                **({} if isinstance(table, Stream) else {"rows": len(loaded.target.rows(table))}),
                 **scores_json(scores),
                 "notes": [shared.in_flags(note) for note in notes],
             }

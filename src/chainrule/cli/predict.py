@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ Examples:
 )
 @click.option("--out", metavar="FILE", help="Write CSV to a file (default: standard output).")
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
+@shared.memory_option
 @shared.reading_options
 @click.option("--json", "as_json", is_flag=True, help="JSON instead of CSV.")
 @click.option("--quiet", is_flag=True, help="No notes.")
@@ -47,6 +49,7 @@ def command(
     interval: float | None,
     out: str | None,
     force: bool,
+    memory: str | None,
     as_json: bool,
     quiet: bool,
     **options: Any,
@@ -58,7 +61,7 @@ def command(
     and `high`. A row's prediction does not depend on the other rows.
     """
     from chainrule.errors import UsageError
-    from chainrule.tabular import TabularModel, read_table
+    from chainrule.tabular import Stream, TabularModel, read_table
 
     path = None if out in (None, "-") else Path(str(out))
     if path is not None:
@@ -66,7 +69,15 @@ def command(
     loaded = TabularModel.load(model)
     if proba and not loaded.target.classes:
         raise UsageError("--proba: the model predicts numbers, which have no probabilities")
-    table = read_table(data, shared.reading(options, loaded))
+    format = shared.reading(options, loaded)
+    if memory is not None:
+        if as_json:
+            raise UsageError("--memory: goes with CSV, whose rows are written as they come")
+        pieces = Stream(data, format, memory=memory).every(loaded.used)
+        texts = _texts((loaded.predict(piece, coverage=interval) for piece in pieces), proba, quiet)
+        shared.write_texts(texts, path, force=force)
+        return
+    table = read_table(data, format)
     predicted = loaded.predict(table, coverage=interval)
     if as_json:
         text = _json(predicted, proba, str(model), data, loaded.target.name)
@@ -76,7 +87,17 @@ def command(
     shared.write_text(text, path, force=force)
 
 
-def _csv(predicted: Prediction, proba: bool) -> str:
+def _texts(each: Iterator[Prediction], proba: bool, quiet: bool) -> Iterator[str]:
+    """The lines of several, the header once, and their first notes."""
+    told: list[str] = []
+    for number, predicted in enumerate(each):
+        yield _csv(predicted, proba, header=not number)
+        new = [note for note in predicted.notes if note not in told][: 20 - len(told)]
+        shared.print_notes(new, quiet=quiet)
+        told += new
+
+
+def _csv(predicted: Prediction, proba: bool, *, header: bool = True) -> str:
     """One line per row; numbers with ten significant digits."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
@@ -84,13 +105,15 @@ def _csv(predicted: Prediction, proba: bool) -> str:
     if numbers is None:
         columns = [predicted.values]
         columns += [] if predicted.interval is None else list(predicted.interval.T)
-        writer.writerow(["prediction", "low", "high"][: len(columns)])
+        names = ["prediction", "low", "high"][: len(columns)]
+        writer.writerows([names][:header])
         writer.writerows([f"{value:.10g}" for value in row] for row in zip(*columns, strict=True))
     elif not proba:
-        writer.writerow(["prediction"])
+        writer.writerows([["prediction"]][:header])
         writer.writerows([name] for name in predicted.values)
     else:
-        writer.writerow(["prediction", *(f"probability {name}" for name in predicted.classes)])
+        names = ["prediction", *(f"probability {name}" for name in predicted.classes)]
+        writer.writerows([names][:header])
         for name, row in zip(predicted.values, numbers, strict=True):
             writer.writerow([name, *(f"{value:.10g}" for value in row)])
     return lines.getvalue()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_output",
     "debug_option",
+    "memory_option",
     "print_json",
     "print_lines",
     "print_notes",
@@ -33,6 +34,7 @@ __all__ = [
     "table_name",
     "write_file",
     "write_text",
+    "write_texts",
 ]
 
 
@@ -137,6 +139,13 @@ def reading(options: dict[str, Any], model: TabularModel | None = None) -> Forma
     return replace(like, dress=dress, **said)
 
 
+memory_option = click.option(
+    "--memory",
+    metavar="SIZE",
+    help="Read DATA, Parquet or Arrow, piece by piece: the process takes about this much, as 1GB.",
+)
+
+
 def table_name(data: str) -> str:
     """What a model of this data is called: the file's or folder's name without its endings."""
     from chainrule.tabular.sources import refuse_address
@@ -181,7 +190,15 @@ def in_flags(message: str) -> str:
         return message
     from chainrule.tabular import Options
 
-    names = {*Options.__dataclass_fields__, "target", "coverage", "every", "resume", "force"}
+    names = {
+        *Options.__dataclass_fields__,
+        "target",
+        "coverage",
+        "every",
+        "resume",
+        "force",
+        "memory",
+    }
     names |= {*READING}
 
     def flag(found: re.Match[str]) -> str:
@@ -227,6 +244,15 @@ def print_json(value: Any) -> None:
     write_text(json.dumps(value, allow_nan=False, ensure_ascii=False, indent=2) + "\n")
 
 
+def write_texts(texts: Iterable[str], out: Path | None, *, force: bool) -> None:
+    """Texts, one after the other, as ``write_text`` writes them."""
+    if out is None:
+        for text in texts:
+            write_text(text)
+    else:
+        write_file(out, map(_utf8, texts), force=force)
+
+
 def write_text(text: str, out: Path | None = None, *, force: bool = False) -> None:
     """Text in UTF-8 to a file, or on standard output after what was printed before.
 
@@ -250,7 +276,7 @@ def write_text(text: str, out: Path | None = None, *, force: bool = False) -> No
             buffer.flush()
 
 
-def write_file(out: Path, data: bytes, *, force: bool) -> None:
+def write_file(out: Path, data: bytes | Iterable[bytes], *, force: bool) -> None:
     """Bytes to a file that ``check_output`` has passed."""
     from chainrule.io import atomic_write
 

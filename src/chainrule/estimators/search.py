@@ -27,8 +27,8 @@ from threadpoolctl import threadpool_limits
 from chainrule.core.settings import number, whole
 from chainrule.errors import NonFiniteError, UsageError
 from chainrule.tabular import Options, Table, TabularModel, prepare, table_of, train
-from chainrule.tabular.model import row_weights
 from chainrule.tabular.target import Target, learn_target
+from chainrule.tabular.weights import row_weights
 from chainrule.train.splits import split
 
 __all__ = ["SPACE", "Contender", "SearchResult", "search"]

@@ -13,7 +13,7 @@ import secrets
 import stat
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from chainrule.errors import UsageError
@@ -41,7 +41,7 @@ def naming(path: str | os.PathLike[str]) -> Iterator[None]:
 
 def atomic_write(
     path: str | os.PathLike[str],
-    data: bytes,
+    data: bytes | Iterable[bytes],
     *,
     replace: bool = True,
     mode: int | None = None,
@@ -73,7 +73,8 @@ def atomic_write(
         temporary, handle = _begin(target.parent, mode or 0o666)
         try:
             with open(handle, "wb") as file:
-                file.write(data)
+                for part in (data,) if isinstance(data, bytes) else data:
+                    file.write(part)
                 file.flush()
                 if durable:
                     os.fsync(handle)

@@ -21,11 +21,13 @@ from chainrule.tabular.coding import Coding
 from chainrule.tabular.layout import Format
 from chainrule.tabular.network import LOSSES, Network, joint, loss_of
 from chainrule.tabular.options import EXPONENTIAL, Options
+from chainrule.tabular.rules import Dropped
 from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
 from chainrule.tabular.scoring import Judged, Scores, score_table
 from chainrule.tabular.stored import RESIDUALS, named, restored, taken_residuals, unsound
 from chainrule.tabular.table import Fingerprint, Table, table_of
 from chainrule.tabular.target import Target
+from chainrule.tabular.weights import row_weights
 from chainrule.train import Predictor
 from chainrule.version import __version__
 
@@ -187,12 +189,32 @@ class TabularModel:
     def evaluate(self, table: Any) -> tuple[Scores, list[str]]:
         """The task's scores on a table with the target, beside the baseline's; and notes.
 
-        Rows without a target are left out, with a note.
+        Of a ``Stream`` targets and predictions of all rows are in memory at once, no more. Rows
+        without a target are left out, with a note.
 
         Raises:
             DataError: as ``predict``; no target, or classes that the model does not know.
         """
-        table = table_of(table)
+        if not hasattr(table, "groups"):
+            judged, notes = self._evaluated(table_of(table))
+            return score_table(self.target, {"data": judged}), notes
+        found, notes = [], list[str]()
+        for piece in table.every(self.used):
+            if piece[self.target.name].missing.all():
+                continue
+            one, said = self._evaluated(piece)
+            found.append(one)
+            notes += [note for note in said if note not in notes and len(notes) < 20]
+        whole = {"data": Judged.joined(found)}
+        return score_table(self.target, whole), notes
+
+    @property
+    def used(self) -> list[str]:
+        """The columns that evaluating looks at."""
+        rules = [rule.name for rule in self.coding.rules if not isinstance(rule, Dropped)]
+        return [*rules, self.target.name, *filter(None, [self.options.weight])]
+
+    def _evaluated(self, table: Table) -> tuple[Judged, list[str]]:
         x, notes = self.inputs(table)
         if self.target.name not in table:
             raise DataError(
@@ -214,7 +236,7 @@ class TabularModel:
         _refuse_infinite(
             table, judged.predicted if judged.log_losses is None else judged.log_losses, rows
         )
-        return score_table(self.target, {"data": judged}), notes
+        return judged, notes
 
     def inputs(self, table: Any) -> tuple[NDArray[np.float64], list[str]]:
         """The network's inputs for every row of a table, shape (rows, inputs), and notes."""
@@ -406,24 +428,6 @@ class TabularModel:
             calibration=Calibration(**metadata["calibration"]) if metadata["calibration"] else None,
             residuals=residuals,
         )
-
-
-def row_weights(table: Table, name: str, *, some: bool = True) -> NDArray[np.float64]:
-    """The weight of each row: finite, not negative, none missing, and with ``some`` not all 0.
-    DataError names the cell."""
-    column = table[name]
-    if column.numbers is None:
-        row, wrong = column.obstacle[0] if column.obstacle else 0, "is not a number"
-    else:
-        bad = ~(np.isfinite(column.numbers) & (column.numbers >= 0))
-        if not bad.any():
-            if some and not column.numbers.any():
-                raise DataError(f"{table.source}: every weight in {name!r} is 0")
-            return column.numbers
-        row, wrong = int(np.argmax(bad)), "is not a finite number from 0 up"
-    raise DataError(
-        f"{table.where(row, name)}: the weight {column.shown(row)} {wrong}; every row needs one"
-    )
 
 
 def _refuse_infinite(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 from chainrule.ops.random import key_of
-from chainrule.tabular.model import row_weights
 from chainrule.tabular.options import Options
 from chainrule.tabular.stream import Stream
 from chainrule.tabular.summary import MixedError, Summary
 from chainrule.tabular.table import Table, encode_numbers
+from chainrule.tabular.weights import row_weights
 from chainrule.train.streamed import Place
 from chainrule.train.workers import added
 

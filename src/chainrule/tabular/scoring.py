@@ -33,6 +33,12 @@ class Judged:
     log_losses: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
 
+    @classmethod
+    def joined(cls, parts: Sequence[Judged]) -> Judged:
+        """Those of several sets of rows, one after the other."""
+        columns = zip(*[vars(part).values() for part in parts], strict=True)
+        return cls(*[None if c[0] is None else np.concatenate(c) for c in columns])  # type: ignore[arg-type]
+
 
 @dataclass(frozen=True)
 class Scores:

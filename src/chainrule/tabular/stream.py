@@ -162,6 +162,12 @@ class Stream:
                 lanes[group] = at, reading
             yield self._table(found, group, piece, names)
 
+    def every(self, names: Sequence[str] | None = None) -> Iterator[Table]:
+        """All pieces in the order of the files, with these columns of those that there are."""
+        chosen = None if names is None else [name for name in self.names if name in names]
+        places = ((g, p) for g, group in enumerate(self.groups) for p in range(len(group)))
+        return self.tables(places, chosen)
+
     def _pieces(self, number: int, names: Sequence[str]) -> Iterator[pa.Table]:
         """The pieces of a group."""
         group = self._found[number]

@@ -21,7 +21,7 @@ from chainrule import train as training
 from chainrule.errors import DataError, UsageError
 from chainrule.tabular.coding import Coding
 from chainrule.tabular.columns import Decision
-from chainrule.tabular.model import File, row_weights
+from chainrule.tabular.model import File
 from chainrule.tabular.options import DEFAULTS, LOSSES, Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype, weighted
 from chainrule.tabular.presets import RECIPES
@@ -32,6 +32,7 @@ from chainrule.tabular.stream import Stream
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.target import Target, learn_target, with_statistics
 from chainrule.tabular.training import FIVE, learn_columns, network_of, with_names
+from chainrule.tabular.weights import row_weights
 from chainrule.train.streamed import NUMBERS, Place, Streamed, StreamedRows
 
 __all__ = ["StreamedPlan", "prepare_streamed"]

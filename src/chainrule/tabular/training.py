@@ -13,7 +13,7 @@ from chainrule.errors import DataError, UsageError
 from chainrule.forks import load
 from chainrule.tabular.coding import Coding, learn_coding
 from chainrule.tabular.columns import Decision, decide, same_cells
-from chainrule.tabular.model import File, TabularModel, row_weights
+from chainrule.tabular.model import File, TabularModel
 from chainrule.tabular.network import Network
 from chainrule.tabular.options import DEFAULTS, LOSSES, Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype
@@ -22,6 +22,7 @@ from chainrule.tabular.robust import Robust
 from chainrule.tabular.rules import Dropped, quantiles
 from chainrule.tabular.table import Table, table_of
 from chainrule.tabular.target import Target, learn_target, with_statistics
+from chainrule.tabular.weights import row_weights
 from chainrule.tabular.words import quoted
 from chainrule.train.splits import split
 
