@@ -63,7 +63,7 @@ def column_of_words(
         name,
         missing,
         None,
-        lambda: (codes, ()),
+        lambda: (codes, tuple(words)),
         (_first(codes, 0), int(counts.sum())),
         order=format.date_order,
         soft=not format.missing_only,
