@@ -287,3 +287,53 @@ def test_long_programs_get_a_note_that_names_scan(monkeypatch: pytest.MonkeyPatc
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cr.jit(other_operations, executor="numpy", roll=False)(P, U)
+
+
+def entries_in_order(o: Any, x: Any) -> None:
+    for i in range(len(o)):
+        o[i] = x[0] * i
+
+
+def entries_backwards(o: Any, x: Any) -> None:
+    for i in range(len(o) - 1, 0, -2):
+        o[i] = np.sin(x[1] * i) + x[i]
+
+
+def rows(o: Any, x: Any) -> None:
+    table = np.zeros((300, 3), like=x)
+    for k in range(300):
+        table[k] = x[:3] * np.cos(k * x[0])
+    o[:] = np.ravel(table)
+
+
+def recurrence(o: Any, x: Any) -> None:
+    o[0] = x[0]
+    for i in range(1, len(o)):
+        o[i] = 0.5 * o[i - 1] + x[i]
+
+
+def some_written_over(o: Any, x: Any) -> None:
+    for i in range(len(o)):
+        o[i] = x[0] * i
+    o[7] = x[1]
+    for i in range(100, 500):
+        o[i] = x[i] * x[i - 1]
+
+
+@pytest.mark.parametrize(
+    "f", [entries_in_order, entries_backwards, rows, recurrence, some_written_over]
+)
+def test_what_turns_write_one_beside_the_other_is_written_once(f: Callable[..., Any]) -> None:
+    def total(x: Any) -> Any:
+        o = np.ones(900, like=x)
+        f(o, x)
+        return np.sum(np.sin(o) * np.arange(900))
+
+    x = np.linspace(-1, 1, 900)
+    passes = cr.jit(total).passes(x)
+    assert len(passes[-1].after.nodes) < 80
+    run = cr.jit(cr.value_and_grad(total), executor="numpy")
+    plain = cr.jit(cr.value_and_grad(total), executor="numpy", roll=False)
+    for found, wanted in zip(run(x), plain(x), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+    assert run(x)[0] == pytest.approx(total(x), rel=1e-13)

@@ -19,7 +19,14 @@ from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 from chainrule.core.types import array_type
 from chainrule.ops.control import Loop, body_of
-from chainrule.ops.structure import entries, many_entries, stacked, stacked_entries
+from chainrule.ops.structure import (
+    apart,
+    entries,
+    is_write,
+    many_entries,
+    stacked,
+    stacked_entries,
+)
 
 REGIONS = 16
 """So many loops are made of one graph, at most."""
@@ -187,7 +194,7 @@ class Roller:
             if node in placed:
                 images[node] = self._result(node)
             else:
-                parts = self._stacked(node)
+                parts, attrs = self._written(node) or (self._stacked(node), dict(node.attrs))
                 missing = [x for x in parts if type(x) is Node and x in touched and x not in images]
                 if missing:
                     stack += missing
@@ -196,7 +203,7 @@ class Roller:
                     x if type(x) is Traced else images[x] if x in touched else Traced(x, recording)
                     for x in parts
                 ]
-                images[node] = recording.emit(node.primitive, inputs, dict(node.attrs))
+                images[node] = recording.emit(node.primitive, inputs, attrs)
         recording.copied = None
 
     def _result(self, node: Node) -> Traced:
@@ -213,6 +220,37 @@ class Roller:
         if region is None or not follow or j not in region.ys:
             return None
         return entries(region.ys[j], turn, turn + len(nodes))
+
+    def _written(self, node: Node) -> tuple[list[Any], dict[str, Any]] | None:
+        """The inputs and attributes of a node that writes into an array, what turns write one
+        beside the other as one; None of other nodes."""
+        if not is_write(node):
+            return None
+        base, *parts = node.inputs
+        old = node.attrs["regions"]
+        rows = [self.placed.get(x) for x in parts]
+        found: list[Any] = [base]
+        regions: list[Any] = []
+        i = 0
+        while i < len(parts):
+            row, stop, step = rows[i], i + 1, None
+            while row is not None and stop < len(parts):
+                step = step or apart(old[i], old[i + 1])
+                after = row[0], row[1] + stop - i, row[2]
+                if not step or rows[stop] != after or apart(old[stop - 1], old[stop]) != step:
+                    break
+                stop += 1
+            if row is None or step is None or stop - i < TURNS:
+                stop = i + 1
+                found.append(parts[i])
+                regions.append(old[i])
+            else:
+                axis, by = step
+                whole = (old[i][axis], stop - i, by)
+                found.append(entries(row[0].ys[row[2]], row[1], row[1] + stop - i))
+                regions.append((*old[i][:axis], whole, *old[i][axis + 1 :]))
+            i = stop
+        return found, {**node.attrs, "regions": tuple(regions)}
 
     def _stacked(self, node: Node) -> list[Any]:
         """The inputs of a node; where it stacks the same of many turns, all of them as one."""

@@ -22,10 +22,11 @@ from chainrule.ops.structure.spreading import (
     spread,
 )
 from chainrule.ops.structure.user_rule import UserRule, custom
-from chainrule.ops.structure.writing import common_region, put, write
+from chainrule.ops.structure.writing import apart, common_region, is_write, put, write
 
 __all__ = [
     "UserRule",
+    "apart",
     "broadcast",
     "broadcast_in",
     "broadcast_to",
@@ -37,6 +38,7 @@ __all__ = [
     "gather",
     "identity",
     "iota",
+    "is_write",
     "many_entries",
     "place",
     "positions",
