@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 from chainrule.cli.main import main
+from chainrule.train.checkpoint import read
 
 PENGUINS = Path(__file__).parents[2] / "examples" / "penguins.csv"
 KILLS = int(os.environ.get("CHAINRULE_KILLS", "2"))
+HIDDEN, EVERY = ("4", "200") if KILLS < 10 else ("256,256", "20")  # so long that it is not over
 
 
 def command(folder: Path, name: str, *more: str) -> list[str]:
-    options = ("--epochs", "1500", "--early-stopping", "0", "--hidden", "4", "--quiet")
+    options = ("--epochs", "1500", "--early-stopping", "0", "--hidden", HIDDEN, "--quiet")
     return ["train", str(PENGUINS), "--target", "species", *options, "--out",
             str(folder / name), *more]  # fmt: skip
 
@@ -32,7 +34,7 @@ def written(kept: Path) -> set[str]:
 def test_killed_at_any_moment_it_loses_only_steps(tmp_path: Path) -> None:
     assert main(command(tmp_path, "plain.safetensors")) == 0
     kept, rng = tmp_path / "kept", np.random.default_rng(KILLS)
-    ours = command(tmp_path, "m.safetensors", "--checkpoint", str(kept), "--every", "200")
+    ours = command(tmp_path, "m.safetensors", "--checkpoint", str(kept), "--every", EVERY)
     for number in [signal.SIGKILL] * KILLS + [signal.SIGTERM]:
         before = written(kept)
         with subprocess.Popen(
@@ -47,6 +49,7 @@ def test_killed_at_any_moment_it_loses_only_steps(tmp_path: Path) -> None:
             ended = process.returncode
         assert ended in (-number if number == signal.SIGKILL else 143, 0), err
         assert "Traceback" not in err, err
+    assert not read(max(kept.glob("checkpoint-*"))).ended  # all were killed on the way
     assert main([*ours, "--resume"]) == 0
     models = [(tmp_path / name).read_bytes() for name in ("plain.safetensors", "m.safetensors")]
     assert models[0] == models[1]
