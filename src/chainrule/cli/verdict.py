@@ -88,7 +88,11 @@ class Judgement:
                 from chainrule.diagnosis import origin_of
 
                 found = origin_of(error)  # type: ignore[arg-type]
-                text = "the failing minibatch, done again, is finite" if found is None else found
+                text = found or (
+                    "the failing minibatch, done again, is finite"
+                    if getattr(error, "failing", None) is not None
+                    else "the rows that it was evaluated on are streamed, and no longer at hand"
+                )
                 for line in str(text).splitlines():
                     click.echo(clean(line), err=True)
             raise

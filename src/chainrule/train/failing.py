@@ -79,14 +79,15 @@ def failing_step(
     monitor: EpochMonitor,
     found: NonFiniteLossError,
     seed: int,
-) -> FailingStep:
+) -> FailingStep | None:
     """The step that made what ``found`` says is not finite: that whose loss it is, or the one
-    before, if that left parameters that are not finite."""
+    before, if that left parameters that are not finite. None where it is the loss of streamed
+    rows, of which none is kept."""
     held = next((rows for rows in monitor.rows if found.what == f"the {rows.name} loss"), None)
     finite = all_finite(training.now)
     if held is not None and finite:
         if not isinstance(held, HeldOut):
-            return None  # streamed: which of its rows is not kept
+            return None
         batch = Batch(held.x, held.targets, held.weights)
         carry = training.carry
         return FailingStep(step, None, carry, batch, None, training.steps, found.epoch, None)

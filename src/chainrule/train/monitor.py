@@ -273,7 +273,8 @@ def bytes_of(tree: Tree) -> int:
 
 def all_finite(leaves: Sequence[Any]) -> bool:
     """Whether every number of every array is finite; on a device it is looked at there."""
+    here: list[np.ndarray] = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
     there = [leaf for leaf in leaves if not isinstance(leaf, np.ndarray)]
     if there and not load("chainrule.run.xla").all_finite(there):
         return False
-    return all(bool(np.isfinite(x).all()) for x in leaves if isinstance(x, np.ndarray))
+    return all(bool(np.isfinite(x).all()) for x in here)

@@ -73,8 +73,7 @@ class Builder:
             return constant
         if node.primitive is INPUT:  # an array that a rule brings along
             value = self.find(node)
-            square = value is not None and value.ndim == 2 and value.shape[0] == value.shape[1]
-            unit = square and np.array_equal(value, np.eye(len(value)))
+            unit = value is not None and value.ndim == 2 and _is_identity(value)
             return Name(letter := "I" if unit else "c", letter, of_shape=node.type.shape)
         if node in self.gates:
             name, inputs, attrs = self.gates[node]
@@ -104,6 +103,10 @@ class Builder:
         if node.primitive is CONSTANT:
             value = np.frombuffer(node.attrs["value"], node.attrs["dtype"]).reshape(())
         return None if value is None else number(value)
+
+
+def _is_identity(matrix: np.ndarray) -> bool:
+    return np.array_equal(matrix, np.eye(*matrix.shape)) and matrix.shape[0] == matrix.shape[1]
 
 
 def _tests_equality(node: Node) -> bool:
