@@ -59,7 +59,7 @@ def command(
         shared.print_json(
             {
                 "model": str(model),
-                "data": data,
+                "data": table.name if isinstance(table, Stream) else data,
                 "target": loaded.target.name,
                 **({} if isinstance(table, Stream) else {"rows": len(loaded.target.rows(table))}),
                 **scores_json(scores),

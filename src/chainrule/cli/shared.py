@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import click
 
@@ -146,10 +147,15 @@ memory_option = click.option(
 )
 
 
-def table_name(data: str) -> str:
-    """What a model of this data is called: the file's or folder's name without its endings."""
-    from chainrule.tabular.sources import refuse_address
+def table_name(data: str, *, streamed: bool = False) -> str:
+    """What a model of this data is called: the file's or folder's name without its endings.
 
+    A model of an address, which may only be ``streamed``, goes to the current folder.
+    """
+    from chainrule.tabular.sources import is_address, masked, refuse_address
+
+    if streamed and is_address(data):
+        data = Path(unquote(masked(data))).name
     refuse_address(data)
     if data == "-":
         raise UsageError("--out: name the model file, as the data come from standard input")

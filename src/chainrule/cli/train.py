@@ -269,7 +269,8 @@ def command(
     """Train an ensemble of networks on the table DATA, or one network, and save it.
 
     DATA is a file, a folder or a glob of files, or - for standard input: CSV, Parquet, Arrow,
-    JSON lines or Excel, also packed by gzip, zstd, bzip2 or xz.
+    JSON lines or Excel, also packed by gzip, zstd, bzip2 or xz; with --memory also Parquet or Arrow
+    at an address such as s3://bucket/folder.
 
     The task is inferred from the target unless --task says it: text, two different values, or
     whole numbers from 0 or 1 up without a gap are classes, other numbers regression. Columns
@@ -292,7 +293,7 @@ def command(
     whole = bool(judgement.wanted or search or files)
     stream = streamed(data, format, memory, settings, whole)
     options = Options(**settings, **shares)
-    path = Path(shared.table_name(data) if out is None else out)
+    path = Path(shared.table_name(data, streamed=stream is not None) if out is None else out)
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     if judgement.wanted and options.tabm:
         raise UsageError("--report and --cure do not know the layers of TabM: leave one out")

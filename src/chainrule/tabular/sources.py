@@ -22,13 +22,26 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from chainrule.errors import DataError, UsageError
 from chainrule.io import naming
 
-__all__ = ["PACKED", "Source", "digest", "find", "kind_of", "refuse_address", "stamp"]
+__all__ = [
+    "PACKED",
+    "Source",
+    "advice",
+    "digest",
+    "find",
+    "is_address",
+    "is_table",
+    "keys_of",
+    "kind_of",
+    "masked",
+    "refuse_address",
+    "stamp",
+]
 
 PACKED = (".gz", ".zst", ".bz2", ".xz")
 """Endings of packed files; what a file is, its first bytes say."""
@@ -67,6 +80,23 @@ STRANGE = (
 )
 
 
+ADVICE = (
+    (
+        r"access.?denied|permission.?denied|forbidden|unauthenticated|credential|status 40[13]"
+        r"|signature|access_key|expired.?token|\bauth|oauth",
+        "give credentials that may read it, in the way of the file system (for s3:// "
+        "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for gs:// GOOGLE_APPLICATION_CREDENTIALS), "
+        "or s3://anonymous@bucket/... where anyone may",
+    ),
+    (
+        r"network_connection|curl|connect|resolve|timed? ?out|unavailable|slow_down",
+        "check the network and the address, and run it again",
+    ),
+    (r"libjvm|libhdfs", "install Java and Hadoop, and set JAVA_HOME, HADOOP_HOME and CLASSPATH"),
+)
+"""What to do about errors of file systems, by words in them."""
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """One file.
@@ -75,11 +105,13 @@ class Source:
         name: what messages call it.
         raw: opens the bytes as they are stored.
         keys: the columns that its folders name, as ``year=2024`` does.
+        stamp: as the function of this name; None for a file of this machine.
     """
 
     name: str
     raw: Callable[[], Any]
     keys: dict[str, str] = field(default_factory=dict[str, str])
+    stamp: Callable[[], Any] | None = None
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -101,6 +133,9 @@ class Source:
                 raise self._damaged(error) from None  # bz2 and zstd have no error of their own
 
     def _damaged(self, error: Exception) -> DataError:
+        do = advice(error) if self.stamp is not None else None
+        if do is not None:
+            return DataError(f"{self.name}: cannot be read ({error}); {do}")
         return DataError(f"{self.name}: is damaged or cut short ({error}); fetch it again")
 
     def kind(self) -> str:
@@ -168,12 +203,30 @@ def _unzstd(stream: Any) -> Any:
     return pa.CompressedInputStream(pa.PythonFile(stream, "r"), "zstd")
 
 
+def advice(error: Exception) -> str | None:
+    """What to do about an error of a file system; None where it does not look like one."""
+    said = f"{type(error).__name__} {error}"
+    return next((do for words, do in ADVICE if re.search(words, said, re.IGNORECASE)), None)
+
+
+def is_address(name: str) -> bool:
+    """Whether it is an address such as ``s3://bucket/folder``."""
+    return ADDRESS.match(name) is not None
+
+
+def masked(address: str) -> str:
+    """An address without what may be secret in it: user, password and options."""
+    front = address.partition("?")[0] if is_address(address) else address
+    return re.sub(r"://(?:[^/@:\s]*:(?!\d+/)[^@\s]*@|[^/@\s]*@)", "://", front)
+
+
 def refuse_address(name: str) -> None:
-    """Raise UsageError for an address of the network."""
-    if ADDRESS.match(name):
+    """Raise UsageError for an address."""
+    if is_address(name):
         raise UsageError(
-            f"{name}: is an address of the network, and only files are read; fetch it first, "
-            f"for example with curl -LO, and give the file"
+            f"{masked(name)}: is an address of the network, and only files are read whole; fetch "
+            f"it first, for example with curl -LO, and give the file, or have Parquet or Arrow "
+            f"streamed with memory='1GB'"
         )
 
 
@@ -181,7 +234,7 @@ def find(path: str | Path) -> list[Source]:
     """The files that ``path`` means, in sorted order: itself, those of a folder or a glob, or
     standard input for ``-``.
 
-    Raises UsageError for addresses of the network, DataError where there is no file.
+    Raises UsageError for addresses (see ``addresses.files_at``), DataError where there is no file.
     """
     name = str(path)
     refuse_address(name)
@@ -206,9 +259,13 @@ def _file(path: Path, root: Path) -> Source:
     if path.exists() and not path.is_file():  # a pipe can be read only once
         with naming(name), open(path, "rb") as stream:
             return _kept(name, stream)
-    folders = path.relative_to(root).parts[:-1]
-    pairs = [folder.partition("=") for folder in folders if "=" in folder]
-    return Source(name, lambda: open(path, "rb"), {key: value for key, _, value in pairs})
+    return Source(name, lambda: open(path, "rb"), keys_of(path.relative_to(root)))
+
+
+def keys_of(inside: str | Path) -> dict[str, str]:
+    """What the folders of a path name."""
+    pairs = [folder.partition("=") for folder in PurePath(inside).parts[:-1] if "=" in folder]
+    return {key: value for key, _, value in pairs}
 
 
 def _kept(name: str, stream: Any) -> Source:
@@ -252,18 +309,9 @@ class _Unclosed(io.RawIOBase):
 
 
 def _folder(path: Path) -> list[Source]:
-    """The files of a folder and those below it; hidden ones and ``_SUCCESS`` are not data."""
-
-    def ending(file: Path) -> str:
-        suffixes = [s.lower() for s in file.suffixes if s.lower() not in PACKED]
-        return suffixes[-1] if suffixes else ""
-
+    """The files of a folder and those below it."""
     found = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file()
-        and not any(part[0] in "._" for part in file.relative_to(path).parts)
-        and ending(file) in SUFFIXES
+        file for file in path.rglob("*") if file.is_file() and is_table(file.relative_to(path))
     )
     if not found:
         raise DataError(
@@ -272,8 +320,18 @@ def _folder(path: Path) -> list[Source]:
     return [_file(file, path) for file in found]
 
 
-def stamp(source: Source) -> tuple[int, int] | None:
+def is_table(inside: str | Path) -> bool:
+    """Whether a path within a folder is of its tables; hidden ones and ``_SUCCESS`` are not."""
+    path = PurePath(inside)
+    endings = [s.lower() for s in path.suffixes if s.lower() not in PACKED]
+    hidden = any(part[0] in "._" for part in path.parts)
+    return not hidden and bool(endings) and endings[-1] in SUFFIXES
+
+
+def stamp(source: Source) -> Any:
     """Size and time of a file, by which a change is noticed; None where it has none."""
+    if source.stamp is not None:
+        return source.stamp()
     try:
         found = os.stat(source.name)
     except OSError:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +20,10 @@ from pyarrow import ipc, parquet
 
 from chainrule.errors import DataError, UsageError
 from chainrule.io import naming
+from chainrule.tabular.addresses import files_at
 from chainrule.tabular.cells import column_of_words
 from chainrule.tabular.layout import Format, check_distinct
-from chainrule.tabular.sources import Source, find, kind_of, stamp
+from chainrule.tabular.sources import Source, advice, find, is_address, kind_of, masked, stamp
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.typed import KINDS, typed_column
 from chainrule.tabular.words import quoted, shown
@@ -57,7 +59,8 @@ class Group:
 
 
 class Stream:
-    """The files at ``path`` as one table: a file, a folder or a glob of Parquet or Arrow.
+    """The files at ``path`` as one table: a file, a folder or a glob of Parquet or Arrow, also at
+    an address such as ``s3://bucket/folder``.
 
     ``format`` says how to read them, ``memory`` what the process may take, as "1GB"; by default as
     much as there is.
@@ -74,8 +77,10 @@ class Stream:
     def __init__(
         self, path: str | Path, format: Format | None = None, *, memory: str | None = None
     ) -> None:
-        self.name, self.format, self.memory = str(path), format or Format(), bytes_of(memory)
-        self.sources = find(path)
+        remote = is_address(str(path))
+        self.name = unquote(masked(str(path))) if remote else str(path)
+        self.format, self.memory = format or Format(), bytes_of(memory)
+        self.sources = files_at(str(path)) if remote else find(path)
         self.kind = kind_of(self.name, self.sources)
         if self.kind not in ("parquet", "arrow"):
             raise UsageError(f"{self.name}: is {self.kind}, and Parquet or Arrow is streamed")
@@ -236,6 +241,7 @@ class _read:
     def __init__(self, source: Source, kind: str, group: int | None = None) -> None:
         where = "" if group is None else f"row group {group} " if kind == "parquet" else (
             f"record batch {group} ")  # fmt: skip
+        self.remote, self.name = source.stamp is not None, source.name
         self.said = f"{source.name}: {where}cannot be read as {KINDS[kind]}"
 
     def __enter__(self) -> None:
@@ -243,5 +249,8 @@ class _read:
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
         ours = isinstance(error, (pa.ArrowException, OSError, ValueError))
+        do = advice(error) if self.remote and ours and not isinstance(error, DataError) else None
+        if do is not None:
+            raise DataError(f"{self.name}: cannot be read ({error}); {do}") from None
         if ours and getattr(error, "errno", None) is None:
             raise DataError(f"{self.said} ({error})") from None
