@@ -226,10 +226,43 @@ def test_arrow_files_too(tmp_path: Path) -> None:
     assert plan.fit().scores.of("R2", "test") is not None
 
 
+@pytest.mark.parametrize("months", [("01", "12"), ("1", "spring"), ("1", "2")])
+def test_what_folders_name_has_one_type(tmp_path: Path, months: tuple[str, str]) -> None:
+    """Each piece alone might take ``12`` for a number; ``read_table`` sees all."""
+    for k, month in enumerate(months):
+        (tmp_path / f"month={month}").mkdir()
+        parquet.write_table(pa.table(cells(ROWS, k)), tmp_path / f"month={month}" / "0.parquet")
+    whole = read_table(tmp_path)["month"]
+    pieces = [table["month"] for table in Stream(tmp_path).every(["month"])]
+    assert [
+        words[code] for codes, words in (piece.codes for piece in pieces) for code in codes
+    ] == [whole.codes[1][code] for code in whole.codes[0]]
+    if whole.numbers is None:
+        assert all(piece.numbers is None for piece in pieces)
+    else:
+        found: list[Any] = [piece.numbers for piece in pieces]
+        np.testing.assert_array_equal(np.concatenate(found), whole.numbers)
+    kinds = {rule.name: type(rule) for rule in plan_of(tmp_path, "y").coding.rules}
+    assert (
+        kinds["month"]
+        is {
+            rule.name: type(rule)
+            for rule in prepare(
+                read_table(tmp_path), "y", Options(drop=("grade", "two", "w"))
+            ).coding.rules
+        }["month"]
+    )
+
+
 def test_what_cannot_be_streamed_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="is a folder without tables"):
         Stream(tmp_path / "empty")
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(
+        UsageError, match=r"a\.csv: is CSV, and .* write it as Parquet, or leave out"
+    ):
+        Stream(tmp_path / "a.csv")
     none = tmp_path / "none.parquet"
     parquet.write_table(pa.table(cells(0, 0)), none)
     with pytest.raises(DataError, match="has columns but no rows"):

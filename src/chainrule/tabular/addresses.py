@@ -72,7 +72,7 @@ def _system(address: str, name: str) -> tuple[Any, str, bool]:
     try:
         return *fs.FileSystem.from_uri(address), True
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        if scheme in KNOWN and not re.search("without .* support", str(error)):
+        if scheme in KNOWN and not re.search("without .* support|Unrecognized", str(error)):
             said = _clean(error, address, name)
             raise UsageError(
                 f"{name}: is no address that can be used ({said}); "

@@ -24,7 +24,7 @@ from chainrule.tabular.addresses import files_at
 from chainrule.tabular.cells import column_of_words
 from chainrule.tabular.layout import Format, check_distinct
 from chainrule.tabular.sources import Source, advice, find, is_address, kind_of, masked, stamp
-from chainrule.tabular.table import Column, Table
+from chainrule.tabular.table import Table
 from chainrule.tabular.typed import KINDS, typed_column
 from chainrule.tabular.words import quoted, shown
 
@@ -83,7 +83,12 @@ class Stream:
         self.sources = files_at(str(path)) if remote else find(path)
         self.kind = kind_of(self.name, self.sources)
         if self.kind not in ("parquet", "arrow"):
-            raise UsageError(f"{self.name}: is {self.kind}, and Parquet or Arrow is streamed")
+            what = {"text": "CSV", "stream": "an Arrow stream"}.get(self.kind, self.kind)
+            raise UsageError(
+                f"{self.name}: is {what}, and Parquet or Arrow files are streamed; write it as "
+                f"Parquet, or leave out memory and order to have "
+                f"{'a copy on this machine' if remote else 'it'} read whole"
+            )
         self.stamps = [stamp(source) for source in self.sources]
         self._found: list[Group] = []
         schemas: list[pa.Schema] = []
@@ -96,7 +101,13 @@ class Stream:
                 Group(number, k, count, int(starts[k])) for k, count in enumerate(rows) if count
             ]
         self.schema = self._one(schemas)
-        self.names = [*self.schema.names, *self.sources[0].keys]
+        every = np.arange(len(self.sources), dtype=np.int32)
+        self._folders = {  # a row for each file, so that all pieces have one type
+            key: column_of_words(key, every, [s.keys.get(key, "") for s in self.sources],
+                                 self.format)
+            for key in self.sources[0].keys
+        }  # fmt: skip
+        self.names = [*self.schema.names, *self._folders]
         check_distinct(self.names, self.sources[0].name)
         self.rows = sum(group.rows for group in self._found)
         if not self.rows:
@@ -153,11 +164,12 @@ class Stream:
         Pieces of a group are read one after the other; several groups may be open at a time.
         """
         names = self.names if names is None else names
+        stored = [n for n in names if n in self.schema.names] or self.schema.names[:1]
         lanes: dict[int, tuple[int, Iterator[pa.Table]]] = {}
         for group, piece in places:
             at, reading = lanes.pop(group, (0, None))
             if reading is None or at > piece:
-                at, reading = 0, self._pieces(group, [n for n in names if n in self.schema.names])
+                at, reading = 0, self._pieces(group, stored)
             while True:
                 found = next(reading)
                 at += 1
@@ -217,8 +229,8 @@ class Stream:
         source = self.sources[self._found[group].file]
         first = self._found[group].start + piece * self.piece
         columns = [
-            self._folder(name, source, found.num_rows)
-            if name in source.keys and name not in self.schema.names
+            self._folders[name].take(np.full(found.num_rows, self._found[group].file))
+            if name in self._folders
             else typed_column(name, found.column(name), self.format)
             for name in names
         ]
@@ -230,9 +242,6 @@ class Stream:
             place=lambda row: f"{source.name}:row {first + row + 1}",
             format=self.format,
         )
-
-    def _folder(self, name: str, source: Source, rows: int) -> Column:
-        return column_of_words(name, np.zeros(rows, np.int32), [source.keys[name]], self.format)
 
 
 class _read:
