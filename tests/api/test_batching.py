@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -452,7 +453,7 @@ CASES = st.tuples(
 
 
 @given(CASES)
-@settings(max_examples=300)
+@settings(max_examples=int(os.environ.get("CHAINRULE_PROGRAMS", "120")))
 def test_random_programs_nested(case: tuple[Program, list[str]]) -> None:
     program, chosen = case
     layers = tuple(chosen)

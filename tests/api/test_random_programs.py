@@ -6,6 +6,7 @@ Hypothesis draws the programs (``helpers/programs.py``).
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +24,8 @@ def programs(dtype: Any) -> Any:
     return st.builds(build, st.integers(0, 2**32), st.integers(1, 12), st.just(dtype))
 
 
-COMMON = settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow])
+PROGRAMS = int(os.environ.get("CHAINRULE_PROGRAMS", "200"))
+COMMON = settings(max_examples=PROGRAMS, suppress_health_check=[HealthCheck.too_slow])
 
 
 def rounding(dtype: Any) -> float:
@@ -105,7 +107,7 @@ def test_single_precision_is_kept(program: Program) -> None:
 
 
 @given(programs(np.float64))
-@settings(COMMON, max_examples=200)
+@settings(COMMON, max_examples=PROGRAMS // 2)
 def test_second_derivatives_by_all_nestings_agree(program: Program) -> None:
     note(str(program))
     f, ts = floats(program), tangents_of(program)

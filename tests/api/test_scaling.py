@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,7 @@ def nbytes(graph: Graph) -> int:
 
 def peak(call: Callable[[], Any]) -> int:
     """The most bytes that a call holds at once, of arrays and of Python's own objects."""
+    gc.collect()  # or the next search for garbage is due sooner or later than in another call
     tracemalloc.start()
     try:
         call()

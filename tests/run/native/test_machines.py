@@ -66,7 +66,7 @@ program.machine.Library = link
 def show(text):
     print(machine._target().emit_assembly(machine.optimised(text)))
     return machine.assemble(text)
-program.cache.object_code = show
+machine.object_code = show
 def attempt(f, *args):
     try:
         f(*args)
