@@ -13,7 +13,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Edit:
-    """A change of one function: at ``line`` of the file, ``old`` becomes ``new``."""
+    """A change of one function: at ``line`` of the file, ``old`` becomes ``new``; "" is no line."""
 
     kind: str
     function: str
@@ -37,6 +37,8 @@ class Draft:
     key: Any
     new: Any
     shown: str = ""
+    is_added: bool = False
+    """Whether a line is added: ``line`` is where it belongs, and nothing stood there."""
 
     def _swap(self, value: Any) -> Any:
         if isinstance(self.holder, list):
@@ -56,7 +58,7 @@ class Draft:
 
     def made(self) -> Edit:
         """The edit, with the statement before and after."""
-        before = _first_line(self.statement)
+        before = "" if self.is_added else _first_line(self.statement)
         old = self._swap(self.new)
         try:
             whole = old is self.statement

@@ -48,6 +48,7 @@ class Lines(Statement):
                 yield self.edit("forgotten branch", s, each, 1.7)
         if isinstance(s, (ast.Assign, ast.AugAssign)) and not self.facts.is_forward:
             yield from self._inserted(s, s)
+            yield from self._left_out(s)
         if isinstance(s, ast.For) and not self.facts.is_forward:  # what its turns add up
             for inner in {ast.unparse(n.target): n for n in ast.walk(s)
                           if isinstance(n, ast.AugAssign)}.values():  # fmt: skip
@@ -69,8 +70,6 @@ class Lines(Statement):
     def _twins(self, s: ast.AugAssign) -> Iterator[Draft]:
         """The same line once more: for another layer, or at another index, where a value reaches
         two entries."""
-        block, at = self.places[id(s)]
-        owner, field = self.places[id(block)]
         text = ast.unparse(s)
         kind = "L2 term" if self.is_penalty(s.value) else "forgotten branch"
         numbers = set(re.findall(r"(?<=[A-Za-z_])\d(?!\d)", " ".join(self.atoms)))
@@ -80,9 +79,7 @@ class Lines(Statement):
         whole = ast.unparse(self.function)
         for kind, line, rank in lines:
             if line not in whole:
-                body = [*block[: at + 1], ast.parse(line).body[0], *block[at + 1 :]]
-                yield Draft(kind, self.name, rank, self.function, s, s.lineno, owner, field, body,
-                            f"{text}; {line}")  # fmt: skip
+                yield self._behind(s, kind, line, rank)
 
     def _elsewhere(self, s: ast.AugAssign, target: ast.Subscript) -> Iterator[str]:
         """The line at the function's other indices, added and taken away."""
@@ -119,12 +116,10 @@ class Lines(Statement):
         while isinstance(target, ast.Subscript):
             target = target.value
         name = ast.unparse(target)
-        block, i = self.places[id(behind)]
-        if not isinstance(target, (ast.Name, ast.Attribute)) or not isinstance(block, list):
+        if not isinstance(target, (ast.Name, ast.Attribute)):
             return
-        owner, field = self.places[id(block)]
         counted = [(f"{name} = {name} {op} {n}", rank + 0.1 * j)
-                   for op, rank in (("/", 1.1), ("*", 2.5))
+                   for op, rank in (("/", 1.15), ("*", 2.5))
                    for j, n in enumerate(self.counts())]  # fmt: skip
         for kind, line, rank in (
             *(("batch factor", line, rank) for line, rank in counted),
@@ -132,11 +127,37 @@ class Lines(Statement):
             ("factor 2", f"{name} = 2 * {name}", 2.5),
             ("factor 2", f"{name} = {name} / 2", 2.5),
         ):
-            body = [*block[: i + 1], ast.parse(line).body[0], *block[i + 1 :]]
-            shown = f"{ast.unparse(s)}; {line}" if behind is s else line
-            last = s.lineno if behind is s else behind.end_lineno or s.lineno
-            yield Draft(kind, self.name, rank, self.function, behind, last, owner, field, body,
-                        shown)  # fmt: skip
+            yield self._behind(behind, kind, line, rank)
+
+    def _behind(self, s: ast.stmt, kind: str, line: str, rank: float) -> Draft:
+        """A new line behind a statement; its place is where it belongs."""
+        block, i = self.places[id(s)]
+        owner, field = self.places[id(block)]
+        body = [*block[: i + 1], ast.parse(line).body[0], *block[i + 1 :]]
+        at = (s.end_lineno or s.lineno) + 1
+        shown = f"{line}   # behind the loop" if isinstance(s, ast.For) else line
+        return Draft(kind, self.name, rank, self.function, s, at, owner, field, body, shown, True)
+
+    def _left_out(self, s: ast.Assign | ast.AugAssign) -> Iterator[Draft]:
+        """A line behind this one that changes some entries of an array, at an index that the
+        function has elsewhere: to what a name holds that is not used yet, or, as at the right
+        class, to one less."""
+        slices = [n.slice for n in ast.walk(self.function) if isinstance(n, ast.Subscript)]
+        plain = (ast.Constant, ast.UnaryOp)
+        slices = [i for i in slices if not isinstance(i, plain)
+                  and not any(isinstance(n, ast.Slice) for n in ast.walk(i))]  # fmt: skip
+        indices = sorted({_without_brackets(i) for i in slices})
+        made = {ast.unparse(t) for t in ([s.target] if isinstance(s, ast.AugAssign) else s.targets)}
+        unused = [name for name in sorted(self.unused() & made) if self.atoms.get(name)]
+        arrays = [t for t, shape in self.atoms.items() if len(shape) == 2 and t.isidentifier()]
+        forms = [(a, op, f"{sign}{u}") for u in unused for a in arrays
+                 for op, sign in (("=", "-"), ("=", ""), ("+=", ""), ("-=", ""))]  # fmt: skip
+        forms += [(a, "-=", "1") for a in made if len(self.atoms.get(a, ())) == 2]
+        for a, op, value in forms:
+            places = [f"{a}[{i}]" for i in indices]
+            for place in places if value == "1" else (*places, a, f"{a}[:]"):
+                used = value.lstrip("-") in unused
+                yield self._behind(s, "forgotten branch", f"{place} {op} {value}", 2 - 0.6 * used)
 
 
 def moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
@@ -152,3 +173,8 @@ def moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
             kind = "updates not simultaneous"
             shown = f"{ast.unparse(s)}   # behind all gradients"
             yield Draft(kind, name, 1, function, s, s.lineno, owner, "body", body, shown)
+
+
+def _without_brackets(index: ast.expr) -> str:
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return ", ".join(map(ast.unparse, parts))

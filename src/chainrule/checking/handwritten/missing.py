@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 
@@ -100,12 +101,13 @@ class Missing(Statement):
         yield self.edit("factor 2", node, ast.BinOp(two, ast.Mult(), node), rank)
         yield self.edit("factor 2", node, ast.BinOp(node, ast.Div(), two), rank)
         yield self.edit("sign", node, ast.UnaryOp(ast.USub(), node), 2)
-        for axis in (0, 1):
-            for keep in ("", ", keepdims=True"):
-                new = expression(f"np.sum(E, axis={axis}{keep})")
-                assert isinstance(new, ast.Call)
-                new.args[0] = node
-                yield self.edit("bias not summed over the batch", node, new, 1.6)
+        for summed in (node, *_taken_from(node)):
+            for axis in (0, 1):
+                for keep in ("", ", keepdims=True"):
+                    new = expression(f"np.sum(E, axis={axis}{keep})")
+                    assert isinstance(new, ast.Call)
+                    new.args[0] = summed
+                    yield self.edit("bias not summed over the batch", node, new, 1.6)
 
         for text, shape in self.atoms.items():
             for i in range(len(shape)):
@@ -158,13 +160,17 @@ class Missing(Statement):
         known = self.shape(node) or (self.target_shape() if is_root else None)
         if known and len(known) == 2 and is_root:
             yield from self._with_products(node, known)
+        if not self.updates():
+            for text in self.elements():
+                yield from self._with_slope(node, text, is_root)
         for text, shape in self.atoms.items():
             atom = expression(text)
             if not shape:
                 for op in (ast.Mult(), ast.Div()):
                     yield self.edit("missing factor", node, ast.BinOp(node, op, atom), 2.4)
             elif known is None or fits(shape, known):
-                if not self.updates() and not (TARGETS.fullmatch(bare(text)) or is_gradient(text)):
+                given = TARGETS.fullmatch(bare(text)) or is_gradient(text)
+                if not self.updates() and (not given or _slope_parts(node, text)):
                     yield from self._with_slope(node, text, is_root)
                 rank = 1.3 if text in unused else 2.2 if is_gradient(text) else 3.4
                 yield self.edit("forgotten branch", node, ast.BinOp(node, ast.Add(), atom), rank)
@@ -179,11 +185,20 @@ class Missing(Statement):
     def _with_slope(self, node: ast.expr, text: str, is_root: bool) -> Iterator[Draft]:
         likely = 0.2 if isinstance(node, ast.Name) and is_root else 0.0  # dz = da: it belongs here
         several = factors(node)
+        parts = _slope_parts(node, text)
+        own = ast.unparse(self.statement) if text not in self.atoms else text
+        rest = [f for f in several if f not in parts]
         for form, rare in self.slopes:
             slope = expression(re.sub(r"\bv\b", lambda _: f"({text})", form))
             times = ast.BinOp(node, ast.Mult(), slope)
-            rank = 1.4 + 0.1 * rare - likely
-            yield self.edit("missing activation derivative", node, times, rank)
+            half = 0.6 * (form == "(1 - v)" and not parts)
+            rank = 1.4 + 0.1 * rare - likely + half + 0.2 * (text not in own)
+            kind = "wrong" if parts else "missing"
+            yield self.edit(f"{kind} activation derivative", node, times, rank)
+            if parts and not isinstance(node, ast.Compare):  # s for s * (1 - s), 1 - h for 1 - h**2
+                new = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), [*rest, slope])
+                rank = 1.5 + (0.1 if rare < 2 else 0.4) * rare
+                yield self.edit("wrong activation derivative", node, new, rank)
             if isinstance(node, ast.Compare) and form == "(v > 0)":
                 yield self.edit("mask from the wrong array", node, slope, 1.9)
             elif isinstance(node, (ast.BinOp, ast.Call, ast.Compare)):
@@ -223,3 +238,23 @@ class Missing(Statement):
                 for form in (f"{text} - {other}", f"({text} - {other}) / {self.rows_name()}"):
                     new = expression(form)
                     yield self.edit("softmax treated as element-wise", node, new, 2.8)
+
+
+def _slope_parts(node: ast.expr, text: str) -> list[ast.expr]:
+    """The factors of a product that a slope in terms of ``text`` may be made of: ``h``, ``1 - h``,
+    ``h**2``, ``np.power(h, 2)``."""
+    v = re.escape(text)
+    part = rf"(1(\.0)? [-+] )?(np\.(power|square)\()?{v}(, 2\))?( ?\*\*? ?({v}|2))?\)?"
+    return [f for f in factors(node) if re.fullmatch(part, ast.unparse(f))]
+
+
+def _taken_from(node: ast.expr) -> list[ast.expr]:
+    """The array of which an expression takes one row or column, or one number: ``d[0]``,
+    ``d.mean()``, ``np.max(d, axis=0)``."""
+    if isinstance(node, ast.Subscript):
+        return [node.value]
+    reducing = ("sum", "mean", "max", "min", "median", "average", "ravel", "squeeze")
+    f = node.func if isinstance(node, ast.Call) else None
+    if not isinstance(node, ast.Call) or not isinstance(f, ast.Attribute) or f.attr not in reducing:
+        return []
+    return node.args[:1] if ast.unparse(f.value) in ("np", "numpy") else [f.value]

@@ -82,6 +82,8 @@ class Reach:
         if known is None:
             return draft.rank
         touched, loss = known
+        if draft.is_added and not (loss or touched):  # behind what is computed and never used
+            return draft.rank
         if loss or not touched & wrong:
             return None
         return draft.rank + 4 * bool(touched - wrong) + 0.5 * bool(wrong - touched)

@@ -17,7 +17,7 @@ HINTS = 3
 def text(check: HomeworkCheck, hints: int = HINTS) -> str:
     lines: list[str] = []
     if check.error:
-        lines += [f"the backward pass stopped: {check.error}", ""]
+        lines += [f"the program itself stops at {check.error}", ""]
     for p in check.parameters:
         shape = f" ({'×'.join(map(str, p.check.given.shape))})" if p.check is not None else ""
         said = {"wrong": "WRONG", "missing": "MISSING", "follows": "wrong, but it follows"}
@@ -43,7 +43,8 @@ def _mistake(check: HomeworkCheck, mistake: Mistake, number: int, hints: int) ->
         return []
     lines = [f"likely {number}  {mistake.kind}: {mistake.teaches}"]
     if hints >= 2:
-        lines.append(f"where     {check.file}:{edit.line}   {edit.old}")
+        where = edit.old or "a line is missing before this one"
+        lines.append(f"where     {check.file}:{edit.line}   {where}")
     if hints >= 3:
         lines.append(f"try       {edit.new or 'leave it out'}")
         lines.append(f"          (tried: this makes {', '.join(mistake.mends)} right)")

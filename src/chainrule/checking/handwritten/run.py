@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import types
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -328,15 +329,35 @@ class Run:
         return [n.id if isinstance(n, ast.Name) else "" for n in items]
 
     def said(self, error: Exception) -> str:
-        """An error of the student's code with its line."""
-        line = 0
-        trace = error.__traceback__
+        """An error of the student's code with its line and the shapes of the arrays in it."""
+        text = f"{type(error).__name__}: {error}"
+        own, trace = None, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self.namespace.get("__file__"):
-                line = trace.tb_lineno
+                own = trace
             trace = trace.tb_next
-        where = f"line {line}: " if line else ""
-        return f"{where}{type(error).__name__}: {error}"
+        if own is None:
+            return text
+        shapes = self._shapes_at(own.tb_lineno, own.tb_frame)
+        return f"line {own.tb_lineno}: {text}{f' ({shapes})' if shapes else ''}"
+
+    def _shapes_at(self, line: int, frame: types.FrameType) -> str:
+        """The shapes of the arrays that the statement at a line reads."""
+        trees = self.namespace["__functions__"].values()
+        kinds = (ast.Assign, ast.AugAssign, ast.Return, ast.Expr)
+        known = [n for tree in trees for n in ast.walk(tree) if isinstance(n, kinds)]
+        at = [n for n in known if n.lineno <= line <= (n.end_lineno or n.lineno)]
+        found: dict[str, str] = {}
+        for node in ast.walk(at[-1]) if at else ():
+            is_read = isinstance(getattr(node, "ctx", None), ast.Load)
+            if is_read and not any(isinstance(n, ast.Call) for n in ast.walk(node)):
+                try:
+                    value = eval(text := ast.unparse(node), frame.f_globals, frame.f_locals)
+                except Exception:
+                    continue
+                if isinstance(value, np.ndarray):
+                    found[text] = "×".join(map(str, value.shape)) or "a number"
+        return ", ".join(f"{text}: {shape}" for text, shape in list(found.items())[:6])
 
 
 _MISSING = object()

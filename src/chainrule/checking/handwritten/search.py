@@ -18,6 +18,7 @@ from chainrule.checking.handwritten.drafts import Draft, Edit, Facts, counts
 from chainrule.checking.handwritten.edits import drafts
 from chainrule.checking.handwritten.kinds import KINDS
 from chainrule.checking.handwritten.reach import Reach
+from chainrule.checking.handwritten.statement import bare, target_of
 from chainrule.checking.handwritten.student import functions_of
 from chainrule.checking.numeric import Slope, differences, places, sizes
 from chainrule.checking.patterns import pattern_of
@@ -206,7 +207,7 @@ def checked(
         mistakes, left = search.run(wrong)
         explained = not left
     parameters = tuple(
-        _parameter(n, values[n], found, checks, wrong, mistakes, (weights or {}).get(n, 1.0))
+        _parameter(n, values[n], found, checks, wrong, mistakes, (weights or {}).get(n, 1.0), error)
         for n in values
     )
     notes = [f"{n} was returned, but no parameter has that name" for n in about["unmatched"]]
@@ -223,6 +224,7 @@ def _parameter(
     wrong: Sequence[str],
     mistakes: Sequence[Mistake],
     weight: float,
+    stopped: str,
 ) -> Parameter:
     check = checks.get(name)
     if name not in wrong:
@@ -232,7 +234,8 @@ def _parameter(
         return Parameter(name, status, check, points=weight, of=weight)
     note = ""
     if name not in found:
-        return Parameter(name, "missing", None, "no gradient was found for it", 0.0, weight)
+        note = "the program stops before" if stopped else "no gradient was found for it"
+        return Parameter(name, "missing", None, note, 0.0, weight)
     if check is None:
         note = f"the gradient has shape {np.shape(found[name])}, {name} has {value.shape}"
     own = [m for m in mistakes if m.mends and m.mends[0] == name]
@@ -384,7 +387,7 @@ class _Search:
         likely = [(order, d) for d in every if (order := reach.order(d, set(left))) is not None]
         pool = [d for _, d in sorted(likely, key=lambda pair: pair[0])][:MOST_EDITS]
         right = [n for n in self.values if n not in left]
-        best: tuple[tuple[float, float], Draft, str, set[str]] | None = None
+        best: tuple[tuple[float, float, bool], Draft, str, set[str]] | None = None
         for start in range(0, len(pool), BATCH):
             batch = []
             for draft in pool[start : start + BATCH]:
@@ -395,7 +398,7 @@ class _Search:
             answers = self.program.gradients([self._variant(d, text) for d, text in batch])
             for (draft, text), answer in zip(batch, answers, strict=True):
                 mended = self._mended(answer, left, right)
-                key = (-len(mended), draft.rank)
+                key = (-len(mended), draft.rank, not _is_own(draft, mended))
                 better = mended and (best is None or key < best[0])
                 if better and self._confirmed(draft, text, mended, right):
                     best = key, draft, text, mended
@@ -434,6 +437,14 @@ class _Search:
         (answer,) = self.program.gradients([self._variant(edit, text)], point=1)
         found = answer.get("found", {})
         return all(n in found and self.other.agrees(n, found[n]) for n in (*mended, *right))
+
+
+def _is_own(draft: Draft, mended: set[str]) -> bool:
+    """Whether a draft that mends one gradient changes the statement that makes it: of changes that
+    mend as much, that is the nearest."""
+    names = {bare(name).lower() for name in mended}
+    target = bare(target_of(draft.statement)).lower()
+    return len(names) == 1 and not draft.is_added and target.endswith(names.pop())
 
 
 __all__ = ["Entry", "HomeworkCheck", "Mistake", "Parameter", "Program", "checked"]

@@ -73,9 +73,7 @@ class Statement:
 
     def target(self) -> str:
         """What is assigned to, as a text; "" of no assignment."""
-        s = self.statement
-        target = s.targets[0] if isinstance(s, ast.Assign) else getattr(s, "target", None)
-        return "" if target is None else ast.unparse(target)
+        return target_of(self.statement)
 
     def updates(self) -> bool:
         """Whether the statement changes a parameter."""
@@ -151,6 +149,21 @@ class Statement:
         read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
         return {n.id for n in names if isinstance(n.ctx, ast.Store)} - read
 
+    def elements(self) -> list[str]:
+        """What the statement and its neighbours read at a variable index: ``hs[t]``."""
+        block = self.places[id(self.statement)][0]
+        inside = [s for s in block if not isinstance(s, (ast.For, ast.If, ast.While, ast.With))]
+        found = {
+            ast.unparse(n): None
+            for s in inside
+            for n in ast.walk(s)
+            if isinstance(n, ast.Subscript)
+            and isinstance(n.ctx, ast.Load)
+            and isinstance(n.slice, (ast.Name, ast.BinOp))
+            and self.shape(n)
+        }
+        return [text for text in found if text not in self.atoms and not is_gradient(text)]
+
     def lists(self) -> set[str]:
         """The names that hold lists of arrays."""
         return {t.rpartition("[")[0] for t, shape in self.atoms.items()
@@ -163,6 +176,12 @@ GRADIENT = re.compile(r"d(?!ata|ist|rop|ense|iff\b)\w+|g(_\w+)?|\w*grad\w*|delta
 
 def is_gradient(text: str) -> bool:
     return GRADIENT.fullmatch(bare(text)) is not None
+
+
+def target_of(statement: ast.stmt) -> str:
+    is_several = isinstance(statement, ast.Assign)
+    target = statement.targets[0] if is_several else getattr(statement, "target", None)
+    return "" if target is None else ast.unparse(target)
 
 
 # Expressions ----------------------------------------------------------------------------------

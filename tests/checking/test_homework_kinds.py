@@ -1,0 +1,98 @@
+"""Kinds of mistakes in backward passes written by hand, each named at its own line."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.homework import check
+
+MARGINS = """
+import numpy as np
+rng = np.random.default_rng(4)
+X, y, W = rng.normal(size=(7, 4)), np.array([0, 1, 2, 0, 1, 2, 1]), rng.normal(size=(4, 3))
+def svm_loss(W, X, y):
+    n = X.shape[0]
+    scores = X.dot(W)
+    margins = np.maximum(0, scores - scores[np.arange(n), y][:, np.newaxis] + 1.0)
+    margins[np.arange(n), y] = 0
+    binary = (margins > 0).astype(float)
+    counted = np.sum(binary, axis=1)
+    binary[np.arange(n), y] = -counted
+    dW = X.T.dot(binary) / n
+    return np.sum(margins) / n, dW
+"""
+
+
+SIGMOID = """
+import numpy as np
+rng = np.random.default_rng(4)
+X, t = rng.normal(size=(5, 3)), rng.random((5, 2))
+W, b = rng.normal(size=(3, 2)), rng.normal(size=2)
+def loss_and_grad(W, b, X, t):
+    s = 1 / (1 + np.exp(-(X @ W + b)))
+    r = s - t
+    dz = 2 * r * s * (1 - s)
+    dW = X.T @ dz
+    db = np.sum(dz, axis=0)
+    return np.sum(r * r), dW, db
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new", "kind", "line"),
+    [
+        (SIGMOID, "2 * r * s * (1 - s)", "2 * r * s", "wrong activation derivative", 9),
+        (SIGMOID, "2 * r * s * (1 - s)", "(1 - s**2) * 2 * r", "wrong activation derivative", 9),
+        (SIGMOID, "np.sum(dz, axis=0)", "dz[-1]", "bias not summed over the batch", 11),
+        (SIGMOID, "np.sum(dz, axis=0)", "dz.mean()", "bias not summed over the batch", 11),
+        (MARGINS, "    binary[np.arange(n), y] = -counted\n", "", "forgotten branch", 12),
+        (MARGINS, "X.T.dot(binary) / n", "X.T.dot(binary)", "batch factor", 13),
+    ],
+)
+def test_a_mistake_is_named_at_its_own_line(
+    source: str, old: str, new: str, kind: str, line: int
+) -> None:
+    assert source.count(old) == 1
+    (first,) = check(source.replace(old, new)).mistakes
+    assert (first.kind, first.edit.line) == (kind, line)
+    assert (first.edit.old == "") == (new == "")  # a line is missing there
+
+
+def test_a_slope_at_an_index_of_a_loop_is_mended() -> None:
+    source = """
+import numpy as np
+rng = np.random.default_rng(1)
+W, b, x = rng.normal(size=(3, 3)), rng.normal(size=(3, 1)), rng.normal(size=(3, 1))
+def loss(W, b, x):
+    hs = {-1: x}
+    for t in range(2):
+        hs[t] = np.tanh(np.dot(W, hs[t - 1]) + b)
+    value = np.sum(hs[1] ** 3)
+    dW, db, dh = np.zeros_like(W), np.zeros_like(b), 3 * hs[1] ** 2
+    for t in reversed(range(2)):
+        draw = (1 - hs[t]) * dh
+        dW += np.dot(draw, hs[t - 1].T)
+        db += draw
+        dh = np.dot(W.T, draw)
+    return value, dW, db
+"""
+    (first,) = check(source).mistakes
+    assert (first.kind, first.edit.line) == ("wrong activation derivative", 12)
+    assert not check(source.replace("(1 - hs[t])", "(1 - hs[t] ** 2)")).mistakes
+
+
+def test_a_program_that_stops_is_said_to_with_the_shapes_and_mended() -> None:
+    source = MARGINS.replace("X.T.dot(binary) / n", "X.dot(binary) / n")
+    source = source.replace("svm_loss(W, X, y):", "loss(W, X, y):", 1)
+    source = source.replace(
+        "    binary =",
+        "    return np.sum(margins) / n, margins\n"
+        "def gradient(W, X, y, margins):\n    n = X.shape[0]\n    binary =",
+    )
+    source = source.replace("return np.sum(margins) / n, dW", "return dW")
+    found = check(source)
+    assert "the program itself stops at line 16: ValueError" in str(found)
+    assert "X: 7×4" in found.error
+    assert "binary: 7×3" in found.error
+    assert found.parameters[0].note == "the program stops before"
+    assert found.mistakes[0].kind == "transpose"
