@@ -53,8 +53,8 @@ def test_letters_of_inputs_are_not_used_again() -> None:
 
 def test_more_quantities_than_letters() -> None:
     def f(x: Any, y: Any) -> Any:
-        for _ in range(30):
-            x = np.sin(x) * y
+        for k in range(30):  # not so many equal turns that they are shown as a loop
+            x = (np.sin(x) if k % 3 else np.cos(x)) * y
         return x
 
     found = names(f, 1.0, 2.0)

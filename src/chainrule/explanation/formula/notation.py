@@ -399,7 +399,7 @@ def _over_axes(w: Writer, e: Call) -> Out | None:
     axes = axes if isinstance(axes, tuple) else () if axes is None else (axes,)
     count = len(e.args[0].shape)
     said = []
-    if axes and len(axes) != count and e.of_shape:
+    if axes and count and len(axes) != count and e.of_shape:  # without one, of unknown shape
         said.append("over axis " + ", ".join(str(axis % count) for axis in axes))
     if attrs.get("ddof"):
         said.append(f"ddof {attrs['ddof']}")
