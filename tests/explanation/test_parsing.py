@@ -191,11 +191,14 @@ def test_every_function_of_the_table_explains() -> None:
         body = f"sum({name}({args}))" if name == "softmax" else f"{name}({args})"
         if name in ("isfinite", "indicator"):  # of truths
             body = f"{name}(x > 0) * x" if name == "indicator" else "where(isfinite(x), x, 0)"
+        stem, over, _ = name.partition(" over axis")
+        if over:
+            body = f"{stem}(x) (over axis 0)"
         point = {"x": 1.3, "y": 0.7, "z": 0.4}
         used = {k: v for k, v in point.items() if k in args.replace("max", "")}
         if name in ("arcsin", "arccos", "asin", "acos", "arctanh"):
             used["x"] = 0.3
-        if name in ("sum", "prod", "mean", "norm", "logsumexp", "softmax"):
+        if over or name in ("sum", "prod", "mean", "norm", "logsumexp", "softmax"):
             used = {"x": [0.5, -1.0]}
         if name == "dot":
             used = {"x": [0.5, -1.0], "y": [2.0, 1.0]}
