@@ -271,10 +271,14 @@ def bytes_of(tree: Tree) -> int:
     return sum(leaf.nbytes for leaf in flatten(tree)[0])
 
 
+HOST = (np.ndarray, np.generic, float, int)
+"""What stands on no device: arrays, and numbers such as a count in a state."""
+
+
 def all_finite(leaves: Sequence[Any]) -> bool:
     """Whether every number of every array is finite; on a device it is looked at there."""
-    here: list[np.ndarray] = [leaf for leaf in leaves if isinstance(leaf, np.ndarray)]
-    there = [leaf for leaf in leaves if not isinstance(leaf, np.ndarray)]
+    here: list[Any] = [leaf for leaf in leaves if isinstance(leaf, HOST)]
+    there = [leaf for leaf in leaves if not isinstance(leaf, HOST)]
     if there and not load("chainrule.run.xla").all_finite(there):
         return False
     return all(bool(np.isfinite(x).all()) for x in here)
