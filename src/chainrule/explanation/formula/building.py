@@ -73,7 +73,8 @@ class Builder:
             return constant
         if node.primitive is INPUT:  # an array that a rule brings along
             value = self.find(node)
-            unit = value is not None and value.ndim == 2 and _is_identity(value)
+            matrix = value if value is not None and value.ndim == 2 else None
+            unit = matrix is not None and np.array_equal(matrix, np.eye(len(matrix)))
             return Name(letter := "I" if unit else "c", letter, of_shape=node.type.shape)
         if node in self.gates:
             name, inputs, attrs = self.gates[node]
@@ -103,10 +104,6 @@ class Builder:
         if node.primitive is CONSTANT:
             value = np.frombuffer(node.attrs["value"], node.attrs["dtype"]).reshape(())
         return None if value is None else number(value)
-
-
-def _is_identity(matrix: np.ndarray) -> bool:
-    return np.array_equal(matrix, np.eye(*matrix.shape)) and matrix.shape[0] == matrix.shape[1]
 
 
 def _tests_equality(node: Node) -> bool:

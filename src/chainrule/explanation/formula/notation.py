@@ -30,6 +30,7 @@ from chainrule.explanation.formula.spelling import (
     APPLY,
     ATOM,
     LOW,
+    OVER,
     POWER,
     PRODUCT,
     SUM,
@@ -400,7 +401,7 @@ def _over_axes(w: Writer, e: Call) -> Out | None:
     count = len(e.args[0].shape)
     said = []
     if axes and count and len(axes) != count and e.of_shape:  # without one, of unknown shape
-        said.append("over axis " + ", ".join(str(axis % count) for axis in axes))
+        said.append(f"{OVER} " + ", ".join(str(axis % count) for axis in axes))
     if attrs.get("ddof"):
         said.append(f"ddof {attrs['ddof']}")
     if not said:

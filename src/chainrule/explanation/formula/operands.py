@@ -18,6 +18,7 @@ from chainrule.explanation.formula.cursor import (
     pieces,
 )
 from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.spelling import OVER
 from chainrule.explanation.formula.tokens import ONES, Token
 
 
@@ -280,9 +281,10 @@ class Operands(Commands):
     def over_axis(self, value: ast.expr) -> ast.expr:
         """``mean(X) (over axis 0)``, as it is printed."""
         word = self.now.text
-        if word.startswith("over axis ") and word[10:].isdigit():  # LaTeX's text
+        said, over, number = word.partition(f"{OVER} ")
+        if over and not said and number.isdigit():  # LaTeX's text
             self.take()
-            axis = word[10:]
+            axis = number
         elif self.at("(") and self.after.text == "over":
             ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 5]]
             if len(ahead) < 5 or ahead[2] != "axis" or not ahead[3].isdigit() or ahead[4] != ")":
@@ -293,7 +295,7 @@ class Operands(Commands):
             return value
         assert isinstance(value, ast.Call)
         assert isinstance(value.func, ast.Name)
-        value.func.id += " over axis"
+        value.func.id += f" {OVER}"
         value.args.append(self.put(ast.Constant(int(axis)), self.now))
         return value
 

@@ -17,6 +17,9 @@ from chainrule.render import escape
 LOW, SUM, PRODUCT, APPLY, POWER, ATOM = range(6)
 Out = tuple[str, int]
 
+OVER = "over axis"
+"""What is said behind a reduction along axes, and read back."""
+
 
 def plain_number(value: int | float) -> str:
     """A constant as one would type it, exactly, with a real minus sign."""

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule.api import stop_gradient
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.cursor import Caret, Dotted, Entrywise, Juxtaposed
+from chainrule.explanation.formula.spelling import OVER
 from chainrule.explanation.formula.tokens import ONES
 from chainrule.ops import special, stable
 
@@ -39,9 +40,6 @@ def _smallest(first: Any, *others: Any) -> Any:
 
 def _one_over(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x: 1.0 / f(x)
-
-
-OVER = "over axis"
 
 
 def _over(f: Callable[..., Any]) -> Callable[..., Any]:
