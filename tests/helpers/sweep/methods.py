@@ -198,7 +198,7 @@ def find(name: str) -> Any:
 def said(name: str) -> list[str] | None:
     """The words of which an error must say one; of a function its own name."""
     if name in (INDEXING, "x.flat"):
-        return ["x[...]"]
+        return ["x[...]", "x[mask]"]
     if name == "x itself":
         return [""]  # each of its forms is another
     prefix, _, rest = name.partition(".")
