@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import ast
-
 from chainrule.explanation.formula.cursor import Cursor
+from chainrule.explanation.formula.node import COMPARED, Node, binary
 from chainrule.explanation.formula.tokens import Token
 
 
 class Commands(Cursor):
     """What a backslash begins."""
 
-    def command(self) -> ast.expr:
+    def command(self) -> Node:
         token = self.take()
         assert token is not None
         if token.text == "frac":
             if (slope := self.slope()) is not None:
                 return slope
             above, below = self.group(token), self.group(token)
-            return self.binary(above, ast.Div(), below, token)
+            return binary(above, "/", below)
         if token.text == "sqrt":
             degree = None
             if opened := self.take("["):
@@ -26,15 +25,15 @@ class Commands(Cursor):
             inside = self.group(token)
             if degree is None:
                 return self.call("sqrt", [inside], token)
-            if isinstance(degree, ast.Constant) and degree.value == 3:
+            if degree.op == "number" and degree.data == 3:
                 return self.call("cbrt", [inside], token)
-            exponent = self.binary(self.put(ast.Constant(1), token), ast.Div(), degree, token)
-            return self.binary(inside, ast.Pow(), exponent, token)
+            one = Node("number", data=1, place=token.place)
+            return binary(inside, "**", binary(one, "/", degree))
         if token.text == "begin":
             return self.cases(token)
         return self.fail(f"\\{token.text} is not expected here", token)
 
-    def group(self, token: Token) -> ast.expr:
+    def group(self, token: Token) -> Node:
         opened = self.take("{")
         if opened is None and self.now.kind == "number":  # \frac12: one digit each
             digits = self.now
@@ -50,16 +49,16 @@ class Commands(Cursor):
             return value
         return self.grouped("}", opened)
 
-    def slope(self) -> ast.expr | None:
+    def slope(self) -> Node | None:
         r"""``\frac{\partial J}{\partial x}`` as one name."""
         ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 8]]
         if len(ahead) == 8 and ahead[0:2] == ["{", "∂"] and ahead[3:6] == ["}", "{", "∂"]:
             token = self.now
             self.at_token += 8
-            return self.put(ast.Name(f"∂{ahead[2]}/∂{ahead[6]}"), token)
+            return Node("name", data=f"∂{ahead[2]}/∂{ahead[6]}", place=token.place)
         return None
 
-    def cases(self, token: Token) -> ast.expr:
+    def cases(self, token: Token) -> Node:
         r"""``\begin{cases} a & (c) \\ b & \text{otherwise} \end{cases}`` as where(c, a, b)."""
         opened = self.take("{")
         name = self.take()
@@ -67,7 +66,7 @@ class Commands(Cursor):
             self.fail("of LaTeX's environments only cases is read", token)
         self.take("}")
         self.closing.append("end")
-        rows: list[tuple[ast.expr, ast.expr]] = []
+        rows: list[tuple[Node, Node]] = []
         value = self.row()
         while (condition := self.condition()) is not None:
             rows.append((value, condition))
@@ -86,12 +85,12 @@ class Commands(Cursor):
             value = self.call("where", [condition, first, value], token)
         return value
 
-    def row(self) -> ast.expr:
+    def row(self) -> Node:
         value = self.expression()
         self.take(",")
         return value
 
-    def condition(self) -> ast.expr | None:
+    def condition(self) -> Node | None:
         """None at the last row, which has none or ``otherwise``."""
         if self.take("&") is None and self.now.text not in ("if", "for", "otherwise", "else"):
             return None
@@ -105,24 +104,17 @@ class Commands(Cursor):
         self.take(",", ".", ";")
         return truth
 
-    def opposite(self, first: ast.expr, second: ast.expr, token: Token) -> None:
+    def opposite(self, first: Node, second: Node, token: Token) -> None:
         """Refuse two conditions that do not leave exactly one of the rows."""
-        if not (isinstance(first, ast.Compare) and isinstance(second, ast.Compare)):
-            self.fail("the second condition is to be the opposite of the first", token)
-            return
-        sides = [ast.dump(c) for c in (first.left, first.comparators[0])]
-        others = [ast.dump(c) for c in (second.left, second.comparators[0])]
-        op = type(second.ops[0])
-        if sides != others:
-            others, op = others[::-1], _TURNED.get(op, op)
-        if sides != others or op is not _OPPOSITE.get(type(first.ops[0])):
-            self.fail("the second condition is to be the opposite of the first", token)
+        if first.op in COMPARED and second.op in COMPARED:
+            sides, others = ([part.key for part in c.args] for c in (first, second))
+            op = second.op
+            if sides != others:
+                others, op = others[::-1], _TURNED.get(op, op)
+            if sides == others and op == _OPPOSITE[first.op]:
+                return
+        self.fail("the second condition is to be the opposite of the first", token)
 
 
-_OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.GtE, ast.GtE: ast.Lt, ast.Gt: ast.LtE, ast.LtE: ast.Gt,
-    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-}  # fmt: skip
-_TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {
-    ast.Lt: ast.Gt, ast.Gt: ast.Lt, ast.LtE: ast.GtE, ast.GtE: ast.LtE,
-}  # fmt: skip
+_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+_TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}

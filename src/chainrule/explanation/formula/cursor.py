@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import unicodedata
 from collections.abc import Collection
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
 from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.node import Node, is_binary
 from chainrule.explanation.formula.tokens import ONES, Token, fail, tokens
 
-T = TypeVar("T", bound=ast.AST)
 MOST_NESTED = 40
+MOST_DEPTH = 100
 _ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
-
-
-class Juxtaposed(ast.operator):
-    """A product without a sign, or with ·: of numbers, a number and an array, or two arrays."""
-
-
-class Dotted(Juxtaposed):
-    """A product with ·, of two vectors the inner one."""
-
-
-class Entrywise(ast.Mult):
-    """A product entry by entry, ⊙ or .*, where * may be read as a matrix product."""
-
-
-class Caret(ast.operator):
-    """A power written ``^`` or raised: of a number, of each entry, or of a square matrix."""
+SIDE = (" ", "·")
+"""Signs of a product without a sign, or with ·: of numbers, a number and an array, two arrays."""
+ENTRYWISE = {" ": "*", "·": "*", "^": "**"}
+"""What these are of entries. ``⊙`` is a product of entries where * may be one of matrices."""
+WHOLE = "whole"
 
 
 def canonical(name: str) -> str:
@@ -99,19 +89,21 @@ class Cursor:
     def fail(self, why: str, token: Token) -> Any:
         return fail(why, self.text, token.place)
 
-    def put(self, node: Any, token: Token) -> Any:
-        node.lineno = self.text.count("\n", 0, token.place) + 1 if "\n" in self.text else 1
-        node.col_offset = token.place
-        return node
+    def call(self, word: str, args: list[Node], token: Token) -> Node:
+        return Node(word, tuple(args), place=token.place)
 
-    def binary(self, left: ast.expr, op: ast.operator, right: ast.expr, token: Token) -> ast.expr:
-        return self.put(ast.BinOp(left, self.put(op, token), right), self.start(left, token))
+    def shallow(self, node: Node) -> Node:
+        """``node``, unless it is nested so deeply that those who walk it could not."""
+        level = [node]
+        for _ in range(MOST_DEPTH):
+            level = [part for above in level for part in above.args]
+            if not level:
+                return node
+        return self.too_deep(node.place)
 
-    def start(self, node: ast.expr, token: Token) -> Token:
-        return Token("end", "", getattr(node, "col_offset", token.place))
-
-    def call(self, name: str, args: list[ast.expr], token: Token) -> ast.expr:
-        return self.put(ast.Call(self.put(ast.Name(name), token), args, []), token)
+    def too_deep(self, place: int) -> Any:
+        why = "the expression is nested too deeply; write it in steps: t = ..."
+        return fail(why, self.text, place)
 
     def defines(self, at: int) -> bool:
         """Whether ``with u = ...`` begins at a token."""
@@ -133,9 +125,9 @@ class Cursor:
     def deeper(self, token: Token) -> None:
         self.nested += 1
         if self.nested > MOST_NESTED:
-            self.fail("the expression is nested too deeply; write it in steps: t = ...", token)
+            self.too_deep(token.place)
 
-    def listed(self, opened: Token) -> list[ast.expr]:
+    def listed(self, opened: Token) -> list[Node]:
         """What stands between square brackets, at its commas."""
         self.closing.append("]")
         items = [self.expression()]
@@ -145,27 +137,26 @@ class Cursor:
         self.want("]", opened)
         return items
 
-    def grouped(self, close: str, opened: Token) -> ast.expr:
+    def grouped(self, close: str, opened: Token) -> Node:
         self.closing.append(close)
         value = self.expression()
         self.closing.pop()
         self.want(close, opened)
         return value
 
-    def expression(self) -> ast.expr:
-        raise NotImplementedError
+    def expression(self) -> Node: ...
 
-    def power(self) -> ast.expr:
-        raise NotImplementedError
+    def power(self) -> Node: ...
 
-    def operand(self) -> ast.expr:
-        raise NotImplementedError
+    def operand(self) -> Node: ...
 
-    def number(self, token: Token) -> ast.expr:
-        raise NotImplementedError
+    def number(self, token: Token) -> Node: ...
 
-    def product(self) -> ast.expr:
-        raise NotImplementedError
+    def product(self) -> Node: ...
+
+    def exponent(self) -> Any: ...
+
+    def powered(self, base: Node, sign: str, exponent: Node, token: Token) -> Node: ...
 
 
 _OPENING = frozenset("([{√∛ΣΠ⌊⌈")
@@ -205,24 +196,18 @@ PYTHON = {
 """Words of Python that no formula has, and what to write."""
 
 
-def is_minus_one(node: ast.expr) -> bool:
-    return (
-        isinstance(node, ast.UnaryOp)
-        and isinstance(node.op, ast.USub)
-        and isinstance(node.operand, ast.Constant)
-        and node.operand.value == 1
-    )
+def is_minus_one(node: Node) -> bool:
+    return node.op == "−" and node.args[0].op == "number" and node.args[0].data == 1
 
 
-def is_ones(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and node.id == ONES
+def is_ones(node: Node) -> bool:
+    return node.op == "name" and node.data == ONES
 
 
-def is_inner(product: ast.BinOp) -> bool:
+def is_inner(product: Node) -> bool:
     """Whether two vectors side by side are multiplied to a number: w · x and w x are, but in
     σ(x) (1 − σ(x)) entries meet."""
-    names = isinstance(product.left, ast.Name) and isinstance(product.right, ast.Name)
-    return isinstance(product.op, Dotted) or names
+    return product.op == "·" or all(part.op == "name" for part in product.args)
 
 
 SIDE_BY_SIDE = {
@@ -231,32 +216,19 @@ SIDE_BY_SIDE = {
 }
 
 
-def is_row(item: ast.expr) -> bool:
+def is_row(item: Node) -> bool:
     """Whether a vector was written as a row: xᵀ, xᵀ W, 2 xᵀ."""
-    match item:
-        case ast.Attribute():
-            return not is_row(item.value)
-        case ast.BinOp():
-            return is_row(item.left) or is_row(item.right)
-        case ast.UnaryOp():
-            return is_row(item.operand)
-    return False
+    if item.op == "ᵀ":
+        return not is_row(item.args[0])
+    return (is_binary(item) or item.op == "−") and any(map(is_row, item.args))
 
 
-def by_entries(node: T) -> T:
+def by_entries(node: Node) -> Node:
     """Products of entries, not of arrays, below a sum over an index."""
-    stack: list[ast.AST] = [node]
-    while stack:
-        part = stack.pop()
-        if getattr(part, "whole", False):  # (W x)_i: the product is of arrays
-            continue
-        stack.extend(ast.iter_child_nodes(part))
-        if isinstance(part, ast.BinOp):
-            if isinstance(part.op, Juxtaposed):
-                part.op = ast.Mult()
-            elif isinstance(part.op, Caret):
-                part.op = ast.Pow()
-    return node
+    if node.data == WHOLE:  # (W x)_i: the product is of arrays
+        return node
+    args = tuple(map(by_entries, node.args))
+    return replace(node, op=ENTRYWISE.get(node.op, node.op), args=args)
 
 
 def pieces(word: str, known: Collection[str], functions: Collection[str] = ()) -> list[str] | None:

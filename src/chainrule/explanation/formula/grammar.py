@@ -1,7 +1,7 @@
 """The grammar of typed expressions: Python's, a blackboard's and LaTeX's in one.
 
-Tokens become Python's own syntax tree, which is checked and walked elsewhere and never
-evaluated. Precedence is Python's; besides it there are products without a sign, ``2x``, ``W x``;
+Tokens become a tree of nodes, which is checked and walked elsewhere; no text reaches Python's own
+parser. Precedence is Python's; besides it there are products without a sign, ``2x``, ``W x``;
 ``^`` and raised exponents; functions without brackets, ``sin 2x``; |x|, ‖x‖, √x; [x > 0] for 1
 where it holds and 0 elsewhere; sums ``sum_i w_i x_i``; fractions, roots and cases of LaTeX.
 Where a text can be read in two ways, ``notes`` says which was taken.
@@ -9,22 +9,26 @@ Where a text can be read in two ways, ``notes`` says which was taken.
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Collection
+from typing import Any, NamedTuple
 
 from chainrule.explanation.formula.cursor import (
     INSTEAD,
     MOST_NESTED,
-    Caret,
-    Dotted,
-    Entrywise,
-    Juxtaposed,
     canonical,
     is_minus_one,
 )
+from chainrule.explanation.formula.node import COMPARED, Node, binary, call, walk
 from chainrule.explanation.formula.operands import Operands
 from chainrule.explanation.formula.tokens import ONES, Token
+
+
+class Statement(NamedTuple):
+    """What is assigned to a name, or the expression at the end, without one."""
+
+    name: str | None
+    value: Node
+    place: int
 
 
 def read(
@@ -33,8 +37,8 @@ def read(
     given: Collection[str] = (),
     *,
     loose: bool = False,
-) -> tuple[ast.Module, list[str], set[str]]:
-    """The syntax tree of ``text``, notes on what can be read in two ways, and the names that stand
+) -> tuple[list[Statement], list[str], set[str]]:
+    """The statements of ``text``, notes on what can be read in two ways, and the names that stand
     in a sum over an index.
 
     Args:
@@ -46,7 +50,7 @@ def read(
         ExpressionError: what cannot be read, with a caret under the place.
     """
     reader = _Reader(text, functions, given, loose)
-    return reader.module(), reader.notes, reader.in_sums
+    return reader.statements(), reader.notes, reader.in_sums
 
 
 class _Reader(Operands):
@@ -55,15 +59,15 @@ class _Reader(Operands):
     open = -1
     """Where an operand began that has just ended without brackets: sin x, √x, x^-1."""
 
-    def module(self) -> ast.Module:
-        body: list[ast.stmt] = []
+    def statements(self) -> list[Statement]:
+        found: list[Statement] = []
         while self.now.kind != "end":
             if self.take(";", "\n") is None:
-                body.append(self.statement())
-                body[-1:-1] = self.definitions()
+                last = self.statement()
+                found += [*self.definitions(), last]
                 if self.now.kind != "end" and not self.at(";", "\n"):
                     self.unexpected()
-        return ast.Module(body, [])
+        return found
 
     def unexpected(self) -> None:
         token = self.now
@@ -77,34 +81,31 @@ class _Reader(Operands):
         """Whether = compares: in [x = y], and in the cases of a choice."""
         return "]" in self.closing or "end" in self.closing
 
-    def statement(self) -> ast.stmt:
-        first = self.now
+    def statement(self) -> Statement:
+        place = self.now.place
         target = self.target()
-        value = self.expression()
-        if target is None:
-            return self.put(ast.Expr(value), first)
-        return self.put(ast.Assign([target], value), first)
+        return Statement(target, self.shallow(self.expression()), place)
 
-    def definitions(self) -> list[ast.stmt]:
+    def definitions(self) -> list[Statement]:
         """``with u = x + 1, v = 2u``: what stands before the expression elsewhere."""
-        found: dict[str, ast.Assign] = {}
+        found: dict[str, Statement] = {}
         more = self.defines(self.at_token)
         while more:
             self.take()
             made = self.statement()
-            if isinstance(made, ast.Assign) and isinstance(made.targets[0], ast.Name):
-                found[made.targets[0].id] = made
+            if made.name is not None:
+                found[made.name] = made
             more = self.at(",") or self.defines(self.at_token)
-        ordered: list[ast.stmt] = []
+        ordered: list[Statement] = []
         while found:  # those that others are made of first
             used = {
-                name: {n.id for n in ast.walk(made.value) if isinstance(n, ast.Name)} & set(found)
+                name: {n.data for n in walk(made.value) if n.op == "name"} & set(found)
                 for name, made in found.items()
             }
             ordered.append(found.pop(min(used, key=lambda name: bool(used[name] - {name}))))
         return ordered
 
-    def target(self) -> ast.Name | None:
+    def target(self) -> str | None:
         """What stands before ``=``: a name that is assigned, or f'(x), dJ/dx, which is passed."""
         end = self.at_token
         depth = 0
@@ -125,8 +126,7 @@ class _Reader(Operands):
         if len(left) == 1 and left[0].kind == "name":
             if "∂" in left[0].text:
                 return None
-            name = self.spelled.setdefault(canonical(left[0].text), left[0].text)
-            return self.put(ast.Name(name), left[0])
+            return self.spelled.setdefault(canonical(left[0].text), left[0].text)
         kinds = "".join("n" if t.kind == "name" else t.text for t in left)
         shown = "".join(t.text for t in left)
         if left[0].text in ("grad", "Grad") and len(left) == 2:
@@ -136,18 +136,15 @@ class _Reader(Operands):
         self.at_token = start
         return self.fail("only names are assigned: t = x**2", left[0])
 
-    def expression(self) -> ast.expr:
+    def expression(self) -> Node:
         self.nested += 1
         if self.nested > MOST_NESTED:
             self.fail(f"more than {MOST_NESTED} brackets are open at once", self.now)
         left = self.sum()
-        if self.at(*_COMPARISONS) and (self.truth_open() or not self.at("=")):
-            token = self.take()
-            assert token is not None
-            right = self.sum()
-            op = self.put(_COMPARISONS[token.text](), token)
-            left = self.put(ast.Compare(left, [op], [right]), self.start(left, token))
-            if self.at(*_COMPARISONS):
+        if self.at(*COMPARED, "=") and (self.truth_open() or not self.at("=")):
+            sign = self.take().text  # type: ignore[union-attr]
+            left = binary(left, "==" if sign == "=" else sign, self.sum())
+            if self.at(*COMPARED, "="):
                 self.fail(
                     "a chain of comparisons is not part of an expression: (0 < x) * (x < 1)",
                     self.now,
@@ -155,14 +152,13 @@ class _Reader(Operands):
         self.nested -= 1
         return left
 
-    def sum(self) -> ast.expr:
+    def sum(self) -> Node:
         left = self.product()
         while token := self.take("+", "-"):
-            op = ast.Add() if token.text == "+" else ast.Sub()
-            left = self.binary(left, op, self.product(), token)
+            left = binary(left, token.text, self.product())
         return left
 
-    def product(self) -> ast.expr:
+    def product(self) -> Node:
         """Factors from left to right, with a sign between them or without."""
         left = self.signed()
         divided = None
@@ -172,11 +168,11 @@ class _Reader(Operands):
                 if self.open >= 0 and token.text in ("/", "÷"):
                     self.said(self.open, "/…")
                 self.take()
-                left = self.binary(left, _PRODUCTS[token.text](), self.signed(), token)
+                left = binary(left, _PRODUCTS[token.text], self.signed())
                 divided = token if token.text == "/" else None
             elif token.text == "mod" and "mod" not in self.known and token.kind == "name":
                 self.take()
-                left = self.binary(left, ast.Mod(), self.signed(), token)
+                left = binary(left, "%", self.signed())
             elif self.begins_operand():
                 if self.open >= 0 and self.tokens[self.open].text in "√∛":
                     self.said(self.open, token.text)
@@ -186,11 +182,11 @@ class _Reader(Operands):
                         f"…/{below}{token.text} is read as (…/{below}) times {token.text}; "
                         "brackets say otherwise"
                     )
-                left = self.binary(left, Juxtaposed(), self.power(), token)
+                left = binary(left, " ", self.power())
             else:
                 return left
 
-    def signed(self) -> ast.expr:
+    def signed(self) -> Node:
         signs = []
         while token := self.take("+", "-"):
             signs.append(token)
@@ -198,11 +194,11 @@ class _Reader(Operands):
             self.fail("the expression has too many signs in a row", signs[0])
         value = self.power()
         for token in reversed(signs):
-            op = ast.USub() if token.text == "-" else ast.UAdd()
-            value = self.put(ast.UnaryOp(op, value), token)
+            if token.text == "-":
+                value = self.call("−", [value], token)
         return value
 
-    def power(self) -> ast.expr:
+    def power(self) -> Node:
         """An operand with what is raised to it; powers of powers from the right."""
         first = self.at_token
         value = self.operand()
@@ -225,15 +221,15 @@ class _Reader(Operands):
             "brackets say otherwise"
         )
 
-    def raised(self, base: ast.expr) -> ast.expr:
-        chain: list[tuple[Token, ast.operator, ast.expr]] = []
+    def raised(self, base: Node) -> Node:
+        chain: list[tuple[Token, str, Node]] = []
         value = base
         while self.at("^", "**", ".^", "∘"):
             token = self.take()
             assert token is not None
             if token.text == "∘":
                 self.want("^", token)
-            if token.text != "**" and (turned := self.turned(value, token)) is not None:
+            if token.text != "**" and (turned := self.turned(value)) is not None:
                 value = turned
                 continue
             entries = token.text in ("**", ".^", "∘")
@@ -241,7 +237,7 @@ class _Reader(Operands):
             exponent = self.exponent()
             if isinstance(exponent, tuple):  # ^{\circ 2}
                 entries, exponent = True, exponent[0]
-            op = ast.Pow() if entries else Caret()
+            op = "**" if entries else "^"
             tight = self.now.kind in ("name", "number") and not self.now.spaced
             if not braced and tight and token.text == "^":
                 shown = self.tokens[self.at_token - 1].text
@@ -261,25 +257,23 @@ class _Reader(Operands):
                 value = self.powered(below, op, value, token)
         return value
 
-    def powered(
-        self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
-    ) -> ast.expr:
-        if isinstance(op, Caret):
-            if isinstance(base, ast.Name) and base.id == "e" and "e" not in self.known:
-                return self.call("exp", [exponent], self.start(base, token))
+    def powered(self, base: Node, sign: str, exponent: Node, token: Token) -> Node:
+        if sign == "^":
+            if base.op == "name" and base.data == "e" and "e" not in self.known:
+                return call("exp", exponent, place=base.place)
             if is_minus_one(exponent):
-                return self.call("inverse", [base], self.start(base, token))
+                return call("inverse", base)
             scientific = _power_of_ten(base, exponent)
             if scientific is not None:
-                return self.put(ast.Constant(scientific), token)
-        return self.binary(base, op, exponent, token)
+                return Node("number", data=scientific, place=token.place)
+        return binary(base, sign, exponent)
 
-    def turned(self, base: ast.expr, token: Token) -> ast.expr | None:
+    def turned(self, base: Node) -> Node | None:
         """``^T`` and ``^{-T}``, unless T is a name that was given."""
-        if isinstance(base, ast.Constant):
-            if base.value != 1:
+        if base.op == "number":
+            if base.data != 1:
                 return None
-            base = self.put(ast.Name(ONES), self.start(base, token))  # 1ᵀ x
+            base = Node("name", data=ONES, place=base.place)  # 1ᵀ x
         after = self.now
         if (
             after.kind == "name"
@@ -295,8 +289,8 @@ class _Reader(Operands):
             if ahead[: len(pattern)] == pattern and "T" not in self.known:
                 self.at_token += len(pattern)
                 if "-" in pattern:
-                    base = self.call("inverse", [base], self.start(base, token))
-                return self.put(ast.Attribute(base, "T"), self.start(base, token))
+                    base = call("inverse", base)
+                return call("ᵀ", base)
         return None
 
     def exponent(self) -> Any:
@@ -306,31 +300,25 @@ class _Reader(Operands):
             value = self.operand()
             if sign is None:
                 return value
-            op = ast.USub() if sign.text == "-" else ast.UAdd()
-            return self.put(ast.UnaryOp(op, self.raised(value)), sign)
+            value = self.raised(value)
+            return self.call("−", [value], sign) if sign.text == "-" else value
         entries = self.take("∘") is not None
         value = self.grouped("}", opened)
         return (value,) if entries else value
 
 
-_COMPARISONS: dict[str, type[ast.cmpop]] = {
-    "<": ast.Lt, "<=": ast.LtE, ">": ast.Gt, ">=": ast.GtE, "==": ast.Eq, "!=": ast.NotEq,
-    "=": ast.Eq,
-}  # fmt: skip
-_PRODUCTS: dict[str, Callable[[], ast.operator]] = {
-    "*": ast.Mult, ".*": Entrywise, "⊙": Entrywise, "×": ast.Mult, "·": Dotted,
-    "/": ast.Div, "./": ast.Div, "÷": ast.Div, "⊘": ast.Div, "@": ast.MatMult, "%": ast.Mod,
-    "//": ast.FloorDiv, "<<": ast.LShift, ">>": ast.RShift,
+_PRODUCTS = {
+    **{sign: sign for sign in ("*", "/", "@", "%", "·", "⊙", "//", "<<", ">>")},
+    ".*": "⊙", "×": "*", "./": "/", "÷": "/", "⊘": "/",
 }  # fmt: skip
 
 
-def _power_of_ten(base: ast.expr, exponent: ast.expr) -> float | None:
+def _power_of_ten(base: Node, exponent: Node) -> float | None:
     """10⁻⁷ is the number 1e-07, as numbers are printed."""
     sign = 1
-    if isinstance(exponent, ast.UnaryOp) and isinstance(exponent.op, ast.USub):
-        sign, exponent = -1, exponent.operand
-    whole = isinstance(exponent, ast.Constant) and type(exponent.value) is int
-    ten = isinstance(base, ast.Constant) and type(base.value) is int and base.value == 10
-    if not (whole and ten) or abs(exponent.value) > 300:  # type: ignore[attr-defined]
+    if exponent.op == "−":
+        sign, exponent = -1, exponent.args[0]
+    whole = all(n.op == "number" and type(n.data) is int for n in (base, exponent))
+    if not whole or base.data != 10 or abs(exponent.data) > 300:
         return None
-    return float(f"1e{sign * exponent.value}")  # type: ignore[attr-defined]
+    return float(f"1e{sign * exponent.data}")

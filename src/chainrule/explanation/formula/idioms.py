@@ -25,16 +25,9 @@ IDIOM_FORWARDS: Mapping[str, Callable[..., Any]] = {
 }
 
 IDIOM_NOTATION: Mapping[str, tuple[str, str]] = {
-    "relu": ("relu({})", r"\operatorname{{relu}}\left({}\right)"),
-    "softplus": ("softplus({})", r"\operatorname{{softplus}}\left({}\right)"),
     "indicator": ("[{}]", r"\left[{}\right]"),
-    "softmax": ("softmax({})", r"\operatorname{{softmax}}\left({}\right)"),
-    "log_softmax": ("log_softmax({})", r"\operatorname{{log\_softmax}}\left({}\right)"),
-    "logsumexp": ("logsumexp({})", r"\operatorname{{logsumexp}}\left({}\right)"),
-    "mean": ("mean({})", r"\operatorname{{mean}}\left({}\right)"),
-    "var": ("var({})", r"\operatorname{{var}}\left({}\right)"),
-    "std": ("std({})", r"\operatorname{{std}}\left({}\right)"),
     "trace": ("tr({})", r"\operatorname{{tr}}\left({}\right)"),
     "norm": ("‖{}‖", r"\lVert {}\rVert"),
     "norm2": ("‖{}‖²", r"\lVert {}\rVert^{{2}}"),
 }
+"""In text and in LaTeX; the others are words before brackets."""

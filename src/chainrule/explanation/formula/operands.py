@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-from typing import Any
+from dataclasses import replace
 
 from chainrule.explanation.formula.commands import Commands
 from chainrule.explanation.formula.cursor import (
     INSTEAD,
     PYTHON,
-    Caret,
-    Juxtaposed,
+    WHOLE,
     by_entries,
     canonical,
     is_minus_one,
@@ -18,19 +16,20 @@ from chainrule.explanation.formula.cursor import (
     pieces,
 )
 from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.node import COMPARED, Node, binary, call, walk
 from chainrule.explanation.formula.spelling import OVER
-from chainrule.explanation.formula.tokens import ONES, Token
+from chainrule.explanation.formula.tokens import ONES, Token, fail
 
 
 class Operands(Commands):
     """What powers and products are made of."""
 
-    def operand(self) -> ast.expr:
+    def operand(self) -> Node:
         token = self.now
         if token.kind == "number":
             self.take()
             if token.text == "1" and self.at("'"):
-                return self.postfix(self.put(ast.Name(ONES), token))
+                return self.postfix(Node("name", data=ONES, place=token.place))
             return self.number(token)
         if token.kind == "name":
             value = self.name()
@@ -40,7 +39,7 @@ class Operands(Commands):
             value = self.bracketed()
         return self.postfix(value)
 
-    def number(self, token: Token) -> ast.expr:
+    def number(self, token: Token) -> Node:
         text = token.text
         after = self.now
         if after.text == "j" and not after.spaced and after.text not in self.known:
@@ -51,9 +50,9 @@ class Operands(Commands):
         value = int(text) if whole else float(text)
         if value == float("inf"):
             self.fail("the number is too large", token)
-        return self.put(ast.Constant(value), token)
+        return Node("number", data=value, place=token.place)
 
-    def bracketed(self) -> ast.expr:
+    def bracketed(self) -> Node:
         token = self.take()
         assert token is not None
         match token.text:
@@ -86,14 +85,13 @@ class Operands(Commands):
         hint = INSTEAD.get(token.text, f"the expression does not parse: {why}")
         return self.fail(hint, token)
 
-    def truth(self, token: Token) -> ast.expr:
+    def truth(self, token: Token) -> Node:
         """[x > 0]: 1 where it holds, 0 elsewhere. A list of values stays a list."""
         items = self.listed(token)
-        if len(items) == 1 and isinstance(items[0], ast.Compare):
-            return self.call("indicator", items, token)
-        return self.put(ast.List(items, ast.Load()), token)
+        truth = len(items) == 1 and items[0].op in COMPARED
+        return self.call("indicator" if truth else "list", items, token)
 
-    def between_bars(self, token: Token) -> ast.expr:
+    def between_bars(self, token: Token) -> Node:
         """|x|, and ‖x‖ in either spelling."""
         double = token.text == "‖"
         if not double and self.at("|") and not self.now.spaced:
@@ -134,7 +132,7 @@ class Operands(Commands):
                 return after.text == "|" and not after.spaced
         return False
 
-    def root_of(self, token: Token) -> ast.expr:
+    def root_of(self, token: Token) -> Node:
         if opened := self.take("("):
             return self.grouped(")", opened)
         self.deeper(token)
@@ -142,7 +140,7 @@ class Operands(Commands):
         self.nested -= 1
         return value
 
-    def summed(self, name: str, token: Token) -> ast.expr:
+    def summed(self, name: str, token: Token) -> Node:
         """``Σ x``, and ``Σ_i w_i x_i`` over the entries of what has the index."""
         if self.take("_") is None:
             if not self.begins_operand():
@@ -154,7 +152,7 @@ class Operands(Commands):
         index = self.index_of_sum(token)
         if sign := self.take("^"):
             upper = self.exponent()
-            if not isinstance(upper, ast.Name):
+            if upper.op != "name":
                 self.fail("a sum is over all entries; bounds that are numbers are not read", sign)
         return self.over_index(name, index, token)
 
@@ -171,12 +169,12 @@ class Operands(Commands):
             self.want("}", opened)
         return found.text
 
-    def over_index(self, name: str, index: str, token: Token) -> ast.expr:
+    def over_index(self, name: str, index: str, token: Token) -> Node:
         if self.index:
             self.fail("a sum in a sum is written with products of matrices: u.T @ X @ v", token)
         self.index, self.indexed = index, False
         first = self.at_token
-        value = by_entries(self.product())
+        value = by_entries(self.shallow(self.product()))
         names = {t.text for t in self.tokens[first : self.at_token] if t.kind == "name"}
         self.in_sums |= names - self.whole
         if not self.indexed:
@@ -184,7 +182,7 @@ class Operands(Commands):
         self.index = ""
         return self.call(name, [value], token)
 
-    def name(self) -> ast.expr:
+    def name(self) -> Node:
         token = self.take()
         assert token is not None
         word, _, index = token.text.partition("_")
@@ -209,15 +207,12 @@ class Operands(Commands):
             return self.entry(self.named(word, token), index, token)
         return self.name() if self.split(token) else self.named(token.text, token)
 
-    def named(self, name: str, token: Token) -> ast.expr:
-        return self.put(ast.Name(self.spelled.setdefault(canonical(name), name)), token)
+    def named(self, name: str, token: Token) -> Node:
+        return Node("name", data=self.spelled.setdefault(canonical(name), name), place=token.place)
 
-    def entry(self, base: ast.expr, index: str, token: Token) -> ast.expr:
-        parts: list[ast.expr] = [
-            self.put(ast.Constant(int(i)), token) for i in index.split(",") if i
-        ]
-        place = parts[0] if len(parts) == 1 else self.put(ast.Tuple(parts, ast.Load()), token)
-        return self.put(ast.Subscript(base, place), token)
+    def entry(self, base: Node, index: str, token: Token) -> Node:
+        parts = [Node("number", data=int(i), place=token.place) for i in index.split(",") if i]
+        return Node("Subscript", (base, *parts), place=token.place)
 
     def split(self, token: Token) -> bool:
         """``xy`` as x and y, where both are given and xy is not: tokens of their own."""
@@ -238,15 +233,15 @@ class Operands(Commands):
         self.tokens[self.at_token : self.at_token + 1] = made
         return True
 
-    def logarithm(self, base: str, token: Token) -> ast.expr:
+    def logarithm(self, base: str, token: Token) -> Node:
         if base in ("2", "10"):
             return self.applied(f"log{base}", token)
         value = self.applied("log", token)
-        number = base.isdigit()
-        below = self.put(ast.Constant(int(base)), token) if number else self.named(base, token)
-        return self.binary(value, ast.Div(), self.call("log", [below], token), token)
+        number = Node("number", data=int(base), place=token.place) if base.isdigit() else None
+        below = number or self.named(base, token)
+        return binary(value, "/", self.call("log", [below], token))
 
-    def applied(self, name: str, token: Token) -> ast.expr:
+    def applied(self, name: str, token: Token) -> Node:
         """A function with its arguments in brackets, or with what stands beside it."""
         at, raised = self.at_token - 1, None
         if self.at("^") and not (
@@ -274,11 +269,10 @@ class Operands(Commands):
             inverse = f"arc{name}"
             if name in ("sin", "cos", "tan", "sinh", "cosh", "tanh"):
                 self.notes.append(f"{name}⁻¹ is read as {inverse}; 1/{name} is ({name} x)⁻¹")
-                value.func.id = inverse  # type: ignore[attr-defined]
-                return value
-        return self.powered(value, Caret(), exponent, sign)
+                return replace(value, op=inverse)
+        return self.powered(value, "^", exponent, sign)
 
-    def over_axis(self, value: ast.expr) -> ast.expr:
+    def over_axis(self, value: Node) -> Node:
         """``mean(X) (over axis 0)``, as it is printed."""
         word = self.now.text
         said, over, number = word.partition(f"{OVER} ")
@@ -293,14 +287,11 @@ class Operands(Commands):
             axis = ahead[3]
         else:
             return value
-        assert isinstance(value, ast.Call)
-        assert isinstance(value.func, ast.Name)
-        value.func.id += f" {OVER}"
-        value.args.append(self.put(ast.Constant(int(axis)), self.now))
-        return value
+        number = Node("number", data=int(axis), place=self.now.place)
+        return replace(value, op=f"{value.op} {OVER}", args=(*value.args, number))
 
-    def arguments(self, opened: Token, close: str = ")") -> list[ast.expr]:
-        found: list[ast.expr] = []
+    def arguments(self, opened: Token, close: str = ")") -> list[Node]:
+        found: list[Node] = []
         while not self.at(close):
             self.closing.append(close)
             found.append(self.expression())
@@ -310,11 +301,11 @@ class Operands(Commands):
         self.want(close, opened)
         return found
 
-    def beside(self, token: Token) -> ast.expr:
+    def beside(self, token: Token) -> Node:
         """sin 2x, log₂ x, Σ W⁻¹, log σ(x): numbers, then names that stand close, with powers."""
         if sign := self.take("-"):
             self.deeper(sign)
-            value = self.put(ast.UnaryOp(ast.USub(), self.beside(token)), sign)
+            value = self.call("−", [self.beside(token)], sign)
             self.nested -= 1
             return value
         first = self.now
@@ -329,31 +320,33 @@ class Operands(Commands):
                     f"{token.text}({first.text}) times {self.now.text}"
                 )
                 break
-            at = self.now
-            value = self.binary(value, Juxtaposed(), self.power(), at)
-            first = at
+            first = self.now
+            value = binary(value, " ", self.power())
         return value
 
-    def postfix(self, value: ast.expr) -> ast.expr:
+    def postfix(self, value: Node) -> Node:
         """Transposes and entries."""
         while True:
             token = self.now
             if token.text == "'" and token.kind == "operator":
                 self.take()
-                value = self.put(ast.Attribute(value, "T"), self.start(value, token))
+                value = call("ᵀ", value)
             elif token.text == "." and self.after.kind == "name":
+                if self.after.text != "T":
+                    fail(
+                        "an attribute is not part of an expression: the only attribute is .T, the "
+                        "transpose; functions are written without np. or math., as in sin(x)",
+                        self.text,
+                        value.place,
+                    )
+                self.at_token += 2
+                value = call("ᵀ", value)
+            elif token.text == "[" and not token.spaced and value.op != "number":
                 self.take()
-                attribute = self.take()
-                assert attribute is not None
-                node = ast.Attribute(value, attribute.text)
-                value = self.put(node, self.start(value, token))
-            elif token.text == "[" and not token.spaced and not isinstance(value, ast.Constant):
-                self.take()
-                inside = self.truth_or_place(token)
-                if isinstance(inside, ast.Compare):
-                    truth = self.call("indicator", [inside], token)
-                    return self.binary(value, Juxtaposed(), truth, token)
-                value = self.put(ast.Subscript(value, inside), self.start(value, token))
+                items = self.listed(token)
+                if len(items) == 1 and items[0].op in COMPARED:
+                    return binary(value, " ", self.call("indicator", items, token))
+                value = call("Subscript", value, *items)
             elif token.text == "_" and self.after.text == "{" and is_ones(value):
                 self.take()
                 opened = self.take("{")
@@ -362,30 +355,21 @@ class Operands(Commands):
             elif token.text == "_" and self.index and self.after.text == self.index:
                 self.at_token += 2  # (W x)_i, in a sum over i
                 self.indexed = True
-                value.whole = True  # type: ignore[attr-defined]
-                self.whole |= {n.id for n in ast.walk(value) if isinstance(n, ast.Name)}
-            elif token.text == "(" and isinstance(value, ast.Name):
-                return self.called(value, token)
+                self.whole |= {n.data for n in walk(value) if n.op == "name"}
+                if value.args:
+                    value = replace(value, data=WHOLE)
+            elif token.text == "(" and value.op == "name":
+                self.called(value, token)
+                return value
             else:
                 return value
 
-    def called(self, value: ast.Name, token: Token) -> ast.expr:
+    def called(self, value: Node, opened: Token) -> None:
         """``x(x + 1)`` is a product where x is one letter; else a function that is not known."""
-        letter = len(value.id.partition("_")[0]) == 1 or canonical(value.id) in self.known
-        if letter:
-            return value
-        opened = self.take("(")
-        assert opened is not None
-        return self.put(ast.Call(value, self.arguments(opened), []), self.start(value, token))
-
-    def truth_or_place(self, token: Token) -> ast.expr:
-        items = self.listed(token)
-        return items[0] if len(items) == 1 else self.put(ast.Tuple(items, ast.Load()), token)
-
-    def exponent(self) -> Any:
-        raise NotImplementedError
-
-    def powered(
-        self, base: ast.expr, op: ast.operator, exponent: ast.expr, token: Token
-    ) -> ast.expr:
-        raise NotImplementedError
+        name = value.data
+        if len(name.partition("_")[0]) != 1 and canonical(name) not in self.known:
+            self.take()
+            self.arguments(opened)  # what they say comes first
+            there = ", ".join(word for word in self.functions if " " not in word)
+            why = f"no function is called {name}; there are {there}"
+            fail(why, self.text, value.place)

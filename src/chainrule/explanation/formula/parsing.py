@@ -1,16 +1,15 @@
 """Typed expressions: checked node by node against lists of what is allowed, never evaluated.
 
-The grammar limits length and nesting; the tree it gives is walked by this module alone, which
-knows numbers, names, operators and the functions of a table. Nothing is compiled, and no name
-reaches Python.
+The grammar limits length and nesting; the tree it gives is walked by this module, which knows
+numbers, names, and the operators and functions of a table. Nothing is compiled, and no name reaches
+Python.
 """
 
 from __future__ import annotations
 
-import ast
 import inspect
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -19,28 +18,20 @@ import numpy as np
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.cursor import (
+    SIDE,
     SIDE_BY_SIDE,
-    Dotted,
-    Juxtaposed,
     by_entries,
     canonical,
     is_inner,
     is_ones,
     is_row,
 )
-from chainrule.explanation.formula.grammar import read
+from chainrule.explanation.formula.grammar import Statement, read
 from chainrule.explanation.formula.mathml import from_mathml
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.tokens import ExpressionError
-from chainrule.explanation.formula.vocabulary import (
-    COMPARISONS,
-    CONSTANTS,
-    FUNCTIONS,
-    HINTS,
-    OPERATORS,
-    SIGNS,
-)
+from chainrule.explanation.formula.vocabulary import CONSTANTS, FUNCTIONS, OPERATORS
 
-MOST_DEPTH = 100
 MOST_NAMES = 50
 ENTRYWISE = frozenset({"abs", "exp", "log", "ln", "sqrt"})
 """Functions that a matrix has of its own, too."""
@@ -70,7 +61,7 @@ class Expression:
     text: str
     names: tuple[str, ...]
     output: str | None
-    statements: Sequence[tuple[str | None, ast.expr]] = field(repr=False)
+    statements: Sequence[tuple[str | None, Node]] = field(repr=False)
     notes: tuple[str, ...] = field(default=(), repr=False)
     in_sums: frozenset[str] = field(default=frozenset(), repr=False)
     quantities: dict[str, Any] = field(default_factory=dict, repr=False)
@@ -120,52 +111,24 @@ def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> E
     Raises:
         ExpressionError: what is not understood, with a caret under the place.
     """
-    tree, notes, in_sums = read(
-        from_mathml(text) if text.lstrip().startswith("<") else text, FUNCTIONS, given
-    )
-    if numbers:
-        by_entries(tree)
-    statements = [_statement(text, item) for item in tree.body]
-    check = _Check(text, {name for name in CONSTANTS if name not in given})
-    for place, (name, item) in enumerate(statements):
-        check.depth(item)
-        check.of(item)
-        if name is not None:
-            check.assigned.add(name)
-        elif place < len(statements) - 1:
-            fail(
-                "only the last part is an expression; the others assign names: t = x**2", text, item
-            )
+    source = from_mathml(text) if text.lstrip().startswith("<") else text
+    statements, notes, in_sums = read(source, FUNCTIONS, given)
     if not statements:
         raise ExpressionError("the expression is empty", text)
+    check = _Check(text, {name for name in CONSTANTS if name not in given})
+    checked = [check.statement(said, said is statements[-1], numbers) for said in statements]
     return Expression(
-        text, tuple(check.free), statements[-1][0], statements, tuple(notes), frozenset(in_sums)
+        text, tuple(check.free), checked[-1][0], checked, tuple(notes), frozenset(in_sums)
     )
 
 
-def fail(why: str, text: str, place: Any) -> NoReturn:
+def fail(why: str, text: str, node: Node) -> NoReturn:
     """Raise, with a caret under a node of the tree."""
-    raise ExpressionError(why, text, getattr(place, "col_offset", 0))
+    raise ExpressionError(why, text, node.place)
 
 
-def _statement(text: str, item: ast.stmt) -> tuple[str | None, ast.expr]:
-    if isinstance(item, ast.Expr):
-        return None, item.value
-    if isinstance(item, ast.Assign) and len(item.targets) == 1:
-        (target,) = item.targets
-        if isinstance(target, ast.Name):
-            _check_name(text, target, target.id)
-            return target.id, item.value
-    return fail(HINTS.get(type(item), "this is not an expression"), text, item)
-
-
-def _check_name(text: str, place: ast.AST, name: str) -> None:
-    if name.startswith("__") or len(name) > MOST_NAMES:
-        fail(
-            f"a name may not begin with two underscores or be longer than {MOST_NAMES}", text, place
-        )
-    if name in FUNCTIONS:
-        fail(f"{name} is a function; call it, {name}(...), or choose another name", text, place)
+_NUMERIC = frozenset({"+", "-", "*", "⊙", " ", "·", "%", "**", "^", "−"})
+"""Operators whose numbers may not overflow."""
 
 
 class _Check:
@@ -176,110 +139,78 @@ class _Check:
         self.free: dict[str, None] = {}
         self.assigned: set[str] = set(assigned)
 
-    def depth(self, item: ast.AST) -> None:
-        level = [item]
-        for _ in range(MOST_DEPTH):
-            level = [child for node in level for child in ast.iter_child_nodes(node)]
-            if not level:
-                return
-        fail(
-            f"the expression is nested deeper than {MOST_DEPTH}; write it in steps: t = ...",
-            self.text,
-            item,
-        )
+    def statement(self, said: Statement, last: bool, numbers: bool) -> tuple[str | None, Node]:
+        tree = by_entries(said.value) if numbers else said.value
+        if said.name is not None:
+            self.name(said.name, said.place)
+        self.of(tree)
+        if said.name is not None:
+            self.assigned.add(said.name)
+        elif not last:
+            why = "only the last part is an expression; the others assign names: t = x**2"
+            raise ExpressionError(why, self.text, said.place)
+        return said.name, tree
 
-    def of(self, item: ast.expr) -> float | None:
+    def name(self, name: str, place: int) -> None:
+        why = ""
+        if name.startswith("__") or len(name) > MOST_NAMES:
+            why = f"a name may not begin with two underscores or be longer than {MOST_NAMES}"
+        elif name in FUNCTIONS:
+            why = f"{name} is a function; call it, {name}(...), or choose another name"
+        if why:
+            raise ExpressionError(why, self.text, place)
+
+    def of(self, item: Node) -> float | None:
         """Check ``item``; its value where it is made of numbers alone."""
-        if isinstance(item, ast.Constant):
-            return self.constant(item)
-        if isinstance(item, ast.Name):
-            if item.id not in self.assigned and item.id not in self.free:
-                _check_name(self.text, item, item.id)
-                self.free[item.id] = None
-        elif isinstance(item, ast.BinOp):
-            if type(item.op) not in OPERATORS:
-                self.refuse(item.op, item)
-            return self.number(item, OPERATORS[type(item.op)], item.left, item.right)
-        elif isinstance(item, ast.UnaryOp) and type(item.op) in SIGNS:
-            return self.number(item, SIGNS[type(item.op)], item.operand)
-        elif isinstance(item, ast.Compare) and len(item.ops) == 1:
-            if type(item.ops[0]) not in COMPARISONS:
-                self.refuse(item, item)
-            self.of(item.left)
-            self.of(item.comparators[0])
-        elif isinstance(item, ast.Call):
-            self.call(item)
-        elif isinstance(item, ast.Subscript):
-            self.of(item.value)
+        if item.op == "number":
+            return self.number(item)
+        if item.op == "name":
+            if item.data not in self.assigned and item.data not in self.free:
+                self.name(item.data, item.place)
+                self.free[item.data] = None
+            return None
+        if item.op == "Subscript":
+            self.of(item.args[0])
             index_of(self.text, item)
-        elif isinstance(item, ast.Attribute) and item.attr == "T":
-            self.of(item.value)
-        else:
-            self.refuse(item, item)
+            return None
+        values = [self.of(part) for part in item.args]
+        if item.op in FUNCTIONS:
+            self.count(item)
+        elif item.op not in OPERATORS:
+            why = "a list is given as a value, x=[1, 2]"
+            fail(why if item.op == "list" else f"{item.op} is not part of an expression",
+                 self.text, item)  # fmt: skip
+        elif item.op in _NUMERIC | {"/"} and None not in values:
+            with quiet():
+                found = float(OPERATORS[item.op](*map(np.float64, values)))
+            if math.isinf(found) and item.op != "/":
+                why = "this number is too large for a float: it would become infinite"
+                fail(why, self.text, item)
+            return found
         return None
 
-    def number(
-        self, item: ast.expr, operation: Callable[..., Any], *parts: ast.expr
-    ) -> float | None:
-        """The value of numbers combined; one that overflows is refused."""
-        values = [self.of(part) for part in parts]
-        if any(v is None for v in values):
-            return None
-        with quiet():
-            found = float(operation(*map(np.float64, values)))
-        if math.isinf(found) and not isinstance(getattr(item, "op", None), ast.Div):
-            fail("this number is too large for a float: it would become infinite", self.text, item)
-        return found
-
-    def constant(self, item: ast.Constant) -> float:
-        value = item.value
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            kind = "string" if isinstance(value, (str, bytes)) else type(value).__name__
-            fail(f"a {kind} is not part of an expression; only real numbers are", self.text, item)
+    def number(self, item: Node) -> float:
         try:
-            return float(value)
+            return float(item.data)
         except OverflowError:
             return fail("the number is too large", self.text, item)
 
-    def call(self, item: ast.Call) -> None:
-        function = item.func
-        if not isinstance(function, ast.Name):
-            self.refuse(function, function, "only functions of the table are called, by name")
-        known = FUNCTIONS.get(function.id)
-        if known is None:
-            fail(
-                f"no function is called {function.id}; there are "
-                f"{', '.join(name for name in FUNCTIONS if ' ' not in name)}",
-                self.text,
-                function,
-            )
-        if item.keywords:
-            fail(f"{function.id} takes no named arguments", self.text, item.keywords[0].value)
-        fewest, most = (known[1], known[1]) if isinstance(known[1], int) else known[1]
+    def count(self, item: Node) -> None:
+        count = FUNCTIONS[item.op][1]
+        fewest, most = (count, count) if isinstance(count, int) else count
         if not fewest <= len(item.args) <= most:
-            count = f"{most} argument{'s' * (most != 1)}"
-            fail(f"{function.id} takes {count}, not {len(item.args)}", self.text, function)
-        for argument in item.args:
-            self.of(argument)
-
-    def refuse(self, node: ast.AST, place: ast.AST, why: str = "") -> NoReturn:
-        found = HINTS.get(type(node), why or f"{type(node).__name__} is not part of an expression")
-        fail(found, self.text, place)
+            wanted = f"{most} argument{'s' * (most != 1)}"
+            fail(f"{item.op} takes {wanted}, not {len(item.args)}", self.text, item)
 
 
-def index_of(text: str, item: ast.Subscript) -> tuple[int, ...]:
+def index_of(text: str, item: Node) -> tuple[int, ...]:
     """The whole numbers in ``x[0]`` or ``W[1, -2]``."""
-    parts = item.slice.elts if isinstance(item.slice, ast.Tuple) else [item.slice]
     found = []
-    for part in parts:
-        sign, number = 1, part
-        if isinstance(part, ast.UnaryOp) and isinstance(part.op, ast.USub):
-            sign, number = -1, part.operand
-        if not isinstance(number, ast.Constant) or type(number.value) is not int:
+    for part in item.args[1:]:
+        sign, number = (-1, part.args[0]) if part.op == "−" else (1, part)
+        if number.op != "number" or type(number.data) is not int:
             fail("an index is a whole number, as in x[0] or W[1, 2]", text, part)
-        found.append(sign * number.value)
-    if not found:
-        fail("an index is a whole number, as in x[0] or W[1, 2]", text, item)
+        found.append(sign * number.data)
     return tuple(found)
 
 
@@ -293,57 +224,42 @@ class _Walk:
         self.known = known
         self.notes = {} if notes is None else notes
 
-    def of(self, item: ast.expr) -> Any:
-        if isinstance(item, ast.Constant):
-            return float(item.value)  # type: ignore[arg-type]
-        if isinstance(item, ast.Name):
-            return self.known[item.id]
-        if isinstance(item, ast.BinOp):
-            left, right = self.of(item.left), self.of(item.right)
-            if isinstance(item.op, (Juxtaposed, ast.MatMult)):
-                return self.product(item, left, right)
-            return self.computed(item, OPERATORS[type(item.op)], left, right)
-        if isinstance(item, ast.UnaryOp):
-            return SIGNS[type(item.op)](self.of(item.operand))
-        if isinstance(item, ast.Compare):
-            left, right = self.of(item.left), self.of(item.comparators[0])
-            return COMPARISONS[type(item.ops[0])](left, right)
-        if isinstance(item, ast.Subscript):
+    def of(self, item: Node) -> Any:
+        if item.op == "number":
+            return float(item.data)
+        if item.op == "name":
+            return self.known[item.data]
+        if item.op == "Subscript":
             index = index_of(self.text, item)
-            return self.of(item.value)[index if len(index) != 1 else index[0]]
-        if isinstance(item, ast.Attribute):
-            return np.transpose(self.of(item.value))
-        assert isinstance(item, ast.Call)
-        assert isinstance(item.func, ast.Name)
-        return self.computed(item, FUNCTIONS[item.func.id][0], *map(self.of, item.args))
+            return self.of(item.args[0])[index if len(index) != 1 else index[0]]
+        args = [self.of(part) for part in item.args]
+        if item.op in SIDE or item.op == "@":
+            return self.product(item, *args)
+        return self.computed(item, *args)
 
-    def product(self, item: ast.BinOp, left: Any, right: Any) -> Any:
+    def product(self, item: Node, left: Any, right: Any) -> Any:
         """Of vectors x yᵀ is the outer product, xᵀ y and x · y the inner one; with 𝟏 a sum."""
-        turned = isinstance(item.right, ast.Attribute)
-        if is_ones(item.right) and np.ndim(left):
+        first, second = item.args
+        if is_ones(second) and np.ndim(left):
             return np.sum(left, axis=-1)
-        if isinstance(item.left, ast.Attribute) and is_ones(item.left.value):
+        if first.op == "ᵀ" and is_ones(first.args[0]):
             return np.sum(right, axis=0) if np.ndim(right) else right
-        if isinstance(item.right, ast.Attribute) and is_ones(item.right.value):
-            fail("how long 𝟏 is cannot be known here", self.text, item.right)
-        if np.ndim(left) == np.ndim(right) == 1 and isinstance(item.op, Juxtaposed):
-            if turned:
+        if second.op == "ᵀ" and is_ones(second.args[0]):
+            fail("how long 𝟏 is cannot be known here", self.text, second)
+        if np.ndim(left) == np.ndim(right) == 1 and item.op != "@":
+            if second.op == "ᵀ":
                 return np.outer(left, right)
-            if not is_row(item.left) and not isinstance(item.op, Dotted):
-                return self.beside(item, left, right)
-        return self.computed(item, OPERATORS[type(item.op)], left, right)
+            if item.op == " " and not is_row(first):  # two columns
+                inner = is_inner(item)
+                self.notes[SIDE_BY_SIDE[inner]] = None
+                return np.matmul(left, right) if inner else np.multiply(left, right)
+        return self.computed(item, left, right)
 
-    def beside(self, item: ast.BinOp, left: Any, right: Any) -> Any:
-        """Two columns without a sign between them."""
-        inner = is_inner(item)
-        self.notes[SIDE_BY_SIDE[inner]] = None
-        return np.matmul(left, right) if inner else np.multiply(left, right)
-
-    def computed(self, item: ast.expr, operation: Callable[..., Any], *args: Any) -> Any:
-        word = item.func.id if isinstance(item, ast.Call) else ""  # type: ignore[attr-defined]
-        if word in ENTRYWISE and np.ndim(args[0]) == 2:
-            less = "; the determinant is det" if word == "abs" else ""
-            self.notes[f"{word} of a matrix is taken entry by entry{less}"] = None
+    def computed(self, item: Node, *args: Any) -> Any:
+        if item.op in ENTRYWISE and np.ndim(args[0]) == 2:
+            less = "; the determinant is det" if item.op == "abs" else ""
+            self.notes[f"{item.op} of a matrix is taken entry by entry{less}"] = None
+        operation = OPERATORS.get(item.op) or FUNCTIONS[item.op][0]
         try:
             return operation(*args)
         except np.linalg.LinAlgError as error:
@@ -355,10 +271,10 @@ class _Walk:
 
 def parse_value(name: str, text: str) -> Any:
     """The number or array that ``name=text`` gives: ``2``, ``-pi/4``, ``[1, 2]``."""
-    tree = read(text, FUNCTIONS)[0].body
-    if len(tree) != 1 or not isinstance(tree[0], ast.Expr):
+    said = read(text, FUNCTIONS)[0]
+    if len(said) != 1 or said[0].name is not None:
         raise UsageError(f"{name}={text}: a value is a number or a list of numbers")
-    value = _value(text, tree[0].value)
+    value = _value(text, said[0].value)
     try:
         array = np.array(value, np.float64)
     except ValueError:
@@ -366,11 +282,10 @@ def parse_value(name: str, text: str) -> Any:
     return float(array) if array.ndim == 0 else array
 
 
-def _value(text: str, item: ast.expr) -> Any:
-    if isinstance(item, (ast.List, ast.Tuple)):
-        return [_value(text, x) for x in item.elts]
+def _value(text: str, item: Node) -> Any:
+    if item.op == "list":
+        return [_value(text, part) for part in item.args]
     check = _Check(text, CONSTANTS)
-    check.depth(item)
     check.of(item)
     for name in check.free:
         fail(f"{name} is not a number", text, item)

@@ -306,7 +306,7 @@ class _Lexer:
             yield self.styled(name, length)
         elif name in _LETTERS or name in _WORDS:
             yield self.word(_LETTERS.get(name) or _WORDS[name], length)
-        elif name in _FUNCTIONS:
+        elif name in COMMANDS:
             yield self.word(name, length)
         elif name in ("frac", "dfrac", "tfrac", "sqrt", "begin", "end", "\\"):
             yield self.token("command", name.removeprefix("d").removeprefix("t"), length)
@@ -353,7 +353,7 @@ class _Lexer:
         return fail("a brace is open to the end", text, start)
 
 
-_FUNCTIONS = frozenset(
+COMMANDS = frozenset(
     ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log")
 ) | frozenset(("ln", "max", "min", "det", "tr", "sec", "csc", "cot", "coth"))
 """Commands that are a function's name."""

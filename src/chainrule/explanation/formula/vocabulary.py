@@ -1,8 +1,7 @@
-"""The words of typed expressions: functions, constants, operators, and what to say otherwise."""
+"""The words of typed expressions: functions, constants, operators."""
 
 from __future__ import annotations
 
-import ast
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 
 from chainrule.api import stop_gradient
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.cursor import Caret, Dotted, Entrywise, Juxtaposed
 from chainrule.explanation.formula.spelling import OVER
 from chainrule.explanation.formula.tokens import ONES
 from chainrule.ops import special, stable
@@ -97,6 +95,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     "det": (np.linalg.det, 1),
     "inv": (np.linalg.inv, 1),
     "relu": (stable.relu, 1),
+    "step": (lambda x: np.where(x > 0, 1.0, 0.0), 1),
     "softplus": (stable.softplus, 1),
     "softmax": (stable.softmax, 1),
     "logsumexp": (stable.logsumexp, 1),
@@ -109,45 +108,11 @@ CONSTANTS: Mapping[str, float] = {"pi": float(np.pi), "π": float(np.pi), "e": f
                                    "NaN": float("nan"), "∞": float("inf"), ONES: 1.0}  # fmt: skip
 """Numbers by name, unless the name is given a value."""
 
-OPERATORS: Mapping[type[ast.operator], Callable[..., Any]] = {
-    ast.Add: np.add,
-    ast.Sub: np.subtract,
-    ast.Mult: np.multiply,
-    ast.Div: np.true_divide,
-    ast.Pow: np.power,
-    Caret: _raised,
-    Juxtaposed: _product,
-    Dotted: _product,
-    Entrywise: np.multiply,
-    ast.Mod: np.remainder,
-    ast.MatMult: np.matmul,
-}
-SIGNS: Mapping[type[ast.unaryop], Callable[..., Any]] = {
-    ast.USub: np.negative,
-    ast.UAdd: np.positive,
-}
-COMPARISONS: Mapping[type[ast.cmpop], Callable[..., Any]] = {
-    ast.Lt: np.less,
-    ast.LtE: np.less_equal,
-    ast.Gt: np.greater,
-    ast.GtE: np.greater_equal,
-    ast.Eq: np.equal,
-    ast.NotEq: np.not_equal,
-}
-HINTS: Mapping[type[ast.AST], str] = {
-    ast.Attribute: "an attribute (a dot after a name) is not part of an expression; functions are "
-    "written without np. or math., as in sin(x)",
-    ast.ListComp: "a comprehension is not part of an expression",
-    ast.SetComp: "a comprehension is not part of an expression",
-    ast.DictComp: "a comprehension is not part of an expression",
-    ast.GeneratorExp: "a comprehension is not part of an expression",
-    ast.Lambda: "a lambda is not part of an expression",
-    ast.JoinedStr: "a string is not part of an expression",
-    ast.IfExp: "a choice is written where(condition, a, b)",
-    ast.BoolOp: "and, or are not part of an expression; a choice is where(condition, a, b)",
-    ast.NamedExpr: "a name is assigned before the expression: t = x**2; sin(t)",
-    ast.Starred: "a star before a value is not part of an expression",
-    ast.List: "a list is given as a value, x=[1, 2]",
-    ast.Import: "an import is not part of an expression",
-    ast.ImportFrom: "an import is not part of an expression",
-}
+OPERATORS: Mapping[str, Callable[..., Any]] = {
+    "+": np.add, "-": np.subtract, "*": np.multiply, "⊙": np.multiply, "/": np.true_divide,
+    "**": np.power, "^": _raised, " ": _product, "·": _product, "%": np.remainder,
+    "@": np.matmul, "−": np.negative, "ᵀ": np.transpose,
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+    "==": np.equal, "!=": np.not_equal,
+}  # fmt: skip
+"""What the signs of a tree compute."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cache
 
-from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
+from chainrule.explanation.formula.grammar import read
+from chainrule.explanation.formula.node import SCALAR, Node
+from chainrule.explanation.matrix.functions import ALIASES, SLOPES
 from chainrule.explanation.matrix.parse import constant
 from chainrule.explanation.matrix.tree import (
     ONE,
-    SCALAR,
     ZERO,
-    Node,
     add,
     apply,
     diag,
@@ -29,9 +28,7 @@ from chainrule.explanation.matrix.tree import (
     trace,
     transpose,
     unary,
-)
-
-__all__ = ["build", "differential", "template"]
+)  # fmt: skip
 
 
 def differential(a: Node) -> Node:
@@ -54,7 +51,24 @@ def _scalar(op: str) -> Callable[..., Node]:
     return lambda *args: unary(op, *args)
 
 
+def _times(a: Node, b: Node) -> Node:
+    return mul(a, b) if SCALAR in (a.shape, b.shape) else hadamard(a, b)
+
+
+def _plus(a: Node, b: Node) -> Node:
+    """The sum; a scalar added to an array is added to each entry."""
+    shape = b.shape if a.shape == SCALAR else a.shape
+    return add(*(mul(x, ones(shape)) if x.shape == SCALAR != shape else x for x in (a, b)))
+
+
 _BUILD: dict[str, Callable[..., Node]] = {
+    "+": _plus,
+    "-": lambda a, b: _plus(a, negate(b)),
+    "*": _times,
+    "/": lambda a, b: _times(a, power(b, -1)),
+    "@": mul,
+    "−": negate,
+    "ᵀ": transpose,
     "transpose": transpose,
     "trace": trace,
     "det": lambda a: a if a.shape == SCALAR else unary("det", a),
@@ -84,53 +98,24 @@ _BUILD: dict[str, Callable[..., Node]] = {
 }
 
 
-def build(tree: ast.expr, symbols: Mapping[str, Node]) -> Node:
+def build(tree: Node, symbols: Mapping[str, Node]) -> Node:
     """The expression of a tree whose sizes fit."""
-    match tree:
-        case ast.Name():
-            return symbols[tree.id]
-        case ast.Constant():
-            return number(Fraction(str(tree.value)))
-        case ast.UnaryOp(op=ast.USub()):
-            return negate(build(tree.operand, symbols))
-        case ast.UnaryOp():
-            return build(tree.operand, symbols)
-        case ast.Attribute():
-            return transpose(build(tree.value, symbols))
-        case ast.BinOp(op=ast.Pow()):
-            exponent = constant(tree.right)
-            assert exponent is not None
-            return power(build(tree.left, symbols), exponent)
-        case ast.BinOp():
-            return _binary(tree.op, build(tree.left, symbols), build(tree.right, symbols))
-        case ast.Call(func=ast.Name(id=name)):
-            name = ALIASES.get(name, name)
-            args = [build(a, symbols) for a in tree.args]
-            return apply(name, *args) if name in ELEMENTWISE else _BUILD[name](*args)
-    raise AssertionError(tree)
-
-
-def _binary(op: ast.operator, a: Node, b: Node) -> Node:
-    if isinstance(op, ast.MatMult):
-        return mul(a, b)
-    if isinstance(op, ast.Div):
-        b = power(b, -1)
-    if isinstance(op, (ast.Mult, ast.Div)):
-        return mul(a, b) if SCALAR in (a.shape, b.shape) else hadamard(a, b)
-    if isinstance(op, ast.Sub):
-        b = negate(b)
-    shape = b.shape if a.shape == SCALAR else a.shape
-    return add(_spread(a, shape), _spread(b, shape))
-
-
-def _spread(a: Node, shape: tuple) -> Node:
-    """A scalar added to an array is added to each entry."""
-    return mul(a, ones(shape)) if a.shape == SCALAR != shape else a
+    if tree.op == "name":
+        return symbols[tree.data]
+    if tree.op == "number":
+        return number(Fraction(str(tree.data)))
+    if tree.op == "**":
+        exponent = constant(tree.args[1])
+        assert exponent is not None
+        return power(build(tree.args[0], symbols), exponent)
+    name = ALIASES.get(tree.op, tree.op)
+    args = [build(a, symbols) for a in tree.args]
+    return apply(name, *args) if name in SLOPES else _BUILD[name](*args)
 
 
 @cache
-def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
+def _parsed(text: str) -> Node:
+    return read(text, {*SLOPES, *_BUILD})[0][0].value
 
 
 def template(text: str, **symbols: Node) -> Node:

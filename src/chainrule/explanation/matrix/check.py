@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 
 from chainrule.errors import DerivativeError
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.matrix.build import differential
 from chainrule.explanation.matrix.index import IndexTerm, index_value
 from chainrule.explanation.matrix.kronecker import Block, vec_value
-from chainrule.explanation.matrix.node import Node
 from chainrule.explanation.matrix.numeric import (
     Point,
     engine_derivative,
@@ -20,8 +20,6 @@ from chainrule.explanation.matrix.numeric import (
     points,
     well_posed,
 )
-
-__all__ = ["MatrixCheck", "MatrixStep", "checked"]
 
 TOLERANCE = 1e-7
 TRIALS = 2

@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DerivativeError, UsageError
+from chainrule.explanation.formula.node import SCALAR, Node, Shape
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.numeric import Point, engine_derivative, evaluate, points
 from chainrule.explanation.matrix.parse import names_in, read
 from chainrule.explanation.matrix.rewrite import rewrite
 from chainrule.explanation.matrix.shapes import infer
-from chainrule.explanation.matrix.tree import SCALAR, Node, Shape, symbol
+from chainrule.explanation.matrix.tree import symbol
 from chainrule.explanation.matrix.typed import typed_latex, typed_text
 from chainrule.render import escape
-
-__all__ = ["ALGEBRA", "DERIVATIONS", "Derivation", "Line", "derivation"]
 
 ALGEBRA = {
     "definition": "the function to differentiate",

@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chainrule.explanation.formula.node import SCALAR, Node, walk
 from chainrule.explanation.matrix.build import differential, template
-from chainrule.explanation.matrix.functions import DIFFERENTIALS, ELEMENTWISE, Differential
+from chainrule.explanation.matrix.functions import DIFFERENTIALS, SLOPES, Differential
 from chainrule.explanation.matrix.rewrite import remake, rewrite
 from chainrule.explanation.matrix.tree import (
     ONE,
-    SCALAR,
-    Node,
     add,
     contains,
     diag,
@@ -31,11 +30,8 @@ from chainrule.explanation.matrix.tree import (
     symbol,
     trace,
     transpose,
-    walk,
     zeros,
 )
-
-__all__ = ["RULES", "Used", "change_of", "collect_scalar", "collect_vector", "expand", "open_d"]
 
 RULES = {
     "sum rule": "The differential of a sum is the sum of the differentials.",
@@ -134,7 +130,7 @@ class _Expansion:
             return hadamard(mul(number(u.data), power(u.args[0], u.data - 1)), inner)
         if u.op == "apply":
             self.used.note("element-wise chain rule")
-            slope = template(ELEMENTWISE[u.data].derivative, U=u.args[0])
+            slope = template(SLOPES[u.data], U=u.args[0])
             slope = mul(slope, ones(u.shape)) if slope.shape == SCALAR else slope
             return hadamard(slope, self.later(u.args[0]))
         return self.tabled(u)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.node import SCALAR, Node, Shape, walk
 from chainrule.explanation.matrix.build import differential
-from chainrule.explanation.matrix.check import MatrixCheck, MatrixStep, checked
+from chainrule.explanation.matrix.check import MatrixStep, checked
 from chainrule.explanation.matrix.differential import (
     Used,
     change_of,
@@ -25,114 +25,17 @@ from chainrule.explanation.matrix.differential import (
     is_change,
     open_d,
 )
-from chainrule.explanation.matrix.index import IndexTerm, index_terms, write_terms
+from chainrule.explanation.matrix.index import IndexTerm, index_terms
 from chainrule.explanation.matrix.kronecker import Block, blocks, write_blocks
 from chainrule.explanation.matrix.readings import expression
+from chainrule.explanation.matrix.report import MatrixDerivative
 from chainrule.explanation.matrix.rewrite import rewrite
 from chainrule.explanation.matrix.simplify import simplify
-from chainrule.explanation.matrix.text import Latex, Text, code, latex, text
-from chainrule.explanation.matrix.tree import (
-    SCALAR,
-    Node,
-    Shape,
-    is_zero,
-    mul,
-    plain,
-    symbol,
-    trace,
-    transpose,
-    walk,
-    zeros,
-)
-
-__all__ = ["LAYOUTS", "MatrixCheck", "MatrixDerivative", "MatrixStep", "expression", "matrix"]
+from chainrule.explanation.matrix.text import Text, text
+from chainrule.explanation.matrix.tree import is_zero, mul, plain, symbol, trace, transpose, zeros
 
 LAYOUTS = ("denominator", "numerator")
 MOST_NODES = 8000
-
-
-@dataclass(frozen=True)
-class MatrixDerivative:
-    """The derivative of ``function`` by ``wrt`` with its derivation.
-
-    ``derivative`` is the index-free form in ``layout``; it is None where only the index
-    notation ``index`` says it. Text, LaTeX, Markdown and JSON come from the same values.
-    """
-
-    source: str
-    wrt: str
-    layout: str
-    function: Node
-    symbols: Mapping[str, Node]
-    kind: str
-    derivative: Node | None
-    index: tuple[IndexTerm, ...]
-    steps: tuple[MatrixStep, ...]
-    check: MatrixCheck
-    notes: tuple[str, ...] = ()
-    blocks: tuple[Block, ...] = ()
-
-    @property
-    def kronecker_text(self) -> str | None:
-        """∂vec F/∂vec X in this layout, columns stacked: ``Bᵀ ⊗ A`` in numerator layout; None where
-        the derivative has a form of its own, or this one is not worked out."""
-        turned = self.layout == "denominator"
-        return write_blocks(list(self.blocks), Text(), turned) if self.blocks else None
-
-    @property
-    def kronecker_latex(self) -> str | None:
-        turned = self.layout == "denominator"
-        return write_blocks(list(self.blocks), Latex(), turned) if self.blocks else None
-
-    @property
-    def shape(self) -> tuple:
-        """The derivative's sizes: two, or the four of the index notation."""
-        if self.derivative is not None:
-            return self.derivative.shape
-        return (*self.function.shape, *self.symbols[self.wrt].shape)
-
-    @property
-    def derivative_text(self) -> str:
-        if self.derivative is None:
-            return write_terms(list(self.index))
-        return text(self.derivative)
-
-    @property
-    def derivative_latex(self) -> str:
-        if self.derivative is None:
-            return write_terms(list(self.index), latex=True)
-        return latex(self.derivative)
-
-    @property
-    def derivative_code(self) -> str | None:
-        """As it would be typed, or None for index notation."""
-        return None if self.derivative is None else code(self.derivative)
-
-    def text(self) -> str:
-        from chainrule.explanation.matrix.report import to_text
-
-        return to_text(self)
-
-    def markdown(self) -> str:
-        from chainrule.explanation.matrix.report import to_markdown
-
-        return to_markdown(self)
-
-    def latex(self) -> str:
-        from chainrule.explanation.matrix.report import to_latex
-
-        return to_latex(self)
-
-    def to_json(self) -> dict[str, Any]:
-        from chainrule.explanation.matrix.report import to_json
-
-        return to_json(self)
-
-    def _repr_latex_(self) -> str:
-        return self.latex()
-
-    def __str__(self) -> str:
-        return self.text()
 
 
 def matrix(

@@ -1,4 +1,4 @@
-"""The functions that matrix expressions may use: how each is computed, differentiated, written.
+"""How the functions of matrix expressions are differentiated.
 
 Derivatives and differentials are stated as text in the grammar itself, with ``U`` for the
 argument and ``d(U)`` for its differential, ``column(U)`` for a column of ones as long as U is
@@ -8,64 +8,20 @@ every one with the engine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
-
-from chainrule.ops import special, stable
-
-__all__ = ["ALIASES", "DIFFERENTIALS", "ELEMENTWISE", "NAMES", "Differential", "Elementwise"]
-
-
-@dataclass(frozen=True)
-class Elementwise:
-    """A function of each entry: NumPy's ``forward``, the ``derivative`` at ``U``, LaTeX."""
-
-    forward: Callable[[Any], Any]
-    derivative: str
-    latex: str
-    text: str = ""
-
-
-def _step(x: Any) -> Any:
-    return np.where(x > 0, 1.0, 0.0)
-
-
-ELEMENTWISE: dict[str, Elementwise] = {
-    "exp": Elementwise(np.exp, "exp(U)", r"\exp"),
-    "log": Elementwise(np.log, "1 / U", r"\log"),
-    "sin": Elementwise(np.sin, "cos(U)", r"\sin"),
-    "cos": Elementwise(np.cos, "-sin(U)", r"\cos"),
-    "tan": Elementwise(np.tan, "1 + tan(U)**2", r"\tan"),
-    "sinh": Elementwise(np.sinh, "cosh(U)", r"\sinh"),
-    "cosh": Elementwise(np.cosh, "sinh(U)", r"\cosh"),
-    "tanh": Elementwise(np.tanh, "1 - tanh(U)**2", r"\tanh"),
-    "arctan": Elementwise(np.arctan, "1 / (1 + U**2)", r"\arctan"),
-    "arcsin": Elementwise(np.arcsin, "1 / sqrt(1 - U**2)", r"\arcsin"),
-    "arccos": Elementwise(np.arccos, "-1 / sqrt(1 - U**2)", r"\arccos"),
-    "logistic": Elementwise(
-        special.logistic, "logistic(U) * (1 - logistic(U))", r"\sigma", text="σ"
-    ),
-    "softplus": Elementwise(stable.softplus, "logistic(U)", r"\operatorname{softplus}"),
-    "relu": Elementwise(stable.relu, "step(U)", r"\operatorname{relu}"),
-    "step": Elementwise(_step, "0", r"\operatorname{step}"),
-    "abs": Elementwise(np.abs, "sign(U)", r"\operatorname{abs}"),
-    "sign": Elementwise(np.sign, "0", r"\operatorname{sign}"),
-}
-"""Functions applied entry by entry. relu'(0) = 0 and abs'(0) = 0, as in the engine."""
+SLOPES: dict[str, str] = {
+    "exp": "exp(U)", "log": "1 / U", "sin": "cos(U)", "cos": "-sin(U)", "tan": "1 + tan(U)**2",
+    "sinh": "cosh(U)", "cosh": "sinh(U)", "tanh": "1 - tanh(U)**2", "arctan": "1 / (1 + U**2)",
+    "arcsin": "1 / sqrt(1 - U**2)", "arccos": "-1 / sqrt(1 - U**2)",
+    "logistic": "logistic(U) * (1 - logistic(U))", "softplus": "logistic(U)", "relu": "step(U)",
+    "step": "0", "abs": "sign(U)", "sign": "0",
+}  # fmt: skip
+"""Functions applied entry by entry, and the slope at U. relu'(0) = 0 and abs'(0) = 0, as in the
+engine."""
 
 ALIASES = {"sigmoid": "logistic", "expit": "logistic", "heaviside": "step", "ln": "log",
            "sigma": "logistic", "σ": "logistic", "tr": "trace"}  # fmt: skip
-
-
-NAMES = (
-    *("sqrt", "square", "softmax", "log_softmax", "trace", "det", "logdet", "sum", "norm", "norm1"),
-    *("norm2", "softmax_cross_entropy", "binary_cross_entropy", "inv", "transpose", "logsumexp"),
-    *("diag", "diagonal", "outer", "dot"),
-)
-"""The functions that do not act entry by entry."""
 
 
 @dataclass(frozen=True)

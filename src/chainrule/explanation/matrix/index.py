@@ -6,27 +6,18 @@ the slope of F[i, j] with respect to X[k, l] is a product of entries and of Kron
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
+from chainrule.explanation.formula.node import SCALAR, Node, Shape
 from chainrule.explanation.formula.spelling import ATOM
 from chainrule.explanation.matrix.differential import is_change, moves
 from chainrule.explanation.matrix.numeric import Point, evaluate
 from chainrule.explanation.matrix.text import Latex, Layout, Text
-from chainrule.explanation.matrix.tree import (
-    SCALAR,
-    Node,
-    Shape,
-    is_zero,
-    mul,
-    plain,
-    split,
-    transpose,
-)
-
-__all__ = ["IndexTerm", "index_terms", "index_value", "write_terms"]
+from chainrule.explanation.matrix.tree import is_zero, mul, plain, split, transpose
 
 Index = str
 Entry = tuple[Node, Index, Index]
@@ -174,7 +165,7 @@ def _lettered(term: IndexTerm) -> IndexTerm:
 # Writing and trying ------------------------------------------------------------------------
 
 
-def write_terms(terms: list[IndexTerm], *, latex: bool = False) -> str:
+def write_terms(terms: Iterable[IndexTerm], *, latex: bool = False) -> str:
     """``A_ik B_lj − ...``"""
     writer: Layout = Latex() if latex else Text()
     shown = ""

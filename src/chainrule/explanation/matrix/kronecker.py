@@ -11,23 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule.explanation.formula.node import Node, Shape
 from chainrule.explanation.formula.spelling import ATOM
 from chainrule.explanation.matrix.differential import is_change, moves
 from chainrule.explanation.matrix.numeric import Point, evaluate
 from chainrule.explanation.matrix.text import Layout
-from chainrule.explanation.matrix.tree import (
-    ONE,
-    Node,
-    Shape,
-    eye,
-    hadamard,
-    mul,
-    number,
-    plain,
-    transpose,
-)
-
-__all__ = ["Block", "blocks", "vec_value", "write_blocks"]
+from chainrule.explanation.matrix.tree import ONE, eye, hadamard, mul, number, plain, transpose
 
 
 @dataclass(frozen=True)

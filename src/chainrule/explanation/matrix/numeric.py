@@ -6,8 +6,10 @@ derivative is the engine's own: it never sees the rules that produced the formul
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -15,11 +17,9 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import grad, jacobian, jvp
-from chainrule.explanation.matrix.functions import ELEMENTWISE
-from chainrule.explanation.matrix.tree import SCALAR, Dim, Node, Shape, walk
+from chainrule.explanation.formula.node import SCALAR, Dim, Node, Shape, walk
+from chainrule.explanation.formula.vocabulary import FUNCTIONS
 from chainrule.ops import stable
-
-__all__ = ["Point", "engine_derivative", "evaluate", "points", "well_posed"]
 
 Values = Mapping[str, Any]
 
@@ -65,7 +65,7 @@ class _Evaluation:
             return self.product(node)
         args = [self.of(a) for a in node.args]
         if node.op == "apply":
-            return ELEMENTWISE[node.data].forward(args[0])
+            return FUNCTIONS[node.data][0](args[0])
         if node.op == "power":
             return _power(args[0], node.data)
         return _OPERATIONS[node.op](*args)
@@ -107,12 +107,12 @@ def _power(base: Any, exponent: Any) -> Any:
     return base ** (int(exponent) if exponent.denominator == 1 else float(exponent))
 
 
-def _softmax(x: Any) -> Any:
-    return stable.softmax(x, axis=0 if x.shape[1] == 1 else 1)
+def _along(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Of a column, or of each row."""
+    return lambda x: f(x, axis=0 if x.shape[1] == 1 else 1)
 
 
-def _log_softmax(x: Any) -> Any:
-    return stable.log_softmax(x, axis=0 if x.shape[1] == 1 else 1)
+_softmax, _log_softmax = _along(stable.softmax), _along(stable.log_softmax)
 
 
 def _logsumexp(x: Any) -> Any:
@@ -121,32 +121,11 @@ def _logsumexp(x: Any) -> Any:
     return np.reshape(stable.logsumexp(x, axis=1), (-1, 1))
 
 
-def _binary_cross_entropy(a: Any, t: Any) -> Any:
-    return np.sum(stable.softplus(a) - t * a)
-
-
-def _sum(*terms: Any) -> Any:
-    value = terms[0]
-    for term in terms[1:]:
-        value = value + term
-    return value
-
-
-def _times(*factors: Any) -> Any:
-    value = factors[0]
-    for factor in factors[1:]:
-        value = value * factor
-    return value
-
-
-_OPERATIONS: dict[str, Any] = {
-    "add": _sum,
-    "hadamard": _times,
-    "transpose": np.transpose,
-    "trace": np.trace,
+_OPERATIONS: dict[str, Callable[..., Any]] = {
+    **{op: FUNCTIONS[op][0] for op in ("transpose", "trace", "inv", "det")},
+    "add": lambda *terms: functools.reduce(operator.add, terms),
+    "hadamard": lambda *factors: functools.reduce(operator.mul, factors),
     "total": np.sum,
-    "inv": np.linalg.inv,
-    "det": np.linalg.det,
     "logdet": lambda a: np.linalg.slogdet(a)[1],
     "norm2": lambda a: np.sum(a * a),
     "norm": lambda a: np.sqrt(np.sum(a * a)),
@@ -156,7 +135,7 @@ _OPERATIONS: dict[str, Any] = {
     "log_softmax": _log_softmax,
     "logsumexp": _logsumexp,
     "softmax_cross_entropy": lambda z, y: -np.sum(y * _log_softmax(z)),
-    "binary_cross_entropy": _binary_cross_entropy,
+    "binary_cross_entropy": lambda a, t: np.sum(stable.softplus(a) - t * a),
 }
 
 

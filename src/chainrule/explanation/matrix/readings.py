@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.cursor import SIDE_BY_SIDE, Juxtaposed, is_inner
+from chainrule.explanation.formula.cursor import SIDE_BY_SIDE, is_inner
+from chainrule.explanation.formula.node import Node, Shape, walk
 from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.parse import (
@@ -20,16 +20,16 @@ from chainrule.explanation.matrix.parse import (
     with_biases,
 )
 from chainrule.explanation.matrix.shapes import infer, kind_of
-from chainrule.explanation.matrix.tree import Node, Shape, eye, ones, symbol
+from chainrule.explanation.matrix.tree import eye, ones, symbol
 
 
 def fitted(
     source: str,
-    tree: ast.expr,
+    tree: Node,
     given: Mapping[str, Any],
     flags: Mapping[str, set[str]],
     first_named: str = "",
-) -> tuple[dict[str, Shape], ast.expr, list[str]]:
+) -> tuple[dict[str, Shape], Node, list[str]]:
     """Shapes, and the tree with a blackboard's products and powers settled by them.
 
     Where the sizes do not fit as NumPy means them, or signs of matrixcalculus.org stand in the
@@ -38,7 +38,7 @@ def fitted(
     theirs = other_dialect(tree)
     numpy = any(sign in source for sign in ("@", "**", ".T"))
     foreign = any(sign in source for sign in (".*", "./", ".^", "'"))
-    readings: list[tuple[ast.expr, int | None]] = [(theirs, None)]
+    readings: list[tuple[Node, int | None]] = [(theirs, None)]
     if not foreign:
         readings = [(tree, None)]
         if not numpy:
@@ -51,7 +51,7 @@ def fitted(
         except ExpressionError as error:
             first = first or error
             continue
-        changed = reading is theirs and ast.dump(theirs) != ast.dump(tree)
+        changed = reading is theirs and theirs.key != tree.key
         notes = ["read as on matrixcalculus.org: * is the matrix product, norm2(x) is ‖x‖"]
         if not changed and not numpy and _entrywise(reading, shapes):
             notes = ["* between matrices is read entry by entry; the product is A X or A @ X"]
@@ -62,25 +62,19 @@ def fitted(
     raise first
 
 
-def _entrywise(tree: ast.expr, shapes: Mapping[str, Shape]) -> bool:
+def _kinds(node: Node, shapes: Mapping[str, Shape]) -> set[str]:
+    return {kind_of(part, shapes) for part in node.args}
+
+
+def _entrywise(tree: Node, shapes: Mapping[str, Shape]) -> bool:
     """Whether * stands between two matrices."""
-    return any(
-        type(node.op) is ast.Mult
-        and kind_of(node.left, shapes) == kind_of(node.right, shapes) == "matrix"
-        for node in ast.walk(tree)
-        if isinstance(node, ast.BinOp)
-    )
+    return any(n.op == "*" and _kinds(n, shapes) == {"matrix"} for n in walk(tree))
 
 
-def _side_by_side(tree: ast.expr, shapes: Mapping[str, Shape]) -> list[str]:
+def _side_by_side(tree: Node, shapes: Mapping[str, Shape]) -> list[str]:
     """How two vectors without a sign between them were read."""
-    found: dict[str, None] = {}
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.BinOp) or type(node.op) is not Juxtaposed:
-            continue
-        if kind_of(node.left, shapes) == kind_of(node.right, shapes) == "vector":
-            found[SIDE_BY_SIDE[is_inner(node)]] = None
-    return list(found)
+    found = (n for n in walk(tree) if n.op == " " and _kinds(n, shapes) == {"vector"})
+    return list(dict.fromkeys(SIDE_BY_SIDE[is_inner(node)] for node in found))
 
 
 def expression(
@@ -134,27 +128,14 @@ def expression(
     return build(tree, built), symbols, notes
 
 
-def _functions_of_matrices(tree: ast.expr, shapes: Mapping[str, Any]) -> list[str]:
+def _functions_of_matrices(tree: Node, shapes: Mapping[str, Any]) -> list[str]:
     """A function of a matrix that could be meant as one of matrices."""
     instead = {"abs": "; the determinant is det(W)", "exp": "", "log": ""}
-    found = {
-        node.func.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id in instead
-        and kind_of(node.args[0], shapes) == "matrix"
-    }
+    found = {n.op for n in walk(tree) if n.op in instead and _kinds(n, shapes) == {"matrix"}}
     return [f"{name} of a matrix is taken entry by entry{instead[name]}" for name in sorted(found)]
 
 
-def _targets(tree: Any) -> set[str]:
+def _targets(tree: Node) -> set[str]:
     """Symbols that are the targets of a softmax with cross-entropy: they sum to one."""
-    return {
-        node.args[1].id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "softmax_cross_entropy"
-        and isinstance(node.args[1], ast.Name)
-    }
+    losses = (n for n in walk(tree) if n.op == "softmax_cross_entropy")
+    return {n.args[1].data for n in losses if n.args[1].op == "name"}

@@ -1,207 +1,219 @@
-"""The renderings of a matrix derivative: text, Markdown, LaTeX, JSON."""
+"""A matrix derivative with its derivation, and its renderings: text, Markdown, LaTeX, JSON."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from chainrule.explanation.matrix.index import write_terms
-from chainrule.explanation.matrix.text import code, latex, shape_text, text
-from chainrule.explanation.matrix.tree import SCALAR, Node, split
+from chainrule.explanation.formula.node import SCALAR, Node
+from chainrule.explanation.matrix.check import MatrixCheck, MatrixStep
+from chainrule.explanation.matrix.index import IndexTerm, write_terms
+from chainrule.explanation.matrix.kronecker import Block, write_blocks
+from chainrule.explanation.matrix.text import Latex, Layout, Text, code, latex, shape_text, text
+from chainrule.explanation.matrix.tree import split
 
-if TYPE_CHECKING:
-    from chainrule.explanation.matrix.explaining import MatrixDerivative, MatrixStep
 
-__all__ = ["factors", "to_json", "to_latex", "to_markdown", "to_text"]
+@dataclass(frozen=True)
+class MatrixDerivative:
+    """The derivative of ``function`` by ``wrt`` with its derivation.
+
+    ``derivative`` is the index-free form in ``layout``; it is None where only the index
+    notation ``index`` says it. Text, LaTeX, Markdown and JSON come from the same values.
+    """
+
+    source: str
+    wrt: str
+    layout: str
+    function: Node
+    symbols: Mapping[str, Node]
+    kind: str
+    derivative: Node | None
+    index: tuple[IndexTerm, ...]
+    steps: tuple[MatrixStep, ...]
+    check: MatrixCheck
+    notes: tuple[str, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+    def _kronecker(self, writer: Layout) -> str | None:
+        turned = self.layout == "denominator"
+        return write_blocks(list(self.blocks), writer, turned) if self.blocks else None
+
+    @property
+    def kronecker_text(self) -> str | None:
+        """∂vec F/∂vec X in this layout, columns stacked: ``Bᵀ ⊗ A`` in numerator layout; None where
+        the derivative has a form of its own, or this one is not worked out."""
+        return self._kronecker(Text())
+
+    @property
+    def kronecker_latex(self) -> str | None:
+        return self._kronecker(Latex())
+
+    @property
+    def shape(self) -> tuple:
+        """The derivative's sizes: two, or the four of the index notation."""
+        if self.derivative is not None:
+            return self.derivative.shape
+        return (*self.function.shape, *self.symbols[self.wrt].shape)
+
+    @property
+    def derivative_text(self) -> str:
+        return write_terms(self.index) if self.derivative is None else text(self.derivative)
+
+    @property
+    def derivative_latex(self) -> str:
+        if self.derivative is None:
+            return write_terms(self.index, latex=True)
+        return latex(self.derivative)
+
+    @property
+    def derivative_code(self) -> str | None:
+        """As it would be typed, or None for index notation."""
+        return None if self.derivative is None else code(self.derivative)
+
+    def _rows(self, *, as_latex: bool = False) -> list[tuple[str, str, str]]:
+        """For each line the left side, the right side and the rules used."""
+        write = latex if as_latex else text
+        by = write(self.symbols[self.wrt])
+        rows = []
+        for step in self.steps:
+            left = step.left.replace(self.wrt, by)
+            if as_latex:
+                slope = rf"\frac{{\partial F}}{{\partial {by}}}"
+                left = {"dF": "dF", "dFᵀ": r"dF^{\top}"}.get(step.left, slope)
+            rows.append((left, write(step.right), ", ".join(name for name, _ in step.rules)))
+        if self.derivative is None:
+            rows.append((self._entry(by, as_latex), write_terms(self.index, latex=as_latex),
+                         "read off"))  # fmt: skip
+        return rows
+
+    def _entry(self, by: str, as_latex: bool) -> str:
+        """An entry's slope by an entry, as the left side of index notation."""
+        outer, inner = (
+            ("" if rows == 1 else i) + ("" if columns == 1 else j)
+            for (rows, columns), i, j in (
+                (self.function.shape, "i", "j"), (self.symbols[self.wrt].shape, "k", "l")
+            )
+        )  # fmt: skip
+        if as_latex:
+            below = rf"\partial {by}" + (f"_{{{inner}}}" if inner else "")
+            return rf"\frac{{\partial F_{{{outer}}}}}{{{below}}}"
+        return f"∂F_{outer}/∂{by}" + (f"_{inner}" if inner else "")
+
+    def _checked(self) -> str:
+        """What was tried, in words."""
+        tried = "; ".join(", ".join(f"{k}={v}" for k, v in s.items()) for s in self.check.sizes)
+        where = f" with {tried}" if tried else ""
+        close = f"to {self.check.difference:.0e}" if self.check.difference else "exactly"
+        return f"agrees with the engine at random values{where} ({close})"
+
+    def _symbols(self) -> list[tuple[str, str]]:
+        return [
+            (text(node), " ".join([shape_text(node.shape), *node.data[1]]))
+            for node in self.symbols.values()
+        ]
+
+    def text(self) -> str:
+        """Lines for a terminal."""
+        lines = [f"F = {text(self.function)}    ({self.kind})"]
+        lines += ["    " + ", ".join(f"{name}: {words}" for name, words in self._symbols()), ""]
+        shown, last = [], ""
+        for left, right, rules in self._rows():
+            shown.append((f"{' ' * len(left) if left == last else left} = {right}", rules))
+            last = left
+        width = min(60, max((len(row) for row, _ in shown), default=0))
+        lines += [f"{row.ljust(width)}   {rules}".rstrip() for row, rules in shown] + [""]
+        if self.derivative is not None:
+            lines.append(f"{self.layout} layout: {shape_text(self.derivative.shape)}")
+            lines += [
+                "    " + " · ".join(f"{t} ({s})" for t, _, s in term)
+                for term in factors(self.derivative)
+            ]
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join([*lines, f"check: {self._checked()}"])
+
+    __str__ = text
+
+    def latex(self) -> str:
+        """An ``aligned`` block for math mode, with dollars, as notebooks show it."""
+        rows, last = [f"F &= {latex(self.function)}"], ""
+        for left, right, rules in self._rows(as_latex=True):
+            why = rules.replace("( )", "").replace("&", "and")  # ours, without other signs
+            beside = rf" && \text{{{why}}}" if why else ""
+            rows.append(f"{'' if left == last else left} &= {right}{beside}")
+            last = left
+        return "$$\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}$$"
+
+    _repr_latex_ = latex
+
+    def markdown(self) -> str:
+        """A section with the formulas, the rules used, shapes and check."""
+        source = self.source.replace("`", "'")
+        lines = [f"### Derivative of `{source}` by `{self.wrt}`", "", self.latex(), ""]
+        sentences = {name: said for step in self.steps for name, said in step.rules}
+        cells = {name: said.replace("|", r"\|") for name, said in sentences.items()}
+        lines += ["| rule | says |", "|---|---|"]
+        lines += [f"| {name} | {said} |" for name, said in cells.items()]
+        lines += ["", "| symbol | shape |", "|---|---|"]
+        lines += [f"| {name} | {words} |" for name, words in self._symbols()]
+        if self.derivative is not None:
+            lines += ["", f"| factor of the result ({self.layout} layout) | shape |", "|---|---|"]
+            for term in factors(self.derivative):
+                lines += [f"| ${math}$ | {shape} |" for _, math, shape in term]
+        lines += ["", *(f"Note: {note}.\n" for note in self.notes), f"Check: {self._checked()}."]
+        return "\n".join(lines) + "\n"
+
+    def to_json(self) -> dict[str, Any]:
+        """A document with the fields described in docs/matrix-calculus.md."""
+        found = self.derivative
+        index = {
+            "text": self.derivative_text, "latex": self.derivative_latex,
+            "kronecker": self.kronecker_text,
+        }  # fmt: skip
+        return {
+            "schema": "chainrule.matrix-derivative/1",
+            "expression": self.source,
+            "wrt": self.wrt,
+            "layout": self.layout,
+            "kind": self.kind,
+            "function": _spelled(self.function),
+            "symbols": {
+                name: {"shape": list(node.shape), "flags": list(node.data[1])}
+                for name, node in self.symbols.items()
+            },
+            "derivative": None if found is None else _spelled(found),
+            "index_notation": index if found is None else None,
+            "shape": list(self.shape),
+            "factors": [
+                [{"text": t, "latex": m, "shape": s} for t, m, s in term]
+                for term in ([] if found is None else factors(found))
+            ],
+            "steps": [
+                {
+                    "left": step.left,
+                    "text": text(step.right),
+                    "latex": latex(step.right),
+                    "rules": [{"name": n, "sentence": s} for n, s in step.rules],
+                }
+                for step in self.steps
+            ],
+            "notes": list(self.notes),
+            "check": {
+                "sizes": [dict(s) for s in self.check.sizes],
+                "largest_relative_difference": self.check.difference,
+            },
+        }
 
 
 def factors(node: Node) -> list[list[tuple[str, str, str]]]:
     """For each term the factors: text, LaTeX and shape."""
-    terms = node.args if node.op == "add" else (node,)
     found = []
-    for term in terms:
+    for term in node.args if node.op == "add" else (node,):
         _, bare = split(term)
-        whole = bare.op == "mul" and bare.shape == SCALAR and SCALAR not in _shapes(bare)
+        whole = bare.shape == SCALAR and all(a.shape != SCALAR for a in bare.args)
         parts = bare.args if bare.op == "mul" and not whole else (bare,)
         found.append([(text(p), latex(p), shape_text(p.shape)) for p in parts])
     return found
-
-
-def _shapes(node: Node) -> list:
-    return [a.shape for a in node.args]
-
-
-def _symbols(result: MatrixDerivative) -> list[tuple[str, str]]:
-    found = []
-    for name, node in result.symbols.items():
-        words = [shape_text(node.shape), *node.data[1]]
-        found.append((text(node), " ".join(words), name))
-    return [(shown, words) for shown, words, _ in found]
-
-
-def _left(result: MatrixDerivative, step: MatrixStep) -> str:
-    return step.left.replace(result.wrt, text(result.symbols[result.wrt]))
-
-
-def _rules(step: MatrixStep) -> str:
-    return ", ".join(name for name, _ in step.rules)
-
-
-def _index_left(result: MatrixDerivative, as_latex: bool) -> str:
-    rows, columns = result.function.shape
-    outer = ("" if rows == 1 else "i") + ("" if columns == 1 else "j")
-    rows, columns = result.symbols[result.wrt].shape
-    inner = ("" if rows == 1 else "k") + ("" if columns == 1 else "l")
-    name = result.symbols[result.wrt]
-    if as_latex:
-        below = rf"\partial {latex(name)}" + (f"_{{{inner}}}" if inner else "")
-        return rf"\frac{{\partial F_{{{outer}}}}}{{{below}}}"
-    return f"∂F_{outer}/∂{text(name)}" + (f"_{inner}" if inner else "")
-
-
-def check_text(result: MatrixDerivative) -> str:
-    """What was tried, in words."""
-    tried = "; ".join(", ".join(f"{k}={v}" for k, v in s.items()) for s in result.check.sizes)
-    where = f" with {tried}" if tried else ""
-    close = f"to {result.check.difference:.0e}" if result.check.difference else "exactly"
-    return f"agrees with the engine at random values{where} ({close})"
-
-
-def to_text(result: MatrixDerivative) -> str:
-    """Lines for a terminal."""
-    lines = [f"F = {text(result.function)}    ({result.kind})"]
-    lines.append("    " + ", ".join(f"{name}: {words}" for name, words in _symbols(result)))
-    lines.append("")
-    rows = _step_rows(result)
-    width = max((len(row[0]) for row in rows), default=0)
-    lines += [f"{shown.ljust(min(width, 60))}   {rules}".rstrip() for shown, rules in rows]
-    lines.append("")
-    if result.derivative is not None:
-        shape = shape_text(result.derivative.shape)
-        lines.append(f"{result.layout} layout: {shape}")
-        lines += [
-            "    " + " · ".join(f"{t} ({s})" for t, _, s in term)
-            for term in factors(result.derivative)
-        ]
-    lines += [f"note: {note}" for note in result.notes]
-    lines.append(f"check: {check_text(result)}")
-    return "\n".join(lines)
-
-
-def _step_rows(result: MatrixDerivative) -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    last = ""
-    for step in result.steps:
-        left = _left(result, step)
-        lead = " " * len(left) if left == last else left
-        rows.append((f"{lead} = {text(step.right)}", _rules(step)))
-        last = left
-    if result.index or result.derivative is None:
-        rows.append(
-            (f"{_index_left(result, False)} = {write_terms(list(result.index))}", "read off")
-        )
-    return rows
-
-
-def _latex_rows(result: MatrixDerivative) -> list[tuple[str, str, str]]:
-    rows = []
-    last = ""
-    by = latex(result.symbols[result.wrt])
-    for step in result.steps:
-        left = rf"\frac{{\partial F}}{{\partial {by}}}" if step.left[0] == "∂" else (
-            r"dF^{\top}" if step.left == "dFᵀ" else "dF"
-        )  # fmt: skip
-        rows.append(("" if left == last else left, latex(step.right), _rules(step)))
-        last = left
-    if result.derivative is None:
-        terms = write_terms(list(result.index), latex=True)
-        rows.append((_index_left(result, True), terms, "read off"))
-    return rows
-
-
-def to_latex(result: MatrixDerivative) -> str:
-    """An ``aligned`` block for math mode, with dollars, as notebooks show it."""
-    rows = [("F", latex(result.function), ""), *_latex_rows(result)]
-    body = " \\\\\n".join(
-        rf"{left} &= {right}" + (rf" && \text{{{_plain(why)}}}" if why else "")
-        for left, right, why in rows
-    )
-    return "$$\\begin{aligned}\n" + body + "\n\\end{aligned}$$"
-
-
-def _plain(words: str) -> str:
-    """Words of rule names for ``\\text``; they are ours and hold no special characters but -."""
-    return words.replace("( )", "").replace("&", "and")
-
-
-def to_markdown(result: MatrixDerivative) -> str:
-    """A section with the formulas, the rules used, shapes and check."""
-    lines = [f"### Derivative of `{_ticks(result.source)}` by `{result.wrt}`", ""]
-    lines += [to_latex(result), ""]
-    sentences = {name: said for step in result.steps for name, said in step.rules}
-    lines += ["| rule | says |", "|---|---|"]
-    lines += [f"| {name} | {_cell(said)} |" for name, said in sentences.items()]
-    lines += ["", "| symbol | shape |", "|---|---|"]
-    lines += [f"| {name} | {words} |" for name, words in _symbols(result)]
-    if result.derivative is not None:
-        lines += ["", f"| factor of the result ({result.layout} layout) | shape |", "|---|---|"]
-        for term in factors(result.derivative):
-            lines += [f"| ${math}$ | {shape} |" for _, math, shape in term]
-    lines += ["", *(f"Note: {note}.\n" for note in result.notes)]
-    lines.append(f"Check: {check_text(result)}.")
-    return "\n".join(lines) + "\n"
-
-
-def _cell(words: str) -> str:
-    return words.replace("|", r"\|")
-
-
-def _ticks(source: str) -> str:
-    return source.replace("`", "'")
-
-
-def to_json(result: MatrixDerivative) -> dict[str, Any]:
-    """A document with the fields described in docs/matrix-calculus.md."""
-    return {
-        "schema": "chainrule.matrix-derivative/1",
-        "expression": result.source,
-        "wrt": result.wrt,
-        "layout": result.layout,
-        "kind": result.kind,
-        "function": _spelled(result.function),
-        "symbols": {
-            name: {"shape": list(node.shape), "flags": list(node.data[1])}
-            for name, node in result.symbols.items()
-        },
-        "derivative": None if result.derivative is None else _spelled(result.derivative),
-        "index_notation": None
-        if result.derivative is not None
-        else {
-            "text": result.derivative_text,
-            "latex": result.derivative_latex,
-            "kronecker": result.kronecker_text,
-        },
-        "shape": list(result.shape),
-        "factors": []
-        if result.derivative is None
-        else [
-            [{"text": t, "latex": m, "shape": s} for t, m, s in term]
-            for term in factors(result.derivative)
-        ],
-        "steps": [
-            {
-                "left": step.left,
-                "text": text(step.right),
-                "latex": latex(step.right),
-                "rules": [{"name": n, "sentence": s} for n, s in step.rules],
-            }
-            for step in result.steps
-        ],
-        "notes": list(result.notes),
-        "check": {
-            "sizes": [dict(s) for s in result.check.sizes],
-            "largest_relative_difference": result.check.difference,
-        },
-    }
 
 
 def _spelled(node: Node) -> dict[str, Any]:

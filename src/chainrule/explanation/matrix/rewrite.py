@@ -4,57 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chainrule.explanation.matrix.tree import (
-    Node,
-    add,
-    apply,
-    diag,
-    diagonal,
-    hadamard,
-    inv,
-    mul,
-    power,
-    total,
-    trace,
-    transpose,
-)
-
-__all__ = ["remake", "rewrite"]
+from chainrule.explanation.formula import node as trees
+from chainrule.explanation.formula.node import Node
+from chainrule.explanation.matrix import tree
 
 
 def rewrite(node: Node, change: Callable[[Node], Node | None]) -> Node:
     """``node`` with the outermost nodes that ``change`` answers for replaced, rebuilt by the
     constructors."""
-    found = change(node)
-    if found is not None:
-        return found
-    args = tuple(rewrite(a, change) for a in node.args)
-    if all(a is b for a, b in zip(args, node.args, strict=True)):
-        return node
-    return remake(node, args)
+    return trees.rewrite(node, change, remake)
 
 
 def remake(node: Node, args: tuple[Node, ...]) -> Node:
     """The same operation on other arguments."""
-    make = _CONSTRUCTORS.get(node.op)
-    if make is not None:
-        return make(*args)
+    if node.op in _CONSTRUCTORS:
+        return _CONSTRUCTORS[node.op](*args)
     if node.op == "power":
-        return power(args[0], node.data)
-    if node.op == "apply":
-        return apply(node.data, args[0])
+        return tree.power(args[0], node.data)
     shape = args[0].shape if node.shape == node.args[0].shape else node.shape
     return Node(node.op, args, shape, node.data)
 
 
 _CONSTRUCTORS: dict[str, Callable[..., Node]] = {
-    "add": add,
-    "mul": mul,
-    "hadamard": hadamard,
-    "transpose": transpose,
-    "trace": trace,
-    "total": total,
-    "inv": inv,
-    "diag": diag,
-    "diagonal": diagonal,
+    make.__name__: make
+    for make in (
+        *(tree.add, tree.mul, tree.hadamard, tree.transpose, tree.trace, tree.total),
+        *(tree.inv, tree.diag, tree.diagonal),
+    )
 }

@@ -7,19 +7,18 @@ tried (scalar, vector, row), fewest changes first; the result always shows what 
 
 from __future__ import annotations
 
-import ast
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.cursor import Caret, Juxtaposed, is_inner
+from chainrule.explanation.formula.cursor import SIDE, is_inner
 from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.node import COMPARED, SCALAR, Dim, Node, Shape, walk
 from chainrule.explanation.formula.parsing import fail
 from chainrule.explanation.matrix import parse
-from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
+from chainrule.explanation.matrix.functions import ALIASES, SLOPES
 from chainrule.explanation.matrix.parse import constant, names_in
-from chainrule.explanation.matrix.tree import SCALAR, Dim, Shape
 
 SCALARS = {*GREEK.values(), "iota", "upsilon", "lambda_", "lam", "m", "n", "k"}
 DIM_NAMES = ("n", "m", "k", "p", "q", "r", "s", "l")
@@ -40,7 +39,7 @@ Pair = tuple[Size, Size]
 class _Misfit(Exception):
     """Sizes that do not fit, at a place."""
 
-    def __init__(self, node: ast.AST, message: str) -> None:
+    def __init__(self, node: Node, message: str) -> None:
         super().__init__(message)
         self.node, self.message = node, message
 
@@ -78,82 +77,65 @@ class _Walk:
     ) -> None:
         self.shapes, self.source, self.open_kinds = shapes, source, open_kinds
 
-    def shape(self, node: ast.expr) -> Pair:
-        match node:
-            case ast.Name():
-                return self.shapes[node.id]
-            case ast.Constant():
-                return SCALAR
-            case ast.UnaryOp():
-                return self.shape(node.operand)
-            case ast.Attribute():
-                rows, columns = self.shape(node.value)
-                return columns, rows
-            case ast.BinOp(op=ast.Pow()):
-                return self.shape(node.left)
-            case ast.BinOp(op=Caret()):
-                return self.caret(node, self.shape(node.left))
-            case ast.Compare():
-                return self.binary_of(node, node.left, node.comparators[0])
-            case ast.BinOp():
-                return self.binary(node, self.shape(node.left), self.shape(node.right))
-            case ast.Call(func=ast.Name(id=name)):
-                rule = FUNCTIONS[ALIASES.get(name, name)][1]
-                return rule(self, node, *(self.shape(a) for a in node.args))
-        raise AssertionError(node)
+    def shape(self, node: Node) -> Pair:
+        if node.op == "name":
+            return self.shapes[node.data]
+        if node.op == "number":
+            return SCALAR
+        if node.op in ("**", "−"):
+            return self.shape(node.args[0])
+        parts = [self.shape(part) for part in node.args]
+        if node.op == "ᵀ":
+            return parts[0][1], parts[0][0]
+        if node.op == "^":
+            return self.caret(node, parts[0])
+        rule = FUNCTIONS.get(ALIASES.get(node.op, node.op))
+        return rule[1](self, node, *parts) if rule else self.binary(node, *parts)
 
-    def caret(self, node: ast.BinOp, a: Pair) -> Pair:
+    def caret(self, node: Node, a: Pair) -> Pair:
         rows, columns = map(_find, a)
         if rows != 1 and columns != 1:
-            self.unify(
-                node.left, a[0], a[1], "powers are of square matrices; .^ is entrywise", a, a
-            )
+            why = "powers are of square matrices; .^ is entrywise"
+            self.unify(node.args[0], a[0], a[1], why, a, a)
         return a
 
-    def binary_of(self, node: ast.expr, left: ast.expr, right: ast.expr) -> Pair:
-        """The shape of a comparison: as of a difference."""
-        return self.binary(
-            ast.copy_location(ast.BinOp(left, ast.Sub(), right), node),
-            self.shape(left),
-            self.shape(right),
-        )
-
-    def binary(self, node: ast.BinOp, a: Pair, b: Pair) -> Pair:
-        if isinstance(node.op, Juxtaposed) and not (_scalar(a) or _scalar(b)):
+    def binary(self, node: Node, a: Pair, b: Pair) -> Pair:
+        left, right = node.args
+        if node.op in SIDE and not (_scalar(a) or _scalar(b)):
             if _find(a[1]) == 1 == _find(b[1]):  # x · y, or σ(x) (1 − σ(x))
-                self.unify(node.right, a[0], b[0], "the vectors differ in length", a, b)
+                self.unify(right, a[0], b[0], "the vectors differ in length", a, b)
                 return SCALAR if is_inner(node) else a
-            self.unify(node.right, a[1], b[0], "the inner sizes of a product differ", a, b)
+            self.unify(right, a[1], b[0], "the inner sizes of a product differ", a, b)
             return a[0], b[1]
-        if isinstance(node.op, ast.MatMult):
-            for side, pair in ((node.left, a), (node.right, b)):
+        if node.op == "@":
+            for side, pair in ((left, a), (right, b)):
                 if _scalar(pair):
                     raise _Misfit(side, "a scalar does not enter @; multiply it with *")
-            self.unify(node.right, a[1], b[0], "the inner sizes of @ differ", a, b)
+            self.unify(right, a[1], b[0], "the inner sizes of @ differ", a, b)
             return a[0], b[1]
-        if isinstance(node.op, ast.Div) and not _scalar(b) and _scalar(a):
+        if node.op == "/" and not _scalar(b) and _scalar(a):
             return b
         if _scalar(a) or _scalar(b):
-            whole, other = (a, node.right) if _scalar(b) else (b, node.left)
-            adds = isinstance(node.op, (ast.Add, ast.Sub))
+            whole, other = (a, right) if _scalar(b) else (b, left)
+            adds = node.op in ("+", "-") or node.op in COMPARED  # a comparison is of a difference
             if adds and not _scalar(whole) and not self.elementary(other):
                 raise _Misfit(other, "a scalar is added to an array; did you mean a vector?")
             return whole
         return self.same(node, a, b)
 
-    def elementary(self, node: ast.expr) -> bool:
+    def elementary(self, node: Node) -> bool:
         """Made of numbers and scalar symbols alone, so adding it to each entry is meant. A Greek
         letter alone, mu in x - mu, is rather a vector like x."""
-        if isinstance(node, ast.Name) and node.id in self.open_kinds - {"m", "n", "k"}:
+        if node.op == "name" and node.data in self.open_kinds - {"m", "n", "k"}:
             return False
         return all(_scalar(self.shapes[name]) for name in names_in(node))
 
-    def same(self, node: ast.AST, a: Pair, b: Pair) -> Pair:
+    def same(self, node: Node, a: Pair, b: Pair) -> Pair:
         self.unify(node, a[0], b[0], "the numbers of rows differ", a, b)
         self.unify(node, a[1], b[1], "the numbers of columns differ", a, b)
         return a
 
-    def unify(self, node: ast.AST, a: Size, b: Size, what: str, left: Pair, right: Pair) -> None:
+    def unify(self, node: Node, a: Size, b: Size, what: str, left: Pair, right: Pair) -> None:
         if not _unify(a, b):
             raise _Misfit(node, f"{what}: {_show(left)} and {_show(right)}")
 
@@ -166,65 +148,65 @@ def _show(pair: Pair) -> str:
 # The shape rules of functions --------------------------------------------------------------
 
 
-def _square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _square(walk: _Walk, node: Node, a: Pair) -> Pair:
     walk.unify(node.args[0], a[0], a[1], "the matrix is not square", a, a)
     return a
 
 
-def _square_or_entries(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _square_or_entries(walk: _Walk, node: Node, a: Pair) -> Pair:
     return a if 1 in map(_find, a) else _square(walk, node, a)
 
 
-def _of_square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _of_square(walk: _Walk, node: Node, a: Pair) -> Pair:
     _square(walk, node, a)
     return SCALAR
 
 
-def _entries(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _entries(walk: _Walk, node: Node, a: Pair) -> Pair:
     return a
 
 
-def _whole(walk: _Walk, node: ast.Call, *pairs: Pair) -> Pair:
+def _whole(walk: _Walk, node: Node, *pairs: Pair) -> Pair:
     if len(pairs) == 2:
         walk.same(node.args[1], *pairs)
     return SCALAR
 
 
-def _turned(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _turned(walk: _Walk, node: Node, a: Pair) -> Pair:
     return a[1], a[0]
 
 
-def _by_row(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _by_row(walk: _Walk, node: Node, a: Pair) -> Pair:
     return SCALAR if _find(a[1]) == 1 else (a[0], 1)
 
 
-def _column(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _column(walk: _Walk, node: Node, a: Pair) -> Pair:
     walk.unify(node.args[0], a[1], 1, "a column vector is wanted", a, (a[0], 1))
     return a
 
 
-def _to_square(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _to_square(walk: _Walk, node: Node, a: Pair) -> Pair:
     rows, _ = _column(walk, node, a)
     return rows, rows
 
 
-def _to_column(walk: _Walk, node: ast.Call, a: Pair) -> Pair:
+def _to_column(walk: _Walk, node: Node, a: Pair) -> Pair:
     return _square(walk, node, a)[0], 1
 
 
-def _outer(walk: _Walk, node: ast.Call, a: Pair, b: Pair) -> Pair:
+def _outer(walk: _Walk, node: Node, a: Pair, b: Pair) -> Pair:
     walk.unify(node.args[0], a[1], 1, "a column vector is wanted", a, a)
     walk.unify(node.args[1], b[1], 1, "a column vector is wanted", b, b)
     return a[0], b[0]
 
 
-def _dot(walk: _Walk, node: ast.Call, a: Pair, b: Pair) -> Pair:
+def _dot(walk: _Walk, node: Node, a: Pair, b: Pair) -> Pair:
     _outer(walk, node, a, b)
     return _whole(walk, node, a, b)
 
 
 FUNCTIONS: dict[str, tuple[int, Any]] = {
-    **dict.fromkeys(("sqrt", "square", *ELEMENTWISE), (1, _entries)),
+    **dict.fromkeys(("sqrt", "square", *SLOPES), (1, _entries)),
     **dict.fromkeys(("softmax", "log_softmax"), (1, _entries)),
     **dict.fromkeys(("trace", "det", "logdet"), (1, _of_square)),
     **dict.fromkeys(("sum", "norm", "norm2"), (1, _whole)),
@@ -244,7 +226,7 @@ FUNCTIONS: dict[str, tuple[int, Any]] = {
 """Name -> number of arguments and shape rule."""
 
 
-def kind_of(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
+def kind_of(tree: Node, shapes: Mapping[str, Shape]) -> str:
     """scalar, vector, row or matrix, once the symbols' shapes are known."""
     rows, columns = map(_find, _Walk(dict(shapes), "").shape(tree))
     if rows == 1:
@@ -257,7 +239,7 @@ def kind_of(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
 
 def infer(
     source: str,
-    tree: ast.expr,
+    tree: Node,
     given: Mapping[str, Any],
     flags: Mapping[str, set[str]],
     first_named: str = "",
@@ -274,8 +256,7 @@ def infer(
         if name not in names:
             raise UsageError(f"{name} has a size but does not occur in {source}")
     first: _Misfit | None = None
-    turned = {n.value.id for n in ast.walk(tree)
-              if isinstance(n, ast.Attribute) and isinstance(n.value, ast.Name)}  # fmt: skip
+    turned = {n.args[0].data for n in walk(tree) if n.op == "ᵀ" and n.args[0].op == "name"}
     ways = _assignments([n for n in names if n not in given], turned | {first_named})
     for kinds in itertools.islice(ways, most):
         shapes = {name: _given(name, given[name]) for name in given}
@@ -303,7 +284,7 @@ def infer(
 
 def _attempt(
     source: str,
-    tree: ast.expr,
+    tree: Node,
     shapes: dict[str, Pair],
     flags: Mapping[str, set[str]],
     open_kinds: frozenset[str],
@@ -315,22 +296,18 @@ def _attempt(
     walk.shape(tree)
 
 
-def _check_calls(source: str, tree: ast.expr) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Pow, Caret)):
-            exponent = constant(node.right)
+def _check_calls(source: str, tree: Node) -> None:
+    for node in walk(tree):
+        if node.op in ("**", "^"):
+            exponent = constant(node.args[1])
             if exponent is None:
-                fail("the exponent must be a number, such as x**2", source, node.right)
+                fail("the exponent must be a number, such as x**2", source, node.args[1])
             if abs(exponent) > 64:
-                fail("the exponent must lie between -64 and 64", source, node.right)
-        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
-            continue
-        name = ALIASES.get(node.func.id, node.func.id)
-        if name not in FUNCTIONS:
-            there = ", ".join(sorted(set(FUNCTIONS) - {"inverse", "indicator"}))
-            fail(f"there is no function {node.func.id!r}; there are {there}", source, node)
-        count = FUNCTIONS[name][0]
-        if len(node.args) != count or any(isinstance(a, ast.Starred) for a in node.args):
+                fail("the exponent must lie between -64 and 64", source, node.args[1])
+        name = ALIASES.get(node.op, node.op)
+        if name in parse.WORDS and name not in FUNCTIONS:
+            fail(f"{name} takes other arguments", source, node)
+        if name in FUNCTIONS and len(node.args) != (count := FUNCTIONS[name][0]):
             fail(f"{name} takes {count} argument{'s' * (count > 1)}", source, node)
 
 

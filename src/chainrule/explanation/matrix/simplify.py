@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 
+from chainrule.explanation.formula.node import SCALAR, Node, walk
 from chainrule.explanation.matrix.build import template
 from chainrule.explanation.matrix.rewrite import remake
 from chainrule.explanation.matrix.tree import (
     ONE,
-    SCALAR,
-    Node,
     add,
     diag,
     eye,
@@ -31,10 +30,7 @@ from chainrule.explanation.matrix.tree import (
     power,
     split,
     symbol,
-    walk,
 )
-
-__all__ = ["REWRITES", "Rewrite", "simplify"]
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,6 @@ from dataclasses import dataclass
 from chainrule.errors import UsageError
 from chainrule.explanation.matrix.explaining import LAYOUTS, MatrixDerivative, expression, matrix
 
-__all__ = [
-    "COMMON",
-    "Candidate",
-    "ChainRuleQuestion",
-    "chain_rule_question",
-    "common_derivatives",
-    "derivative_types",
-]
-
 _KINDS = ("scalar", "vector", "matrix")
 _SHAPE = {"scalar": (), "vector": ("M",), "matrix": ("M", "N")}
 _BY = {"scalar": (), "vector": ("P",), "matrix": ("P", "Q")}

@@ -8,22 +8,20 @@ from fractions import Fraction
 
 from chainrule.explanation.formula.expressions import Name
 from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.node import SCALAR, Node, Shape
 from chainrule.explanation.formula.spelling import ATOM, CODE, PRODUCT, SUM, Out, Pieces
+from chainrule.explanation.formula.tokens import COMMANDS
 from chainrule.explanation.formula.writers import LatexWriter, MathmlWriter, TextWriter
-from chainrule.explanation.matrix.functions import ELEMENTWISE
-from chainrule.explanation.matrix.tree import SCALAR, Node, Shape, split
+from chainrule.explanation.matrix.tree import split
 from chainrule.explanation.steps.names import spell
-
-__all__ = ["Layout", "Named", "code", "latex", "mathml", "shape_text", "text"]
 
 _SPELLED = {"lam": "λ", "lambda_": "λ"}
 _WORDS: Mapping[str, tuple[str, str]] = {
     "trace": ("tr", r"\operatorname{tr}"),
-    "det": ("det", r"\det"),
     "logdet": ("log det", r"\log\det"),
     "total": ("sum", r"\operatorname{sum}"),
-    "sum": ("sum", r"\operatorname{sum}"),
-    **{name: (entry.text or name, entry.latex) for name, entry in ELEMENTWISE.items()},
+    "logistic": ("σ", r"\sigma"),
+    **{name: (name, rf"\{name}") for name in COMMANDS},
 }
 """Functions whose word is not their name: in text and MathML, and in LaTeX."""
 

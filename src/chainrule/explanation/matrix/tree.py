@@ -10,59 +10,55 @@ constructor changes a value; the tests compare them with plain NumPy.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
 
 from chainrule.errors import ShapeError
-from chainrule.explanation.matrix.node import (
-    ONE,
-    SCALAR,
-    ZERO,
-    Dim,
-    Node,
-    Shape,
-    contains,
-    eye,
-    flagged,
-    is_zero,
-    number,
-    ones,
-    symbol,
-    walk,
-    zeros,
-)
+from chainrule.explanation.formula.node import SCALAR, Dim, Node, Shape, walk
 
-__all__ = [
-    "ONE",
-    "SCALAR",
-    "ZERO",
-    "Dim",
-    "Node",
-    "Shape",
-    "add",
-    "apply",
-    "contains",
-    "diag",
-    "diagonal",
-    "eye",
-    "hadamard",
-    "inv",
-    "is_zero",
-    "mul",
-    "negate",
-    "number",
-    "ones",
-    "plain",
-    "power",
-    "split",
-    "symbol",
-    "total",
-    "trace",
-    "transpose",
-    "unary",
-    "walk",
-    "zeros",
-]
+# Leaves ------------------------------------------------------------------------------------
+
+
+def number(value: int | float | Fraction) -> Node:
+    """A constant. Whole numbers and fractions stay exact."""
+    return Node("number", (), SCALAR, Fraction(value))
+
+
+ZERO = number(0)
+ONE = number(1)
+
+
+def symbol(name: str, shape: Shape, flags: Iterable[str] = ()) -> Node:
+    """A named scalar, vector or matrix. ``flags``: "symmetric", "probabilities"."""
+    return Node("symbol", (), shape, (name, tuple(sorted(flags))))
+
+
+def ones(shape: Shape) -> Node:
+    return ONE if shape == SCALAR else Node("ones", (), shape)
+
+
+def zeros(shape: Shape) -> Node:
+    return ZERO if shape == SCALAR else Node("zeros", (), shape)
+
+
+def eye(dim: Dim) -> Node:
+    return ONE if dim == 1 else Node("eye", (), (dim, dim))
+
+
+def is_zero(node: Node) -> bool:
+    return node.op == "zeros" or (node.op == "number" and node.data == 0)
+
+
+def contains(node: Node, name: str) -> bool:
+    """Whether the symbol ``name`` occurs in ``node``."""
+    return any(n.op == "symbol" and n.data[0] == name for n in walk(node))
+
+
+def flagged(node: Node, flag: str) -> bool:
+    """Whether a symbol was declared "symmetric", or to hold "probabilities"."""
+    return node.op == "symbol" and flag in node.data[1]
+
 
 # Products and sums -------------------------------------------------------------------------
 

@@ -5,25 +5,23 @@ Derivations need this (a line may add and subtract 1), and so do quiz questions.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
-from typing import TypeGuard
+from dataclasses import replace
 
+from chainrule.explanation.formula.node import SCALAR, Node, Shape, walk
 from chainrule.explanation.formula.spelling import ATOM, POWER, PRODUCT, SUM, Out
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.functions import ALIASES
 from chainrule.explanation.matrix.text import InLatex, InText, Named
-from chainrule.explanation.matrix.tree import SCALAR, Shape, symbol
-
-__all__ = ["typed_latex", "typed_text"]
+from chainrule.explanation.matrix.tree import symbol
 
 
-def typed_text(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
+def typed_text(tree: Node, shapes: Mapping[str, Shape]) -> str:
     """One line of Unicode. ``shapes`` of the names; a name without one is a scalar."""
     return _TypedText(shapes).write(tree)
 
 
-def typed_latex(tree: ast.expr, shapes: Mapping[str, Shape]) -> str:
+def typed_latex(tree: Node, shapes: Mapping[str, Shape]) -> str:
     """LaTeX for math mode, quotients as fractions, arrays bold."""
     return _TypedLatex(shapes).write(tree)
 
@@ -37,73 +35,67 @@ class _Typed(Named):
     def __init__(self, shapes: Mapping[str, Shape]) -> None:
         self.shapes = shapes
 
-    def lay(self, tree: ast.expr) -> Out:
-        match tree:
-            case ast.Name():
-                return self.symbol(tree.id, self.shapes.get(tree.id, SCALAR)), ATOM
-            case ast.Constant():
-                return f"{tree.value:g}" if isinstance(tree.value, float) else str(tree.value), ATOM
-            case ast.UnaryOp(op=ast.USub()):
-                return self.negative(self.write(tree.operand, PRODUCT)), SUM
-            case ast.UnaryOp():
-                return self.lay(tree.operand)
-            case ast.Attribute():
-                return self.transposed(tree.value), ATOM
-            case ast.Call(func=ast.Name(id=name)):
-                return self.call(ALIASES.get(name, name), tree.args), ATOM
-            case ast.BinOp():
-                return self.binary(tree)
-        raise AssertionError(ast.dump(tree))
+    def lay(self, tree: Node) -> Out:
+        match tree.op, tree.args:
+            case "name", _:
+                return self.symbol(tree.data, self.shapes.get(tree.data, SCALAR)), ATOM
+            case "number", _:
+                return f"{tree.data:g}" if isinstance(tree.data, float) else str(tree.data), ATOM
+            case "−", (inner,):
+                return self.negative(self.write(inner, PRODUCT)), SUM
+            case "ᵀ", (inner,):
+                return self.transposed(inner), ATOM
+            case sign, (left, right) if not sign[0].isalpha():
+                return self.binary(tree, left, right)
+        return self.call(ALIASES.get(tree.op, tree.op), tree.args), ATOM
 
-    def binary(self, tree: ast.BinOp) -> Out:
-        left, right = tree.left, tree.right
-        if isinstance(left, ast.UnaryOp) and not isinstance(tree.op, (ast.Add, ast.Sub, ast.Pow)):
-            inner = ast.BinOp(left.operand, tree.op, right)  # (−a) b is written −a b
-            return self.lay(ast.UnaryOp(left.op, inner))
+    def binary(self, tree: Node, left: Node, right: Node) -> Out:
+        if left.op == "−" and tree.op not in ("+", "-", "**"):
+            inner = replace(tree, args=(left.args[0], right))  # (−a) b is written −a b
+            return self.lay(replace(left, args=(inner,)))
         match tree.op:
-            case ast.Add():
+            case "+":
                 return self.write(left, SUM) + self.operator("+") + self.term(right), SUM
-            case ast.Sub():
+            case "-":
                 return self.write(left, SUM) + self.operator("−") + self.term(right, PRODUCT), SUM
-            case ast.Mult():
+            case "*" | "⊙":
                 arrays = self.is_array(left) and self.is_array(right)
                 sign = self.operator("⊙") if arrays else self.times(left, right)
-                level = PRODUCT if _fraction(right) else POWER
+                level = PRODUCT if right.op == "/" else POWER
                 return self.write(left, PRODUCT) + sign + self.write(right, level), PRODUCT
-            case ast.MatMult():
+            case "@":
                 return self.write(left, PRODUCT) + self.thin() + self.write(right, POWER), PRODUCT
-            case ast.Div():
+            case "/":
                 return self.quotient(left, right), PRODUCT
         return self.raised(self.write(left, ATOM), right), POWER
 
-    def term(self, tree: ast.expr, level: int = SUM) -> str:
+    def term(self, tree: Node, level: int = SUM) -> str:
         """A later term of a sum: a negative one takes brackets."""
         shown, own = self.laid(tree)
-        negative = isinstance(tree, ast.UnaryOp)
-        fractions = _product(tree) and all(map(_fraction, (tree.left, tree.right)))
-        bracketed = own < level or negative or (fractions and level == PRODUCT)
+        fractions = tree.op in ("*", "⊙") and all(part.op == "/" for part in tree.args)
+        bracketed = own < level or tree.op == "−" or (fractions and level == PRODUCT)
         return self.bracket(shown) if bracketed else shown
 
-    def is_array(self, tree: ast.expr) -> bool:
-        names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
+    def is_array(self, tree: Node) -> bool:
+        names = {n.data for n in walk(tree) if n.op == "name"}
         if all(self.shapes.get(name, SCALAR) == SCALAR for name in names):
             return False  # also keeps functions of scalars alone, such as max, out of build
         symbols = {name: symbol(name, self.shapes.get(name, SCALAR)) for name in names}
         return build(tree, symbols).shape != SCALAR
 
-    def quotient(self, left: ast.expr, right: ast.expr) -> str:
+    def quotient(self, left: Node, right: Node) -> str:
         if self.is_array(right):
             return self.write(left, PRODUCT) + self.operator("⊘") + self.write(right, POWER)
         if self.spelled.linear:
             return self.spelled.fraction.format(self.write(left, PRODUCT), self.write(right, POWER))
         return self.spelled.fraction.format(self.write(left), self.write(right))
 
-    def times(self, left: ast.expr, right: ast.expr) -> str:
-        beside = self.spelled.linear and _fraction(left)
-        dot = beside or _fraction(right) or isinstance(right, ast.Constant)
+    def times(self, left: Node, right: Node) -> str:
+        beside = self.spelled.linear and left.op == "/"
+        dot = beside or right.op in ("/", "number")
         return self.operator("·") if dot else self.thin()
 
-    def call(self, name: str, args: list[ast.expr]) -> str:
+    def call(self, name: str, args: tuple[Node, ...]) -> str:
         if name in _MARKS:
             inner = self.write(args[0], SUM if name.startswith("norm") else ATOM)
             return getattr(self.spelled, _MARKS[name]).format(inner)
@@ -121,11 +113,3 @@ class _TypedLatex(_Typed, InLatex):
 
     def grouped(self, base: str) -> str:
         return f"{{{base}}}" if not base.endswith("}") or "^" in base else base
-
-
-def _fraction(tree: ast.expr) -> bool:
-    return isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div)
-
-
-def _product(tree: ast.expr) -> TypeGuard[ast.BinOp]:
-    return isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Mult)

@@ -7,13 +7,13 @@ formula.
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from random import Random
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.node import COMPARED, Node, walk
 from chainrule.explanation.formula.parsing import Expression
 from chainrule.explanation.formula.precise import DIGITS, NotPrecise, Undefined, values_at
 
@@ -90,23 +90,17 @@ def _slope(function: Expression, wrt: str, point: Mapping[str, Any]) -> Any:
         return None
 
 
-def branches(*items: ast.expr) -> set[float]:
+def branches(*items: Node) -> set[float]:
     """The numbers at which an expression with branches may turn: 0 and its constants; none where
     it has no branches."""
-    parts = [n for item in items for n in ast.walk(item)]
-    if not any(isinstance(n, ast.Compare) or _word(n) in _BRANCHED for n in parts):
+    parts = [n for item in items for n in walk(item)]
+    if not any(n.op in COMPARED or n.op in _BRANCHED for n in parts):
         return set()
-    numbers = (n.value for n in parts if isinstance(n, ast.Constant))
-    return {0.0, *(abs(float(v)) for v in numbers)}  # type: ignore[arg-type]
+    return {0.0, *(abs(float(n.data)) for n in parts if n.op == "number")}
 
 
 _BRANCHED = ("where", "indicator", "step", "sign", "max", "min", "maximum", "minimum", "abs",
              "relu", "floor", "ceil")  # fmt: skip
-
-
-def _word(node: ast.AST) -> str:
-    called = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return node.func.id if called else ""  # type: ignore[attr-defined]
 
 
 def _beyond(names: tuple[str, ...], turns: set[float]) -> Points:

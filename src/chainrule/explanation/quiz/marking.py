@@ -6,7 +6,6 @@ Python. Formulas are compared at random points, so any equal form is right.
 
 from __future__ import annotations
 
-import ast
 import itertools
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,6 +16,7 @@ import numpy as np
 from chainrule.checking.numeric import differences
 from chainrule.core.recording import quiet
 from chainrule.errors import ChainruleError, UsageError
+from chainrule.explanation.formula.node import SCALAR, Node
 from chainrule.explanation.formula.parsing import ExpressionError, parse
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.explaining import expression
@@ -25,7 +25,7 @@ from chainrule.explanation.matrix.parse import names_in, read, settled
 from chainrule.explanation.matrix.readings import fitted
 from chainrule.explanation.matrix.shapes import infer
 from chainrule.explanation.matrix.text import shape_text
-from chainrule.explanation.matrix.tree import SCALAR, Node, mul, ones, symbol
+from chainrule.explanation.matrix.tree import mul, ones, symbol
 from chainrule.explanation.quiz.equality import branches, difference
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.parts import mark_parts
@@ -270,10 +270,10 @@ def _matrix(question: Question, given: str) -> Judgement:
     where = [setting.at(seed) for seed in (1, 2)]
     beyond = [found for turn in branches(tree) for found in setting.beyond(turn)]
 
-    def right(candidate: ast.expr) -> bool:
+    def right(candidate: Node) -> bool:
         return _is_key(setting, candidate, where)
 
-    def multiple(candidate: ast.expr) -> bool:
+    def multiple(candidate: Node) -> bool:
         return _is_key(setting, candidate, where, up_to_a_factor=True)
 
     if right(tree):
@@ -307,7 +307,7 @@ def _value(node: Node, key: Node, point: Point, values: dict[str, Any]) -> np.nd
 
 def _is_key(
     setting: _Setting,
-    tree: ast.expr,
+    tree: Node,
     where: list,
     *,
     up_to_a_factor: bool = False,
@@ -334,7 +334,7 @@ def _is_key(
     return True
 
 
-def _misfit(setting: _Setting, shown: str, tree: ast.expr) -> str | None:
+def _misfit(setting: _Setting, shown: str, tree: Node) -> str | None:
     """What does not fit in the answer's sizes, with a caret, or that the whole has another size."""
     used = {n: setting.names[n].shape for n in names_in(tree)}
     try:

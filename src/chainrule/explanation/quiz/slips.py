@@ -6,7 +6,6 @@ that single mistakes would have given; a wrong answer is compared with all of th
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import jvp
+from chainrule.explanation.formula.node import Node, is_binary
 from chainrule.explanation.formula.parsing import CONSTANTS, FUNCTIONS, OPERATORS, Expression
 from chainrule.explanation.matrix.typed import typed_text
 
@@ -90,26 +90,17 @@ class _Walk:
         full = np.full(self.size, float(value))
         return _Flow(full, np.zeros(self.size), (), False)
 
-    def of(self, item: ast.expr) -> _Flow:
-        match item:
-            case ast.Constant():
-                return self.constant(item.value)  # type: ignore[arg-type]
-            case ast.Name():
-                return self.known[item.id]
-            case ast.UnaryOp(op=ast.USub()):
-                inner = self.of(item.operand)
-                return self.through(item, inner, -inner.value, -np.ones(self.size), [])
-            case ast.UnaryOp():
-                return self.of(item.operand)
-            case ast.BinOp():
-                return self.binary(item)
-            case ast.Call(func=ast.Name(id=name)):
-                return self.call(item, name)
-        raise AssertionError(ast.dump(item))
+    def of(self, item: Node) -> _Flow:
+        if item.op == "number":
+            return self.constant(item.data)
+        if item.op == "name":
+            return self.known[item.data]
+        if item.op == "−":
+            inner = self.of(item.args[0])
+            return self.through(item, inner, -inner.value, -np.ones(self.size), [])
+        return self.binary(item) if is_binary(item) else self.call(item, item.op)
 
-    def through(
-        self, item: ast.expr, inner: _Flow, value: Any, local: Any, own: list[Slip]
-    ) -> _Flow:
+    def through(self, item: Node, inner: _Flow, value: Any, local: Any, own: list[Slip]) -> _Flow:
         """One argument moves: local slope times inner slope, and its slips carried along."""
         slope = local * inner.slope
         carried = [Slip(s.kind, s.says, local * s.slope) for s in inner.slips]
@@ -119,19 +110,19 @@ class _Walk:
 
     # Operators ----------------------------------------------------------------------------
 
-    def binary(self, item: ast.BinOp) -> _Flow:
-        u, v = self.of(item.left), self.of(item.right)
-        value, a = self.local(OPERATORS[type(item.op)], u.value, v.value)
-        b = self.local(OPERATORS[type(item.op)], v.value, u.value, second=True)[1] if v.moves else 0
+    def binary(self, item: Node) -> _Flow:
+        u, v = map(self.of, item.args)
+        value, a = self.local(OPERATORS[item.op], u.value, v.value)
+        b = self.local(OPERATORS[item.op], v.value, u.value, second=True)[1] if v.moves else 0
         own: list[Slip] = []
         match item.op:
-            case ast.Sub():
+            case "-":
                 own = [Slip("sign", f"the minus in {_show(item)} was lost", u.slope + v.slope)]
-            case ast.Mult():
+            case "*" | "⊙":
                 own = self.product(item, u, v)
-            case ast.Div():
+            case "/":
                 own = self.quotient(item, u, v, a, b)
-            case ast.Pow() if not v.moves:
+            case "**" if not v.moves:
                 return self.through(item, u, value, a, self.power(item, u, v, a))
         return self.joined(item, u, v, value, a, b, own)
 
@@ -144,14 +135,14 @@ class _Walk:
         return np.asarray(value), np.asarray(slope)
 
     def joined(
-        self, item: ast.BinOp, u: _Flow, v: _Flow, value: Any, a: Any, b: Any, own: list[Slip]
+        self, item: Node, u: _Flow, v: _Flow, value: Any, a: Any, b: Any, own: list[Slip]
     ) -> _Flow:
         """Two arguments: the slopes add; each may have a slip, or a branch be left out."""
         slope = a * u.slope + b * v.slope
         slips = [Slip(s.kind, s.says, a * s.slope + b * v.slope) for s in u.slips]
         slips += [Slip(s.kind, s.says, a * u.slope + b * s.slope) for s in v.slips]
         if u.moves and v.moves:
-            for kept, gone in ((a * u.slope, item.right), (b * v.slope, item.left)):
+            for kept, gone in ((a * u.slope, item.args[1]), (b * v.slope, item.args[0])):
                 says = (
                     f"the branch through {_show(gone)} was dropped: {self.wrt} reaches "
                     f"{_show(item)} along two branches, and their gradients add"
@@ -160,7 +151,7 @@ class _Walk:
         both = u.moves or v.moves
         return _Flow(value, slope, (*slips, *own) if both else (), both)
 
-    def product(self, item: ast.BinOp, u: _Flow, v: _Flow) -> list[Slip]:
+    def product(self, item: Node, u: _Flow, v: _Flow) -> list[Slip]:
         own = []
         if u.moves and v.moves:
             says = f"the slope of the product {_show(item)} is u′v + uv′, not u′v′"
@@ -175,7 +166,7 @@ class _Walk:
             own.append(Slip("product gate", says, still.value + moving.slope))
         return own
 
-    def quotient(self, item: ast.BinOp, u: _Flow, v: _Flow, a: Any, b: Any) -> list[Slip]:
+    def quotient(self, item: Node, u: _Flow, v: _Flow, a: Any, b: Any) -> list[Slip]:
         here = _show(item)
         own = [Slip("sign", f"the minus of the quotient rule is missing in {here}",
                     a * u.slope - b * v.slope)]  # fmt: skip
@@ -187,18 +178,18 @@ class _Walk:
             own.append(Slip("sign", says, -(a * u.slope + b * v.slope)))
         return own
 
-    def power(self, item: ast.BinOp, u: _Flow, v: _Flow, local: Any) -> list[Slip]:
+    def power(self, item: Node, u: _Flow, v: _Flow, local: Any) -> list[Slip]:
         n, here = v.value, _show(item)
         own = [
             Slip("power", f"the exponent falls by one in the slope of {here}",
                  n * u.value**n * u.slope),
-            Slip("power", f"the factor {_show(item.right)} from the exponent is missing in the "
+            Slip("power", f"the factor {_show(item.args[1])} from the exponent is missing in the "
                  f"slope of {here}", u.value ** (n - 1) * u.slope),
             Slip("power", f"the exponent of {here} fell by two", n * u.value ** (n - 2) * u.slope),
         ]  # fmt: skip
-        return own + self.missing_inner(item.left, u, local, here)
+        return own + self.missing_inner(item.args[0], u, local, here)
 
-    def missing_inner(self, inner: ast.expr, u: _Flow, local: Any, here: str) -> list[Slip]:
+    def missing_inner(self, inner: Node, u: _Flow, local: Any, here: str) -> list[Slip]:
         if u.bare:
             return []
         said = _show(inner)
@@ -209,7 +200,7 @@ class _Walk:
 
     # Functions ----------------------------------------------------------------------------
 
-    def call(self, item: ast.Call, name: str) -> _Flow:
+    def call(self, item: Node, name: str) -> _Flow:
         f = FUNCTIONS[name][0]
         count = len(item.args)
         args = [self.of(a) for a in item.args]
@@ -237,7 +228,7 @@ class _Walk:
                 own.append(Slip("wrong place", says, at * u.slope))
         return self.through(item, u, value, local, own)
 
-    def choice(self, item: ast.Call, name: str, u: _Flow, v: _Flow) -> _Flow:
+    def choice(self, item: Node, name: str, u: _Flow, v: _Flow) -> _Flow:
         if name not in ("max", "maximum", "min", "minimum"):
             raise AssertionError(name)
         largest = name.startswith("max")
@@ -259,5 +250,5 @@ class _Walk:
         return _Flow(value, slope, (*slips, *own), u.moves or v.moves)
 
 
-def _show(item: ast.expr) -> str:
+def _show(item: Node) -> str:
     return typed_text(item, {})

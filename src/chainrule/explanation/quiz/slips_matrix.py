@@ -7,31 +7,21 @@ of the right size is compared with the key after one mistake: a term dropped, a 
 
 from __future__ import annotations
 
-import ast
-import copy
+import functools
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import cast
 
 import numpy as np
 
 from chainrule.errors import ChainruleError
+from chainrule.explanation.formula import node as trees
+from chainrule.explanation.formula.node import SCALAR, Node, binary, call, is_binary, walk
 from chainrule.explanation.matrix.numeric import Point, evaluate
 from chainrule.explanation.matrix.rewrite import remake, rewrite
 from chainrule.explanation.matrix.text import text
-from chainrule.explanation.matrix.tree import (
-    SCALAR,
-    Node,
-    mul,
-    number,
-    plain,
-    power,
-    split,
-    transpose,
-    walk,
-)
+from chainrule.explanation.matrix.tree import mul, number, plain, power, split, transpose
 from chainrule.explanation.matrix.typed import typed_text
 
 __all__ = ["MatrixSlip", "repaired", "spoiled"]
@@ -45,14 +35,14 @@ class MatrixSlip:
     says: str
 
 
-Judge = Callable[[ast.expr], bool]
+Judge = Callable[[Node], bool]
 """Whether a repaired tree is right."""
 
 
 # Repairing the answer ----------------------------------------------------------------------
 
 
-def repaired(tree: ast.expr, right: Judge) -> MatrixSlip | None:
+def repaired(tree: Node, right: Judge) -> MatrixSlip | None:
     """The slip whose repair makes the answer right."""
     for make in (_transposes, _orders, _products, _two_transposes):
         for candidate, slip in make(tree):
@@ -61,112 +51,80 @@ def repaired(tree: ast.expr, right: Judge) -> MatrixSlip | None:
     return None
 
 
-def _places(tree: ast.expr) -> list[ast.expr]:
+def _places(tree: Node) -> list[Node]:
     """The symbols and the functions of arrays where a transpose may be missing."""
-    functions = {id(n.func) for n in ast.walk(tree) if isinstance(n, ast.Call)}
-    names = [n for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions]
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
-    groups = [n for n in ast.walk(tree) if isinstance(n, ast.BinOp) and n is not tree]
+    parts = sorted(walk(tree), key=lambda n: n.place)
+    names = [n for n in parts if n.op == "name"]
+    calls = [n for n in parts if n.op[0].isalpha() and n.op not in ("name", "number", "ᵀ")]
+    groups = [n for n in parts if is_binary(n) and n is not tree]
     return [*names, *calls, *groups][:MOST_PLACES]
 
 
-def _toggled(tree: ast.expr, places: set[int]) -> ast.expr:
-    """A copy with the transpose of some places, numbered in walking order, turned round."""
-    twin = copy.deepcopy(tree)
-    order = {id(n): i for i, n in enumerate(ast.walk(twin))}
+def _toggled(tree: Node, *places: Node) -> Node:
+    """``tree`` with the transpose of some places turned round."""
 
-    class Toggle(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            if isinstance(node, ast.Attribute) and order.get(id(node.value)) in places:
-                return self.generic_visit(node.value)
-            at = order.get(id(node))
-            node = self.generic_visit(node)
-            if at in places and isinstance(node, ast.expr):
-                return ast.Attribute(node, "T", ast.Load())
-            return node
+    def change(node: Node) -> Node | None:
+        if node.op == "ᵀ" and node.args[0] in places:
+            return _toggled_below(node.args[0])
+        return call("ᵀ", _toggled_below(node)) if node in places else None
 
-    return cast(ast.expr, Toggle().visit(twin))
+    def _toggled_below(node: Node) -> Node:
+        return replace(node, args=tuple(trees.rewrite(a, change) for a in node.args))
+
+    return trees.rewrite(tree, change)
 
 
-def _indices(tree: ast.expr) -> list[tuple[int, ast.expr]]:
-    order = {id(n): i for i, n in enumerate(ast.walk(tree))}
-    return [(order[id(n)], n) for n in _places(tree)]
-
-
-def _said(node: ast.expr) -> str:
+def _said(node: Node) -> str:
     return typed_text(node, {})
 
 
-def _transposes(tree: ast.expr) -> Iterator[tuple[ast.expr, MatrixSlip]]:
-    if not (isinstance(tree, ast.Attribute)):
-        says = "the whole is transposed: this is the answer in the other layout"
-        yield ast.Attribute(tree, "T", ast.Load()), MatrixSlip("other layout", says)
-    else:
-        yield (
-            tree.value,
-            MatrixSlip(
-                "other layout", "the whole is transposed: this is the answer in the other layout"
-            ),
-        )
-    for at, node in _indices(tree):
+def _transposes(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
+    says = "the whole is transposed: this is the answer in the other layout"
+    other = tree.args[0] if tree.op == "ᵀ" else call("ᵀ", tree)
+    yield other, MatrixSlip("other layout", says)
+    for node in _places(tree):
         says = f"a transposed factor: {_said(node)} is to be turned round"
-        yield _toggled(tree, {at}), MatrixSlip("transposed factor", says)
+        yield _toggled(tree, node), MatrixSlip("transposed factor", says)
 
 
-def _two_transposes(tree: ast.expr) -> Iterator[tuple[ast.expr, MatrixSlip]]:
-    for (i, a), (j, b) in itertools.combinations(_indices(tree), 2):
+def _two_transposes(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
+    for a, b in itertools.combinations(_places(tree), 2):
         says = f"two transposed factors: {_said(a)} and {_said(b)} are to be turned round"
-        yield _toggled(tree, {i, j}), MatrixSlip("transposed factor", says)
+        yield _toggled(tree, a, b), MatrixSlip("transposed factor", says)
 
 
-def _orders(tree: ast.expr) -> Iterator[tuple[ast.expr, MatrixSlip]]:
+def _orders(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
     """The factors of one chain of @ in every other order."""
-    for chain_at, node in enumerate(ast.walk(tree)):
+    says = "the factors stand in the wrong order; a matrix product does not commute"
+    for node in walk(tree):
         factors = _chain(node)
         if not 2 <= len(factors) <= 4:
             continue
-        for order in itertools.permutations(range(len(factors))):
-            if order == tuple(range(len(factors))):
-                continue
-            says = "the factors stand in the wrong order; a matrix product does not commute"
-            twin = copy.deepcopy(tree)
-            place = next(n for i, n in enumerate(ast.walk(twin)) if i == chain_at)
-            parts = _chain(place)
-            whole = parts[order[0]]
-            for i in order[1:]:
-                whole = ast.BinOp(whole, ast.MatMult(), parts[i])
-            yield _swapped(twin, place, whole), MatrixSlip("factor order", says)
+        for parts in itertools.islice(itertools.permutations(factors), 1, None):
+            whole = functools.reduce(lambda a, b: binary(a, "@", b), parts)
+            yield _swapped(tree, node, whole), MatrixSlip("factor order", says)
 
 
-def _chain(node: ast.AST) -> list[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
-        return [*(_chain(node.left) or [node.left]), *(_chain(node.right) or [node.right])]
-    return []
+def _chain(node: Node) -> list[Node]:
+    return [f for a in node.args for f in _chain(a) or [a]] if node.op == "@" else []
 
 
-def _swapped(tree: ast.expr, old: ast.AST, new: ast.expr) -> ast.expr:
-    class Swap(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> ast.AST:
-            return new if node is old else self.generic_visit(node)
-
-    return cast(ast.expr, Swap().visit(tree))
+def _swapped(tree: Node, old: Node, new: Node) -> Node:
+    return trees.rewrite(tree, lambda node: new if node is old else None)
 
 
-def _products(tree: ast.expr) -> Iterator[tuple[ast.expr, MatrixSlip]]:
+def _products(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
     """@ where * is meant, and * where @ is meant."""
-    for at, node in enumerate(ast.walk(tree)):
-        if not isinstance(node, ast.BinOp) or not isinstance(node.op, (ast.Mult, ast.MatMult)):
+    for node in walk(tree):
+        if node.op not in ("*", "@"):
             continue
-        twin = copy.deepcopy(tree)
-        place = next(n for i, n in enumerate(ast.walk(twin)) if i == at)
-        assert isinstance(place, ast.BinOp)
-        entrywise = isinstance(node.op, ast.MatMult)
-        place.op = ast.Mult() if entrywise else ast.MatMult()
+        entrywise = node.op == "@"
         says = (
             f"{_said(node)}: an element-wise product (*) is meant, not a matrix product"
             if entrywise
             else f"{_said(node)}: a matrix product (@) is meant, not an element-wise one"
         )
+        twin = _swapped(tree, node, replace(node, op="*" if entrywise else "@"))
         yield twin, MatrixSlip("kind of product", says)
 
 

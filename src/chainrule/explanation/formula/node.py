@@ -1,0 +1,116 @@
+"""The node of all trees: what was typed, and the normal form of matrices.
+
+A typed tree has signs for operations and words for functions: ``+ - * / % @ ** ^``, a space or
+``·`` between factors side by side, ``⊙`` and ``.*`` as ``⊙``, ``−`` before one argument, ``ᵀ``
+behind one, comparisons; its leaves are ``name`` and ``number``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from chainrule.forks import load
+
+Dim = str | int
+Shape = tuple[Dim, Dim]
+SCALAR: Shape = (1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operation on ``args``. ``data`` is what the operation needs besides: a number, a name,
+    an exponent. ``place``: where it was typed. Two nodes are the same expression when their
+    ``key`` is the same."""
+
+    op: str
+    args: tuple[Node, ...] = ()
+    shape: Shape = SCALAR
+    data: Any = None
+    place: int = 0
+
+    @cached_property
+    def key(self) -> str:
+        """Text that two nodes share when they are equal up to the order of commuting parts."""
+        keys = [a.key for a in self.args]
+        if self.op in ("add", "hadamard"):
+            keys.sort()
+        if self.op == "mul":
+            keys = sorted(a.key for a in self.args if a.shape == SCALAR)
+            keys.append(_chain_key([a for a in self.args if a.shape != SCALAR], self.shape))
+        data = "" if self.data is None else str(self.data)
+        size = str(self.shape) if not self.args else ""
+        return f"{self.op}[{data}{size}]({','.join(keys)})"
+
+    def __repr__(self) -> str:
+        return f"<{_above('text').code(self)}: {self.shape[0]}×{self.shape[1]}>"
+
+
+def _above(module: str) -> Any:
+    """A module that is built on nodes, which a node's own key and spelling need."""
+    return load(f"chainrule.explanation.matrix.{module}")
+
+
+def _chain_key(chain: list[Node], shape: Shape) -> str:
+    transpose = _above("tree").transpose
+    here = "@".join(a.key for a in chain)
+    if shape != SCALAR or not chain:
+        return here
+    back = "@".join(transpose(a).key for a in reversed(chain))
+    return min(here, back)  # a scalar is its own transpose: x'y and y'x are the same
+
+
+def walk(node: Node) -> Iterator[Node]:
+    """The node and everything below it."""
+    stack = [node]
+    while stack:
+        at = stack.pop()
+        yield at
+        stack.extend(at.args)
+
+
+def with_args(node: Node, args: tuple[Node, ...]) -> Node:
+    """The same operation on other arguments, as it stands."""
+    return replace(node, args=args)
+
+
+def rewrite(
+    node: Node,
+    change: Callable[[Node], Node | None],
+    make: Callable[[Node, tuple[Node, ...]], Node] = with_args,
+) -> Node:
+    """``node`` with the outermost nodes that ``change`` answers for replaced, and those above
+    them made again."""
+    found = change(node)
+    if found is not None:
+        return found
+    args = tuple(rewrite(a, change, make) for a in node.args)
+    if all(a is b for a, b in zip(args, node.args, strict=True)):
+        return node
+    return make(node, args)
+
+
+def mapped(node: Node, change: Callable[[Node], Node]) -> Node:
+    """What ``change`` makes of every node, from the leaves up."""
+    args = tuple(mapped(a, change) for a in node.args)
+    if any(a is not b for a, b in zip(args, node.args, strict=True)):
+        node = with_args(node, args)
+    return change(node)
+
+
+def binary(left: Node, sign: str, right: Node) -> Node:
+    return Node(sign, (left, right), place=left.place)
+
+
+def call(word: str, *args: Node, place: int | None = None) -> Node:
+    return Node(word, args, place=args[0].place if place is None else place)
+
+
+def is_binary(node: Node) -> bool:
+    """Whether a sign stands between two parts: + and @, but no comparison."""
+    return len(node.args) == 2 and not (node.op[0].isalpha() or node.op in COMPARED)
+
+
+COMPARED = frozenset({"<", "<=", ">", ">=", "==", "!="})
