@@ -111,6 +111,16 @@ NUMBERS = {
     "17 digits": (["0.1000000000000000055", "1e-320", "3"], [0.1, 1e-320, 3]),
     "exact halves": (["0.30000000000000004", "2.5", "3"], [0.30000000000000004, 2.5, 3]),
     "dressed exactly": (["$0.30000000000000004", "$2.5", "$3"], [0.30000000000000004, 2.5, 3]),
+    "no cents": (["€ 5,-", "€ 7,50", "€ 1.200,-"], [5, 7.5, 1200]),
+    "no cents, Swiss": (["CHF 5.-", "CHF 7.50", "CHF 1'200.—"], [5, 7.5, 1200]),
+    "no cents, Swedish": (["100:-", "250:-", "35:-"], [100, 250, 35]),
+    "times, the sign": (["2×", "3×", "1.5×"], [2, 3, 1.5]),
+    "cents": (["50¢", "75¢", "5¢"], [50, 75, 5]),
+    "a slash": (["5.5 mg/dL", "6.1 mg/dL", "7 mg/dL"], [5.5, 6.1, 7]),
+    "micrograms": (["5 µg/m³", "6.5 µg/m³", "7 µg/m³"], [5, 6.5, 7]),
+    "inner accounting": (["$ (5.25)", "$ 6.00", "$ (7.50)"], [-5.25, 6, -7.5]),
+    "apart from its minus": (["- 5", "- 6.5", "7"], [-5, -6.5, 7]),
+    "marks of direction": (["5", "\u200e-6.5", "\u202a7\u202c"], [5, -6.5, 7]),
     "past 2**53": (
         ["9007199254740993", "9007199254740995", "3"],
         [9007199254740992, 9007199254740996, 3],
@@ -135,6 +145,7 @@ MISSING = [
     *("", " ", "?", "NA", "N/A", "n/a", "na", "NaN", "nan", "-NaN", "NULL", "null", "Null"),
     *("#N/A", "#NA", "<NA>", "NaT", "\\N", "(null)", "#VALUE!", "#DIV/0!", "#REF!", "#NAME?"),
     *("None", "none", "-", "--", ".", "...", "–", "—", "nil", "missing", "Unknown", "n/d", "..."),
+    *("#SPILL!", "#GETTING_DATA", "Err:502", "\u200b"),
     *("1.#IND", "-1.#QNAN", "N.A.", "n.a.", "(blank)", "<null>", "not available"),
 ]
 
@@ -180,6 +191,14 @@ DATES = {
         ["2024-01-05T06:30", "2024-12-31"],
     ),
     "times": (["07:30", "23:59:30"], ["1970-01-01T07:30", "1970-01-01T23:59:30"]),
+    "German": (["5. März 2024", "Di., 31. Dezember 2024"], ["2024-03-05", "2024-12-31"]),
+    "French": (["1er janv. 2024", "mardi 14 août 2024"], ["2024-01-01", "2024-08-14"]),
+    "Spanish": (["5 de enero de 2024", "5 dic 2024"], ["2024-01-05", "2024-12-05"]),
+    "Italian": (["5 gen 2024", "31 luglio 2024"], ["2024-01-05", "2024-07-31"]),
+    "Portuguese": (["5 de fevereiro de 2024", "7 out. 2024"], ["2024-02-05", "2024-10-07"]),
+    "Dutch": (["5 mrt 2024", "31 mei 2024"], ["2024-03-05", "2024-05-31"]),
+    "Chinese": (["2024年1月5日", "2024年12月31日"], ["2024-01-05", "2024-12-31"]),
+    "Korean": (["2024년 1월 5일", "2024년 12월 31일"], ["2024-01-05", "2024-12-31"]),
     "months": (["2024-01", "2024-12"], ["2024-01-01", "2024-12-01"]),
     "month words": (["Jan 2024", "Dec 2024"], ["2024-01-01", "2024-12-01"]),
     "quarters": (["2024Q1", "Q4 2024"], ["2024-01-01", "2024-10-01"]),
@@ -227,6 +246,13 @@ WORDS = {
     "words that may be missing": ["None", "some", "-"],
     "plus and minus": ["+", "-", "+"],
     "mixed": ["yes", "true", "yes"],
+    "squares": ["5²", "6²", "5²"],
+    "halves": ["5½", "6½", "5½"],
+    "lumber": ["2x3", "4x2", "2x3"],
+    "lumber, spaced": ["2 × 3", "4 × 2", "2 × 3"],
+    "powers of ten": ["1.5×10^3", "2×10^3", "1.5×10^3"],
+    "June or July": ["5 jui 2024", "6 jui 2024", "5 jui 2024"],
+    "debit and credit": ["5.00 CR", "6.00 DR", "5.00 CR"],
 }
 
 
@@ -329,7 +355,7 @@ def test_the_rest_of_the_file_decides(tmp_path):
 
 def test_percent_in_some_cells_only(tmp_path):
     table = read(tmp_path, csv(["12%", "0.5", "7%"]))
-    with pytest.raises(DataError, match=r"odd\.csv:.*'0\.5' has no '%'"):
+    with pytest.raises(DataError, match=r"odd\.csv:3:v: '0\.5' has no '%'"):
         decide(table, ["v"])
 
 
@@ -376,6 +402,7 @@ def files(content):
         "plain.csv": text,
         "packed.csv.gz": gzip.compress(text),
         "twice.gz": gzip.compress(text[:9]) + gzip.compress(text[9:]),
+        "twice packed.gz": gzip.compress(gzip.compress(text)),
         "packed.csv.bz2": bz2.compress(text),
         "packed.csv.xz": lzma.compress(text),
         "packed.csv.zst": pa.compress(text, "zstd", asbytes=True),
@@ -399,7 +426,8 @@ def files(content):
 
 
 KINDS = [
-    *("plain.csv", "packed.csv.gz", "twice.gz", "packed.csv.bz2", "packed.csv.xz"),
+    *("plain.csv", "packed.csv.gz", "twice.gz", "twice packed.gz"),
+    *("packed.csv.bz2", "packed.csv.xz"),
     *("packed.csv.zst", "lines.jsonl", "lines.jsonl.gz", "t.parquet", "t.parquet.gz"),
     *("t.feather", "t.arrow", "t.stream"),
 ]

@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -293,3 +295,17 @@ def test_tables_from_arrays():
     assert json.dumps(table.fingerprint.sha256) != json.dumps(
         table_of({"n": [1, 2.5, 3]}).fingerprint.sha256
     )
+
+
+def test_reading_does_not_import_pandas(tmp_path):
+    """As pyarrow does for most ways to NumPy, which takes longer than small tables do."""
+    pytest.importorskip("pandas")
+    (tmp_path / "t.csv").write_text("v,w,z\n1.5,a,01\n,b,2\n")
+    pa.parquet.write_table(pa.table({"v": [1, None], "w": ["a", "b"]}), tmp_path / "t.parquet")
+    program = (
+        "import sys; from chainrule.tabular import read_table\n"
+        "for path in sys.argv[1:]: read_table(path)['w'].codes\n"
+        "sys.exit('pandas' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program, tmp_path / "t.csv", tmp_path / "t.parquet"]
+    assert subprocess.run(command, check=False).returncode == 0

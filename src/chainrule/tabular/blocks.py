@@ -25,6 +25,7 @@ from pyarrow import csv
 
 from chainrule.errors import DataError
 from chainrule.tabular import text as csv_text
+from chainrule.tabular.arrays import numbers_of
 from chainrule.tabular.layout import Format, Layout, lay_out
 from chainrule.tabular.numerals import NUMBER, evidence
 from chainrule.tabular.sources import Source
@@ -49,6 +50,9 @@ Cells = NDArray[np.float64] | pa.DictionaryArray
 """A column of one block: numbers, nan where missing, or words."""
 
 DICTIONARY = pa.dictionary(pa.int32(), pa.string())
+
+ONE = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(np.ones(1, np.int32))])[0]
+"""pyarrow imports pandas, where it is installed, to make something of Python's own 1."""
 
 
 @dataclass(frozen=True)
@@ -251,14 +255,14 @@ def _numbers(cells: pa.ChunkedArray, mode: str, whole: bool) -> NDArray[np.float
     if mode == WORDS:
         return None
     if mode == WHOLES:
-        zeros = pc.and_(pc.starts_with(cells, "0"), pc.greater(pc.binary_length(cells), 1))
+        zeros = pc.and_(pc.starts_with(cells, "0"), pc.greater(pc.binary_length(cells), ONE))
         if pc.any(zeros).as_py() and pc.any(pc.match_substring_regex(cells, "^0[0-9]+$")).as_py():
             return None
         try:
             cells = pc.cast(cells, pa.float64())
         except pa.ArrowInvalid:
             return None
-    numbers = cells.to_numpy().astype(np.float64, copy=False)
+    numbers = numbers_of(cells, np.float64, np.nan)
     finite = np.isfinite(numbers)
     if int(finite.sum()) != len(cells) - cells.null_count:
         return None
@@ -354,7 +358,7 @@ def _modes(layout: Layout, missing: list[str], comma: bool) -> list[str]:
     modes = []
     for i in range(len(layout.names)):
         cells = [row[i] for row in layout.sample if row[i] not in missing]
-        if not all(re.match(NUMBER, cell) for cell in cells):  # pa.array would import pandas
+        if not all(re.match(NUMBER, cell) for cell in cells):
             modes.append(WORDS)
         elif all(cell.lstrip("+-").isdigit() for cell in cells):
             modes.append(WHOLES)

@@ -152,7 +152,7 @@ def _dressed(
         codes < 0,
         None if found.doubt else numbers,
         lambda: _used(codes, words),
-        (_first(codes, hard[0]), int(counts.sum())) if found.doubt else None,
+        (_first(codes, hard[found.at]), int(counts.sum())) if found.doubt else None,
         note="" if found.doubt else note,
         doubt=found.doubt,
         dress=found.dress,

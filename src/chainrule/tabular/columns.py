@@ -119,8 +119,7 @@ def reading_note(table: Table, column: Column) -> str:
 def refuse_doubt(table: Table, column: Column) -> None:
     """Raise DataError for a column that can be read in two ways, with what decides."""
     if column.doubt:
-        row = int(np.argmin(column.missing))
-        place = table.where(row, column.name)
+        place = table.where(column.obstacle[0] if column.obstacle else 0, column.name)
         raise DataError(f"{place}: {column.doubt}, or leave the column out")
 
 
@@ -217,8 +216,8 @@ def _dates(table: Table, column: Column) -> Decision | None:
         return None
     if dates.doubt:
         raise DataError(
-            f"{table.where(int(np.argmin(column.missing)), column.name)}: {dates.doubt}, or leave "
-            f"the column out"
+            f"{table.where(int(np.argmax(codes == dates.at)), column.name)}: {dates.doubt}, or "
+            f"leave the column out"
         )
     if not wrong:
         return Decision(column.name, "date")

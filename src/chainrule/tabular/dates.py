@@ -9,8 +9,8 @@ them a column gets is learned.
 
 from __future__ import annotations
 
-import calendar
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
@@ -47,8 +47,9 @@ _CLOCK = (
 )
 _ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
 _AFTER = rf"(?:(?:T|,?\s+){_CLOCK}{_ZONE})?"
-_MONTH = r"(?P<word>[^\W\d_]{3,9})\.?"
-_WEEKDAY = r"(?:[^\W\d_]{3,9}\.?,?\s+)?"
+_MONTH = r"(?P<word>[^\W\d_]{3,10})\.?"
+_WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,?\s+)?"
+_OF = r"(?:[-\s/]{1,2}|\s(?:of|de|di|del)\s)"
 
 
 def _form(date: str, order: str = "") -> tuple[str, re.Pattern[str]]:
@@ -65,9 +66,10 @@ FORMS = (
     _form(rf"{_D}(?P<mark>[-/]){_M}(?P=mark){_SHORT}", "dmy"),
     _form(rf"{_M}(?P<mark>[-/]){_D}(?P=mark){_SHORT}", "mdy"),
     _form(rf"(?P<year>\d{{2}})(?P<mark>[-/.]){_M}(?P=mark){_D}", "ymd"),
-    _form(rf"{_WEEKDAY}{_D}(?:st|nd|rd|th|\.)?[-\s/]{{1,2}}{_MONTH}[-,\s/]{{1,2}}{_SHORT}"),
+    _form(rf"{_WEEKDAY}{_D}(?:st|nd|rd|th|er|\.)?{_OF}{_MONTH}(?:,\s?|{_OF}){_SHORT}"),
     _form(rf"{_WEEKDAY}{_MONTH}\s{_D}(?:st|nd|rd|th)?,?\s{_FULL}"),
-    _form(rf"{_MONTH}[-\s]{_FULL}"),
+    _form(rf"{_MONTH}(?:[-\s]|\sde\s){_FULL}"),
+    _form(rf"{_FULL}\s?[年년]\s?{_M}\s?[月월]\s?{_D}\s?[日일]"),
     _form(rf"{_FULL}[-\s]?Q(?P<quarter>[1-4])"),
     _form(rf"Q(?P<quarter>[1-4])[-\s/]?{_FULL}"),
     (
@@ -82,12 +84,28 @@ FORMS = (
 )
 """(order, pattern) of every form; "" where nothing can change places."""
 
-MONTHS = {
-    name.lower(): number
-    for names in (calendar.month_name, calendar.month_abbr)
-    for number, name in enumerate(names)
-    if name
-} | {"sept": 9}
+NAMES = (
+    "january february march april may june july august september october november december",
+    "januar februar marz april mai juni juli august september oktober november dezember",
+    "janvier fevrier mars avril mai juin juillet aout septembre octobre novembre decembre",
+    "enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre diciembre",
+    "gennaio febbraio marzo aprile maggio giugno luglio agosto settembre ottobre novembre dicembre",
+    "janeiro fevereiro marco abril maio junho julho agosto setembro outubro novembro dezembro",
+    "januari februari maart april mei juni juli augustus september oktober november december",
+)
+"""Of the months, without accents; three letters and more say which is meant, if they do."""
+
+
+def _months() -> dict[str, int]:
+    """Every beginning of a name that is a month's in all languages that have it."""
+    found: dict[str, set[int]] = {"mrz": {3}, "mrt": {3}}
+    for number, name in ((i, name) for names in NAMES for i, name in enumerate(names.split(), 1)):
+        for length in range(3, len(name) + 1):
+            found.setdefault(name[:length], set()).add(number)
+    return {name: numbers.pop() for name, numbers in found.items() if len(numbers) == 1}
+
+
+MONTHS = _months()
 
 
 @dataclass(frozen=True)
@@ -97,12 +115,14 @@ class Dates:
     Attributes:
         moments: of each word, None where it is no date.
         order: the order that was found, "" where nothing could change places.
-        doubt: why day and month cannot be told apart, with what decides; "" if they can.
+        doubt: why day and month cannot be told apart, with what decides; "" if they can. at: by
+            which word.
     """
 
     moments: tuple[datetime | None, ...]
     order: str
     doubt: str = ""
+    at: int = 0
 
 
 def read_dates(words: Sequence[str], order: str | None = None) -> Dates:
@@ -123,7 +143,7 @@ def read_dates(words: Sequence[str], order: str | None = None) -> Dates:
         for key in orders
         if sum(m is not None for m in found[key]) == count and found[key] != found[best]
     ]
-    doubt = ""
+    doubt, at = "", 0
     if equal and count:
         at = next(i for i in range(len(words)) if found[best][i] != found[equal[0]][i])
         read = [f"{_day(found[key][at])} (date_order={key!r})" for key in (best, *equal)]
@@ -131,7 +151,7 @@ def read_dates(words: Sequence[str], order: str | None = None) -> Dates:
             f"{shown(words[at])} may be {' or '.join(read)}, and no date of the column tells "
             f"which; add the one that is meant"
         )
-    return Dates(found[best], best, doubt)
+    return Dates(found[best], best, doubt, at)
 
 
 def _day(moment: datetime | None) -> str:
@@ -155,7 +175,7 @@ def _readings(word: str) -> dict[str, datetime]:
 
 def _moment(match: re.Match[str]) -> datetime | None:
     part = {"part": "", **{k: v for k, v in match.groupdict().items() if v}}
-    month = part.get("month") or MONTHS.get(part.get("word", "january").lower())
+    month = part.get("month") or MONTHS.get(_bare(part.get("word", "january")))
     if "quarter" in part:
         month = 3 * int(part["quarter"]) - 2
     if month is None:
@@ -180,6 +200,11 @@ def _moment(match: re.Match[str]) -> datetime | None:
         return _utc(moment, part.get("zone", ""))
     except (ValueError, OverflowError):  # 30 February; an offset that leaves the calendar
         return None
+
+
+def _bare(word: str) -> str:
+    """A word in lower case, without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if c.isalpha())
 
 
 def _utc(moment: datetime, zone: str) -> datetime:

@@ -41,9 +41,11 @@ _CELL = re.compile(
     rf"(?P<digits>[0-9](?:[0-9.,{APOSTROPHES}{SPACES}]*[0-9.,])?|[.,][0-9]+)"
     rf"(?P<power>[eE][+-]?[0-9]+)?"
     rf"(?:{_GAP}(?P<minus>[\u2212-])|{_GAP}(?P<after>[^\W\d_][^\n]{{0,23}}"
-    rf"|[%‰][^\n]{{0,11}}|°[^\W\d_]?|[\"'′″{re.escape(SYMBOLS)}]))?"
+    rf"|[%‰×][^\n]{{0,11}}|°[^\W\d_]?|[\"'′″{re.escape(SYMBOLS)}]))?"
 )
-_UNIT = re.compile(r"[^\d,;:!?()\[\]{}=<>|#@&+]*[23]?")
+_UNIT = re.compile(r"(?![xX×*]\s?\d)[^\d,;:!?()\[\]{}=<>|#@&+]*[23]?")
+_WHOLE = re.compile(r"(?<=[0-9])(?:([.,])[-–—]{1,2}|:-)(?![^\s]*[0-9])")
+"""What price lists write for no cents: ``5,-``, ``12.—`` and ``100:-``."""
 
 _SPACE = re.compile(f"[{SPACES}]")
 _GROUPS = {
@@ -108,12 +110,13 @@ class Numerals:
     Attributes:
         values: of each word; None where it is none in this dress.
         dress: theirs.
-        doubt: why they cannot be told, with what decides; "" if they can.
+        doubt: why they cannot be told, with what decides; "" if they can. at: by which word.
     """
 
     values: tuple[float | None, ...]
     dress: Dress
     doubt: str = ""
+    at: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def unwrapped(word: str) -> str:
 
 
 def _parts(word: str) -> _Parts | None:
-    word = unwrapped(word)
+    word = _WHOLE.sub(lambda mark: f"{mark[1]}0" if mark[1] else "", unwrapped(word))
     negative = False
     enclosed = re.fullmatch(rf"({_CURRENCY})?{_GAP}\((.*)\){_GAP}(.*)", word)
     if enclosed:
@@ -145,7 +148,9 @@ def _parts(word: str) -> _Parts | None:
     before, after = found["before"] or "", (found["after"] or "").strip()
     if len(signs) + negative > 1 or (before and after and before != after):
         return None
-    if after in ("e", "E") or (after and not _UNIT.fullmatch(after)):
+    if after in ("e", "E") or after[:1].isnumeric():  # as in 5² and 5½
+        return None
+    if after and not _UNIT.fullmatch(after):
         return None
     negative = negative or any(sign != "+" for sign in signs)
     return _Parts(negative, found["digits"], found["power"] or "", before or after)
@@ -216,23 +221,24 @@ def undress(
     }
     best = max(fit.values(), default=0)
     candidates = [style for style in read if fit[style] == best]
-    style, doubt = candidates[0], ""
+    style, doubt, at = candidates[0], "", 0
     others = [s for s in candidates if read[s] != read[style]]
     dressed = style is not PLAIN or hint == "," or any(p is not None and p.unit for p in parts)
     if others and dressed:
         agreeing = [s for s in candidates if s.decimal == hint]
         if style is PLAIN or not agreeing or len({tuple(read[s]) for s in agreeing}) > 1:
-            doubt = _two_readings(words, read, style, others[0])
+            doubt, at = _two_readings(words, read, style, others[0])
         else:
             style = agreeing[0]
     values = read[style]
-    unit, values, unsure = _one_unit(words, counts, parts, values, known)
-    return Numerals(tuple(values), Dress(style.decimal, style.thousands, unit), doubt or unsure)
+    unit, values, unsure, bare = _one_unit(words, counts, parts, values, known)
+    dress = Dress(style.decimal, style.thousands, unit)
+    return Numerals(tuple(values), dress, doubt or unsure, at if doubt else bare)
 
 
 def _two_readings(
     words: Sequence[str], read: dict[Dress, list[float | None]], one: Dress, other: Dress
-) -> str:
+) -> tuple[str, int]:
     at = next(i for i in range(len(words)) if read[one][i] != read[other][i])
     first, second = read[one][at], read[other][at]
     assert first is not None
@@ -241,7 +247,7 @@ def _two_readings(
         f"{shown(words[at])} may be {number_text(first)} ({_option(one)}) or "
         f"{number_text(second)} ({_option(other)}), and nothing in the file tells which; add "
         f"the one that is meant"
-    )
+    ), at
 
 
 def _option(style: Dress) -> str:
@@ -254,8 +260,8 @@ def _one_unit(
     parts: list[_Parts | None],
     values: list[float | None],
     known: Dress | None,
-) -> tuple[str, list[float | None], str]:
-    """The unit of a column, the values of the words that have it, and what is unsure."""
+) -> tuple[str, list[float | None], str, int]:
+    """The unit of a column, the values of the words that have it, and what is unsure of which."""
     tally: dict[str, int] = {}
     spelt: dict[str, str] = {}
     for p, n, value in zip(parts, counts, values, strict=True):
@@ -267,7 +273,7 @@ def _one_unit(
     learned = known.unit if known else ""
     if not tally:
         lost = "the cells have no '%', and had one in training; write it" if learned == "%" else ""
-        return "", values, lost
+        return "", values, lost, 0
     main = max(tally, key=lambda key: tally[key])
     money = spelt[main] in CODES or spelt[main] in SYMBOLS
     if not money and bare > tally[main] and main != "%":
@@ -276,7 +282,7 @@ def _one_unit(
         value if p is not None and (_key(p.unit) == main or (money and not p.unit)) else None
         for p, value in zip(parts, values, strict=True)
     ]
-    unsure = ""
+    unsure, at = "", 0
     if learned and main and _key(learned) != main:
         unsure = f"the cells are in {shown(spelt[main])}, and were in {shown(learned)} in training"
     if main and not money and bare:
@@ -292,7 +298,7 @@ def _one_unit(
             values[i] if p is not None and not p.unit else k
             for (i, p), k in zip(enumerate(parts), kept, strict=True)
         ]
-    return spelt.get(main, ""), kept, unsure
+    return spelt.get(main, ""), kept, unsure, at
 
 
 def _key(unit: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from chainrule.errors import DataError
+from chainrule.tabular.arrays import numbers_of
 from chainrule.tabular.blocks import Cells, CsvFile, Place, read_columns
 from chainrule.tabular.cells import column_of_numbers, column_of_words
 from chainrule.tabular.layout import Format, check_distinct
@@ -115,7 +116,7 @@ def _same_names(source: str, names: list[str], first: str, expected: list[str]) 
 def _column(name: str, cells: Cells, format: Format, hint: str) -> Column:
     if isinstance(cells, np.ndarray):
         return column_of_numbers(name, cells, format)
-    codes = cells.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int32)
+    codes = numbers_of(cells.indices, np.int32, -1)
     return column_of_words(name, codes, cells.dictionary.to_pylist(), format, hint=hint)
 
 

@@ -334,6 +334,7 @@ class Date:
         if wrong and len(wrong) == len(words):
             raise type_changed(table, column, row, "is not a date", "as dates")
         if dates.doubt:
+            row = int(np.argmax(codes == dates.at))
             raise DataError(f"{table.where(row, column.name)}: {dates.doubt}")
         chosen = [FEATURES.index(f) for f in self.features]
         x = self._features(dates)

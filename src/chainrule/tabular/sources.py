@@ -187,7 +187,7 @@ def _peekable(stream: Any) -> Any:
 def _packing(head: bytes) -> Callable[[Any], Any] | None:
     """What unpacks a stream that begins like this."""
     if head.startswith(b"\x1f\x8b"):
-        return lambda stream: gzip.GzipFile(fileobj=stream)
+        return lambda stream: gzip.GzipFile(fileobj=stream, mode="rb")
     if head.startswith(b"BZh") and head[4:10] == b"1AY&SY":
         return bz2.BZ2File
     if head.startswith(b"\xfd7zXZ\0"):

@@ -22,7 +22,7 @@ from chainrule.errors import DataError, UsageError
 from chainrule.tabular.coding import Coding
 from chainrule.tabular.columns import Decision
 from chainrule.tabular.model import File
-from chainrule.tabular.options import DEFAULTS, LOSSES, Options
+from chainrule.tabular.options import Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype, weighted
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
@@ -30,8 +30,15 @@ from chainrule.tabular.rules import KINDS, Dropped, Rule, quantiles
 from chainrule.tabular.scanning import PARTS, SAMPLE, Scan, Uses, scan
 from chainrule.tabular.stream import Stream
 from chainrule.tabular.table import Column, Table
-from chainrule.tabular.target import Target, learn_target, with_statistics
-from chainrule.tabular.training import FIVE, learn_columns, network_of, with_names
+from chainrule.tabular.target import Target, with_statistics
+from chainrule.tabular.training import (
+    FIVE,
+    learn_columns,
+    planned,
+    targeted,
+    with_members,
+    with_names,
+)
 from chainrule.tabular.weights import row_weights
 from chainrule.train.streamed import NUMBERS, Place, Streamed, StreamedRows
 
@@ -313,12 +320,11 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
     head = Table(stream.name, 0, tuple(_empty(name) for name in stream.names), str)
     target = head.choose(target, "target")
     options = dataclasses.replace(with_names(head, target, options), order="streamed")
-    members = max(1, min(options.members, stream.rows // 4))
-    options = dataclasses.replace(options, ensemble=members)
-    folded = members > 1 and options.validation == DEFAULTS["validation"]
+    options, folded = with_members(options, stream.rows)
     uses = Uses(
         options.seed, 0.0 if folded else options.validation, options.test,
-        members if folded else 1, min(1.0, min(SAMPLE, NUMBERS // len(stream.names)) / stream.rows),
+        options.members if folded else 1,
+        min(1.0, min(SAMPLE, NUMBERS // len(stream.names)) / stream.rows),
     )  # fmt: skip
     found = scan(stream, target, options, uses)
     columns = {name: one.column(name, stream.format) for name, one in found.summaries.items()}
@@ -326,12 +332,7 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
         stream.name, stream.rows, tuple(columns[name] for name in stream.names),
         lambda: found.digest, place=lambda _: stream.name, format=stream.format,
     )  # fmt: skip
-    task = "regression" if options.loss in LOSSES["regression"] else options.task
-    own = _alone(table, columns[target])
-    learned, target_notes = learn_target(own, target, task, options.map_class)
-    options.check_task(learned.task)
-    if options.class_weight and learned.task == "regression":
-        raise UsageError("class_weight='balanced': is for classes, and the task is regression")
+    learned, target_notes = targeted(_alone(table, columns[target]), target, options)
     counts = found.counts
     total = sum(counts.values())
     assert isinstance(total, np.ndarray)
@@ -368,19 +369,18 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
     no_target = stream.rows - int(total.sum())
     if no_target:
         notes.append(f"{stream.name}: left out: {no_target} rows without {target!r}, the target")
-    if "validation" not in parts and not folded and options.early_stopping:
-        notes.append("no validation rows, so there is no early stopping: every epoch is run")
     besides = {target, options.weight, *options.drop}
-    return StreamedPlan(
+    return planned(
+        StreamedPlan,
+        one,
+        notes,
         table=table,
         target=learned,
         coding=coding,
-        network=network_of(options, coding, learned),
         options=options,
         folded=folded,
         parts=parts,
         files={"train": File.of(table), "validation": None, "test": None},
-        notes=tuple(note for note in notes if note),
         missing_cells=sum(
             int(one.gone[0]) for name, one in found.summaries.items() if name not in besides
         ),

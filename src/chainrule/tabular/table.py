@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, ShapeError, UsageError
+from chainrule.tabular.arrays import encoded_text
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import PLAIN, Dress
 from chainrule.tabular.words import MISSING, cut, number_text, quoted, shown
@@ -381,19 +382,6 @@ TEXT = ("string", "large_string", "string_view")
 """Types of text in Arrow."""
 
 
-def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
-    """The same of text in an array of pyarrow."""
-    if hasattr(cells.type, "index_type"):  # it may have words that no cell has
-        cells = cells.cast(cells.type.value_type)
-    if str(cells.type) == "string_view":
-        cells = cells.cast("large_string")
-    coded = cells.dictionary_encode()
-    coded = coded.combine_chunks() if hasattr(coded, "combine_chunks") else coded
-    coded = coded.chunk(0) if hasattr(coded, "chunk") else coded
-    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int32), coded.dictionary.to_pylist()
-
-
 def merged(
     codes: NDArray[np.int32], words: Sequence[str], missing: frozenset[str]
 ) -> tuple[NDArray[np.int32], tuple[str, ...]]:
@@ -409,8 +397,14 @@ def merged(
     return np.array([*moved, -1], dtype=np.int32)[codes], tuple(places)
 
 
+UNSEEN = "\ufeff\u2060" + "".join(
+    map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+)
+"""Characters without width, such as the marks of a direction that spreadsheets copy along."""
+
+
 def _strip(word: str) -> str:
-    return word.strip().strip("\ufeff\u200b").strip()
+    return word.strip().strip(UNSEEN).strip()
 
 
 def _cell_text(value: Any) -> str:

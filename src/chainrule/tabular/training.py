@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ from chainrule.tabular.words import quoted
 from chainrule.train.splits import split
 
 __all__ = ["Part", "Plan", "prepare", "train"]
+
+P = TypeVar("P", bound=Plan)
 
 
 def train(
@@ -87,19 +89,12 @@ def prepare(
     options = with_names(table, target, options)
     given = {name: other for name, other in (("validation", validation), ("test", test)) if other}
     options = dataclasses.replace(options, **dict.fromkeys(given, 0.0))
-    task = "regression" if options.loss in LOSSES["regression"] else options.task
-    learned, target_notes = learn_target(table, target, task, options.map_class)
-    options.check_task(learned.task)
-    if options.class_weight and learned.task == "regression":
-        raise UsageError("class_weight='balanced': is for classes, and the task is regression")
+    learned, target_notes = targeted(table, target, options)
     rows = learned.rows(table)
     learned.check_loss(table, rows, options.loss)
     truth = learned.numbers(table, rows)
     weights = None if options.weight is None else row_weights(table, options.weight)[rows]
-    preset = options.chosen
-    members = max(1, min(options.members, len(truth) // 4))
-    options = dataclasses.replace(options, ensemble=members)
-    folded = members > 1 and options.validation == DEFAULTS["validation"]
+    options, folded = with_members(options, len(truth))
     chosen = _divided(learned, truth, options, 0.0 if folded else options.validation)
     first = chosen["train"]
     own = {name: _weights(weights, at, name) for name, at in chosen.items()}
@@ -108,10 +103,10 @@ def prepare(
     )
     order = rows[np.concatenate(list(chosen.values()))]
     x, _ = coding.encode(table, order, _kept(table, coding, options))
-    if preset != "sklearn":
+    if options.chosen != "sklearn":
         known = x[: len(first)]
         five = lambda places: quantiles(known[:, places], FIVE)  # noqa: E731
-        robust = Robust.learn(coding.rules, five, RECIPES[preset].embed_above)
+        robust = Robust.learn(coding.rules, five, RECIPES[options.chosen].embed_above)
         coding = dataclasses.replace(coding, robust=robust)
         robust.apply(x)
     parts, start = {}, 0
@@ -123,17 +118,14 @@ def prepare(
     for name, other in given.items():
         parts[name], said = _part_of(other, name, learned, coding, options)
         notes += [*other.notes, *said]
-    one = len(first) - -(-len(first) // members) if folded else len(first)
-    options = options.resolved(one, learned.task)
-    wanted = options.early_stopping or preset != "sklearn"
-    if wanted and "validation" not in parts and not folded:
-        notes.append("no validation rows, so there is no early stopping: every epoch is run")
-    learned = with_statistics(learned, parts["train"].truth, parts["train"].weights)
-    return Plan(
+    one = len(first) - -(-len(first) // options.members) if folded else len(first)
+    return planned(
+        Plan,
+        one,
+        notes,
         table=table,
-        target=learned,
+        target=with_statistics(learned, parts["train"].truth, parts["train"].weights),
         coding=coding,
-        network=network_of(options, coding, learned),
         options=options,
         folded=folded,
         parts={name: parts[name] for name in ("train", "validation", "test") if name in parts},
@@ -142,10 +134,38 @@ def prepare(
             "validation": File.of(validation) if validation else None,
             "test": File.of(test) if test else None,
         },
-        notes=tuple(note for note in notes if note),
         missing_cells=_missing_cells(table, (target, options.weight, *options.drop)),
         no_target=table.rows - len(rows),
     )
+
+
+def targeted(table: Table, target: str, options: Options) -> tuple[Target, list[str]]:
+    """What ``learn_target`` makes of a column under these options, which fit its task."""
+    task = "regression" if options.loss in LOSSES["regression"] else options.task
+    learned, notes = learn_target(table, target, task, options.map_class)
+    options.check_task(learned.task)
+    if options.class_weight and learned.task == "regression":
+        raise UsageError("class_weight='balanced': is for classes, and the task is regression")
+    return learned, notes
+
+
+def with_members(options: Options, rows: int) -> tuple[Options, bool]:
+    """The options with no more networks than so many rows can have, and whether each network
+    leaves out a fold."""
+    members = max(1, min(options.members, rows // 4))
+    folded = members > 1 and options.validation == DEFAULTS["validation"]
+    return dataclasses.replace(options, ensemble=members), folded
+
+
+def planned(kind: type[P], rows: int, notes: list[str], **known: Any) -> P:
+    """A plan for networks trained on so many rows each, from all that is ``known``."""
+    options = known["options"].resolved(rows, known["target"].task)
+    wanted = options.early_stopping or options.preset != "sklearn"
+    if wanted and "validation" not in known["parts"] and not known["folded"]:
+        notes.append("no validation rows, so there is no early stopping: every epoch is run")
+    network = network_of(options, known["coding"], known["target"])
+    told = tuple(note for note in notes if note)
+    return kind(**known | {"options": options, "network": network, "notes": told})
 
 
 def _divided(

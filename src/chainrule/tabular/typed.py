@@ -12,10 +12,11 @@ import pyarrow.compute
 from pyarrow import ipc, parquet
 
 from chainrule.errors import DataError
+from chainrule.tabular.arrays import encoded_text, numbers_of
 from chainrule.tabular.cells import column_of_numbers, column_of_words
 from chainrule.tabular.layout import Format, check_distinct
 from chainrule.tabular.sources import Source
-from chainrule.tabular.table import Column, cells_column, encoded_text
+from chainrule.tabular.table import Column, cells_column
 from chainrule.tabular.words import quoted, shown
 
 __all__ = ["KINDS", "read_typed", "typed_column"]
@@ -113,7 +114,7 @@ def typed_column(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
 
 
 def _floats(cells: pa.ChunkedArray) -> np.ndarray:
-    return cells.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+    return numbers_of(cells.cast(pa.float64(), safe=False), np.float64, np.nan)
 
 
 def _integers(name: str, cells: pa.ChunkedArray, format: Format) -> Column:

@@ -11,7 +11,10 @@ MISSING = (
     *("", "?", "NA", "N/A", "n/a", "na", "N.A.", "n.a.", "#N/A", "#NA", "#N/A N/A", "<NA>"),
     *("NaN", "nan", "NAN", "-NaN", "-nan", "NaT", "null", "NULL", "Null", "(null)", "[null]"),
     *("<null>", "\\N", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "#VALUE!", "#DIV/0!"),
-    *("#REF!", "#NUM!", "#NAME?", "#NULL!", "(blank)", "(missing)", "<missing>", "[missing]"),
+    *("#REF!", "#NUM!", "#NAME?", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!"),
+    *("#GETTING_DATA", "#BUSY!", "#CONNECT!", "#BLOCKED!", "#UNKNOWN!", "#ERROR!", "Err:502"),
+    *("Err:504", "Err:508", "Err:509", "Err:511", "Err:512", "Err:522", "(blank)", "(missing)"),
+    *("<missing>", "[missing]"),
 )
 """Cells that stand for "no value", after spaces around them are stripped."""
 

@@ -1,0 +1,40 @@
+"""Arrays of pyarrow as NumPy's, by their buffers and without importing pyarrow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["encoded_text", "numbers_of"]
+
+
+def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
+    """Index of each row's word (-1 for none), and the words, of an array of text."""
+    if hasattr(cells.type, "index_type"):  # it may have words that no cell has
+        cells = cells.cast(cells.type.value_type)
+    if str(cells.type) == "string_view":
+        cells = cells.cast("large_string")
+    coded = cells.dictionary_encode()
+    coded = coded.combine_chunks() if hasattr(coded, "combine_chunks") else coded
+    coded = coded.chunk(0) if hasattr(coded, "chunk") else coded
+    return numbers_of(coded.indices, np.int32, -1), coded.dictionary.to_pylist()
+
+
+def numbers_of(cells: Any, dtype: Any, missing: Any) -> NDArray[Any]:
+    """The numbers of an array of pyarrow whose type is ``dtype``, with ``missing`` where there is
+    none. By its buffers: what else gives NumPy's arrays imports pandas where that is installed."""
+    found, start = np.empty(len(cells), dtype), 0
+    for part in cells.chunks if hasattr(cells, "chunks") else [cells]:
+        if not len(part):
+            continue
+        (valid, data), end = part.buffers(), part.offset + len(part)
+        own = found[start : start + len(part)]
+        own[:] = np.frombuffer(data, dtype, end)[part.offset :]
+        if part.null_count:
+            bits = np.frombuffer(valid, np.uint8, -(-end // 8))
+            own[np.unpackbits(bits, count=end, bitorder="little")[part.offset :] == 0] = missing
+        start += len(part)
+    return found
