@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import csv, parquet
 
 from chainrule.cli.main import main
 
@@ -80,16 +80,20 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_file(
 def test_predict_and_evaluate_piece_by_piece(
     folder: Path, model: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chainrule.tabular import stream
+    from chainrule.tabular import blocks, stream
 
     monkeypatch.setattr(stream, "CELLS", 2**11)
-    for name, more in (("whole", []), ("pieces", ["--memory", "1GB"])):
-        out = str(tmp_path / name)
-        assert main(["predict", str(model), str(folder), "--proba", "--out", out, *more]) == 0
-        assert main(["evaluate", str(model), str(folder), *more]) == 0
-    assert (tmp_path / "whole").read_bytes() == (tmp_path / "pieces").read_bytes()
-    said = capsys.readouterr().out
-    assert said[: len(said) // 2] == said[len(said) // 2 :]
+    monkeypatch.setattr(blocks, "BLOCK", 2**14)
+    text = tmp_path / "text.csv"
+    csv.write_csv(parquet.read_table(folder), text)
+    for data in (folder, text):
+        for name, more in (("whole", []), ("pieces", ["--memory", "1GB"])):
+            out = ("--proba", "--force", "--out", str(tmp_path / name))
+            assert main(["predict", str(model), str(data), *out, *more]) == 0
+            assert main(["evaluate", str(model), str(data), *more]) == 0
+        assert (tmp_path / "whole").read_bytes() == (tmp_path / "pieces").read_bytes()
+        said = capsys.readouterr().out
+        assert said[: len(said) // 2] == said[len(said) // 2 :]
     assert main(["predict", str(model), str(folder), "--memory", "1GB"]) == 0
     assert capsys.readouterr().out.count("\n") == 6001
 

@@ -24,6 +24,7 @@ from chainrule.tabular import Format, read_table
 from chainrule.tabular.columns import decide
 from chainrule.tabular.dates import read_dates
 from chainrule.tabular.target import learn_target
+from tests.helpers.streams import same_in_pieces
 
 N = None  # a missing cell
 
@@ -52,7 +53,10 @@ def meaning(table, name):
 def read(tmp_path, content, name="odd.csv", **format):
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_table(path, Format(**format))
+    table = read_table(path, Format(**format))
+    if name == "odd.csv":
+        same_in_pieces(path, table, Format(**format))
+    return table
 
 
 NUMBERS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -11,16 +12,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from pyarrow import ipc, parquet
+from pyarrow import csv, ipc, parquet
 
 from chainrule.errors import DataError, UsageError
-from chainrule.tabular import Options, Stream, prepare, read_table
+from chainrule.tabular import Format, Options, Stream, blocks, prepare, read_table, stream_csv
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
 from chainrule.tabular.rules import Dropped
 from chainrule.tabular.streaming import PARTS, StreamedPlan
 from chainrule.tabular.summary import KEPT, Summary
 from chainrule.tabular.table import table_of
+from tests.helpers.streams import same_in_pieces
 
 FILES, ROWS, GROUP = 3, 700, 150
 
@@ -57,6 +59,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CSV files, one of them packed, with numbers in other dress, codes and broken lines."""
+    path = tmp_path_factory.mktemp("text")
+    for k in range(FILES):
+        found, rng = cells(ROWS, k, k * ROWS), np.random.default_rng(k)
+        more = {
+            "price": [f"${v:,.2f}" for v in rng.lognormal(6, 2, ROWS)],
+            "zip": [f"{v:05d}" for v in rng.integers(1 if k else 10_000, 10_008, ROWS)],
+            "said": [f'{v}, "so"\nand on' for v in rng.integers(0, 5, ROWS)],
+            "late": [*["7"] * (ROWS - 1), "unknown" if k == 2 else "8"],
+        }
+        out = pa.BufferOutputStream()
+        csv.write_csv(pa.table(found | more), out)
+        data = out.getvalue().to_pybytes()
+        (path / f"part-{k}.csv.gz").write_bytes(gzip.compress(data)) if k == 1 else (
+            path / f"part-{k}.csv"
+        ).write_bytes(data)
+    return path
+
+
 def plan_of(path: Path, target: str, keep: bool = True, **options: Any) -> StreamedPlan:
     targets = {"y", "grade", "two"} - {target}
     drop = (*targets, *([] if "weight" in options else ["w"]))
@@ -66,31 +89,41 @@ def plan_of(path: Path, target: str, keep: bool = True, **options: Any) -> Strea
     return dataclasses.replace(plan, coder=dataclasses.replace(plan.coder, keep=keep))
 
 
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 2**14)
+
+
 def trained(plan: StreamedPlan, path: Path, **running: Any) -> bytes:
     plan.fit(**running).save(path)
     return path.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("target", "options"),
+    ("kind", "target", "options"),
     [
-        ("y", {"weight": "w"}),
-        ("two", {"class_weight": "balanced", "dropout": 0.2}),
-        ("grade", {"hidden": None, "epochs": 2, "ensemble": 2}),
+        ("folder", "y", {"weight": "w"}),
+        ("folder", "two", {"class_weight": "balanced", "dropout": 0.2}),
+        ("folder", "grade", {"hidden": None, "epochs": 2, "ensemble": 2}),
+        ("text", "price", {"category": ("late",)}),
     ],
 )
 def test_streamed_and_in_memory_write_the_same_file(
-    folder: Path, tmp_path: Path, target: str, options: Any
+    request: Any, small_blocks: None, tmp_path: Path, kind: str, target: str, options: Any
 ) -> None:
+    folder = request.getfixturevalue(kind)
     inside = trained(plan_of(folder, target, **options), tmp_path / "inside")
     again = plan_of(folder, target, keep=False, **options)
     assert trained(again, tmp_path / "streamed") == inside
     assert not again.coder.known
 
 
-@pytest.mark.parametrize("weight", [None, "w"])
-def test_one_pass_learns_what_all_rows_at_once_teach(folder: Path, weight: str | None) -> None:
+@pytest.mark.parametrize(("kind", "weight"), [("folder", None), ("folder", "w"), ("text", "w")])
+def test_one_pass_learns_what_all_rows_at_once_teach(
+    request: Any, small_blocks: None, kind: str, weight: str | None
+) -> None:
     """``learn_coding`` and ``decide`` on the whole table are the reference."""
+    folder = request.getfixturevalue(kind)
     plan = plan_of(folder, "y", weight=weight) if weight else plan_of(folder, "y")
     table, uses = read_table(folder), plan.coder.uses
     places = [(g, p) for g, group in enumerate(plan.coder.stream.groups) for p in range(len(group))]
@@ -114,6 +147,8 @@ def test_one_pass_learns_what_all_rows_at_once_teach(folder: Path, weight: str |
     assert plan.rows == {
         name: int(((part == k) & ~table["y"].missing).sum()) for k, name in enumerate(PARTS)
     }
+    assert plan.table.reading() == table.reading()
+    assert len(places) > FILES
     y = table["y"].numbers[rows]  # type: ignore[index]
     np.testing.assert_allclose(plan.target.center, np.average(y, weights=weights), rtol=1e-12)
 
@@ -128,7 +163,7 @@ def test_the_sketch_is_within_its_stated_error() -> None:
             if hi - lo == 1:
                 (column,) = table_of({"x": pieces[lo]}).columns
                 every = np.ones(len(pieces[lo]), bool)
-                return Summary.of(column, every, None, False, False)
+                return Summary.of(column, every, None, False)
             middle = (lo + hi) // 2
             return summary(lo, middle) + summary(middle, hi)
 
@@ -258,11 +293,11 @@ def test_what_cannot_be_streamed_is_said(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="is a folder without tables"):
         Stream(tmp_path / "empty")
-    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    (tmp_path / "a.jsonl").write_text('{"a": 1}\n')
     with pytest.raises(
-        UsageError, match=r"a\.csv: is CSV, and .* write it as Parquet, or leave out"
+        UsageError, match=r"a\.jsonl: is JSON lines, and .* write it as Parquet, or leave out"
     ):
-        Stream(tmp_path / "a.csv")
+        Stream(tmp_path / "a.jsonl")
     none = tmp_path / "none.parquet"
     parquet.write_table(pa.table(cells(0, 0)), none)
     with pytest.raises(DataError, match="has columns but no rows"):
@@ -273,3 +308,53 @@ def test_what_cannot_be_streamed_is_said(folder: Path, tmp_path: Path) -> None:
         prepare(Stream(folder, memory="100MB"), "y")
     with pytest.raises(UsageError, match="order='streamed': is of files"):
         prepare(read_table(folder), "y", Options(order="streamed"))
+
+
+LATE = {
+    "a soft word": ("n/d", "none"),
+    "a word": ("many", "few"),
+    "no dress": ("5", "6.5"),
+    "another unit": ("€5", "€6"),
+    "a code": ("0005", "0006"),
+}
+
+
+@pytest.mark.parametrize("late", LATE.values(), ids=LATE)
+@pytest.mark.parametrize("dress", ["${:,.2f}", "{}", "{:.1f}"])
+def test_more_words_than_are_kept_are_read_as_all_of_them_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dress: str, late: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(stream_csv, "MOST", 100)
+    words = [dress.format(k * 37) for k in range(1, 400)]
+    lines = [f'"{word}",{k % 7}' for k, word in enumerate([*words, *late, *words[:50]])]
+    (tmp_path / "a.csv").write_text("\n".join(["v,other", *lines]))
+    whole = read_table(tmp_path / "a.csv")
+    assert same_in_pieces(tmp_path / "a.csv", whole, size=500) > 9
+
+
+def test_packed_and_other_encodings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [f"{k};{'é' if k % 3 else 'ü'};{k},5" for k in range(300)]
+    text = "\n".join(["# made", "id;word;v", *rows[:150], "# more", "", *rows[150:]])
+    for name, data, encoding in (
+        ("a.csv", text.encode(), None),
+        ("bom.csv", b"\xef\xbb\xbf" + text.encode(), None),
+        ("crlf.csv", text.replace("\n", "\r\n").encode(), None),
+        ("a.csv.gz", gzip.compress(text.encode()), None),
+        ("latin.csv", text.encode("latin-1"), "latin-1"),
+    ):
+        (tmp_path / name).write_bytes(data)
+        form = Format(encoding=encoding)
+        whole = read_table(tmp_path / name, form)
+        assert same_in_pieces(tmp_path / name, whole, form, size=200) > 5
+        monkeypatch.setattr(blocks, "BLOCK", 200)
+        alone = name in ("a.csv", "bom.csv", "crlf.csv")
+        assert (len(Stream(tmp_path / name, form).groups) > 5) == alone
+
+
+def test_lines_of_other_width_are_named_before_training(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n" + "1,2\n" * 50 + "1,2,3\n")
+    with pytest.raises(DataError, match=r"a\.csv:52: found 3 cells, expected 2"):
+        Stream(tmp_path / "a.csv")
+    (tmp_path / "b.csv").write_text("a,c\n1,2\n")
+    with pytest.raises(DataError, match=r"b\.csv: lacks \"b\" and adds \"c\", other than .*a\.csv"):
+        Stream(tmp_path)

@@ -143,7 +143,8 @@ def reading(options: dict[str, Any], model: TabularModel | None = None) -> Forma
 memory_option = click.option(
     "--memory",
     metavar="SIZE",
-    help="Read DATA, Parquet or Arrow, piece by piece: the process takes about this much, as 1GB.",
+    help="Read DATA, Parquet, Arrow or CSV, piece by piece: the process takes about this much, "
+    "as 1GB.",
 )
 
 

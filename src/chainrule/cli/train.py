@@ -269,8 +269,8 @@ def command(
     """Train an ensemble of networks on the table DATA, or one network, and save it.
 
     DATA is a file, a folder or a glob of files, or - for standard input: CSV, Parquet, Arrow,
-    JSON lines or Excel, also packed by gzip, zstd, bzip2 or xz; with --memory also Parquet or Arrow
-    at an address such as s3://bucket/folder.
+    JSON lines or Excel, also packed by gzip, zstd, bzip2 or xz; with --memory also Parquet, Arrow
+    or CSV at an address such as s3://bucket/folder.
 
     The task is inferred from the target unless --task says it: text, two different values, or
     whole numbers from 0 or 1 up without a gap are classes, other numbers regression. Columns

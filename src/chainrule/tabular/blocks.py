@@ -11,11 +11,12 @@ import io
 import os
 import re
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from functools import cached_property
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +31,7 @@ from chainrule.tabular.layout import Format, Layout, lay_out
 from chainrule.tabular.numerals import NUMBER, evidence
 from chainrule.tabular.sources import Source
 
-__all__ = ["CsvFile", "read_columns"]
+__all__ = ["Block", "CsvFile", "mark_shown", "read_columns"]
 
 pc: Any = pyarrow.compute  # its functions are made at run time, so type checkers see none
 
@@ -42,9 +43,9 @@ BLOCK = 2**22
 
 WORKERS = max(1, min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2))
 
-FRACTIONS, WHOLES, WORDS = "fractions", "wholes", "words"
+FRACTIONS, WHOLES, WORDS, UNREAD = "fractions", "wholes", "words", "unread"
 """What the cells of a column have been so far: plain numbers, some with a point; whole numbers
-only, which may turn out to be codes such as 00501; anything else."""
+only, which may turn out to be codes such as 00501; anything else; and what nobody asks for."""
 
 Cells = NDArray[np.float64] | pa.DictionaryArray
 """A column of one block: numbers, nan where missing, or words."""
@@ -57,19 +58,22 @@ ONE = pa.Array.from_buffers(pa.int32(), 1, [None, pa.py_buffer(np.ones(1, np.int
 
 @dataclass(frozen=True)
 class Block:
-    """Whole lines of a file, and where they begin."""
+    """Whole lines of a file, the line where they begin, and the byte of its text."""
 
     data: bytes
     line: int
+    start: int
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the rows of a block are from."""
+    """Where the rows of a block are from, and its bytes."""
 
     file: int
     line: int
     rows: int
+    start: int
+    size: int
 
 
 class CsvFile:
@@ -94,8 +98,12 @@ class CsvFile:
         """The text as UTF-8, without a byte order mark."""
         with self.source.open() as stream:
             if self.encoding is not None:
-                text = csv_text.decode(stream.read(), self.source.name, self.encoding)
-                yield io.BytesIO(text.encode())
+                try:
+                    yield io.BufferedReader(csv_text.Recoded(stream, self.encoding), 2**16)
+                except (LookupError, UnicodeError):
+                    with self.source.open() as again:  # told by line and byte
+                        csv_text.decode(again.read(), self.source.name, self.encoding)
+                    raise
                 return
             if stream.peek(3)[:3] == b"\xef\xbb\xbf":  # type: ignore[attr-defined]
                 stream.read(3)
@@ -106,7 +114,7 @@ class CsvFile:
 
         A line break within quotes ends no block, unless quotes stand elsewhere than around cells.
         """
-        line, rest = self.layout.line, b""
+        line, start, rest = self.layout.line, self.layout.start, b""
         with self._utf8() as stream:
             stream.read(self.layout.start)
             while chunk := stream.read(BLOCK):
@@ -115,11 +123,22 @@ class CsvFile:
                     rest += chunk
                     continue
                 data = b"".join((rest, memoryview(chunk)[:end]))
-                yield Block(data, line)
-                line += _line_count(data)
+                yield Block(data, line, start)
+                line, start = line + _line_count(data), start + len(data)
                 rest = chunk[end:]
         if rest:
-            yield Block(rest, line)
+            yield Block(rest, line, start)
+
+    @cached_property
+    def direct(self) -> bool:
+        """Whether any block can be read without those before it."""
+        return self.encoding is None and not self.source.packed()
+
+    def block(self, place: Place) -> Block:
+        """A block by its place."""
+        with self._utf8() as stream:
+            stream.seek(place.start, 1)
+            return Block(stream.read(place.size), place.line, place.start)
 
     def text(self, block: Block) -> str:
         """A block's text as it is cut into cells."""
@@ -127,7 +146,8 @@ class CsvFile:
         return csv_text.unspaced(text) if self.layout.spaces else text
 
     def parse(self, block: Block, modes: list[str], missing: list[str], comma: bool) -> list[Cells]:
-        """The columns of a block; ``modes`` become ``WORDS`` for those that are no numbers.
+        """The columns of a block but those ``UNREAD``; ``modes`` become ``WORDS`` for those that
+        are no numbers.
 
         Raises DataError, naming file and line, for lines that are not like the others.
         """
@@ -136,6 +156,7 @@ class CsvFile:
             data = self.text(block).encode()
         quotes = b'"' in data
         places = [str(i) for i in range(len(modes))]
+        wanted = [i for i, mode in enumerate(modes) if mode != UNREAD]
         types = {FRACTIONS: pa.float64(), WHOLES: pa.string(), WORDS: DICTIONARY}
 
         def table(chosen: list[str]) -> pa.Table:
@@ -150,7 +171,8 @@ class CsvFile:
                     invalid_row_handler=self._skip_comment,
                 ),
                 convert_options=csv.ConvertOptions(
-                    column_types={p: types[mode] for p, mode in zip(places, chosen, strict=True)},
+                    column_types={places[i]: types[chosen[i]] for i in wanted},
+                    include_columns=[places[i] for i in wanted],
                     null_values=missing,
                     strings_can_be_null=True,
                     quoted_strings_can_be_null=True,
@@ -169,20 +191,22 @@ class CsvFile:
                     f"{self.source.name}: cannot be read as CSV ({error})"
                 ) from None
             columns = [
-                _numbers(cells, mode, comma and own == WHOLES)
-                for cells, mode, own in zip(found.columns, chosen, modes, strict=True)
+                _numbers(cells, chosen[i], comma and modes[i] == WHOLES)
+                for i, cells in zip(wanted, found.columns, strict=True)
             ]
-            if not any(c is None and m == FRACTIONS for c, m in zip(columns, chosen, strict=True)):
+            if not any(
+                c is None and chosen[i] == FRACTIONS for i, c in zip(wanted, columns, strict=True)
+            ):
                 break
         if quotes and _may_be_open(data, found.num_rows):
             wrong = self._bad(block)
             if wrong is not None:
                 raise wrong
-        for i, (numbers, cells) in enumerate(zip(columns, found.columns, strict=True)):
-            if numbers is None:
+        for at, (i, cells) in enumerate(zip(wanted, found.columns, strict=True)):
+            if columns[at] is None:
                 modes[i] = WORDS
                 coded = pa.types.is_dictionary(cells.type)
-                columns[i] = _one(cells if coded else pc.dictionary_encode(cells))
+                columns[at] = _one(cells if coded else pc.dictionary_encode(cells))
         return [column for column in columns if column is not None]
 
     def _skip_comment(self, row: Any) -> str:
@@ -276,18 +300,23 @@ def _numbers(cells: pa.ChunkedArray, mode: str, whole: bool) -> NDArray[np.float
     return numbers
 
 
-def read_columns(files: list[CsvFile], format: Format) -> tuple[list[Cells], list[Place], str]:
-    """All columns of CSV files with the same names, each by the order of the first file; where
-    their blocks are from; and the decimal mark that the first rows show, or ""."""
+def mark_shown(file: CsvFile, format: Format) -> str:
+    """The decimal mark that is given, or that the first rows of a file show, or ""."""
+    return format.decimal or evidence([word for row in file.layout.sample for word in row])
+
+
+def read_columns(
+    files: list[CsvFile], format: Format, parts: Sequence[Part] | None = None
+) -> tuple[list[Any], list[Place]]:
+    """All columns of CSV files with the same names, each by the order of the first file, as
+    ``parts`` make them (by default as a whole); and where their blocks are from."""
     names = files[0].layout.names
     orders = [[file.layout.names.index(name) for name in names] for file in files]
-    cells = [word for row in files[0].layout.sample for word in row]
-    hint = format.decimal or evidence(cells)
-    comma = hint == "," or format.thousands == "."
+    comma = mark_shown(files[0], format) == "," or format.thousands == "."
     missing = sorted(format.missing_words())
     modes = _modes(files[0].layout, missing, comma)
     places: list[Place] = []
-    parts = [_Column() for _ in names]
+    parts = [_Column() for _ in names] if parts is None else parts
 
     def parse(file: int, block: Block, own: list[str]) -> list[Cells]:
         by_file = [own[orders[file].index(i)] for i in range(len(names))]
@@ -299,7 +328,8 @@ def read_columns(files: list[CsvFile], format: Format) -> tuple[list[Cells], lis
 
     blocks = ((number, block) for number, file in enumerate(files) for block in file.blocks())
     for (number, block), found in _in_order(blocks, lambda item: parse(item[0], item[1], modes)):
-        places.append(Place(number, block.line, len(found[0])))
+        size = len(block.data)
+        places.append(Place(number, block.line, len(found[0]), block.start, size))
         for part, column in zip(parts, found, strict=True):
             part.append(column)
     again = [part for part in parts if part.is_words() and part.unread()]
@@ -308,7 +338,26 @@ def read_columns(files: list[CsvFile], format: Format) -> tuple[list[Cells], lis
         _reread(files, parts, again, lambda n, b: parse(n, b, list(only)))
     columns = [part.whole() for part in parts]
     pa.default_memory_pool().release_unused()  # what the blocks took
-    return columns, places, hint
+    return columns, places
+
+
+class Part(Protocol):
+    """What is kept of a column while its blocks are read."""
+
+    def append(self, cells: Cells) -> None:
+        """Add a block; the numbers of a column that has words are to be read again."""
+
+    def is_words(self) -> bool:
+        """Whether a block has words, so that all are to be read as words."""
+
+    def unread(self) -> list[int]:
+        """The blocks whose words are not known."""
+
+    def fill(self, at: int, cells: pa.DictionaryArray) -> None:
+        """The words of such a block."""
+
+    def whole(self) -> Any:
+        """The column; its blocks are let go."""
 
 
 class _Column:
@@ -322,7 +371,6 @@ class _Column:
         self.found = False
 
     def append(self, cells: Cells) -> None:
-        """Add a block; the numbers of a column that has words are to be read again."""
         if not isinstance(cells, np.ndarray):
             self.words.append(cells)
             self.found, self.numbers = True, np.empty(0)
@@ -337,15 +385,15 @@ class _Column:
         self.rows = end
 
     def is_words(self) -> bool:
-        """Whether a block has words, so that all are to be read as words."""
         return self.found
 
     def unread(self) -> list[int]:
-        """The blocks whose words are not known."""
         return [at for at, part in enumerate(self.words) if part is None]
 
+    def fill(self, at: int, cells: pa.DictionaryArray) -> None:
+        self.words[at] = cells
+
     def whole(self) -> Cells:
-        """The column; its blocks are let go."""
         if not self.is_words():
             self.numbers.resize(self.rows, refcheck=False)
             return self.numbers
@@ -369,8 +417,8 @@ def _modes(layout: Layout, missing: list[str], comma: bool) -> list[str]:
 
 def _reread(
     files: list[CsvFile],
-    parts: list[_Column],
-    columns: list[_Column],
+    parts: Sequence[Part],
+    columns: list[Part],
     parse: Callable[[int, Block], list[Cells]],
 ) -> None:
     """Read columns as words in the blocks where they were read as numbers."""
@@ -380,7 +428,7 @@ def _reread(
     for (at, _), found in _in_order(wanted, lambda pair: parse(*pair[1])):
         for part, cells in zip(parts, found, strict=True):
             if part in columns and not isinstance(cells, np.ndarray):
-                part.words[at] = cells
+                part.fill(at, cells)
 
 
 def _in_order(items: Iterator[Any], work: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:

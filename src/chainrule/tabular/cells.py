@@ -13,11 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.tabular.layout import Format
-from chainrule.tabular.numerals import CODE, NUMBER, PLAIN, Numerals, undress, unwrapped
+from chainrule.tabular.numerals import (
+    CODE,
+    NUMBER,
+    PLAIN,
+    Numerals,
+    number_in,
+    undress,
+    unwrapped,
+)
 from chainrule.tabular.table import Codes, Column, Whole, encode_numbers, merged, tallied
 from chainrule.tabular.words import SOFT, number_text, shown
 
-__all__ = ["column_of_numbers", "column_of_words"]
+__all__ = ["column_like", "column_of_numbers", "column_of_words"]
 
 INFINITE = r"^[+-]?([iI][nN][fF]|[iI][nN][fF][iI][nN][iI][tT][yY])$"
 """Words that other programs write for infinity. They count as numbers, so that the rules can
@@ -89,6 +97,36 @@ def column_of_words(
         numbers = _of_words([float(word) for word in words], codes)
         return replace(plain, numbers=numbers, obstacle=None)
     return _dressed(plain, codes, words, counts, soft, format, hint)
+
+
+def column_like(
+    like: Column, codes: NDArray[np.int32], words: Sequence[str], format: Format
+) -> tuple[Column, set[str]]:
+    """Other cells of a column of which ``like`` has all different words, read as that was; and
+    the words that are no numbers although its are, or lack the unit. (The former are missing.)"""
+    codes, words = merged(codes, words, frozenset(format.missing_words()))
+    if like.codes_only:
+        codes, words = merged(codes, [unwrapped(word) for word in words], frozenset())
+    made = replace(like, numbers=None, whole=None, note="", obstacle=None)
+    read: list[tuple[float | None, bool]] = []
+    if like.numbers is not None:
+        read = [_as_known(word, like, format) for word in words]
+        values = [value for value, _ in read]
+        soft = [-1 if v is None or np.isnan(v) else i for i, v in enumerate(values)]
+        codes = np.array([*soft, -1], np.int32)[codes]
+        made = replace(made, numbers=_of_words(values, codes))
+    elif len(words):
+        made = replace(made, obstacle=(_first(codes, 0), int(np.count_nonzero(codes >= 0))))
+    odd = {w for w, (value, bare) in zip(words, read, strict=False) if value is None or bare}
+    return replace(made, missing=codes < 0, encode=lambda: _used(codes, words)), odd
+
+
+def _as_known(word: str, like: Column, format: Format) -> tuple[float | None, bool]:
+    """A word in the dress of ``like``, as ``number_in``; nan if it stands for no number."""
+    if word.lower() in SOFT and not format.missing_only:
+        return np.nan, False
+    plain = like.dress.decimal == "." and _PLAIN.match(word)
+    return (float(word), bool(like.dress.unit)) if plain else number_in(word, like.dress)
 
 
 def _first(codes: NDArray[np.int32], word: int) -> int:

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 
 from chainrule.tabular.words import number_text, shown
 
-__all__ = ["CODE", "NUMBER", "PLAIN", "Dress", "Numerals", "evidence", "undress", "unwrapped"]
+__all__ = [
+    "CODE",
+    "NUMBER",
+    "PLAIN",
+    "Dress",
+    "Numerals",
+    "evidence",
+    "number_in",
+    "undress",
+    "unwrapped",
+]
 
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 """A plain number: digits with a decimal point and an exponent; no thousands marks."""
@@ -163,6 +173,16 @@ def _number(parts: _Parts, style: Dress) -> float | None:
     whole = re.sub(r"[^0-9]", "", found["whole"] or "0")
     value = float(f"{whole}.{found['part'] or '0'}{parts.power}")
     return -value if parts.negative else value
+
+
+def number_in(word: str, dress: Dress) -> tuple[float | None, bool]:
+    """A word of a column whose dress is known, None if it has another; and whether it lacks the
+    unit, which other words decide on."""
+    parts = _parts(word)
+    if parts is None or _key(parts.unit) not in ("", _key(dress.unit)):
+        return None, False
+    value = _number(parts, Dress(dress.decimal, dress.thousands))
+    return value, bool(dress.unit) and not parts.unit
 
 
 def evidence(cells: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule.errors import DataError
 from chainrule.tabular.arrays import numbers_of
-from chainrule.tabular.blocks import Cells, CsvFile, Place, read_columns
+from chainrule.tabular.blocks import Cells, CsvFile, Place, mark_shown, read_columns
 from chainrule.tabular.cells import column_of_numbers, column_of_words
 from chainrule.tabular.layout import Format, check_distinct
 from chainrule.tabular.sources import Source, digest, find, kind_of, stamp
@@ -68,11 +68,9 @@ def read_table(path: str | Path, format: Format | None = None) -> Table:
 
 
 def _read_text(name: str, sources: list[Source], format: Format, sum_: Callable[[], str]) -> Table:
-    files = [CsvFile(source, format) for source in sources]
-    first = files[0].layout
-    for file in files[1:]:
-        _same_names(file.source.name, file.layout.names, files[0].source.name, first.names)
-    cells, places, hint = read_columns(files, format)
+    files = csv_files(sources, format)
+    first, hint = files[0].layout, mark_shown(files[0], format)
+    cells, places = read_columns(files, format)
     rows = [sum(p.rows for p in places if p.file == i) for i in range(len(files))]
     if not sum(rows):
         raise DataError(f"{name}: has a header but no rows; add rows")
@@ -82,12 +80,6 @@ def _read_text(name: str, sources: list[Source], format: Format, sum_: Callable[
         cells[place] = np.empty(0)  # the words of a column are kept once
     columns += _folder_columns(sources, rows, format)
     check_distinct([column.name for column in columns], name)
-    notes = [note for file in files[:1] for note in file.layout.notes]
-    notes += [
-        f"{file.source.name}: {several(file.comments, 'line')} beginning with # skipped"
-        for file in files
-        if file.comments
-    ]
     return Table(
         name,
         sum(rows),
@@ -95,9 +87,28 @@ def _read_text(name: str, sources: list[Source], format: Format, sum_: Callable[
         sum_,
         first.header,
         lambda row: _line(files, places, row),
-        tuple(notes),
+        csv_notes(files),
         format,
     )
+
+
+def csv_files(sources: list[Source], format: Format) -> list[CsvFile]:
+    """CSV files of one table; DataError if their columns differ."""
+    files = [CsvFile(source, format) for source in sources]
+    for file in files[1:]:
+        first = files[0].source.name, files[0].layout.names
+        _same_names(file.source.name, file.layout.names, *first)
+    return files
+
+
+def csv_notes(files: list[CsvFile]) -> tuple[str, ...]:
+    """What to tell of files that were read."""
+    skipped = [
+        f"{file.source.name}: {several(file.comments, 'line')} beginning with # skipped"
+        for file in files
+        if file.comments
+    ]
+    return (*files[0].layout.notes, *skipped)
 
 
 def _same_names(source: str, names: list[str], first: str, expected: list[str]) -> None:

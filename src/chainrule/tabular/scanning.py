@@ -91,10 +91,7 @@ def scan(stream: Stream, target: str, options: Options, uses: Uses) -> Scan:
             if len(rows):
                 kept.append((_some(table, rows), part[rows], fold[rows]))
             yield _Sum(
-                {
-                    c.name: Summary.of(c, own, weights, c.name == target, False)
-                    for c in table.columns
-                }
+                {c.name: Summary.of(c, own, weights, c.name == target) for c in table.columns}
             )
 
     reading = summaries()

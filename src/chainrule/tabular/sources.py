@@ -132,6 +132,11 @@ class Source:
                     raise
                 raise self._damaged(error) from None  # bz2 and zstd have no error of their own
 
+    def packed(self) -> bool:
+        """Whether the bytes are packed as they are stored."""
+        with naming(self.name), self.raw() as stored:
+            return _packing(_peekable(stored).peek(10)[:10]) is not None
+
     def _damaged(self, error: Exception) -> DataError:
         do = advice(error) if self.stamp is not None else None
         if do is not None:
@@ -225,8 +230,8 @@ def refuse_address(name: str) -> None:
     if is_address(name):
         raise UsageError(
             f"{masked(name)}: is an address of the network, and only files are read whole; fetch "
-            f"it first, for example with curl -LO, and give the file, or have Parquet or Arrow "
-            f"streamed with memory='1GB'"
+            f"it first, for example with curl -LO, and give the file, or have Parquet, Arrow or "
+            f"CSV streamed with memory='1GB'"
         )
 
 

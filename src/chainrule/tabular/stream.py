@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -24,7 +25,8 @@ from chainrule.tabular.addresses import files_at
 from chainrule.tabular.cells import column_of_words
 from chainrule.tabular.layout import Format, check_distinct
 from chainrule.tabular.sources import Source, advice, find, is_address, kind_of, masked, stamp
-from chainrule.tabular.table import Table
+from chainrule.tabular.stream_csv import CsvGroups, Made, Piece
+from chainrule.tabular.table import Column, Table
 from chainrule.tabular.typed import KINDS, typed_column
 from chainrule.tabular.words import quoted, shown
 
@@ -59,14 +61,15 @@ class Group:
 
 
 class Stream:
-    """The files at ``path`` as one table: a file, a folder or a glob of Parquet or Arrow, also at
-    an address such as ``s3://bucket/folder``.
+    """The files at ``path`` as one table: a file, a folder or a glob of Parquet, Arrow or CSV, also
+    at an address such as ``s3://bucket/folder``.
 
     ``format`` says how to read them, ``memory`` what the process may take, as "1GB"; by default as
     much as there is.
 
     Attributes:
         name: what messages call it. names: of the columns. format: how it is read.
+        header: whether its files name the columns. notes: on how they are read.
         groups: rows of each piece of each group. rows: of all. memory: in bytes.
 
     Raises:
@@ -82,18 +85,102 @@ class Stream:
         self.format, self.memory = format or Format(), bytes_of(memory)
         self.sources = files_at(str(path)) if remote else find(path)
         self.kind = kind_of(self.name, self.sources)
-        if self.kind not in ("parquet", "arrow"):
-            what = {"text": "CSV", "stream": "an Arrow stream"}.get(self.kind, self.kind)
+        if self.kind not in ("parquet", "arrow", "text"):
+            what = {"stream": "an Arrow stream", "json": "JSON lines"}.get(self.kind, "Excel")
             raise UsageError(
-                f"{self.name}: is {what}, and Parquet or Arrow files are streamed; write it as "
-                f"Parquet, or leave out memory and order to have "
+                f"{self.name}: is {what}, and Parquet, Arrow or CSV files are streamed; write it "
+                f"as Parquet, or leave out memory and order to have "
                 f"{'a copy on this machine' if remote else 'it'} read whole"
             )
         self.stamps = [stamp(source) for source in self.sources]
+        self._files: _TypedGroups | CsvGroups
+        if self.kind == "text":
+            self._files = CsvGroups(self.sources, self.format)
+        else:
+            self._files = _TypedGroups(self.sources, self.kind, self.format)
+        self.header, self.notes = self._files.header, self._files.notes
+        every = np.arange(len(self.sources), dtype=np.int32)
+        self._folders = {  # a row for each file, so that all pieces have one type
+            key: column_of_words(key, every, [s.keys.get(key, "") for s in self.sources],
+                                 self.format)
+            for key in self.sources[0].keys
+        }  # fmt: skip
+        self.names = [*self._files.names, *self._folders]
+        check_distinct(self.names, self.sources[0].name)
+        self.groups = tuple(map(tuple, self._files.sizes))
+        self.rows = sum(map(sum, self.groups))
+        if not self.rows:
+            raise DataError(f"{self.name}: has columns but no rows; add rows")
+
+    def settled(self, column: Column) -> Column:
+        """A condensed column with what is known of how all of its cells are read."""
+        if isinstance(self._files, CsvGroups) and column.name in self._files.names:
+            return self._files.settled(column)
+        return column
+
+    def keep_words(self, names: Sequence[str]) -> None:
+        """Read these columns as words, where they are not plain numbers; all others as usual."""
+        if isinstance(self._files, CsvGroups):
+            self._files.as_words = names
+
+    def tables(
+        self, places: Iterable[tuple[int, int]], names: Sequence[str] | None = None
+    ) -> Iterator[Table]:
+        """The pieces at these places, (group, piece), with these columns.
+
+        Pieces of a group are read one after the other; several groups may be open at a time.
+        """
+        names = self.names if names is None else names
+        stored = [n for n in names if n not in self._folders] or self._files.names[:1]
+        lanes: dict[int, tuple[int, Iterator[Made]]] = {}
+        for group, piece in places:
+            at, reading = lanes.pop(group, (0, None))
+            if reading is None or at > piece:
+                at, reading = 0, self._pieces(group, stored)
+            while True:
+                made = next(reading)
+                at += 1
+                if at > piece:
+                    break
+            if at < len(self.groups[group]):
+                lanes[group] = at, reading
+            rows, columns, place = made()
+            found = {column.name: column for column in columns}
+            folder = np.full(rows, self._files.file(group))
+            found |= {name: one.take(folder) for name, one in self._folders.items()}
+            each = tuple(found[name] for name in names)
+            yield Table(self.name, rows, each, str, self.header, place, self.notes, self.format)
+
+    def every(self, names: Sequence[str] | None = None) -> Iterator[Table]:
+        """All pieces in the order of the files, with these columns of those that there are."""
+        chosen = None if names is None else [name for name in self.names if name in names]
+        places = ((g, p) for g, group in enumerate(self.groups) for p in range(len(group)))
+        return self.tables(places, chosen)
+
+    def _pieces(self, group: int, names: Sequence[str]) -> Iterator[Made]:
+        """What makes the pieces of a group, one after the other."""
+        number = self._files.file(group)
+        source = self.sources[number]
+        with naming(source.name):
+            if stamp(source) != self.stamps[number]:
+                raise DataError(f"{source.name}: changed while it was read; run it again")
+            yield from self._files.pieces(group, names)
+
+
+class _TypedGroups:
+    """The row groups of Parquet files, or record batches of Arrow files, of one table.
+
+    Attributes: as ``CsvGroups``.
+    """
+
+    header, notes = True, ()
+
+    def __init__(self, sources: list[Source], kind: str, format: Format) -> None:
+        self.sources, self.kind, self.format = sources, kind, format
         self._found: list[Group] = []
         schemas: list[pa.Schema] = []
-        for number, source in enumerate(self.sources):
-            with source.raw() as stream, _read(source, self.kind):
+        for number, source in enumerate(sources):
+            with source.raw() as stream, _read(source, kind):
                 schema, rows = self._layout(stream)
             schemas.append(schema)
             starts = np.cumsum([0, *rows])
@@ -101,22 +188,17 @@ class Stream:
                 Group(number, k, count, int(starts[k])) for k, count in enumerate(rows) if count
             ]
         self.schema = self._one(schemas)
-        every = np.arange(len(self.sources), dtype=np.int32)
-        self._folders = {  # a row for each file, so that all pieces have one type
-            key: column_of_words(key, every, [s.keys.get(key, "") for s in self.sources],
-                                 self.format)
-            for key in self.sources[0].keys
-        }  # fmt: skip
-        self.names = [*self.schema.names, *self._folders]
-        check_distinct(self.names, self.sources[0].name)
-        self.rows = sum(group.rows for group in self._found)
-        if not self.rows:
-            raise DataError(f"{self.name}: has columns but no rows; add rows")
-        self.piece = 2 ** int(np.log2(max(256, CELLS // max(1, len(self.names)))))
-        self.groups = tuple(
-            tuple(min(self.piece, g.rows - at) for at in range(0, g.rows, self.piece))
+        self.names = self.schema.names
+        width = len({*self.names, *sources[0].keys})
+        self.piece = 2 ** int(np.log2(max(256, CELLS // max(1, width))))
+        self.sizes = [
+            [min(self.piece, g.rows - at) for at in range(0, g.rows, self.piece)]
             for g in self._found
-        )
+        ]
+
+    def file(self, group: int) -> int:
+        """Which file a group is of."""
+        return self._found[group].file
 
     def _layout(self, stream: Any) -> tuple[pa.Schema, list[int]]:
         """Columns, and rows of each group."""
@@ -156,60 +238,33 @@ class Stream:
             promote_options="permissive",
         )
 
-    def tables(
-        self, places: Iterable[tuple[int, int]], names: Sequence[str] | None = None
-    ) -> Iterator[Table]:
-        """The pieces at these places, (group, piece), with these columns.
-
-        Pieces of a group are read one after the other; several groups may be open at a time.
-        """
-        names = self.names if names is None else names
-        stored = [n for n in names if n in self.schema.names] or self.schema.names[:1]
-        lanes: dict[int, tuple[int, Iterator[pa.Table]]] = {}
-        for group, piece in places:
-            at, reading = lanes.pop(group, (0, None))
-            if reading is None or at > piece:
-                at, reading = 0, self._pieces(group, stored)
-            while True:
-                found = next(reading)
-                at += 1
-                if at > piece:
-                    break
-            if at < len(self.groups[group]):
-                lanes[group] = at, reading
-            yield self._table(found, group, piece, names)
-
-    def every(self, names: Sequence[str] | None = None) -> Iterator[Table]:
-        """All pieces in the order of the files, with these columns of those that there are."""
-        chosen = None if names is None else [name for name in self.names if name in names]
-        places = ((g, p) for g, group in enumerate(self.groups) for p in range(len(group)))
-        return self.tables(places, chosen)
-
-    def _pieces(self, number: int, names: Sequence[str]) -> Iterator[pa.Table]:
-        """The pieces of a group."""
+    def pieces(self, number: int, names: Sequence[str]) -> Iterator[Made]:
+        """What makes each piece of a group."""
         group = self._found[number]
         source = self.sources[group.file]
-        with naming(source.name):
-            if stamp(source) != self.stamps[group.file]:
-                raise DataError(f"{source.name}: changed while it was read; run it again")
-            with source.raw() as stream, _read(source, self.kind, group.number):
-                waiting: list[Any] = []
-                have = given = 0
-                for batch in self._batches(stream, group, names):
-                    waiting.append(batch)
-                    have += batch.num_rows
-                    while have >= self.piece:
-                        table = pa.Table.from_batches(waiting)
-                        yield table.slice(0, self.piece)
-                        waiting = table.slice(self.piece).to_batches()
-                        have, given = have - self.piece, given + self.piece
-                if have:
-                    yield pa.Table.from_batches(waiting)
+        with source.raw() as stream, _read(source, self.kind, group.number):
+            waiting: list[Any] = []
+            have = given = 0
+            for batch in self._batches(stream, group, names):
+                waiting.append(batch)
+                have += batch.num_rows
+                while have >= self.piece:
+                    table = pa.Table.from_batches(waiting)
+                    yield partial(self._made, table.slice(0, self.piece), group, given)
+                    waiting = table.slice(self.piece).to_batches()
+                    have, given = have - self.piece, given + self.piece
+            if have:
+                yield partial(self._made, pa.Table.from_batches(waiting), group, given)
         if given + have != group.rows:
             raise DataError(
                 f"{source.name}: group {group.number} has {given + have} rows, and had "
                 f"{group.rows}; it changed while it was read"
             )
+
+    def _made(self, found: pa.Table, group: Group, start: int) -> Piece:
+        name, first = self.sources[group.file].name, group.start + start
+        columns = [typed_column(n, found.column(n), self.format) for n in found.column_names]
+        return found.num_rows, columns, lambda row: f"{name}:row {first + row + 1}"
 
     def _batches(self, stream: Any, group: Group, names: Sequence[str]) -> Iterator[Any]:
         schema = pa.schema([self.schema.field(name) for name in names])
@@ -224,24 +279,6 @@ class Stream:
             found = (batch.slice(at, self.piece) for at in range(0, batch.num_rows, self.piece))
         for batch in found:
             yield batch.select(list(names)).cast(schema)
-
-    def _table(self, found: pa.Table, group: int, piece: int, names: Sequence[str]) -> Table:
-        source = self.sources[self._found[group].file]
-        first = self._found[group].start + piece * self.piece
-        columns = [
-            self._folders[name].take(np.full(found.num_rows, self._found[group].file))
-            if name in self._folders
-            else typed_column(name, found.column(name), self.format)
-            for name in names
-        ]
-        return Table(
-            self.name,
-            found.num_rows,
-            tuple(columns),
-            str,
-            place=lambda row: f"{source.name}:row {first + row + 1}",
-            format=self.format,
-        )
 
 
 class _read:

@@ -326,11 +326,16 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
         options.members if folded else 1,
         min(1.0, min(SAMPLE, NUMBERS // len(stream.names)) / stream.rows),
     )  # fmt: skip
+    classes = options.task in ("binary", "multiclass")
+    stream.keep_words([*options.category, *[target] * classes])
     found = scan(stream, target, options, uses)
-    columns = {name: one.column(name, stream.format) for name, one in found.summaries.items()}
+    columns = {
+        name: stream.settled(one.column(name, stream.format))
+        for name, one in found.summaries.items()
+    }
     table = Table(
         stream.name, stream.rows, tuple(columns[name] for name in stream.names),
-        lambda: found.digest, place=lambda _: stream.name, format=stream.format,
+        lambda: found.digest, stream.header, lambda _: stream.name, stream.notes, stream.format,
     )  # fmt: skip
     learned, target_notes = targeted(_alone(table, columns[target]), target, options)
     counts = found.counts
@@ -365,7 +370,7 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
     keep = _fits(stream, inputs)
     coder = Coder(stream, uses, learned, coding, options, keep)
     parts, folds = _sampled(coder, found)
-    notes = [*target_notes, *typing_notes]
+    notes = [*stream.notes, *target_notes, *typing_notes]
     no_target = stream.rows - int(total.sum())
     if no_target:
         notes.append(f"{stream.name}: left out: {no_target} rows without {target!r}, the target")

@@ -121,7 +121,6 @@ class Summary:
         moments: weight, mean and sum of squares around it, of training rows.
         key: a digest of the cells. first, last: numbers of the first and last row.
         counting: whether each number is the one before plus 1. different: no two seem equal.
-        as_numbers: whether words may be numbers in another dress.
     """
 
     gone: NDArray[np.float64]
@@ -133,7 +132,6 @@ class Summary:
     last: float
     counting: bool
     different: bool
-    as_numbers: bool
 
     @classmethod
     def of(
@@ -142,7 +140,6 @@ class Summary:
         own: NDArray[np.bool_],
         weights: NDArray[np.float64] | None,
         everything: bool,
-        as_numbers: bool,
     ) -> Summary:
         """Of the cells of a piece.
 
@@ -182,8 +179,7 @@ class Summary:
                     mean = float(np.sum(x[trained] * mass[trained])) / total
                     spread = float(np.sum(mass[trained] * (x[trained] - mean) ** 2))
                 moments = total, mean, spread
-        return cls(gone, cells, ends, moments, cells_key(column), first, last, counting, different,
-                   as_numbers)  # fmt: skip
+        return cls(gone, cells, ends, moments, cells_key(column), first, last, counting, different)
 
     def __add__(self, other: Summary) -> Summary:
         a, b = self, other
@@ -197,10 +193,9 @@ class Summary:
             b.last,
             a.counting and b.counting and a.last + 1 == b.first,
             a.different and b.different,
-            a.as_numbers,
         )
 
-    def column(self, name: str, format: Format, hint: str = "") -> Column:
+    def column(self, name: str, format: Format) -> Column:
         """A column of the different cells, which stand for all."""
         cells, gone = self.cells, self.gone[:1]
         if cells is None:
@@ -220,9 +215,7 @@ class Summary:
             return replace(column_of_numbers(name, values, format), whole=whole)
         words = _iso(cells.values) if isinstance(cells, Sketch) else cells.words
         codes = np.array([*range(len(words)), -1][: len(counts)], np.int32)
-        return column_of_words(
-            name, codes, words, format, hint=hint, as_numbers=self.as_numbers, whole=whole
-        )
+        return column_of_words(name, codes, words, format, as_numbers=False, whole=whole)
 
     def trained(self, column: Column) -> tuple[Column, NDArray[np.intp], NDArray[np.float64]]:
         """What ``column`` made, its cells standing for those of training rows; the rows that do,

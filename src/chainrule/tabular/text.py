@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from chainrule.errors import DataError, UsageError
 
-__all__ = ["UnclosedError", "bad_record", "decode", "is_comment", "line_of", "records", "unspaced"]
+__all__ = [
+    "Recoded",
+    "UnclosedError",
+    "bad_record",
+    "decode",
+    "is_comment",
+    "line_of",
+    "records",
+    "unspaced",
+]
 
 COMMENT = "#"
 
@@ -46,6 +57,27 @@ def decode(
             f"give a CSV or Parquet file, or its encoding, for example encoding='utf-16'"
         )
     return text
+
+
+class Recoded(io.RawIOBase):
+    """The text of a stream in another encoding as UTF-8, some of it at a time."""
+
+    def __init__(self, stream: Any, encoding: str) -> None:
+        self.text = io.TextIOWrapper(stream, encoding, newline="")
+        self.waiting, self.begun = memoryview(b""), False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self.waiting and (text := self.text.read(2**16)):
+            if "\0" in text:
+                raise UnicodeError("a zero byte")
+            self.waiting = memoryview(text.removeprefix("\ufeff" * (not self.begun)).encode())
+            self.begun = True
+        count = min(len(buffer), len(self.waiting))
+        buffer[:count], self.waiting = self.waiting[:count], self.waiting[count:]
+        return count
 
 
 def check_encoding(head: bytes, source: str, encoding: str | None) -> None:
