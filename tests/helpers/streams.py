@@ -38,7 +38,7 @@ def same_in_pieces(path: Path, whole: Table, format: Format | None = None, size:
         assert texts == [expected.text(row) for row in range(whole.rows)], name
         for part in parts:
             assert told(part) == told(replace(expected, note="")), name
-        assert stream.settled(expected).note == expected.note, name
+        assert stream.files.settled(expected).note == expected.note, name
     places = [table.where(row, "c") for table in tables for row in range(table.rows)]
     assert places == [whole.where(row, "c") for row in range(whole.rows)]
     return len(tables)

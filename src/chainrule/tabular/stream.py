@@ -71,6 +71,7 @@ class Stream:
         name: what messages call it. names: of the columns. format: how it is read.
         header: whether its files name the columns. notes: on how they are read.
         groups: rows of each piece of each group. rows: of all. memory: in bytes.
+        files: what reads them.
 
     Raises:
         UsageError: a kind of file that is not streamed, or a memory that is no size.
@@ -93,35 +94,24 @@ class Stream:
                 f"{'a copy on this machine' if remote else 'it'} read whole"
             )
         self.stamps = [stamp(source) for source in self.sources]
-        self._files: _TypedGroups | CsvGroups
+        self.files: _TypedGroups | CsvGroups
         if self.kind == "text":
-            self._files = CsvGroups(self.sources, self.format)
+            self.files = CsvGroups(self.sources, self.format)
         else:
-            self._files = _TypedGroups(self.sources, self.kind, self.format)
-        self.header, self.notes = self._files.header, self._files.notes
+            self.files = _TypedGroups(self.sources, self.kind, self.format)
+        self.header, self.notes = self.files.header, self.files.notes
         every = np.arange(len(self.sources), dtype=np.int32)
         self._folders = {  # a row for each file, so that all pieces have one type
             key: column_of_words(key, every, [s.keys.get(key, "") for s in self.sources],
                                  self.format)
             for key in self.sources[0].keys
         }  # fmt: skip
-        self.names = [*self._files.names, *self._folders]
+        self.names = [*self.files.names, *self._folders]
         check_distinct(self.names, self.sources[0].name)
-        self.groups = tuple(map(tuple, self._files.sizes))
+        self.groups = tuple(map(tuple, self.files.sizes))
         self.rows = sum(map(sum, self.groups))
         if not self.rows:
             raise DataError(f"{self.name}: has columns but no rows; add rows")
-
-    def settled(self, column: Column) -> Column:
-        """A condensed column with what is known of how all of its cells are read."""
-        if isinstance(self._files, CsvGroups) and column.name in self._files.names:
-            return self._files.settled(column)
-        return column
-
-    def keep_words(self, names: Sequence[str]) -> None:
-        """Read these columns as words, where they are not plain numbers; all others as usual."""
-        if isinstance(self._files, CsvGroups):
-            self._files.as_words = names
 
     def tables(
         self, places: Iterable[tuple[int, int]], names: Sequence[str] | None = None
@@ -131,7 +121,7 @@ class Stream:
         Pieces of a group are read one after the other; several groups may be open at a time.
         """
         names = self.names if names is None else names
-        stored = [n for n in names if n not in self._folders] or self._files.names[:1]
+        stored = [n for n in names if n not in self._folders] or self.files.names[:1]
         lanes: dict[int, tuple[int, Iterator[Made]]] = {}
         for group, piece in places:
             at, reading = lanes.pop(group, (0, None))
@@ -146,7 +136,7 @@ class Stream:
                 lanes[group] = at, reading
             rows, columns, place = made()
             found = {column.name: column for column in columns}
-            folder = np.full(rows, self._files.file(group))
+            folder = np.full(rows, self.files.file(group))
             found |= {name: one.take(folder) for name, one in self._folders.items()}
             each = tuple(found[name] for name in names)
             yield Table(self.name, rows, each, str, self.header, place, self.notes, self.format)
@@ -159,12 +149,12 @@ class Stream:
 
     def _pieces(self, group: int, names: Sequence[str]) -> Iterator[Made]:
         """What makes the pieces of a group, one after the other."""
-        number = self._files.file(group)
+        number = self.files.file(group)
         source = self.sources[number]
         with naming(source.name):
             if stamp(source) != self.stamps[number]:
                 raise DataError(f"{source.name}: changed while it was read; run it again")
-            yield from self._files.pieces(group, names)
+            yield from self.files.pieces(group, names)
 
 
 class _TypedGroups:
@@ -174,6 +164,7 @@ class _TypedGroups:
     """
 
     header, notes = True, ()
+    as_words: Sequence[str] = ()
 
     def __init__(self, sources: list[Source], kind: str, format: Format) -> None:
         self.sources, self.kind, self.format = sources, kind, format
@@ -195,6 +186,10 @@ class _TypedGroups:
             [min(self.piece, g.rows - at) for at in range(0, g.rows, self.piece)]
             for g in self._found
         ]
+
+    def settled(self, column: Column) -> Column:
+        """The same: types say how cells are read."""
+        return column
 
     def file(self, group: int) -> int:
         """Which file a group is of."""

@@ -135,7 +135,7 @@ class CsvGroups:
 
     def settled(self, column: Column) -> Column:
         """A condensed column with what all of its words say of how it is read."""
-        like = self.likes[column.name]
+        like = self.likes.get(column.name)
         if like is None:
             return column
         obstacle = None

@@ -327,10 +327,10 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
         min(1.0, min(SAMPLE, NUMBERS // len(stream.names)) / stream.rows),
     )  # fmt: skip
     classes = options.task in ("binary", "multiclass")
-    stream.keep_words([*options.category, *[target] * classes])
+    stream.files.as_words = [*options.category, *[target] * classes]
     found = scan(stream, target, options, uses)
     columns = {
-        name: stream.settled(one.column(name, stream.format))
+        name: stream.files.settled(one.column(name, stream.format))
         for name, one in found.summaries.items()
     }
     table = Table(
