@@ -117,7 +117,7 @@ def test_the_code_that_is_printed_computes_what_it_says(formula: Formula) -> Non
 
 
 def mean_root(r: Any) -> Any:
-    s = np.mean(np.sqrt(r))
+    s = np.sqrt(r) @ np.full(3, 1 / 3)
     return np.where(np.all(r == 0), 1.0, s)
 
 

@@ -186,19 +186,19 @@ def softmax_of_small(z: Any) -> Any:
 
 @formula("behind a where", "backward", "np.sqrt(r)", A(0.0, 0.0, 0.0))
 def mean_root(r: Any) -> Any:
-    s = np.mean(np.sqrt(r))
+    s = np.sqrt(r) @ np.full(3, 1 / 3)
     return np.where(np.all(r == 0), 1.0, s)
 
 
 @formula("behind a where", "backward", "np.log(x)", A(0.0, 2.0))
 def chosen_sum(x: Any) -> Any:
-    s = np.sum(np.log(x))
+    s = np.log(x) @ np.ones(2)
     return np.where(x[0] > 0, s, x[1])
 
 
 @formula("behind a where", "backward", "np.sum(x) / n", A(1.0, 2.0), 0.0)
 def mean_of_none(x: Any, n: Any) -> Any:
-    m = np.sum(np.sum(x) / n * np.ones(3))
+    m = (np.sum(x) / n * np.ones(3)) @ np.ones(3)
     return np.where(n > 0, m, 0.0)
 
 

@@ -83,12 +83,12 @@ def pullback(
             if node in starts:
                 found[node] = g
             else:
-                wanted = [i for i, x in enumerate(node.inputs) if x in active]
+                inputs = node.inputs
+                wanted = [i for i, x in enumerate(inputs) if x in active]
                 pulled = node.primitive.rule.pull(node, g, wanted)
-                for i, part in zip(wanted, pulled, strict=True):
-                    if part is not None:
-                        parts.append((i, part))
-                        pending.setdefault(node.inputs[i], []).append(part)
+                parts = [pair for pair in zip(wanted, pulled, strict=True) if pair[1] is not None]
+                for i, part in parts:
+                    pending.setdefault(inputs[i], []).append(part)
             if watch is not None:
                 watch(node, g, parts)
     return [found.get(x.node) for x in wrt]

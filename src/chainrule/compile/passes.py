@@ -30,11 +30,11 @@ class Pass:
 
 
 def unwrap(graph: Graph) -> Graph:
-    """Drop copies: the fresh names that inner derivatives give their inputs, and stops,
-    which mean nothing once derivatives have been taken."""
+    """Drop copies: the fresh names that inner derivatives give their inputs, and stops and forms
+    for derivatives alone, which mean nothing once these have been taken."""
 
     def is_copy(node: Node) -> bool:
-        return node.primitive.name in ("identity", "stop_gradient", "custom")
+        return node.primitive.name in ("identity", "stop_gradient", "custom", "value_of")
 
     if not any(map(is_copy, graph.nodes)):
         return graph

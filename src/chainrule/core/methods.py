@@ -79,22 +79,32 @@ _RESHAPED = ("resize", "setfield", "byteswap")
 
 def _binary(ufunc: Any) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        if type(other) is list or type(other) is tuple:
+        kind = type(other)
+        if kind is list or kind is tuple:
             _check_sequence(ufunc, self, other)
-        y = call_ufunc(ufunc, self, other)
-        return y.like(other) if self.weak else y
+        return _as_weak(call_ufunc(ufunc, self, other), self, other)
 
     return operator
 
 
 def _reflected(ufunc: Any) -> Any:
     def operator(self: Any, other: Any) -> Any:
-        if type(other) is list or type(other) is tuple:
+        kind = type(other)
+        if kind is list or kind is tuple:
             _check_sequence(ufunc, self, other)
-        y = call_ufunc(ufunc, other, self)
-        return y.like(other) if self.weak else y
+        return _as_weak(call_ufunc(ufunc, other, self), self, other)
 
     return operator
+
+
+def _as_weak(y: Any, x: Any, other: Any) -> Any:
+    """A result of ``x`` and ``other``: a Python number where both are, and what they are for."""
+    if x.weak:
+        kind = type(other)
+        if y is x or y is other:
+            return y.like(other)
+        y.weak = kind is float or kind is int or (kind is type(x) and other.weak)
+    return y
 
 
 power = _binary(np.power)

@@ -48,9 +48,8 @@ class Primitive:
         merge: joins deferred applications into one (see ``Deferred``).
         instead: ``(*inputs, **attrs)`` returns another form of the same numbers whose derivatives
             exist where this one's don't, or None. It always acts, eagerly too, before rewrites.
-        inside_mask: ``(operation, *outputs)`` does to outputs of this primitive, a mask, what
-            ``operation`` does to what is masked (a masked cotangent stays masked); None where
-            they are not masked alike.
+        shows: ``(node)`` of a choice, whose first input is the condition: the number of the input
+            that it shows where all else is 0 (a mask), 0 where it is another choice.
         analytic: whether ``forward`` takes complex numbers in any of its floating arguments and is
             analytic there, so that a complex step gives its derivative; a function of the
             attributes where that depends on them.
@@ -73,7 +72,7 @@ class Primitive:
     samples: Callable[[], Sequence[Sample]] = tuple
     merge: Callable[..., Any] | None = None
     instead: Callable[..., Any] | None = None
-    inside_mask: Callable[..., Any] | None = None
+    shows: Callable[[Node], int] | None = None
     analytic: bool | Callable[..., bool] = False
     decree: str = ""
     batch: Callable[[Any], Any] | None = None

@@ -81,6 +81,7 @@ class Recording:
         self._numbers: dict[Any, Node] = {}  # the nodes of Python floats, found sooner
         self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
         self.ones: set[Node] = set()  # the scalar constants 1
+        self.masks: dict[Node, Node | None] | None = None  # see ``masks.py``
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self.spent: set[Node] = set()  # inputs of bodies that are done: nothing may read them
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
@@ -331,6 +332,7 @@ class Recording:
             setattr(self, name, kept)
         self._captured = {k: v for k, v in self._captured.items() if v[1].serial <= serial}
         self.ones = {n for n in self.ones if n.serial <= serial}
+        self.masks = None
 
     @property
     def serial(self) -> int:
@@ -341,6 +343,7 @@ class Recording:
         """End the recording: a traced value that escaped can't be used any more."""
         self.closed = True
         self.values = {}
+        self.masks = None
         tables: Any = (self._known, self._numbers, self._spread, self.ones, self._captured)
         for table in (*tables, self.typed):
             table.clear()

@@ -18,9 +18,11 @@ import numpy as np
 
 from chainrule.core.batching import BatchRule, leading
 from chainrule.core.dispatch import UFUNCS
+from chainrule.core.masks import complements, expect_masks, inside, times
 from chainrule.core.node import Node, Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
+from chainrule.core.types import TupleType
 
 Tangents = Sequence[Traced | None]
 Transpose = Callable[[Callable[[Traced], Sequence[Any]], Traced, Tangents], Traced | None]
@@ -61,6 +63,15 @@ class Rule:
         """dy/dx_i entry by entry, traced or a number, where the kind states it; else None."""
         return None
 
+    def carried(self, node: Node) -> Sequence[Node]:
+        """The inputs that the output is added, moved or spread of; none where it is not."""
+        return ()
+
+    def support(self, node: Node, masks: Tangents, recording: Recording) -> Traced | None:
+        """Where the output may differ from 0, if its carried inputs do so within these masks, not
+        all of them None (anywhere)."""
+        raise NotImplementedError
+
 
 def arguments(node: Node, recording: Recording) -> tuple[Traced, list[Traced]]:
     """The output and the inputs of a node as traced values."""
@@ -72,32 +83,39 @@ def arguments(node: Node, recording: Recording) -> tuple[Traced, list[Traced]]:
 class Elementwise(Rule):
     """``partials[i](y, *xs, **attrs)`` is the local derivative dy/dx_i, element by element.
 
-    A partial may be a Python number (1, -1, 0) where it does not depend on the inputs.
+    A partial is, or returns, a Python number (1, -1, 0) where it does not depend on the inputs.
     None marks an argument without a derivative.
     """
 
-    partials: tuple[Callable[..., Any] | None, ...]
+    partials: tuple[Callable[..., Any] | int | None, ...]
     acts_entrywise: ClassVar[bool] = True
     batch: ClassVar[BatchRule | None] = staticmethod(leading)
 
     def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
-        y, xs = arguments(node, g.recording)
-        parts = []
-        for i in wanted:
-            partial = self.partials[i]
-            parts.append(None if partial is None else multiply(g, partial(y, *xs, **node.attrs)))
-        return parts
+        return [multiply(g, self.local(node, g.recording, i)) for i in wanted]
 
     def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
-        y, xs = arguments(node, _recording(tangents))
-        pairs = zip(self.partials, tangents, strict=True)
-        moving = [(p, t) for p, t in pairs if p is not None and t is not None]
-        return _sum([multiply(t, p(y, *xs, **node.attrs)) for p, t in moving])
+        recording = _recording(tangents)
+        moving = [(i, t) for i, t in enumerate(tangents) if t is not None]
+        return _sum([multiply(t, self.local(node, recording, i)) for i, t in moving])
 
     def local(self, node: Node, recording: Recording, i: int) -> Any:
-        y, xs = arguments(node, recording)
         partial = self.partials[i]
-        return 0 if partial is None else partial(y, *xs, **node.attrs)
+        if callable(partial):
+            y, xs = arguments(node, recording)
+            return partial(y, *xs, **node.attrs)
+        return 0 if partial is None else partial
+
+    def carried(self, node: Node) -> Sequence[Node]:
+        return node.inputs if all(type(p) is int and p for p in self.partials) else ()
+
+    def support(self, node: Node, masks: Tangents, recording: Recording) -> Traced | None:
+        first, *rest = masks
+        for mask in rest:
+            if first is None or mask is None or complements(first, mask):
+                return None
+            first = first | mask
+        return first
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,16 +151,20 @@ class Linear(Rule):
     ``transpose(i, g, *xs, **attrs)`` is the cotangent of argument i; ``variadic`` rules take
     the list of all wanted i at once and return the list of their cotangents, so that ten
     thousand arguments cost ten thousand steps. ``constant(i, **attrs)`` says which arguments
-    (indices) have no derivative. The kind differs from ``Multilinear`` in forward mode: one
-    application to all tangents, not a sum of applications.
+    (indices) have no derivative. ``hides``: it may leave out some of what it is given. The kind
+    differs from ``Multilinear`` in forward mode: one application to all tangents, not a sum of
+    applications.
     """
 
     transpose: Callable[..., Any]
     constant: Callable[..., bool] = lambda i, **attrs: False
     variadic: bool = False
+    hides: bool = False
 
     def pull(self, node: Node, g: Traced, wanted: Sequence[int]) -> Sequence[Any]:
         _, xs = arguments(node, g.recording)
+        if self.hides:
+            expect_masks(g.recording)
         moving = [i for i in wanted if not self.constant(i, **node.attrs)]
         if self.variadic:
             parts = self.transpose(moving, g, *xs, **node.attrs)
@@ -151,12 +173,33 @@ class Linear(Rule):
         found = dict(zip(moving, parts, strict=True))
         return [found.get(i) for i in wanted]
 
+    def carried(self, node: Node) -> Sequence[Node]:
+        if any(isinstance(x.type, TupleType) for x in (node, *node.inputs)):
+            return ()
+        return [x for i, x in enumerate(node.inputs) if not self.constant(i, **node.attrs)]
+
+    def support(self, node: Node, masks: Tangents, recording: Recording) -> Traced | None:
+        """The same moves of ones and zeros."""
+        given = iter(masks)
+        inputs = []
+        for i, x in enumerate(node.inputs):
+            if self.constant(i, **node.attrs):
+                inputs.append(Traced(x, recording))
+            else:
+                mask = next(given)
+                ones = recording.spread(1.0, x.type)
+                inputs.append(ones if mask is None else mask.astype(x.type.dtype))
+        return node.primitive(*inputs, **node.attrs) != 0
+
     def push(self, node: Node, tangents: Tangents, transpose: Transpose) -> Traced | None:
         recording = _recording(tangents)
         _, xs = arguments(node, recording)
+        moving = [not self.constant(i, **node.attrs) for i in range(len(xs))]
+        if self.hides or any(t is None and m for t, m in zip(tangents, moving, strict=True)):
+            expect_masks(recording)
         inputs = [
-            x if self.constant(i, **node.attrs) else recording.zeros(x.type) if t is None else t
-            for i, (t, x) in enumerate(zip(tangents, xs, strict=True))
+            x if not m else recording.zeros(x.type) if t is None else t
+            for t, x, m in zip(tangents, xs, moving, strict=True)
         ]
         return node.primitive(*inputs, **node.attrs)
 
@@ -211,23 +254,19 @@ def multiply(g: Traced, factor: Any) -> Any:
         return None
     elif factor == 1:
         return g
-    inside = g.node.primitive.inside_mask
-    kept = inside(lambda x: multiply(x, factor), g) if inside is not None else None
-    if kept is not None:
-        return kept
+    if g.node.primitive.shows is not None:
+        kept = inside(lambda x: multiply(x, factor), g)
+        if kept is not None:
+            return kept
     if type(factor) is int and factor == -1:
         return UFUNCS[np.negative](g)
-    return UFUNCS[np.multiply](g, factor)
+    return times(UFUNCS[np.multiply](g, factor), g)
 
 
 def add(a: Traced, b: Traced) -> Traced:
     """The sum of two cotangents; masked alike, they stay masked."""
-    inside = a.node.primitive.inside_mask
-    if inside is not None and b.node.primitive is a.node.primitive:
-        kept = inside(add, a, b)
-        if kept is not None:
-            return kept
-    return UFUNCS[np.add](a, b)
+    kept = None if a.node.primitive.shows is None else inside(add, a, b)
+    return UFUNCS[np.add](a, b) if kept is None else kept
 
 
 def total(contributions: Sequence[Any]) -> Traced:

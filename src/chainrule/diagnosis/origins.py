@@ -236,7 +236,7 @@ def _hiding(run: Rerun, node: Node) -> tuple[Place | None, int]:
     for other in sorted({visit.node for visit in run.visits}, key=lambda x: x.serial):
         if other.serial <= node.serial or reach.isdisjoint(other.inputs):
             continue
-        if other.primitive.inside_mask is not None:
+        if other.primitive.shows is not None:
             return run.place(other), 1 if other.inputs[1] in reach else 2
         reach.add(other)
     return None, 0

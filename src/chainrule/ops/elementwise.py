@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.batching import leading
+from chainrule.core.masks import inside, times
 from chainrule.core.node import Node, Primitive
 from chainrule.core.rules import Elementwise
 from chainrule.core.rules import multiply as multiply_by_slope
@@ -41,7 +42,7 @@ def _same(name: str, kinds: str, *xs: ArrayType) -> ArrayType:
 def elementwise(
     name: str,
     forward: Any,
-    *partials: Callable[..., Any] | None,
+    *partials: Callable[..., Any] | int | None,
     text: str = "",
     latex: str = "",
     teaches: str = "",
@@ -131,11 +132,11 @@ def along_kink(g: Traced, slope: Traced) -> Any:
     """
     if g.node.is_constant:
         return multiply_by_slope(g, slope)
-    inside = g.node.primitive.inside_mask
-    kept = inside(lambda x: along_kink(x, slope), g) if inside is not None else None
-    if kept is None:
-        kept = without_sign(g, Traced(slope.node.inputs[0], g.recording))
-    return kinked(g, slope) if kept is None else kept
+    masked = inside(lambda x: along_kink(x, slope), g)
+    if masked is not None:
+        return masked
+    kept = without_sign(g, Traced(slope.node.inputs[0], g.recording))
+    return times(kinked(g, slope) if kept is None else kept, g)
 
 
 class Kinked(Elementwise):
@@ -169,13 +170,13 @@ def _arithmetic(ufunc: Any, on_numbers: Callable[[Any, Any], Any]) -> Callable[[
 
 
 add = elementwise(
-    "add", _arithmetic(np.add, operator.add), lambda y, x, z: 1, lambda y, x, z: 1,
+    "add", _arithmetic(np.add, operator.add), 1, 1,
     text="{} + {}", latex="{} + {}", kinds=ANY, samples=PAIRS, ufunc=np.add,
     analytic=True,
     teaches="A sum distributes its gradient unchanged to both branches.",
 )  # fmt: skip
 subtract = elementwise(
-    "subtract", _arithmetic(np.subtract, operator.sub), lambda y, x, z: 1, lambda y, x, z: -1,
+    "subtract", _arithmetic(np.subtract, operator.sub), 1, -1,
     text="{} − {}", latex="{} - {}", kinds=REAL, samples=PAIRS, ufunc=np.subtract,
     analytic=True,
     teaches="A difference passes its gradient on, with the sign turned for what is subtracted.",
@@ -195,7 +196,7 @@ divide = elementwise(
     teaches="Above the line the slope is 1/z; below it is minus the quotient over z.",
 )  # fmt: skip
 negative = elementwise(
-    "negative", np.negative, lambda y, x: -1,
+    "negative", np.negative, -1,
     text="−{}", latex="-{}", kinds=REAL, samples=points(-2.0, 0.0, 3.0), ufunc=np.negative,
     analytic=True,
     teaches="A change of sign changes the sign of the gradient.",
@@ -214,12 +215,12 @@ square = elementwise(
     teaches="The slope of x² is 2x.", instead=without_root,
 )  # fmt: skip
 remainder = elementwise(
-    "remainder", np.remainder, lambda y, x, z: 1, lambda y, x, z: -np.floor(x / z),
+    "remainder", np.remainder, 1, lambda y, x, z: -np.floor(x / z),
     text="{} mod {}", latex=r"{} \bmod {}", kinds=REAL, samples=QUOTIENTS, ufunc=np.remainder,
     teaches="Between its jumps the remainder moves with x, and against z by the whole quotient.",
 )  # fmt: skip
 fmod = elementwise(
-    "fmod", np.fmod, lambda y, x, z: 1, lambda y, x, z: -np.trunc(x / z),
+    "fmod", np.fmod, 1, lambda y, x, z: -np.trunc(x / z),
     text="fmod({}, {})", kinds=REAL, samples=QUOTIENTS, ufunc=np.fmod,
     teaches="Between its jumps the remainder moves with x, and against z by the whole quotient.",
 )  # fmt: skip

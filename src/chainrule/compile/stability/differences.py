@@ -277,7 +277,8 @@ def _rewritten(
             y = y + product(*part, a)
         typed = a + b if sign > 0 else a - b
         condition = cancels(u + v, (u, v)) if condition is None else condition
-        return prefer(condition, _unsigned(y), typed)
+        found = prefer(condition, _unsigned(y), typed)
+        return apply("value_of", found, typed) if _slope_as_typed(first, second, a) else found
     y = _quotients(parts, a)
     if y is None and len(parts) == 3:
         y = _exponentials(parts, a)
@@ -285,6 +286,15 @@ def _rewritten(
         return None
     typed = a + b if sign > 0 else a - b
     return prefer(cancels(typed, [product(*part, a) for part in parts]), _unsigned(y), typed)
+
+
+def _slope_as_typed(first: Part, second: Part, like: Traced) -> bool:
+    """Whether one of two parts is a constant: their slopes have nothing to cancel then. That of a
+    power of 1 + u by its exponent has lost u."""
+    if first[1] and second[1]:
+        return False
+    nodes = (*first[1], *second[1])
+    return all(meaning(Traced(node, like.recording))[0] != "power" for node in nodes)
 
 
 def _over_the_other(terms: Terms, w: Traced, u: Traced, v: Traced) -> Traced:

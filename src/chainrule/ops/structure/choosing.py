@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.batching import Rows, leading, with_attrs
-from chainrule.core.node import Primitive
+from chainrule.core.dispatch import FUNCTIONS
+from chainrule.core.node import Node, Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
@@ -39,32 +40,16 @@ def _is_zero(node: Any) -> bool:
     return node.primitive.name == "constant" and not any(node.attrs["value"])
 
 
-def _select_inside(product: Any, *masked: Any) -> Traced | None:
-    """Multiply, or add, masked cotangents inside their mask, so that an infinite local
-    derivative where nothing was selected stays out: ``where(x > 0, log(x), 0)`` at 0."""
-    g = masked[0]
-    recording = g.recording
-    condition, a, b = (Traced(x, recording) for x in g.node.inputs)
-    side = 2 if _is_zero(b.node) else 1 if _is_zero(a.node) else 0
-    if not side:
-        return None
-    parts = []
-    for other in masked:
-        node = other.node
-        if node.primitive is select:
-            if node.inputs[0] is not condition.node or not _is_zero(node.inputs[side]):
-                return None
-            node = node.inputs[3 - side]
-        parts.append(Traced(node, recording))
-    inside = product(*parts)
-    return select(condition, inside, b) if side == 2 else select(condition, a, inside)
+def _select_shows(node: Node) -> int:
+    _, a, b = node.inputs
+    return 1 if _is_zero(b) else 2 if _is_zero(a) else 0
 
 
 select = Primitive(
     "select",
     forward=lambda c, a, b: np.where(c, a, b),
     infer=_select_infer,
-    rule=Linear(_select_transpose, constant=lambda i: i == 0),
+    rule=Linear(_select_transpose, constant=lambda i: i == 0, hides=True),
     text="where({}, {}, {})",
     latex=r"\begin{{cases}} {1} & {0} \\ {2} & \text{{otherwise}} \end{{cases}}",
     analytic=True,
@@ -76,9 +61,11 @@ select = Primitive(
             case(np.zeros((0, 2), bool), *arrays((0, 2), (0, 2))),
         ]
     ),
-    inside_mask=_select_inside,
+    shows=_select_shows,
     batch=leading,
 )
+
+FUNCTIONS["masked"] = lambda condition, x: select(condition, x, _zeros(x))
 
 # demanding ---------------------------------------------------------------------------------
 
