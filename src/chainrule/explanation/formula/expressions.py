@@ -8,7 +8,10 @@ themselves keep what they are given, for formulas that show an operation as it w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,12 +30,13 @@ class Expr:
     __slots__ = ()
 
     @property
-    def shape(self) -> Shape:
+    def parts(self) -> tuple[Expr, ...]:
         return ()
 
     @property
-    def parts(self) -> tuple[Expr, ...]:
-        return ()
+    def shape(self) -> Shape:
+        """Of names and calls what they were given; else that of the part with most axes."""
+        return max((part.shape for part in self.parts), key=len, default=())
 
     def text(self) -> str:
         """Unicode text on one line."""
@@ -81,10 +85,7 @@ class Name(Expr):
     accent: str = field(default="", compare=False)
     of_shape: Shape = field(default=(), compare=False)
     upper: str = field(default="", compare=False)
-
-    @property
-    def shape(self) -> Shape:
-        return self.of_shape
+    shape = property(lambda self: self.of_shape)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,22 +101,13 @@ class Derivative(Expr):
         """Where its value stands for ``evaluate``: the derivative of the output by ``by``."""
         return "∂" + self.by.key
 
-    @property
-    def shape(self) -> Shape:
-        return self.by.shape
+    shape = property(lambda self: self.by.shape)
 
 
 @dataclass(frozen=True, slots=True)
 class Sum(Expr):
     terms: tuple[Expr, ...]
-
-    @property
-    def parts(self) -> tuple[Expr, ...]:
-        return self.terms
-
-    @property
-    def shape(self) -> Shape:
-        return _common(self.terms)
+    parts = property(lambda self: self.terms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,28 +115,14 @@ class Product(Expr):
     """Factors side by side, element by element where they are arrays."""
 
     factors: tuple[Expr, ...]
-
-    @property
-    def parts(self) -> tuple[Expr, ...]:
-        return self.factors
-
-    @property
-    def shape(self) -> Shape:
-        return _common(self.factors)
+    parts = property(lambda self: self.factors)
 
 
 @dataclass(frozen=True, slots=True)
 class Power(Expr):
     base: Expr
     exponent: Expr
-
-    @property
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.base, self.exponent)
-
-    @property
-    def shape(self) -> Shape:
-        return _common((self.base, self.exponent))
+    parts = property(lambda self: (self.base, self.exponent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,22 +133,8 @@ class Call(Expr):
     args: tuple[Expr, ...]
     attrs: tuple[tuple[str, Any], ...] = ()
     of_shape: Shape = field(default=(), compare=False)
-
-    @property
-    def parts(self) -> tuple[Expr, ...]:
-        return self.args
-
-    @property
-    def shape(self) -> Shape:
-        return self.of_shape
-
-
-def _common(parts: Iterable[Expr]) -> Shape:
-    shape: Shape = ()
-    for part in parts:
-        if len(part.shape) > len(shape):
-            shape = part.shape
-    return shape
+    parts = property(lambda self: self.args)
+    shape = property(lambda self: self.of_shape)
 
 
 ZERO, ONE, TWO, MINUS_ONE, HALF = Number(0), Number(1), Number(2), Number(-1), Number(0.5)
@@ -207,12 +171,7 @@ def walk(e: Expr) -> Iterator[Expr]:
 
 def size(e: Expr, limit: int = 10**9) -> int:
     """How many symbols ``e`` has, counted up to ``limit``."""
-    count = 0
-    for _ in walk(e):
-        count += 1
-        if count >= limit:
-            break
-    return count
+    return sum(1 for _ in itertools.islice(walk(e), limit))
 
 
 # Building, simplified ---------------------------------------------------------------------
@@ -320,27 +279,26 @@ def over(numerator: Expr, denominator: Expr) -> Expr:
     return times(numerator, to_the(denominator, MINUS_ONE))
 
 
-def rebuilt(
-    e: Expr, parts: tuple[Expr, ...], make: tuple[Callable[..., Expr], ...] | None = None
-) -> Expr:
-    """``e`` on other parts, as it stands, or with other constructors of sums, products and
-    powers."""
-    add, multiply, power = make or (_sum, _product, Power)
-    if isinstance(e, Sum):
-        return add(*parts)
-    if isinstance(e, Product):
-        return multiply(*parts)
-    if isinstance(e, Power):
-        return power(*parts)
-    return replace(e, args=parts) if isinstance(e, Call) else e
-
-
 def _sum(*terms: Expr) -> Expr:
     return Sum(terms)
 
 
 def _product(*factors: Expr) -> Expr:
     return Product(factors)
+
+
+AS_IT_STANDS: tuple[Callable[..., Expr], ...] = (_sum, _product, Power)
+
+
+def rebuilt(
+    e: Expr, parts: tuple[Expr, ...], make: tuple[Callable[..., Expr], ...] = AS_IT_STANDS
+) -> Expr:
+    """``e`` on other parts, as it stands, or with other constructors of sums, products and
+    powers."""
+    for kind, constructor in zip((Sum, Product, Power), make, strict=True):
+        if isinstance(e, kind):
+            return constructor(*parts)
+    return replace(e, args=parts) if isinstance(e, Call) else e
 
 
 def replaced(e: Expr, table: Mapping[Expr, Expr]) -> Expr:
@@ -372,13 +330,8 @@ def _evaluate(e: Expr, values: Mapping[str, Any]) -> Any:
     if isinstance(e, (Name, Derivative)):
         return np.asarray(values[e.key])
     parts = [_evaluate(part, values) for part in e.parts]
-    if isinstance(e, Sum):
-        return sum(parts[1:], parts[0])
-    if isinstance(e, Product):
-        result = parts[0]
-        for part in parts[1:]:
-            result = result * part
-        return result
+    if isinstance(e, (Sum, Product)):
+        return functools.reduce(operator.add if isinstance(e, Sum) else operator.mul, parts)
     if isinstance(e, Power):
         whole = isinstance(e.exponent, Number) and isinstance(e.exponent.value, int)
         return parts[0] ** (int(e.exponent.value) if whole else parts[1])  # type: ignore[attr-defined]

@@ -98,23 +98,16 @@ _ONES = ONES + "\U0001d7d9"
 _SCRIPT = "ℎℬℰℱℋℐℒℳℛℯℊℴℂℍℕℙℚℝℤℑℜ"
 """Letters of those alphabets that Unicode had before."""
 
-_SPACES = frozenset(",;:!~ ()[]") | frozenset(
-    ("left", "right", "big", "Big", "bigl", "bigr", "displaystyle", "quad", "qquad", "limits")
+_SPACES = frozenset(
+    (
+        *(",;:!~ ()[]"),
+        *("left", "right", "big", "Big", "bigl", "bigr", "displaystyle", "quad", "qquad", "limits"),
+    )
 )
 _STYLES = frozenset(
     (
-        "mathbf",
-        "boldsymbol",
-        "bm",
-        "mathrm",
-        "operatorname",
-        "mathit",
-        "text",
-        "vec",
-        "mathsf",
-        "mathbb",
-        "mathcal",
-        "pmb",
+        *("mathbf", "boldsymbol", "bm", "mathrm", "operatorname", "mathit", "text", "vec"),
+        *("mathsf", "mathbb", "mathcal", "pmb"),
     )
 )
 _ACCENTS: Mapping[str, str] = {
@@ -354,8 +347,11 @@ class _Lexer:
 
 
 COMMANDS = frozenset(
-    ("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log")
-) | frozenset(("ln", "max", "min", "det", "tr", "sec", "csc", "cot", "coth"))
+    (
+        *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "exp", "log"),
+        *("ln", "max", "min", "det", "tr", "sec", "csc", "cot", "coth"),
+    )
+)
 """Commands that are a function's name."""
 
 

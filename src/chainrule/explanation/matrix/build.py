@@ -8,7 +8,7 @@ from functools import cache
 
 from chainrule.explanation.formula.grammar import read
 from chainrule.explanation.formula.node import SCALAR, Node
-from chainrule.explanation.matrix.functions import ALIASES, SLOPES
+from chainrule.explanation.matrix.functions import ALIASES, ELEMENTWISE
 from chainrule.explanation.matrix.parse import constant
 from chainrule.explanation.matrix.tree import (
     ONE,
@@ -28,7 +28,7 @@ from chainrule.explanation.matrix.tree import (
     trace,
     transpose,
     unary,
-)  # fmt: skip
+)
 
 
 def differential(a: Node) -> Node:
@@ -110,12 +110,12 @@ def build(tree: Node, symbols: Mapping[str, Node]) -> Node:
         return power(build(tree.args[0], symbols), exponent)
     name = ALIASES.get(tree.op, tree.op)
     args = [build(a, symbols) for a in tree.args]
-    return apply(name, *args) if name in SLOPES else _BUILD[name](*args)
+    return apply(name, *args) if name in ELEMENTWISE else _BUILD[name](*args)
 
 
 @cache
 def _parsed(text: str) -> Node:
-    return read(text, {*SLOPES, *_BUILD})[0][0].value
+    return read(text, {*ELEMENTWISE, *_BUILD})[0][0].value
 
 
 def template(text: str, **symbols: Node) -> Node:

@@ -7,14 +7,15 @@ the line before it; one that differs is refused.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from chainrule.errors import DerivativeError, UsageError
-from chainrule.explanation.formula.node import SCALAR, Node, Shape
+from chainrule.explanation.formula.node import SCALAR, Node
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.numeric import Point, engine_derivative, evaluate, points
 from chainrule.explanation.matrix.parse import names_in, read
@@ -84,47 +85,68 @@ class Derivation:
     def left(self) -> str:
         return f"d{self.name}/d{self.variable}"
 
+    @cached_property
+    def symbols(self) -> dict[str, Node]:
+        """Free symbols, then the defined ones with the shapes of their definitions."""
+        flags = {"probabilities": set(self.probabilities)}
+        found: dict[str, Node] = {}
+        for name, said in [*self.given, (self.name, self.lines[0].expression)]:
+            shown, tree = read(said)
+            names = names_in(tree)
+            known = {n: found[n].shape for n in names if n in found}
+            sizes = {n: s for n, s in self.sizes.items() if n in names} | known
+            for n, shape in infer(shown, tree, sizes, flags, self.variable).items():
+                found.setdefault(n, symbol(n, shape, [f for f, of in flags.items() if n in of]))
+            found[name] = symbol(name, build(tree, found).shape)
+        return found
+
+    @cached_property
+    def trees(self) -> list[Node]:
+        """The tree of every line."""
+        for shown, tree in (found := [read(line.expression) for line in self.lines]):
+            for name in names_in(tree):
+                if name not in self.symbols:
+                    raise UsageError(f"{shown}: {name} is not defined in this derivation")
+        return [tree for _, tree in found]
+
+    def _shown(self, tree: Node, write: Callable[..., str] = typed_text) -> str:
+        return write(tree, {name: node.shape for name, node in self.symbols.items()})
+
+    def _definitions(self) -> list[str]:
+        return [f"where {name} = {self._shown(read(said)[1])}" for name, said in self.given]
+
     def text(self) -> str:
         """The lines with their numbers, and the steps beside them."""
-        shapes, trees = _read(self)
         rows = []
-        for n, (line, tree) in enumerate(zip(self.lines, trees, strict=True), 1):
+        for n, (line, tree) in enumerate(zip(self.lines, self.trees, strict=True), 1):
             left = self.name if n == 1 else self.left if n == 2 else " " * len(self.left)
-            rows.append((f"{left} = {typed_text(tree, shapes)}", f"({n})", _why(line)))
+            rows.append((f"{left} = {self._shown(tree)}", f"({n})", _why(line)))
         width = max(len(r[0]) for r in rows)
         head = [self.title + (f"   [{self.source}]" if self.source else "")]
-        where = [f"where {name} = {said}" for name, said in self._given_text(shapes)]
         body = [f"{a.ljust(width)}  {n}  {why}".rstrip() for a, n, why in rows]
-        return "\n".join([*head, *where, "", *body])
+        return "\n".join([*head, *self._definitions(), "", *body])
 
-    def _given_text(self, shapes: Mapping[str, Shape]) -> list[tuple[str, str]]:
-        return [(name, typed_text(read(said)[1], shapes)) for name, said in self.given]
+    __str__ = text
 
     def latex(self) -> str:
         """An ``align`` block with numbered lines, for math mode outside dollars."""
         return "\\begin{align}\n" + self._rows() + "\n\\end{align}"
 
     def _rows(self) -> str:
-        shapes, trees = _read(self)
-        rows = []
-        name, of = (_name(n, shapes) for n in (self.name, self.variable))
-        slope = rf"\frac{{d{name}}}{{d{of}}}"
-        for n, tree in enumerate(trees, 1):
-            left = name if n == 1 else slope if n == 2 else ""
-            rows.append(f"{left} &= {typed_latex(tree, shapes)}")
-        return " \\\\\n".join(rows)
+        name, of = (self._shown(read(n)[1], typed_latex) for n in (self.name, self.variable))
+        left = [name, rf"\frac{{d{name}}}{{d{of}}}", *[""] * len(self.trees)]
+        shown = (self._shown(tree, typed_latex) for tree in self.trees)
+        return " \\\\\n".join(f"{a} &= {b}" for a, b in zip(left, shown, strict=False))
 
     def markdown(self) -> str:
         """A section: the formula block, then the steps as a list."""
-        shapes, _ = _read(self)
         lines = [f"### {escape.markdown(self.title)}", ""]
-        lines += [f"where {escape.markdown(f'{n} = {d}')}\n" for n, d in self._given_text(shapes)]
+        lines += [f"{escape.markdown(said)}\n" for said in self._definitions()]
         lines += ["$$", "\\begin{aligned}", self._rows(), "\\end{aligned}", "$$", ""]
         lines += [f"{n}. {escape.markdown(_why(line))}" for n, line in enumerate(self.lines, 1)]
         return "\n".join(lines) + "\n"
 
     def to_json(self) -> dict[str, Any]:
-        shapes, trees = _read(self)
         return {
             "schema": "chainrule.derivation/1",
             "title": self.title,
@@ -137,20 +159,17 @@ class Derivation:
                     "number": n,
                     "left": self.name if n == 1 else self.left,
                     "expression": line.expression,
-                    "text": typed_text(tree, shapes),
-                    "latex": typed_latex(tree, shapes),
+                    "text": self._shown(tree),
+                    "latex": self._shown(tree, typed_latex),
                     "step": line.step,
                     "why": _why(line),
                 }
-                for n, (line, tree) in enumerate(zip(self.lines, trees, strict=True), 1)
+                for n, (line, tree) in enumerate(zip(self.lines, self.trees, strict=True), 1)
             ],
         }
 
     def _repr_latex_(self) -> str:
         return "$$\\begin{aligned}\n" + self._rows() + "\n\\end{aligned}$$"
-
-    def __str__(self) -> str:
-        return self.text()
 
 
 def _why(line: Line) -> str:
@@ -159,53 +178,19 @@ def _why(line: Line) -> str:
     return f"{line.step}: {said}{more}" if said else line.step + more
 
 
-def _name(name: str, shapes: Mapping[str, Shape]) -> str:
-    return typed_latex(read(name)[1], shapes)
-
-
-# Reading and trying ------------------------------------------------------------------------
-
-
-def _read(d: Derivation) -> tuple[dict[str, Shape], list]:
-    """Shapes of all names, and the syntax tree of every line."""
-    shapes = {symbol_name: node.shape for symbol_name, node in _symbols(d).items()}
-    trees = []
-    for line in d.lines:
-        shown, tree = read(line.expression)
-        for name in names_in(tree):
-            if name not in shapes:
-                raise UsageError(f"{shown}: {name} is not defined in this derivation")
-        trees.append(tree)
-    return shapes, trees
-
-
-def _symbols(d: Derivation) -> dict[str, Node]:
-    """Free symbols, then the defined ones with the shapes of their definitions."""
-    flags = {"probabilities": set(d.probabilities)}
-    found: dict[str, Node] = {}
-    for name, said in [*d.given, (d.name, d.lines[0].expression)]:
-        shown, tree = read(said)
-        new = {n: s for n, s in d.sizes.items() if n in names_in(tree)}
-        known = {n: found[n].shape for n in names_in(tree) if n in found}
-        shapes = infer(shown, tree, {**new, **known}, flags, d.variable)
-        for n, shape in shapes.items():
-            found.setdefault(n, symbol(n, shape, [f for f, of in flags.items() if n in of]))
-        found[name] = symbol(name, build(tree, found).shape)
-    return found
+# Trying ------------------------------------------------------------------------------------
 
 
 class _Trial:
     def __init__(self, d: Derivation, seed: int) -> None:
         self.d, self.seed = d, seed
-        self.symbols = _symbols(d)
-        _, self.trees = _read(d)
-        self.given = [(name, build(read(said)[1], self.symbols)) for name, said in d.given]
-        self.lines = [build(tree, self.symbols) for tree in self.trees]
+        self.given = [(name, build(read(said)[1], d.symbols)) for name, said in d.given]
+        self.lines = [build(tree, d.symbols) for tree in d.trees]
 
     def run(self, trials: int) -> None:
         done = 0
         defined = {name for name, _ in self.given} | {self.d.name}
-        free = {n: s for n, s in self.symbols.items() if n not in defined}
+        free = {n: s for n, s in self.d.symbols.items() if n not in defined}
         for attempt, point in enumerate(points(free, self.seed)):
             if attempt > 40:
                 raise DerivativeError(f"{self.d.title}: not finite at any point that was tried")
@@ -233,7 +218,7 @@ class _Trial:
         node = self.lines[0]
         for name, said in reversed(self.given):
             node = _put_in(node, name, said)
-        x = self.symbols[self.d.variable]
+        x = self.d.symbols[self.d.variable]
         found = engine_derivative(node, self.d.variable, point)
         a, b, c, e = found.shape
         if x.shape == SCALAR:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
+from chainrule.explanation.formula.expressions import ZERO
 from chainrule.explanation.formula.node import SCALAR, Node, walk
-from chainrule.explanation.matrix.build import differential, template
-from chainrule.explanation.matrix.functions import DIFFERENTIALS, SLOPES, Differential
+from chainrule.explanation.matrix.build import build, differential, template
+from chainrule.explanation.matrix.functions import DIFFERENTIALS, Differential
+from chainrule.explanation.matrix.parse import read, settled
 from chainrule.explanation.matrix.rewrite import remake, rewrite
 from chainrule.explanation.matrix.tree import (
     ONE,
@@ -32,6 +35,7 @@ from chainrule.explanation.matrix.tree import (
     transpose,
     zeros,
 )
+from chainrule.explanation.steps.typed import explain_typed
 
 RULES = {
     "sum rule": "The differential of a sum is the sum of the differentials.",
@@ -130,9 +134,9 @@ class _Expansion:
             return hadamard(mul(number(u.data), power(u.args[0], u.data - 1)), inner)
         if u.op == "apply":
             self.used.note("element-wise chain rule")
-            slope = template(SLOPES[u.data], U=u.args[0])
-            slope = mul(slope, ones(u.shape)) if slope.shape == SCALAR else slope
-            return hadamard(slope, self.later(u.args[0]))
+            local = build(slope(u.data), {"x": u.args[0], "J": u})
+            local = mul(local, ones(u.shape)) if local.shape == SCALAR else local
+            return hadamard(local, self.later(u.args[0]))
         return self.tabled(u)
 
     def later(self, u: Node) -> Node:
@@ -159,6 +163,15 @@ class _Expansion:
         given = dict(zip("UV", u.args, strict=False))
         found = template(rule.result, **given)
         return rewrite(found, lambda n: self.later(n.args[0]) if n.op == "d" else None)
+
+
+@cache
+def slope(name: str) -> Node:
+    """The slope of a function of each entry in terms of its argument x and its value J: the rule
+    that the engine has, as an explanation prints it."""
+    steps = explain_typed(f"{name}(x)", {"x": 0.3}).steps
+    local = next((step.local for step in steps if step.local is not None), ZERO)
+    return settled(read(str(local))[1], lambda _: "scalar")
 
 
 def rule_for(u: Node) -> Differential:

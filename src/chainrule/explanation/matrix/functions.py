@@ -1,6 +1,6 @@
-"""How the functions of matrix expressions are differentiated.
+"""The functions of matrix expressions: their sizes, and how they are differentiated.
 
-Derivatives and differentials are stated as text in the grammar itself, with ``U`` for the
+Differentials are stated as text in the grammar itself, with ``U`` for the
 argument and ``d(U)`` for its differential, ``column(U)`` for a column of ones as long as U is
 wide and ``spread(U)`` for the square matrix of ones that adds up U's rows; the tests compare
 every one with the engine.
@@ -10,18 +10,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SLOPES: dict[str, str] = {
-    "exp": "exp(U)", "log": "1 / U", "sin": "cos(U)", "cos": "-sin(U)", "tan": "1 + tan(U)**2",
-    "sinh": "cosh(U)", "cosh": "sinh(U)", "tanh": "1 - tanh(U)**2", "arctan": "1 / (1 + U**2)",
-    "arcsin": "1 / sqrt(1 - U**2)", "arccos": "-1 / sqrt(1 - U**2)",
-    "logistic": "logistic(U) * (1 - logistic(U))", "softplus": "logistic(U)", "relu": "step(U)",
-    "step": "0", "abs": "sign(U)", "sign": "0",
+ELEMENTWISE = (
+    *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsin", "arccos"),
+    *("logistic", "softplus", "relu", "step", "abs", "sign"),
+)
+"""Functions applied entry by entry; the engine has their slopes."""
+
+FUNCTIONS: dict[str, str] = {
+    **dict.fromkeys(("sqrt", "square", "softmax", "log_softmax", *ELEMENTWISE), "ab -> ab"),
+    **dict.fromkeys(("indicator", "inverse", "ones"), "ab -> ab"),
+    **dict.fromkeys(("trace", "det", "logdet"), "aa -> 11"),
+    **dict.fromkeys(("sum", "norm", "norm1", "norm2"), "ab -> 11"),
+    **dict.fromkeys(("softmax_cross_entropy", "binary_cross_entropy"), "ab, ab -> 11"),
+    "inv": "aa -> aa", "transpose": "ab -> ba", "logsumexp": "ab -> a1", "diag": "a1 -> aa",
+    "diagonal": "aa -> a1", "outer": "a1, b1 -> ab", "dot": "a1, a1 -> 11",
 }  # fmt: skip
-"""Functions applied entry by entry, and the slope at U. relu'(0) = 0 and abs'(0) = 0, as in the
-engine."""
+"""Name -> the sizes of its arguments and of its result."""
 
 ALIASES = {"sigmoid": "logistic", "expit": "logistic", "heaviside": "step", "ln": "log",
            "sigma": "logistic", "σ": "logistic", "tr": "trace"}  # fmt: skip
+
+WORDS = frozenset({*FUNCTIONS, *ALIASES, "mean", "vector", "matrix", "eye", "adj", "max"}) - {
+    *("indicator", "inverse", "ones")
+}
+"""What is applied to arguments; these three are written with signs."""
 
 
 @dataclass(frozen=True)

@@ -19,20 +19,9 @@ from chainrule.explanation.formula.cursor import SIDE, is_inner, is_ones
 from chainrule.explanation.formula.grammar import read as read_statements
 from chainrule.explanation.formula.node import Node, binary, call, mapped, walk
 from chainrule.explanation.formula.parsing import fail
-from chainrule.explanation.matrix.functions import ALIASES, SLOPES
+from chainrule.explanation.matrix.functions import WORDS
 
 NAME = re.compile(r"[^\W\d_][\w\u0302-\u0304]{0,31}\Z")
-
-WORDS = frozenset({*SLOPES, *ALIASES}) | frozenset(
-    (
-        *("sqrt", "square", "softmax", "log_softmax", "trace", "det", "logdet", "sum", "norm"),
-        *("norm1", "norm2", "softmax_cross_entropy", "binary_cross_entropy", "inv", "transpose"),
-        *("logsumexp", "diag", "diagonal", "outer", "dot"),
-        *("mean", "vector", "matrix", "eye", "adj", "max"),
-    )
-)
-"""What is applied to arguments."""
-
 _REFUSED = {
     "//": "for a quotient write /",
     "Subscript": "entries and slices are not part of the language; differentiate the whole",

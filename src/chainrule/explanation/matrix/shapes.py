@@ -16,9 +16,8 @@ from chainrule.explanation.formula.cursor import SIDE, is_inner
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.node import COMPARED, SCALAR, Dim, Node, Shape, walk
 from chainrule.explanation.formula.parsing import fail
-from chainrule.explanation.matrix import parse
-from chainrule.explanation.matrix.functions import ALIASES, SLOPES
-from chainrule.explanation.matrix.parse import constant, names_in
+from chainrule.explanation.matrix.functions import ALIASES, FUNCTIONS, WORDS
+from chainrule.explanation.matrix.parse import constant, constant_kind, names_in
 
 SCALARS = {*GREEK.values(), "iota", "upsilon", "lambda_", "lam", "m", "n", "k"}
 DIM_NAMES = ("n", "m", "k", "p", "q", "r", "s", "l")
@@ -89,8 +88,26 @@ class _Walk:
             return parts[0][1], parts[0][0]
         if node.op == "^":
             return self.caret(node, parts[0])
-        rule = FUNCTIONS.get(ALIASES.get(node.op, node.op))
-        return rule[1](self, node, *parts) if rule else self.binary(node, *parts)
+        name = ALIASES.get(node.op, node.op)
+        return self.call(node, name, parts) if name in FUNCTIONS else self.binary(node, *parts)
+
+    def call(self, node: Node, name: str, parts: list[Pair]) -> Pair:
+        """By the sizes in the table: one letter is one size."""
+        if name == "inverse" and 1 not in map(_find, parts[0]):
+            name = "inv"
+        wanted, _, result = FUNCTIONS[name].partition(" -> ")
+        sizes: dict[str, Size] = {"1": 1}
+        for part, letters, pair in zip(node.args, wanted.split(", "), parts, strict=True):
+            for place, (letter, size) in enumerate(zip(letters, pair, strict=True)):
+                known = sizes.setdefault(letter, size)
+                what, other = _DIFFER[place], parts[0]
+                if letter == "1" or (letters == "aa" and place):
+                    column = "a column vector is wanted"
+                    what, other = column if letter == "1" else "the matrix is not square", pair
+                self.unify(part, known, size, what, other, pair)
+        if name == "logsumexp" and _find(parts[0][1]) == 1:
+            return SCALAR
+        return sizes[result[0]], sizes[result[1]]
 
     def caret(self, node: Node, a: Pair) -> Pair:
         rows, columns = map(_find, a)
@@ -131,99 +148,22 @@ class _Walk:
         return all(_scalar(self.shapes[name]) for name in names_in(node))
 
     def same(self, node: Node, a: Pair, b: Pair) -> Pair:
-        self.unify(node, a[0], b[0], "the numbers of rows differ", a, b)
-        self.unify(node, a[1], b[1], "the numbers of columns differ", a, b)
+        for place in (0, 1):
+            self.unify(node, a[place], b[place], _DIFFER[place], a, b)
         return a
 
     def unify(self, node: Node, a: Size, b: Size, what: str, left: Pair, right: Pair) -> None:
         if not _unify(a, b):
-            raise _Misfit(node, f"{what}: {_show(left)} and {_show(right)}")
+            both = dict.fromkeys((_show(left), _show(right)))
+            raise _Misfit(node, f"{what}: {' and '.join(both)}")
+
+
+_DIFFER = ("the numbers of rows differ", "the numbers of columns differ")
 
 
 def _show(pair: Pair) -> str:
     known = [_find(s) for s in pair]
     return "×".join("?" if isinstance(s, _Size) else str(s) for s in known)
-
-
-# The shape rules of functions --------------------------------------------------------------
-
-
-def _square(walk: _Walk, node: Node, a: Pair) -> Pair:
-    walk.unify(node.args[0], a[0], a[1], "the matrix is not square", a, a)
-    return a
-
-
-def _square_or_entries(walk: _Walk, node: Node, a: Pair) -> Pair:
-    return a if 1 in map(_find, a) else _square(walk, node, a)
-
-
-def _of_square(walk: _Walk, node: Node, a: Pair) -> Pair:
-    _square(walk, node, a)
-    return SCALAR
-
-
-def _entries(walk: _Walk, node: Node, a: Pair) -> Pair:
-    return a
-
-
-def _whole(walk: _Walk, node: Node, *pairs: Pair) -> Pair:
-    if len(pairs) == 2:
-        walk.same(node.args[1], *pairs)
-    return SCALAR
-
-
-def _turned(walk: _Walk, node: Node, a: Pair) -> Pair:
-    return a[1], a[0]
-
-
-def _by_row(walk: _Walk, node: Node, a: Pair) -> Pair:
-    return SCALAR if _find(a[1]) == 1 else (a[0], 1)
-
-
-def _column(walk: _Walk, node: Node, a: Pair) -> Pair:
-    walk.unify(node.args[0], a[1], 1, "a column vector is wanted", a, (a[0], 1))
-    return a
-
-
-def _to_square(walk: _Walk, node: Node, a: Pair) -> Pair:
-    rows, _ = _column(walk, node, a)
-    return rows, rows
-
-
-def _to_column(walk: _Walk, node: Node, a: Pair) -> Pair:
-    return _square(walk, node, a)[0], 1
-
-
-def _outer(walk: _Walk, node: Node, a: Pair, b: Pair) -> Pair:
-    walk.unify(node.args[0], a[1], 1, "a column vector is wanted", a, a)
-    walk.unify(node.args[1], b[1], 1, "a column vector is wanted", b, b)
-    return a[0], b[0]
-
-
-def _dot(walk: _Walk, node: Node, a: Pair, b: Pair) -> Pair:
-    _outer(walk, node, a, b)
-    return _whole(walk, node, a, b)
-
-
-FUNCTIONS: dict[str, tuple[int, Any]] = {
-    **dict.fromkeys(("sqrt", "square", *SLOPES), (1, _entries)),
-    **dict.fromkeys(("softmax", "log_softmax"), (1, _entries)),
-    **dict.fromkeys(("trace", "det", "logdet"), (1, _of_square)),
-    **dict.fromkeys(("sum", "norm", "norm2"), (1, _whole)),
-    **dict.fromkeys(("softmax_cross_entropy", "binary_cross_entropy"), (2, _whole)),
-    "inverse": (1, _square_or_entries),
-    "norm1": (1, _whole),
-    "indicator": (1, _entries),
-    "ones": (1, _entries),
-    "inv": (1, _square),
-    "transpose": (1, _turned),
-    "logsumexp": (1, _by_row),
-    "diag": (1, _to_square),
-    "diagonal": (1, _to_column),
-    "outer": (2, _outer),
-    "dot": (2, _dot),
-}
-"""Name -> number of arguments and shape rule."""
 
 
 def kind_of(tree: Node, shapes: Mapping[str, Shape]) -> str:
@@ -262,7 +202,7 @@ def infer(
         shapes = {name: _given(name, given[name]) for name in given}
         shapes |= {name: _fresh(kind) for name, kind in kinds.items()}
         for name in kinds:
-            if (kind := parse.constant_kind(name)) and first_named != name:
+            if (kind := constant_kind(name)) and first_named != name:
                 side = _Size(True)
                 shapes[name] = (side, side) if kind == "square" else _fresh(kind)
         try:
@@ -305,9 +245,9 @@ def _check_calls(source: str, tree: Node) -> None:
             if abs(exponent) > 64:
                 fail("the exponent must lie between -64 and 64", source, node.args[1])
         name = ALIASES.get(node.op, node.op)
-        if name in parse.WORDS and name not in FUNCTIONS:
+        if name in WORDS and name not in FUNCTIONS:
             fail(f"{name} takes other arguments", source, node)
-        if name in FUNCTIONS and len(node.args) != (count := FUNCTIONS[name][0]):
+        if name in FUNCTIONS and len(node.args) != (count := FUNCTIONS[name].count(",") + 1):
             fail(f"{name} takes {count} argument{'s' * (count > 1)}", source, node)
 
 

@@ -10,9 +10,8 @@ constructor changes a value; the tests compare them with plain NumPy.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
-from typing import Any
 
 from chainrule.errors import ShapeError
 from chainrule.explanation.formula.node import SCALAR, Dim, Node, Shape, walk
@@ -319,57 +318,55 @@ def _turns(a: Node) -> int:
     return sum(n.op == "transpose" for n in walk(a))
 
 
-def _outside(a: Node, make: Any) -> Node:
-    """``make(a)`` of a linear function, scalar factors of ``a`` first."""
+def _of_square(a: Node, op: str) -> Node:
+    if a.shape[0] != a.shape[1]:
+        raise ShapeError(f"{op} of {a!r}: the matrix is not square")
+    return a
+
+
+def _linear(a: Node, op: str, shape: Shape) -> Node:
+    """A linear function of an array: scalar factors first, then what ``_INSIDE`` says of it."""
     scalars, bare = plain(a)
-    return mul(*scalars, make(bare)) if scalars else make(a)
+    if scalars:
+        return mul(*scalars, _linear(bare, op, shape))
+    if is_zero(bare):
+        return zeros(shape)
+    found = _INSIDE[op](bare)
+    return Node(op, (bare,), shape) if found is None else found
 
 
 def trace(a: Node) -> Node:
     """The sum of the diagonal of a square matrix."""
-    if a.shape == SCALAR:
-        return a
-    if a.shape[0] != a.shape[1]:
-        raise ShapeError(f"trace of {a!r}: the matrix is not square")
-    return _outside(a, _trace)
+    return a if a.shape == SCALAR else _linear(_of_square(a, "trace"), "trace", SCALAR)
 
 
-def _trace(a: Node) -> Node:
+def _trace(a: Node) -> Node | None:
     if a.op == "transpose":
         return trace(a.args[0])
     if a.op == "diag":
         return total(a.args[0])
-    if is_zero(a):
-        return ZERO
-    if a.op == "mul":  # u v' of two vectors: its trace is the scalar v'u
-        cut = next((i for i, f in enumerate(a.args) if f.shape[1] == 1), None)
-        if cut is not None:
-            return mul(*a.args[cut + 1 :], *a.args[: cut + 1])
-    return Node("trace", (a,), SCALAR)
+    cut = (
+        next((i for i, f in enumerate(a.args) if f.shape[1] == 1), None) if a.op == "mul" else None
+    )
+    if cut is None:
+        return None
+    return mul(*a.args[cut + 1 :], *a.args[: cut + 1])  # tr(u v') of two vectors is v'u
 
 
 def total(a: Node) -> Node:
     """The sum of all entries."""
-    return a if a.shape == SCALAR else _outside(a, _total)
+    return a if a.shape == SCALAR else _linear(a, "total", SCALAR)
 
 
-def _total(a: Node) -> Node:
+def _total(a: Node) -> Node | None:
     if a.op in ("transpose", "diag"):
         return total(a.args[0])
-    if is_zero(a):
-        return ZERO
-    if flagged(a, "probabilities") and 1 in a.shape:
-        return ONE
-    if a.op == "softmax" and 1 in a.shape:
-        return ONE
-    return Node("total", (a,), SCALAR)
+    return ONE if 1 in a.shape and (a.op == "softmax" or flagged(a, "probabilities")) else None
 
 
 def inv(a: Node) -> Node:
     """The inverse of a square matrix."""
-    if a.shape[0] != a.shape[1]:
-        raise ShapeError(f"inv of {a!r}: the matrix is not square")
-    if a.shape == SCALAR:
+    if _of_square(a, "inv").shape == SCALAR:
         return power(a, -1)
     if a.op in ("inv", "eye"):
         return a.args[0] if a.args else a
@@ -387,33 +384,31 @@ def diag(a: Node) -> Node:
     """The diagonal matrix of a column vector."""
     if a.shape[1] != 1:
         raise ShapeError(f"diag of {a!r}: it takes a column vector")
-    return _outside(a, lambda v: eye(v.shape[0]) if v.op == "ones" else _diag(v))
-
-
-def _diag(v: Node) -> Node:
-    size = (v.shape[0], v.shape[0])
-    return zeros(size) if is_zero(v) else Node("diag", (v,), size)
+    return _linear(a, "diag", (a.shape[0], a.shape[0]))
 
 
 def diagonal(a: Node) -> Node:
     """The diagonal of a square matrix as a column vector."""
-    if a.shape[0] != a.shape[1]:
-        raise ShapeError(f"diagonal of {a!r}: the matrix is not square")
-    if a.shape == SCALAR:
-        return a
+    column = (_of_square(a, "diagonal").shape[0], 1)
+    return a if a.shape == SCALAR else _linear(a, "diagonal", column)
+
+
+def _diagonal(a: Node) -> Node | None:
     if a.op == "diag":
         return a.args[0]
     if a.op == "eye":
         return ones((a.shape[0], 1))
-    if is_zero(a):
-        return zeros((a.shape[0], 1))
-    return _outside(a, lambda m: _diagonal(m) if m is a else diagonal(m))
-
-
-def _diagonal(a: Node) -> Node:
     if a.op == "mul" and len(a.args) == 2 and a.args[0].shape[1] == 1:  # of an outer product
         return hadamard(a.args[0], transpose(a.args[1]))
-    return Node("diagonal", (a.args[0] if a.op == "transpose" else a,), (a.shape[0], 1))
+    return diagonal(a.args[0]) if a.op == "transpose" else None
+
+
+_INSIDE: Mapping[str, Callable[[Node], Node | None]] = {
+    "trace": _trace,
+    "total": _total,
+    "diag": lambda v: eye(v.shape[0]) if v.op == "ones" else None,
+    "diagonal": _diagonal,
+}
 
 
 def apply(name: str, a: Node) -> Node:
