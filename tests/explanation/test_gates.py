@@ -12,6 +12,7 @@ from chainrule.errors import UsageError
 from chainrule.explanation import Explanation
 from chainrule.explanation.formula.expressions import evaluate
 from chainrule.explanation.formula.parsing import parse
+from chainrule.explanation.picture.scene import scene
 from chainrule.explanation.render.schema import check_document
 
 W, X = [[0.4, -1.2], [0.7, 0.3]], [0.5, -1.0]
@@ -19,6 +20,24 @@ W, X = [[0.4, -1.2], [0.7, 0.3]], [0.5, -1.0]
 
 def backward(e: Explanation, node: str) -> list[Any]:
     return [s for s in e.steps if s.kind == "backward" and str(e.nodes[s.node].name) == node]
+
+
+def test_the_loss_alone_is_shown_beside_its_gate() -> None:
+    """dJ/dŷ as L2.2 prints it, and by hand; it has the wire of ŷ, and δ that of the score."""
+    e = explain.expression("-y*log(σ(z)) - (1 - y)*log(1 - σ(z))", z=0.3, y=1.0)
+    (step,) = backward(e, "ŷ")
+    assert str(step.local) == "(1 − y)/(1 − ŷ) − y/ŷ"
+    p = 1 / (1 + np.exp(-0.3))
+    assert float(step.value) == pytest.approx(-1 / p)
+    y, a = np.array([0.0, 0.25, 0.75]), np.array([1.0, 2.0, 3.0])
+    e = explain.expression("2*-sum(y*log(softmax(a)))", a=a, y=y)
+    (step,) = backward(e, "ŷ")
+    assert str(step.local) == "−y/ŷ"
+    np.testing.assert_allclose(step.value, -2 * y / (np.exp(a) / np.exp(a).sum()))
+    document = e.to_json()
+    check_document(document)
+    wires = {link.quantity: link.gradient for link in scene(document, [], set()).links}
+    assert all(wires[q.id] is not None for q in e.nodes)
 
 
 GATES = [
@@ -193,6 +212,14 @@ LOSSES = [
     (nn.BinaryCrossEntropy(), T, "binary cross-entropy", "σ(z) − c"),
     (nn.CategoricalCrossEntropy(), T, "cross-entropy", "softmax(z) − c"),
     (nn.CategoricalCrossEntropy(), np.array([0, 1, 1]), "cross-entropy", "softmax(z) − c"),
+    (nn.Quantile(0.9), T, "quantile", "where(z > c, 0.1, −0.9)"),
+    (nn.Poisson(), T, "poisson", "exp(z) − c"),
+    (nn.Gamma(), T + 0.5, "gamma", "c/exp(z)"),
+    (nn.Tweedie(1.5), T, "tweedie", "exp(z) − c"),
+    (nn.Focal(), np.array([0, 1, 1]), "focal", "softmax(z) − c"),
+    (nn.Focal(1.5), T, "focal", "σ(z) − c"),
+    (nn.Hinge(), np.array([0, 1, 1]), "hinge", "(over axis 1))] − c"),
+    (nn.Hinge(), T, "hinge", "(over axis 1))] − c"),
 ]
 
 
@@ -201,7 +228,7 @@ def test_losses_of_nn_are_gates_that_open(loss: Any, targets: Any, gate: str, ru
     def total(z: Any) -> Any:
         return np.mean(loss(z, targets))
 
-    e = explain(total)(Z)
+    e = explain(total)(1.1 * Z)  # no ties
     (node,) = (q for q in e.nodes if q.operation == gate)
     (step,) = backward(e, "z")
     assert rule in str(step.formula)

@@ -58,6 +58,53 @@ def test_the_modules_of_the_slide_in_its_order() -> None:
     assert [str(x.formula) for x in e.deltas] == ["ŷ − y", "(δ₂ W₂ᵀ) ⊙ a₁ ⊙ (1 − a₁)"]
 
 
+def test_a_layer_that_adds_its_inputs() -> None:
+    """Residual layers (He et al. 2016): h = g(z), a = inputs + h, and two ways back."""
+    model, params, state = network(sizes=(3, 4, 4, 2), residual=True)
+    e = explain.network(model, params, X, 1, state=state)
+    (skip,) = (m for m in e.modules if m.kind == "residual")
+    shown = [str(x.formula) for x in (*skip.forward, *skip.backward)]
+    assert (skip.layer, shown) == (2, ["a₁ + h₂", "∂J/∂a₂"])
+    assert str(line(e, "hidden activation", 2, "backward").formula) == "∂J/∂h₂ ⊙ h₂ ⊙ (1 − h₂)"
+    assert str(line(e, "linear", 2, "backward", 2).formula) == "δ₂ W₂ᵀ + ∂J/∂a₂"
+    assert str(e.deltas[2].formula) == "(δ₂ W₂ᵀ + ∂J/∂a₂) ⊙ a₁ ⊙ (1 − a₁)"
+    assert e.error < 1e-15
+    first, second, _ = e.neurons
+    np.testing.assert_allclose(second.a, first.a + second.h)
+    W = np.asarray(params["layers"][1]["weights"])
+    np.testing.assert_allclose(first.up, W @ second.delta + second.up, rtol=1e-12)
+    loss = nn.CategoricalCrossEntropy()
+
+    def J(x: Any) -> Any:
+        return np.sum(loss(model(params, state, x[None])[0], np.array([1])))
+
+    np.testing.assert_allclose(e.input_gradient, cr.grad(J)(X), rtol=1e-12)
+    for form in ("text", "markdown", "latex", "html", "json"):
+        assert getattr(e, form)()
+
+
+OTHERS = [
+    (nn.Poisson(), 2.0, "exp(z₃) − yz₃", "exp(z₃) − y", "exp(z₃)"),
+    (nn.Huber(), 0.5, None, None, "z₃"),
+    (nn.Focal(), 1.0, None, None, "σ(z₃)"),
+    (nn.Hinge(), 1.0, None, None, "z₃"),
+]
+
+
+@pytest.mark.parametrize(("loss", "target", "value", "slope", "unit"), OTHERS)
+def test_other_losses_are_written_out(
+    loss: Any, target: float, value: str | None, slope: str | None, unit: str
+) -> None:
+    model, params, _ = network()
+    e = explain.network(model, params, X, target, loss=loss)
+    top, output = e.modules[:2]
+    assert str(output.forward[0].formula) == unit
+    assert "loss(" not in str(top.forward[0].formula)
+    assert value is None or str(top.forward[0].formula) == value
+    assert slope is None or str(top.backward[0].formula) == slope
+    assert e.error < 1e-15
+
+
 def test_every_number_of_a_small_network_by_hand() -> None:
     """Two inputs, two hidden units, one output, with ``math`` alone (L2.2, L4.4)."""
     W1, b1, W2, b2 = [[0.1, 0.4], [-0.3, 0.2]], [0.05, -0.1], [1.2, -0.9], 0.3

@@ -156,3 +156,18 @@ def label_boxes(browser: Any) -> np.ndarray:
     half = (box[:, 3] - box[:, 1]) * 0.36
     box[:, 1], box[:, 3] = middle - half, middle + half
     return box
+
+
+def seen_faults(browser: Any) -> list[str]:
+    """What a reader could not read or reach: text fainter than 4.5 to 1 (WCAG AA) on its ground,
+    what sticks out of the window or of a box that does not scroll, and controls without a name."""
+    return js(browser, Path(__file__).with_name("seen_faults.js").read_text("utf-8"))
+
+
+def at_width(browser: Any, pixels: int) -> None:
+    """The window of a phone (390) or a desk; 0 as it was."""
+    if not pixels:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        return
+    size = {"width": pixels, "height": 844, "deviceScaleFactor": 1, "mobile": pixels < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)

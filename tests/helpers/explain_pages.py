@@ -35,6 +35,14 @@ def matrix() -> Explanation:
     return explain(f)(np.array([[0.1, 0.5], [-0.3, 0.8]]), np.array([0.2, 0.4]))
 
 
+def entropy() -> Explanation:
+    """A gate with its prediction, (3, 2) weights and a bias (L1.5)."""
+    return explain.expression(
+        "-sum(y*log(softmax(W @ x + b)))", W=np.array([[0.1, 0.5], [-0.3, 0.8], [0.2, 0.2]]),
+        x=np.array([0.2, 0.4]), b=np.array([0.0, 0.1, 0.2]), y=np.array([0.0, 0.0, 1.0]),
+    )  # fmt: skip
+
+
 def network(hidden: tuple[int, ...] = (3,), inputs: int = 2) -> Explanation:
     """A logistic MLP on one example; its layers and the loss are scopes."""
     model = nn.MLP(sizes=(inputs, *hidden, 1), activation="logistic")

@@ -25,7 +25,7 @@ def policy(styles: Sequence[str] = (), scripts: Sequence[str] = ()) -> str:
 
     return (
         f"default-src 'none'; script-src {sources(scripts)}; style-src {sources(styles)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        "img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
     )
 
 

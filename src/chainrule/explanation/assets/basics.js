@@ -37,3 +37,9 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 const at = (v) => String(Math.round(v * 10) / 10);
+
+$("theme").addEventListener("click", () => {
+  const root = document.documentElement;
+  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = dark ? "light" : "dark";
+});

@@ -104,7 +104,7 @@ function makeScene(data, folded, get) {
       const wire = wires.get(key);
       wire.nodes.push(node.id);
       data.steps.forEach((s, i) => {
-        if (s.kind === "backward" && s.node === x && s.via === node.id) wire.steps.push(i);
+        if (s.kind === "backward" && s.node === x && s.by === node.id) wire.steps.push(i);
       });
     }
   }

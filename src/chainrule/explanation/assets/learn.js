@@ -23,7 +23,10 @@ function initial(name, inputs, outputs, gain, random) {
 
 function learner(settings) {
   const sizes = [data.inputs.length, ...settings.hidden, data.outputs.length], depth = sizes.length - 1;
-  const program = data.programs[`${settings.hidden.length ? settings.activation : data.activations[0]}/${settings.loss}`][settings.hidden.length];
+  // Layers add their inputs where those are as many: between hidden layers of one width.
+  const added = settings.residual && settings.hidden.length > 1 && new Set(settings.hidden).size === 1;
+  const residual = added ? settings.hidden.map((_, i) => i + 1).slice(1) : [];
+  const program = data.programs[`${settings.hidden.length ? settings.activation : data.activations[0]}/${settings.loss}${added ? ", plus inputs" : ""}`][settings.hidden.length];
   const open = Object.fromEntries(settings.hidden.map((h, i) => [`h${i + 1}`, h]));
   const rule = data.updates[settings.optimizer], kept = Object.keys(rule.inputs).filter((path) => path.startsWith("slots"));
   const random = randomNumbers(settings.seed);
@@ -50,7 +53,7 @@ function learner(settings) {
   }
 
   const own = {
-    settings, sizes, depth, params, program, steps: 0, epoch: 0, place: 0, history: [], broken: false,
+    settings, sizes, depth, residual, params, program, steps: 0, epoch: 0, place: 0, history: [], broken: false,
     run,
     // One update of all parameters at once, by the gradient of the mean loss of these rows.
     step(rows) {

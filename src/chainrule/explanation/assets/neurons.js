@@ -3,9 +3,9 @@
 // the picture writes out one neuron, or one weight, with its numbers.
 //
 // `net` says what is drawn: sizes, names of inputs and outputs, activations, unit (of the output),
-// loss, matched (delta = y_hat - y), convention, rate (of SGD), normalised. `pass` has the numbers
-// of one example: x, target, prediction, loss, and per layer weights (inputs, outputs), bias, z, a,
-// slope, up = dJ/da, delta = dJ/dz, gw, gb.
+// loss, matched (delta = y_hat - y), convention, rate (of SGD), normalised, residual (layers with
+// a = h + inputs, h = g(z)). `pass` has the numbers of one example: x, target, prediction, loss, and
+// per layer weights (inputs, outputs), bias, z, h, a, slope, up = dJ/da, delta = dJ/dz, gw, gb.
 "use strict";
 
 const MOST_UNITS = 10, MOST_TERMS = 6;
@@ -39,7 +39,12 @@ function naming(net) {
     back: (layer) => {
       const [w, d] = [row ? `Θ̄${index(layer + 1)}` : `${letter}${index(layer + 1)}`, `δ${index(layer + 1)}`];
       const pulled = net.convention === "outputs_inputs" ? `${w}ᵀ ${d}` : turned ? `${d} ${w}` : `${d} ${w}ᵀ`;
-      return `δ${index(layer)} = (${pulled}) ⊙ ${net.activations[layer - 1]}′(z${index(layer)})`;
+      const past = net.residual.includes(layer + 1) ? ` + ∂J/∂a${index(layer + 1)}` : "";
+      return `δ${index(layer)} = (${pulled}${past}) ⊙ ${net.activations[layer - 1]}′(z${index(layer)})`;
+    },
+    activation: (layer) => {
+      const [n, g] = [index(layer), `${net.activations[layer - 1]}(z${index(layer)})`];
+      return net.residual.includes(layer) ? `h${n} = ${g}, a${n} = ${below(layer)} + h${n}` : `a${n} = ${g}`;
     },
   };
 }
@@ -177,12 +182,14 @@ function neurons(host, panel, live, fill = null) {
 
   function saidUnit(layer, unit, own) {
     const size = net.sizes[layer], ins = layer === 1 ? pass.x : pass.layers[layer - 2].a, last = layer === names.depth;
+    const added = net.residual.includes(layer), past = net.residual.includes(layer + 1);
     const column = Array.from(ins, (v, i) => [own.weights[i * size + unit], v]);
     const said = [];
     if (sees.forward(layer)) {
       said.push(line("forward", strong("z = Σ w a + b"), ` = ${terms(column)}${own.bias ? ` + ${signed(own.bias[unit], 3)}` : ""} = `, strong(short(own.z[unit]))));
       said.push(last ? line("forward", strong(net.unit === "identity" ? "ŷ = z" : `ŷ = ${net.unit}(z)`), " = ", strong(short(pass.prediction[unit])))
-        : line("forward", strong(`a = ${net.activations[layer - 1]}(${net.normalised ? "normalised z" : "z"})`), " = ", strong(short(own.a[unit]))));
+        : line("forward", strong(`${added ? "h" : "a"} = ${net.activations[layer - 1]}(${net.normalised ? "normalised z" : "z"})`), " = ", strong(short(own.h[unit]))));
+      if (added) said.push(line("forward", strong(`a = ${names.below(layer)} + h`), ` = ${short(ins[unit])} + ${signed(own.h[unit])} = `, strong(short(own.a[unit]))));
     }
     if (last && sees.loss()) said.push(line("", `the example is ${net.targetText ?? short(pass.target?.[unit] ?? NaN)}; its loss J = ${short(pass.loss)} (${net.loss})`));
     if (!sees.back(layer)) return said;
@@ -192,8 +199,9 @@ function neurons(host, panel, live, fill = null) {
     } else {
       const next = pass.layers[layer], wide = net.sizes[layer + 1];
       const pairs = Array.from(next.delta, (d, k) => [d, next.weights[unit * wide + k]]);
-      if (net.normalised) said.push(line("backward", strong("∂J/∂a = Σₖ δₖ wₖ"), ` = ${terms(pairs)} = `, strong(short(own.up[unit])), "; through the normalisation ", strong(`δ = ${short(own.delta[unit])}`)));
-      else said.push(line("backward", strong("δ = g′(z) Σₖ δₖ wₖ"), ` = ${short(own.slope[unit])} · (${terms(pairs)}) = ${short(own.slope[unit])} · ${signed(own.up[unit])} = `, strong(short(own.delta[unit]))));
+      const whole = `Σₖ δₖ wₖ${past ? ` + ∂J/∂a${names.index(layer + 1)}` : ""}`, sum = terms(pairs) + (past ? ` + ${signed(next.up[unit], 3)}` : "");
+      if (net.normalised) said.push(line("backward", strong(`∂J/∂a = ${whole}`), ` = ${sum} = `, strong(short(own.up[unit])), "; through the normalisation ", strong(`δ = ${short(own.delta[unit])}`)));
+      else said.push(line("backward", strong(`δ = g′(z) ${past ? `(${whole})` : whole}`), ` = ${short(own.slope[unit])} · (${sum}) = ${short(own.slope[unit])} · ${signed(own.up[unit])} = `, strong(short(own.delta[unit]))));
       if (own.slope[unit] === 0) said.push(line("note", "the slope g′(z) is 0: this unit passes nothing back here, and its weights do not learn from this example."));
       else if (Math.abs(own.slope[unit]) < 0.01) said.push(line("note", "the unit is saturated: its slope is near 0, so hardly any gradient passes (L1.8)."));
     }
@@ -234,7 +242,7 @@ function neurons(host, panel, live, fill = null) {
     if (current === null) return "The inputs of the example.";
     if (current.loss) return `The loss: J = ${short(pass.loss)}, ${net.loss} of the prediction and the example's ${net.targetText ?? "target"}.`;
     const { layer } = current, last = layer === names.depth;
-    if (current.forward) return `Forward, ${names.title(layer)}: ${names.forward(layer)}, ${last ? `ŷ = ${net.unit}(z${names.index(layer)})` : `a${names.index(layer)} = ${net.activations[layer - 1]}(z${names.index(layer)})`}.`;
+    if (current.forward) return `Forward, ${names.title(layer)}: ${names.forward(layer)}, ${last ? `ŷ = ${net.unit}(z${names.index(layer)})` : names.activation(layer)}.`;
     return `Backward, ${names.title(layer)}: ${last ? `δ${names.index(layer)} = ${net.matched ? "ŷ − y" : "∂J/∂z"}` : names.back(layer)}, ${names.gradient(layer)}.`;
   }
 
@@ -244,6 +252,10 @@ function neurons(host, panel, live, fill = null) {
     if (current) chosen = { layer: current.layer, unit: Math.min(chosen.unit, net.sizes[current.layer] - 1) };
     paint();
     live.textContent = sentence();
+    if (position !== null) { // on a phone one layer is seen at a time
+      const middle = left(current?.layer ?? 0) + CARD.width / 2;
+      host.scrollTo({ left: middle - host.clientWidth / 2, behavior: still.matches ? "auto" : "smooth" });
+    }
   }
 
   function choose(to) {
@@ -285,10 +297,5 @@ function walking(view) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input, select, textarea, summary, .neuron")) return;
     const act = { ArrowRight: view.next, ArrowLeft: view.back, Home: () => view.go(0), Escape: () => view.go(null) }[event.key];
     if (act) { event.preventDefault(); act(); }
-  });
-  $("theme").addEventListener("click", () => {
-    const root = document.documentElement;
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
   });
 }

@@ -134,11 +134,6 @@ $("next").addEventListener("click", () => { play(false); next(); });
 $("last").addEventListener("click", () => { play(false); go(LAST); });
 $("all").addEventListener("click", () => { play(false); go(null); });
 $("scrub").addEventListener("input", (event) => { play(false); go(Number(event.target.value) - 1); });
-$("theme").addEventListener("click", () => {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-});
 addEventListener("resize", () => fit());
 addEventListener("beforeprint", () => { play(false); go(null, { speak: false }); });
 

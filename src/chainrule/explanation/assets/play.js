@@ -24,7 +24,7 @@ function passNow() {
   const layers = Array.from({ length: model.depth }, (_, l) => ({
     weights: model.params[`layers/${l}/weights`], bias: model.params[`layers/${l}/bias`],
     gw: found[`gradients/layers/${l}/weights`], gb: found[`gradients/layers/${l}/bias`],
-    ...Object.fromEntries(["z", "a", "slope", "up", "delta"].map((name) => [name, found[`layers/${l}/${name}`]])),
+    ...Object.fromEntries(["z", "h", "a", "slope", "up", "delta"].map((name) => [name, found[`layers/${l}/${name}`]])),
   }));
   return { x, target: targetRow(t), prediction: found.prediction, loss: found.loss[0], layers };
 }
@@ -32,7 +32,7 @@ function passNow() {
 const netNow = () => ({
   sizes: model.sizes, inputs: data.inputs, outputs: data.outputs, activations: model.settings.hidden.map(() => model.settings.activation), unit: data.unit,
   loss: model.settings.loss, matched: model.settings.loss === data.losses[0], convention: data.convention, rate: model.settings.rate,
-  targetText: targetText(example().t), normalised: false,
+  targetText: targetText(example().t), normalised: false, residual: model.residual,
 });
 
 // Surfaces: predictions, and each unit's activation, over two columns -----------------------------
@@ -180,7 +180,8 @@ function restart() {
   play(false);
   model = learner(chosenSettings());
   paint();
-  $("news").textContent = "A fresh network.";
+  $("news").textContent = model.settings.residual && !model.residual.length
+    ? "A fresh network. Only hidden layers of one width, two or three, can add their inputs: none does here." : "A fresh network.";
 }
 
 const number = (id, least, most) => { const v = Number($(id).value); return Number.isFinite(v) ? Math.max(least, Math.min(most, v)) : data.settings[id]; };
@@ -189,14 +190,14 @@ function chosenSettings() {
   const hidden = $("hidden").value.split(/[\s,;]+/).filter(Boolean).map((h) => Math.max(1, Math.min(256, Math.round(Number(h)) || 1))).slice(0, data.most);
   $("hidden").value = hidden.join(", ");
   return {
-    hidden, activation: $("activation").value, loss: $("loss").value, optimizer: $("optimizer").value, init: $("init").value, rate: number("rate", 0, 1e6),
+    hidden, activation: $("activation").value, residual: $("residual").value === "yes", loss: $("loss").value, optimizer: $("optimizer").value, init: $("init").value, rate: number("rate", 0, 1e6),
     l1: number("l1", 0, 1e6), l2: number("l2", 0, 1e6), batch: Math.round(number("batch", 0, 1e6)), epochs: Math.round(number("epochs", 1, 1e6)), gain: number("gain", 0, 1e3), seed: Math.round(number("seed", 0, 2 ** 31)),
   };
 }
 
 // Those that only say how to go on are taken at once, the others with a fresh network.
 for (const id of ["rate", "l1", "l2", "batch", "epochs"]) $(id).addEventListener("change", () => { const kept = chosenSettings(); for (const key of ["rate", "l1", "l2", "batch", "epochs"]) model.settings[key] = kept[key]; paint(false); });
-for (const id of ["hidden", "activation", "loss", "init", "gain", "seed"]) $(id).addEventListener("change", restart);
+for (const id of ["hidden", "activation", "residual", "loss", "init", "gain", "seed"]) $(id).addEventListener("change", restart);
 $("optimizer").addEventListener("change", () => { $("rate").value = data.rates[$("optimizer").value]; restart(); });
 for (const id of ["part", "row", "across", "up"]) $(id).addEventListener("change", () => paint());
 $("play").addEventListener("click", () => play(timer === null));
@@ -228,6 +229,7 @@ function exported() {
 $("export").addEventListener("click", () => {
   play(false);
   if (model.broken) { $("news").textContent = "Weights that are not finite make no model: start again."; return; }
+  if (model.residual.length) { $("news").textContent = "Model files hold no layers that add their inputs: train without them to save."; return; }
   const url = URL.createObjectURL(new Blob([exported()], { type: "application/octet-stream" })), link = el("a", { href: url, download: data.file });
   link.click();
   setTimeout(() => URL.revokeObjectURL(url), 10000);

@@ -24,6 +24,9 @@ for (const step of data.steps) {
   step.value = own ? node.value : resolve(step.value);
   step.local = resolve(step.local);
   step.upstream = step.kind === "backward" ? data.nodes[step.via].gradient : null;
+  // The wire: what a gate passes goes by its prediction.
+  const reads = (i) => data.nodes[i].inputs.includes(step.node);
+  step.by = step.kind !== "backward" || reads(step.via) ? step.via : data.nodes[step.via].inputs.find(reads) ?? step.via;
   step.name ??= own ? node.text : data.whole + node.text;
   step.formula ??= own ? node.formula : "";
   step.terms ??= [];

@@ -31,11 +31,13 @@ class Line:
 
 @dataclass(frozen=True, eq=False)
 class Neurons:
-    """A layer on the example, one number a neuron: scores z, activations, g'(z), dJ/da and
-    delta = dJ/dz (L0.2, L0.4); of the last layer a is z and ``up`` is delta."""
+    """A layer on the example, one number a neuron: scores z, h = g(z), what the layer returns
+    (h, or h plus its inputs), g'(z), dJ/da and delta = dJ/dz (L0.2, L0.4); of the last layer h
+    and a are z and ``up`` is delta."""
 
     activation: str
     z: Array
+    h: Array
     a: Array
     slope: Array
     up: Array
@@ -46,8 +48,9 @@ class Neurons:
 class Module:
     """One module: what it computes, and what it passes back.
 
-    ``kind`` is "loss", "output activation", "linear", "normalisation" or "hidden activation";
-    ``layer`` counts linear layers from 1 and is 0 for the loss.
+    ``kind`` is "loss", "output activation", "linear", "normalisation", "hidden activation" or
+    "residual" (a layer that adds its inputs); ``layer`` counts linear layers from 1 and is 0 for
+    the loss.
     """
 
     kind: str

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ from chainrule.explanation.network.modules import (
     activation_formulas,
     contracted,
     derivative,
+    formulas_at,
     oriented,
 )
 from chainrule.explanation.steps.explaining import check_precision, explain
@@ -67,13 +69,11 @@ def explain_network(
         inputs, outputs: names of the inputs, and of the outputs or classes.
 
     Raises:
-        UsageError: an unknown convention, no target to compare with, or residual layers.
+        UsageError: an unknown convention, or no target to compare with.
     """
     check_precision(precision)
     if convention not in CONVENTIONS:
         raise UsageError(f"convention={convention!r}: choose one of {', '.join(CONVENTIONS)}")
-    if model.residual:
-        raise UsageError("layers that add their inputs (residual=True) are not explained yet")
     if target is None:
         raise UsageError(
             "the row has no target, and without one there is no loss to explain; choose a row "
@@ -115,6 +115,10 @@ class _Walk:
     def name(self, letter: str, layer: int, accent: str = "") -> Name:
         single = self.depth == 1 and letter in "zδ"
         return Name(f"{letter}{layer}", letter, "" if single else str(layer), accent, (1, 2))
+
+    def activated(self, layer: int) -> Name:
+        """What the activation returns: a, or h where the layer adds its inputs, a = h + inputs."""
+        return self.name("h" if self.model.blocks[layer - 1].residual else "a", layer)
 
     def below(self, layer: int) -> Name:
         """What layer ``layer`` reads: x or the activation under it."""
@@ -182,6 +186,8 @@ class _Walk:
             if block.activation is not None:
                 y, back = vjp(block.activation, parts[-1][1])
                 parts.append(("hidden activation", y, back))
+            if block.residual:
+                parts.append(("residual", *vjp(lambda y, h: h + y, parts[-1][1], h)))
             pulls.append(parts)
             h = parts[-1][1]
         return h, pulls
@@ -205,11 +211,7 @@ class _Walk:
         found = OUTPUTS.get(self.loss.name)
         value = np.asarray(losses).reshape(())
         if found is None:
-            formula = Call("loss", (z, TARGET), (), ())
-            line = Line(LOSS, formula, value)
-            slope = Call("slope", (z, TARGET), (), ())
-            passed = Line(derivative(LOSS, z), slope, self.shown(delta))
-            self.modules.append(Module("loss", 0, self.loss.name, (line,), (passed,)))
+            self._other_loss(z, scores, t, Line(LOSS, z, value), delta, prediction)
             return delta
         up = derivative(LOSS, y)
         slope = vjp(self.loss.predict, scores)[1](np.ones_like(prediction))[0]
@@ -241,22 +243,46 @@ class _Walk:
         )
         return delta
 
+    def _other_loss(
+        self, z: Name, scores: Any, t: Array, line: Line, delta: Any, prediction: Array
+    ) -> None:
+        """A loss by the scores, and what its output unit makes of them."""
+        single = scores.size == t.size == 1
+        names = {"z": z, "y": TARGET}
+        formula, slope, at = None, None, scores.reshape(-1)
+        if single:
+            point = {"z": at[0], "y": t.reshape(-1)[0]}
+            formula, slope = formulas_at(lambda z, y: self.loss(z, y), point, names, "J")
+        unit, _ = formulas_at(lambda z: self.loss.predict(z), {"z": at}, names, "p")
+        forward = replace(line, formula=formula or Call("loss", (z, TARGET), (), ()))
+        passed = slope or Call("slope", (z, TARGET), (), ())
+        back = (Line(derivative(LOSS, z), passed, self.shown(delta)),)
+        name = self.loss.name.replace("_", " ")
+        self.modules.append(Module("loss", 0, name, (forward,), back))
+        title = unit.operation if isinstance(unit, Call) else "identity" if unit is z else "unit"
+        unit = unit or Name("unit", f"predict({z.text()})")
+        shown = (Line(self.prediction, unit, self.shown(prediction)),)
+        self.modules.append(Module("output activation", self.depth, title, shown, ()))
+
     def _layer(self, layer: int, delta: Any, parts: list[Any]) -> Any:
         """The modules of one layer from the top; ``delta`` comes in as dJ/da (dJ/dz for the
         last layer) and goes out as dJ/dx of what is below."""
         block, up, slope = self.model.blocks[layer - 1], delta, np.ones_like(delta)
-        z, a = self.name("z", layer), self.name("a", layer)
+        z, n, h, a = (self.name(letter, layer) for letter in "znha")
+        h, skipped, formula = h if block.residual else a, None, a
         for kind, value, pull in reversed(parts[1:]):
-            (passed,) = pull(delta)
-            local = None
-            under = self.name("n", layer) if kind == "hidden activation" and len(parts) > 2 else z
-            over = a if kind == "hidden activation" else self.name("n", layer)
+            passed, *rest = pull(delta)
+            under, over, local = z, n, None
             if kind == "hidden activation":
-                title = str(block.activation)
+                title, over = str(block.activation), h
+                under = n if block.batch_norm or block.layer_norm else z
                 forward, prime = activation_formulas(block.activation, under, over)
-                formula: Expr = Product((derivative(LOSS, over), *factors_of(prime)))
+                formula = Product((derivative(LOSS, over), *factors_of(prime)))
                 (slope,) = pull(np.ones_like(delta))
                 local = self.shown(slope)
+            elif kind == "residual":
+                title, under, over, (skipped,) = "plus inputs", h, a, rest
+                forward, formula = Sum((self.below(layer), h)), derivative(LOSS, a)
             else:
                 title = "batch norm" if block.batch_norm else "layer norm"
                 forward = Call(title.replace(" ", "_"), (under,), (), (1, 2))
@@ -267,9 +293,11 @@ class _Walk:
             self.modules.append(Module(kind, layer, title, (line,), (back,)))
             delta = passed
         self._delta_line(layer, delta)
-        numbers = (np.asarray(v)[0] for v in (parts[0][1], parts[-1][1], slope, up, delta))
+        activated = parts[-1 - (skipped is not None)][1]
+        shown = (parts[0][1], activated, parts[-1][1], slope, up, delta)
+        numbers = (np.asarray(v)[0] for v in shown)
         self.neurons.append(Neurons(str(block.activation or ""), *numbers))
-        return self._linear(layer, delta, parts[0])
+        return self._linear(layer, delta, parts[0], skipped)
 
     def _delta_line(self, layer: int, delta: Any) -> None:
         """δ = ŷ − y at the top, δ Wᵀ ⊙ g′(z) below (L0.4)."""
@@ -283,15 +311,19 @@ class _Walk:
             )
         else:
             above, w = self.name("δ", layer + 1), self._inner(layer + 1)
-            pulled = contracted(self.c, "inputs", self.below(layer + 1), w, above)
+            pulled = self._passed(layer + 1, contracted(self.c, "inputs", w, w, above))
             block = self.model.blocks[layer - 1]
-            _, slope = activation_formulas(
-                block.activation, self.name("z", layer), self.name("a", layer)
-            )
+            z, h = self.name("z", layer), self.activated(layer)
+            _, slope = activation_formulas(block.activation, z, h)
             formula = Product((pulled, *factors_of(slope)))
             if block.batch_norm or block.layer_norm:
                 formula = Call("pulled_back", (formula,), (), (1, 2))
         self.deltas.append(Line(name, formula, self.shown(delta)))
+
+    def _passed(self, layer: int, through: Expr) -> Expr:
+        """dJ/dx of what a layer reads: through its weights, and past them where it adds x."""
+        past = self.model.blocks[layer - 1].residual
+        return Sum((through, derivative(LOSS, self.name("a", layer)))) if past else through
 
     @property
     def _weights(self) -> str:
@@ -303,7 +335,7 @@ class _Walk:
         joined = self.c.name == "bias_row"
         return Name(w.key + "_below", w.letter, w.index, "bar", (1, 2)) if joined else w
 
-    def _linear(self, layer: int, delta: Any, part: Any) -> Any:
+    def _linear(self, layer: int, delta: Any, part: Any, skipped: Any) -> Any:
         _, value, pull = part
         gradients, under = pull(delta)
         z, below, d = self.name("z", layer), self.below(layer), self.name("δ", layer)
@@ -319,9 +351,13 @@ class _Walk:
         lines = [Line(derivative(LOSS, w), slope, self._stored(gradients), read, up)]
         if has_bias and not joined:
             lines.append(Line(derivative(LOSS, b), d, self.shown(gradients["bias"])))
-        back = contracted(self.c, "inputs", below, self._inner(layer), d)
-        weights = self._stored(self.params["layers"][layer - 1], bias=False)
-        lines.append(Line(derivative(LOSS, below), back, self.shown(under), weights, up))
+        back = self._passed(layer, contracted(self.c, "inputs", below, self._inner(layer), d))
+        factors: tuple[Any, Any] = (None, None)
+        if skipped is not None:
+            under = under + skipped
+        else:
+            factors = (self._stored(self.params["layers"][layer - 1], bias=False), up)
+        lines.append(Line(derivative(LOSS, below), back, self.shown(under), *factors))
         forward_lines = (Line(z, forward, self.shown(value)),)
         self.modules.append(Module("linear", layer, "linear", forward_lines, tuple(lines)))
         return under

@@ -188,30 +188,35 @@ def oriented(array: Any, columns: bool) -> np.ndarray:
 
 
 def activation_formulas(activation: Any, z: Name, a: Name) -> tuple[Expr, Expr]:
-    """The formula of an activation of ``z`` and of its slope, in ``z`` and its value ``a``.
-
-    Taken from the engine: the activation is explained at one point, and its formulas are
-    rewritten in the layer's names.
-    """
-
-    def g(z: Any) -> Any:
-        return activation(z)
-
-    found = explain(g, (0.5,), name="a")
-    own = {"z": z, found.name.key: a}
-    if found.nodes[found.output].kind == "input":  # the identity
-        return z, Name("one", "1")
-    operations = [node for node in found.nodes if node.kind == "operation"]
-    forward = renamed(found.formula, own) if found.formula is not None else None
-    if len(operations) == 1:
-        slope = next(step.local for step in found.steps if step.kind == "backward")
-    else:
-        slope = found.results[0].formula
-    short = slope is not None and sum(1 for _ in walk(slope)) <= 16
+    """The formula of an activation of ``z`` and of its slope, in ``z`` and its value ``a``."""
     name = activation.name
-    shown = forward if forward is not None and short else Name(name, f"{name}({z.text()})")
+    forward, slope = formulas_at(lambda z: activation(z), {"z": 0.5}, {"z": z, "a": a}, "a")
+    if forward is z:  # the identity
+        return z, Name("one", "1")
     prime = Name(f"{name}'", f"{name}′({z.text()})", of_shape=(1, 2))
-    return shown, renamed(slope, own) if short and slope is not None else prime
+    shown = forward if slope is not None else None
+    return shown or Name(name, f"{name}({z.text()})"), slope or prime
+
+
+def formulas_at(
+    f: Callable[..., Any], at: Mapping[str, Any], names: dict[str, Name], result: str
+) -> tuple[Expr | None, Expr | None]:
+    """The formula of ``f``, called ``result``, and of its slope by the first of its arguments, in
+    ``names``; None where they are long.
+
+    Taken from the engine: ``f`` is explained at one point, and its formulas are rewritten.
+    """
+    found = explain(f, tuple(at.values()), name=result, argnums=0)
+    if found.nodes[found.output].kind == "input":
+        return names[next(iter(at))], ONE
+    flows = [s for s in found.steps if s.kind == "backward" and s.node == 0]
+    single = sum(node.kind == "operation" for node in found.nodes) == 1
+    slope = (
+        flows[0].local if single and flows else found.results[0].formula if found.results else None
+    )
+    forward = None if found.formula is None else renamed(found.formula, names)
+    short = slope is not None and sum(1 for _ in walk(slope)) <= 16
+    return forward, renamed(slope, names) if short and slope is not None else None
 
 
 def renamed(e: Expr, names: dict[str, Name]) -> Expr:

@@ -8,11 +8,11 @@ import numpy as np
 
 from chainrule.explanation.formula.numbers import number_text
 from chainrule.explanation.network.data import Line, Module, NetworkExplanation
-from chainrule.explanation.network.modules import OUTPUTS, SIMPLE_DELTA
-from chainrule.explanation.network.stage import document, header, stage
+from chainrule.explanation.network.modules import SIMPLE_DELTA
+from chainrule.explanation.network.stage import SCRIPTS, SHEETS, stage
 from chainrule.explanation.network.text import LAYOUTS, agreement, value_text
 from chainrule.explanation.page import formula as page_formula
-from chainrule.explanation.page.page import math
+from chainrule.explanation.page.document import document, header, math
 from chainrule.render import escape
 
 RATE = 0.1
@@ -26,12 +26,12 @@ def page(e: NetworkExplanation) -> str:
     what = f"convention {e.convention}: {LAYOUTS[e.convention]}"
     notice = f'<p class="notice">{escape.html(what)}</p>'
     body = (
-        header("A network on one example, forward and backward", title, notice)
+        header("A network on one example, forward and backward", escape.html(title), notice)
         + f'<main class="network">{stage("z = Σ w a + b, a = g(z); δ = ∂J/∂z")}{_table(e)}</main>'
         + f"<footer><p>{escape.html(agreement(e))}</p></footer>"
     )
-    sheets = ("play", "network")
-    return document(title, body, {"net": _net(e), "pass": _pass(e)}, ("network",), sheets)
+    data = {"net": _net(e), "pass": _pass(e)}
+    return document(title, body, data, (*SCRIPTS, "network"), (*SHEETS, "network"))
 
 
 def _net(e: NetworkExplanation) -> dict[str, Any]:
@@ -40,19 +40,19 @@ def _net(e: NetworkExplanation) -> dict[str, Any]:
     target = None
     if e.target is not None and count > 1 and np.max(e.target) == 1:
         target = outputs[int(np.argmax(e.target))]
-    found = OUTPUTS.get(e.loss_name)
     return {
         "sizes": [len(e.x), *(len(layer.z) for layer in e.neurons)],
         "inputs": list(e.inputs) or [f"x{i + 1}" for i in range(len(e.x))],
         "outputs": list(outputs),
         "activations": [layer.activation for layer in e.neurons[:-1]],
-        "unit": "output unit" if found is None else found.unit_name,
+        "unit": next(m.title for m in e.modules if m.kind == "output activation"),
         "loss": e.loss_name.replace("_", " "),
         "matched": e.loss_name in SIMPLE_DELTA,
         "convention": e.convention,
         "rate": RATE,
         "targetText": target,
         "normalised": any(module.kind == "normalisation" for module in e.modules),
+        "residual": [module.layer for module in e.modules if module.kind == "residual"],
     }
 
 
@@ -67,7 +67,7 @@ def _pass(e: NetworkExplanation) -> dict[str, Any]:
                 "bias": _list(params["bias"]) if "bias" in params else None,
                 "gw": _list(slopes["weights"]),
                 "gb": _list(slopes["bias"]) if "bias" in slopes else None,
-                **{k: _list(getattr(own, k)) for k in ("z", "a", "slope", "up", "delta")},
+                **{k: _list(getattr(own, k)) for k in ("z", "h", "a", "slope", "up", "delta")},
             }
         )
     return {
@@ -105,7 +105,8 @@ def _table(e: NetworkExplanation) -> str:
 
 
 def _module(e: NetworkExplanation, module: Module, marks: dict[str, tuple[str, int]]) -> str:
-    layer = f" {module.layer}" if module.kind in ("linear", "hidden activation") else ""
+    single = module.kind in ("loss", "output activation", "normalisation")
+    layer = "" if single else f" {module.layer}"
     title = (
         f"{module.kind}{layer}"
         if module.kind == "linear"

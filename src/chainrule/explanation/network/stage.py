@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from chainrule.explanation.page.data import script_json
-from chainrule.explanation.page.page import styles
-from chainrule.explanation.picture.svg import asset
 from chainrule.render import escape
-from chainrule.render.elements import Markup
-from chainrule.render.page import page as whole_page
 
 WALK = (
     ("first", "To the inputs", "|◀"),
@@ -40,33 +32,6 @@ def stage(note: str) -> str:
     )
 
 
-def document(
-    title: str,
-    body: str,
-    data: Mapping[str, Any],
-    scripts: Sequence[str],
-    sheets: Sequence[str] = (),
-) -> str:
-    """A self-contained page: ``data`` for its scripts, which run in this order."""
-    shared = ("lowering", "basics", "neurons")
-    code = "\n".join(
-        asset(f"{name}.js").replace('"use strict";\n', "") for name in (*shared, *scripts)
-    )
-    style = "\n".join([styles(), *(asset(f"{name}.css") for name in ("neurons", *sheets))])
-    holder = f'<script type="application/json" id="data">{script_json(data)}</script>'
-    return whole_page(
-        title,
-        Markup(body + holder),
-        styles=[style],
-        scripts=['"use strict";\n(() => {\n' + code + "})();\n"],
-    )
-
-
-def header(kicker: str, title: str, more: str = "") -> str:
-    """The head of a page; ``more`` is markup."""
-    return (
-        f'<header><div class="titles"><p class="kicker">{escape.html(kicker)}</p>'
-        f'<h1 class="long">{escape.html(title)}</h1>{more}</div>'
-        '<button type="button" id="theme" class="round" aria-label="Light or dark" '
-        'title="Light or dark">◐</button></header>'
-    )
+SCRIPTS = ("lowering", "basics", "neurons")
+SHEETS = ("neurons", "play")
+"""What every page with this picture needs, before its own."""

@@ -159,10 +159,3 @@ def _short(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _line(text: str, longest: int = 120) -> str:
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def script_json(data: Any) -> str:
-    """JSON that stays data inside ``<script type="application/json">``, whatever it holds."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    text = text.encode("utf-8", "replace").decode("utf-8")  # lone surrogates have no encoding
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -110,6 +110,11 @@ def _bare(e: Expr) -> Expr:
     return e
 
 
+def _unmarked(e: Expr) -> Expr:
+    e = _bare(e)
+    return rebuilt(e, tuple(map(_unmarked, e.parts)))
+
+
 class _MarkedWriter(MathmlWriter):
     def lay(self, e: Expr) -> Out:
         if isinstance(e, Marked):
@@ -118,10 +123,10 @@ class _MarkedWriter(MathmlWriter):
         return super().lay(e)
 
     def between(self, left: Expr, right: Expr) -> str:
-        return super().between(_bare(left), _bare(right))
+        return super().between(_unmarked(left), _unmarked(right))
 
     def is_bare(self, e: Expr) -> bool:
-        return super().is_bare(_bare(e))
+        return super().is_bare(_unmarked(e))
 
     def function(self, word: str, e: Call) -> Out:
         (arg,) = e.args

@@ -1,24 +1,20 @@
-"""The page: one file of HTML that shows an explanation and lets the reader step through it.
-
-It loads nothing: script and style are inlined, and the content security policy admits those two
-by their hashes and nothing else, so that a name in the data can never become code.
-"""
+"""The page that shows an explanation and lets the reader step through it."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.page import formula as page_formula
-from chainrule.explanation.page.data import page_data, script_json
+from chainrule.explanation.page.data import page_data
+from chainrule.explanation.page.document import document as document_of
+from chainrule.explanation.page.document import header, math
 from chainrule.explanation.page.table import DIGITS, table
 from chainrule.explanation.picture.modules import fold_to_fit, modules
 from chainrule.explanation.picture.scene import Document, scene
-from chainrule.explanation.picture.svg import asset, drawing
+from chainrule.explanation.picture.svg import drawing
 from chainrule.explanation.picture.text import short
 from chainrule.explanation.render.html import inside
 from chainrule.explanation.render.text import check_text, remarks
@@ -30,11 +26,6 @@ MOST_MATHML = 60_000
 MOST_STATIC = 40
 SCRIPTS = ("lowering", "basics", "layout", "draw", "table", "state", "say", "stage", "move", "page")
 """Joined in this order into one script; the last one runs."""
-ICON = (
-    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath "
-    "d='M5 16h22' stroke='%23067647' stroke-width='3'/%3E%3Ccircle cx='16' cy='16' r='7' "
-    "fill='%23fff' stroke='%23c0182f' stroke-width='3'/%3E%3C/svg%3E"
-)
 
 
 def page(e: Explanation) -> str:
@@ -51,62 +42,14 @@ def page(e: Explanation) -> str:
     document = e.to_json()
     found = modules(document["nodes"])
     formula = _formulas(document)
-    style, script = styles(), scripts()
-    title = _title(document)
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy(script, style)}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            f"<title>{escape.html(title)}</title>",
-            f'<link rel="icon" href="{ICON}">',
-            f"<style>{style}</style></head><body>",
-            _header(e, document, formula),
-            "<main>",
-            _stage(document, found),
-            _tables(e, document, formula),
-            "</main>",
-            _footer(e),
-            '<div id="tip" role="tooltip" hidden></div>',
-            f'<script type="application/json" id="data">{script_json(page_data(document, found))}'
-            "</script>",
-            f"<script>{script}</script>",
-            "</body></html>\n",
-        ]
-    )
-
-
-def policy(script: str, style: str) -> str:
-    """Nothing is loaded and nothing runs but this script and this style."""
-    return (
-        f"default-src 'none'; script-src '{digest(script)}'; style-src '{digest(style)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
-    )
-
-
-def digest(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def scripts() -> str:
-    parts = [asset(f"{name}.js").replace('"use strict";\n', "") for name in SCRIPTS]
-    return '"use strict";\n(() => {\n' + "\n".join(parts) + "})();\n"
-
-
-def styles() -> str:
-    light, dark, rules = (part.strip() for part in asset("picture.css").split("/* === */"))
-    return "\n".join(
-        [
-            f":root {{ {light} }}",
-            f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}",
-            f':root[data-theme="light"] {{ {light} }}',
-            f':root[data-theme="dark"] {{ {dark} }}',
-            f"@media print {{ :root, :root[data-theme] {{ {light} }} }}",
-            *(f".picture {line}" for line in rules.splitlines()),
-            asset("page.css"),
-        ]
+    return document_of(
+        _title(document),
+        f"{_header(e, document, formula)}<main>{_stage(document, found)}"
+        f"{_tables(e, document, formula)}</main>{_footer(e)}"
+        '<div id="tip" role="tooltip" hidden></div>',
+        page_data(document, found),
+        SCRIPTS,
+        (),
     )
 
 
@@ -147,11 +90,6 @@ def _cut(text: str) -> str:
     return text if len(text) <= 60 else text[:59] + "…"
 
 
-def math(inside: str, display: bool = False) -> str:
-    block = ' display="block"' if display else ""
-    return f"<math{block}>{inside}</math>"
-
-
 # Parts of the page ----------------------------------------------------------------------------
 
 
@@ -164,7 +102,6 @@ def _header(e: Explanation, document: Document, formula: Callable[..., str]) -> 
         shown = math(page_formula.checked(name, {}), display=True)
     few = document["results"][:8]
     results = [_result(e, i, result, formula, len(few) == 1) for i, result in enumerate(few)]
-    long = ' class="long"' if whole is not None and _long(document) else ""
     value = document["nodes"][document["output"]]
     if e.value.ndim:
         known = escape.html(array_text(e.value, e.precision))
@@ -174,13 +111,9 @@ def _header(e: Explanation, document: Document, formula: Callable[..., str]) -> 
         f'<li class="result"><span class="lead">{formula(document["name"])} '
         f'<span class="eq">=</span> {known}</span></li>'
     )
-    return (
-        '<header><div class="titles"><p class="kicker">Forward and backward, step by step</p>'
-        f"<h1{long}>{shown}</h1>"
-        f'<ul class="results">{head}{"".join(results)}</ul></div>'
-        '<button type="button" id="theme" class="round" aria-label="Light or dark" '
-        'title="Light or dark">◐</button></header>'
-    )
+    listed = f'<ul class="results">{head}{"".join(results)}</ul>'
+    long = whole is not None and _long(document)
+    return header("Forward and backward, step by step", shown, listed, long)
 
 
 def _live(node: int, field: str, value: Any, digits: int) -> str:
@@ -285,7 +218,7 @@ def _tables(e: Explanation, document: Document, formula: Callable[..., str]) -> 
         '<div id="sliders"></div></div>'
         f'<div class="card listing"><h2>Every step <span class="note">{DIGITS} digits; the '
         "backward half is read upwards</span></h2>"
-        f'<div id="tablebox" class="tablebox">{table(document, formula)}</div></div>{results}'
+        f'<div id="tablebox" class="tablebox">{table(e, document, formula)}</div></div>{results}'
         f"{_inside(e)}</section>"
     )
 

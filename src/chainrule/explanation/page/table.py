@@ -7,6 +7,8 @@ from typing import Any
 
 from chainrule.explanation.picture.scene import Document
 from chainrule.explanation.picture.text import flat, shape_text, short
+from chainrule.explanation.render.rows import rows
+from chainrule.explanation.steps.data import Explanation
 from chainrule.render import escape
 
 DIGITS = 5
@@ -17,52 +19,24 @@ Formula = Callable[[Mapping[str, str]], str]
 """Writes a formula of the document as an HTML element."""
 
 
-def lines(document: Document) -> Iterator[tuple[Step | None, Step | None, bool]]:
-    """(forward step, backward step, one of several into its node), inputs first.
-
-    A sum stands above the last of its terms; the backward half is read upwards.
-    """
+def lines(e: Explanation, document: Document) -> Iterator[tuple[Step | None, Step | None, bool]]:
+    """(forward step, backward step, one of several into its node), inputs first."""
     steps = document["steps"]
-    passed: dict[int, list[Step]] = {}
-    totals: dict[int, Step] = {}
-    lone: list[Step] = []
-    for step in steps:
-        if step["kind"] == "backward":
-            passed.setdefault(step["via"], []).append(step)
-        elif step["kind"] == "sum" and step["terms"]:
-            totals[step["terms"][-1]] = step
-        elif step["kind"] == "sum":
-            lone.append(step)
-    branches = {i for step in totals.values() for i in step["terms"]}
+    first = {step["node"]: step for step in steps if step["kind"] in ("input", "forward")}
     yield from ((step, None, False) for step in steps if step["kind"] == "input")
-    yield from ((None, step, False) for step in lone)
-    for step in steps:
-        if step["kind"] == "forward":
-            found: list[tuple[Step, bool]] = []
-            for back in sorted(passed.get(step["node"], []), key=lambda s: s["position"] or 0):
-                if back["index"] in totals:
-                    found.append((totals[back["index"]], False))
-                found.append((back, back["index"] in branches))
-            own: Step | None = step
-            for back, branch in found:
-                if back["kind"] == "sum":
-                    yield None, back, False
-                else:
-                    yield own, back, branch
-                    own = None
-            if own is not None:
-                yield own, None, False
-    yield from ((None, step, False) for step in steps if step["kind"] == "start")
+    for row in rows(e):
+        forward = None if row.forward is None else first[row.forward.id]
+        yield forward, None if row.backward is None else steps[row.backward.index], row.branch
 
 
-def table(document: Document, formula: Formula) -> str:
+def table(e: Explanation, document: Document, formula: Formula) -> str:
     """The ``<table>``, with an id for every formula so that the script can show copies.
 
     A long one is left to the script, which has all that is in it.
     """
     rows = []
     short_enough = len(document["steps"]) <= MOST_STEPS
-    for forward, back, branch in lines(document) if short_enough else ():
+    for forward, back, branch in lines(e, document) if short_enough else ():
         steps = [("f", forward), ("b", back)]
         marks = "".join(f' data-{k}="{s["index"]}"' for k, s in steps if s is not None)
         cells = _forward(document, forward, formula) + _backward(document, back, branch, formula)

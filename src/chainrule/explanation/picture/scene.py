@@ -171,8 +171,11 @@ def scene(document: Document, all_modules: Sequence[Module], folded: set[int]) -
     parts = [_part(document, all_modules, key) for key in order]
     over: dict[tuple[int, int], list[int]] = {}
     for step in steps:
-        if step["kind"] == "backward":
-            over.setdefault((step["node"], step["via"]), []).append(step["index"])
+        if step["kind"] == "backward":  # what a gate passes goes by its prediction, ŷ
+            x, via = step["node"], step["via"]
+            inner = (i for i in nodes[via]["inputs"] if x in nodes[i]["inputs"])
+            by = via if x in nodes[via]["inputs"] else next(inner, via)
+            over.setdefault((x, by), []).append(step["index"])
     wires: dict[tuple[int, str], list[int]] = {}
     for node in nodes:
         for x in node["inputs"]:

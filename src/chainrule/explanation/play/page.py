@@ -10,7 +10,8 @@ import numpy as np
 
 from chainrule import nn
 from chainrule.errors import UsageError
-from chainrule.explanation.network.stage import document, header, stage
+from chainrule.explanation.network.stage import SCRIPTS, SHEETS, stage
+from chainrule.explanation.page.document import document, header
 from chainrule.explanation.play.steps import (
     ACTIVATIONS,
     LOSSES,
@@ -35,6 +36,8 @@ INITIALIZERS: Mapping[str, Mapping[str, Any]] = {
 
 UNITS = {"regression": "identity", "binary": "logistic", "multiclass": "softmax"}
 DIGITS = 9
+RESIDUAL = ", plus inputs"
+"""Ends the name of a program whose hidden layers add their inputs; they have one width."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,15 +93,14 @@ def page(lesson: Lesson) -> str:
         "the data. It trains here, loads nothing and sends nothing.</p>"
     )
     body = (
-        header("A network that trains on this page", title, notice)
+        header("A network that trains on this page", escape.html(title), notice)
         + f"<main class='lesson'>{_controls(data)}{stage('on one example, at any moment')}"
         + _pictures(data)
         + "</main><noscript><p>The page trains by a script, which this browser does not "
         "run.</p></noscript>"
     )
-    return document(
-        f"Training on {title}", body, data, ("graph", "learn", "model", "play"), ("play",)
-    )
+    scripts = (*SCRIPTS, "graph", "learn", "model", "play")
+    return document(f"Training on {title}", body, data, scripts, SHEETS)
 
 
 def held(lesson: Lesson) -> str:
@@ -116,15 +118,16 @@ def _data(lesson: Lesson) -> dict[str, Any]:
     outputs = list(lesson.classes) if several else [lesson.target]
     losses = LOSSES[lesson.task]
     programs = {
-        f"{activation}/{name}": {
+        f"{activation}/{name}{RESIDUAL * residual}": {
             depth: passes_program(
-                len(lesson.inputs), len(outputs), depth, activation, losses[name], several
+                len(lesson.inputs), len(outputs), depth, activation, losses[name], several, residual
             )
-            for depth in range(MOST_LAYERS + 1)
+            for depth in range(2 if residual else 0, MOST_LAYERS + 1)
             if depth or activation == ACTIVATIONS[0]
         }
         for name in losses
         for activation in ACTIVATIONS
+        for residual in (False, True)
     }
     count = len(lesson.parts["train"][1])
     return {
@@ -154,6 +157,7 @@ def _data(lesson: Lesson) -> dict[str, Any]:
             "loss": next(iter(losses)),
             "optimizer": "sgd",
             "init": "auto",
+            "residual": False,
             "rate": RATES["sgd"],
             "l1": 0,
             "l2": 0,
@@ -205,6 +209,7 @@ def _controls(data: Mapping[str, Any]) -> str:
         + f'<label>units per hidden layer<input id="hidden" value="{hidden}" '
         'placeholder="none" autocomplete="off"></label>'
         + _choice("activation", "activation", data["activations"], s["activation"])
+        + _choice("residual", "residual layers", ("no", "yes"), "no")
         + _choice("loss", "loss", data["losses"], s["loss"])
         + _choice("optimizer", "optimizer", tuple(data["rates"]), s["optimizer"])
         + _choice("init", "initial weights", ("auto", *data["inits"]), s["init"])
@@ -252,7 +257,7 @@ def _pictures(data: Mapping[str, Any]) -> str:
         '<svg id="curve" viewBox="0 0 440 150" role="img"></svg>'
         '</div><div><h2>The units</h2><ul id="health" aria-live="polite"></ul>'
         "<details><summary>The formula with its weights</summary>"
-        '<pre id="formula" tabindex="0"></pre></details></div></section>'
+        '<pre id="formula" tabindex="0" aria-label="The formula"></pre></details></div></section>'
     )
 
 

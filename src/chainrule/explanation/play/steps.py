@@ -5,7 +5,7 @@ Nothing here differentiates by hand: gradients, deltas and slopes come from the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -72,8 +72,9 @@ def passes(model: nn.MLP, loss: Any, given: Any) -> dict[str, Any]:
 
     Returns:
         ``loss``, the weighted mean, and ``gradients`` of it and of the penalty; ``losses`` (n,),
-        ``prediction`` (n, outputs); ``layers``, per layer ``z``, ``a`` and ``slope`` = g'(z),
-        ``up`` = dJ/da and ``delta`` = dJ/dz for J the weighted sum of losses (L0.4).
+        ``prediction`` (n, outputs); ``layers``, per layer ``z``, ``h`` = g(z), ``a`` (h, or h plus
+        the inputs of a residual layer), ``slope`` = g'(z), ``up`` = dJ/da and ``delta`` = dJ/dz
+        for J the weighted sum of losses (L0.4).
     """
     params, w = given["params"], given["w"]
     rows = np.shape(given["x"])[0]
@@ -83,8 +84,9 @@ def passes(model: nn.MLP, loss: Any, given: Any) -> dict[str, Any]:
         a, layers = given["x"], []
         for block, own, shift in zip(model.blocks, params["layers"], shifts, strict=True):
             z = block.linear(own, {}, a)[0] + shift["z"]
-            a = (z if block.activation is None else block.activation(z)) + shift["a"]
-            layers.append({"z": z, "a": a})
+            h = z if block.activation is None else block.activation(z)
+            a = (a + h if block.residual else h) + shift["a"]
+            layers.append({"z": z, "h": h, "a": a})
         losses = loss(a, given["t"])
         return np.sum(w * losses), (losses, loss.predict(a), layers)
 
@@ -127,17 +129,18 @@ def update(name: str, given: Any) -> dict[str, Any]:
 
 
 def passes_program(
-    inputs: int, outputs: int, hidden: int, activation: str, loss: Any, classes: bool
-) -> dict[str, Any]:
+    inputs: int, outputs: int, hidden: int, activation: str, loss: Any, classes: bool,
+    residual: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """``passes`` of a network with so many hidden layers; their widths h1, h2, ... and the
-    number of rows n are open."""
-    widths = [f"h{i + 1}" for i in range(hidden)]
+    number of rows n are open. Residual ones have all the width h1."""
+    widths = [f"h{1 if residual else i + 1}" for i in range(hidden)]
 
-    def network(sizes: Sizes) -> nn.MLP:
-        return nn.MLP((inputs, *(sizes[w] for w in widths), outputs), activation=activation)
+    def network(at: Iterable[int]) -> nn.MLP:
+        return nn.MLP((inputs, *at), activation=activation, residual=residual)
 
     def argument(sizes: Sizes) -> dict[str, Any]:
-        model, n = network(sizes), sizes["n"]
+        model, n = network((*(sizes[w] for w in widths), outputs)), sizes["n"]
         at = model.sizes
         layers = tuple({"weights": np.zeros((i, j)), "bias": np.zeros(j)} for i, j in pairwise(at))
         return {
@@ -151,9 +154,9 @@ def passes_program(
 
     def run(given: Any) -> dict[str, Any]:
         at = [np.shape(layer["weights"])[1] for layer in given["params"]["layers"]]
-        return passes(nn.MLP((inputs, *at), activation=activation), loss, given)
+        return passes(network(at), loss, given)
 
-    return program(run, argument, ("n", *widths))
+    return program(run, argument, ("n", *dict.fromkeys(widths)))
 
 
 def update_program(name: str) -> dict[str, Any]:

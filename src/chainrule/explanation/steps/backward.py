@@ -127,6 +127,11 @@ def _ones(r: Recorded, node: Node) -> Traced:
 def _of_gate(r: Recorded, use: Use, g: Traced) -> Any:
     """What the lecture's rule of a gate passes to one of its inputs."""
     gate = r.gates[use.node]
+    if use.source is gate.aside:
+        y, p = Traced(gate.inputs[0], r.recording), Traced(use.source, r.recording)
+        if gate.kind.alone is not None:
+            return gate.kind.alone(y, p) * g
+        return pullback([Traced(use.node, r.recording)], [g], [p])[0]
     given = [Traced(x, r.recording) for x in gate.inputs]
     return gate.rule(g, Traced(use.node, r.recording), *given)[use.position]
 

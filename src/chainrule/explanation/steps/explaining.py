@@ -21,10 +21,11 @@ from chainrule.explanation.steps.counting import count
 from chainrule.explanation.steps.data import Check, Explanation, Quantity, Result, Step
 from chainrule.explanation.steps.loops import folded
 from chainrule.explanation.steps.program import Program, program_of
-from chainrule.explanation.steps.recorded import Recorded, places, recorded
+from chainrule.explanation.steps.recorded import Recorded, Use, places, recorded
 from chainrule.explanation.steps.whole import named_derivatives, whole_derivatives, whole_formula
 
 START = "The output moves one for one with itself."
+LOSS_ALONE = "The loss alone, by its prediction: the output unit turns this into the error."
 
 
 def check_precision(precision: int) -> None:
@@ -182,6 +183,10 @@ def _operation(r: Recorded, node: Node) -> str:
     return r.gates[node].kind.name if node in r.gates else node.primitive.name
 
 
+def _is_aside(r: Recorded, use: Use) -> bool:
+    return use.node in r.gates and r.gates[use.node].aside is use.source
+
+
 def _teaches(r: Recorded, node: Node) -> str:
     return r.gates[node].kind.teaches if node in r.gates else node.primitive.teaches
 
@@ -291,7 +296,7 @@ def _edge_step(
         local=flow.local_formula,
         local_value=local,
         upstream=as_array(r, back.totals[use.node], use.node),
-        why=_teaches(r, use.node),
+        why=LOSS_ALONE if _is_aside(r, use) else _teaches(r, use.node),
         note=_note(r, flow, local),
     )
     return formula, index

@@ -41,7 +41,7 @@ from chainrule.ops.structure import broadcast_to
 class Gate:
     """One in a graph: its result, its inputs, the nodes inside, and the rule that holds here.
 
-    ``aside`` is a quantity inside that keeps its line, without a gradient of its own: ŷ.
+    ``aside`` is a quantity inside that keeps its line, ŷ: its gradient is that of the loss alone.
     """
 
     kind: Kind
@@ -60,12 +60,13 @@ def gates(
     output: Node,
     kept: Collection[Node],
     opened: bool | Collection[str],
+    wrt: Collection[Node],
 ) -> dict[Node, Gate]:
     """The gates of a graph, by their results.
 
     Args:
-        order: the quantities. kept: those that have a name of their own and stay. opened: the
-            names of gates that are left open; True for all.
+        order: the quantities. wrt: what is differentiated by. kept: quantities that have a name
+            of their own and stay. opened: the names of gates that are left open; True for all.
     """
     if opened is True:
         return {}
@@ -76,6 +77,10 @@ def gates(
             users.setdefault(x, set()).add(node)
     found: dict[Node, Gate] = {}
     hidden: set[Node] = set()
+    moving = set(wrt)
+    for node in reversed(every):  # inputs first
+        if any(x in moving for x in node.inputs):
+            moving.add(node)
     for node in reversed(order):
         if node in hidden or not node.type.is_float:
             continue
@@ -84,7 +89,7 @@ def gates(
                 continue
             call = (rec.calls or {}).get(node) or (rec.calls or {}).get(behind(node))
             call = call if call is not None and CALLED.get(call.name) is kind else None
-            gate = _gate(rec, kind, node, inputs, aside, users, call)
+            gate = _gate(rec, kind, node, inputs, aside, users, moving, call)
             if gate is not None and not (gate.inside - {node}) & (set(kept) - {aside}):
                 found[node] = gate
                 hidden |= gate.inside - {node}
@@ -156,7 +161,7 @@ def _two_class_entropies(
 
 def _gate(
     rec: Recording, kind: Kind, node: Node, inputs: tuple[Node, ...], aside: Node | None,
-    users: Mapping[Node, set[Node]], call: Called | None = None,
+    users: Mapping[Node, set[Node]], moving: Collection[Node], call: Called | None = None,
 ) -> Gate | None:  # fmt: skip
     """The gate, if the definition gives this node, nothing inside is used elsewhere, and one of
     the rules holds."""
@@ -181,10 +186,19 @@ def _gate(
             rule = rule if call is None else of_call(rule, kind, call)
             try:
                 parts = rule(one, Traced(node, rec), *traced)
-            except (TypeError, ValueError, ChainruleError):  # not a rule for these settings
+            except (
+                TypeError,
+                ValueError,
+                IndexError,
+                ChainruleError,
+            ):  # no rule for these settings
                 continue
-            pairs = [(pulled[x], p) for x, p in zip(inputs, parts, strict=True) if x in pulled]
-            if all(_equal(exact, part) for exact, part in pairs):
+            pairs = [
+                (pulled[x], part)
+                for x, part in zip(inputs, parts, strict=True)
+                if x in pulled and (x in moving or part is not None)
+            ]
+            if all(part is not None and _equal(exact, part) for exact, part in pairs):
                 attrs = () if call is None else attributes(call)
                 return Gate(kind, node, inputs, frozenset(inside), rule, definition, aside, attrs)
     return None

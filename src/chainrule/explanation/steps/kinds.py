@@ -34,6 +34,8 @@ class Kind:
     written: bool = True
     settings: bool = False
     """Whether the rules take the keywords of the call, such as an axis."""
+    alone: Rule | None = None
+    """The slope of the loss by ŷ, of the target and ŷ, as the lecture writes it (L2.2)."""
 
 
 def _larger(x: Any, z: Any) -> Any:
@@ -109,10 +111,45 @@ def _output_and_target(error: Callable[..., Any], back: Callable[..., Any] | Non
     return rule
 
 
+def _one_hot(z: Any, t: Any) -> Any:
+    return np.where(np.expand_dims(t, -1) == np.arange(z.shape[-1]), 1.0, 0.0)
+
+
 def _class_error(g: Any, y: Any, loss: Any, z: Any, t: Any) -> tuple[Any, Any, Any]:
     """ŷ − y for whole numbers of classes: 1 is taken away at the right one."""
-    right = np.expand_dims(t, -1) == np.arange(z.shape[-1])
-    return None, (softmax(z) - np.where(right, 1.0, 0.0)) * _each(g, z), None
+    return None, (softmax(z) - _one_hot(z, t)) * _each(g, z), None
+
+
+def _tweedie(g: Any, y: Any, loss: Any, z: Any, t: Any) -> tuple[Any, Any, Any]:
+    error = np.exp(z) - np.reshape(t, z.shape)
+    return None, error * np.exp(z) ** (1 - loss.power) * _each(g, z), None
+
+
+def _focal(g: Any, y: Any, loss: Any, z: Any, t: Any) -> tuple[Any, Any, Any]:
+    """Of 0 or 1, with p the probability of the true one."""
+    t = np.reshape(t, z.shape)
+    p, gamma = np.where(t > 0.5, logistic(z), logistic(-z)), loss.gamma
+    factor = (1 - p) ** gamma * (1 - gamma * p * np.log(p) / (1 - p))
+    return None, (logistic(z) - t) * factor * _each(g, z), None
+
+
+def _focal_of_classes(g: Any, y: Any, loss: Any, z: Any, t: Any) -> tuple[Any, Any, Any]:
+    right = _one_hot(z, t)
+    p, gamma = _rows(softmax(z) * right), loss.gamma
+    factor = (1 - p) ** gamma * (1 - gamma * p * np.log(p) / (1 - p))
+    return None, (softmax(z) - right) * factor * _each(g, z), None
+
+
+def _margin(g: Any, y: Any, loss: Any, z: Any, t: Any) -> tuple[Any, Any, Any]:
+    sign = 2 * np.reshape(t, z.shape) - 1
+    return None, np.where(sign * z < 1, -sign, 0.0) * _each(g, z), None
+
+
+def _largest_margin(g: Any, y: Any, loss: Any, z: Any, t: Any) -> tuple[Any, Any, Any]:
+    right = t if np.shape(t) == z.shape else _one_hot(z, t)
+    margins = z + 1 - right
+    largest = np.max(margins, axis=-1, keepdims=True)
+    return None, (np.where(margins == largest, 1.0, 0.0) - right) * _each(g, z), None
 
 
 def _loss(name: str, *rules: Rule, teaches: str) -> Kind:
@@ -142,6 +179,32 @@ CALLED: Mapping[str, Kind] = {
         _class_error,
         _output_and_target(lambda z, t, loss: softmax(z) - t, lambda z, t: -log_softmax(z)),
         teaches=_MATCHED,
+    ),
+    "nn.Quantile": _loss(
+        "quantile",
+        _output_and_target(lambda z, t, loss: np.where(z > t, round(1 - loss.q, 15), -loss.q)),
+        teaches="The pinball loss passes back 1 - q where the prediction is too high, -q else.",
+    ),
+    "nn.Poisson": _loss(
+        "poisson", _output_and_target(lambda z, t, loss: np.exp(z) - t, lambda z, t: -z),
+        teaches=_MATCHED,
+    ),
+    "nn.Gamma": _loss(
+        "gamma",
+        _output_and_target(lambda z, t, loss: 1 - t / np.exp(z), lambda z, t: 1 / np.exp(z)),
+        teaches="The gamma loss passes back the error relative to the prediction: (ŷ − y)/ŷ.",
+    ),
+    "nn.Tweedie": _loss(
+        "tweedie", _tweedie,
+        teaches="Tweedie's loss passes back ŷ − y, over the power p - 1 of the prediction.",
+    ),
+    "nn.Focal": _loss(
+        "focal", _focal, _focal_of_classes,
+        teaches="The focal loss passes back ŷ − y times a factor that is small for sure examples.",
+    ),
+    "nn.Hinge": _loss(
+        "hinge", _margin, _largest_margin,
+        teaches="The hinge loss passes back the sign of a margin that is too small, and else 0.",
     ),
     "var": Kind(
         "var", np.var, (_var,),
@@ -209,6 +272,7 @@ LOGISTIC_ENTROPY = Kind(
     (lambda g, y, t, z: (_log_odds(t, logistic(z)) * g, (logistic(z) - t) * g),),
     "Logistic and cross-entropy together pass back ŷ − y: what is predicted less what is true.",
     written=False,
+    alone=lambda t, p: (1 - t) / (1 - p) - t / p,
 )
 SHORTER: Mapping[str, tuple[Rule, ...]] = {
     "maximum": (

@@ -257,7 +257,7 @@ def _quantities(
         )
     given = _chosen(local, set(order), set(graph.inputs), rec)
     last = rec.serial
-    found = gates(rec, order, output, given, opened)
+    found = gates(rec, order, output, given, opened, wrt)
     _hats(found, given, rec.names)
     captures = order[len(free) : len(graph.inputs)]
     for k, node in enumerate(captures):
@@ -286,9 +286,10 @@ def _related(order: Sequence[Node], wrt: set[Node], found: Mapping[Node, Gate]) 
     moving = set(wrt)
     for node in order:
         sources = found[node].inputs if node in found else needs[node]
-        if node.type.is_float and node not in asides and any(x in moving for x in sources):
+        if node.type.is_float and any(x in moving for x in sources):
             moving.add(node)
-    uses = {node: _uses(node, known, found.get(node)) for node in order}
+    # What a prediction passes on is in what its gate passes to the inputs.
+    uses = {n: [] if n in asides else _uses(n, known, found.get(n)) for n in order}
     return {"quantities": order, "needs": needs, "moving": frozenset(moving), "uses": uses}
 
 
@@ -312,9 +313,9 @@ def _hats(found: Mapping[Node, Gate], given: dict[Node, str], names: Mapping[Nod
 def _uses(node: Node, known: set[Node], gate: Gate | None) -> list[Use]:
     if gate is not None:
         inner = [x for x in gate.inside if not is_transparent(x)]
-        edges = [use for x in inner for use in _uses(x, set(gate.inputs), None)]
-        own = [tuple(u for u in edges if u.source is x) for x in gate.inputs]
-        pairs = zip(gate.inputs, own, strict=True)
+        sources = gate.inputs if gate.aside is None else (*gate.inputs, gate.aside)
+        edges = [use for x in inner for use in _uses(x, set(sources), None)]
+        pairs = [(x, tuple(u for u in edges if u.source is x)) for x in sources]
         return [Use(node, i, x, (), inside) for i, (x, inside) in enumerate(pairs) if inside]
     found = []
     for position, x in enumerate(node.inputs):

@@ -113,6 +113,7 @@ class Hinge:
 
     name: ClassVar[str] = "hinge"
 
+    @told("nn.Hinge")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         if outputs.ndim < 2 or outputs.shape[-1] == 1:
             targets = like(outputs, targets)
@@ -157,6 +158,7 @@ class Focal:
     def __post_init__(self) -> None:
         number("gamma", self.gamma, at_least=0)
 
+    @told("nn.Focal")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         targets = array(targets)
         if targets.ndim == outputs.ndim or outputs.shape[-1] == 1:

@@ -96,6 +96,7 @@ class Quantile:
         if not checked or any(a >= b for a, b in pairwise(checked)):
             raise UsageError(f"q={self.q!r}: several quantiles rise, as in (0.1, 0.5, 0.9)")
 
+    @told("nn.Quantile")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         if not isinstance(self.q, tuple):
             short = like(outputs, targets) - outputs
@@ -131,6 +132,7 @@ class Poisson:
 
     name: ClassVar[str] = "poisson"
 
+    @told("nn.Poisson")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         return total(np.exp(outputs) - like(outputs, targets) * outputs)
 
@@ -152,6 +154,7 @@ class Gamma:
 
     name: ClassVar[str] = "gamma"
 
+    @told("nn.Gamma")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         return total(outputs + like(outputs, targets) * np.exp(-outputs))
 
@@ -183,6 +186,7 @@ class Tweedie:
     def __post_init__(self) -> None:
         number("power", self.power, at_least=1)
 
+    @told("nn.Tweedie")
     def __call__(self, outputs: Any, targets: Any) -> Any:
         p, targets = self.power, like(outputs, targets)
         rise = outputs if p == 2 else np.exp((2.0 - p) * outputs) / (2.0 - p)
