@@ -43,14 +43,9 @@ def _layers(network: Network, dtype: str) -> Any:
     return jax.tree.map(jnp.asarray, network.layers(dtype))
 
 
-def training(work: Training, variant: str) -> Prepared:
-    network, dtype, rate = work.network, work.dtype, RATES[work.optimizer]
-    x, t = map(jnp.asarray, network.data(dtype))
-    start = _layers(network, dtype)
-    zeros = jax.tree.map(jnp.zeros_like, start)
-    order = jnp.asarray(network.order())
-    adam = work.optimizer == "adam"
-    first = (start, zeros, zeros if adam else None, jnp.zeros((), dtype))
+def _step(network: Network, optimizer: str) -> Any:
+    """One step: of (parameters, averages, their squares, count), rows and data."""
+    rate, adam = RATES[optimizer], optimizer == "adam"
 
     def step(carry: Any, rows: Any, x: Any, t: Any) -> Any:
         params, m, v, count = carry
@@ -67,6 +62,33 @@ def training(work: Training, variant: str) -> Prepared:
         )
         return (moved, m, v, count), value
 
+    return step
+
+
+def many(network: Network, layers: Any, orders: np.ndarray) -> Any:
+    """Networks of one shape, each trained with Adam on rows of its own: (count, steps, batch)."""
+    x, t = map(jnp.asarray, network.data("float32"))
+    step = _step(network, "adam")
+
+    def train(start: Any, order: Any, x: Any, t: Any) -> Any:
+        zeros = jax.tree.map(jnp.zeros_like, start)
+        first = (start, zeros, zeros, jnp.zeros((), "float32"))
+        return jax.lax.scan(lambda c, r: step(c, r, x, t), first, order)[0][0]
+
+    run = jax.jit(jax.vmap(train, (0, 0, None, None)))
+    start, order = jax.tree.map(jnp.asarray, layers), jnp.asarray(orders)
+    return lambda: jax.block_until_ready(run(start, order, x, t))
+
+
+def training(work: Training, variant: str) -> Prepared:
+    network, dtype = work.network, work.dtype
+    x, t = map(jnp.asarray, network.data(dtype))
+    start = _layers(network, dtype)
+    zeros = jax.tree.map(jnp.zeros_like, start)
+    order = jnp.asarray(network.order())
+    adam = work.optimizer == "adam"
+    first = (start, zeros, zeros if adam else None, jnp.zeros((), dtype))
+    step = _step(network, work.optimizer)
     scan = jax.jit(
         lambda carry, order, x, t: jax.lax.scan(lambda c, r: step(c, r, x, t), carry, order)
     )

@@ -300,8 +300,8 @@ def entries_backwards(o: Any, x: Any) -> None:
 
 
 def rows(o: Any, x: Any) -> None:
-    table = np.zeros((300, 3), like=x)
-    for k in range(300):
+    table = np.zeros((100, 3), like=x)
+    for k in range(100):
         table[k] = x[:3] * np.cos(k * x[0])
     o[:] = np.ravel(table)
 
@@ -316,20 +316,81 @@ def some_written_over(o: Any, x: Any) -> None:
     for i in range(len(o)):
         o[i] = x[0] * i
     o[7] = x[1]
-    for i in range(100, 500):
+    for i in range(20, 290):
         o[i] = x[i] * x[i - 1]
 
 
-@pytest.mark.parametrize(
-    "f", [entries_in_order, entries_backwards, rows, recurrence, some_written_over]
-)
-def test_what_turns_write_one_beside_the_other_is_written_once(f: Callable[..., Any]) -> None:
-    def total(x: Any) -> Any:
-        o = np.ones(900, like=x)
-        f(o, x)
-        return np.sum(np.sin(o) * np.arange(900))
+def interleaved(o: Any, x: Any) -> None:
+    a, b = o[:150], o[150:]
+    for k in range(150):
+        a[k] = x[k] * x[0]
+        b[149 - k] = np.sin(x[2 * k])
+        a[k] += b[149 - k]
 
-    x = np.linspace(-1, 1, 900)
+
+def several_places_a_turn(o: Any, x: Any) -> None:
+    grid = o.reshape(100, 3)
+    for i in range(100):
+        grid[i, 0] = x[i] * x[1]
+        grid[i, 2] = np.cos(x[i + 1])
+        grid[i, 1] = grid[i, 0] * grid[i, 2]
+
+
+def overlapping_windows(o: Any, x: Any) -> None:
+    for k in range(0, 290, 2):
+        o[k : k + 5] += x[k] * x[k : k + 5]
+
+
+def in_any_order(o: Any, x: Any) -> None:
+    for k in np.random.default_rng(0).permutation(len(o)):
+        o[k] = np.sin(x[(7 * k) % 300]) * x[k]
+
+
+def pairs(o: Any, x: Any) -> None:
+    grid = o.reshape(20, 15)
+    for i in range(20):
+        for j in range(15):
+            grid[i, j] = x[i] * np.sin(x[15 * i + j])
+
+
+def some_hidden(o: Any, x: Any) -> None:
+    o[3:280:2] = x[100]
+    for k in range(70):
+        o[4 * k : 4 * k + 2] = x[k] * x[1:3]
+        o[4 * k + 1 : 4 * k + 4] = np.cos(x[k]) * x[3:6]
+    o[6:9] = x[:3]
+
+
+def of_two_turns_before(o: Any, x: Any) -> None:
+    o[:2] = x[:2]
+    for k in range(2, len(o)):
+        o[k] = 1.9 * o[k - 1] - 0.95 * o[k - 2] + 0.01 * np.sin(x[k])
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        entries_in_order,
+        entries_backwards,
+        rows,
+        recurrence,
+        some_written_over,
+        interleaved,
+        several_places_a_turn,
+        overlapping_windows,
+        in_any_order,
+        pairs,
+        some_hidden,
+        of_two_turns_before,
+    ],
+)
+def test_what_turns_write_is_written_once(f: Callable[..., Any]) -> None:
+    def total(x: Any) -> Any:
+        o = np.ones(300, like=x)
+        f(o, x)
+        return np.sum(np.sin(o) * np.arange(300))
+
+    x = np.linspace(-1, 1, 300)
     passes = cr.jit(total).passes(x)
     assert len(passes[-1].after.nodes) < 80
     run = cr.jit(cr.value_and_grad(total), executor="numpy")

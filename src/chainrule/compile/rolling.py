@@ -9,7 +9,8 @@ all is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -20,12 +21,15 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import array_type
 from chainrule.ops.control import Loop, body_of
 from chainrule.ops.structure import (
-    apart,
+    Writes,
     entries,
-    is_write,
-    many_entries,
+    entry,
+    read_many,
+    read_of,
+    split,
     stacked,
-    stacked_entries,
+    write_many,
+    writes_of,
 )
 
 REGIONS = 16
@@ -38,12 +42,13 @@ class Roller:
     def __init__(self) -> None:
         self.images: dict[Node, Traced] = {}
         self.placed: dict[Node, tuple[Region, int, int]] = {}
+        self.merged: dict[Node, _Merged | None] = {}
 
     def __call__(self, outputs: Sequence[Traced], starts: Sequence[Traced] = ()) -> list[Traced]:
         """The outputs, computed with loops. ``starts``: where to stop looking."""
         if not outputs:
             return []
-        recording = outputs[0].recording
+        recording, self.merged = outputs[0].recording, {}
         nodes = [y.node for y in outputs]
         order = self._order(nodes, {x.node for x in starts})
         with recording.copying():
@@ -117,7 +122,7 @@ class Roller:
         outside = [at for kind, at, _ in sources if kind == "outside"]
         starts = dict.fromkeys((at, start) for kind, at, start in sources if kind == "before")
         read_on = dict.fromkeys(at for kind, at, _ in sources if kind == "entry")
-        tables = [table for (table, *_), _, _ in read_on]
+        tables = [table for table, _, _ in read_on]
         varying = dict.fromkeys(at for kind, at, _ in sources if kind == "varies")
         before = [x for x in order if x.serial < region.node(0, 0).serial]
         apart = [x for at in varying if self._whole(at) is None for x in at]
@@ -131,15 +136,17 @@ class Roller:
             return Traced(node, recording) if found is None else found
 
         carry = {key: recording.input(key[1].type) for key in starts}
-        rows = [
-            many_entries(image(table), axis, rest, first, step, region.turns)
-            for (table, axis, rest), first, step in read_on
-        ]
+        rows = [read_many(image(table), pattern, starts) for table, pattern, starts in read_on]
         spread: dict[Any, list[Node]] = {}
         for at in varying:
             numbers, spread[at] = _without_spreading(at)
             whole = self._whole(at)
-            rows.append(stacked([image(x) for x in numbers]) if whole is None else whole)
+            if whole is None:
+                distinct = {x: k for k, x in enumerate(dict.fromkeys(numbers))}
+                whole = stacked([image(x) for x in distinct])
+                if len(distinct) < len(numbers):
+                    whole = entries(whole, [distinct[x] for x in numbers])
+            rows.append(whole)
         given = [recording.input(array_type(row.shape[1:], row.dtype)) for row in rows]
         taken = dict(zip([*read_on, *varying], given, strict=True))
         for at in varying:
@@ -182,7 +189,10 @@ class Roller:
         images, placed = self.images, self.placed
         touched: set[Node] = set()
         for node in order:
-            if node in images or node in placed or not touched.isdisjoint(node.inputs):
+            if len(node.inputs) >= TURNS and node not in self.merged:
+                self.merged[node] = _merged(node, placed)
+            known = node in images or node in placed or self.merged.get(node)
+            if known or not touched.isdisjoint(node.inputs):
                 touched.add(node)
         stack = [node for node in wanted if node in touched]
         while stack:
@@ -194,16 +204,17 @@ class Roller:
             if node in placed:
                 images[node] = self._result(node)
             else:
-                parts, attrs = self._written(node) or (self._stacked(node), dict(node.attrs))
-                missing = [x for x in parts if type(x) is Node and x in touched and x not in images]
+                merged = self.merged.get(node)
+                inputs = node.inputs if merged is None else merged.inputs
+                missing = [x for x in inputs if x in touched and x not in images]
                 if missing:
                     stack += missing
                     continue
-                inputs = [
-                    x if type(x) is Traced else images[x] if x in touched else Traced(x, recording)
-                    for x in parts
-                ]
-                images[node] = recording.emit(node.primitive, inputs, attrs)
+                made = [images[x] if x in touched else Traced(x, recording) for x in inputs]
+                if merged is None:
+                    images[node] = recording.emit(node.primitive, made, dict(node.attrs))
+                else:
+                    images[node] = merged.written(made, recording.zeros(node.type))
         recording.copied = None
 
     def _result(self, node: Node) -> Traced:
@@ -211,64 +222,82 @@ class Roller:
         region, k, j = self.placed[node]
         if k == region.turns - 1 and j in region.last:
             return region.last[j]
-        return entries(region.ys[j], k)
+        return entry(region.ys[j], k)
 
     def _whole(self, nodes: Sequence[Node]) -> Traced | None:
-        """What a loop made of one operation in turns that follow one another, if that is it."""
-        region, turn, j = self.placed.get(nodes[0], (None, 0, 0))
-        follow = all(self.placed.get(x) == (region, turn + i, j) for i, x in enumerate(nodes))
-        if region is None or not follow or j not in region.ys:
+        """Nodes along a first axis, if they are what one operation of a loop made in its turns."""
+        found = [self.placed.get(x, (None, 0, 0)) for x in nodes]
+        region, _, j = found[0]
+        if region is None or j not in region.ys or {(r, i) for r, _, i in found} != {(region, j)}:
             return None
-        return entries(region.ys[j], turn, turn + len(nodes))
+        return entries(region.ys[j], [k for _, k, _ in found])
 
-    def _written(self, node: Node) -> tuple[list[Any], dict[str, Any]] | None:
-        """The inputs and attributes of a node that writes into an array, what turns write one
-        beside the other as one; None of other nodes."""
-        if not is_write(node):
-            return None
-        base, *parts = node.inputs
-        old = node.attrs["regions"]
-        rows = [self.placed.get(x) for x in parts]
-        found: list[Any] = [base]
-        regions: list[Any] = []
-        i = 0
-        while i < len(parts):
-            row, stop, step = rows[i], i + 1, None
-            while row is not None and stop < len(parts):
-                step = step or apart(old[i], old[i + 1])
-                after = row[0], row[1] + stop - i, row[2]
-                if not step or rows[stop] != after or apart(old[stop - 1], old[stop]) != step:
-                    break
-                stop += 1
-            if row is None or step is None or stop - i < TURNS:
-                stop = i + 1
-                found.append(parts[i])
-                regions.append(old[i])
+
+@dataclass(frozen=True, eq=False)
+class _Merged:
+    """A node that writes or joins many parts, those of one kind as one: what turns of a loop make
+    by one operation, parts of an array that are read by one pattern, and constants.
+
+    ``groups``: which parts, and what they are of: the loop and the place in its turns, the array,
+    or None. ``singles``: the other parts.
+    """
+
+    writes: Writes
+    groups: list[tuple[list[int], Any]]
+    singles: list[int]
+
+    @property
+    def inputs(self) -> list[Node]:
+        """What is read: the base, if there is one, single parts and arrays."""
+        base = [] if self.writes.base is None else [self.writes.base]
+        singles = [self.writes.parts[i] for i in self.singles]
+        return [*base, *singles, *[of for _, of in self.groups if isinstance(of, Node)]]
+
+    def written(self, inputs: Sequence[Traced], zeros: Traced) -> Traced:
+        """The node anew, from what ``inputs`` are now."""
+        given = iter(inputs)
+        base = zeros if self.writes.base is None else next(given)
+        singles = {i: next(given) for i in self.singles}
+        parts, groups = self.writes.parts, []
+        for rows, of in self.groups:
+            if of is None:
+                values = stacked([Traced(parts[i], base.recording) for i in rows])
+            elif isinstance(of, Node):
+                ways = [split(parts[i].attrs["region"]) for i in rows]
+                values = read_many(next(given), ways[0][0], [start for _, start in ways])
             else:
-                axis, by = step
-                whole = (old[i][axis], stop - i, by)
-                found.append(entries(row[0].ys[row[2]], row[1], row[1] + stop - i))
-                regions.append((*old[i][:axis], whole, *old[i][axis + 1 :]))
-            i = stop
-        return found, {**node.attrs, "regions": tuple(regions)}
+                (region, j), turns = of
+                values = entries(region.ys[j], turns)
+            groups.append((rows, values))
+        return write_many(base, singles, groups, self.writes.regions)
 
-    def _stacked(self, node: Node) -> list[Any]:
-        """The inputs of a node; where it stacks the same of many turns, all of them as one."""
-        parts: list[Any] = list(node.inputs)
-        rows = [self.placed.get(x) for x in stacked_entries(node)]
-        if len(rows) < TURNS:
-            return parts
-        first = best = start = 0
-        for i, row in enumerate(rows):
-            follows = row is not None and i > first and rows[i - 1] == (row[0], row[1] - 1, row[2])
-            if not follows:
-                first = i
-            if row is not None and i + 1 - first > best:
-                best, start = i + 1 - first, first
-        if best < TURNS or rows[start] is None:
-            return parts
-        region, turn, j = rows[start]  # type: ignore[misc]
-        return [*parts[:start], entries(region.ys[j], turn, turn + best), *parts[start + best :]]
+
+def _merged(node: Node, placed: Mapping[Node, tuple[Region, int, int]]) -> _Merged | None:
+    """``node`` with parts of one kind as one, if it writes or joins many such parts."""
+    writes = writes_of(node)
+    if writes is None:
+        return None
+    kinds: dict[Any, list[int]] = {}
+    for i, (x, region) in enumerate(zip(writes.parts, writes.regions, strict=True)):
+        read = read_of(x)
+        if x in placed:
+            loop, _, j = placed[x]
+            kind: Any = (loop, j), None
+        elif x.is_constant:
+            kind = None, x.type
+        elif read is not None:
+            kind = x.inputs[0], read[0]
+        else:
+            continue
+        kinds.setdefault((*kind, split(region)[0]), []).append(i)
+    groups = []
+    for (of, *_), rows in kinds.items():
+        if len(rows) >= TURNS:
+            turns = [placed[writes.parts[i]][1] for i in rows] if isinstance(of, tuple) else None
+            groups.append((rows, of if turns is None else (of, turns)))
+    grouped = {i for rows, _ in groups for i in rows}
+    singles = [i for i in range(len(writes.parts)) if i not in grouped]
+    return _Merged(writes, groups, singles) if groups else None
 
 
 def _without_spreading(nodes: Sequence[Node]) -> tuple[Sequence[Node], list[Node]]:

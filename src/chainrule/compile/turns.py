@@ -14,7 +14,8 @@ from typing import Any
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType
-from chainrule.ops.structure import reads_of_entries
+from chainrule.ops.control.rule import moves
+from chainrule.ops.structure import Pattern, Start, read_of
 
 TURNS, NODES = 16, 256
 """A loop has so many turns, and so many operations in all of them, to be worth being one."""
@@ -29,10 +30,12 @@ FEW = 16
 
 Source = tuple[str, Any, Any]
 """What an operation of a turn reads: ("same", place, None), ("before", place, what the first turn
-reads instead), ("outside", node, None), ("entry", (what is read, first entry, step), None),
-("varies", type, None): another value from outside in each turn."""
-Reads = Mapping[Node, tuple[Any, int]]
-"""Of operations that read an entry of an array: of what, along which axis, and which entry."""
+reads instead), ("outside", node, None), ("entry", (array, pattern), None): a part of it, of the
+same form, ("varies", type, None): another value from outside in each turn."""
+Reads = Mapping[Node, tuple[tuple[Node, Pattern], Start]]
+"""Of operations that read a part of an array: of which, what pattern of it, and where."""
+MULTIPLES = 4
+"""A turn is up to so many of Python's: they may read what was made so many turns before."""
 
 
 @dataclass(eq=False)
@@ -44,6 +47,7 @@ class Region:
     period: int
     turns: int
     sources: list[list[Source]]
+    reads: Reads
     ys: dict[int, Traced] = field(default_factory=dict)
     last: dict[int, Traced] = field(default_factory=dict)
 
@@ -52,21 +56,24 @@ class Region:
 
     @property
     def saves(self) -> bool:
-        """Whether something is carried on, or nothing is copied to be read."""
-        return any(kind == "before" for row in self.sources for kind, _, _ in row) or not any(
-            kind == "varies" and not self.node(1, j).inputs[slot].is_constant
-            for j, row in enumerate(self.sources)
-            for slot, (kind, _, _) in enumerate(row)
-        )
+        """Whether something is carried on or computed, or nothing is copied to be read."""
+        kinds = [(self.node(1, j), slot, kind) for j, row in enumerate(self.sources)
+                 for slot, (kind, _, _) in enumerate(row)]  # fmt: skip
+        if any(kind == "before" or not moves(n) for n, _, kind in kinds):
+            return True
+        return all(n.inputs[slot].is_constant for n, slot, kind in kinds if kind == "varies")
 
     def turn(self) -> list[list[Source]]:
-        """The sources, with what all turns read in the place of what varies."""
+        """The sources, with what all turns read in the place of what differs: ("entry", (array,
+        pattern, places), None) and ("varies", nodes, None)."""
         rows = [list(row) for row in self.sources]
         for j, row in enumerate(rows):
-            for slot, (kind, _, _) in enumerate(row):
-                if kind == "varies":
-                    nodes = tuple([self.node(k, j).inputs[slot] for k in range(self.turns)])
-                    row[slot] = kind, nodes, None
+            for slot, (kind, at, _) in enumerate(row):
+                if kind not in ("varies", "entry"):
+                    continue
+                nodes = tuple([self.node(k, j).inputs[slot] for k in range(self.turns)])
+                starts = tuple([self.reads[x][1] for x in nodes]) if kind == "entry" else ()
+                row[slot] = kind, (*at, starts) if starts else nodes, None
         return rows
 
     def places(self) -> Iterator[tuple[Node, int, int]]:
@@ -76,18 +83,14 @@ class Region:
 
 
 def entries_read(nodes: Iterable[Node]) -> Reads:
-    """The nodes that read an entry of an array of which many are read."""
-    ways = {n: row for n in nodes if (row := reads_of_entries(n))}
-    counts = Counter((n.inputs[0], axis, rest) for n, row in ways.items() for axis, _, rest in row)
-    found = {}
-    for n, row in ways.items():
-        key, at = max(
-            [((n.inputs[0], axis, rest), at) for axis, at, rest in row],
-            key=lambda one: counts[one[0]],
-        )
-        if counts[key] >= TURNS:
-            found[n] = key, at
-    return found
+    """The nodes that read a part of an array of which many such parts are read."""
+    found: dict[Node, tuple[tuple[Node, Pattern], Start]] = {}
+    for n in nodes:
+        way = read_of(n)
+        if way is not None:
+            found[n] = (n.inputs[0], way[0]), way[1]
+    counts = Counter(key for key, _ in found.values())
+    return {n: way for n, way in found.items() if counts[way[0]] >= TURNS}
 
 
 def found_in(sequence: Sequence[Node], reads: Reads) -> Region | None:
@@ -117,7 +120,8 @@ def _longest(
     least: float,
 ) -> Region | None:
     """The turns in the longest of the stretches of at least so many nodes that has some."""
-    worth = [run for run in runs if run[0] >= max(NODES, TURNS * run[2], least)]
+    several = [(n, start, m * period) for n, start, period in runs for m in range(1, MULTIPLES + 1)]
+    worth = [run for run in several if run[0] >= max(NODES, TURNS * run[2], least)]
     for length, start, period in sorted(worth, key=lambda run: (-run[0], run[2])):
         turns = length // period
         while turns >= TURNS:
@@ -126,7 +130,7 @@ def _longest(
                 break
             equal, sources = found
             if sources and equal >= TURNS and equal * period >= NODES:
-                region = Region(sequence, start, period, equal, sources)
+                region = Region(sequence, start, period, equal, sources, reads)
                 if region.saves:
                     return region
             start, turns = start + equal * period, turns - equal
@@ -197,13 +201,15 @@ def _equal(
                 kind, place, _ = row[slot]
                 if kind == "outside":
                     differs = x is not place
-                    if differs and _may_vary(x, place.type, first):
+                    key = reads[x][0] if x in reads else None
+                    if differs and key and place in reads and reads[place][0] == key:
+                        row[slot], differs = ("entry", key, None), False
+                    elif differs and _may_vary(x, place.type, first):
                         row[slot], differs = ("varies", place.type, None), False
                 elif kind == "varies":
                     differs = not _may_vary(x, place, first)
                 elif kind == "entry":
-                    whole, first, step = place
-                    differs = reads.get(x) != (whole, first + k * step)
+                    differs = x not in reads or reads[x][0] != place
                 else:
                     differs = at.get(x) != base + place - (period if kind == "before" else 0)
                 if differs:
@@ -226,10 +232,9 @@ def _source(
     if x not in at or at[x] < start:
         if x is initial:
             return "outside", x, None
-        (whole, second), (other, first) = reads.get(x, (None, 0)), reads.get(initial, (None, 0))
-        if whole is None or whole != other:
-            return None
-        return "entry", (whole, first, second - first), None
+        key = reads[x][0] if x in reads else None
+        alike = key is not None and initial in reads and reads[initial][0] == key
+        return ("entry", key, None) if alike else None
     back = i - at[x]
     if back <= j:
         return ("same", j - back, None) if at.get(initial) == i - back - period else None

@@ -229,9 +229,14 @@ class _Backward:
         return sorted(found, key=attrgetter("serial"))
 
 
+def moves(node: Node) -> bool:
+    """Whether a node only moves numbers."""
+    return node.primitive.name in MOVING
+
+
 def is_dear(node: Node) -> bool:
     """Whether a value is stored rather than computed again."""
-    if isinstance(node.primitive.rule, Elementwise) or node.primitive.name in MOVING:
+    if isinstance(node.primitive.rule, Elementwise) or moves(node):
         return False
     if node.primitive.name == "contract":
         left, right, out = parse_spec(node.attrs["spec"])

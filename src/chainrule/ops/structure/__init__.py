@@ -4,15 +4,23 @@ from chainrule.ops.structure.choosing import iota, positions, require, select
 from chainrule.ops.structure.moving import cast, identity, reshape, stop_gradient, transpose
 from chainrule.ops.structure.reading import (
     concatenate,
-    entries,
     gather,
-    many_entries,
     place,
-    reads_of_entries,
     scatter_add,
     slice_,
+)
+from chainrule.ops.structure.several import (
+    Pattern,
+    Start,
+    Writes,
+    entries,
+    entry,
+    read_many,
+    read_of,
+    split,
     stacked,
-    stacked_entries,
+    write_many,
+    writes_of,
 )
 from chainrule.ops.structure.spreading import (
     broadcast,
@@ -22,11 +30,13 @@ from chainrule.ops.structure.spreading import (
     spread,
 )
 from chainrule.ops.structure.user_rule import UserRule, custom
-from chainrule.ops.structure.writing import apart, common_region, is_write, put, write
+from chainrule.ops.structure.writing import common_region, put, write
 
 __all__ = [
+    "Pattern",
+    "Start",
     "UserRule",
-    "apart",
+    "Writes",
     "broadcast",
     "broadcast_in",
     "broadcast_to",
@@ -35,25 +45,27 @@ __all__ = [
     "concatenate",
     "custom",
     "entries",
+    "entry",
     "gather",
     "identity",
     "iota",
-    "is_write",
-    "many_entries",
     "place",
     "positions",
     "put",
-    "reads_of_entries",
+    "read_many",
+    "read_of",
     "reduce_sum",
     "require",
     "reshape",
     "scatter_add",
     "select",
     "slice_",
+    "split",
     "spread",
     "stacked",
-    "stacked_entries",
     "stop_gradient",
     "transpose",
     "write",
+    "write_many",
+    "writes_of",
 ]

@@ -5,20 +5,19 @@ writes, concatenation.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.batching import Rows, along_axis, with_attrs
-from chainrule.core.node import Node, Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Deferred, Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
 from chainrule.errors import DtypeError, ShapeError
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure.choosing import positions
-from chainrule.ops.structure.moving import reshape, transpose
+from chainrule.ops.structure.moving import transpose
 
 # slices and their writes ------------------------------------------------------------------
 
@@ -297,56 +296,3 @@ concatenate = Primitive(
     ),
     batch=along_axis,
 )
-
-
-# entries along the first axis ---------------------------------------------------------------
-
-
-def entries(x: Traced, start: int, stop: int | None = None) -> Traced:
-    """``x[start]``, or ``x[start:stop]``."""
-    if stop is not None and (start, stop) == (0, x.shape[0]):
-        return x
-    first = start if stop is None else (start, stop - start, 1)
-    return slice_(x, region=(first, *((0, n, 1) for n in x.shape[1:])))
-
-
-def reads_of_entries(node: Node) -> list[tuple[int, int, Any]]:
-    """The axes along which ``node`` reads one entry of an array, each with the place of the entry
-    and the rest of what it reads; none if it does something else."""
-    if node.primitive is not slice_:
-        return []
-    region = node.attrs["region"]
-    return [
-        (axis, at, (*region[:axis], None, *region[axis + 1 :]))
-        for axis, at in enumerate(region)
-        if isinstance(at, int)
-    ]
-
-
-def many_entries(x: Traced, axis: int, rest: Any, first: int, step: int, count: int) -> Traced:
-    """What ``count`` such reads make, each ``step`` entries on, along a first axis."""
-    region = (*rest[:axis], (first, count, step), *rest[axis + 1 :])
-    found = slice_(x, region=region)
-    place = sum(not isinstance(at, int) for at in rest[:axis])
-    axes = [place, *(k for k in range(found.ndim) if k != place)]
-    return found if place == 0 else transpose(found, tuple(axes))
-
-
-def stacked(parts: Sequence[Traced]) -> Traced:
-    """Arrays of one type along a new first axis; of constants, one array of numbers."""
-    recording = parts[0].recording
-    if all(x.node.is_constant for x in parts):
-        table = np.stack([recording.value(x.node) for x in parts])  # type: ignore[arg-type]
-        table.flags.writeable = False
-        return recording.capture(table)
-    return concatenate(*[reshape(x, (1, *x.shape)) for x in parts], axis=0)
-
-
-def stacked_entries(node: Node) -> list[Node]:
-    """The arrays that ``node`` stacks along a first axis; none if it does something else."""
-    if node.primitive is not concatenate or node.attrs["axis"] != 0:
-        return []
-    parts = [x.inputs[0] for x in node.inputs if x.primitive.name == "reshape"]
-    shape = (1, *node.type.shape[1:])
-    fits = len(parts) == len(node.inputs) and all(x.type.shape == shape for x in node.inputs)
-    return parts if fits and all(x.type.shape == shape[1:] for x in parts) else []

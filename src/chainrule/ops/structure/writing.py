@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.batching import Rows, with_attrs
-from chainrule.core.node import Node, Primitive
+from chainrule.core.node import Primitive
 from chainrule.core.rules import Linear
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
@@ -27,20 +27,6 @@ from chainrule.ops.structure.reading import (
 from chainrule.ops.structure.spreading import broadcast_in, broadcast_to
 
 # regions ----------------------------------------------------------------------------------
-
-
-def apart(one: Region, other: Region) -> tuple[int, int] | None:
-    """The axis along which another region lies beside one, and how far; None where they differ by
-    more, or where an axis that they keep comes before it."""
-    axes = [axis for axis, (a, b) in enumerate(zip(one, other, strict=True)) if a != b]
-    if len(axes) != 1 or not all(isinstance(x, int) for x in (*one[: axes[0] + 1], other[axes[0]])):
-        return None
-    return axes[0], other[axes[0]] - one[axes[0]]
-
-
-def is_write(node: Node) -> bool:
-    """Whether a node writes its other inputs into regions of its first."""
-    return node.primitive is write
 
 
 def common_region(one: Region, other: Region) -> tuple[Region, Region] | None:
@@ -116,7 +102,7 @@ def _write_infer(base: ArrayType, *parts: ArrayType, regions: tuple[Region, ...]
 def _write_transpose(
     wanted: Any, g: Traced, base: Traced, *parts: Traced, regions: tuple[Region, ...]
 ) -> list[Any]:
-    last, hidden = _shown(base.shape, regions)
+    last, hidden = shown(base.shape, regions)
     found: list[Any] = []
     for i in wanted:
         if i == 0:
@@ -128,7 +114,7 @@ def _write_transpose(
     return found
 
 
-def _shown(shape: Shape, regions: tuple[Region, ...]) -> tuple[Any, bool]:
+def shown(shape: Shape, regions: tuple[Region, ...]) -> tuple[Any, bool]:
     """Which part each place shows in the end, -1 for the base, and whether any hides another."""
     last = np.full(shape, -1, np.int32)
     for k, region in enumerate(regions):
