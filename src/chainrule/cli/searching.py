@@ -61,7 +61,7 @@ def print_search(found: Any) -> None:
     """The contenders, what was found, and the verdict."""
     rows = [["", f"{found.score}, over folds", "± seeds", "test"]]
     for one in found.contenders:
-        noise = score(found.score, one.noise) if one.noise else ""
+        noise = score(found.score, one.noise) if one.noise > 0 else ""
         own = score(found.score, one.loss), noise, score(found.score, one.test)
         rows.append([one.name, *own])
     text = ", ".join(f"{name}={value!r}" for name, value in found.settings.items())

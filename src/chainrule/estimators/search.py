@@ -33,6 +33,8 @@ from chainrule.train.splits import split
 
 __all__ = ["SPACE", "Contender", "SearchResult", "search"]
 
+GIVEN, FOUND = "as given", "found"
+
 SPACE: dict[str, Any] = {
     "learning_rate": loguniform(3e-4, 3e-2),
     "hidden": [(32,), (64, 32), (128, 64), (256, 128), (128, 128, 64), (256, 256, 256)],
@@ -52,7 +54,9 @@ BRACKET = 9
 OF_THE_TABLE = ("task", "class_weight", "weight", "drop", "keep", "category", "map_class", "seed")
 """The options that say what the table means, for the baselines too."""
 SHARE = 0.6
-"""Of the minutes, for the search itself; the rest trains what was found."""
+"""Of the minutes, for the search itself at most; the rest trains what was found."""
+RESERVE = 2
+"""Of what it takes to judge the network as given, so much is kept for judging what was found."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class Contender:
     Attributes:
         name: what it is.
         loss: over the folds of the rows that do not test; noise: its deviation over seeds, 0
-            where nothing is drawn.
+            where nothing is drawn, nan of one seed.
         test: on the test rows; None without any.
     """
 
@@ -142,21 +146,25 @@ def search(
     options = Options() if options is None else options
     data, held = _data(table_of(table), target, options, test)
     parts = data.folds(whole("folds", folds, 2))
-    search_end = deadline if trials else started + SHARE * (deadline - started)
-    data = replace(data, deadline=search_end, executor=executor)
-    settings, tried = _halved(data, parts, trials, n_jobs)
-    data = replace(data, deadline=deadline)
-    named = [(name, [one]) for name, one in _baselines(data)]
-    named.append(
-        (
-            "as given",
-            [_Network(data, seed=options.seed + k) for k in range(whole("seeds", seeds, 1))],
-        )
-    )
-    if settings:
-        found = [_Network(data, **settings, seed=options.seed + k) for k in range(seeds)]
-        named.append(("found", found))
-    contenders = _judged(data, parts, named, held, n_jobs)
+    data = replace(data, deadline=deadline, executor=executor)
+    seeds = whole("seeds", seeds, 1)
+    # What is there already is judged first: a search that ends early has something to say.
+    first = [*_baselines(data), (GIVEN, _Network(data, seed=options.seed))]
+    losses = _losses(data, parts, first, held, n_jobs)
+    reserve = RESERVE * (time.time() - started)
+    end = min(started + SHARE * (deadline - started), deadline - reserve)
+    settings, tried = _halved(replace(data, deadline=end), parts, trials, n_jobs)
+    more: list[tuple[str, _Network]] = []
+    for seed in range(options.seed, options.seed + seeds):
+        # A seed of each before another of one: time may not be enough for all.
+        more += [(FOUND, _Network(data, **settings, seed=seed))] if settings else []
+        more += [(GIVEN, _Network(data, seed=seed))] if seed > options.seed else []
+    losses += _losses(data, parts, more, held, n_jobs)
+    names = dict.fromkeys(name for name, _ in losses)
+    contenders = [
+        _contender(name, [own for other, own in losses if other == name], len(parts))
+        for name in names
+    ]
     return _result(data, held, settings, contenders, tried)
 
 
@@ -356,34 +364,31 @@ def _one(estimator: _Network, kept: np.ndarray, table: Table) -> float:
     return copied.fit(kept, estimator.data.truth).loss(table)
 
 
-def _judged(
+def _losses(
     data: _Data,
     folds: list[Any],
-    named: list[tuple[str, list[_Network]]],
+    named: Sequence[tuple[str, _Network]],
     held: Table | None,
     n_jobs: int | None,
-) -> tuple[Contender, ...]:
-    """Every contender over the folds, and on the test rows."""
+) -> list[tuple[str, np.ndarray]]:
+    """By name the losses of an estimator over the folds, and last on the test rows, if any."""
     rows = data.rows
-    work: list[tuple[int, _Network, np.ndarray, Table]] = []
-    for k in range(max(len(estimators) for _, estimators in named)):
-        # A seed of each before another of one: time may not be enough for all.
-        for place, (_, estimators) in enumerate(named):
-            for one in estimators[k : k + 1]:
-                work += [(place, one, rows[kept], data.table.take(left)) for kept, left in folds]
-                work += [] if held is None else [(place, one, rows, held)]
-    losses: Any = Parallel(n_jobs=n_jobs)(delayed(_one)(*job[1:]) for job in work)
-    each = len(folds) + (held is not None)
-    found = []
-    for place, (name, _) in enumerate(named):
-        own = [loss for job, loss in zip(work, losses, strict=True) if job[0] == place]
-        own = np.array(own).reshape(-1, each)
-        over = own[:, : len(folds)].mean(axis=1)
-        over = over[~np.isnan(over)]
-        noise = float(np.std(over, ddof=1)) if len(over) > 1 else 0.0
-        test = None if held is None else _mean(own[:, -1])
-        found.append(Contender(name, _mean(over), noise, test))
-    return tuple(found)
+    tables = [(rows[kept], data.table.take(left)) for kept, left in folds]
+    tables += [] if held is None else [(rows, held)]
+    work = [(one, *table) for _, one in named for table in tables]
+    losses: Any = Parallel(n_jobs=n_jobs)(delayed(_one)(*job) for job in work)
+    each = np.reshape(losses, (len(named), len(tables)))
+    return [(name, own) for (name, _), own in zip(named, each, strict=True)]
+
+
+def _contender(name: str, seeds: list[np.ndarray], folds: int) -> Contender:
+    """The row of what was trained with these seeds."""
+    own = np.array(seeds)
+    over = own[:, :folds].mean(axis=1)
+    over = over[~np.isnan(over)]
+    noise = float(np.std(over, ddof=1)) if len(over) > 1 else np.nan
+    test = _mean(own[:, folds]) if own.shape[1] > folds else None
+    return Contender(name, _mean(over), noise if name in (GIVEN, FOUND) else 0.0, test)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -400,8 +405,10 @@ def _result(
 ) -> SearchResult:
     """The best network, trained on all rows; what it is worth beside the others."""
     by_name = {one.name: one for one in contenders}
-    given, found = by_name["as given"], by_name.get("found")
-    better = found is not None and found.loss + found.noise + given.noise < given.loss
+    given, found = by_name[GIVEN], by_name.get(FOUND)
+    noises = [one.noise for one in (found, given) if one is not None and one.noise == one.noise]
+    noise = 2 * float(np.mean(noises)) if noises else np.inf  # of a difference, at most
+    better = found is not None and found.loss + noise < given.loss
     chosen = settings if better else {}
     options = _Network(data, **chosen, seed=data.options.seed).options()
     model = train(data.table, data.target.name, options, test=held, executor=data.executor)
@@ -409,12 +416,13 @@ def _result(
     others = [by_name[name] for name in ("no learning", "linear", "gradient boosting")]
     best = min(others, key=lambda one: one.loss)
     score = "squared error" if data.target.task == "regression" else "log loss"
-    said = f"{score} {own.loss:.4g} ± {own.noise:.2g}"
+    known = own.noise == own.noise
+    said = f"{score} {own.loss:.4g} " + (f"± {own.noise:.2g}" if known else "with one seed")
     rival = f"{best.name} ({best.loss:.4g})"
     what = "what was found" if better else "the network as given"
     if np.isnan(own.loss):
         verdict = "the time was over before the network as given was judged; give more minutes"
-    elif own.loss + own.noise < best.loss:
+    elif own.loss + (own.noise if known else 0.0) < best.loss:
         verdict = f"{what} ({said}) beats the best baseline, {rival}"
     elif own.loss < best.loss:
         verdict = f"{what} ({said}) is better than {rival} by no more than its noise"
