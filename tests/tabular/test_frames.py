@@ -210,3 +210,12 @@ def test_text_is_the_same_words_however_a_frame_holds_it():
     mixed = pd.Series([1, True, "a"], dtype=object)  # 1 == True, and their words differ
     assert table_of({"word": mixed})["word"].codes[1] == ("1", "true", "a")
     assert table_of({"word": pd.Series([[1], [2]])})["word"].unsupported
+
+
+def test_a_fingerprint_makes_no_words_of_numbers():
+    whole, broken = table_of({"x": [1, 2, 3]}), table_of({"x": [1.0, 2.0, 3.5]})
+    same = table_of({"x": np.array([1.0, 2.0, 3.0], np.float32)})
+    assert whole.fingerprint == same.fingerprint
+    assert whole.fingerprint != broken.fingerprint
+    assert whole.fingerprint != table_of({"z": [1, 2, 3]}).fingerprint
+    assert "codes" not in vars(same["x"])

@@ -1,4 +1,4 @@
-"""Arrays of pyarrow as NumPy's, by their buffers and without importing pyarrow."""
+"""Cells as codes and words, and arrays of pyarrow as NumPy's without importing pyarrow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["encoded_text", "numbers_of"]
+__all__ = ["encoded_text", "merged", "numbers_of"]
 
 
 def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
@@ -38,3 +38,28 @@ def numbers_of(cells: Any, dtype: Any, missing: Any) -> NDArray[Any]:
             own[np.unpackbits(bits, count=end, bitorder="little")[part.offset :] == 0] = missing
         start += len(part)
     return found
+
+
+def merged(
+    codes: NDArray[np.int32], words: Sequence[str], missing: frozenset[str]
+) -> tuple[NDArray[np.int32], tuple[str, ...]]:
+    """The same with spaces stripped, and -1 for words that stand for a missing value; words by
+    first appearance."""
+    places: dict[str, int] = {}
+    moved = [
+        -1 if word in missing else places.setdefault(word, len(places))
+        for word in map(_strip, words)
+    ]
+    if list(places) == list(words):
+        return codes, tuple(words)
+    return np.array([*moved, -1], dtype=np.int32)[codes], tuple(places)
+
+
+UNSEEN = "\ufeff\u2060" + "".join(
+    map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+)
+"""Characters without width, such as the marks of a direction that spreadsheets copy along."""
+
+
+def _strip(word: str) -> str:
+    return word.strip().strip(UNSEEN).strip()

@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.tabular.arrays import merged
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import (
     CODE,
@@ -22,7 +23,7 @@ from chainrule.tabular.numerals import (
     undress,
     unwrapped,
 )
-from chainrule.tabular.table import Codes, Column, Whole, encode_numbers, merged, tallied
+from chainrule.tabular.table import Codes, Column, Whole, encode_numbers, tallied
 from chainrule.tabular.words import SOFT, number_text, shown
 
 __all__ = ["column_like", "column_of_numbers", "column_of_words"]

@@ -25,14 +25,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 from chainrule.tabular.dates import read_dates
-from chainrule.tabular.table import Column, Table
+from chainrule.tabular.table import Column, Table, cells_key, large
 from chainrule.tabular.words import SOFT, mend, quoted, several, shown
 
 __all__ = [
@@ -136,18 +135,6 @@ def _empty_or_constant(column: Column) -> Decision | None:
     return Decision(column.name, "dropped", f"every cell is {column.shown(0)}") if same else None
 
 
-def cells_key(column: Column) -> bytes:
-    """A digest that is equal for columns with equal cells."""
-    if column.whole is not None:
-        return column.whole.key
-    if column.numbers is not None and not _large(column.numbers):
-        numbers = np.asarray(column.numbers + 0.0)  # minus zero is zero
-        return b"n" + sha256(numbers.data).digest()
-    codes, words = column.codes
-    listed = sha256(repr(words).encode()).digest()
-    return b"t" + sha256(np.ascontiguousarray(codes).data).digest() + listed
-
-
 def same_cells(one: Column, other: Column) -> bool:
     """Whether two columns hold the same in every row."""
     return cells_key(one) == cells_key(other)
@@ -249,11 +236,6 @@ def refuse_infinite(table: Table, column: Column) -> None:
         )
 
 
-def _large(numbers: NDArray[np.float64]) -> bool:
-    """Whether there are whole numbers that a float may not hold, so that their words count."""
-    return bool(np.nanmax(np.abs(numbers), initial=0) >= 2**53)
-
-
 def _counts_rows(column: Column) -> str:
     """Why a number column is an identifier; "" if it is none."""
     numbers = column.numbers
@@ -264,7 +246,7 @@ def _counts_rows(column: Column) -> str:
     counting = numbers[0] in (0, 1) and bool(np.all(np.diff(numbers) == 1))
     if counting if whole is None else whole.counting:
         return "counts the rows"
-    words = column.codes[1] if _large(numbers) else ()
+    words = column.codes[1] if large(numbers) else ()
     if len(words) == column.count(~column.missing) and all(
         word.lstrip("-").isdigit() for word in words
     ):

@@ -22,10 +22,9 @@ from numpy.typing import NDArray
 
 from chainrule.errors import ChainruleError
 from chainrule.tabular.cells import column_of_numbers, column_of_words
-from chainrule.tabular.columns import cells_key
 from chainrule.tabular.dates import EPOCH, read_dates
 from chainrule.tabular.layout import Format
-from chainrule.tabular.table import Column, Whole
+from chainrule.tabular.table import Column, Whole, cells_key
 
 __all__ = ["KEPT", "WORDS", "MixedError", "Summary"]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, ShapeError, UsageError
-from chainrule.tabular.arrays import encoded_text
+from chainrule.tabular.arrays import encoded_text, merged
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import PLAIN, Dress
 from chainrule.tabular.words import MISSING, cut, number_text, quoted, shown
@@ -272,10 +272,25 @@ def tallied(
 def _digest(columns: list[Column]) -> str:
     digest = hashlib.sha256()
     for column in columns:
-        codes, words = column.codes
-        digest.update(json.dumps([column.name, *words]).encode())
-        digest.update(codes.tobytes())
+        digest.update(json.dumps(column.name).encode() + cells_key(column))
     return digest.hexdigest()
+
+
+def cells_key(column: Column) -> bytes:
+    """A digest that is equal for columns with equal cells."""
+    if column.whole is not None:
+        return column.whole.key
+    if column.numbers is not None and not large(column.numbers):
+        numbers = np.asarray(column.numbers + 0.0)  # minus zero is zero
+        return b"n" + hashlib.sha256(numbers.data).digest()
+    codes, words = column.codes
+    listed = hashlib.sha256(repr(words).encode()).digest()
+    return b"t" + hashlib.sha256(np.ascontiguousarray(codes).data).digest() + listed
+
+
+def large(numbers: NDArray[np.float64]) -> bool:
+    """Whether there are whole numbers that a float may not hold, so that their words count."""
+    return bool(np.nanmax(np.abs(numbers), initial=0) >= 2**53)
 
 
 def _close(name: str, names: list[str]) -> str:
@@ -380,31 +395,6 @@ def _encoded(column: Any) -> tuple[NDArray[np.int32], Sequence[str]] | None:
 
 TEXT = ("string", "large_string", "string_view")
 """Types of text in Arrow."""
-
-
-def merged(
-    codes: NDArray[np.int32], words: Sequence[str], missing: frozenset[str]
-) -> tuple[NDArray[np.int32], tuple[str, ...]]:
-    """The same with spaces stripped, and -1 for words that stand for a missing value; words by
-    first appearance."""
-    places: dict[str, int] = {}
-    moved = [
-        -1 if word in missing else places.setdefault(word, len(places))
-        for word in map(_strip, words)
-    ]
-    if list(places) == list(words):
-        return codes, tuple(words)
-    return np.array([*moved, -1], dtype=np.int32)[codes], tuple(places)
-
-
-UNSEEN = "\ufeff\u2060" + "".join(
-    map(chr, (*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
-)
-"""Characters without width, such as the marks of a direction that spreadsheets copy along."""
-
-
-def _strip(word: str) -> str:
-    return word.strip().strip(UNSEEN).strip()
 
 
 def _cell_text(value: Any) -> str:
