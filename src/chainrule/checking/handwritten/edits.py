@@ -1,14 +1,15 @@
 """Likely mistakes in a backward pass, each as the small change of its source that undoes it.
 
 A hypothesis is proved, not guessed: the changed function is run, and if its gradient is right, the
-change was what was wrong. ``kinds.py`` has the sentence that teaches each, ``missing.py`` the
-hypotheses on what was left out.
+change was what was wrong. ``checking/slips.py`` has the kinds and the changes of one operation,
+``missing.py`` the hypotheses on what was left out.
 """
 
 from __future__ import annotations
 
 import ast
 import copy
+import functools
 import re
 from collections.abc import Iterator
 
@@ -19,12 +20,18 @@ from chainrule.checking.handwritten.statement import (
     UNKNOWN,
     Statement,
     bare,
+    built,
     counts_rows,
     expression,
+    factors,
     is_gradient,
     number,
-    orders,
+    split,
 )
+from chainrule.checking.slips import UNDONE, Change, changes, orders
+
+RANKS = {"transpose": 1.5, "factor order": 1.5, "wrong power": 2, "kind of product": 2.5}
+"""How unlikely a change is; 4 of those that are not here."""
 
 
 def drafts(name: str, function: ast.FunctionDef, facts: Facts) -> Iterator[Draft]:
@@ -76,67 +83,54 @@ class Swapped(Statement):
     # expressions ------------------------------------------------------------------------------
 
     def of_expression(self, node: ast.expr) -> Iterator[Draft]:
+        for change in changes(node, split):
+            kind, rank = self._named(node, change)
+            yield self.edit(kind, node, built(change.new), rank)
         if isinstance(node, ast.BinOp):
-            yield from self._of_operator(node)
-        elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            yield self.edit("sign", node, node.operand, 1)
+            left, op = node.left, node.op
+            if isinstance(op, ast.MatMult):
+                yield from self._of_factors(node, left, node.right)
+            elif isinstance(op, (ast.Mult, ast.Div)) and len(parts := factors(left)) > 1:
+                rest = functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), parts[:-1])
+                yield self.edit("extra factor", node, rest, 1.5)  # a slope, a * (1 - a)
         elif isinstance(node, ast.Compare) and len(node.ops) == 1:
             yield from self._of_comparison(node)
         elif isinstance(node, ast.Call):
             yield from self._of_call(node)
         elif isinstance(node, ast.Constant):
             yield from self._of_constant(node)
-        if isinstance(node, ast.Slice):
+        elif isinstance(node, ast.Slice):
             yield from self._of_slice(node)
-        if isinstance(node, ast.Attribute) and node.attr == "T":
-            yield self.edit("transpose", node, node.value, 1)
-        elif self.shape(node) is not None and len(self.shape(node) or ()) >= 2:
-            rank = 1.5 if self._is_in_product(node) else 3
-            yield self.edit("transpose", node, ast.Attribute(node, "T", ast.Load()), rank)
+        if len(self.shape(node) or ()) >= 2 and getattr(node, "attr", "") != "T":
+            yield self.edit(
+                "transpose", node, built(("ᵀ", node)), 1.5 if self._is_in_product(node) else 3
+            )
         yield from self._of_count(node)
         if isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
             yield from self._of_atom(node)
 
-    def _of_operator(self, node: ast.BinOp) -> Iterator[Draft]:
+    def _named(self, node: ast.expr, change: Change) -> tuple[str, float]:
+        """What a change that mends is called here, and its rank."""
+        kind = UNDONE.get(change.kind, change.kind)
+        if not isinstance(node, ast.BinOp):
+            return kind, 1
         left, op, right = node.left, node.op, node.right
-
-        def other(kind: type[ast.operator], a: ast.expr = left, b: ast.expr = right) -> ast.BinOp:
-            return ast.BinOp(a, kind(), b)
-
         if isinstance(op, (ast.Add, ast.Sub)):
-            swapped = ast.Sub if isinstance(op, ast.Add) else ast.Add
-            penalty = self.is_penalty(right)
-            one_minus = isinstance(left, ast.Constant) and left.value in (1, 1.0)
-            adds = is_gradient(ast.unparse(left)) and is_gradient(ast.unparse(right))
-            yield self.edit("sign", node, other(swapped), 1 + 2 * one_minus + 1.6 * adds)
-            yield self.edit("L2 term" if penalty else "extra factor", node, left, 3)
-            yield self.edit("extra factor", node, right, 4)
-            if isinstance(op, ast.Sub):
-                yield self.edit("sign", node, other(ast.Sub, right, left), 1 + 2 * one_minus)
-        elif isinstance(op, (ast.Mult, ast.Div)):
-            rows = counts_rows(right) or counts_rows(left)
-            kind = "batch factor" if rows else "extra factor"
-            if isinstance(right, ast.Constant) or isinstance(left, ast.Constant):
-                kind = "factor 2" if not rows else kind
-            yield self.edit(kind, node, left, 1)
-            if isinstance(left, ast.BinOp) and isinstance(
-                left.op, ast.Mult
-            ):  # a slope, a * (1 - a)
-                yield self.edit("extra factor", node, left.left, 1.5)
-            if isinstance(op, ast.Mult):
-                yield self.edit(kind, node, right, 1)
-                if not rows:
-                    yield self.edit("product rule", node, other(ast.MatMult), 2)
-                yield self.edit("wrong operation", node, other(ast.Div), 4)
-            else:
-                yield self.edit(kind, node, other(ast.Mult), 3)
-        elif isinstance(op, ast.MatMult):
-            yield self.edit("product rule", node, other(ast.Mult), 3)
-            for a, b in orders(left, right):
-                yield self.edit("transpose", node, other(ast.MatMult, a, b), 1.5)
-            yield from self._of_factors(node, left, right)
-        elif isinstance(op, ast.Pow):
-            yield self.edit("wrong power", node, left, 2)
+            if kind == "sign":
+                one_minus = isinstance(left, ast.Constant) and left.value == 1
+                swapped = change.part is not node
+                adds = is_gradient(ast.unparse(left)) and is_gradient(ast.unparse(right))
+                return kind, 1 + 2 * one_minus + 1.6 * (adds and swapped)
+            if change.new is left:
+                return "L2 term" if self.is_penalty(right) else kind, 3
+        elif kind == "extra factor" or (isinstance(op, ast.Div) and kind == "wrong operation"):
+            rank = RANKS.get(kind, 4) if isinstance(op, ast.MatMult) else 1 + 2 * (kind[0] == "w")
+            if counts_rows(right) or counts_rows(left):
+                kind = "batch factor"
+            elif isinstance(right, ast.Constant) or isinstance(left, ast.Constant):
+                kind = "factor 2"
+            return kind, rank
+        return kind, RANKS.get(kind, 4)
 
     def _of_factors(self, node: ast.expr, left: ast.expr, right: ast.expr) -> Iterator[Draft]:
         """A product of matrices with another array, or its transpose, on one side, where what it
@@ -230,8 +224,8 @@ class Swapped(Statement):
                 yield self.edit("extra factor", node, inner, 4)
         if name in ("dot", "matmul") and isinstance(f, ast.Attribute):
             a = node.args[0] if len(node.args) == 2 else f.value
-            for x, y in orders(a, node.args[-1]):
-                yield self.edit("transpose", node, ast.BinOp(x, ast.MatMult(), y), 1.5)
+            for change in orders(built(("@", a, node.args[-1])), split):
+                yield self.edit(change.kind, node, built(change.new), 1.5)
             yield from self._of_factors(node, a, node.args[-1])
         if name in ("diag", "diagflat") and "softmax" in self.facts.text.lower():
             for v in {
@@ -241,8 +235,8 @@ class Swapped(Statement):
                     whole = expression(f"np.diagflat({v}) - np.outer({v}, {v})")
                     yield self.edit("softmax treated as element-wise", node, whole, 1.5)
         if name == "outer" and len(node.args) == 2:
-            turned = ast.Call(f, [node.args[1], node.args[0]], node.keywords)
-            yield self.edit("transpose", node, turned, 1.5)
+            other = ast.Call(f, [node.args[1], node.args[0]], node.keywords)
+            yield self.edit("transpose", node, other, 1.5)
         if name in ("reshape", "ravel", "flatten", "squeeze"):
             yield self.edit("broadcasting accident", node, getattr(f, "value", node), 3)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from chainrule.checking.report import details, sampling
 
 if TYPE_CHECKING:
-    from chainrule.checking.handwritten.search import HomeworkCheck, Mistake
+    from chainrule.checking.handwritten.mistakes import Mistake
+    from chainrule.checking.handwritten.search import HomeworkCheck
 
 HINTS = 3
 """Levels: 0 right or wrong, 1 what to think about, 2 the line, 3 what to write."""

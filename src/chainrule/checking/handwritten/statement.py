@@ -6,7 +6,7 @@ from __future__ import annotations
 import ast
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -217,14 +217,32 @@ def factors(node: ast.expr) -> list[ast.expr]:
     return [node]
 
 
-def turned(node: ast.expr) -> ast.expr:
-    if isinstance(node, ast.Attribute) and node.attr == "T":
-        return node.value
-    return ast.Attribute(node, "T", ast.Load())
+SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
+OPERATORS = {sign: kind for kind, sign in SIGNS.items()}
 
 
-def orders(a: ast.expr, b: ast.expr) -> Sequence[tuple[ast.expr, ast.expr]]:
-    return [(x, y) for p, q in ((a, b), (b, a)) for x in (p, turned(p)) for y in (q, turned(q))]
+def split(node: ast.expr) -> tuple[str, tuple[ast.expr, ...]]:
+    """The sign and the operands that ``checking/slips.py`` looks at."""
+    match node:
+        case ast.BinOp():
+            return SIGNS.get(type(node.op), ""), (node.left, node.right)
+        case ast.UnaryOp(op=ast.USub()):
+            return "−", (node.operand,)
+        case ast.Attribute(attr="T"):
+            return "ᵀ", (node.value,)
+    return "", ()
+
+
+def built(form: Any) -> ast.expr:
+    """What ``split`` takes apart."""
+    match form:
+        case "−", a:
+            return ast.UnaryOp(ast.USub(), built(a))
+        case "ᵀ", a:
+            return ast.Attribute(built(a), "T", ast.Load())
+        case sign, a, b:
+            return ast.BinOp(built(a), OPERATORS[sign](), built(b))
+    return form if isinstance(form, ast.expr) else number(form)
 
 
 def number(value: float) -> ast.expr:

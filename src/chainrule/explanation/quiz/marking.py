@@ -31,7 +31,7 @@ from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.parts import mark_parts
 from chainrule.explanation.quiz.questions import Mark, Question
 from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
-from chainrule.explanation.quiz.slips_matrix import MatrixSlip, repaired, spoiled
+from chainrule.explanation.quiz.slips_matrix import repaired, spoiled
 
 __all__ = ["mark_answer"]
 
@@ -149,8 +149,8 @@ def _by_ratio(
                 return UNKNOWN
             if power:
                 says = f"off by a power: the answer is {shown} {wrt}^{power} times the derivative"
-                return False, says, "power"
-            sign = "sign" if shown < 0 else "constant factor"
+                return False, says, "wrong power"
+            sign = "sign" if shown < 0 else "wrong constant"
             return False, f"the answer is {shown} times the derivative", sign
     return UNKNOWN
 
@@ -227,7 +227,20 @@ class _Setting:
             node = build(read(said)[1], self.names)
             self.given.append((name, node))
             self.names[name] = symbol(name, node.shape)
-        self.key = build(read(question.answer)[1], self.names)
+        self.answer = read(question.answer)[1]
+        self.key = build(self.answer, self.names)
+
+    def value(self, tree: Node, point: Point, values: dict[str, Any]) -> np.ndarray | None:
+        """The value of an answer; None where its sizes do not fit."""
+        try:
+            infer("", tree, {n: self.names[n].shape for n in names_in(tree)}, {})
+            node = build(tree, self.names)
+        except (ChainruleError, ValueError):
+            return None
+        with np.errstate(all="ignore"):
+            if node.shape == SCALAR != self.key.shape:  # a number for every entry
+                node = mul(node, ones(self.key.shape))
+            return np.asarray(evaluate(node, point, values))
 
     def at(self, seed: int, *, equal: bool = False) -> tuple[Point, dict[str, Any]]:
         for point in points(self.free, seed, equal=equal):
@@ -288,21 +301,14 @@ def _matrix(question: Question, given: str) -> Judgement:
     if slip is None and not multiple(tree):
         slip = repaired(tree, multiple)
         if slip is not None:
-            slip = MatrixSlip(slip.kind, f"{slip.says}; besides, a constant factor is off")
+            slip = slip[0], f"{slip[1]}; besides, a constant factor is off"
     if slip is None and misfit is None:
-        point, values = where[0]
-        node = build(tree, setting.names)
-        slip = spoiled(setting.key, _value(node, setting.key, point, values), point, values)
-    says = "\n".join(part for part in (slip.says if slip else "", misfit or "") if part)
-    if not says:
-        return UNKNOWN
-    return False, says, slip.kind if slip else "sizes"
-
-
-def _value(node: Node, key: Node, point: Point, values: dict[str, Any]) -> np.ndarray:
-    if node.shape == SCALAR != key.shape:  # a number for every entry
-        node = mul(node, ones(key.shape))
-    return np.asarray(evaluate(node, point, values))
+        found = setting.value(tree, *where[0])
+        slip = None if found is None else spoiled(
+            setting.answer, found, lambda other: setting.value(other, *where[0])
+        )  # fmt: skip
+    says = "\n".join(part for part in (slip[1] if slip else "", misfit or "") if part)
+    return (False, says, slip[0] if slip else "sizes") if says else UNKNOWN
 
 
 def _is_key(
@@ -314,15 +320,11 @@ def _is_key(
     near: bool = False,
 ) -> bool:
     close = 1e-4 if near else EQUAL
-    try:
-        shapes = {name: node.shape for name, node in setting.names.items()}
-        infer("", tree, {n: shapes[n] for n in names_in(tree)}, {})
-        node = build(tree, setting.names)
-    except (ChainruleError, ValueError):
-        return False
     with np.errstate(all="ignore"):
         for point, values in where:
-            found = _value(node, setting.key, point, values)
+            found = setting.value(tree, point, values)
+            if found is None:
+                return False
             wanted = np.asarray(evaluate(setting.key, point, values))
             if up_to_a_factor and found.shape == wanted.shape:
                 wanted = wanted * (np.vdot(found, wanted) / max(np.vdot(wanted, wanted), 1e-300))

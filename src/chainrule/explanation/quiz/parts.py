@@ -7,12 +7,14 @@ evaluated with what the student wrote before: an error counts once, where it was
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
 import numpy as np
 
+from chainrule.checking.slips import changes
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import (
     Derivative,
@@ -191,21 +193,52 @@ def _judged(
 
 
 def _slips(formula: Expr) -> Iterator[tuple[str, str, Expr]]:
-    """What would come out had one thing gone wrong in this step."""
+    """What would come out had one thing gone wrong in this step, a sum of products."""
     yield "sign", "the sign is wrong", minus(formula)
-    terms = terms_of(formula)
-    if len(terms) > 1:
-        for i, term in enumerate(terms):
-            rest = plus(*terms[:i], *terms[i + 1 :])
-            yield "dropped branch", f"{term.text()} is left out; branches add", rest
-            yield "sign", f"the sign of {term.text()} is wrong", plus(rest, minus(term))
-        yield "sum for product", "the terms were multiplied, not added", times(*terms)
-    factors = factors_of(formula)
-    if len(factors) > 1:
-        for i, factor in enumerate(factors):
-            rest = times(*factors[:i], *factors[i + 1 :])
-            upstream = isinstance(factor, Derivative)
-            kind = "missing upstream" if upstream else "missing local derivative"
-            yield kind, f"the factor {factor.text()} is missing", rest
-            if upstream:
-                yield "sum for product", "local and upstream multiply", plus(rest, factor)
+    products = [
+        functools.reduce(lambda a, b: ("*", a, b), factors_of(t)) for t in terms_of(formula)
+    ]
+    whole = functools.reduce(lambda a, b: ("+", a, b), products)
+    for node in _nodes(whole):
+        for change in changes(node, _split):
+            kind, part = change.kind, _formula(change.part)
+            if kind == "missing factor":
+                upstream = isinstance(part, Derivative)
+                kind = "missing upstream" if upstream else "missing local derivative"
+            if kind in SAYS:
+                spoilt = _formula(whole, node, change.new)
+                yield kind, SAYS[kind].format(part.text()), spoilt
+
+
+def _split(form: Any) -> tuple[str, tuple[Any, ...]]:
+    return (form[0], form[1:]) if isinstance(form, tuple) else ("", ())
+
+
+def _nodes(form: Any) -> Iterator[Any]:
+    yield form
+    for part in _split(form)[1]:
+        yield from _nodes(part)
+
+
+def _formula(form: Any, old: Any = None, new: Any = None) -> Expr:
+    """The formula of a form, with another one in the place of a part."""
+    if form is old:
+        return _formula(new)
+    match form:
+        case "−", a:
+            return minus(_formula(a, old, new))
+        case sign, a, b:
+            left, right = _formula(a, old, new), _formula(b, old, new)
+            if sign == "*":
+                return times(left, right)
+            return plus(left, minus(right) if sign == "-" else right)
+    return form
+
+
+SAYS = {
+    "forgotten branch": "{} is left out; branches add",
+    "sign": "the sign of {} is wrong",
+    "missing upstream": "the factor {} is missing",
+    "missing local derivative": "the factor {} is missing",
+    "sum for product": "sum and product are confused in {}: slopes multiply, branches add",
+}

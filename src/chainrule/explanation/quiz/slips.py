@@ -1,7 +1,8 @@
 """Likely slips in a scalar derivative: what the answer would be had one thing gone wrong.
 
-The expression is walked forward once. Every node carries its value, its slope, and the slopes
-that single mistakes would have given; a wrong answer is compared with all of them.
+The derivative is written as the chain rule gives it, nothing collected. Each operation in it is
+changed as in ``checking/slips.py``, or its rule mistaken for another, and a wrong answer is
+compared with what comes out.
 """
 
 from __future__ import annotations
@@ -13,11 +14,53 @@ from typing import Any
 import numpy as np
 
 from chainrule.api import jvp
-from chainrule.explanation.formula.node import Node, is_binary
-from chainrule.explanation.formula.parsing import CONSTANTS, FUNCTIONS, OPERATORS, Expression
+from chainrule.checking.slips import Change, Form, changes
+from chainrule.explanation.formula.node import Node, call, is_binary, rewrite
+from chainrule.explanation.formula.parsing import (
+    CONSTANTS,
+    FUNCTIONS,
+    OPERATORS,
+    Expression,
+    parse,
+)
 from chainrule.explanation.matrix.typed import typed_text
 
-__all__ = ["Slip", "scalar_slips", "slope_and_value"]
+__all__ = ["Slip", "built", "replaced", "scalar_slips", "slope_and_value", "split"]
+
+SLOPE = "′"
+"""Behind a function's name: its slope."""
+RULES = {
+    "+": ("du", "+", "dv"),
+    "-": ("du", "-", "dv"),
+    "*": ("v*du", "+", "u*dv"),
+    "/": ("du/v", "-", "u*dv/v**2"),
+    "**": ("v*u**(v - 1)*du", "+", "u**v*log(u)*dv"),
+}
+"""The slope of two operands, one term for each that moves."""
+MISTAKEN = (
+    ("*", "product rule", "du*dv", "the slope of the product {here} is u′v + uv′, not u′v′"),
+    ("/", "wrong power", "du - u*dv/v",
+     "the denominator of the quotient rule is squared: {here}"),
+    ("max", "routing", "(u <= v)*du + (u > v)*dv",
+     "{name} passes the gradient to the input that was taken, not to the other: {here}"),
+    ("max", "routing", "du + dv", "{name} passes the gradient to one input only: {here}"),
+    ("max", "routing", "(du + dv)/2", "{name} passes the whole gradient to the input that was "
+     "taken, nothing is halved: {here}"),
+    *(("factor", "product gate", form,
+       "a product passes the other factor's value back, not its own: {here}")
+      for form in ("u*du", "v*dv")),
+)  # fmt: skip
+"""Rules that are mistaken for others: of what, the kind, what is taken for the slope, what to say.
+A factor is one beside a constant."""
+SAYS = {
+    "forgotten branch": "the branch through {part} was dropped: {wrt} reaches {here} along two "
+    "branches, and their gradients add",
+    "missing inner derivative": "the inner derivative is missing: the slope of {here} must be "
+    "multiplied by that of {part}",
+    "missing local derivative": "the slope of {here} itself is missing",
+    "missing factor": "the constant factor {part} in the slope of {here} was dropped",
+    "sum for product": "{here}: a constant factor stays a factor, it is not added",
+}
 
 
 @dataclass(frozen=True)
@@ -29,22 +72,12 @@ class Slip:
     slope: np.ndarray
 
 
-@dataclass(frozen=True)
-class _Flow:
-    value: np.ndarray
-    slope: np.ndarray
-    slips: tuple[Slip, ...]
-    moves: bool
-    bare: bool = False
-    """Whether it is the variable itself."""
-
-
 def slope_and_value(
     expression: Expression, wrt: str, values: Mapping[str, Any]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The true slope and the value at arrays of points."""
-    flow = _flow(expression, wrt, values)
-    return flow.slope, flow.value
+    at = _Values(expression, values)
+    return at.of(_Derivation(expression, wrt).root), at.of(expression.statements[-1][1])
 
 
 def scalar_slips(
@@ -52,202 +85,205 @@ def scalar_slips(
 ) -> Iterator[Slip]:
     """Hypotheses in the order in which they are to be tried: single slips, then those of the
     whole formula (``overall``), which at one point alone would fit by chance."""
-    flow = _flow(expression, wrt, values)
-    yield from flow.slips
+    derivation, at = _Derivation(expression, wrt), _Values(expression, values)
+    slope = at.of(derivation.root)
+    for node, kind, says, new in derivation.slips():
+        spoilt = at.of(replaced(derivation.root, node, new))
+        if not np.allclose(spoilt, slope, rtol=1e-12, atol=0, equal_nan=True):
+            yield Slip(kind, says, spoilt)
     if not overall:
         return
-    yield Slip("sign", "the sign of the whole derivative is wrong", -flow.slope)
-    yield Slip("not differentiated", "this is the function itself, not its derivative", flow.value)
+    yield Slip("sign", "the sign of the whole derivative is wrong", -slope)
+    says = "this is the function itself, not its derivative"
+    yield Slip("not differentiated", says, at.of(expression.statements[-1][1]))
     for power in (1, -1):
         x = np.asarray(values[wrt], float)
         says = f"a power of {wrt} is off by one: the answer is {wrt}^{power} times the derivative"
-        yield Slip("power", says, flow.slope * x**power)
+        yield Slip("wrong power", says, slope * x**power)
 
 
-def _flow(expression: Expression, wrt: str, values: Mapping[str, Any]) -> _Flow:
-    walk = _Walk(wrt, values)
-    flow = walk.constant(0.0)
-    with np.errstate(all="ignore"):
-        for name, item in expression.statements:
-            flow = walk.of(item)
-            if name is not None:
-                walk.known[name] = flow
-    return flow
+class _Values:
+    """Values of expressions and of derivations at arrays of points; each node is computed once."""
 
-
-class _Walk:
-    def __init__(self, wrt: str, values: Mapping[str, Any]) -> None:
-        self.wrt = wrt
+    def __init__(self, expression: Expression, values: Mapping[str, Any]) -> None:
         self.size = np.broadcast(*(np.asarray(v) for v in values.values())).shape
-        self.known: dict[str, _Flow] = {n: self.constant(v) for n, v in CONSTANTS.items()}
-        for name, value in values.items():
-            full = np.broadcast_to(np.asarray(value, float), self.size)
-            mine = name == wrt
-            slope = np.full(self.size, float(mine))
-            self.known[name] = _Flow(full, slope, (), mine, mine)
+        self.names = {**CONSTANTS, **values}
+        self.known: dict[int, tuple[Node, np.ndarray]] = {}
+        for name, item in expression.statements:
+            if name is not None:
+                self.names[name] = self.of(item)
 
-    def constant(self, value: float) -> _Flow:
-        full = np.full(self.size, float(value))
-        return _Flow(full, np.zeros(self.size), (), False)
+    def of(self, node: Node) -> np.ndarray:
+        if id(node) not in self.known:  # with the node, which keeps its id from being used again
+            with np.errstate(all="ignore"):
+                found = np.broadcast_to(np.asarray(self._of(node), float), self.size)
+            self.known[id(node)] = node, found
+        return self.known[id(node)][1]
 
-    def of(self, item: Node) -> _Flow:
-        if item.op == "number":
-            return self.constant(item.data)
-        if item.op == "name":
-            return self.known[item.data]
+    def _of(self, node: Node) -> Any:
+        if node.op == "number":
+            return node.data
+        if node.op == "name":
+            return self.names[node.data]
+        inside = [self.of(a) for a in node.args]
+        if node.op.endswith(SLOPE):
+            f = FUNCTIONS[node.op.removesuffix(SLOPE)][0]
+            return jvp(f, tuple(inside), (np.ones(self.size),))[1]
+        return (OPERATORS.get(node.op) or FUNCTIONS[node.op][0])(*inside)
+
+
+class _Derivation:
+    """A derivative with nothing collected: what each slope in it is the slope of, the operation
+    that each node comes from, and the rules that may be mistaken."""
+
+    def __init__(self, expression: Expression, wrt: str) -> None:
+        self.wrt = wrt
+        self.named: dict[str, Node | None] = {wrt: built(1)}
+        self.slope_of: dict[int, Node] = {}
+        self.comes_from: dict[int, tuple[Node, Node]] = {}
+        self.mistaken: list[tuple[Node, str, str, Node]] = []
+        root: Node | None = None
+        for name, item in expression.statements:
+            root = self.slope(item)
+            if name is not None:
+                self.named[name] = root
+        self.root: Node = root or built(0)
+
+    def slips(self) -> Iterator[tuple[Node, str, str, Node]]:
+        """What is changed, the kind, what to say, and what then stands there; the outermost
+        operation first."""
+        yield from reversed(self.mistaken)
+        for node, item in reversed(self.comes_from.values()):
+            for change in changes(node, split):
+                kind, says = self.said(node, item, change)
+                if says:
+                    part = self.slope_of.get(id(change.part)) or built(change.part)
+                    shown = {"here": _show(item), "part": _show(part), "wrt": self.wrt}
+                    yield node, kind, says.format(**shown), built(change.new)
+
+    def said(self, node: Node, item: Node, change: Change) -> tuple[str, str]:
+        """The kind of a change, and what is said of it; "" where it is no slip in scalars."""
+        rule, kind = split(item)[0], change.kind
+        if kind == "sign":
+            if rule == "/":
+                return kind, "the minus of the quotient rule is missing or elsewhere in {here}"
+            return kind, "the minus in {here} was lost"
+        if kind == "wrong power" and rule == "/":
+            return kind, "the denominator of the quotient rule is squared: {here}"
+        if kind == "wrong power":
+            up = change.new is node.args[0] or change.new[2][2] > 0
+            return kind, ("the exponent falls by one in the slope of {here}" if up
+                          else "the exponent of {here} fell by two")  # fmt: skip
+        if kind == "missing factor" and id(change.part) in self.slope_of:
+            kind = "missing inner derivative"
+        elif kind == "missing factor" and rule == "**":
+            kind = "wrong power" if change.part is item.args[1] else "missing local derivative"
+            return kind, SAYS["missing factor"]
+        elif kind == "missing factor" and not rule:
+            kind = "missing local derivative"
+        elif kind == "sum for product" and node.op != "*":
+            return kind, ""
+        return kind, SAYS.get(kind, "")
+
+    # The rules ----------------------------------------------------------------------------
+
+    def slope(self, item: Node) -> Node | None:
+        """The slope; None of what does not move."""
+        found = self.named.get(item.data) if item.op == "name" else None
         if item.op == "−":
-            inner = self.of(item.args[0])
-            return self.through(item, inner, -inner.value, -np.ones(self.size), [])
-        return self.binary(item) if is_binary(item) else self.call(item, item.op)
+            inner = self.slope(item.args[0])
+            found = None if inner is None else self.made(item, "-du", {"du": inner})
+        elif len(item.args) == 2:
+            found = self.of_two(item, split(item)[0] or item.op, *item.args)
+        elif item.args:
+            found = self.of_function(item, item.op, *item.args)
+        if found is not None:
+            self.slope_of[id(found)] = item
+        return found
 
-    def through(self, item: Node, inner: _Flow, value: Any, local: Any, own: list[Slip]) -> _Flow:
-        """One argument moves: local slope times inner slope, and its slips carried along."""
-        slope = local * inner.slope
-        carried = [Slip(s.kind, s.says, local * s.slope) for s in inner.slips]
-        if not inner.moves:
-            own, carried, slope = [], [], np.zeros(self.size)
-        return _Flow(value, slope, (*own, *carried), inner.moves)
+    def made(self, item: Node, form: str, parts: Mapping[str, Node | None]) -> Node:
+        """A form such as ``v*du + u*dv`` of the derivation, which comes from an operation."""
+        whole, stop = _filled(form, parts), {id(x) for x in parts.values()}
+        stack = [whole]
+        while stack:
+            node = stack.pop()
+            if id(node) not in stop:
+                self.comes_from[id(node)] = node, item
+                stack += reversed(node.args)
+        return whole
 
-    # Operators ----------------------------------------------------------------------------
-
-    def binary(self, item: Node) -> _Flow:
-        u, v = map(self.of, item.args)
-        value, a = self.local(OPERATORS[item.op], u.value, v.value)
-        b = self.local(OPERATORS[item.op], v.value, u.value, second=True)[1] if v.moves else 0
-        own: list[Slip] = []
-        match item.op:
-            case "-":
-                own = [Slip("sign", f"the minus in {_show(item)} was lost", u.slope + v.slope)]
-            case "*" | "⊙":
-                own = self.product(item, u, v)
-            case "/":
-                own = self.quotient(item, u, v, a, b)
-            case "**" if not v.moves:
-                return self.through(item, u, value, a, self.power(item, u, v, a))
-        return self.joined(item, u, v, value, a, b, own)
-
-    def local(
-        self, f: Any, x: np.ndarray, other: np.ndarray, *, second: bool = False
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The value of ``f`` and its slope by ``x``, its first argument or its second."""
-        partial = (lambda z: f(other, z)) if second else (lambda z: f(z, other))
-        value, slope = jvp(partial, (np.asarray(x),), (np.ones(self.size),))
-        return np.asarray(value), np.asarray(slope)
-
-    def joined(
-        self, item: Node, u: _Flow, v: _Flow, value: Any, a: Any, b: Any, own: list[Slip]
-    ) -> _Flow:
-        """Two arguments: the slopes add; each may have a slip, or a branch be left out."""
-        slope = a * u.slope + b * v.slope
-        slips = [Slip(s.kind, s.says, a * s.slope + b * v.slope) for s in u.slips]
-        slips += [Slip(s.kind, s.says, a * u.slope + b * s.slope) for s in v.slips]
-        if u.moves and v.moves:
-            for kept, gone in ((a * u.slope, item.args[1]), (b * v.slope, item.args[0])):
-                says = (
-                    f"the branch through {_show(gone)} was dropped: {self.wrt} reaches "
-                    f"{_show(item)} along two branches, and their gradients add"
-                )
-                slips.append(Slip("dropped branch", says, kept))
-        both = u.moves or v.moves
-        return _Flow(value, slope, (*slips, *own) if both else (), both)
-
-    def product(self, item: Node, u: _Flow, v: _Flow) -> list[Slip]:
-        own = []
-        if u.moves and v.moves:
-            says = f"the slope of the product {_show(item)} is u′v + uv′, not u′v′"
-            own.append(Slip("product rule", says, u.slope * v.slope))
+    def of_two(self, item: Node, rule: str, u: Node, v: Node) -> Node | None:
+        parts: dict[str, Any] = {"u": u, "v": v, "du": self.slope(u), "dv": self.slope(v)}
+        moving = [d for d in ("du", "dv") if parts[d] is not None]
+        if not moving:
+            return None
+        names = {rule}
+        if rule in ("max", "maximum", "min", "minimum"):
+            names = {"max"}
+            parts |= {d: parts[d] or built(0) for d in ("du", "dv")}
+            parts |= (
+                {}
+                if rule.startswith("max")
+                else {"u": v, "v": u, "du": parts["dv"], "dv": parts["du"]}
+            )
+            node = _filled("(u > v)*du + (u <= v)*dv", parts)
         else:
-            still, moving = (v, u) if u.moves else (u, v)
-            says = f"the constant factor in {_show(item)} was dropped"
-            own.append(Slip("dropped factor", says, moving.slope))
-            says = f"a product passes the other factor's value back, not its own: {_show(item)}"
-            own.append(Slip("product gate", says, moving.value * moving.slope))
-            says = f"{_show(item)}: a constant factor stays a factor, it is not added"
-            own.append(Slip("product gate", says, still.value + moving.slope))
-        return own
+            first, sign, second = RULES[rule]
+            if rule == "**" and v.op == "number":
+                parts["less"], first = built(v.data - 1), "v*u**less*du"
+            form = first if moving == ["du"] else f"{sign}{second}".lstrip("+")
+            if len(moving) == 2:
+                form = f"{first} {sign} {second}"
+            elif rule == "*":
+                names.add("factor")
+            node = self.made(item, form, parts)
+            if len(moving) == 2:
+                self.slope_of |= dict(zip(map(id, node.args), (u, v), strict=True))
+        for of, kind, form, says in MISTAKEN:
+            if of in names and all(parts[n] is not None for n in parse(form).names):
+                said = says.format(here=_show(item), name=rule)
+                self.mistaken.append((node, kind, said, _filled(form, parts)))
+        return node
 
-    def quotient(self, item: Node, u: _Flow, v: _Flow, a: Any, b: Any) -> list[Slip]:
-        here = _show(item)
-        own = [Slip("sign", f"the minus of the quotient rule is missing in {here}",
-                    a * u.slope - b * v.slope)]  # fmt: skip
-        if v.moves:
-            says = f"the denominator of the quotient rule is squared: {here}"
-            own.append(Slip("power", says, u.slope - u.value * v.slope / v.value))
-            own.append(Slip("power", says, a * u.slope - u.value * v.slope / v.value))
-            says = f"u′v and uv′ are the wrong way round in the quotient rule: {here}"
-            own.append(Slip("sign", says, -(a * u.slope + b * v.slope)))
-        return own
-
-    def power(self, item: Node, u: _Flow, v: _Flow, local: Any) -> list[Slip]:
-        n, here = v.value, _show(item)
-        own = [
-            Slip("power", f"the exponent falls by one in the slope of {here}",
-                 n * u.value**n * u.slope),
-            Slip("power", f"the factor {_show(item.args[1])} from the exponent is missing in the "
-                 f"slope of {here}", u.value ** (n - 1) * u.slope),
-            Slip("power", f"the exponent of {here} fell by two", n * u.value ** (n - 2) * u.slope),
+    def of_function(self, item: Node, name: str, u: Node) -> Node | None:
+        inner, here = self.slope(u), _show(item)
+        if inner is None:
+            return None
+        local, elsewhere = (call(name + SLOPE, x) for x in (u, Node("name", data=self.wrt)))
+        self.mistaken += [
+            (local, "sign", f"the sign of the derivative of {name} is wrong in {here}",
+             built(("−", local))),
+            (local, "not differentiated", f"{name} was not differentiated in {here}", item),
+            (local, "wrong place", f"the outer slope of {here} is taken at the inner value, "
+             f"{_show(u)}, not at {self.wrt}", elsewhere),
         ]  # fmt: skip
-        return own + self.missing_inner(item.args[0], u, local, here)
+        return self.made(item, "f*du", {"f": local, "du": inner})
 
-    def missing_inner(self, inner: Node, u: _Flow, local: Any, here: str) -> list[Slip]:
-        if u.bare:
-            return []
-        said = _show(inner)
-        return [
-            Slip("missing inner derivative", f"the inner derivative is missing: the slope of "
-                 f"{here} must be multiplied by that of {said}", local * np.ones(self.size)),
-        ]  # fmt: skip
 
-    # Functions ----------------------------------------------------------------------------
+def split(node: Node) -> tuple[str, tuple[Node, ...]]:
+    """The sign and the operands that ``checking/slips.py`` looks at."""
+    if not (is_binary(node) or node.op in ("−", "ᵀ")):
+        return "", ()
+    return {" ": "*", "·": "*", "⊙": "*", "^": "**"}.get(node.op, node.op), node.args
 
-    def call(self, item: Node, name: str) -> _Flow:
-        f = FUNCTIONS[name][0]
-        count = len(item.args)
-        args = [self.of(a) for a in item.args]
-        if count == 2:
-            return self.choice(item, name, *args)
-        (u,) = args
-        here = _show(item)
 
-        def slope_at(x: np.ndarray) -> np.ndarray:
-            return np.asarray(jvp(f, (x,), (np.ones(self.size),))[1])
+def built(form: Form) -> Node:
+    """What ``split`` takes apart."""
+    if isinstance(form, tuple):
+        if form[0] == "+" and isinstance(form[2], int) and form[1].op == "number":
+            return built(form[1].data + form[2])  # an exponent
+        return Node(form[0], tuple(map(built, form[1:])))
+    return form if isinstance(form, Node) else Node("number", data=form)
 
-        value, local = np.asarray(f(u.value)), slope_at(np.asarray(u.value))
-        own = self.missing_inner(item.args[0], u, local, here) if u.moves else []
-        if u.moves:
-            says = f"the sign of the derivative of {name} is wrong in {here}"
-            own.append(Slip("sign", says, -local * u.slope))
-            says = f"{name} was not differentiated in {here}"
-            own.append(Slip("not differentiated", says, value * u.slope))
-            if not u.bare:
-                says = (
-                    f"the outer slope of {here} is taken at the inner value, "
-                    f"{_show(item.args[0])}, not at {self.wrt}"
-                )
-                at = slope_at(np.asarray(self.known[self.wrt].value))
-                own.append(Slip("wrong place", says, at * u.slope))
-        return self.through(item, u, value, local, own)
 
-    def choice(self, item: Node, name: str, u: _Flow, v: _Flow) -> _Flow:
-        if name not in ("max", "maximum", "min", "minimum"):
-            raise AssertionError(name)
-        largest = name.startswith("max")
-        first = (u.value > v.value) if largest else (u.value < v.value)
-        a, b = first.astype(float), (~first).astype(float)
-        here = _show(item)
-        own = [
-            Slip("routing", f"{name} passes the gradient to the input that was taken, not to the "
-                 f"other: {here}", b * u.slope + a * v.slope),
-            Slip("routing", f"{name} passes the gradient to one input only: {here}",
-                 u.slope + v.slope),
-            Slip("routing", f"{name} passes the whole gradient to the input that was taken, "
-                 f"nothing is halved: {here}", (u.slope + v.slope) / 2),
-        ]  # fmt: skip
-        value = np.where(first, u.value, v.value)
-        slope = a * u.slope + b * v.slope
-        slips = [Slip(s.kind, s.says, a * s.slope + b * v.slope) for s in u.slips]
-        slips += [Slip(s.kind, s.says, a * u.slope + b * s.slope) for s in v.slips]
-        return _Flow(value, slope, (*slips, *own), u.moves or v.moves)
+def replaced(tree: Node, old: Node, new: Node) -> Node:
+    """The tree with ``new`` wherever ``old`` itself stands."""
+    return rewrite(tree, lambda node: new if node is old else None)
+
+
+def _filled(form: str, parts: Mapping[str, Node | None]) -> Node:
+    tree = parse(form).statements[-1][1]
+    return rewrite(tree, lambda node: parts.get(node.data) if node.op == "name" else None)
 
 
 def _show(item: Node) -> str:

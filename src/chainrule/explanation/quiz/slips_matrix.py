@@ -3,145 +3,113 @@
 An answer whose sizes do not fit is repaired: a transpose added or taken away, factors put in
 another order, @ for * and back. If the repaired answer is right, that was the slip. An answer
 of the right size is compared with the key after one mistake: a term dropped, a factor, a sign.
+The changes of an operation are those of ``checking/slips.py``.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 import numpy as np
 
-from chainrule.errors import ChainruleError
-from chainrule.explanation.formula import node as trees
-from chainrule.explanation.formula.node import SCALAR, Node, binary, call, is_binary, walk
-from chainrule.explanation.matrix.numeric import Point, evaluate
-from chainrule.explanation.matrix.rewrite import remake, rewrite
-from chainrule.explanation.matrix.text import text
-from chainrule.explanation.matrix.tree import mul, number, plain, power, split, transpose
+from chainrule.checking.slips import changes
+from chainrule.explanation.formula.node import Node, is_binary, walk
 from chainrule.explanation.matrix.typed import typed_text
+from chainrule.explanation.quiz.slips import built, replaced, split
 
 __all__ = ["MatrixSlip", "repaired", "spoiled"]
 
 MOST_PLACES = 10
+MatrixSlip = tuple[str, str]
+"""A kind, and what to say."""
+TURNED = "a transposed factor: {} is to be turned round"
+REPAIRS = {
+    "factor order": "the factors stand in the wrong order; a matrix product does not commute",
+    "kind of product": "{}: {} is meant, not {}",
+}
+"""The changes of an answer that are tried, besides transposes, and what is said of them."""
+PRODUCTS = ("a matrix product (@)", "an element-wise product (*)")
+SAYS = {
+    "sign": "the sign of {} is wrong",
+    "forgotten branch": "the term {} is missing: where the variable occurs more than once, the "
+    "branches add",
+    "missing inner derivative": "the factor {} is missing: an inner derivative",
+    "missing factor": "the factor {} is missing",
+    "wrong constant": "the factor {} is missing",
+    "transpose": "a transposed factor: {} is turned round",
+    "wrong power": "a power is off by one: the exponent {}",
+}
+"""The changes of a key that are tried."""
 
 
-@dataclass(frozen=True)
-class MatrixSlip:
-    kind: str
-    says: str
-
-
-Judge = Callable[[Node], bool]
-"""Whether a repaired tree is right."""
-
-
-# Repairing the answer ----------------------------------------------------------------------
-
-
-def repaired(tree: Node, right: Judge) -> MatrixSlip | None:
+def repaired(tree: Node, right: Callable[[Node], bool]) -> MatrixSlip | None:
     """The slip whose repair makes the answer right."""
-    for make in (_transposes, _orders, _products, _two_transposes):
-        for candidate, slip in make(tree):
-            if right(candidate):
-                return slip
-    return None
+    return next((slip for candidate, slip in _repairs(tree) if right(candidate)), None)
 
 
-def _places(tree: Node) -> list[Node]:
-    """The symbols and the functions of arrays where a transpose may be missing."""
+def _repairs(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
+    says = "the whole is transposed: this is the answer in the other layout"
+    yield _turned(tree), ("other layout", says)
+    places = _places(tree)
+    for node in places:
+        yield replaced(tree, node, _turned(node)), ("transpose", TURNED.format(_said(node)))
+    for kind, says in REPAIRS.items():
+        for node in walk(tree):
+            for change in changes(node, split):
+                if change.kind == kind:
+                    meant = node.op == "@"
+                    said = says.format(_said(node), PRODUCTS[meant], PRODUCTS[not meant])
+                    yield replaced(tree, node, built(change.new)), (kind, said)
+    for a, b in itertools.combinations(places, 2):
+        both = replaced(replaced(tree, a, _turned(a)), b, _turned(b))
+        says = f"two transposed factors: {_said(a)} and {_said(b)} are to be turned round"
+        yield both, ("transpose", says)
+
+
+def _turned(node: Node) -> Node:
+    return node.args[0] if node.op == "ᵀ" else built(("ᵀ", node))
+
+
+def _places(tree: Node) -> Sequence[Node]:
+    """The symbols, the functions of arrays and the products where a transpose may be missing, or
+    too much: then it is the transpose itself."""
     parts = sorted(walk(tree), key=lambda n: n.place)
+    over = {id(n.args[0]): n for n in parts if n.op == "ᵀ"}
     names = [n for n in parts if n.op == "name"]
-    calls = [n for n in parts if n.op[0].isalpha() and n.op not in ("name", "number", "ᵀ")]
+    calls = [n for n in parts if n.op[0].isalpha() and n.args and n.op != "ᵀ"]
     groups = [n for n in parts if is_binary(n) and n is not tree]
-    return [*names, *calls, *groups][:MOST_PLACES]
-
-
-def _toggled(tree: Node, *places: Node) -> Node:
-    """``tree`` with the transpose of some places turned round."""
-
-    def change(node: Node) -> Node | None:
-        if node.op == "ᵀ" and node.args[0] in places:
-            return _toggled_below(node.args[0])
-        return call("ᵀ", _toggled_below(node)) if node in places else None
-
-    def _toggled_below(node: Node) -> Node:
-        return replace(node, args=tuple(trees.rewrite(a, change) for a in node.args))
-
-    return trees.rewrite(tree, change)
+    return [over.get(id(n), n) for n in (*names, *calls, *groups)][:MOST_PLACES]
 
 
 def _said(node: Node) -> str:
-    return typed_text(node, {})
+    return typed_text(node.args[0] if node.op == "ᵀ" else node, {})
 
 
-def _transposes(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
-    says = "the whole is transposed: this is the answer in the other layout"
-    other = tree.args[0] if tree.op == "ᵀ" else call("ᵀ", tree)
-    yield other, MatrixSlip("other layout", says)
-    for node in _places(tree):
-        says = f"a transposed factor: {_said(node)} is to be turned round"
-        yield _toggled(tree, node), MatrixSlip("transposed factor", says)
+def spoiled(
+    key: Node, found: np.ndarray, value: Callable[[Node], np.ndarray | None]
+) -> MatrixSlip | None:
+    """The slip that turns the key into the answer, whose value is ``found``; ``value`` gives that
+    of a formula, None where its sizes do not fit."""
 
+    def gives(tree: Node) -> bool:
+        other = value(tree)
+        return (other is not None and other.shape == found.shape
+                and np.allclose(other, found, rtol=1e-7, atol=1e-10))  # fmt: skip
 
-def _two_transposes(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
-    for a, b in itertools.combinations(_places(tree), 2):
-        says = f"two transposed factors: {_said(a)} and {_said(b)} are to be turned round"
-        yield _toggled(tree, a, b), MatrixSlip("transposed factor", says)
-
-
-def _orders(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
-    """The factors of one chain of @ in every other order."""
-    says = "the factors stand in the wrong order; a matrix product does not commute"
-    for node in walk(tree):
-        factors = _chain(node)
-        if not 2 <= len(factors) <= 4:
-            continue
-        for parts in itertools.islice(itertools.permutations(factors), 1, None):
-            whole = functools.reduce(lambda a, b: binary(a, "@", b), parts)
-            yield _swapped(tree, node, whole), MatrixSlip("factor order", says)
-
-
-def _chain(node: Node) -> list[Node]:
-    return [f for a in node.args for f in _chain(a) or [a]] if node.op == "@" else []
-
-
-def _swapped(tree: Node, old: Node, new: Node) -> Node:
-    return trees.rewrite(tree, lambda node: new if node is old else None)
-
-
-def _products(tree: Node) -> Iterator[tuple[Node, MatrixSlip]]:
-    """@ where * is meant, and * where @ is meant."""
-    for node in walk(tree):
-        if node.op not in ("*", "@"):
-            continue
-        entrywise = node.op == "@"
-        says = (
-            f"{_said(node)}: an element-wise product (*) is meant, not a matrix product"
-            if entrywise
-            else f"{_said(node)}: a matrix product (@) is meant, not an element-wise one"
-        )
-        twin = _swapped(tree, node, replace(node, op="*" if entrywise else "@"))
-        yield twin, MatrixSlip("kind of product", says)
-
-
-# Spoiling the key --------------------------------------------------------------------------
-
-
-def spoiled(key: Node, found: np.ndarray, point: Point, values: dict) -> MatrixSlip | None:
-    """The slip that turns the key into the answer, whose value is ``found``."""
-    right = np.asarray(evaluate(key, point, values))
-    for slip, node in _mistakes(key):
-        try:
-            value = np.asarray(evaluate(node, point, values))
-        except (ChainruleError, ValueError):
-            continue
-        if value.shape == found.shape and np.allclose(value, found, rtol=1e-7, atol=1e-10):
-            return slip
-    return _factor(right, found)
+    if gives(built(("−", key))):
+        return "sign", "the sign is wrong"
+    for node in walk(key):
+        for change in changes(node, split):
+            kind = change.kind
+            if kind == "missing factor" and change.part.op != "name":
+                number = change.part.op == "number"
+                kind = "wrong constant" if number else "missing inner derivative"
+            if kind in SAYS and gives(replaced(key, node, built(change.new))):
+                return kind, SAYS[kind].format(typed_text(built(change.part), {}))
+    right = value(key)
+    return None if right is None else _factor(right, found)
 
 
 def _factor(right: np.ndarray, found: np.ndarray) -> MatrixSlip | None:
@@ -154,77 +122,5 @@ def _factor(right: np.ndarray, found: np.ndarray) -> MatrixSlip | None:
         return None
     shown = Fraction(float(ratio[0])).limit_denominator(20)
     if ratio[0] < 0:
-        return MatrixSlip("sign", f"the sign is wrong (the answer is {shown} times the key)")
-    says = f"a constant factor is off: the answer is {shown} times the key"
-    return MatrixSlip("constant factor", says)
-
-
-def _mistakes(key: Node) -> Iterator[tuple[MatrixSlip, Node]]:
-    yield MatrixSlip("sign", "the sign is wrong"), mul(number(-1), key)
-    for node in walk(key):
-        for slip, spoilt in _at(node):
-            yield slip, _put(key, node, spoilt)
-
-
-def _at(node: Node) -> Iterator[tuple[MatrixSlip, Node]]:
-    """What one operation would be with one mistake in it."""
-    if node.op == "add":
-        yield from _in_sum(node)
-    elif node.op == "hadamard":
-        for i, factor in enumerate(node.args):
-            rest = node.args[:i] + node.args[i + 1 :]
-            says = f"the factor {text(factor)} is missing: each entry's slope multiplies"
-            kept = rest[0] if len(rest) == 1 else remake(node, rest)
-            yield MatrixSlip("missing inner derivative", says), kept
-    elif node.op == "mul":
-        count, bare = split(node)
-        if abs(count) != 1:
-            says = f"the factor {abs(count)} is missing"
-            sign = number(1 if count > 0 else -1)
-            yield MatrixSlip("constant factor", says), mul(sign, bare)
-        scalars, chain = plain(bare)
-        for i, factor in enumerate(scalars):
-            others = scalars[:i] + scalars[i + 1 :]
-            says = f"the factor {text(factor)} is missing"
-            if chain.shape != SCALAR or others:
-                yield MatrixSlip("dropped factor", says), mul(number(count), *others, chain)
-        yield from _in_chain(node)
-    elif node.op == "power":
-        says = f"a power is off by one in {text(node)}"
-        yield MatrixSlip("power", says), power(node.args[0], node.data - 1)
-        yield MatrixSlip("power", says), power(node.args[0], node.data + 1)
-
-
-def _in_sum(node: Node) -> Iterator[tuple[MatrixSlip, Node]]:
-    for i, term in enumerate(node.args):
-        rest = node.args[:i] + node.args[i + 1 :]
-        says = (
-            f"the term {text(term)} is missing: where the variable occurs more than once, "
-            "the branches add"
-        )
-        kept = rest[0] if len(rest) == 1 else remake(node, rest)
-        yield MatrixSlip("dropped branch", says), kept
-        flipped = (*node.args[:i], mul(number(-1), term), *node.args[i + 1 :])
-        yield MatrixSlip("sign", f"the sign of {text(term)} is wrong"), remake(node, flipped)
-        if term.shape[0] == term.shape[1] and term.shape != SCALAR:
-            turned = (*node.args[:i], transpose(term), *node.args[i + 1 :])
-            says = f"a transposed factor: {text(term)} is turned round"
-            yield MatrixSlip("transposed factor", says), remake(node, turned)
-
-
-def _in_chain(node: Node) -> Iterator[tuple[MatrixSlip, Node]]:
-    for i, factor in enumerate(node.args):
-        if factor.shape == SCALAR:
-            continue
-        if factor.shape[0] == factor.shape[1]:
-            rest = node.args[:i] + node.args[i + 1 :]
-            if any(a.shape != SCALAR for a in rest):
-                says = f"the factor {text(factor)} is missing: an inner derivative"
-                yield MatrixSlip("missing inner derivative", says), mul(*rest)
-            turned = (*node.args[:i], transpose(factor), *node.args[i + 1 :])
-            says = f"a transposed factor: {text(factor)} is turned round"
-            yield MatrixSlip("transposed factor", says), mul(*turned)
-
-
-def _put(key: Node, old: Node, new: Node) -> Node:
-    return rewrite(key, lambda n: new if n is old else None)
+        return "sign", f"the sign is wrong (the answer is {shown} times the key)"
+    return "wrong constant", f"a constant factor is off: the answer is {shown} times the key"
