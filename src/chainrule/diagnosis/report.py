@@ -173,8 +173,9 @@ def _layers(a: _About) -> Iterator[Markup]:
               y="deviation"),
         lines(over(lambda s: s.signal), title="Gradient of the layer's linear outputs", x="epoch",
               y="root mean square", logarithmic=True),
-        lines(over(lambda s: 100 * s.dead, True), title="Units that are 0 on every row", x="epoch",
-              y="percent"),
+        *([lines(over(lambda s: 100 * s.dead, True), title="Units that are 0 on every row",
+                 x="epoch", y="percent")] if any(s.dead for one in history for s in one.layers[:-1])
+          else []),
         lines(over(lambda s: s.moved if s.moved is not None else float("nan")),
               title="Update / weight", x="epoch", y="ratio", logarithmic=True),
     ]  # fmt: skip
@@ -406,7 +407,9 @@ main { max-width: 60rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.7rem; margin: .5rem 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; margin: 2rem 0 .6rem; border-bottom: 1px solid var(--rule); }
 .lead { font-size: 1.1rem; } .quiet { color: var(--soft); font-size: .9rem; }
-.wide { overflow-x: auto; max-width: 100%; }
+.wide { overflow-x: auto; max-width: 100%; background:
+  linear-gradient(to left, var(--paper) 1rem, transparent) right / 2rem 100% no-repeat local,
+  linear-gradient(to left, var(--rule), transparent) right / .7rem 100% no-repeat; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 th, td { padding: .25rem .6rem; text-align: left; border-bottom: 1px solid var(--rule);
@@ -434,8 +437,10 @@ svg text { fill: var(--soft); font: 11px system-ui, sans-serif; }
 .key.c5::before { background: var(--c5); }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; white-space: pre-wrap;
   overflow-wrap: anywhere; }
+@media screen and (max-width: 40rem) { th, td { padding: .25rem .3rem; }
+  table { font-size: .8rem; } svg text { font-size: 12px; } main { padding: .7rem; } }
 @media print { :root { color-scheme: light; } body { font-size: 11pt; }
   figure, tr, li { break-inside: avoid; } h2 { break-after: avoid; }
   details::details-content { content-visibility: visible; block-size: auto; }
-  .wide { overflow: visible; } main { max-width: none; padding: 0; } }
+  .wide { overflow: visible; background: none; } main { max-width: none; padding: 0; } }
 """

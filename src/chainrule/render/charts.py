@@ -10,7 +10,7 @@ from chainrule.render.elements import Markup, element
 __all__ = ["bars", "lines"]
 
 WIDTH, HEIGHT = 420, 240
-LEFT, RIGHT, TOP, BOTTOM = 70, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 70, 20, 12, 40
 
 Curve = tuple[str, Sequence[float], Sequence[float]]
 
@@ -79,7 +79,7 @@ def bars(items: Sequence[tuple[str, float]], *, title: str, unit: str = "") -> M
     children = []
     for i, (name, value) in enumerate(items):
         y = 24 * i + 6
-        width = 200 * max(value, 0.0) / top
+        width = 190 * max(value, 0.0) / top
         shown = name if len(name) <= 22 else f"{name[:21]}…"
         children += [
             element("text", {"x": 150, "y": y + 12, "text-anchor": "end"}, shown),
