@@ -1,7 +1,7 @@
 """How the pieces of a formula look: a row for text, LaTeX, MathML and for what is typed.
 
 What stands where is decided by the layouts: of expressions in ``notation``, of matrices in
-``matrix.text``, of what was typed in ``matrix.typed``. They share these rows.
+and of what was typed in ``matrix.text``. They share these rows.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ LATEX = Spelling(
     inverse="{}^{{-1}}", inverse_transposed=r"{}^{{-\top}}", norm=r"\left\|{}\right\|",
     norm2=r"\left\|{}\right\|^{{2}}", size=r"\left|{}\right|",
     derivative=r"\frac{{{d}{of}}}{{{d}{by}}}", d=("d", r"\partial "), pi=r"\pi", e="e",
-    log=r"\log {}", words=r"\text{{ ({})}}", ones=r"\mathbf{1}", zeros=r"\mathbf{{0}}",
+    log=r"\log {}", words=r"\text{{ ({})}}", ones=r"\mathbf{{1}}", zeros=r"\mathbf{{0}}",
     eye=r"\mathbf{{I}}",
     signs={"−": "-", "·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes"},
 )  # fmt: skip
@@ -169,7 +169,7 @@ CODE = Spelling(
     root="sqrt({})", transposed="{}.T", inverse="inv({})", inverse_transposed="inv({}).T",
     norm="norm({})", norm2="norm2({})", size="abs({})", derivative="", d=("d", "d"), pi="pi",
     e="e", log="log({})", words="", zeros="zeros({}, {})", eye="eye({})", chain=" @ ", times=" * ",
-    signs={"−": "-", "·": "*", "⊙": "*", "⊘": "/"},
+    signs={"−": "-", "·": "*", "⊙": "*", "⊘": "/"}, ones="ones({}, {})",
 )  # fmt: skip
 
 

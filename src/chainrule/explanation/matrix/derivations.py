@@ -21,8 +21,8 @@ from chainrule.explanation.matrix.numeric import Point, engine_derivative, evalu
 from chainrule.explanation.matrix.parse import names_in, read
 from chainrule.explanation.matrix.rewrite import rewrite
 from chainrule.explanation.matrix.shapes import infer
+from chainrule.explanation.matrix.text import typed_latex, typed_text
 from chainrule.explanation.matrix.tree import symbol
-from chainrule.explanation.matrix.typed import typed_latex, typed_text
 from chainrule.render import escape
 
 ALGEBRA = {

@@ -13,7 +13,7 @@ from fractions import Fraction
 import numpy as np
 
 from chainrule.explanation.formula.node import SCALAR, Node, Shape
-from chainrule.explanation.formula.spelling import ATOM
+from chainrule.explanation.formula.spelling import POWER
 from chainrule.explanation.matrix.differential import is_change, moves
 from chainrule.explanation.matrix.numeric import Point, evaluate
 from chainrule.explanation.matrix.text import Latex, Layout, Text
@@ -178,8 +178,8 @@ def write_terms(terms: Iterable[IndexTerm], *, latex: bool = False) -> str:
 
 def _product(term: IndexTerm, writer: Layout, latex: bool) -> str:
     delta = r"\delta" if latex else "δ"
-    parts = [writer.write(s, ATOM) for s in term.scalars]
-    parts += [_entry(writer.write(n, ATOM), i + j, latex) for n, i, j in term.entries]
+    parts = [writer.write(s, POWER) for s in term.scalars]
+    parts += [_entry(writer.write(n, POWER), i + j, latex) for n, i, j in term.entries]
     parts += [_entry(delta, i + j, latex) for i, j in term.deltas]
     summed = "".join(c for c in SUMMED if any(c in i + j for _, i, j in term.entries))
     if summed:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from chainrule.explanation.formula.node import Node, Shape
-from chainrule.explanation.formula.spelling import ATOM
+from chainrule.explanation.formula.spelling import POWER
 from chainrule.explanation.matrix.differential import is_change, moves
 from chainrule.explanation.matrix.numeric import Point, evaluate
 from chainrule.explanation.matrix.text import Layout
@@ -88,9 +88,9 @@ def _signed(factor: Node) -> tuple[int, Node]:
 def _product(block: Block, factor: Node, w: Layout, transposed: bool) -> str:
     sides = (block.right, block.left)
     a, b = map(transpose, sides) if transposed else sides
-    parts = [] if factor.op == "number" and factor.data == 1 else [w.write(factor, ATOM)]
+    parts = [] if factor.op == "number" and factor.data == 1 else [w.write(factor, POWER)]
     identity = a.op == b.op == "eye"
-    kron = w.write(a, ATOM) + w.operator("⊗") + w.write(b, ATOM)
+    kron = w.write(a, POWER) + w.operator("⊗") + w.write(b, POWER)
     alone = not parts and block.entries is None and not block.turned
     inner = [kron if alone else w.bracket(kron)]
     if identity:  # I ⊗ I is the identity: left out beside another matrix

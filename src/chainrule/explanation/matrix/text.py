@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
 from chainrule.explanation.formula.expressions import Name
 from chainrule.explanation.formula.greek import GREEK
-from chainrule.explanation.formula.node import SCALAR, Node, Shape
-from chainrule.explanation.formula.spelling import ATOM, CODE, PRODUCT, SUM, Out, Pieces
+from chainrule.explanation.formula.node import SCALAR, Node, Shape, is_binary, walk
+from chainrule.explanation.formula.spelling import ATOM, CODE, LOW, POWER, PRODUCT, SUM, Out, Pieces
 from chainrule.explanation.formula.tokens import COMMANDS
 from chainrule.explanation.formula.writers import LatexWriter, MathmlWriter, TextWriter
-from chainrule.explanation.matrix.tree import split
+from chainrule.explanation.matrix.build import build
+from chainrule.explanation.matrix.functions import ALIASES
+from chainrule.explanation.matrix.tree import split, symbol
 from chainrule.explanation.steps.names import spell
 
 _SPELLED = {"lam": "λ", "lambda_": "λ"}
@@ -44,6 +46,16 @@ def mathml(node: Node) -> str:
 def code(node: Node) -> str:
     """As it is typed: ``2 * W.T @ W @ x``."""
     return Code().write(node)
+
+
+def typed_text(tree: Node, shapes: Mapping[str, Shape]) -> str:
+    """What was typed, on one line of Unicode."""
+    return Text(shapes).write(tree)
+
+
+def typed_latex(tree: Node, shapes: Mapping[str, Shape]) -> str:
+    """What was typed, in LaTeX for math mode, quotients as fractions, arrays bold."""
+    return TypedLatex(shapes).write(tree)
 
 
 def shape_text(shape: Shape) -> str:
@@ -111,21 +123,30 @@ class InMathml(Named, MathmlWriter):
 
 
 class Layout(Named):
-    """Where the parts of an expression stand."""
+    """Where the parts of an expression stand: of a normal form, or of what was typed, nothing
+    collected, nothing cancelled. ``shapes`` of typed names; one without is a scalar."""
+
+    def __init__(self, shapes: Mapping[str, Shape] | None = None) -> None:
+        self.shapes = shapes or {}
 
     def lay(self, node: Node) -> Out:
-        if mark := _MARKS.get(node.op):
-            around = node.op.startswith("norm") or self.spelled is CODE
-            inner = self.write(node.args[0]) if around else self.marked(node)
-            return getattr(self.spelled, mark).format(inner), ATOM
         if lay := _LAID.get(node.op):
             return getattr(self, lay)(node)
-        return self.call(node.op, *node.args)
+        name = ALIASES.get(node.op, node.op)
+        if mark := _MARKS.get(name):
+            around = name.startswith("norm") or self.spelled is CODE
+            inner = self.write(node.args[0], LOW if around else ATOM)
+            return getattr(self.spelled, mark).format(inner), ATOM
+        if name == "sqrt":
+            return self.square_root(node.args[0]), ATOM
+        return self.typed(node, *node.args) if is_binary(node) else self.call(name, *node.args)
 
     def call(self, name: str, *args: Node) -> Out:
         return self.function(name) + self.bracket(self.comma(list(map(self.write, args)))), ATOM
 
     def named(self, node: Node) -> Out:
+        if node.op == "name":
+            return self.symbol(node.data, self.shapes.get(node.data, SCALAR)), ATOM
         change = self.spelled.d[0] if "change" in node.data[1] else ""
         return change + self.symbol(node.data[0], node.shape), ATOM
 
@@ -135,19 +156,17 @@ class Layout(Named):
         shown = ""
         terms = map(number_if_ones, node.args) if self.spelled.linear else node.args
         for i, term in enumerate(terms):
-            negative = split(term)[0] < 0
-            term_ = self.unsigned(term) if negative else self.write(term, PRODUCT)
+            count, bare = split(term)
+            term_ = self.scaled(-count, bare)[0] if count < 0 else self.write(term, PRODUCT)
             if i:
-                shown += self.operator("−" if negative else "+") + term_
+                shown += self.operator("−" if count < 0 else "+") + term_
             else:
-                shown = self.negative(term_) if negative else term_
+                shown = self.negative(term_) if count < 0 else term_
         return shown, SUM
 
-    def unsigned(self, node: Node) -> str:
-        count, bare = split(node)
-        return self.scaled(-count, bare)[0]
-
     def counted(self, node: Node) -> Out:
+        if isinstance(node.data, float):  # as typed
+            return f"{node.data:g}", ATOM
         return self.scaled(*split(node)) if node.op == "mul" else self.scaled(node.data, None)
 
     def scaled(self, count: Fraction, bare: Node | None) -> Out:
@@ -173,14 +192,13 @@ class Layout(Named):
     def assembled(
         self, above: list[str], below: list[str], scalars: list[Node], chain: list[Node]
     ) -> Out:
-        over = [s for s in scalars if not (s.op == "power" and s.data < 0)]
-        under = [Node("power", s.args, SCALAR, -s.data) for s in scalars if s not in over]
+        over, under = _divided(scalars)
         loose = len(over) == 1 and not chain and not under  # 2 xᵀ B x needs no brackets
         if loose and over[0].op == "mul":
             chain, over = list(over[0].args), []
-        above = [*above, *(self.write(s, ATOM) for s in over)]
-        below = [*below, *(self.write(self.root_of(s), ATOM) for s in under)]
-        links = [self.write(f, ATOM) for f in chain]
+        above = [*above, *(self.write(s, POWER) for s in over)]
+        below = [*below, *(self.write(s, POWER) for s in under)]
+        links = [self.write(f, POWER) for f in chain]
         if len(links) == 1 and below and not above:
             return self.ratio(links, below), PRODUCT
         if not chain:
@@ -189,17 +207,12 @@ class Layout(Named):
         head = self.ratio(above, below) + self.spelled.times if above or below else ""
         return head + self.spelled.chain.join(links), PRODUCT
 
-    @staticmethod
-    def root_of(power: Node) -> Node:
-        return power.args[0] if power.data == 1 else power
-
     def hadamard(self, node: Node) -> Out:
-        over = [f for f in node.args if not (f.op == "power" and f.data < 0)]
-        under = [Node("power", f.args, f.shape, -f.data) for f in node.args if f not in over]
+        over, under = _divided(node.args)
         one = [self.spelled.number("1")]
-        shown = self.operator("⊙").join([self.write(f, ATOM) for f in over] or one)
+        shown = self.operator("⊙").join([self.write(f, POWER) for f in over] or one)
         for factor in under:
-            shown += self.operator("⊘") + self.write(self.root_of(factor), ATOM)
+            shown += self.operator("⊘") + self.write(factor, POWER)
         return shown, PRODUCT
 
     def ratio(self, above: list[str], below: list[str]) -> str:
@@ -219,57 +232,111 @@ class Layout(Named):
         if exponent == Fraction(1, 2):
             return self.square_root(base), ATOM
         if exponent < 0:
-            under = self.write(self.root_of(Node("power", node.args, node.shape, -exponent)), ATOM)
+            ((), (under,)) = _divided([node])
             if node.shape == SCALAR:
-                return self.ratio([], [under]), PRODUCT
-            return self.spelled.number("1") + self.operator("⊘") + under, PRODUCT
+                return self.ratio([], [self.write(under, POWER)]), PRODUCT
+            return self.hadamard(Node("hadamard", (node,), node.shape))
         entries = base.shape != SCALAR and base.op not in ("apply", "softmax")
         if self.spelled.linear and exponent.denominator > 1:
             entries = False  # x^(1/3) is of each entry anyhow
         raised = self.raised_entries if entries else self.raised
-        return raised(self.marks(base), Node("number", (), SCALAR, exponent)), ATOM
+        return raised(self.write(base, ATOM), Node("number", data=exponent)), POWER
 
     def square_root(self, base: Node) -> str:
         return self.call("sqrt", base)[0] if self.spelled.linear else self.root(base)
 
-    def marked(self, node: Node) -> str:
-        """What is below the mark of ``node``."""
-        inner = node.args[0]
-        return self.marks(inner.args[0] if node.op == "transpose" and inner.op == "inv" else inner)
-
-    def marks(self, node: Node) -> str:
-        """What a mark is put on, such as that of the transpose or an exponent."""
-        raised = node.op == "power" and node.data > 0 and node.data != Fraction(1, 2)
-        return self.bracket(self.write(node)) if raised else self.write(node, ATOM)
-
     def turned(self, node: Node) -> Out:
-        s = self.spelled
-        inverse = node.args[0].op == "inv"
-        return (s.inverse_transposed if inverse else s.transposed).format(self.marked(node)), ATOM
+        (inner,) = node.args
+        if node.op == "ᵀ":
+            return self.transposed(inner), ATOM
+        if inner.op == "inv" and self.spelled is not CODE:
+            shown = self.write(inner.args[0], ATOM)
+            return self.spelled.inverse_transposed.format(shown), ATOM
+        return self.spelled.transposed.format(self.write(inner, ATOM)), ATOM
 
     def applied_to(self, node: Node) -> Out:
         if node.data == "abs":
             return self.spelled.size.format(self.write(node.args[0])), ATOM
         return self.call(node.data, node.args[0])
 
-    def ones(self, node: Node) -> Out:
-        ones = self.spelled.ones
-        row = node.shape[0] == 1
-        return self.spelled.transposed.format(ones) if row else ones, ATOM
-
     def constant(self, node: Node) -> Out:
-        return getattr(self.spelled, node.op).format(*node.shape), ATOM
+        if node.op != "ones":
+            return getattr(self.spelled, node.op).format(*node.shape), ATOM
+        row = node.shape[0] == 1 and self.spelled is not CODE
+        ones = self.spelled.ones.format(*node.shape)
+        return self.spelled.transposed.format(ones) if row else ones, ATOM
 
     def change(self, node: Node) -> Out:
         return self.spelled.d[0] + self.bracket(self.write(node.args[0])), ATOM
 
+    # As it was typed ----------------------------------------------------------------------
 
-_MARKS: Mapping[str, str] = {"inv": "inverse", "norm": "norm", "norm2": "norm2"}
+    def minus(self, node: Node) -> Out:
+        return self.negative(self.write(node.args[0], PRODUCT)), SUM
+
+    def typed(self, node: Node, left: Node, right: Node) -> Out:
+        if left.op == "−" and node.op not in ("+", "-", "**"):
+            inner = replace(node, args=(left.args[0], right))  # (−a) b is written −a b
+            return self.lay(replace(left, args=(inner,)))
+        match node.op:
+            case "+":
+                return self.write(left, SUM) + self.operator("+") + self.term(right), SUM
+            case "-":
+                return self.write(left, SUM) + self.operator("−") + self.term(right, PRODUCT), SUM
+            case "*" | "⊙":
+                level = PRODUCT if right.op == "/" else POWER
+                sign = self.beside(left, right)
+                return self.write(left, PRODUCT) + sign + self.write(right, level), PRODUCT
+            case "@":
+                return self.write(left, PRODUCT) + self.thin() + self.write(right, POWER), PRODUCT
+            case "/" if self.is_array(right):
+                sign = self.operator("⊘")
+                return self.write(left, PRODUCT) + sign + self.write(right, POWER), PRODUCT
+            case "/":
+                levels = (PRODUCT, POWER) if self.spelled.linear else (LOW, LOW)
+                shown = map(self.write, (left, right), levels)
+                return self.spelled.fraction.format(*shown), PRODUCT
+        return self.raised(self.write(left, ATOM), right), POWER
+
+    def term(self, node: Node, level: int = SUM) -> str:
+        """A later term of a sum: a negative one takes brackets."""
+        shown, own = self.laid(node)
+        fractions = node.op in ("*", "⊙") and all(part.op == "/" for part in node.args)
+        bracketed = own < level or node.op == "−" or (fractions and level == PRODUCT)
+        return self.bracket(shown) if bracketed else shown
+
+    def beside(self, left: Node, right: Node) -> str:
+        """Between two factors."""
+        if self.is_array(left) and self.is_array(right):
+            return self.operator("⊙")
+        fraction = self.spelled.linear and left.op == "/"
+        return self.operator("·") if fraction or right.op in ("/", "number") else self.thin()
+
+    def is_array(self, node: Node) -> bool:
+        names = {n.data for n in walk(node) if n.op == "name"}
+        if all(self.shapes.get(name, SCALAR) == SCALAR for name in names):
+            return False  # also keeps functions of scalars alone, such as max, out of build
+        symbols = {name: symbol(name, self.shapes.get(name, SCALAR)) for name in names}
+        return build(node, symbols).shape != SCALAR
+
+
+def _divided(factors: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """Factors above the line, and those below it without their minus."""
+    over = [f for f in factors if not (f.op == "power" and f.data < 0)]
+    powers = [f for f in factors if f.op == "power" and f.data < 0]
+    under = [f.args[0] if f.data == -1 else replace(f, data=-f.data) for f in powers]
+    return over, under
+
+
+_MARKS: Mapping[str, str] = {
+    "inv": "inverse", "norm": "norm", "norm2": "norm2"
+}  # fmt: skip
 """Operations that are a mark on their argument, or around it."""
 _LAID: Mapping[str, str] = {
-    "symbol": "named", "number": "counted", "mul": "counted", "add": "added",
+    "symbol": "named", "number": "counted", "mul": "counted", "add": "added", "name": "named",
     "hadamard": "hadamard", "power": "powered", "transpose": "turned", "apply": "applied_to",
-    "ones": "ones", "zeros": "constant", "eye": "constant", "d": "change",
+    "ones": "constant", "zeros": "constant", "eye": "constant", "d": "change", "ᵀ": "turned",
+    "−": "minus",
 }  # fmt: skip
 """Operation -> the method that lays it out; all others are words before their arguments."""
 
@@ -289,6 +356,13 @@ class Mathml(Layout, InMathml):
     """Presentation MathML."""
 
 
+class TypedLatex(Latex):
+    """LaTeX of what was typed."""
+
+    def grouped(self, base: str) -> str:
+        return base if base.endswith("}") and "^" not in base else f"{{{base}}}"
+
+
 class Code(Layout):
     """The grammar of the input; reads back as the same expression."""
 
@@ -299,12 +373,6 @@ class Code(Layout):
 
     def function(self, name: str) -> str:
         return "sum" if name == "total" else name
-
-    def turned(self, node: Node) -> Out:
-        return self.spelled.transposed.format(self.marks(node.args[0])), ATOM
-
-    def ones(self, node: Node) -> Out:
-        return f"ones({node.shape[0]}, {node.shape[1]})", ATOM
 
 
 def number_if_ones(term: Node) -> Node:

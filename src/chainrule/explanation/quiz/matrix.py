@@ -9,8 +9,7 @@ from typing import Any
 
 from chainrule.explanation.matrix.explaining import matrix
 from chainrule.explanation.matrix.parse import names_in, read
-from chainrule.explanation.matrix.text import shape_text, text
-from chainrule.explanation.matrix.typed import typed_text
+from chainrule.explanation.matrix.text import shape_text, text, typed_text
 from chainrule.explanation.quiz.questions import Question
 
 __all__ = ["matrix_question", "network_question"]

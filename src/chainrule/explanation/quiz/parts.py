@@ -27,7 +27,7 @@ from chainrule.explanation.formula.expressions import (
     times,
 )
 from chainrule.explanation.formula.parsing import parse
-from chainrule.explanation.matrix.typed import typed_text
+from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.questions import PartMark, Question
 from chainrule.explanation.steps.data import Explanation, Step

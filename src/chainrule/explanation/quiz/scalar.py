@@ -9,7 +9,7 @@ from typing import Any
 from chainrule.api import grad
 from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.matrix.explaining import matrix
-from chainrule.explanation.matrix.typed import typed_text
+from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.questions import Question
 from chainrule.explanation.steps.typed import explain_expression
 

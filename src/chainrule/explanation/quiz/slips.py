@@ -23,7 +23,7 @@ from chainrule.explanation.formula.parsing import (
     Expression,
     parse,
 )
-from chainrule.explanation.matrix.typed import typed_text
+from chainrule.explanation.matrix.text import typed_text
 
 __all__ = ["Slip", "built", "replaced", "scalar_slips", "slope_and_value", "split"]
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from chainrule.checking.slips import changes
 from chainrule.explanation.formula.node import Node, is_binary, walk
-from chainrule.explanation.matrix.typed import typed_text
+from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.slips import built, replaced, split
 
 __all__ = ["MatrixSlip", "repaired", "spoiled"]
