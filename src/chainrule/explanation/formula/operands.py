@@ -370,6 +370,6 @@ class Operands(Commands):
         if len(name.partition("_")[0]) != 1 and canonical(name) not in self.known:
             self.take()
             self.arguments(opened)  # what they say comes first
-            there = ", ".join(word for word in self.functions if " " not in word)
+            there = ", ".join(sorted(word for word in self.functions if " " not in word))
             why = f"no function is called {name}; there are {there}"
             fail(why, self.text, value.place)
