@@ -37,7 +37,9 @@ class Network:
         return self.sizes[-1] if self.sizes[-1] > 1 else 0
 
     def inputs(self, rows: int, dtype: str) -> np.ndarray:
-        return self._draw(0).standard_normal((rows, self.sizes[0]), dtype)
+        """Drawn; beyond a million rows the same again."""
+        drawn = self._draw(0).standard_normal((min(rows, 2**20), self.sizes[0]), dtype)
+        return drawn if len(drawn) == rows else np.resize(drawn, (rows, self.sizes[0]))
 
     def targets(self, rows: int, dtype: str) -> np.ndarray:
         """Classes (rows,), or numbers (rows, 1)."""
@@ -67,8 +69,8 @@ class Network:
         return np.random.default_rng([stream, zlib.crc32(self.name.encode())])
 
     def mean_loss(self, layers: Sequence[tuple[Any, Any]], dtype: str) -> float:
-        """The mean loss of a network over the first minibatch, in float64."""
-        x, t = (a[: self.batch] for a in self.data(dtype))
+        """The mean loss of a network over (at most 256 rows of) the first minibatch, in float64."""
+        x, t = (a[: min(self.batch, 256)] for a in self.data(dtype))
         h = x.astype(np.float64)
         for w, b in layers[:-1]:
             h = np.maximum(h @ np.asarray(w, np.float64) + np.asarray(b, np.float64), 0)

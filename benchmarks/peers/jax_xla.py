@@ -118,7 +118,11 @@ def prediction(work: Prediction, variant: str) -> Prepared | None:
         y = _outputs(layers, x)
         return jax.nn.softmax(y) if network.classes else y
 
-    layers, x = _layers(network, work.dtype), jnp.asarray(network.inputs(work.rows, work.dtype))
+    layers, x = _layers(network, work.dtype), network.inputs(work.rows, work.dtype)
+    if variant == "host":  # from NumPy to NumPy
+        return Prepared(lambda: np.asarray(unit(layers, x)),
+                        outcome=lambda: mean_square(unit(layers, x)))  # fmt: skip
+    x = jnp.asarray(x)
 
     def predict() -> Any:
         return jax.block_until_ready(unit(layers, x))

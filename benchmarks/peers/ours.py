@@ -113,7 +113,13 @@ def _fit(work: Training) -> Prepared:
 
 
 def fitted(
-    network: Network, optimizer: str, x: Any, t: Any, epochs: int, executor: Any = NATIVE
+    network: Network,
+    optimizer: str,
+    x: Any,
+    t: Any,
+    epochs: int,
+    executor: Any = NATIVE,
+    callbacks: Any = (),
 ) -> train.FitResult:
     model, loss = parts(network)
     return train.fit(
@@ -126,6 +132,7 @@ def fitted(
         params=carry_of(network, optimizer, x.dtype.name)[0],
         evaluate_train=False,
         executor=executor,
+        callbacks=callbacks,
     )
 
 

@@ -2,7 +2,8 @@
 
 Eager Adam and SGD are the fused ones, the fastest on a CPU. Compiled training is either what
 PyTorch's documentation shows, loss and optimiser compiled, or ("whole") one compiled function of
-parameters and moments, which spares small networks the calls in between.
+parameters and moments, which spares small networks the calls in between. On a GPU, "graph" is a
+compiled loss and the fused optimiser, captured together in a CUDA graph.
 """
 
 from __future__ import annotations
@@ -28,7 +29,20 @@ from benchmarks.work import (
 )
 
 DEVICE = "cpu"
-"""Where everything lies; ``benchmarks.gpu`` says otherwise where there is a GPU."""
+"""Where everything lies."""
+
+
+def on_gpu(precision: str) -> None:
+    """Everything lies on a GPU, if there is one; products of float32 are computed so."""
+    global DEVICE
+    torch.set_float32_matmul_precision(precision)
+    DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _finished() -> None:
+    """A GPU has done all that it was told."""
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
 
 
 def _compiled(f: Callable[..., Any], variant: str) -> Callable[..., Any]:
@@ -84,13 +98,14 @@ def _usual(work: Training, variant: str, x: Any, t: Any, rows: Any) -> tuple[Any
     network = work.network
     model = _model(network, work.dtype)
     start = [p.detach().clone() for p in model.parameters()]
-    rate, fused = RATES[work.optimizer], variant == "eager" or None
+    graph = variant == "graph"
+    rate, fused = RATES[work.optimizer], variant in ("eager", "graph") or None
     if work.optimizer == "adam":
-        rule: Any = torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
+        rule: Any = torch.optim.Adam(model.parameters(), lr=rate, fused=fused, capturable=graph)
     else:
         rule = torch.optim.SGD(model.parameters(), lr=rate, momentum=MOMENTUM, fused=fused)
     loss = _compiled(lambda x, t: _loss(network, model(x), t), variant)
-    update = _compiled(rule.step, variant)
+    update = rule.step if graph else _compiled(rule.step, variant)
 
     @torch.no_grad()
     def restart() -> None:
@@ -101,14 +116,41 @@ def _usual(work: Training, variant: str, x: Any, t: Any, rows: Any) -> tuple[Any
                 if isinstance(slot, torch.Tensor):
                     slot.zero_()
 
+    def step(chosen: Any) -> None:
+        rule.zero_grad()
+        loss(x[chosen], t[chosen]).backward()
+        update()
+
+    if graph:
+        step = _captured(step, rows[0])
+
     def run() -> None:
         restart()
         for chosen in rows:
-            rule.zero_grad()
-            loss(x[chosen], t[chosen]).backward()
-            update()
+            step(chosen)
+        _finished()
 
     return run, model.parameters
+
+
+def _captured(step: Callable[[Any], None], first: Any) -> Callable[[Any], None]:
+    """A step as a CUDA graph, after a few on a stream of their own, as PyTorch's notes on CUDA
+    graphs say."""
+    rows, stream = first.clone(), torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step(rows)
+    torch.cuda.current_stream().wait_stream(stream)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step(rows)
+
+    def replayed(chosen: Any) -> None:
+        rows.copy_(chosen)
+        graph.replay()
+
+    return replayed
 
 
 def _whole(work: Training, variant: str, x: Any, t: Any, rows: Any) -> tuple[Any, Any]:
@@ -145,6 +187,7 @@ def _whole(work: Training, variant: str, x: Any, t: Any, rows: Any) -> tuple[Any
         now[:] = start, zeros, zeros, torch.zeros((), dtype=x.dtype, device=DEVICE)
         for chosen in rows:
             now[:] = compiled(*now, chosen)
+        _finished()
 
     return run, lambda: now[0]
 
@@ -155,7 +198,7 @@ def prediction(work: Prediction, variant: str) -> Prepared | None:
     _forget()
     network = work.network
     model = _model(network, work.dtype)
-    x = torch.from_numpy(network.inputs(work.rows, work.dtype)).to(DEVICE)
+    x = torch.from_numpy(network.inputs(work.rows, work.dtype))
 
     def unit(x: Any) -> Any:
         outputs = model(x)
@@ -165,9 +208,9 @@ def prediction(work: Prediction, variant: str) -> Prepared | None:
 
     @torch.no_grad()
     def predict() -> Any:
-        return compiled(x)
+        return compiled(x.to(DEVICE)).cpu()
 
-    return Prepared(predict, outcome=lambda: mean_square(predict().cpu().numpy()))
+    return Prepared(predict, outcome=lambda: mean_square(predict().numpy()))
 
 
 def gradient(work: Gradient, variant: str) -> Prepared | None:
@@ -175,12 +218,13 @@ def gradient(work: Gradient, variant: str) -> Prepared | None:
         return None
     _forget()
     f = _compiled(work.function.f(torch), variant)
-    x = torch.tensor(work.function.x(), dtype=torch.float64, requires_grad=True)
+    x = torch.tensor(work.function.x(), dtype=torch.float64, device=DEVICE, requires_grad=True)
 
     def both() -> tuple[Any, Any]:
         x.grad = None
         value = f(x)
         value.backward()
+        _finished()
         return value.detach(), x.grad
 
-    return Prepared(both, outcome=lambda: outcome_of(*both()))
+    return Prepared(both, outcome=lambda: outcome_of(*(y.cpu() for y in both())))

@@ -93,6 +93,30 @@ def test_libraries_compute_what_we_compute(
 
 
 @machine_code
+def test_graphs_through_xla_beside_jax_by_hand(
+    modules: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each kind of row of ``benchmarks.gpu``, smaller."""
+    if "jax_xla" not in modules:
+        pytest.skip("JAX is not installed")
+    gpu = importlib.import_module("benchmarks.gpu")
+    monkeypatch.setattr(gpu, "ROUNDS", 1)
+    assert len(gpu.table(gpu=True)) == len(gpu.table(gpu=False)) + 6  # the large one, and compiled
+    rows = [
+        gpu.measured("step", CLASSES.steps, gpu.training(CLASSES)),
+        gpu.measured("at once", CLASSES.steps, gpu.many(CLASSES, 2)),
+        gpu.measured("prediction", 1, gpu.prediction(Prediction(NUMBERS, 300))),
+        gpu.measured("gradient", 1, gpu.gradient(Gradient(FUNCTION))),
+    ]
+    assert [len(row["seconds"]["chainrule"]) for row in rows] == [1] * 4
+    assert all("JAX by hand" in row["seconds"] for row in rows)
+    assert "left out" not in capsys.readouterr().out
+    monkeypatch.setattr(modules["jax_xla"], "gradient", lambda *_: 1 / 0)
+    assert "JAX by hand" not in gpu.gradient(Gradient(FUNCTION))
+    assert "JAX by hand is left out: ZeroDivisionError" in capsys.readouterr().out
+
+
+@machine_code
 def test_themes_with_real_workers(capsys: pytest.CaptureFixture[str]) -> None:
     both = (OF_OURS, OF_PRODUCTS)
     found = native_compare.training(TINY, both)

@@ -1,15 +1,20 @@
-"""What ``train`` asks of trainings that are long: checkpoints, and workers that share them."""
+"""What ``train`` asks of trainings that are long: checkpoints, where they run, and workers that
+share them."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chainrule.cli import ranks, shared
 from chainrule.errors import UsageError
 
-__all__ = ["checkpoint_of", "lasting_options", "streamed", "workers_of"]
+if TYPE_CHECKING:
+    from chainrule.run.settings import Executor
+    from chainrule.tabular import Plan
+
+__all__ = ["checkpoint_of", "chosen", "executor_of", "lasting_options", "streamed", "workers_of"]
 
 
 def lasting_options(command: Any) -> Any:
@@ -99,3 +104,26 @@ def workers_of(given: str | None, shards: int) -> tuple[Any, int]:
     source = click.get_current_context().get_parameter_source("shards")
     usual = source is click.core.ParameterSource.DEFAULT
     return workers, SHARDS if usual else shards
+
+
+def executor_of(name: str | None, device: str | None, precision: str | None) -> Executor | None:
+    """What --executor, --device and --precision name together."""
+    if name is None and (device or precision):
+        raise UsageError(f"--{'device' if device else 'precision'} goes with --executor xla")
+    from chainrule.run.settings import Executor
+
+    return None if name is None else Executor(name, device, precision)
+
+
+def chosen(plan: Plan, given: Executor, *, quiet: bool) -> Executor:
+    """XLA, or of "auto" what takes least for a few steps; says which, and on which device."""
+    from chainrule.run import device_of
+    from chainrule.run.settings import Executor
+
+    xla = Executor("xla", given.device, given.precision)
+    if given.name == "xla":
+        shared.print_notes([f"executor xla on {device_of(xla)}"], quiet=quiet)
+        return xla
+    trial = plan.try_executors(None if xla == Executor("xla") else (None, xla))
+    shared.print_notes([str(trial)], quiet=quiet)
+    return xla if trial.executor == "xla" else Executor(trial.executor)

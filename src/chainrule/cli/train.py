@@ -13,14 +13,20 @@ import click
 
 from chainrule.cli import ranks, shared
 from chainrule.cli.config import config_option
-from chainrule.cli.lasting import checkpoint_of, lasting_options, streamed, workers_of
+from chainrule.cli.lasting import (
+    checkpoint_of,
+    chosen,
+    executor_of,
+    lasting_options,
+    streamed,
+    workers_of,
+)
 from chainrule.cli.searching import print_search, search_options, searched
 from chainrule.cli.verdict import Judgement, diagnosis_options
 from chainrule.errors import UsageError
 from chainrule.tabular.options import DEFAULT, LOSSES, PRESETS, SCHEDULES, TASKS, Options
 
 if TYPE_CHECKING:
-    from chainrule.run.settings import Executor
     from chainrule.tabular import Plan, TabularModel
 
 __all__ = ["command"]
@@ -297,10 +303,8 @@ def command(
     replaced = _check_out(path, [Path(data), *files.values()], force=force)
     if judgement.wanted and options.tabm:
         raise UsageError("--report and --cure do not know the layers of TabM: leave one out")
-    running: dict[str, Any] = {
-        "executor": _executor(executor, device, precision), "threads": threads,
-        "workers": workers,
-    }  # fmt: skip
+    running: dict[str, Any] = {"executor": executor_of(executor, device, precision),
+                               "threads": threads, "workers": workers}  # fmt: skip
     if checkpoint is not None:
         running |= {"checkpoint": checkpoint_of(checkpoint, every, force, quiet or as_json),
                     "resume": resume}  # fmt: skip
@@ -322,8 +326,8 @@ def command(
     if talk:
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
-    if executor == "auto":
-        running["executor"] = _fastest(plan, device, precision, quiet=not talk)
+    if executor in ("auto", "xla"):
+        running["executor"] = chosen(plan, running["executor"], quiet=not talk)
     started = time.perf_counter()
     found = None
     if search:
@@ -345,24 +349,6 @@ def command(
         _print_result(model, path, replaced)
         shared.print_lines(judgement.lines())
     return ended
-
-
-def _executor(name: str | None, device: str | None, precision: str | None) -> Executor | None:
-    """What --executor, --device and --precision name together."""
-    if name is None and (device or precision):
-        raise UsageError(f"--{'device' if device else 'precision'} goes with --executor xla")
-    from chainrule.run.settings import Executor
-
-    return None if name is None else Executor(name, device, precision)
-
-
-def _fastest(plan: Plan, device: str | None, precision: str | None, *, quiet: bool) -> Executor:
-    """The executor on which a few steps took least, and says so."""
-    from chainrule.run.settings import Executor
-
-    trial = plan.try_executors()
-    shared.print_notes([str(trial)], quiet=quiet)
-    return Executor(trial.executor, device, precision)
 
 
 def _held_out(**given: str) -> tuple[dict[str, Path], dict[str, Any]]:

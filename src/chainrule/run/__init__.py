@@ -82,11 +82,9 @@ def executor_named(executor: ExecutorLike) -> Any:
         if needed is None:
             raise
         raise UsageError(f'executor="{name}" needs {needed}; executor="numpy" does not') from None
-    if wanted is None or wanted == Executor(wanted.name):
-        return module
     if hasattr(module, "placed"):
-        return module.placed(wanted)
-    if wanted.asks:
+        return module.placed(wanted or Executor(name))
+    if wanted is not None and wanted.asks:
         raise UsageError(
             f'executor="{name}" computes on the CPU in full precision; {wanted.asks} needs '
             'executor="xla"'
@@ -246,6 +244,11 @@ def each_device(executor: ExecutorLike) -> list[ExecutorLike]:
     if wanted is None or wanted.device is None:
         return [executor]
     return executor_named(wanted).each() if wanted.name == "xla" else [executor]
+
+
+def device_of(executor: ExecutorLike) -> str:
+    """The device of an executor that has several, in words; of others nothing."""
+    return getattr(executor_named(executor), "device", "")
 
 
 def taken(array: Any, executor: ExecutorLike) -> Any:

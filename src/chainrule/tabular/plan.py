@@ -236,10 +236,13 @@ class Plan:
             wanted = self.options.epochs
         return wanted if wanted and ("validation" in self.parts or self.left_out) else None
 
-    def try_executors(self) -> training.Trial:
-        """A few steps of one network on each executor that is installed, timed."""
+    def try_executors(self, executors: Any = None) -> training.Trial:
+        """A few steps of one network on each of ``executors``, timed.
+
+        executors: as ``train.try_executors`` takes them.
+        """
         model, data, settings = self._settings({})
-        return training.try_executors(model, data, seed=self.options.seed, **settings)
+        return training.try_executors(model, data, executors, seed=self.options.seed, **settings)
 
     def _settings(self, running: dict[str, Any]) -> tuple[Any, tuple[Any, Any], dict[str, Any]]:
         """Model, data of all training rows, and how ``train.fit`` is to train."""

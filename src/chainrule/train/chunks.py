@@ -23,9 +23,25 @@ from chainrule.train.data import MASKS, ArrayData, Batch
 from chainrule.train.monitor import NonFiniteLossError, TrainingState
 
 Leaves = list[np.ndarray]
-Done = tuple[np.ndarray, Leaves]
+Done = tuple[np.ndarray, Leaves, Leaves]
+"""The losses of some steps, and the carry before and after the last of them."""
 SECONDS = 0.05
 """About how long a chunk should take, unless the executor's loop says otherwise (``seconds``)."""
+
+
+def ends(
+    run: Any, carry: Leaves, xs: Leaves, constants: Leaves, seen: Callable[..., None] | None = None
+) -> Done:
+    """Steps of an executor's loop, in one call where it can tell the carry before the last of them,
+    else in two, after the first of which losses are ``seen``."""
+    if hasattr(run, "ends"):
+        (losses,), before, after = run.ends(carry, xs, constants)
+        return losses, before, after
+    (losses,), before = run(carry, [x[:-1] for x in xs], constants)
+    if seen is not None:
+        seen(losses)
+    (last,), after = run(before, [x[-1:] for x in xs], constants)
+    return np.concatenate([losses, last]), before, after
 
 
 class Chunks:
@@ -132,34 +148,25 @@ class Chunks:
                 epoch, order[first - base : end - base], first, before + first, leaves
             )
 
-        most = steps(start, stop - 1, self.training.now)
-        if np.isfinite(most[0][:1]).all():
-            self.training.safe = self.training.now  # what was safe before may go
-        return self.settle(epoch, start, stop, most, steps(stop - 1, stop, most[1]), steps)
+        return self.settle(epoch, start, steps(start, stop, self.training.now), steps)
 
-    def settle(
-        self, epoch: int, start: int, stop: int, most: Done, end: Done, steps: Callable[..., Done]
-    ) -> np.ndarray:
-        """Move on by steps ``start`` to ``stop``, of which all but the last gave ``most``, and that
-        ``end``; as far as losses are finite, if they are not."""
-        training, origin = self.training, self.training.now
-        (losses, leaves), (last, after) = most, end
-        losses = np.concatenate([losses, last])
+    def settle(self, epoch: int, start: int, done: Done, steps: Callable[..., Done]) -> np.ndarray:
+        """Move on by what was done from step ``start`` on; as far as losses are finite, if they
+        are not."""
+        training, (losses, before, after) = self.training, done
         bad = np.flatnonzero(~np.isfinite(losses))
-        if not bad.size:
-            training.now, training.steps = leaves, training.steps + (stop - start - 1)
-            training.move(after)
-            return losses
-        good = int(bad[0])  # so many updates were done before the loss was seen
+        good = int(bad[0]) if bad.size else len(losses)  # updates done before the loss was seen
+        if bad.size and good:
+            _, before, after = steps(start, start + good, training.now)
         if good:
-            leaves = steps(start, start + good - 1, origin)[1]
-            after = steps(start + good - 1, start + good, leaves)[1]
-            training.now, training.steps = leaves, training.steps + good - 1
+            training.now, training.steps = before, training.steps + good - 1
             training.move(after)
-        raise NonFiniteLossError("the loss", float(losses[good]), epoch, start + good + 1)
+        if bad.size:
+            raise NonFiniteLossError("the loss", float(losses[good]), epoch, start + good + 1)
+        return losses
 
     def steps(self, epoch: int, rows: np.ndarray, first: int, count: int, leaves: Leaves) -> Done:
-        """The losses of the minibatches of these rows, and the carry after them.
+        """What the minibatches of these rows do to the carry ``leaves``.
 
         first: which step of the epoch the first one is; count: how many updates came before.
         """
@@ -167,9 +174,12 @@ class Chunks:
         xs = [rows, np.arange(count, count + n)]
         if self.keyed:
             xs.insert(1, self.keys(epoch, first, n))
-        constants = flatten(self.arrays)[0]
-        (losses,), new = self.run(leaves, xs, constants)
-        return losses, new
+
+        def seen(losses: np.ndarray) -> None:
+            if leaves is self.training.now and np.isfinite(losses[:1]).all():
+                self.training.safe = leaves  # what was safe before may go
+
+        return ends(self.run, leaves, xs, flatten(self.arrays)[0], seen)
 
     def keys(self, epoch: int, first: int, n: int) -> np.ndarray:
         """The keys (n, 2) of n minibatches of an epoch."""

@@ -14,9 +14,9 @@ from chainrule.api import vmap
 from chainrule.core.recording import quiet
 from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
-from chainrule.run import Runner
+from chainrule.run import Runner, executor_named, on_host
 from chainrule.train.alike import Family, Numbers, families
-from chainrule.train.chunks import SECONDS, Chunks, Done, Leaves
+from chainrule.train.chunks import SECONDS, Chunks, Done, Leaves, ends
 from chainrule.train.data import Batch
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import NonFiniteLossError
@@ -141,7 +141,8 @@ class Member(Chunks):
 
 
 BLOCK = 8
-"""So many networks are one loop's at most: with more, what a step computes leaves the cache."""
+"""So many networks are one loop's at most, unless the executor says otherwise (``block``): with
+more, what a step computes leaves the cache."""
 
 
 class Group:
@@ -153,7 +154,8 @@ class Group:
 
     def __init__(self, members: Sequence[Member], settings: Settings, runner: Runner) -> None:
         self.first, self.runner = members[0], runner
-        self.most, self.length = min(BLOCK, len(members)), 2
+        most = getattr(executor_named(runner.executor), "block", None) or BLOCK
+        self.most, self.length = min(most, len(members)), 2
         self.given = _all_data(members)
         found = {m: settings.family(m, *m.arguments()) for m in members}
         self.step = found[self.first][0]
@@ -240,33 +242,23 @@ class Group:
         orders = [m.order(epoch) if m.rows is None else m.rows[m.order(epoch)] for m in slots]
         numbers = [np.stack(x) for x in zip(*[self.numbers[m] for m in slots], strict=True)]
         constants = flatten((self.given, numbers))[0]
-
-        def steps(first: int, end: int, leaves: Leaves) -> Done:
-            xs = [np.stack([order[first:end] for order in orders], 1)]
-            if self.first.keyed:
-                xs.append(np.stack([m.keys(epoch, first, end - first) for m in slots], 1))
-            xs.append(np.array([[begun[m] + i for m in slots] for i in range(first, end)],
-                               np.int64).reshape(-1, size))  # fmt: skip
-            (losses,), new = self._loop(size)(leaves, xs, constants)
-            return losses, new
-
+        xs = [np.stack([order[start:stop] for order in orders], 1)]
+        if self.first.keyed:
+            xs.append(np.stack([m.keys(epoch, start, stop - start) for m in slots], 1))
+        xs.append(np.array([[begun[m] + i for m in slots] for i in range(start, stop)]))
         stacked = [np.stack(x) for x in zip(*[m.training.now for m in slots], strict=True)]
-        most = steps(start, stop - 1, stacked)
-        end = steps(stop - 1, stop, most[1])
+        losses, before, after = ends(self._loop(size), stacked, xs, constants)
+        before, after = on_host((before, after))
         going = []
         for k, m in enumerate(members):
-            if np.isfinite(most[0][:1, k]).all():
-                m.training.safe = m.training.now
-            own, last = [
-                (losses[:, k], [x[k, ...] for x in leaves]) for losses, leaves in (most, end)
-            ]
+            own = losses[:, k], [x[k, ...] for x in before], [x[k, ...] for x in after]
             again = functools.partial(_again, m, epoch, begun[m])
             try:
-                losses = m.settle(epoch, start, stop, own, last, again)
+                settled = m.settle(epoch, start, own, again)
             except NonFiniteLossError as error:
                 m.error = error
                 continue
-            m.count(losses, m.order(epoch)[start:stop])
+            m.count(settled, m.order(epoch)[start:stop])
             going.append(m)
         return going
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from chainrule.core.told import told
 from chainrule.core.tree import map_tree
-from chainrule.run import default_executor
+from chainrule.run import default_executor, device_of, name_of
+from chainrule.run.settings import ExecutorLike
 from chainrule.train.data import batch_rows
 from chainrule.train.fit import fit
 
@@ -19,9 +20,10 @@ STEPS = 16
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a step took, in seconds, on each executor; prints as a line."""
+    """What a step took, in seconds, on each executor, and the device of XLA; prints as a line."""
 
     seconds: Mapping[str, float]
+    device: str = ""
 
     @property
     def executor(self) -> str:
@@ -30,12 +32,16 @@ class Trial:
 
     def __str__(self) -> str:
         others = ", ".join(
-            f"{name} {_shown(seconds)}"
+            f"{self._named(name)} {_shown(seconds)}"
             for name, seconds in self.seconds.items()
             if name != self.executor
         )
         taken = _shown(self.seconds[self.executor])
-        return f"executor {self.executor}: {taken} a step ({others or 'no other is installed'})"
+        chosen = self._named(self.executor)
+        return f"executor {chosen}: {taken} a step ({others or 'no other is installed'})"
+
+    def _named(self, name: str) -> str:
+        return f"{name} on {self.device}" if name == "xla" and self.device else name
 
 
 def _shown(seconds: float) -> str:
@@ -46,7 +52,7 @@ def _shown(seconds: float) -> str:
 def try_executors(
     model: Any,
     data: tuple[Any, ...],
-    executors: Sequence[str] | None = None,
+    executors: Sequence[ExecutorLike] | None = None,
     *,
     batch_size: int | str | None = None,
     **settings: Any,
@@ -56,7 +62,8 @@ def try_executors(
     Args:
         model, data, batch_size, settings: as ``fit`` takes them, with arrays as data; epochs,
             validation, callbacks and what is to be kept are left out.
-        executors: names; None for the default one, and ``"xla"`` where JAX is installed.
+        executors: as ``fit`` takes one; None for the default one, and ``"xla"`` where JAX is
+            installed.
     """
     if executors is None:
         jax = ("xla",) if importlib.util.find_spec("jax") else ()
@@ -70,10 +77,11 @@ def try_executors(
     few = map_tree(lambda x: x[:count], tuple(data))
     if given.get("sample_weight") is not None:
         given["sample_weight"] = given["sample_weight"][:count]
-    seconds = {}
-    for name in executors:
+    seconds, device = {}, ""
+    for one in executors:
         result = fit(
-            model, few, batch_size=batch, epochs=2, evaluate_train=False, executor=name, **given
+            model, few, batch_size=batch, epochs=2, evaluate_train=False, executor=one, **given
         )
-        seconds[name] = result.history[-1]["seconds"] / max(1, count // batch)
-    return Trial(seconds)
+        seconds[name_of(one)] = result.history[-1]["seconds"] / max(1, count // batch)
+        device = device or device_of(one)
+    return Trial(seconds, device)

@@ -19,7 +19,7 @@ from chainrule.core.graph import Graph
 from chainrule.core.node import PRIMITIVES, Sample
 from chainrule.errors import DtypeError
 from chainrule.ops.random import key_of, random_uniform
-from chainrule.run import interpreter, xla
+from chainrule.run import executor_named, interpreter
 from chainrule.run.xla.lowering import is_called_out
 from chainrule.run.xla.rows import CHECKED, ROUNDED, ROWS, WITHOUT_ROW
 from tests.helpers.native_graphs import graph_of, random_case
@@ -48,7 +48,7 @@ def together(cases: Sequence[Case]) -> tuple[list[np.ndarray], list[np.ndarray]]
         tuple(value for g, _ in cases for value in g.captures),
     )
     wanted = [y for g, given in cases for y in interpreter.compile(g)(given)]
-    return wanted, xla.compile(whole)([x for _, given in cases for x in given])
+    return wanted, executor_named("xla").compile(whole)([x for _, given in cases for x in given])
 
 
 def test_every_primitive_has_a_row_or_a_stated_call_out() -> None:

@@ -169,6 +169,16 @@ def test_a_precision_is_one_that_there_is() -> None:
     assert rounded.dtype == np.float32
 
 
+def test_predictions_follow_parameters_that_are_written_to() -> None:
+    x = np.linspace(-1, 1, 9)[:, None]
+    result = fit(nn.MLP((1, 2, 1)), (x, x[:, 0]), loss="squared_error", optimizer="adam", epochs=1,
+                 executor="xla")  # fmt: skip
+    assert result.predict(x).any()
+    for leaf in leaves(result.params):
+        leaf[...] = 0
+    assert not result.predict(x).any()
+
+
 def test_compiled_functions_pickle() -> None:
     run = pickle.loads(pickle.dumps(cr.jit(np.cos, executor=cr.Executor("xla", device="cpu"))))
     assert run(0.0) == 1.0
@@ -242,8 +252,13 @@ def test_auto_takes_what_is_fastest_and_says_so(tmp_path: Any, capsys: Any) -> N
     assert main(["train", data, "--target", "species", "--executor", "auto", *settings]) == 0
     said = capsys.readouterr()
     assert "note: executor native: " in said.err + said.out  # a network this small is no GPU's
-    assert "a step (xla " in said.err + said.out
+    assert "a step (xla on cpu:0 " in said.err + said.out
     assert main(["train", data, "--target", "species", "--executor", "xla", *settings]) == 0
-    assert "accuracy" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "accuracy" in said.out
+    assert "note: executor xla on cpu:0" in said.err + said.out
+    auto = ["train", data, "--target", "species", "--executor", "auto", "--device", "tpu"]
+    assert main([*auto, *settings]) == 2
+    assert "JAX has no device 'tpu' here" in capsys.readouterr().err
     assert main(["train", data, "--target", "species", "--device", "gpu", *settings]) == 2
     assert "--device goes with --executor xla" in capsys.readouterr().err

@@ -14,25 +14,15 @@ from typing import Any
 from chainrule.core.graph import Graph
 from chainrule.run.interpreter import loop
 from chainrule.run.settings import Executor
-from chainrule.run.xla.backend import Target, all_finite, devices_named
+from chainrule.run.xla.backend import Target, all_finite, described, devices_named
 from chainrule.run.xla.program import Loop, Program
 
-__all__ = [
-    "Loop",
-    "Program",
-    "all_finite",
-    "clocked",
-    "compile",
-    "loop",
-    "placed",
-    "repeat",
-    "taken",
-]
+__all__ = ["Loop", "Program", "all_finite", "placed"]
 
 
 @dataclass(frozen=True)
 class placed:
-    """This executor on a device, in a precision: it has what the module has."""
+    """The executor on a device, in a precision."""
 
     executor: Executor
 
@@ -49,6 +39,16 @@ class placed:
     def tile(self) -> int | None:
         """So many rows are predicted at a time; a device is not busy with as few as the CPU."""
         return None if self.target.device.platform == "cpu" else 8192
+
+    @property
+    def block(self) -> int | None:
+        """So many networks are one loop's at most, where ``fit_many`` trains them at once."""
+        return None if self.target.device.platform == "cpu" else 1024
+
+    @property
+    def device(self) -> str:
+        """The device in words."""
+        return described(self.target.device)
 
     def each(self) -> list[Executor]:
         """This executor on each of the devices that it names."""
@@ -88,7 +88,3 @@ class Clocked:
         start = time.perf_counter()
         self.program(arguments)
         return [time.perf_counter() - start]
-
-
-_here = placed(Executor("xla"))
-compile, repeat, clocked, taken = _here.compile, _here.repeat, _here.clocked, _here.taken

@@ -29,6 +29,7 @@ __all__ = [
     "all_finite",
     "called_back",
     "compiled",
+    "described",
     "devices_named",
     "jax",
     "jnp",
@@ -85,7 +86,7 @@ class Target:
 
     def has(self, array: Any) -> bool:
         """Whether this array lies on the device."""
-        return isinstance(array, jax.Array) and array.sharding == self.sharding
+        return isinstance(array, jax.Array) and array.device == self.device
 
 
 def compiled(lowered: Any, device: Any) -> Any:
@@ -94,7 +95,8 @@ def compiled(lowered: Any, device: Any) -> Any:
     client = device.client
     about = (
         f"xla|{jax.__version__}|{version('jaxlib')}|{client.platform_version}|{device}|"
-        f"{device.device_kind}|{_processor()}|{os.environ.get('XLA_FLAGS')}|{lowered.as_text()}"
+        f"{device.device_kind}|{_processor()}|{os.environ.get('XLA_FLAGS')}|"
+        f"{jax.config.read('jax_disable_most_optimizations')}|{lowered.as_text()}"
     )
     made: list[Any] = []
 
@@ -134,20 +136,30 @@ def devices_named(name: str | None) -> dict[str | None, Any]:
     ``"gpu:1"`` one of several, of ``"gpu:0,2"`` some, of ``"gpu:*"`` all; of None JAX's own choice.
     """
     if name is None:
-        return {None: jax.devices()[0]}
+        try:
+            return {None: jax.devices()[0]}
+        except RuntimeError as error:  # JAX_PLATFORMS names what is not here
+            raise UsageError(f"JAX has no device here: {error}") from None
     kind, _, numbers = name.partition(":")
     try:
-        found = jax.devices(kind)
+        found = jax.devices(kind or "none")
     except RuntimeError:
         found = []
     listed = [*map(str, range(len(found)))] if numbers == "*" else (numbers or "0").split(",")
     if found and {*listed} <= {*map(str, range(len(found)))}:
         return {f"{kind}:{number}": found[int(number)] for number in listed}
-    here = ", ".join(f"{d.platform}:{d.id}" for d in _all_devices())
+    here = ", ".join(map(described, _all_devices()))
     raise UsageError(
         f"JAX has no device {name!r} here; it has: {here}. GPUs and TPUs need its plugin: "
         "pip install 'jax[cuda12]' or 'jax[tpu]'"
     )
+
+
+def described(device: Any) -> str:
+    """A device as users name it, and what it is."""
+    kind = str(getattr(device, "device_kind", ""))
+    what = f" ({kind})" if kind not in ("", device.platform) else ""
+    return f"{device.platform}:{device.id}{what}"
 
 
 def _all_devices() -> list[Any]:

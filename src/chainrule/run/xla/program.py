@@ -61,19 +61,25 @@ class Code:
             except jax.errors.JaxRuntimeError as error:
                 raise self._said(error) from None
 
-    def call(self, run: Any, *arguments: Any) -> Any:
-        """Run compiled code; raises what went wrong in it. Its first result is the fault.
+    def call(self, run: Any, *arguments: Any) -> tuple[Any, ...]:
+        """Begin to run compiled code, whose first result is the fault; not waited for.
 
         NumPy's arrays go in as they are: XLA takes them there faster than ``put`` would.
         """
         with self.target.settings():
             try:
-                number, *found = run(*arguments)
-                if self.faults.errors or self.called_out:
-                    self.faults.check(np.asarray(number))
-                return found
+                return run(*arguments)
             except jax.errors.JaxRuntimeError as error:
                 raise self._said(error, run) from None
+
+    def read(self, run: Any, number: Any, results: Sequence[Any] = ()) -> list[np.ndarray]:
+        """Results of a call as NumPy's; raises what went wrong in it, if anything can."""
+        try:
+            if self.faults.errors or self.called_out:
+                self.faults.check(np.asarray(number))
+            return [np.asarray(y) for y in results]
+        except jax.errors.JaxRuntimeError as error:
+            raise self._said(error, run) from None
 
     def _said(self, error: Exception, run: Any = None) -> Exception:
         """XLA's error in our words."""
@@ -114,12 +120,17 @@ class Program:
         """What ``jit`` calls, whose arguments may be numbers and arrays of the device."""
 
     def __call__(self, arguments: Sequence[Any]) -> list[np.ndarray]:
-        return [np.array(y) for y in self.kept(arguments)]
+        number, found = self._begun(arguments)
+        return [np.array(y) for y in self.code.read(self.run, number, found)]
 
     def kept(self, arguments: Sequence[Any]) -> list[Any]:
         """The same with results that stay on the device until they are read."""
-        (found,) = self.code.call(self.run, self.code.given(arguments), self.code.captures)
+        number, found = self._begun(arguments)
+        self.code.read(self.run, number)
         return found
+
+    def _begun(self, arguments: Sequence[Any]) -> Any:
+        return self.code.call(self.run, self.code.given(arguments), self.code.captures)
 
 
 class Loop:
@@ -141,32 +152,45 @@ class Loop:
         self._counts = target.device.platform == "cpu"
         self.made: dict[int, Any] = {}
         self.making = 0.0  # seconds that compiling took so far
+        self.arena = 0  # bytes of all that a step computes on its way, gradients among it
         self.known: dict[int, tuple[Any, Any]] = {}  # constants of the last call, by identity
-
-    @property
-    def arena(self) -> int:
-        """Bytes of all that a step computes on its way, gradients among it."""
-        return max((run.memory_analysis().temp_size_in_bytes for run in self.made.values()),
-                   default=0)  # fmt: skip
 
     def __call__(
         self, carry: Sequence[Any], xs: Sequence[Any], constants: Sequence[Any] = ()
-    ) -> tuple[list[np.ndarray], list[Any]]:
-        code, steps = self.code, len(xs[0])
-        state = code.given(carry)
-        fixed = self._fixed(constants)
-        parts, done = [], 0
+    ) -> tuple[list[np.ndarray], Sequence[Any]]:
+        ys, _, carry = self._run(carry, xs, constants, False)
+        return ys, carry
+
+    def ends(self, carry: Sequence[Any], xs: Sequence[Any], constants: Sequence[Any] = ()) -> Any:
+        """The same with the carry before the last step, too: ``(ys, before, carry)``."""
+        return self._run(carry, xs, constants, True)
+
+    def _run(self, carry: Any, xs: Any, constants: Any, ends: bool) -> Any:
+        """All steps, piece by piece; what one left is read while the next is computed."""
+        code, steps, done = self.code, len(xs[0]), 0
+        before = state = code.given(carry)
+        fixed, begun, parts = self._fixed(constants), list[Any](), list[list[np.ndarray]]()
+
+        def read(run: Any, count: int, number: Any, ys: Any) -> None:
+            parts.append([y[:count] for y in code.read(run, number, ys)])
+
         while done < steps:
-            count, room = self._piece(steps - done)
-            rows = [_padded(x[done : done + count], room) for x in xs]
-            given = state, rows, fixed, code.captures, np.int64(count)
-            left, state = code.call(self._program(room), *given)
-            parts.append([np.asarray(y)[:count] for y in left])
-            done += count
+            left = steps - done
+            count, room = self._piece(left - (ends and left > 1 and not self._counts))
+            run, rows = self._program(room), [_padded(x[done : done + count], room) for x in xs]
+            found = code.call(run, state, rows, fixed, code.captures, np.int64(count))
+            number, ys, last, after = found
+            before, state, done = last or state, after, done + count
+            begun.append((run, count, number, ys))
+            if len(begun) > 1:
+                read(*begun.pop(0))
+        for one in begun:
+            read(*one)
         if len(parts) == 1:
-            return [np.array(rows) for rows in parts[0]], state
+            return [np.array(rows) for rows in parts[0]], before, state
         empty = [[np.empty((0, *t.shape), t.dtype) for t in self.ys]]
-        return [np.concatenate(rows) for rows in zip(*(parts or empty), strict=True)], state
+        ys = [np.concatenate(rows) for rows in zip(*(parts or empty), strict=True)]
+        return ys, before, state
 
     def _piece(self, steps: int) -> tuple[int, int]:
         """How many of so many steps a program does at once, and for how many it has room."""
@@ -181,8 +205,10 @@ class Loop:
         return room, room
 
     def _fixed(self, constants: Sequence[Any]) -> list[Any]:
-        """Constants on the device, copied anew but for those of the last call. Older ones are let
-        go: the parameters of each epoch that was evaluated are among them."""
+        """Constants on the device: of training its data, copied there once, for as long as each
+        call has them. What evaluates gets parameters, which their owner may write to."""
+        if not self.carry:
+            return self.code.given(constants)
         known = self.known
         self.known = {id(x): known.get(id(x)) or (x, self.code.put(x)) for x in constants}
         return [self.known[id(x)][1] for x in constants]
@@ -197,10 +223,13 @@ class Loop:
                 jax.ShapeDtypeStruct((room, *t.shape), t.dtype) for t in types[self.carry : last]
             ]
             function = self._counting if self._counts else self._running
-            self.made[room] = self.code.compiled(
+            self.made[room] = run = self.code.compiled(
                 function, types[: self.carry], entries, types[last:free], types[free:],
                 jax.ShapeDtypeStruct((), np.int64),
             )  # fmt: skip
+            # Once: to ask takes as long as a thousand steps of a small network.
+            temporary = getattr(run.memory_analysis(), "temp_size_in_bytes", 0)
+            self.arena = max(self.arena, temporary)
             self.making += time.perf_counter() - started
         return self.made[room]
 
@@ -220,10 +249,11 @@ class Loop:
             return (carry, number), ys
 
         (carry, number), ys = lax.scan(step, (carry, np.int32(0)), xs)
-        return number, ys, carry
+        return number, ys, [], carry
 
     def _counting(self, carry: Any, xs: Any, constants: Any, captures: Any, count: Any) -> Any:
-        """The first ``count`` steps."""
+        """The first ``count`` steps, and the carry before the last of them: all but that are one
+        turn of an outer loop, so that a step is compiled once."""
         room = len(xs[0])
 
         def step(i: Any, state: Any) -> Any:
@@ -233,9 +263,18 @@ class Loop:
             ys = [lax.dynamic_update_index_in_dim(y, n, i, 0) for y, n in zip(ys, new, strict=True)]
             return carry, number, ys
 
+        def part(turn: Any, state: Any) -> Any:
+            inner, _ = state
+            first, end = turn * (count - 1), count - 1 + turn
+            return lax.fori_loop(first, end, step, inner), inner[0]
+
         ys = [jnp.zeros((room, *t.shape), t.dtype) for t in self.ys]
-        carry, number, ys = lax.fori_loop(0, count, step, (carry, np.int32(0), ys))
-        return number, ys, carry
+        inner = carry, np.int32(0), ys
+        if not self.carry:
+            carry, number, ys = lax.fori_loop(0, count, step, inner)
+            return number, ys, [], carry
+        (carry, number, ys), before = lax.fori_loop(0, 2, part, (inner, carry))
+        return number, ys, before, carry
 
 
 def _padded(rows: np.ndarray, room: int) -> np.ndarray:
