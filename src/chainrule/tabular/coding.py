@@ -18,6 +18,9 @@ from chainrule.tabular.words import quoted, several
 
 __all__ = ["Coding", "learn_coding"]
 
+ROWS = 64
+"""Rows that are turned from columns into rows at a time."""
+
 
 @dataclass(frozen=True)
 class Coding:
@@ -65,6 +68,7 @@ class Coding:
         notes: list[str] = []
         count = table.rows if rows is None else len(rows)
         x, end = np.empty((count, sum(len(rule.inputs()) for rule in used)), dtype), 0
+        columns = np.empty((x.shape[1], min(count, BLOCK) + 8))  # no power of two of bytes apart
         fills = []
         for rule in used:
             column = table[rule.name]
@@ -79,18 +83,20 @@ class Coding:
             fills.append((slice(start, end), column, fill, isinstance(rule, (Number, Date))))
             notes += said
         for start in range(0, count, BLOCK):
-            part = x[start : start + BLOCK]
-            some: Any = slice(start, start + len(part))
-            some = some if rows is None else rows[some]
-            for places, column, fill, unbounded in fills:
-                with np.errstate(all="ignore"):
-                    block = fill(some)
-                if unbounded:
-                    _refuse_far(table, column, block, some)
-                part[:, places] = block
-            if self.robust is not None:
-                self.robust.apply(part)
-        filled = sum(int(table[rule.name].missing.sum()) for rule in used)
+            end = min(start + BLOCK, count)
+            part, some = columns[:, : end - start], slice(start, end)
+            some: Any = some if rows is None else rows[some]
+            with np.errstate(all="ignore"):
+                for places, column, fill, unbounded in fills:
+                    block = part[places]
+                    block[:] = fill(some).T
+                    if unbounded and not np.isfinite(np.add.reduce(block, axis=None)):
+                        _refuse_far(table, column, block, some)
+                if self.robust is not None:
+                    self.robust.apply(part)
+                for at in range(0, end - start, ROWS):
+                    x[start + at : min(start + at + ROWS, end)] = part[:, at : at + ROWS].T
+        filled = sum(int(np.count_nonzero(table[rule.name].missing)) for rule in used)
         if filled:
             notes.append(
                 f"{table.source}: missing: {several(filled, 'cell')}, filled by the model's rules "
@@ -123,7 +129,7 @@ def _listed(record: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_far(table: Table, column: Column, block: NDArray[np.float64], rows: Any) -> None:
     """Numbers so far from the training rows' that standardising them overflows."""
-    far = ~np.all(np.isfinite(block), axis=1)
+    far = ~np.all(np.isfinite(block), axis=0)
     if far.any():
         row = int(np.arange(table.rows)[rows][np.argmax(far)])
         raise DataError(

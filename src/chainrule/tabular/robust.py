@@ -99,13 +99,17 @@ class Robust:
         return Blocks(self.numbers, plain, self.embedded)
 
     def apply(self, x: NDArray[np.floating[Any]]) -> None:
-        """Turn inputs (rows, inputs) that the rules have coded into the network's, in place."""
+        """Turn inputs (inputs, rows) that the rules have coded into the network's, in place."""
         scaled = len(self.order) - sum(self.embedded)
-        for start in range(0, len(x), BLOCK):
-            part = x[start : start + BLOCK]
-            z = (part[:, list(self.order)] - self.centers) * self.factors
-            z = np.clip(z, -FAR, FAR, out=z)
-            z[:, :scaled] /= np.sqrt(1.0 + np.square(z[:, :scaled] / LIMIT))
+        centers, factors = np.array([self.centers, self.factors])[:, :, None]
+        for start in range(0, x.shape[1], BLOCK):
+            part = x[:, start : start + BLOCK]
+            z = part[list(self.order)]
+            z = (z - centers) * factors
+            np.clip(z, -FAR, FAR, out=z)
+            for at in range(0, scaled, 8):  # what stays in the processor's cache
+                some = z[at : min(at + 8, scaled)]
+                some /= np.sqrt(1.0 + np.square(some / LIMIT))
             part[:] = z
 
     @classmethod

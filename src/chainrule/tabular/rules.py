@@ -131,12 +131,17 @@ class Number:
         if numbers is None:
             row = column.obstacle[0] if column.obstacle else 0
             raise type_changed(table, column, row, "is not a number", "as numbers")
-        refuse_infinite(table, column)
+        with np.errstate(all="ignore"):
+            clean = bool(np.isfinite(np.add.reduce(numbers)))  # then none is missing
+        if not clean:
+            refuse_infinite(table, column)
 
         def fill(rows: Any) -> NDArray[np.float64]:
-            gone = missing[rows]
-            z = np.where(gone, self.fill, numbers[rows]) - self.center
-            z = z[:, None] / self.scale if self.scale > 0 else np.empty((len(z), 0))
+            gone, x = missing[rows], numbers[rows]
+            z = (x if clean else np.where(gone, self.fill, x)) - self.center
+            if self.scale > 0:
+                z /= self.scale
+            z = z[:, None] if self.scale > 0 else np.empty((len(z), 0))
             return _with_indicator(z, gone, self.indicator)
 
         return fill, []

@@ -32,7 +32,7 @@ from chainrule.tabular.words import quoted, shown
 
 __all__ = ["Stream"]
 
-CELLS = 2**19
+CELLS = 2**21
 """Cells of a piece, about; it has a power of two of rows."""
 
 AHEAD = 2**18
@@ -237,7 +237,7 @@ class _TypedGroups:
         """What makes each piece of a group."""
         group = self._found[number]
         source = self.sources[group.file]
-        with source.raw() as stream, _read(source, self.kind, group.number):
+        with _opened(source) as stream, _read(source, self.kind, group.number):
             waiting: list[Any] = []
             have = given = 0
             for batch in self._batches(stream, group, names):
@@ -273,7 +273,13 @@ class _TypedGroups:
             batch = ipc.open_file(stream).get_batch(group.number)
             found = (batch.slice(at, self.piece) for at in range(0, batch.num_rows, self.piece))
         for batch in found:
-            yield batch.select(list(names)).cast(schema)
+            yield batch if batch.schema.equals(schema) else batch.select(list(names)).cast(schema)
+
+
+def _opened(source: Source) -> Any:
+    """A file; of this machine without Python between pyarrow and it."""
+    here = source.stamp is None and Path(source.name).is_file()
+    return pa.OSFile(source.name) if here else source.raw()
 
 
 class _read:

@@ -109,9 +109,8 @@ class Coder:
     ) -> Coded:
         """These rows of a piece."""
         self.target.check_loss(table, rows, self.options.loss)
-        x, _ = self.coding.encode(table, rows)
-        with np.errstate(over="ignore"):
-            x = x.astype(dtype or trained_dtype(self.options.optimizer), copy=False)
+        dtype = dtype or trained_dtype(self.options.optimizer)
+        x, _ = self.coding.encode(table, None if len(rows) == table.rows else rows, dtype)
         weights = None
         if self.options.weight is not None:
             weights = row_weights(table, self.options.weight, some=False)[rows]

@@ -195,13 +195,16 @@ class Table:
         """The column names, in the file's order."""
         return [column.name for column in self.columns]
 
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in reversed(self.columns)}  # the first of equals
+
     def __contains__(self, name: str) -> bool:
-        return any(column.name == name for column in self.columns)
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> Column:
-        for column in self.columns:
-            if column.name == name:
-                return column
+        if name in self._by_name:
+            return self._by_name[name]
         raise DataError(
             f"{self.source}: has no column {shown(name)}; its columns are {quoted(self.names())}"
         )

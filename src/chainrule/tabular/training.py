@@ -108,7 +108,7 @@ def prepare(
         five = lambda places: quantiles(known[:, places], FIVE)  # noqa: E731
         robust = Robust.learn(coding.rules, five, RECIPES[options.chosen].embed_above)
         coding = dataclasses.replace(coding, robust=robust)
-        robust.apply(x)
+        robust.apply(x.T)
     parts, start = {}, 0
     for name, at in chosen.items():
         inputs = x[start : start + len(at)]  # they stand in the order of the parts

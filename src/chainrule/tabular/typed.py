@@ -114,6 +114,8 @@ def typed_column(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
 
 
 def _floats(cells: pa.ChunkedArray) -> np.ndarray:
+    if cells.type == pa.float32():
+        return numbers_of(cells, np.float32, np.nan).astype(np.float64)
     return numbers_of(cells.cast(pa.float64(), safe=False), np.float64, np.nan)
 
 
