@@ -63,16 +63,17 @@ class Network:
     embedded: tuple[int, ...] = ()
     tabm: int = 0
 
-    def build(self, steps: int = 1) -> nn.MLP | nn.Sequential:
+    def build(self, steps: int = 1, rows: int = 1) -> nn.MLP | nn.Sequential:
         """The network as a value of ``nn``; UsageError for names that ``nn`` does not know.
 
-        ``steps`` is how many it will be trained for, which a dropout by schedule needs.
+        ``steps`` is how many it will be trained for, which a dropout by schedule needs, and
+        ``rows`` on how many, which says how it starts.
         """
         if self.preset != "sklearn":
             plain = self.sizes[0] - self.numbers - sum(self.embedded)
             blocks = Blocks(self.numbers, plain, self.embedded)
             recipe = replace(RECIPES[self.preset], hidden=self.sizes[1:-1], dropout=self.dropout)
-            return recipe.build(blocks, self.sizes[-1], self.activation, steps)
+            return recipe.build(blocks, self.sizes[-1], self.activation, steps, rows)
         if self.tabm:
             return nn.tabm(self.sizes, self.tabm, self.activation, self.dropout)
         return nn.MLP(

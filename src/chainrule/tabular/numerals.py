@@ -54,8 +54,8 @@ _CELL = re.compile(
     rf"|[%‰×][^\n]{{0,11}}|°[^\W\d_]?|[\"'′″{re.escape(SYMBOLS)}]))?"
 )
 _UNIT = re.compile(r"(?![xX×*]\s?\d)[^\d,;:!?()\[\]{}=<>|#@&+]*[23]?")
-_WHOLE = re.compile(r"(?<=[0-9])(?:([.,])[-–—]{1,2}|:-)(?![^\s]*[0-9])")
-"""What price lists write for no cents: ``5,-``, ``12.—`` and ``100:-``."""
+_WHOLE = re.compile(r"(?<=[0-9])(?:([.,])[-–—]{1,2}|[:/]-)(?![^\s]*[0-9])")
+"""What price lists write for no cents: ``5,-``, ``12.—``, ``100:-`` and ``500/-``."""
 
 _SPACE = re.compile(f"[{SPACES}]")
 _GROUPS = {
@@ -193,10 +193,11 @@ def evidence(cells: Sequence[str]) -> str:
     found = set()
     for cell in cells:
         match = re.search(r"[0-9]([.,])([0-9]+)\D*$", cell)
-        if match is None or _parts(cell) is None:
+        parts = None if match is None else _parts(cell)
+        if match is None or parts is None:
             continue
         other = "," if match[1] == "." else "."
-        if len(match[2]) != 3 or other in cell:
+        if len(match[2]) != 3 or other in parts.digits:  # a unit may have a point too: Rs. 1,250
             found.add(match[1])
     return found.pop() if len(found) == 1 else ""
 

@@ -281,7 +281,7 @@ class Plan:
                 settings["loss"] = recipe.loss(self.target.task)
         if options.tabm:
             settings["loss"] = nn.EachMember(settings["loss"], options.tabm)
-        return self.network.build(steps), (x, self.coded(start)), settings
+        return self.network.build(steps, rows), (x, self.coded(start)), settings
 
     def _run(
         self, on_epoch: OnEpoch | None, running: dict[str, Any]

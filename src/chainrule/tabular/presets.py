@@ -37,7 +37,8 @@ class Recipe:
         activations: of classifiers, and of regressors.
         parametric: each unit mixes its activation with the identity.
         periodic: numbers become themselves and three learned features of ``frequencies`` cosines,
-            whose frequencies start with deviation ``sigma``.
+            whose frequencies start with deviation ``sigma``; None for 1, and 0.3 below 1000 rows,
+            which high ones fit too well.
         embed_above: categories with more inputs than this get an embedding of ``embedding``
             numbers instead of one-hot inputs; None for never.
         data_dependent: weights and biases start so that units see unit variance and bend within
@@ -58,7 +59,7 @@ class Recipe:
     parametric: bool = True
     periodic: bool = True
     frequencies: int = 16
-    sigma: float = 0.1
+    sigma: float | None = 0.1
     embed_above: int | None = 9
     embedding: int = 8
     data_dependent: bool = True
@@ -88,6 +89,10 @@ class Recipe:
         """Units of the hidden layers, for so many training rows."""
         return ((128,) * 3 if rows < 5000 else (192,) * 3) if self.hidden is None else self.hidden
 
+    def deviation(self, rows: int) -> float:
+        """Of the frequencies at the start, for so many training rows."""
+        return (0.3 if rows < 1000 else 1.0) if self.sigma is None else self.sigma
+
     def batch(self, rows: int) -> int:
         """Rows per step, for so many training rows."""
         if self.batch_size is not None:
@@ -102,9 +107,12 @@ class Recipe:
         each = math.ceil(rows / batch)
         return max(8, min(48, round(self.steps / each)), math.ceil(200 / each))
 
-    def build(self, blocks: Blocks, outputs: int, activation: str, steps: int) -> nn.Sequential:
-        """The network for inputs in these blocks, to be trained for so many steps."""
-        front, width = self._front(blocks)
+    def build(
+        self, blocks: Blocks, outputs: int, activation: str, steps: int, rows: int = 1
+    ) -> nn.Sequential:
+        """The network for inputs in these blocks, to be trained for so many steps on so many
+        rows."""
+        front, width = self._front(blocks, self.deviation(rows))
         unit = nn.initializer("normal", std=1.0)
         layers: list[Any] = [nn.Columns(*front), nn.Scale(width)]
         bias = "zeros" if self.data_dependent else unit
@@ -121,12 +129,12 @@ class Recipe:
                                data_dependent=self.data_dependent))  # fmt: skip
         return nn.Sequential(*layers)
 
-    def _front(self, blocks: Blocks) -> tuple[list[tuple[int, Any]], int]:
+    def _front(self, blocks: Blocks, sigma: float) -> tuple[list[tuple[int, Any]], int]:
         """What each block of inputs goes through, and how many numbers come out."""
         parts: list[tuple[int, Any]] = []
         width = 0
         if blocks.numbers:
-            layer = nn.Periodic(blocks.numbers, self.frequencies, sigma=self.sigma)
+            layer = nn.Periodic(blocks.numbers, self.frequencies, sigma=sigma)
             parts.append((blocks.numbers, layer if self.periodic else None))
             width += layer.width if self.periodic else blocks.numbers
         if blocks.plain:
@@ -183,7 +191,7 @@ RECIPES: dict[str, Recipe] = {
     "realmlp-fast": replace(
         TD,
         hidden=None,
-        sigma=1.0,
+        sigma=None,
         label_smoothing=0.0,
         epochs=None,
         batch_size=None,
