@@ -15,7 +15,8 @@ from tests.helpers.native_graphs import FEWEST, MOST, graph_of, random_case
 
 pytest.importorskip("llvmlite")
 
-import chainrule.ops  # noqa: F401
+import chainrule as cr
+import chainrule.ops
 from chainrule.compile import PASSES, optimise
 from chainrule.core.graph import Graph
 from chainrule.core.node import CONSTANT, INPUT, PRIMITIVES, Sample
@@ -127,6 +128,30 @@ def test_arithmetic_has_numpys_semantics_bit_by_bit(name: str, kind: str) -> Non
     if wanted.dtype.kind == "f" and name not in ("maximum", "minimum"):
         signs = ~np.isnan(wanted)
         np.testing.assert_array_equal(np.signbit(found[signs]), np.signbit(wanted[signs]))
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (3,), (2, 3), (20, 30), (3, 1), (64, 64)])
+@pytest.mark.parametrize("name", ["sum", "mean", "matmul", "einsum", "vecdot", "at"])
+def test_a_sum_of_negative_zeros_is_zero(name: str, shape: tuple[int, ...]) -> None:
+    """As NumPy's, whose sums start at 0; running sums alone keep the sign of the first."""
+    x = np.full(shape, -0.0)
+
+    def f(x: Any) -> list[Any]:
+        if name in ("sum", "mean"):
+            of = getattr(np, name)
+            return [of(x), *(of(x, axis=k) for k in range(x.ndim))]
+        if name == "einsum":
+            return [np.einsum("...i,...i->...", x, np.ones_like(x))]
+        if name == "vecdot":
+            return [np.vecdot(x, np.ones_like(x))]
+        if name == "at":
+            o = np.zeros_like(x)
+            np.add.at(o, [0, 0], x[:1])
+            return [o]
+        return [getattr(np, name)(x, np.ones_like(x).T)]
+
+    for found, wanted in zip(cr.jit(f)(x), f(x), strict=True):
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
 
 
 SPECIAL_POINTS = [0.2, 0.3, 0.4, 0.65, 0.7, 1.5, 1.999, 2, 10, 40, 100, 171.7, 300, -0.7, -2, -9,

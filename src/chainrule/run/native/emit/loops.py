@@ -320,8 +320,7 @@ class _Loops(Body):
         dtype, size = nest.out.type.dtype, nest.out.type.size
         if not size:
             return
-        start = start_of(nest.mode, dtype) if 0 not in nest.space else (
-            1 if nest.mode in ("prod", "all") else 0)  # fmt: skip
+        start = start_of(nest.mode, dtype)
         with self.b.loop(stop or size, first) as i:
             type = memory_type(dtype)
             place = self.b.do(f"getelementptr inbounds {type}, ptr {self.f.pointer(nest.out)}, "

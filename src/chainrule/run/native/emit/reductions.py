@@ -20,9 +20,10 @@ def words(dtype: np.dtype[Any]) -> tuple[str, str]:
 
 
 def start_of(mode: str, dtype: np.dtype[Any]) -> Any:
-    """The neutral element of a reduction; of a sum of floats -0, which alone leaves -0 alone."""
+    """Where a reduction starts: its neutral element; of a sum 0, since NumPy's sums and products
+    of matrices are 0, not -0, where every term is -0."""
     if mode == "sum":
-        return -0.0 if dtype.kind == "f" else 0
+        return 0
     if mode in ("prod", "all"):
         return 1
     if mode == "any" or dtype.kind == "b":

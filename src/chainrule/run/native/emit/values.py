@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.core.node import CONSTANT, Node
 from chainrule.core.types import Shape
+from chainrule.ops.contract import parse_spec
 from chainrule.run.native.emit.reductions import words
 from chainrule.run.native.numbers.arithmetic import select
 from chainrule.run.native.numbers.elementwise import ELEMENTWISE
@@ -113,8 +114,16 @@ class Body:
         if name == "gather":
             return self._gather(site, inputs)
         if name == "contract":
-            name = "multiply"
+            return self._product(node, inputs)
         return ELEMENTWISE[name].lower(self.b, node, inputs)
+
+    def _product(self, node: Node, inputs: Sequence[str]) -> str:
+        """The only term of a product; where that is a sum, it starts at 0, which leaves no -0."""
+        product = ELEMENTWISE["multiply"].lower(self.b, node, inputs)
+        *factors, out = parse_spec(node.attrs["spec"])
+        if not node.type.is_float or set("".join(factors)) <= set(out):
+            return product
+        return self.b.do(f"fadd {register_type(node.type.dtype)} {product}, 0.0")
 
     def _gather(self, site: Value, indices: Sequence[str]) -> str:
         node = site.node
