@@ -242,3 +242,10 @@ def test_integers_are_left_alone() -> None:
     for x in (np.array([-128, 5], np.int8), np.array([True, False])):
         f = lambda t, x=x: np.sum(t) + np.sum(np.abs(np.where(t > 0, x, x)) ** 2)  # noqa: E731
         assert cr.value_and_grad(f)(np.ones(2))[0] == 2 + np.sum(np.abs(x) ** 2)
+
+
+def test_one_number_has_no_spread() -> None:
+    assert cr.hessian(np.std)(3.0) == cr.grad(np.std)(3.0) == 0
+    column = np.ones((3, 1))
+    rows = cr.hessian(lambda x: np.sum(np.std(x, axis=1, keepdims=True)))(column)
+    np.testing.assert_array_equal(rows, np.zeros((3, 1, 3, 1)))

@@ -307,6 +307,8 @@ def like_output(x: Any, type: ArrayType, rec: Recording, what: str) -> Traced:
     found = lift(x, rec, type.dtype if not hasattr(x, "dtype") else None)
     if found.shape != type.shape:
         raise ShapeError(f"the {what} has shape {found.shape}, it must have {type.shape}")
+    if found.dtype.kind in "bi" and np.can_cast(found.dtype, type.dtype):
+        found = found.astype(type.dtype)  # scipy's operators try themselves on small integers
     if found.dtype != type.dtype:
         raise DtypeError(f"the {what} has dtype {found.dtype}, it must have {type.dtype}")
     return found

@@ -52,6 +52,10 @@ HINTS: dict[str, str] = {
         "Lengths and counts must be plain numbers (x.shape, len(x), a constant, an argument named "
         "by static_argnames=); for numbers at traced distances write start + step * np.arange(n)",
     ),
+    **dict.fromkeys(
+        ("np.nditer", "np.ndenumerate"),
+        "Go through places: for at in np.ndindex(x.shape): x[at] = 2 * x[at]",
+    ),
     "np.vectorize": "np.vectorize calls its function once per number and collects the results in "
     "an array; call the function on the whole array, as NumPy's functions work element by "
     "element, or use np.apply_along_axis or np.stack",

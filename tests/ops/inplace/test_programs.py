@@ -222,6 +222,9 @@ def _written_out(x: Any) -> Any:
     np.multiply(x, x, out=buffer)
     np.sin(buffer, out=buffer)
     x -= buffer
+    grid = np.outer(x, x)
+    grid.ravel()[::2] = buffer[0]
+    np.dot(grid, x, out=buffer)
     return np.sum(x * buffer)
 
 

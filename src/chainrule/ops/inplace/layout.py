@@ -6,6 +6,7 @@ from typing import Any
 
 from chainrule.core.node import INPUT, Node
 from chainrule.ops import structure
+from chainrule.ops.contract import contract
 from chainrule.ops.structure import broadcast, put, select, write
 
 DEPTH = 1000
@@ -27,6 +28,8 @@ def rows_first(node: Node, recording: Any) -> bool:
         elif node.primitive is broadcast:
             if sum(n > 1 for n in node.inputs[0].type.shape) > 1:
                 return False
+        elif node.primitive is contract and all(len(x.type.shape) < 2 for x in node.inputs):
+            continue  # np.outer
         elif node.primitive in _KEEPING or getattr(node.primitive.rule, "acts_entrywise", False):
             inputs = node.inputs[:1] if node.primitive in (write, put) else node.inputs
             new = [x for x in inputs if x not in seen]

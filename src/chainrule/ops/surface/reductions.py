@@ -182,7 +182,11 @@ def std(
 
     if given(mean):
         return root(spread(a))
-    return length(_deviating(a, dtype), spread, normalize_axes(axis, a.ndim))
+    a, axes = _deviating(a, dtype), normalize_axes(axis, a.ndim)
+    alone = not selects(where) and _count(a, axes, where, keepdims) == 1
+    if alone and not (ddof or given(correction)):
+        return sum_(a - a, axes, keepdims=keepdims)  # 0 wherever it is, to every order
+    return length(a, spread, axes)
 
 
 def _deviating(a: Any, dtype: Any) -> Any:

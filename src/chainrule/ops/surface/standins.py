@@ -78,9 +78,13 @@ def _ask(function: Any, args: Any, kwargs: Any, exact: bool) -> Answer:
     found = _tried(function, args, kwargs, StandIns(exact, 0, smaller))
     if found.refusal is not None:
         found = _tried(function, args, kwargs, StandIns(exact, 1, {}))
-    if found.refusal is not None and "read-only" in str(found.refusal):
+    if found.refusal is not None and any(told in str(found.refusal) for told in _WRITES):
         found = _tried(function, args, kwargs, StandIns(exact, 1, {}, writable=True))
     return found
+
+
+_WRITES = ("read-only", "output array is not acceptable")
+"""What NumPy says of an array that it would write into, were it an ordinary one."""
 
 
 def _tried(function: Any, args: Any, kwargs: Any, standins: StandIns) -> Answer:
