@@ -27,8 +27,7 @@ class Commands(Cursor):
                 return self.call("sqrt", [inside], token)
             if degree.op == "number" and degree.data == 3:
                 return self.call("cbrt", [inside], token)
-            one = Node("number", data=1, place=token.place)
-            return binary(inside, "**", binary(one, "/", degree))
+            return binary(inside, "**", binary(self.leaf("number", 1, token), "/", degree))
         if token.text == "begin":
             return self.cases(token)
         return self.fail(f"\\{token.text} is not expected here", token)
@@ -55,7 +54,7 @@ class Commands(Cursor):
         if len(ahead) == 8 and ahead[0:2] == ["{", "∂"] and ahead[3:6] == ["}", "{", "∂"]:
             token = self.now
             self.at_token += 8
-            return Node("name", data=f"∂{ahead[2]}/∂{ahead[6]}", place=token.place)
+            return self.leaf("name", f"∂{ahead[2]}/∂{ahead[6]}", token)
         return None
 
     def cases(self, token: Token) -> Node:

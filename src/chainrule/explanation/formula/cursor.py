@@ -92,6 +92,9 @@ class Cursor:
     def call(self, word: str, args: list[Node], token: Token) -> Node:
         return Node(word, tuple(args), place=token.place)
 
+    def leaf(self, kind: str, data: Any, token: Token) -> Node:
+        return Node(kind, data=data, place=token.place)
+
     def shallow(self, node: Node) -> Node:
         """``node``, unless it is nested so deeply that those who walk it could not."""
         level = [node]

@@ -265,7 +265,7 @@ class _Reader(Operands):
                 return call("inverse", base)
             scientific = _power_of_ten(base, exponent)
             if scientific is not None:
-                return Node("number", data=scientific, place=token.place)
+                return self.leaf("number", scientific, token)
         return binary(base, sign, exponent)
 
     def turned(self, base: Node) -> Node | None:

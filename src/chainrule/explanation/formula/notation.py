@@ -68,16 +68,7 @@ class Writer(Pieces):
             return self.number(e.value)
         if isinstance(e, Name):
             return self.name(e), ATOM
-        if isinstance(e, Derivative):
-            return self.derivative(e)
-        if isinstance(e, Sum):
-            return self.sum(e)
-        if isinstance(e, Product):
-            return self.product(e)
-        if isinstance(e, Power):
-            return self.power(e)
-        assert isinstance(e, Call)
-        return self.call(e)
+        return getattr(self, type(e).__name__.lower())(e)  # derivative, sum, product, power, call
 
     # Sums and products --------------------------------------------------------------------
 

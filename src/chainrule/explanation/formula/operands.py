@@ -29,7 +29,7 @@ class Operands(Commands):
         if token.kind == "number":
             self.take()
             if token.text == "1" and self.at("'"):
-                return self.postfix(Node("name", data=ONES, place=token.place))
+                return self.postfix(self.leaf("name", ONES, token))
             return self.number(token)
         if token.kind == "name":
             value = self.name()
@@ -50,7 +50,7 @@ class Operands(Commands):
         value = int(text) if whole else float(text)
         if value == float("inf"):
             self.fail("the number is too large", token)
-        return Node("number", data=value, place=token.place)
+        return self.leaf("number", value, token)
 
     def bracketed(self) -> Node:
         token = self.take()
@@ -208,10 +208,10 @@ class Operands(Commands):
         return self.name() if self.split(token) else self.named(token.text, token)
 
     def named(self, name: str, token: Token) -> Node:
-        return Node("name", data=self.spelled.setdefault(canonical(name), name), place=token.place)
+        return self.leaf("name", self.spelled.setdefault(canonical(name), name), token)
 
     def entry(self, base: Node, index: str, token: Token) -> Node:
-        parts = [Node("number", data=int(i), place=token.place) for i in index.split(",") if i]
+        parts = [self.leaf("number", int(i), token) for i in index.split(",") if i]
         return Node("Subscript", (base, *parts), place=token.place)
 
     def split(self, token: Token) -> bool:
@@ -237,8 +237,8 @@ class Operands(Commands):
         if base in ("2", "10"):
             return self.applied(f"log{base}", token)
         value = self.applied("log", token)
-        number = Node("number", data=int(base), place=token.place) if base.isdigit() else None
-        below = number or self.named(base, token)
+        digits = base.isdigit()
+        below = self.leaf("number", int(base), token) if digits else self.named(base, token)
         return binary(value, "/", self.call("log", [below], token))
 
     def applied(self, name: str, token: Token) -> Node:
@@ -287,7 +287,7 @@ class Operands(Commands):
             axis = ahead[3]
         else:
             return value
-        number = Node("number", data=int(axis), place=self.now.place)
+        number = self.leaf("number", int(axis), self.now)
         return replace(value, op=f"{value.op} {OVER}", args=(*value.args, number))
 
     def arguments(self, opened: Token, close: str = ")") -> list[Node]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from chainrule.explanation.formula.node import Node
@@ -88,35 +89,25 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
+@cache
 def _functions() -> Mapping[str, Callable[..., Any]]:
     import mpmath as m
 
-    if not _FUNCTIONS:
-        same = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1", "sqrt", "log10",
-                "log1p", "sign", "floor", "ceil", "hypot", "erf", "log")  # fmt: skip
-        _FUNCTIONS.update(_OPERATORS | {name: getattr(m, name) for name in same})
-        for short in ("sin", "cos", "tan"):
-            _FUNCTIONS[f"arc{short}"] = _FUNCTIONS[f"a{short}"] = getattr(m, f"a{short}")
-        for short in ("sinh", "cosh", "tanh"):
-            _FUNCTIONS[f"arc{short}"] = getattr(m, f"a{short}")
-        for short in ("sec", "csc", "cot", "sech", "csch", "coth"):
-            _FUNCTIONS[short] = getattr(m, short)
-        logistic = lambda x: 1 / (1 + m.exp(-x))  # noqa: E731
-        _FUNCTIONS.update(dict.fromkeys(("logistic", "sigmoid", "sigma", "σ"), logistic))
-        _FUNCTIONS.update(
-            {
-                "ln": m.log, "log2": lambda x: m.log(x) / m.log(2), "exp2": lambda x: m.mpf(2) ** x,
-                "abs": abs, "norm": abs, "square": lambda x: x * x,
-                "cbrt": lambda x: m.sign(x) * m.cbrt(abs(x)), "relu": lambda x: max(x, m.mpf(0)),
-                "step": lambda x: m.mpf(x > 0),
-                "softplus": lambda x: m.log1p(m.exp(x)), "max": max, "min": min,
-                "maximum": max, "minimum": min, "pow": _power,
-                "power": _power, "arctan2": m.atan2, "atan2": m.atan2,
-                "logaddexp": lambda a, b: m.log(m.exp(a) + m.exp(b)), "stop": lambda x: x,
-                "indicator": lambda truth: m.mpf(bool(truth)), "inverse": lambda x: 1 / x,
-            }
-        )  # fmt: skip
-    return _FUNCTIONS
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {}
+    same = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "exp", "expm1", "sqrt", "log10", "log1p",
+            "sign", "floor", "ceil", "hypot", "erf", "log", "asin", "acos", "atan", "sec", "csc",
+            "cot", "sech", "csch", "coth", "atan2")  # fmt: skip
+    turned = ("sin", "cos", "tan", "sinh", "cosh", "tanh", "tan2")
+    logistic = lambda x: 1 / (1 + m.exp(-x))  # noqa: E731
+    return {
+        **_OPERATORS,
+        **{name: getattr(m, name) for name in same},
+        **{f"arc{name}": getattr(m, f"a{name}") for name in turned},
+        **dict.fromkeys(("logistic", "sigmoid", "sigma", "σ"), logistic),
+        "ln": m.log, "log2": lambda x: m.log(x) / m.log(2), "exp2": lambda x: m.mpf(2) ** x,
+        "abs": abs, "norm": abs, "square": lambda x: x * x, "step": lambda x: m.mpf(x > 0),
+        "cbrt": lambda x: m.sign(x) * m.cbrt(abs(x)), "relu": lambda x: max(x, m.mpf(0)),
+        "softplus": lambda x: m.log1p(m.exp(x)), "max": max, "min": min, "maximum": max,
+        "minimum": min, "pow": _power, "power": _power, "stop": lambda x: x,
+        "logaddexp": lambda a, b: m.log(m.exp(a) + m.exp(b)), "inverse": lambda x: 1 / x,
+        "indicator": lambda truth: m.mpf(bool(truth)),
+    }  # fmt: skip

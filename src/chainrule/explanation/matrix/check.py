@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chainrule.errors import DerivativeError
 from chainrule.explanation.formula.node import Node
 from chainrule.explanation.matrix.build import differential
-from chainrule.explanation.matrix.index import IndexTerm, index_value
-from chainrule.explanation.matrix.kronecker import Block, vec_value
+from chainrule.explanation.matrix.index import index_value
+from chainrule.explanation.matrix.kronecker import vec_value
 from chainrule.explanation.matrix.numeric import (
     Point,
     engine_derivative,
@@ -20,6 +20,9 @@ from chainrule.explanation.matrix.numeric import (
     points,
     well_posed,
 )
+
+if TYPE_CHECKING:
+    from chainrule.explanation.matrix.explaining import Work
 
 TOLERANCE = 1e-7
 TRIALS = 2
@@ -40,20 +43,6 @@ class MatrixCheck:
 
     sizes: tuple[Mapping[str, int], ...]
     difference: float
-
-
-class Work(Protocol):
-    """What is compared: a function, its derivative or index terms, and the lines."""
-
-    function: Node
-    variable: Node
-    layout: str
-    of: str
-    by: str
-    derivative: Node | None
-    index: list[IndexTerm]
-    blocks: list[Block] | None
-    steps: list[MatrixStep]
 
 
 def checked(work: Work, symbols: Mapping[str, Node], seed: int, source: str) -> MatrixCheck:

@@ -100,7 +100,7 @@ def _derived(
     notes: tuple[str, ...],
     seed: int,
 ) -> MatrixDerivative:
-    work = _Work(function, symbols[wrt], layout)
+    work = Work(function, symbols[wrt], layout)
     work.differentiate()
     work.derive()
     check = checked(work, symbols, seed, source)
@@ -115,7 +115,7 @@ def _kind(shape: Shape) -> str:
     return "scalar" if shape == SCALAR else "vector" if 1 in shape else "matrix"
 
 
-class _Work:
+class Work:
     """The derivation on its way: lines, and what they lead to."""
 
     def __init__(self, function: Node, variable: Node, layout: str) -> None:

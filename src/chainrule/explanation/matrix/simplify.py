@@ -8,6 +8,7 @@ Every rule is tried with numbers in the tests.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -140,10 +141,7 @@ def _terms(node: Node) -> list[Node]:
 
 
 def _distributed(parts: list[list[Node]], node: Node) -> list[Node]:
-    count = 1
-    for part in parts:
-        count *= len(part)
-    if count > MANY:
+    if math.prod(map(len, parts)) > MANY:
         return [node]
     make = mul if any(p[0].shape != node.shape for p in parts) else hadamard
     return [make(*picks) for picks in itertools.product(*parts)]
@@ -194,9 +192,8 @@ def _factored(node: Node) -> Node:
     right = _prefix([t.chain[len(left) :][::-1] for t in terms])[::-1]
     for term in terms:
         term.chain = term.chain[len(left) : len(term.chain) - len(right)]
-    shape = _middle_shape(node, left, right)
-    if shape is None:
-        return node
+    rows = left[-1].shape[1] if left else node.shape[0]
+    shape = (rows, right[0].shape[0] if right else node.shape[1])
     inside = _sorted(add(*(t.node(shape) for t in terms)))
     inside = min((inside, _sorted(_multiplied_out(inside))), key=cost)
     return mul(number(count), *shared, *left, inside, *right)
@@ -222,18 +219,9 @@ def _merged(terms: list[_Term], node: Node) -> Node | None:
     return hadamard(*shared, _sorted(add(*parts)))
 
 
-def _middle_shape(node: Node, left: list[Node], right: list[Node]) -> tuple | None:
-    rows = left[-1].shape[1] if left else node.shape[0]
-    columns = right[0].shape[0] if right else node.shape[1]
-    return (rows, columns)
-
-
 def _shared(groups: Sequence[list[Node]]) -> list[Node]:
-    found = []
-    for candidate in groups[0]:
-        if all(any(candidate.key == other.key for other in group) for group in groups[1:]):
-            found.append(candidate)
-    return found
+    others = [{other.key for other in group} for group in groups[1:]]
+    return [node for node in groups[0] if all(node.key in keys for keys in others)]
 
 
 def _remove(group: list[Node], shared: list[Node]) -> None:
@@ -242,12 +230,9 @@ def _remove(group: list[Node], shared: list[Node]) -> None:
 
 
 def _prefix(chains: list[list[Node]]) -> list[Node]:
-    found = []
-    for column in zip(*chains, strict=False):
-        if any(n.key != column[0].key for n in column):
-            break
-        found.append(column[0])
-    return found
+    columns = zip(*chains, strict=False)
+    same = itertools.takewhile(lambda column: len({n.key for n in column}) == 1, columns)
+    return [column[0] for column in same]
 
 
 # Matching the table ------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chainrule.errors import UsageError
-from chainrule.explanation.matrix.explaining import LAYOUTS, MatrixDerivative, expression, matrix
+from chainrule.explanation.matrix.explaining import LAYOUTS, MatrixDerivative, matrix
 
 _KINDS = ("scalar", "vector", "matrix")
 _SHAPE = {"scalar": (), "vector": ("M",), "matrix": ("M", "N")}
@@ -135,39 +135,20 @@ def chain_rule_question(layout: str = "denominator") -> ChainRuleQuestion:
 
 
 def _judge(letter: str, shown: str, source: str, sizes: dict, target: tuple) -> Candidate:
-    try:
-        node, _, _ = expression(source, sizes=sizes)
-    except UsageError:
-        reason = _misfit(source, sizes)
-        return Candidate(letter, shown, False, reason)
-    if node.shape == target:
-        return Candidate(
-            letter, shown, True, f"{_product(source, sizes)} is {_x(target)}, as ∂y/∂x"
-        )
-    reason = f"{_product(source, sizes)} is {_x(node.shape)}, but ∂y/∂x is {_x(target)}"
-    if node.shape == target[::-1]:
-        reason += ": it is the transpose, the other layout's answer"
-    return Candidate(letter, shown, False, reason)
+    factors = source.strip("()").removesuffix(").T").split(" @ ")
+    left, right = (sizes[f[0]][::-1] if f.endswith(".T") else sizes[f[0]] for f in factors)
+    product = f"({_x(left)}) · ({_x(right)})"
+    if left[1] != right[0]:
+        why = f"{product} does not fit: the inner sizes {left[1]} and {right[0]} differ"
+        return Candidate(letter, shown, False, why)
+    shape = (right[1], left[0]) if source.endswith(").T") else (left[0], right[1])
+    if shape == target:
+        return Candidate(letter, shown, True, f"{product} is {_x(target)}, as ∂y/∂x")
+    why = f"{product} is {_x(shape)}, but ∂y/∂x is {_x(target)}"
+    if shape == target[::-1]:
+        why += ": it is the transpose, the other layout's answer"
+    return Candidate(letter, shown, False, why)
 
 
 def _x(shape: tuple) -> str:
     return f"{shape[0]}×{shape[1]}"
-
-
-def _shapes_in(source: str, sizes: dict) -> list[tuple]:
-    inner = source.strip("()").removesuffix(").T")
-    return [
-        sizes[part[0]][::-1] if part.endswith(".T") else sizes[part[0]]
-        for part in inner.split(" @ ")
-    ]
-
-
-def _product(source: str, sizes: dict) -> str:
-    return " · ".join(f"({_x(s)})" for s in _shapes_in(source, sizes))
-
-
-def _misfit(source: str, sizes: dict) -> str:
-    left, right = _shapes_in(source, sizes)
-    return (
-        f"{_product(source, sizes)} does not fit: the inner sizes {left[1]} and {right[0]} differ"
-    )
