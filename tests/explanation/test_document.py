@@ -163,3 +163,13 @@ def test_all_formulas_parse_in_strict_katex() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == []
+
+
+@pytest.mark.parametrize("text", ["x + y", "max(x, x) - y", "floor(x)*y", "2*x + 3", "x*y/4"])
+def test_no_rendering_says_a_number_twice(text: str) -> None:
+    """A local derivative or a result that is a number is no formula: 1 = 1 says nothing."""
+    e = explain.expression(text, **{n: 2.0 for n in "xy" if n in text})
+    for form in ("text", "markdown", "latex", "html", "mathml", "_repr_latex_"):
+        shown = re.sub(r"</t[dr]>|</mt[dr]>|<br>", " ; ", getattr(e, form)())
+        plain = re.sub(r"<[^>]*>|[$&]", "", shown).replace("−", "-")
+        assert not re.search(r"(?<![\w.)])(-?[\d.]+)\s*=\s*\1(?![\w.])", plain), (form, plain)

@@ -168,6 +168,9 @@ class Derivation:
             ],
         }
 
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
     def _repr_latex_(self) -> str:
         return "$$\\begin{aligned}\n" + self._rows() + "\n\\end{aligned}$$"
 

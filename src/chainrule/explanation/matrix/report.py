@@ -163,6 +163,8 @@ class MatrixDerivative:
         lines += ["", *(f"Note: {note}.\n" for note in self.notes), f"Check: {self._checked()}."]
         return "\n".join(lines) + "\n"
 
+    _repr_markdown_ = markdown
+
     def to_json(self) -> dict[str, Any]:
         """A document with the fields described in docs/matrix-calculus.md."""
         found = self.derivative

@@ -59,6 +59,13 @@ class Module:
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
 
+    @property
+    def heading(self) -> str:
+        """Kind, layer where there may be several of a kind, and title: linear 2."""
+        single = self.kind in ("loss", "output activation")
+        layer = self.kind if single else f"{self.kind} {self.layer}"
+        return layer if self.kind == "linear" else f"{layer}: {self.title}"
+
 
 @dataclass(frozen=True, eq=False)
 class NetworkExplanation:

@@ -105,14 +105,9 @@ def _table(e: NetworkExplanation) -> str:
 
 
 def _module(e: NetworkExplanation, module: Module, marks: dict[str, tuple[str, int]]) -> str:
-    single = module.kind in ("loss", "output activation", "normalisation")
-    layer = "" if single else f" {module.layer}"
-    title = (
-        f"{module.kind}{layer}"
-        if module.kind == "linear"
-        else f"{module.kind}{layer}: {module.title}"
-    )
-    rows = [f'<tr class="of"><th colspan="5" scope="colgroup">{escape.html(title)}</th></tr>']
+    rows = [
+        f'<tr class="of"><th colspan="5" scope="colgroup">{escape.html(module.heading)}</th></tr>'
+    ]
     rows += [_line(e, module, line, "f", {}) for line in module.forward]
     rows += [_line(e, module, line, "b", marks) for line in module.backward]
     return "".join(rows)

@@ -131,7 +131,7 @@ def agreement(e: NetworkExplanation) -> str:
 def _lines(e: NetworkExplanation) -> Iterator[tuple[str, Line | None, Line | None]]:
     """The module table: the title of each module once, a forward and a backward line."""
     for module in e.modules:
-        title = f"{module.kind}: {module.title}"
+        title = module.heading
         for forward, backward in zip_longest(module.forward, module.backward):
             yield title, forward, backward
             title = ""

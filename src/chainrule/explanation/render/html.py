@@ -5,12 +5,13 @@ from __future__ import annotations
 from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.numbers import array_text, number_text
 from chainrule.explanation.formula.spelling import mathml_number
-from chainrule.explanation.render.rows import Row, inputs, rows
+from chainrule.explanation.render.rows import Row, inputs, rows, stated
 from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.render import escape
 
 EQUALS = "<mo>=</mo>"
+BACKWARD = "<th colspan='5'>backward: local × upstream (read upwards)</th>"
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 
 
@@ -41,13 +42,14 @@ def fragment(e: Explanation) -> str:
     lines = [
         '<div class="chainrule-explanation">',
         f"<p>{math(_title(e))}{' at ' if given else ''}{given}</p>",
-        "<table><thead><tr><th colspan='3'>forward</th><th colspan='5'>backward: local × "
-        "upstream (read upwards)</th></tr></thead><tbody>",
+        f"<table><thead><tr><th colspan='3'>forward</th>{BACKWARD if e.results else ''}</tr>"
+        "</thead><tbody>",
     ]
     lines += [f"<tr>{_forward(e, row)}{_backward(e, row)}</tr>" for row in rows(e)]
     lines.append("</tbody></table><ul>")
     for result in e.results:
-        formula = f"{EQUALS}{result.formula.mathml()}" if result.formula is not None else ""
+        said = stated(result.formula, result.value, e.precision)
+        formula = f"{EQUALS}{said.mathml()}" if said is not None else ""
         shown = math(f"{result.name.mathml()}{formula}{EQUALS}{value(e, result.value)}")
         check = escape.html(check_text(result, e.precision))
         lines.append(f"<li>{shown}<br>check: {check}</li>")
@@ -92,7 +94,9 @@ def _backward(e: Explanation, row: Row) -> str:
     via = _cell(_via(e, step) if row.branch else "")
     if step.local is None or step.local_value is None or step.upstream is None:
         return name + via + _cell(math(step.formula.mathml()), 2) + result
-    local = math(f"{step.local.mathml()}{EQUALS}{value(e, step.local_value)}")
+    said = stated(step.local, step.local_value, e.precision)
+    number = value(e, step.local_value)
+    local = math(number if said is None else f"{said.mathml()}{EQUALS}{number}")
     return name + via + _cell(local) + _cell(math("<mo>×</mo>" + value(e, step.upstream))) + result
 
 
@@ -115,6 +119,7 @@ def mathml(e: Explanation) -> str:
 
 
 def _line(e: Explanation, name: Expr, formula: Expr, result: object) -> str:
-    shown = "" if formula == name else f"{EQUALS}{formula.mathml()}"
+    said = None if formula == name else stated(formula, result, e.precision)
+    shown = "" if said is None else f"{EQUALS}{said.mathml()}"
     cells = (name.mathml(), shown, EQUALS + value(e, result))
     return "<mtr>" + "".join(f"<mtd>{cell}</mtd>" for cell in cells) + "</mtr>"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chainrule.explanation.formula.numbers import array_text, number_text
 from chainrule.explanation.formula.spelling import latex_number
-from chainrule.explanation.render.rows import inputs, rows
+from chainrule.explanation.render.rows import inputs, rows, stated
 from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.render import escape
@@ -46,7 +46,8 @@ def display(e: Explanation) -> str:
     """The value and the derivatives as one displayed formula, for ``_repr_latex_``."""
     lines = [rf"{_title(e)} &= {number(e, e.value)}"]
     for result in e.results:
-        formula = f" = {result.formula.latex()}" if result.formula is not None else ""
+        said = stated(result.formula, result.value, e.precision)
+        formula = f" = {said.latex()}" if said is not None else ""
         lines.append(rf"{result.name.latex()}{formula} &= {number(e, result.value)}")
     return "$$\\begin{aligned}\n" + " \\\\\n".join(lines) + "\n\\end{aligned}$$"
 
@@ -97,7 +98,8 @@ def _row(e: Explanation, step: Step, branch: bool) -> str:
 def _results(e: Explanation) -> list[str]:
     lines = []
     for result in e.results:
-        formula = f" = {result.formula.latex()}" if result.formula is not None else ""
+        said = stated(result.formula, result.value, e.precision)
+        formula = f" = {said.latex()}" if said is not None else ""
         shown = rf"${result.name.latex()}{formula} = {number(e, result.value)}$\\"
         lines += [shown, rf"check: {escape.latex(check_text(result, e.precision))}\par\medskip"]
     return lines

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.numbers import array_text
-from chainrule.explanation.render.rows import inputs, rows
+from chainrule.explanation.render.rows import inputs, rows, stated
 from chainrule.explanation.render.text import check_text, remarks
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.render.escape import markdown as escaped
@@ -37,7 +37,8 @@ def markdown(e: Explanation) -> str:
         "",
     ]
     for result in e.results:
-        formula = f" = {math(result.formula)}" if result.formula is not None else ""
+        said = stated(result.formula, result.value, p)
+        formula = f" = {math(said)}" if said is not None else ""
         value = _cell(array_text(result.value, p))
         lines.append(f"- {math(result.name)}{formula} = {value}; {_cell(check_text(result, p))}")
     return "\n".join([*lines, "", _cell(remarks(e)), ""])

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.steps.data import Explanation, Quantity, Step
 
 
@@ -66,6 +68,13 @@ def _operation(
         own = first and step.kind != "sum"
         yield Row(node if own else None, step, branch)
         first = first and not own
+
+
+def stated(formula: Expr | None, value: object, precision: int) -> Expr | None:
+    """The formula of a number; None where it is a number itself, so that nobody reads 1 = 1."""
+    text = "" if formula is None else formula.text()
+    number = text.lstrip("−").replace(".", "").isdigit() or text == array_text(value, precision)
+    return None if number else formula
 
 
 def inputs(e: Explanation) -> list[Quantity]:

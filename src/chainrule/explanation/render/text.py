@@ -170,7 +170,7 @@ def _foot(e: Explanation) -> list[str]:
 
 def remarks(e: Explanation) -> str:
     """Which readings were taken, and the counts, on one line."""
-    return "; ".join([*e.notes, counts_text(e)])
+    return "; ".join([*e.notes, *([counts_text(e)] if e.results else [])])
 
 
 def counts_text(e: Explanation) -> str:
