@@ -202,6 +202,59 @@ def test_a_class_from_names_to_marks(tmp_path: Path) -> None:
     assert run("mark", room, "--out", out, "--force").exit_code == 0
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "Question 1: p = 1; q = 2\nQuestion 2: 3",
+        "Q1. p = 1; q = 2\nQ2) 3",
+        "(1) p = 1; q = 2\n(2) 3",
+        "1 p = 1; q = 2\n2 3",
+        "1:\np = 1\nq = 2\n\n2:\n3",
+        "### 1\np = 1; q = 2\n### 2\n3",
+        "| n | answer |\n|---|---|\n| 1 | p = 1; q = 2 |\n| 2 | 3 |",
+        "1.\tp = 1; q = 2\r\n2.\t3",
+        "**1.** Let f = p q\\. Find it.\nAnswer: p = 1; q = 2\n\n"
+        "**2.** Let g = 3\\*x. Find it.\nAnswer: 3",
+        "# Quiz\n<!-- recipe -->\n- 2: 3\n- 1: p = 1\n  q = 2",
+        "My answers:\n1: p = 1; q = 2\n2: 3\nbye",
+    ],
+)
+def test_answers_as_students_hand_them_in(content: str) -> None:
+    prompts, notes = ["Let f = p q. Find it.", "Let g = 3*x. Find it."], list[str]()
+    found = quizzes.read_answers(content, "a", notes, prompts)
+    assert {n: labelled(said, ("p", "q")[: 3 - n]) for n, said in found.items()} == {
+        1: {0: "1", 1: "2"}, 2: {0: "3"},
+    }  # fmt: skip
+    assert all("My answers" in note or "bye" in note or "n | answer" in note for note in notes)
+
+
+def test_files_by_any_name_and_in_windows_letters(tmp_path: Path) -> None:
+    names = ["anna", "Anna", "李小龙", "con", "José"]
+    made = classes.sheets("gates", 1, 5, names, ".md")
+    files = [file for file in made if file != "students.csv"]
+    assert files == ["anna.md", "Anna_.md", "李小龙.md", "con_.md", "Jose.md"]
+    for file, quiz in made.items():
+        text = quiz if isinstance(quiz, str) else quizzes.to_markdown(quiz, "questions")
+        (tmp_path / file).write_text(text, "utf-8")
+    (tmp_path / "answers").mkdir()
+    key = {file: f"1: {made[file].questions[0].answer}" for file in files}
+    (tmp_path / "ANNA.TXT").write_text(key["anna.md"], "utf-16")
+    (tmp_path / "answers" / "Anna_.md").write_text(key["Anna_.md"], "utf-8-sig")
+    (tmp_path / "李小龙 answers.txt").write_text(key["李小龙.md"].replace("-", "−"), "utf-8")
+    (tmp_path / "answers" / "josé.txt").write_text(key["Jose.md"], "utf-8")
+    marked = classes.mark_class(tmp_path)
+    assert [m.report.points for m in marked] == [1.0, 1.0, 1.0, 0.0, 1.0]
+    assert [m.notes for m in marked if m.student != "con"] == [()] * 4
+    table = list(csv.DictReader(classes.marks_table(marked).splitlines()))
+    assert table[0]["notes"] == ""
+
+
+def test_a_comma_is_a_decimal_one_where_something_else_parts() -> None:
+    asked = ("x", "y")
+    assert labelled("x = 0,5; y = −1,25", asked) == {0: "0.5", 1: "−1.25"}
+    assert labelled("4,5", asked) == {0: "4", 1: "5"}
+
+
 def test_misconceptions_of_a_class_are_counted(tmp_path: Path) -> None:
     students = [f"s{i}" for i in range(3)]
     for file, quiz in classes.sheets("backprop", 1, 5, students, ".md").items():

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
@@ -200,34 +200,74 @@ def load(content: str, name: str = "the file") -> Quiz:
     return quiz
 
 
-_ANSWER = re.compile(r"\s*\**(\d{1,3})\**\s*[.:)=]\**\s*(.*)")
+_ANSWER = re.compile(
+    r"(?:[#>|*•-]+\s+|[#>|*(]+)?"
+    r"(?:(?:question|answer|exercise|aufgabe|frage|antwort|no|nr)[.:]?\s*|q\s*(?=\d+\s*[.:)]))?"
+    r"\**(\d{1,3})\**(?:\s*(?:[:)=|]|\.(?!\d))+\**|\s*\Z)\s*(.*)",
+    re.IGNORECASE,
+)
+"""1: 2x, Question 1. 2x, **1.** 2x, (1) 2x, | 1 | 2x |, ### 1."""
+_PART = re.compile(r"[-*•]?\s*\S{1,24}(?:\s?/\s?\S{1,12})?\s*(?:(?:=|≈|→|->)\s*\S|:\s*[-+−]?[\d.])")
+_SAID = re.compile(r"(?:(?:my )?answer|antwort|solution)\s*[:=]\s*", re.IGNORECASE)
 
 
-def read_answers(content: str, name: str = "the answers") -> dict[int, str]:
+def read_answers(
+    content: str,
+    name: str = "the answers",
+    notes: list[str] | None = None,
+    prompts: Sequence[str] = (),
+) -> dict[int, str]:
     """Answers by number: lines ``1: 2*x*cos(x**2)``, or a JSON list or object.
+
+    A line without a number goes on with the answer before it where it names a part, ``q = 3``, or
+    where the number stood alone.
+
+    Args:
+        notes: takes what cannot be read, and of two answers the last counts; without it that is an
+            error. prompts: the questions, which may stand in the file too.
 
     Raises:
         UsageError: a line without a number, or a number twice.
     """
     if content.lstrip()[:1] in ("{", "["):
-        return _json_answers(content, name)
+        return _numbered(_json_answers(content, name), notes, len(prompts))
+
+    def refuse(at: int, error: str, note: str) -> None:
+        if notes is None:
+            raise UsageError(f"{name}:{at}: {error}")
+        notes.append(note)
+
     answers: dict[int, str] = {}
-    for at, line in enumerate(content.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    number = 0
+    for at, line in enumerate(map(str.strip, content.splitlines()), 1):
+        found = _ANSWER.match(line) or re.match(rf"({number + 1})\s+(\S.*)", line)
+        if number and not answers[number] and (line.isdecimal() or _SAID.match(line)):
+            found = None  # what stands below a number alone is its answer
+        if found is None and (not re.search(r"[^|:\s-]", line) or line.startswith(("#", "<!--"))):
             continue
-        found = answer_line(line)
         if found is None:
-            raise UsageError(f"{name}:{at}: write the question's number first, as in 1: 2*x")
-        if found[0] in answers:
-            raise UsageError(f"{name}:{at}: question {found[0]} is answered twice")
-        answers[found[0]] = found[1]
-    return answers
+            if number and (not answers[number] or _PART.match(line)):
+                answers[number] = f"{answers[number]}\n{_SAID.sub('', line, 1)}".strip()
+            else:
+                said = f"line {at} is unreadable: {line[:60]}"
+                refuse(at, "write the question's number first, as in 1: 2*x", said)
+            continue
+        number, said = int(found[1]), found[2].rstrip("| ") if line[0] == "|" else found[2].strip()
+        if any(said.replace("\\", "").startswith(prompt[:20]) for prompt in prompts):
+            said = ""
+        if said and answers.get(number):
+            note = f"question {number} is answered twice"
+            refuse(at, note, f"{note}; the last answer counts")
+        answers[number] = said or answers.get(number, "")
+    return _numbered(answers, notes, len(prompts))
 
 
-def answer_line(line: str) -> tuple[int, str] | None:
-    """The number of the question and the answer that one line holds."""
-    found = _ANSWER.match(line)
-    return None if found is None else (int(found[1]), found[2].strip())
+def _numbered(answers: dict[int, str], notes: list[str] | None, count: int) -> dict[int, str]:
+    """Those to questions that there are; the others are noted, if there are notes."""
+    if notes is None:
+        return answers
+    notes += [f"there is no question {n}" for n in answers if not 1 <= n <= count]
+    return {n: said for n, said in answers.items() if 1 <= n <= count}
 
 
 def truths(question: Question) -> list[float]:

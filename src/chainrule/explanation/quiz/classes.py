@@ -8,7 +8,7 @@ import io
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,13 @@ def mark_of(student: str) -> str:
 def sheets(topic: str, n: int, seed: int, students: Sequence[str], ending: str) -> dict[str, Any]:
     """File name -> quiz, one a student, and ``students.csv``, which says whose each is."""
     made: dict[str, Any] = {}
+    taken = {f"{word}{ending}" for word in _DEVICES}
     lines = [["student", "file"]]
     for student in students:
         stem = file_stem(student)
-        while f"{stem}{ending}" in made:
+        while f"{stem}{ending}".lower() in taken:
             stem += "_"
+        taken.add(f"{stem}{ending}".lower())
         made[f"{stem}{ending}"] = asking.make(topic, n, seed, mark_of(student))
         lines.append([student, f"{stem}{ending}"])
     made[INDEX] = _csv(lines)
@@ -59,7 +61,13 @@ def sheets(topic: str, n: int, seed: int, students: Sequence[str], ending: str) 
 
 def file_stem(student: str) -> str:
     plain = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
-    return re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:60] or "student"
+    if not re.search("[A-Za-z0-9]", plain):  # other alphabets stay
+        plain = unicodedata.normalize("NFC", student)
+    return re.sub(r"[\W_]+", "_", plain).strip("_")[:60] or "student"
+
+
+_DEVICES = ("con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(10)))
+"""What no file may be called on Windows."""
 
 
 def _csv(rows: Sequence[Sequence[Any]]) -> str:
@@ -71,7 +79,7 @@ def _csv(rows: Sequence[Sequence[Any]]) -> str:
 def _cell(value: Any) -> str:
     """Text that a spreadsheet does not take for a formula."""
     shown = f"{value:g}" if isinstance(value, float) else str(value)
-    return "'" + shown if shown[:1] in "=+@\t\r" else shown
+    return "'" + shown if shown.startswith(("=", "+", "@", "\t", "\r")) else shown
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,9 @@ class Marked:
 def mark_class(folder: Path) -> list[Marked]:
     """Mark all answers in a folder that ``quiz make --students`` filled.
 
-    Answers are ``NAME.answers.txt`` or ``answers/NAME.txt`` (or .json) beside the questions
-    ``NAME.md``. What cannot be read is noted and the rest marked.
+    Answers are ``NAME.answers.txt``, ``NAME.txt`` or ``answers/NAME.txt`` (or .json, .md) beside
+    the questions ``NAME.md``, large and small letters alike, by the name of the file or of the
+    student. What cannot be read is noted and the rest marked.
 
     Raises:
         UsageError: no ``students.csv``, or questions that this version makes otherwise.
@@ -97,28 +106,36 @@ def mark_class(folder: Path) -> list[Marked]:
     if not index.is_file():
         raise UsageError(f"{folder}: there is no {INDEX}; `quiz make --students` writes it")
     rows = list(csv.reader(io.StringIO(_text(index))))[1:]
-    found = []
     for row in rows:
         if len(row) != 2 or Path(row[1]).name != row[1]:
             raise UsageError(f"{index}: a line is not a student and a file: {row!r:.80}")
-        student, file = row
-        found.append(_marked(folder, student.removeprefix("'"), file))
+    handed = _handed_in(folder, {INDEX, *(file for _, file in rows)})
+    return [_marked(folder, student.removeprefix("'"), file, handed) for student, file in rows]
+
+
+def _handed_in(folder: Path, sheets: Collection[str]) -> dict[str, Path]:
+    """The files of answers, by the names that they may be found under."""
+    found: dict[str, Path] = {}
+    for path in (*sorted(folder.glob("*")), *sorted((folder / "answers").glob("*"))):
+        ours = path.parent == folder and path.name in sheets
+        if path.suffix.lower() in (".txt", ".json", ".md") and path.is_file() and not ours:
+            stem = re.sub(r"[\s._-]*answers?$", "", path.stem, flags=re.IGNORECASE)
+            found.setdefault(stem.lower(), path)
     return found
 
 
-def _marked(folder: Path, student: str, file: str) -> Marked:
+def _marked(folder: Path, student: str, file: str, handed: Mapping[str, Path]) -> Marked:
     stem = Path(file).stem
     quiz = asking.load(_text(folder / file), file)
-    places = [folder / f"{stem}.answers.txt", folder / f"{stem}.answers.json",
-              folder / "answers" / f"{stem}.txt", folder / "answers" / f"{stem}.json"]  # fmt: skip
-    path = next((p for p in places if p.is_file()), None)
+    path = handed.get(stem.lower(), handed.get(student.lower()))
     notes: list[str] = []
     answers: Mapping[int, str] = {}
     if path is None:
         notes.append("no answers were handed in")
     else:
         try:
-            answers = lenient_answers(_text(path), len(quiz.questions), notes)
+            prompts = [question.prompt for question in quiz.questions]
+            answers = asking.read_answers(_text(path), path.name, notes, prompts)
         except UsageError as error:
             notes.append(str(error).splitlines()[0])
     report = asking.mark(quiz, answers)
@@ -134,39 +151,15 @@ def _marked(folder: Path, student: str, file: str) -> Marked:
     return Marked(student, stem, report, tuple(notes))
 
 
-def lenient_answers(content: str, count: int, notes: list[str]) -> dict[int, str]:
-    """Answers by number; a line that is none is noted, and of two answers the last counts."""
-    if content.lstrip()[:1] in ("{", "["):
-        found = asking.read_answers(content)
-        for number in [n for n in found if not 1 <= n <= count]:
-            notes.append(f"there is no question {number}")
-            del found[number]
-        return found
-    answers: dict[int, str] = {}
-    for at, line in enumerate(content.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        found_line = asking.answer_line(line)
-        if found_line is None:
-            notes.append(f"line {at} is unreadable: {line.strip()[:60]}")
-            continue
-        number, said = found_line
-        if not 1 <= number <= count:
-            notes.append(f"line {at}: there is no question {number}")
-            continue
-        if number in answers:
-            notes.append(f"question {number} is answered twice; the last answer counts")
-        answers[number] = said
-    return answers
-
-
 def _text(path: Path) -> str:
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file")
     if path.stat().st_size > LARGEST:
         raise UsageError(f"{path}: larger than {LARGEST:,} bytes; that is no answer sheet")
+    content = path.read_bytes()
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff")) and 0 in content  # Windows' Unicode
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{path}: is not text in UTF-8") from None
 

@@ -23,6 +23,8 @@ def parts_of(given: str) -> list[str]:
     given = re.sub(rf"\A\s*{_SLOPE}\s*(?=[(\[])", "", given).strip()
     if given.startswith(("(", "[")) and given.endswith((")", "]")) and re.search("[,; ]", given):
         given = given[1:-1]
+    if re.search(r"[;\n]", given):  # where these part the answers, a comma is a decimal one
+        given = re.sub(r"(?<=\d),(?=\d)", ".", given)
     parts, depth = [""], 0
     for c in given:
         depth += (c in "([{") - (c in ")]}")

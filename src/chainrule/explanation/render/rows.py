@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.numbers import array_text
@@ -70,7 +71,7 @@ def _operation(
         first = first and not own
 
 
-def stated(formula: Expr | None, value: object, precision: int) -> Expr | None:
+def stated(formula: Expr | None, value: Any, precision: int) -> Expr | None:
     """The formula of a number; None where it is a number itself, so that nobody reads 1 = 1."""
     text = "" if formula is None else formula.text()
     number = text.lstrip("−").replace(".", "").isdigit() or text == array_text(value, precision)
