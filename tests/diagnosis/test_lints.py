@@ -49,6 +49,14 @@ def cancelling(x: Any) -> Any:
     return np.mean(x * x) - np.mean(x) ** 2
 
 
+def cancelling_later(x: Any) -> Any:
+    return np.var(x) + np.mean(x * x) - np.mean(x) ** 2
+
+
+def centred(x: Any) -> Any:
+    return np.mean((x - np.mean(x)) ** 2)
+
+
 def summed(x: Any) -> Any:
     return np.sum(x - np.float32(1e4)) + np.sum(np.concatenate([x, -x, x[:1] * 0 + 1e-3]))
 
@@ -89,6 +97,7 @@ ODD: list[tuple[Callable[..., Any], tuple[Any, ...], str, str]] = [
     (dead, (W,), "cut-gradient", "0 in every entry"),
     (broadcast, (COLUMN,), "accidental-broadcasting", "(6, 1) against (6,)"),
     (cancelling, (LARGE,), "lost-digits", "cancels"),
+    (cancelling_later, (LARGE,), "lost-digits", "cancels"),
     (twice, (RNG.normal(size=(3, 3)),), "squashed-twice", "softmax"),
     (twice_by_hand, (RNG.normal(size=(3, 3)),), "squashed-twice", "softmax"),
     (logistic_twice, (W,), "squashed-twice", "logistic"),
@@ -163,6 +172,7 @@ ORDINARY: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (gated, (W,)),
     (single, (W.astype(np.float32),)),
     (pure, (W, X)),
+    (centred, (LARGE,)),
 ]
 
 

@@ -109,8 +109,18 @@ def test_the_code_that_is_printed_computes_what_it_says(formula: Formula) -> Non
     exec(source, module)
     with np.errstate(all="ignore"):  # what is no longer used may still overflow
         value, gradient = cr.value_and_grad(module[formula.f.__name__])(*formula.args)
-    assert np.isfinite(value)
+    assert f"re-run: value {float(value):.6g}, " in report.fix.proof
     assert np.isfinite(gradient).all()
+
+
+def test_a_sum_of_one_and_an_exponential_is_not_summed_over_its_entries() -> None:
+    def loss(x: Any) -> Any:
+        return np.sum(np.log(1 + np.exp(x)))
+
+    report = nonfinite(cr.value_and_grad(loss), np.array([1.0, 800.0, -3.0]))
+    assert report is not None
+    assert report.fix is not None
+    assert [one.after for one in report.fix.changes] == ["np.logaddexp(0, x)"]
 
 
 # What is said, and where ------------------------------------------------------------------------

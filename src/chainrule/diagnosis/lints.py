@@ -222,11 +222,10 @@ def _lost_digits(looked: Looked) -> Iterator[Finding]:
                     looked.where(node),
                 )
         elif node.primitive.name == "subtract":
-            size = np.maximum(np.abs(values[0]), np.abs(values[1]))
-            small = (np.abs(now) < LOST * 0.1 * size) & (now != 0)
-            summed = any(_is_sum(x) for x in node.inputs)
-            if summed and small.any():
-                left = float((np.abs(now) / np.where(size > 0, size, 1))[small].min())
+            size = max(float(np.max(np.abs(x), initial=0.0)) for x in values)
+            left = float(np.max(np.abs(now), initial=0.0)) / (size or 1.0)
+            sums = len({x for x in node.inputs if _is_sum(x)})
+            if left < LOST * 0.1 and sums > (left == 0):
                 yield _finding(
                     "warning",
                     "a difference of float32 sums cancels",
@@ -237,15 +236,14 @@ def _lost_digits(looked: Looked) -> Iterator[Finding]:
                 )
 
 
-def _is_sum(x: Node) -> bool:
-    for _ in range(6):
-        if x.primitive.name == "reduce_sum":
-            return True
-        moving = [y for y in x.inputs if y.primitive not in (CONSTANT, INPUT)]
-        if len({*moving}) != 1 or x.primitive.name == "subtract":
-            return False
-        x = moving[0]
-    return False
+def _is_sum(x: Node, depth: int = 6) -> bool:
+    """Whether it is made of a sum, or is one with something added."""
+    if x.primitive.name == "reduce_sum" or depth == 0:
+        return depth > 0
+    moving = {y for y in x.inputs if y.primitive not in (CONSTANT, INPUT)}
+    if x.primitive.name == "subtract" or (len(moving) != 1 and x.primitive.name != "add"):
+        return False
+    return any(_is_sum(y, depth - 1) for y in moving)
 
 
 def _squashed_twice(looked: Looked) -> Iterator[Finding]:

@@ -7,17 +7,21 @@ computes them otherwise; then, where that does not help, guards.
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from chainrule import nn
 from chainrule.compile import stability
 from chainrule.compile.stability import REWRITES, Typed
 from chainrule.core.frames import text_at, users_frame
-from chainrule.core.node import PRIMITIVES, Node, Primitive
+from chainrule.core.node import CONSTANT, PRIMITIVES, Node, Primitive
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 from chainrule.diagnosis.guards import GUARDS, Guard
@@ -92,7 +96,8 @@ class _Noting:
         if frame is not None and not found.recording.is_deriving:
             text, line = text_at(frame.f_code, frame.f_lasti)
             names = _names(frame.f_locals, found.recording)
-            code = _idiom(rule, inputs, names) or numpy_code(found.node, names)
+            codes = [*_likely(_idiom(rule, inputs, names), text), numpy_code(found.node, names)]
+            code = next((x for x in codes if x and _computes(x, found, names)), "")
             where = Place(f"{frame.f_code.co_filename}:{line}", text, "")
             self.fired.append(_Fired(rule, found.node, where, code, self.examples[rule]))
         return found
@@ -136,6 +141,37 @@ def _names(local: dict[str, Any], recording: Recording) -> dict[Node, str]:
     return found
 
 
+def _likely(code: str, text: str) -> Iterator[str]:
+    """A softmax may stand in a program for its reciprocal, of the opposite, or at an index."""
+    yield code
+    if "softmax" in code:
+        opposite = code.replace("softmax(", "softmax(-")
+        for form in (opposite, f"1 / {code}", f"1 / {opposite}"):
+            yield from (form + index for index in ("", *re.findall(r"\[[^][]*\]", text)))
+
+
+def _computes(code: str, made: Traced, names: dict[Node, str]) -> bool:
+    """Whether the code that is to be shown gives what the rewrite gave."""
+    recording = made.recording
+    known: dict[str, Any] = {name: recording.value(node) for node, name in names.items()}
+    modules = {"np": np, "cr": SimpleNamespace(nn=nn)}
+    if "scipy" in code:
+        modules["scipy"] = SimpleNamespace(special=import_module("scipy.special"))
+    try:
+        with np.errstate(all="ignore"):
+            found = np.asarray(eval(code, {"__builtins__": {}, **modules}, known))
+    except (ArithmeticError, AttributeError, NameError, TypeError, ValueError):
+        return False
+    value = np.asarray(recording.value(made.node))
+    tolerance = 1e3 * np.finfo(value.dtype).eps
+    try:
+        return np.allclose(found, value, rtol=tolerance, atol=tolerance, equal_nan=True) and (
+            np.broadcast_shapes(found.shape, value.shape) == value.shape
+        )
+    except ValueError:
+        return False
+
+
 _IDIOMS = {"softmax": "cr.nn.softmax({})", "log-sum-exp": "cr.nn.logsumexp({})"}
 
 
@@ -149,6 +185,9 @@ def _idiom(rule: str, inputs: tuple[Traced, ...], names: dict[Node, str]) -> str
         return f"np.logaddexp({code}, -({code})) - np.log(2)" if code else ""
     if template is None:
         return ""
+    if rule == "log-sum-exp" and inputs[0].node.primitive.name == "add":
+        terms = [_logarithm(x, names) for x in inputs[0].node.inputs]
+        return f"np.logaddexp({', '.join(terms)})" if all(terms) else ""
     recording = inputs[0].recording
     stack, exponents, axis = [x.node for x in inputs], [], ""
     for _ in range(40):
@@ -167,6 +206,16 @@ def _idiom(rule: str, inputs: tuple[Traced, ...], names: dict[Node, str]) -> str
         return ""
     code = numpy_code(exponents[0], names, whole=False)
     return template.format(code + axis) if code else ""
+
+
+def _logarithm(x: Node, names: dict[Node, str]) -> str:
+    """The code of the logarithm of a term, where it is an exponential or a number."""
+    while x.primitive.name in ("broadcast", "reshape", "cast"):
+        (x,) = x.inputs
+    if x.primitive.name == "exp":
+        return numpy_code(x.inputs[0], names, whole=False)
+    code = numpy_code(x, names)
+    return "0" if code == "1" else f"np.log({code})" if x.primitive is CONSTANT else ""
 
 
 def _norm(inputs: tuple[Traced, ...], names: dict[Node, str]) -> str:

@@ -97,7 +97,7 @@ def baseline(target: Target, like: Judged) -> tuple[str, Judged]:
     """
     n = len(like.truth)
     if target.task == "regression":
-        name = f"always {target.center:,.6g}"
+        name = f"always {target.center:.6g}"
         return name, Judged(like.truth, np.full(n, target.center), weights=like.weights)
     shares = np.array(target.shares)
     commonest = int(np.argmax(shares))
