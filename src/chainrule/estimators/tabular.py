@@ -323,7 +323,7 @@ class TabularRegressor(RegressorMixin, _Tabular):
         """Lower and upper ends that hold a new row's number with this probability, (n_samples, 2).
 
         Conformal, from the residuals of rows held out of training (``validation``), or of the folds
-        that each network of an ensemble leaves out (CV+): ``tabular.calibration.intervals``.
+        that each network of an ensemble leaves out: ``tabular.calibration.intervals``.
         ``sample_weight`` and ``weight`` are refused.
         """
         table = self._table(X)

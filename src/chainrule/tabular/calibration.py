@@ -1,8 +1,8 @@
 """How sure a model may be, learned from rows that did not train it.
 
 Classes: a temperature, by which linear outputs are divided (Guo, Pleiss, Sun, Weinberger 2017).
-Numbers: absolute residuals, whose quantiles make conformal intervals; where several networks each
-left out a fold, those of CV+ (Barber, Candes, Ramdas, Tibshirani 2021).
+Numbers: absolute residuals, whose quantiles make conformal intervals (Vovk, Gammerman, Shafer
+2005); where several networks each left out a fold, around their mean.
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ PRIOR = 0.5
 far, even if all of them are told apart."""
 MOST_RESIDUALS = 10_000
 """More would cost space, and their quantiles hardly move."""
-CHUNK = 2**22
-"""Numbers that intervals are chosen from at a time."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +78,15 @@ def intervals(
 ) -> NDArray[np.float64]:
     """Lower and upper ends, (n, 2), that hold a new row's number with this probability.
 
-    Of m residuals the ends are the ceil((m + 1) coverage)-th smallest ``prediction + residual``,
-    and as far down the ``prediction - residual``, each prediction by the network that the residual
-    is of. With one network new rows that are like those held out fall within at least as often
-    as ``coverage`` says; with several at least ``2 coverage - 1``, and about ``coverage``.
+    Of m residuals the ceil((m + 1) coverage)-th smallest is the distance of the ends from the
+    prediction. With one network new rows that are like those held out fall within at least as often
+    as ``coverage`` says, in the mean over all that might have been held out; for those that were,
+    the share deviates from it by about ``sqrt(coverage (1 - coverage) / (m + 2))``. With several
+    the residuals are of each alone, and those of their mean are smaller: rather more rows fall
+    within.
 
     Args:
-        predicted: by each network, (networks, n).
+        predicted: (n,), the mean of all networks.
         residuals: absolute ones of each network, on rows it was not trained on.
         coverage: within 0 and 1.
 
@@ -102,16 +102,5 @@ def intervals(
             f"coverage={coverage}: {total} rows held out give at most {total / (total + 1):.4g}; "
             f"train with more validation rows"
         )
-    if len(residuals) == 1:
-        width = residuals[0][rank - 1]
-        return np.stack([predicted[0] - width, predicted[0] + width], axis=1)
-    found = np.empty((predicted.shape[1], 2))
-    tile = max(1, CHUNK // total)
-    for start in range(0, len(found), tile):
-        rows = slice(start, start + tile)
-        pairs = [(p[rows, None], r) for p, r in zip(predicted, residuals, strict=True)]
-        low = np.concatenate([r - p for p, r in pairs], axis=1)
-        high = np.concatenate([p + r for p, r in pairs], axis=1)
-        found[rows, 0] = -np.partition(low, rank - 1, axis=1)[:, rank - 1]
-        found[rows, 1] = np.partition(high, rank - 1, axis=1)[:, rank - 1]
-    return found
+    width = np.sort(np.concatenate(residuals))[rank - 1]
+    return np.stack([predicted - width, predicted + width], axis=1)

@@ -151,7 +151,7 @@ class TabularModel:
         if self.target.task == "regression":
             values = self._values(predicted)
             _refuse_infinite(table, values)
-            interval = None if coverage is None else self._interval(x, values, coverage)
+            interval = None if coverage is None else intervals(values, self.residuals, coverage)
             return Prediction(values, (), None, tuple(notes), interval)
         names = np.array(self.target.classes, dtype=object)
         if self.target.task == "binary":
@@ -177,14 +177,6 @@ class TabularModel:
                 "intervals come from rows held out of training, and the model had none; train "
                 "with validation=0.2"
             )
-
-    def _interval(
-        self, x: NDArray[np.float64], values: NDArray[np.float64], coverage: float
-    ) -> NDArray[np.float64]:
-        each = [values]
-        if len(self.residuals) > 1:
-            each = [self._values(self.compute(x, k)[1]) for k in range(len(self.residuals))]
-        return intervals(np.stack(each), self.residuals, coverage)
 
     def evaluate(self, table: Any) -> tuple[Scores, list[str]]:
         """The task's scores on a table with the target, beside the baseline's; and notes.
