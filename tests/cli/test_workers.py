@@ -67,6 +67,48 @@ def test_a_killed_rank_costs_only_the_steps_since_the_last_checkpoint(tmp_path: 
 
 @linux
 @many
+def test_a_rank_that_hangs_is_noticed_after_the_stated_time(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    ours = command(tmp_path, "--checkpoint", str(kept), "--every", "20", "--epochs", "9000")
+    patient = os.environ | {"CHAINRULE_MPI_PATIENCE": "8"}
+    with subprocess.Popen(
+        [*MPI, *HERE, *ours, "--quiet"], stderr=subprocess.PIPE, text=True, env=patient
+    ) as process:
+        while process.poll() is None and len([*kept.glob("check*")]) < 2:
+            time.sleep(0.02)
+        ranks = run("pgrep", "-f", f"^{HERE[0]} -m chainrule .*{kept}").stdout.split()
+        os.kill(int(ranks[-1]), signal.SIGSTOP)
+        started = time.monotonic()
+        _, err = process.communicate(timeout=100)
+    assert process.returncode != 0
+    assert 7 < time.monotonic() - started < 40
+    assert err.count("chainrule: ") == 1
+    assert "one of the 2 processes of MPI has not answered for 8 s" in err
+    assert not run("pgrep", "-f", f"^{HERE[0]} -m chainrule .*{kept}").stdout
+
+
+@linux
+@many
+def test_too_little_memory_in_a_rank_ends_all_with_one_message(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from chainrule.cli.main import main; from chainrule.train import mpi\n"
+        "from tests.helpers.workers import limit_memory; import numpy as np\n"
+        "total = mpi.Mpi.total\n"
+        "def hungry(self, *given):\n"
+        "    if self.rank == 1:\n"
+        "        limit_memory(50); np.empty(2**30, np.uint8)\n"
+        "    return total(self, *given)\n"
+        "mpi.Mpi.total = hungry\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    done = run(*MPI, sys.executable, "-c", program, *command(tmp_path))
+    assert done.returncode != 0
+    assert done.stderr.count("chainrule: out of memory") == 1, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@linux
+@many
 def test_an_error_that_all_meet_is_said_once(tmp_path: Path) -> None:
     for more in (["--target", "nope"], ["--shards", "1"]):
         done = run(*MPI, *HERE, *command(tmp_path, *more))

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from chainrule.errors import UsageError
+from chainrule.errors import ChainruleError, UsageError
 from chainrule.train.monitor import TrainingState
 from chainrule.train.workers import Vectors, added, branches, share
 
 __all__ = ["Mpi"]
+
+PATIENCE = float(os.environ.get("CHAINRULE_MPI_PATIENCE", 300))
+"""Seconds that an exchange waits for others, who may have to compile before it."""
+
+SPIN = 0.002
+"""Seconds of them during which it looks without a pause."""
 
 
 class Mpi:
@@ -43,7 +51,20 @@ class Mpi:
 
     def wait(self) -> None:
         """Until all are here."""
-        self.comm.Barrier()
+        self._done(self.comm.Ibarrier())
+
+    def _done(self, request: Any) -> None:
+        """Wait for an exchange; ChainruleError where others do not take part in it."""
+        started = time.monotonic()
+        while not request.Test():
+            waited = time.monotonic() - started
+            if waited > PATIENCE:
+                raise ChainruleError(
+                    f"one of the {self.size} processes of MPI has not answered for {PATIENCE:g} s: "
+                    f"it hangs, or its machine is gone; start them again (resume=True goes on "
+                    f"from a checkpoint), or wait longer with CHAINRULE_MPI_PATIENCE=SECONDS"
+                )
+            time.sleep(0 if waited < SPIN else 1e-4)
 
     def total(self, vectors: Vectors, shards: int) -> np.ndarray:
         """The sum over all shards; KeyboardInterrupt if any process was asked to stop."""
@@ -55,12 +76,12 @@ class Mpi:
         out = np.concatenate([own[:, a:b].ravel() for a, b in cuts])
         counts = [len(own) * (b - a) for a, b in cuts], [len(some) * mine for some in nodes]
         got = np.empty(sum(counts[1]), own.dtype)
-        self.comm.Alltoallv([out, counts[0]], [got, counts[1]])
+        self._done(self.comm.Ialltoallv([out, counts[0]], [got, counts[1]]))
         every = [node for some in nodes for node in some]
         known = dict(zip(every, got.reshape(-1, mine), strict=True))
         part = np.append(added((0, shards), known), own.dtype.type(self.asked is not None))
         total = np.empty(own.shape[1] + self.size, own.dtype)
-        self.comm.Allgatherv(part, [total, [b - a + 1 for a, b in cuts]])
+        self._done(self.comm.Iallgatherv(part, [total, [b - a + 1 for a, b in cuts]]))
         flags = [b + r for r, (_, b) in enumerate(cuts)]
         if total[flags].any():
             self._stop()
