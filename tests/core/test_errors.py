@@ -279,6 +279,7 @@ DTYPES: list[Row] = [
     (lambda x: np.sin(x.astype(int), dtype=int), DtypeError, ("np.sin(dtype=int64)",)),
     (lambda x: np.concatenate([x, x], dtype=int), DtypeError, ("np.concatenate", "same_kind")),
     (lambda x: np.ldexp(x, x), DtypeError, ("np.ldexp", "integers")),
+    (lambda x: x * Fraction(1, 2), DtypeError, ("np.multiply", "a Fraction", "write float(x)")),
 ]
 
 
@@ -410,6 +411,7 @@ def test_the_unknown_value_names_where_it_was_made() -> None:
         (lambda: cr.grad(lambda p: p["w"])({"w": 1}), DtypeError, "'p/w'.*is int"),
         (lambda: cr.grad(lambda x: x)(1j), DtypeError, "complex.*real and the imaginary part"),
         (lambda: cr.jvp(np.sin, (1,), (1.0,)), DtypeError, "is int"),
+        (lambda: cr.jit(np.sum)(V.astype(">f8")), DtypeError, "'a' of sum: dtype >f8.*x.astype"),
         (
             lambda: cr.jit(cr.grad(lambda p: p["a"]))({"a": 1.0, "i": 3}),
             DtypeError,

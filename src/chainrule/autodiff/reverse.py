@@ -37,13 +37,13 @@ def active_nodes(outputs: Sequence[Traced], wrt: Sequence[Traced]) -> tuple[list
         raise escaped()  # else what was read outside its turn would be left out
     order, active = [], set(starts)
     for node in sorted(found, key=_SERIAL):
-        if node in starts or (
-            node.primitive.rule is not None
-            and node.type.is_float
-            and not active.isdisjoint(node.inputs)
-        ):
-            order.append(node)
+        if node not in starts:
+            if active.isdisjoint(node.inputs) or not node.type.is_float:
+                continue
+            if node.primitive.rule is None:
+                continue
             active.add(node)
+        order.append(node)
     return order, active
 
 
@@ -84,11 +84,13 @@ def pullback(
                 found[node] = g
             else:
                 inputs = node.inputs
-                wanted = [i for i, x in enumerate(inputs) if x in active]
+                alone = len(inputs) == 1
+                wanted = [0] if alone else [i for i, x in enumerate(inputs) if x in active]
                 pulled = node.primitive.rule.pull(node, g, wanted)
-                parts = [pair for pair in zip(wanted, pulled, strict=True) if pair[1] is not None]
-                for i, part in parts:
-                    pending.setdefault(inputs[i], []).append(part)
+                for i, part in zip(wanted, pulled, strict=True):
+                    if part is not None:
+                        parts.append((i, part))
+                        pending.setdefault(inputs[i], []).append(part)
             if watch is not None:
                 watch(node, g, parts)
     return [found.get(x.node) for x in wrt]

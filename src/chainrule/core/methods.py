@@ -98,11 +98,11 @@ def _reflected(ufunc: Any) -> Any:
 
 
 def _as_weak(y: Any, x: Any, other: Any) -> Any:
-    """A result of ``x`` and ``other``: a Python number where both are, and what they are for."""
+    """A result of ``x`` and ``other``: a Python number where both are, or stand for one."""
+    if y is x or y is other:
+        return y.like(other if x.weak else None)
     if x.weak:
         kind = type(other)
-        if y is x or y is other:
-            return y.like(other)
         y.weak = kind is float or kind is int or (kind is type(x) and other.weak)
     return y
 
@@ -123,7 +123,10 @@ def _check_sequence(ufunc: Any, x: Any, sequence: Any) -> None:
 
 
 def _unary(ufunc: Any) -> Any:
-    return lambda self: call_ufunc(ufunc, self).like(self)
+    def operator(self: Any) -> Any:
+        return _as_weak(call_ufunc(ufunc, self), self, self)
+
+    return operator
 
 
 def _method(name: str, function: Any) -> Any:

@@ -44,7 +44,7 @@ def leaf_type(x: Any, what: str = "argument") -> ArrayType:
         )
     refuse_subclass(x, what)
     array = np.asarray(x)
-    check_dtype(array.dtype)
+    check_dtype(array.dtype, what)
     return type_of(array)
 
 

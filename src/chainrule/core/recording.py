@@ -36,7 +36,7 @@ _active: ContextVar[Recording | None] = ContextVar("chainrule_recording", defaul
 
 Rewriter = Callable[[Primitive, tuple[Traced, ...], Any], Traced | None]
 Roller = Callable[[Sequence[Traced], Sequence[Traced]], list[Traced]]
-_NODE, _TYPE, _IS_CONSTANT = attrgetter("node"), attrgetter("type"), attrgetter("is_constant")
+_TYPE, _IS_CONSTANT = attrgetter("type"), attrgetter("is_constant")
 
 
 class Recording:
@@ -54,6 +54,19 @@ class Recording:
     primitive, inputs and attributes.
     """
 
+    is_deriving = False
+    derived_from = 0  # the newest node when the derivative began that was recorded last
+    closed = False
+    refused: ChainruleError | None = None  # what the last float(x) or the like raised
+    body: Any = None  # the function that is recorded for many turns or rows, if one is
+    branched = False  # whether Python was told a value, and may have branched on it
+    masks: dict[Node, Node | None] | None = None  # see ``masks.py``
+    watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``
+    copied: Node | None = None  # the node that is recorded anew, see ``copying``
+    calls: dict[Node, Called] | None = None  # results, if asked
+    _copies = False
+    _serial = 0
+
     def __init__(
         self,
         *,
@@ -65,13 +78,7 @@ class Recording:
         self.eager = eager
         self.rewrite = rewrite
         self.derivative_rewrite = rewrite
-        self.is_deriving = False
-        self.derived_from = 0  # the newest node when the derivative began that was recorded last
         self.typed: dict[Node, tuple[Primitive, tuple[Node, ...], Attrs]] = {}
-        self.closed = False
-        self.refused: ChainruleError | None = None  # what the last float(x) or the like raised
-        self.body: Any = None  # the function that is recorded for many turns or rows, if one is
-        self.branched = False  # whether Python was told a value, and may have branched on it
         self.values: dict[Node, np.ndarray] = {}
         self.captures: dict[Node, np.ndarray] = {}
         self.names: dict[Node, str] = {}
@@ -81,16 +88,10 @@ class Recording:
         self._numbers: dict[Any, Node] = {}  # the nodes of Python floats, found sooner
         self._spread: dict[Any, Node] = {}  # the same, repeated to a shape
         self.ones: set[Node] = set()  # the scalar constants 1
-        self.masks: dict[Node, Node | None] | None = None  # see ``masks.py``
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self.spent: set[Node] = set()  # inputs of bodies that are done: nothing may read them
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
-        self.watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``
-        self.copied: Node | None = None  # the node that is recorded anew, see ``copying``
-        self.calls: dict[Node, Called] | None = None  # results, if asked
-        self._copies = False
         self.roll = roll
-        self._serial = 0
         self._provenance = provenance
 
     def _node(
@@ -191,9 +192,9 @@ class Recording:
         """Record one operation, or find the node that already stands for it."""
         if self.closed:
             raise escaped()
-        for x in inputs:
-            if x.recording is not self:
-                raise escaped()
+        nodes = tuple([x.node for x in inputs if x.recording is self])
+        if len(nodes) < len(inputs):
+            raise escaped()
         if primitive.instead is not None and not self._copies:
             instead = primitive.instead(*inputs, **attrs)
             if instead is not None:
@@ -202,7 +203,6 @@ class Recording:
             instead = self.rewrite(primitive, tuple(inputs), attrs)
             if instead is not None:
                 return Traced(instead.node, self)
-        nodes = tuple(map(_NODE, inputs))
         key: Any = (primitive, nodes)
         if attrs:
             key += tuple(sorted(attrs.items())) if len(attrs) > 1 else tuple(attrs.items())

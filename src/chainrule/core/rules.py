@@ -274,21 +274,25 @@ def total(contributions: Sequence[Any]) -> Traced:
     if len(contributions) == 1:
         (only,) = contributions
         return only.emit() if type(only) is Deferred else only
-    groups: dict[Any, list[Deferred]] = {}
-    ready: list[Traced] = []
-    for part in contributions:
-        if type(part) is Deferred:
-            key = (part.primitive, part.attrs.get("axes"))
-            groups.setdefault(key, []).append(part)
-        else:
-            ready.append(part)
-    for (primitive, _), parts in groups.items():
-        merge = primitive.merge
-        ready += [merge(parts)] if merge is not None else [part.emit() for part in parts]
+    ready = [part for part in contributions if type(part) is not Deferred]
+    if len(ready) < len(contributions):
+        ready += _merged([part for part in contributions if type(part) is Deferred])
     result = ready[0]
     for part in ready[1:]:
         result = add(result, part)
     return result
+
+
+def _merged(parts: Sequence[Deferred]) -> list[Traced]:
+    """Deferred applications, those of one kind as one."""
+    groups: dict[Any, list[Deferred]] = {}
+    for part in parts:
+        groups.setdefault((part.primitive, part.attrs.get("axes")), []).append(part)
+    found = []
+    for (primitive, _), alike in groups.items():
+        merge = primitive.merge
+        found += [part.emit() for part in alike] if merge is None else [merge(alike)]
+    return found
 
 
 def _sum(parts: Sequence[Any]) -> Traced | None:

@@ -122,7 +122,8 @@ def type_of(value: np.ndarray) -> ArrayType:
     return array_type(value.shape, value.dtype)
 
 
-def check_dtype(dtype: np.dtype[Any]) -> None:
+def check_dtype(dtype: np.dtype[Any], of: str = "") -> None:
+    """Raise DtypeError, which says what ``of`` is, for a dtype that is not supported."""
     if dtype in DTYPES:
         return
     hint = {
@@ -133,7 +134,7 @@ def check_dtype(dtype: np.dtype[Any]) -> None:
         "U": "text; turn it into numbers first",
         "S": "text; turn it into numbers first",
     }.get(dtype.kind, "use float32, float64, an integer dtype or bool")
-    raise DtypeError(f"dtype {dtype} is not supported: {hint}")
+    raise DtypeError(f"{of + ': ' if of else ''}dtype {dtype} is not supported: {hint}")
 
 
 def refuse_subclass(x: Any, what: str) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import cache, lru_cache, partial
+from numbers import Rational
 from typing import Any
 
 import numpy as np
@@ -70,9 +72,11 @@ def plain(x: Any) -> Any:
     array = np.asarray(x)
     if array.dtype.kind == "O":
         if not array.ndim:
-            dense = "; write x.toarray() for a sparse one" if hasattr(x, "toarray") else ""
+            instead = "x.toarray() for a sparse one" if hasattr(x, "toarray") else ""
+            instead = "float(x)" if isinstance(x, (Decimal, Rational)) else instead
             raise DtypeError(
-                f"a {type(x).__name__} is neither a number nor an array of numbers{dense}"
+                f"a {type(x).__name__} is neither a number of NumPy's nor an array of them"
+                f"{instead and '; write '}{instead}"
             )
         check_dtype(array.dtype)
     return array

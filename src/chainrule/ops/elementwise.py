@@ -306,9 +306,13 @@ def _power_constant_partial(y: Traced, x: Traced, *, exponent: float) -> Any:
     return exponent * power_constant(x, exponent=exponent - 1)
 
 
+def _power_constant_forward(x: Any, *, exponent: float) -> Any:
+    return x * x if exponent == 2 else np.asarray(x) ** exponent  # NumPy's scalars round otherwise
+
+
 power_constant = Primitive(
     "power_constant",
-    forward=lambda x, exponent: np.asarray(x) ** exponent,  # NumPy's scalars round otherwise
+    forward=_power_constant_forward,
     infer=_integer_power_infer,
     rule=Elementwise((_power_constant_partial,)),
     text="{}^{exponent}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from functools import partial
+from functools import partial, reduce
 from operator import attrgetter
 from typing import Any
 
@@ -234,7 +234,8 @@ _below = quick(frozenset({"divide", "reciprocal"}))
 
 
 def _over_power(x: Traced, z: Traced) -> Traced | None:
-    """y / x³ as y / x / x / x: the power leaves the range before the quotient does."""
+    """y / x³ as y / x / x / x where the power, or that of a slope, leaves the range before the
+    quotient does."""
     name, inputs, attrs = meaning(z)
     n = {"square": 2, "multiply": 2}.get(name, attrs.get("exponent", 0))
     if not x.type.is_float or x.recording.is_deriving or n not in (2, 3, 4) or not inputs:
@@ -242,7 +243,16 @@ def _over_power(x: Traced, z: Traced) -> Traced | None:
     if inputs[0].node is not inputs[-1].node or inputs[0].node in monomial(x)[1]:
         return None
     with as_written(x.recording):
-        return over(x, {inputs[0].node: -int(n)})
+        edge = 2.0 ** (_EXPONENTS[x.dtype.itemsize] // (2 * int(n) + 1))
+        low, high = constant_like(x, 1 / edge), constant_like(x, edge)
+        sizes = abs(x), abs(inputs[0])
+        inside = [apply("less", *pair) for y in sizes for pair in ((low, y), (y, high))]
+        usual = reduce(lambda a, b: apply("logical_and", a, b), inside)
+        return choose(apply("likely", usual), x / z, over(x, {inputs[0].node: -int(n)}))
+
+
+_EXPONENTS = {4: 120, 8: 1000}
+"""The largest powers of two that floats hold with room to spare, by their bytes."""
 
 
 # Logarithms -------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ def _constant_number(x: Any) -> Any:
 def power(x: Any, p: Any) -> Any:
     """``x ** p``; a constant exponent becomes an attribute, so that the derivative of x^n at
     0 exists to every order."""
-    if type(x) is Traced and type(p) in (int, float) and x.type.is_float:
-        return ew.power_constant(x, exponent=int_or(p))
+    if type(x) is Traced and type(p) in (int, float) and x.node.type.is_float:
+        return x.recording.emit(ew.power_constant, (x,), {"exponent": int_or(p)})
     x, p = plain(x), plain(p)
     number = _constant_number(p)
     if number is None or not isinstance(x, Traced):
