@@ -151,9 +151,11 @@ def search(
     # What is there already is judged first: a search that ends early has something to say.
     first = [*_baselines(data), (GIVEN, _Network(data, seed=options.seed))]
     losses = _losses(data, parts, first, held, n_jobs)
-    reserve = RESERVE * (time.time() - started)
-    end = min(started + SHARE * (deadline - started), deadline - reserve)
+    took = time.time() - started
+    end = min(started + SHARE * (deadline - started), deadline - RESERVE * took)
     settings, tried = _halved(replace(data, deadline=end), parts, trials, n_jobs)
+    last = took / (len(parts) + 1)  # to train the best one
+    data = replace(data, deadline=deadline - last)
     more: list[tuple[str, _Network]] = []
     for seed in range(options.seed, options.seed + seeds):
         # A seed of each before another of one: time may not be enough for all.
