@@ -270,6 +270,14 @@ def test_words_stay_words(tmp_path, cells):
     assert decision.kind in ("category", "boolean")
 
 
+def test_no_advice_on_words_of_which_most_may_be_missing(tmp_path):
+    table = read(tmp_path, csv(["unknown"] * 9 + ["failure", "success"] * 2))
+    [decision] = decide(table, ["v"])
+    assert (decision.kind, decision.note) == ("category", "")
+    table = read(tmp_path, csv(["1.5"] * 9 + ["failure", "unknown"]))
+    assert "'failure' is not a number (2 of 11 cells)" in decide(table, ["v"])[0].note
+
+
 @pytest.mark.parametrize("odd", ["", "-", "none"])
 @pytest.mark.parametrize("dress", ["{}", "'{}", '"=""{}"""'])
 def test_codes_stay_codes_in_other_dress(tmp_path, dress, odd):

@@ -13,7 +13,7 @@ from chainrule.estimators.network import network_of, trees_of
 from chainrule.estimators.rows import by_tiles
 from chainrule.tabular import attribution
 
-__all__ = ["Attributions", "input_gradients", "integrated_gradients"]
+__all__ = ["Attributions", "input_gradients"]
 
 
 def input_gradients(model: Any, params: Any, state: Any, x: np.ndarray, output: int) -> np.ndarray:
@@ -29,23 +29,6 @@ def input_gradients(model: Any, params: Any, state: Any, x: np.ndarray, output: 
         return back(np.ones(np.shape(values), values.dtype))[0]
 
     return np.asarray(gradients(x))
-
-
-def integrated_gradients(
-    model: Any,
-    params: Any,
-    state: Any,
-    x: np.ndarray,
-    baseline: np.ndarray,
-    output: int,
-    steps: int,
-) -> np.ndarray:
-    """``tabular.attribution.integrated_gradients`` of one output, (n, columns)."""
-
-    def slope(rows: np.ndarray) -> np.ndarray:
-        return input_gradients(model, params, state, rows.astype(x.dtype), output)
-
-    return attribution.integrated_gradients(slope, x, baseline, steps)
 
 
 class Attributions:
@@ -93,7 +76,10 @@ class Attributions:
             raise UsageError(f"baseline has shape {start.shape}, not ({self.n_features_in_},)")
 
         def integrated(model: Any, params: Any, state: Any, x: np.ndarray, output: int) -> Any:
-            return integrated_gradients(model, params, state, x, start, output, steps)
+            def slope(rows: np.ndarray) -> np.ndarray:
+                return input_gradients(model, params, state, rows.astype(x.dtype), output)
+
+            return attribution.integrated_gradients(slope, x, start, steps)
 
         return self._attributed(X, output, integrated)
 

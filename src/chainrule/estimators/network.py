@@ -95,11 +95,6 @@ def trees_of(estimator: Any, model: nn.MLP, dtype: Any = None) -> tuple[Tree, Tr
     return trees if dtype is None else map_tree(lambda a: np.asarray(a, dtype), trees)
 
 
-def keep_trees(estimator: Any, model: nn.MLP, params: Tree, state: Tree) -> None:
-    """Set an estimator's fitted attributes to a network."""
-    vars(estimator).update(attributes_of(model, params, state))
-
-
 def attributes_of(model: nn.MLP, params: Tree, state: Tree) -> dict[str, Any]:
     """``coefs_``, ``intercepts_`` and, with normalisation, ``norms_``; copies."""
     layers = params["layers"]

@@ -163,9 +163,10 @@ def _dressed(
     """Numbers in other dress, if all cells but those with a ``soft`` word for "missing" are."""
     hard = [i for i, is_soft in enumerate(soft) if not is_soft]
     if not hard or not _worth_trying([words[i] for i in hard[:TRIED]]):
-        odd = [i for i in hard if not _PLAIN.match(words[i])] or [0]
-        count = int(sum(counts[i] for i in odd))
-        return replace(column, obstacle=(_first(codes, odd[0]), count))
+        odd = next((i for i in hard if not _PLAIN.match(words[i])), 0)
+        # Words that would be missing among numbers are words like others where there are few.
+        count = sum(int(n) for n, word in zip(counts, words, strict=True) if not _PLAIN.match(word))
+        return replace(column, obstacle=(_first(codes, odd), count))
     found = undress(
         [words[i] for i in hard],
         [int(counts[i]) for i in hard],
