@@ -67,6 +67,34 @@ def test_a_killed_rank_costs_only_the_steps_since_the_last_checkpoint(tmp_path: 
 
 @linux
 @many
+@pytest.mark.parametrize("killed", [[1], [2, 1]])
+def test_the_others_take_the_part_of_killed_ranks(tmp_path: Path, killed: list[int]) -> None:
+    """With Open MPI's ULFM, which its wheel has."""
+    more = ("--epochs", "300")
+    assert main(command(tmp_path, "--shards", "8", "--quiet", *more)) == 0
+    kept = tmp_path / "kept"
+    ours = command(tmp_path, "--checkpoint", str(kept), "--every", "20", *more)
+    mpi = (*MPI[:-1], "3", "--with-ft", "ulfm")
+    with subprocess.Popen(
+        [*mpi, *HERE, *ours], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+    ) as process:
+        while process.poll() is None and len([*kept.glob("check*")]) < 2:
+            time.sleep(0.02)
+        found = run("pgrep", "-f", f"^{HERE[0]} -m chainrule .*{kept}").stdout.split()
+        environments = {pid: Path(f"/proc/{pid}/environ").read_bytes() for pid in found}
+        for rank in killed:
+            name = f"OMPI_COMM_WORLD_RANK={rank}\0".encode()
+            os.kill(int(next(p for p in found if name in environments[p])), signal.SIGKILL)
+            time.sleep(0.3)
+        _, err = process.communicate(timeout=200)
+    assert err.count("processes of MPI are gone; the others do their part") >= 1, err
+    models = [path.read_bytes() for path in tmp_path.glob("*.safetensors")]
+    assert len(models) == 2
+    assert models[0] == models[1]
+
+
+@linux
+@many
 def test_a_rank_that_hangs_is_noticed_after_the_stated_time(tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     ours = command(tmp_path, "--checkpoint", str(kept), "--every", "20", "--epochs", "9000")

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 
 from chainrule.errors import ChainruleError, UsageError
 from chainrule.train.monitor import TrainingState
-from chainrule.train.workers import Vectors, added, branches, share
+from chainrule.train.workers import FewerError, Vectors, added, branches, share
 
 __all__ = ["Mpi"]
 
@@ -30,6 +31,9 @@ class Mpi:
 
     Each has a slice of the vectors to add: it gets that slice of every branch from those who know
     them, and gives its sum to all. A number beside it says whether its process was asked to stop.
+
+    Where MPI can do without processes that are gone (Open MPI's ULFM, ``mpiexec --with-ft ulfm``),
+    the others take their shards; but not those of the first, which prints and writes.
 
     Raises:
         UsageError: mpi4py or an MPI library is not installed.
@@ -48,6 +52,10 @@ class Mpi:
         self.asked: tuple[Any, ...] | None = None
         self.before: dict[signal.Signals, Any] = {}
         self.open = 0  # trainings that run
+        self.done, self.last = 0, np.empty(0)  # exchanges, and what the last one gave
+        kinds = ("ERR_PROC_FAILED", "ERR_PROC_FAILED_PENDING", "ERR_REVOKED")
+        self.losses = [getattr(MPI, kind) for kind in kinds if hasattr(MPI, kind)]
+        self.error = MPI.Exception
 
     def wait(self) -> None:
         """Until all are here."""
@@ -67,7 +75,51 @@ class Mpi:
             time.sleep(0 if waited < SPIN else 1e-4)
 
     def total(self, vectors: Vectors, shards: int) -> np.ndarray:
-        """The sum over all shards; KeyboardInterrupt if any process was asked to stop."""
+        """The sum over all shards; KeyboardInterrupt if any process was asked to stop, FewerError
+        if some are gone."""
+        try:
+            total = self._exchanged(vectors, shards)
+        except self.error as error:
+            like = next(iter(vectors.values()))
+            total = self._repaired(error, np.empty(like.size + 1, like.dtype))
+        self.done, self.last = self.done + 1, total
+        if total[-1]:
+            self._stop()
+        return total[:-1]
+
+    def _repaired(self, error: Exception, total: np.ndarray) -> np.ndarray:
+        """Go on without those who are gone: FewerError, or the sum that others have already."""
+        while True:
+            if not self.losses or error.Get_error_class() not in self.losses:  # type: ignore[attr-defined]
+                raise error
+            try:
+                self.comm.Revoke()
+                first, before = self.rank == 0, self.size
+                self.comm = self.comm.Shrink()
+                self.rank, self.size = self.comm.Get_rank(), self.comm.Get_size()
+                every = np.empty((self.size, 2), np.int64)
+                self.comm.Allgather(np.array([first, self.done]), every)
+                if not every[:, 0].any():
+                    raise ChainruleError(
+                        "the first process of MPI, which alone prints and writes, is gone; start "
+                        "them again (resume=True goes on from a checkpoint)"
+                    )
+                if first:
+                    gone = f"{before - self.size} of {before} processes of MPI"
+                    warnings.warn(f"{gone} are gone; the others do their part", stacklevel=2)
+                ahead = every[:, 1] == every[:, 1].max()
+                if ahead.all():
+                    raise FewerError
+                total = self.last if ahead[self.rank] else total
+                self.comm.Bcast(total, int(np.argmax(ahead)))
+                if ahead[self.rank]:
+                    raise FewerError
+                return total
+            except self.error as another:
+                error = another
+
+    def _exchanged(self, vectors: Vectors, shards: int) -> np.ndarray:
+        """The sum, and whether any process was asked to stop."""
         ranks = range(self.size)
         nodes = [branches((0, shards), *share(r, self.size, shards)) for r in ranks]
         own = np.stack([added(node, vectors) for node in nodes[self.rank]])
@@ -83,9 +135,7 @@ class Mpi:
         total = np.empty(own.shape[1] + self.size, own.dtype)
         self._done(self.comm.Iallgatherv(part, [total, [b - a + 1 for a, b in cuts]]))
         flags = [b + r for r, (_, b) in enumerate(cuts)]
-        if total[flags].any():
-            self._stop()
-        return np.delete(total, flags)
+        return np.append(np.delete(total, flags), total[flags].any())
 
     def _stop(self) -> None:
         if self.asked is not None and callable(self.asked[0]):

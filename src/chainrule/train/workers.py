@@ -39,6 +39,10 @@ Node = tuple[int, int]
 Vectors = Mapping[Node, np.ndarray]
 
 
+class FewerError(Exception):
+    """Internal: there are fewer workers now, and each has other shards to compute."""
+
+
 class Workers(Protocol):
     """What a training asks of those that it shares its shards with.
 
@@ -55,6 +59,7 @@ class Workers(Protocol):
 
         Raises:
             KeyboardInterrupt: one of them was asked to stop; all raise it at the same step.
+            FewerError: some are lost; to be asked again with what is one's own now.
         """
         ...
 
@@ -160,9 +165,14 @@ class ShardedSteps(Steps):
     def once(self, leaves: list[np.ndarray], epoch: int, i: int) -> tuple[float, float, Any]:
         """Step ``i`` of an epoch: mean loss before it, weight, leaves after it."""
         batch = Batch(*self.data.take(epoch, i))
-        first, end = share(self.workers.rank, self.workers.size, self.shards)
-        own = self._own(leaves, batch, epoch, i, range(first, end))
-        total = self.workers.total(own, self.shards)
+        while True:
+            own = range(*share(self.workers.rank, self.workers.size, self.shards))
+            vectors = self._own(leaves, batch, epoch, i, own)
+            try:
+                total = self.workers.total(vectors, self.shards)
+                break
+            except FewerError:
+                continue
         count = np.asarray(self.training.steps)
         run = self.made.get("update")
         if run is None:
