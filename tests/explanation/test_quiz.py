@@ -202,6 +202,8 @@ def test_names_of_the_network_may_be_used():
         ("tanh(x)", "x*(1 - tanh(x)**2)", "wrong power", "power of x is off"),
         ("x**2*exp(-x)", "-(2*x*exp(-x) - x**2*exp(-x))", "sign", "sign of the whole"),
         ("sin(x)**2", "6*sin(x)*cos(x)", "wrong constant", "3 times"),
+        ("x**4", "4*x**3.000001", "near miss", "a little off"),
+        ("sin(x)*x", "x*cos(x) + sin(1.00001*x)", "near miss", "a little off"),
         ("sin(x)", "x**3 + 7", None, "no single common slip"),
     ],
 )  # fmt: skip

@@ -85,19 +85,11 @@ function crossings(order, it) {
   const place = places(order, it);
   let total = 0;
   for (const column of order.slice(0, -1)) {
-    const tree = new Array(it.column.length + 1).fill(0);
-    let count = 0;
-    for (const a of column) {
-      const ends = it.right[a].map((b) => place[b]).sort((p, q) => p - q);
-      for (const end of ends) {
-        let below = 0;
-        for (let i = end + 1; i > 0; i -= i & -i) below += tree[i];
-        total += count - below;
-      }
-      for (const end of ends) {
-        for (let i = end + 1; i < tree.length; i += i & -i) tree[i] += 1;
-        count += 1;
-      }
+    const before = [];
+    for (const item of column) {
+      const own = it.right[item].map((x) => place[x]);
+      for (const end of own) for (const b of before) total += b > end;
+      before.push(...own);
     }
   }
   return total;

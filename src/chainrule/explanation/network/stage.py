@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chainrule.explanation.page.document import buttons
 from chainrule.render import escape
 
 WALK = (
@@ -14,16 +15,12 @@ WALK = (
 
 def stage(note: str) -> str:
     """The card with the picture and the buttons, and the card where a neuron is written out."""
-    buttons = "".join(
-        f'<button type="button" id="{key}" class="round" aria-label="{label}" title="{label}">'
-        f"{sign}</button>"
-        for key, label, sign in WALK
-    )
     return (
         '<section class="card graph" aria-label="The network">'
         f'<h2>The network <span class="note">{escape.html(note)}</span></h2>'
         '<div id="sheet" class="sheet" tabindex="0"></div>'
-        f'<div class="walk">{buttons}<p id="saying" class="saying" aria-live="polite"></p></div>'
+        f'<div class="walk">{buttons(WALK)}'
+        '<p id="saying" class="saying" aria-live="polite"></p></div>'
         '<p class="legend2"><span class="p">━ positive weight</span><span class="m">━ negative '
         "weight</span><span>wider is larger; click a neuron or a line; arrows step through the "
         "passes, and walk over the neurons when one has the focus</span></p></section>"

@@ -16,13 +16,25 @@ LARGE = 400
 CORNER = 8
 
 
-class _Arrays:
-    """Each array once, entries with seven digits; the large ones shortened when there are many."""
+class _Once:
+    """Each thing once, and where it is."""
 
     def __init__(self) -> None:
         self.found: list[Any] = []
         self.index: dict[str, int] = {}
-        self.entries = 0
+
+    def place(self, thing: Any) -> int:
+        key = json.dumps(thing)
+        if key not in self.index:
+            self.index[key] = len(self.found)
+            self.found.append(thing)
+        return self.index[key]
+
+
+class _Arrays(_Once):
+    """Arrays, entries with seven digits; the large ones shortened when there are many."""
+
+    entries = 0
 
     def refer(self, value: Any) -> Any:
         if not isinstance(value, (list, Mapping)):
@@ -31,12 +43,10 @@ class _Arrays:
         count = len(flat(value)) if isinstance(value, list) else 0
         if (count > LARGE and self.entries + count > MOST_ENTRIES) or isinstance(value, Mapping):
             made = _summary(made, value)
-        key = json.dumps(made)
-        if key not in self.index:
-            self.index[key] = len(self.found)
-            self.found.append(made)
-            self.entries += count
-        return {"a": self.index[key]}
+        known = len(self.found)
+        found = {"a": self.place(made)}
+        self.entries += count * (len(self.found) - known)
+        return found
 
 
 def _rounded(value: Any) -> Any:
@@ -63,7 +73,7 @@ def page_data(document: Document, found: list[Module]) -> dict[str, Any]:
         for step in document["steps"]
         if step["kind"] in ("start", "backward", "sum") and step["slots"] is not None
     }
-    words = _Words()
+    words = _Once()
     nodes = [_node(node, slopes, arrays, words) for node in document["nodes"]]
     slope = "∂" if sum(n["kind"] == "input" for n in document["nodes"]) > 1 else "d"
     whole = slope + document["name"]["text"] + "/" + slope
@@ -84,22 +94,8 @@ def page_data(document: Document, found: list[Module]) -> dict[str, Any]:
     }
 
 
-class _Words:
-    """Sentences, each once."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-        self.index: dict[str, int] = {}
-
-    def refer(self, text: str) -> int:
-        if text not in self.index:
-            self.index[text] = len(self.found)
-            self.found.append(text)
-        return self.index[text]
-
-
 def _node(
-    node: Mapping[str, Any], slopes: Mapping[int, Any], arrays: _Arrays, words: _Words
+    node: Mapping[str, Any], slopes: Mapping[int, Any], arrays: _Arrays, words: _Once
 ) -> dict[str, Any]:
     text = _line(node["name"]["text"])
     name = runs(node["name"]["text"], 22)
@@ -111,7 +107,7 @@ def _node(
             "shape": node["shape"] or None,
             "dtype": None if node["dtype"] == "float64" else node["dtype"],
             "slot": node["slot"],
-            "teaches": words.refer(node["teaches"]),
+            "teaches": words.place(node["teaches"]),
             "text": text,
             "name": None if name == [[text, "i"]] else name,
             "gate": runs(gate_label(node)) if operation else None,
@@ -124,7 +120,7 @@ def _node(
 
 
 def _step(
-    step: Mapping[str, Any], document: Document, whole: str, arrays: _Arrays, words: _Words
+    step: Mapping[str, Any], document: Document, whole: str, arrays: _Arrays, words: _Once
 ) -> dict[str, Any]:
     """Only what is not the node's own: the script takes value and formula from there."""
     slots, local = step["slots"], step["local"]
@@ -137,8 +133,8 @@ def _step(
             "via": step["via"],
             "position": step["position"] or None,
             "terms": step["terms"] or None,
-            "why": words.refer(step["why"]) if step["why"] else None,
-            "note": words.refer(step["note"]) if step["note"] else None,
+            "why": words.place(step["why"]) if step["why"] else None,
+            "note": words.place(step["note"]) if step["note"] else None,
             "name": None if own or usual else _line(step["name"]["text"]),
             "formula": None if own or local is not None else _line(step["formula"]["text"]),
             "localText": None if local is None else _line(local["text"]),

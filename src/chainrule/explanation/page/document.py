@@ -7,7 +7,7 @@ and nothing else, so that a name in the data can never become code.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from chainrule.explanation.picture.svg import asset
@@ -15,7 +15,7 @@ from chainrule.render import escape
 from chainrule.render.elements import Markup
 from chainrule.render.page import page
 
-__all__ = ["document", "header", "math", "script_json"]
+__all__ = ["buttons", "document", "header", "math", "script_json"]
 
 
 def document(
@@ -40,6 +40,15 @@ def header(kicker: str, heading: str, more: str = "", long: bool = True) -> str:
         f"<h1{kind}>{heading}</h1>{more}</div>"
         '<button type="button" id="theme" class="round" aria-label="Light or dark" '
         'title="Light or dark">◐</button></header>'
+    )
+
+
+def buttons(listed: Iterable[tuple[str, str, str]]) -> str:
+    """Round buttons: id, what they do, and their sign, which is markup."""
+    return "".join(
+        f'<button type="button" id="{key}" class="round" aria-label="{label}" title="{label}">'
+        f'<span aria-hidden="true">{sign}</span></button>'
+        for key, label, sign in listed
     )
 
 

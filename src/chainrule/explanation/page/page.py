@@ -9,8 +9,8 @@ from chainrule.errors import UsageError
 from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.page import formula as page_formula
 from chainrule.explanation.page.data import page_data
+from chainrule.explanation.page.document import buttons, header, math
 from chainrule.explanation.page.document import document as document_of
-from chainrule.explanation.page.document import header, math
 from chainrule.explanation.page.table import DIGITS, table
 from chainrule.explanation.picture.modules import fold_to_fit, modules
 from chainrule.explanation.picture.scene import Document, scene
@@ -26,6 +26,13 @@ MOST_MATHML = 60_000
 MOST_STATIC = 40
 SCRIPTS = ("lowering", "basics", "layout", "draw", "table", "state", "say", "stage", "move", "page")
 """Joined in this order into one script; the last one runs."""
+PLAYER = (
+    ("first", "First step", "|◀"),
+    ("back", "Step backward", "◀"),
+    ("play", "Play", '<b class="main">▶</b><b class="pause">❚❚</b>'),
+    ("next", "Step forward", "▶"),
+    ("last", "Last step", "▶|"),
+)
 
 
 def page(e: Explanation) -> str:
@@ -155,18 +162,6 @@ def _stage(document: Document, found: list[Any]) -> str:
             f'<noscript><svg class="picture" viewBox="0 0 {wide:.0f} {high:.0f}" role="img" '
             f'aria-label="The graph">{body}</svg></noscript>'
         )
-    buttons = {
-        "first": "First step",
-        "back": "Step backward",
-        "play": "Play",
-        "next": "Step forward",
-        "last": "Last step",
-    }
-    shown = "".join(
-        f'<button type="button" id="{key}" class="round" aria-label="{label}" title="{label}">'
-        f'<span aria-hidden="true">{_icon(key)}</span></button>'
-        for key, label in buttons.items()
-    )
     count = len(document["steps"])
     turn = sum(s["kind"] in ("input", "forward") for s in document["steps"])
     ticks = '<svg class="track" preserveAspectRatio="none" aria-hidden="true" '
@@ -179,7 +174,7 @@ def _stage(document: Document, found: list[Any]) -> str:
         f'aria-label="The graph: blocks and wires"></svg>{still}</div>'
         '<p class="legend"><span class="value">value, forward →</span>'
         '<span class="gradient">← gradient, backward</span></p>'
-        f'<div class="transport" role="group" aria-label="Player">{shown}'
+        f'<div class="transport" role="group" aria-label="Player">{buttons(PLAYER)}'
         f'<div class="scrub">{ticks}<input type="range" id="scrub" min="0" max="{count}" value="0" '
         'step="1" aria-label="Step"></div>'
         '<button type="button" id="all" class="quiet">show all</button></div></div>'
@@ -189,18 +184,6 @@ def _stage(document: Document, found: list[Any]) -> str:
         '<div id="grids" class="grids"></div></div>'
         '<p id="live" class="unseen" aria-live="polite"></p></section>'
     )
-
-
-def _icon(key: str) -> str:
-    paths = {
-        "first": "M5 4v12M15 4l-8 6 8 6z",
-        "back": "M14 4l-9 6 9 6z",
-        "play": "M6 4l10 6-10 6z",
-        "next": "M6 4l9 6-9 6z",
-        "last": "M15 4v12M5 4l8 6-8 6z",
-    }
-    pause = '<path class="pause" d="M6 4v12M14 4v12"/>' if key == "play" else ""
-    return f'<svg viewBox="0 0 20 20"><path class="main" d="{paths[key]}"/>{pause}</svg>'
 
 
 def _tables(e: Explanation, document: Document, formula: Callable[..., str]) -> str:

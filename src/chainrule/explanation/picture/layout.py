@@ -10,6 +10,7 @@ test holds both to the same coordinates, so change them together.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -136,30 +137,13 @@ def _crossings(order: list[list[int]], items: _Items) -> int:
     total = 0
     place = _places(order, items)
     for column in order[:-1]:
-        ends = [sorted(place[b] for b in items.right[a]) for a in column]
-        tree = [0] * (len(items.column) + 1)
-        count = 0
-        for group in ends:
-            for end in group:
-                total += count - _below(tree, end + 1)
-            for end in group:
-                _add(tree, end + 1)
-                count += 1
+        ends: list[int] = []
+        for item in column:
+            own = [place[x] for x in items.right[item]]
+            total += sum(len(ends) - bisect.bisect_right(ends, end) for end in own)
+            for end in own:
+                bisect.insort(ends, end)
     return total
-
-
-def _below(tree: list[int], i: int) -> int:
-    total = 0
-    while i > 0:
-        total += tree[i]
-        i -= i & -i
-    return total
-
-
-def _add(tree: list[int], i: int) -> None:
-    while i < len(tree):
-        tree[i] += 1
-        i += i & -i
 
 
 def _places(order: list[list[int]], items: _Items) -> list[int]:

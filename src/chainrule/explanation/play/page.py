@@ -184,10 +184,15 @@ def _rounded(array: np.ndarray) -> list[float | int]:
 # Parts ------------------------------------------------------------------------------------------
 
 
-def _choice(key: str, label: str, options: Sequence[str], chosen: str) -> str:
+def _choice(key: str, label: str, options: Sequence[str], chosen: str = "") -> str:
+    return _choice_of(key, label, [(name, name) for name in options], chosen)
+
+
+def _choice_of(key: str, label: str, options: Sequence[tuple[Any, str]], chosen: Any) -> str:
     shown = "".join(
-        f"<option{' selected' if name == chosen else ''}>{escape.html(name)}</option>"
-        for name in options
+        f'<option value="{escape.html(str(value))}"{" selected" if value == chosen else ""}>'
+        f"{escape.html(name)}</option>"
+        for value, name in options
     )
     return f'<label>{label}<select id="{key}">{shown}</select></label>'
 
@@ -233,21 +238,14 @@ def _pictures(data: Mapping[str, Any]) -> str:
     order = [*data["numbers"], *(i for i in range(len(names)) if i not in data["numbers"])]
     axes = [order[0], order[min(1, len(order) - 1)]]
 
-    def axis(key: str, label: str, chosen: int) -> str:
-        shown = "".join(
-            f'<option value="{i}"{" selected" if i == chosen else ""}>{escape.html(names[i][:40])}'
-            "</option>"
-            for i in order
-        )
-        return f'<label>{label}<select id="{key}">{shown}</select></label>'
-
-    parts = "".join(f"<option>{name}</option>" for name in data["rows"])
+    columns = [(i, names[i][:40]) for i in order]
     return (
         '<section class="card" aria-label="The example and the surface"><h2>Example and surface'
-        '</h2><div class="fields"><label>rows<select id="part">' + parts + "</select></label>"
-        '<label>example<input id="row" type="number" min="1" step="1" value="1"></label>'
-        + axis("across", "across", axes[0])
-        + axis("up", "up", axes[1])
+        '</h2><div class="fields">'
+        + _choice("part", "rows", list(data["rows"]))
+        + '<label>example<input id="row" type="number" min="1" step="1" value="1"></label>'
+        + _choice_of("across", "across", columns, axes[0])
+        + _choice_of("up", "up", columns, axes[1])
         + '</div><canvas id="surface" width="360" height="360" role="img"></canvas>'
         '<p class="note2">Filled points train, rings test; the other inputs are those of the '
         "example. Each hidden neuron shows its activation over the same two columns.</p></section>"

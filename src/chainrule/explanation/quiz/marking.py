@@ -37,6 +37,8 @@ __all__ = ["mark_answer"]
 
 CLOSE = 1e-7
 """Relative, of formulas that are tried at 50 digits afterwards."""
+NEAR = 1e-4
+"""Relative, of what only a number in it sets apart."""
 EQUAL = 1e-10
 """Relative to the largest entry, of matrices: doubles lose 4 digits or 5 on the way."""
 POINTS = 24
@@ -79,6 +81,11 @@ def _in_parts(place: int, question: Question, given: str) -> Mark:
 
 Judgement = tuple[bool, str, str | None]
 RIGHT: Judgement = (True, "right", None)
+NEAR_MISS: Judgement = (
+    False,
+    "it is near the derivative but not equal to it: a number in it is a little off",
+    "near miss",
+)
 UNKNOWN: Judgement = (False, "wrong; no single common slip explains it", None)
 
 
@@ -110,6 +117,8 @@ def _formula(question: Question, given: str) -> Judgement:
                 if why is None
                 else (False, why, "branch" if why.startswith("at ") else "near miss")
             )
+        if _same(found, right, where, NEAR):
+            return NEAR_MISS
         for slip in scalar_slips(function, wrt, values):
             if _same(found, slip.slope, where):
                 return False, slip.says, slip.kind
@@ -123,9 +132,9 @@ def _full(value: Any, count: int) -> np.ndarray:
     return np.broadcast_to(array, (count,)).astype(float)
 
 
-def _same(found: np.ndarray, wanted: np.ndarray, where: np.ndarray) -> bool:
+def _same(found: np.ndarray, wanted: np.ndarray, where: np.ndarray, close: float = CLOSE) -> bool:
     a, b = found[where], np.broadcast_to(wanted, found.shape)[where]
-    return bool(np.all(np.isfinite(b))) and np.allclose(a, b, rtol=CLOSE, atol=1e-10)
+    return bool(np.all(np.isfinite(b))) and np.allclose(a, b, rtol=close, atol=1e-10)
 
 
 def _by_ratio(
@@ -140,11 +149,6 @@ def _by_ratio(
         factor = ratio / x**power
         if np.allclose(factor, factor[0], rtol=1e-6):
             shown = Fraction(float(factor[0])).limit_denominator(50)
-            if shown == 1 and not power:
-                says = (
-                    "it is near the derivative but not equal to it: a number in it is a little off"
-                )
-                return False, says, "near miss"
             if not np.isclose(float(shown), factor[0], rtol=1e-6):
                 return UNKNOWN
             if power:
@@ -294,8 +298,7 @@ def _matrix(question: Question, given: str) -> Judgement:
             return RIGHT
         return False, "it is the derivative at some values only: a branch differs", "branch"
     if _is_key(setting, tree, where, near=True):
-        says = "it is near the derivative but not equal to it: a number in it is a little off"
-        return False, says, "near miss"
+        return NEAR_MISS
     misfit = _misfit(setting, shown, tree)
     slip = repaired(tree, right)
     if slip is None and not multiple(tree):
@@ -319,7 +322,7 @@ def _is_key(
     up_to_a_factor: bool = False,
     near: bool = False,
 ) -> bool:
-    close = 1e-4 if near else EQUAL
+    close = NEAR if near else EQUAL
     with np.errstate(all="ignore"):
         for point, values in where:
             found = setting.value(tree, point, values)
