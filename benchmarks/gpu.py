@@ -173,6 +173,7 @@ def between(other: Callable[[], Any], name: str, own: str, train: Any, every: in
 def epoch_of(network: Network) -> tuple[Callable[[], Any], Any]:
     """An epoch by our loop, its carry on the device, and the tree of what it returns."""
     loop = ours.loop_of(network, "adam", "float32", executor=WHERE)()
+    loop.most = network.steps
     leaves, tree = flatten(ours.carry_of(network, "adam", "float32"))
     xs, data = [network.order(), np.arange(network.steps)], ours.data_of(network, "float32")
     leaves = [loop.code.put(leaf) for leaf in leaves]

@@ -27,6 +27,8 @@ Done = tuple[np.ndarray, Leaves, Leaves]
 """The losses of some steps, and the carry before and after the last of them."""
 SECONDS = 0.05
 """About how long a chunk should take, unless the executor's loop says otherwise (``seconds``)."""
+MOST = 2**12
+"""Steps of a chunk for which a loop may be made, should it need to know."""
 
 
 def ends(
@@ -89,6 +91,7 @@ class Chunks:
                 self.tried, self.run = True, self._compiled()
             if self.run is None:
                 return
+            self.run.most = min(full, MOST)
             end = min(full, window.first + len(window.order) // data.batch_size)
             rows = (end - window.first) * data.batch_size
             order = window.order[:rows].reshape(-1, data.batch_size)

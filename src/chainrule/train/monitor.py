@@ -164,6 +164,10 @@ class TrainingState:
     def read(self) -> None:
         """Bring home what lies on a device."""
         self.now, self.safe, self.checked = map(on_host, (self.now, self.safe, self.checked))
+        then = self.moment
+        now = on_host(then.now)
+        safe = now if then.safe is then.now else on_host(then.safe)
+        self.moment = then._replace(now=now, safe=safe)
 
     def back(self) -> None:
         """Return to the last finite network that was training."""

@@ -16,7 +16,7 @@ from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.run import Runner, executor_named, on_host
 from chainrule.train.alike import Family, Numbers, families
-from chainrule.train.chunks import SECONDS, Chunks, Done, Leaves, ends
+from chainrule.train.chunks import MOST, SECONDS, Chunks, Done, Leaves, ends
 from chainrule.train.data import Batch
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import NonFiniteLossError
@@ -199,7 +199,10 @@ class Group:
             axes = (0, 0, 0 if keyed else None, 0, 0 if numbers else None)
             return vmap(one, axes)(carry, *x, numbers)
 
-        return self.runner.repeat(step, carry, xs, (self.given, numbers), flush=True)
+        loop = self.runner.repeat(step, carry, xs, (self.given, numbers), flush=True)
+        if loop is not None:
+            loop.most = min(first.full, MOST)
+        return loop
 
     def _blocks(self, members: Sequence[Member]) -> Iterator[tuple[int, Sequence[Member]]]:
         """The members in blocks, each with the size of its loop."""

@@ -25,10 +25,9 @@ from chainrule.run.xla.rows import CHECKED, ROUNDED, ROWS, WITHOUT_ROW
 from tests.helpers.native_graphs import graph_of, random_case
 
 CALLED_OUT = {
-    "betainc", "betaincc", "binom", "cofactor", "dawsn", "dawson", "erfc_ratio", "erfcinv", "erfi",
-    "erfinv", "expm", "expn", "exprel", "gammainc", "gammaincc", "huber", "iv", "ive", "j0", "j1",
-    "jv", "k0", "k1", "kv", "lambertw", "logrel", "mills", "pinv", "poch", "polygamma",
-    "polygamma_rise", "pseudo_huber", "rgamma", "round_decimal", "sinc", "y0", "y1", "yv", "zeta",
+    "binom", "dawson", "erfc_ratio", "erfinv", "exprel", "iv", "ive", "j0", "j1", "jv", "k0", "k1",
+    "kv", "lambertw", "logrel", "poch", "polygamma", "polygamma_rise",
+    "round_decimal", "sinc", "y0", "y1", "yv", "zeta",
 }  # fmt: skip
 """What the interpreter computes inside a program: whoever writes a row takes it out."""
 GRAPHS = int(os.environ.get("CHAINRULE_XLA_GRAPHS", "10"))

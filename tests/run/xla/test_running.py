@@ -68,6 +68,15 @@ def test_nothing_times_nan_is_nan() -> None:
     assert np.isnan(found).all()
 
 
+def test_what_no_memory_holds_is_refused_before_it_runs() -> None:
+    def product(x: Any) -> Any:
+        return np.outer(x, x) @ np.outer(x, x)
+
+    with pytest.raises(UsageError, match=r"has not the memory .* takes 137329124 MiB: .*cr.remat"):
+        cr.jit(product, executor="xla")(np.ones(3_000_000))
+    assert cr.jit(lambda x: np.sum(np.outer(x, x)[:2]), executor="xla")(np.ones(3_000)) == 6_000
+
+
 class Lent:
     """An array of a library that knows no NumPy but DLPack."""
 
@@ -132,6 +141,13 @@ def test_compiled_programs_are_found_by_the_next_process(tmp_path: Any) -> None:
     assert [one.stdout.split() for one in ran] == [["compiled", "4.0"], ["4.0"]], ran[0].stderr
 
 
+def test_what_cannot_be_loaded_is_compiled_anew(monkeypatch: Any) -> None:
+    from chainrule.run.xla import backend
+
+    monkeypatch.setattr(backend, "kept", lambda about, make: b"of another build")
+    assert cr.jit(lambda x: x + 2.0, executor="xla")(0.5) == 2.5
+
+
 def test_settings_of_jax_stay_the_users() -> None:
     import jax
 
@@ -174,6 +190,7 @@ def test_predictions_follow_parameters_that_are_written_to() -> None:
     result = fit(nn.MLP((1, 2, 1)), (x, x[:, 0]), loss="squared_error", optimizer="adam", epochs=1,
                  executor="xla")  # fmt: skip
     assert result.predict(x).any()
+    assert all(type(a) is np.ndarray for a in (*result.moment.now, *result.moment.safe))
     for leaf in leaves(result.params):
         leaf[...] = 0
     assert not result.predict(x).any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
@@ -66,6 +67,13 @@ class Target:
         """The device in the words that arrays have for where they lie."""
         return jax.sharding.SingleDeviceSharding(self.device)
 
+    @cached_property
+    def memory(self) -> float:
+        """Bytes that the device has in all; infinitely many where it does not say."""
+        if self.device.platform == "cpu" and hasattr(os, "sysconf"):
+            return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+        return (self.device.memory_stats() or {}).get("bytes_limit", math.inf)
+
     @contextmanager
     def settings(self) -> Iterator[None]:
         """64-bit numbers and this precision for what is traced or run inside: the user's own
@@ -107,7 +115,10 @@ def compiled(lowered: Any, device: Any) -> Any:
     code = kept(about, make)
     if made:
         return made[0]
-    return deserialize_and_load(code, lowered.in_tree, lowered.out_tree, client, [device])
+    try:
+        return deserialize_and_load(code, lowered.in_tree, lowered.out_tree, client, [device])
+    except Exception:  # whole, but not what this JAX can load: of a build with the same version
+        return lowered.compile()
 
 
 @cache

@@ -20,7 +20,8 @@ PIECE = 8
 it need not look at a counter on the device between steps, and few programs serve all lengths."""
 LONGEST = PIECE**5
 ROOM = 16
-"""On the CPU one program counts its steps, up to 16, 256, 4096, ...: compiling takes longer."""
+"""On the CPU one program counts its steps, up to the most that training has at once, or 16, 256,
+4096, ...: compiling takes longer."""
 
 
 class Code:
@@ -33,6 +34,7 @@ class Code:
         self.body = lower(graph, self.faults, target.precision)
         self.called_out = sorted({n.primitive.name for n in graph.nodes if is_called_out(n)})
         self.captures = [self.put(value) for value in graph.captures]
+        self.largest = max((getattr(n.type, "nbytes", 0) for n in graph.nodes), default=0)
 
     def given(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays as ``call`` takes them: those of another device are brought to this one."""
@@ -55,11 +57,14 @@ class Code:
             try:
                 made = jax.jit(function, in_shardings=placed, out_shardings=placed)
                 lowered = made.lower(*types)
-                if self.called_out:
-                    return lowered.compile()
-                return compiled(lowered, self.target.device)
+                run = (lowered.compile() if self.called_out
+                       else compiled(lowered, self.target.device))  # fmt: skip
             except jax.errors.JaxRuntimeError as error:
                 raise self._said(error) from None
+        # XLA's threads on the CPU do not come back from a product that has no memory.
+        if self.largest > self.target.memory / 8 and bytes_of(run) > self.target.memory:
+            raise self._said(MemoryError("out of memory"), run)
+        return run
 
     def call(self, run: Any, *arguments: Any) -> tuple[Any, ...]:
         """Begin to run compiled code, whose first result is the fault; not waited for.
@@ -86,10 +91,11 @@ class Code:
         text = str(error)
         if "RESOURCE_EXHAUSTED" not in text and "ut of memory" not in text:
             return UsageError(f"{self.graph.name}: XLA on {self.target.device}: {text}")
+        elsewhere = "" if self.target.device.platform == "cpu" else ', or run on device="cpu"'
         needs = "" if run is None else f", which takes {bytes_of(run) / 2**20:.0f} MiB"
         return UsageError(
             f"{self.graph.name}: {self.target.device} has not the memory for this program{needs}: "
-            'take smaller batches, recompute with cr.remat, or run on the CPU (device="cpu")'
+            f"take smaller batches, or recompute with cr.remat{elsewhere}"
         )
 
 
@@ -152,6 +158,7 @@ class Loop:
         self._counts = target.device.platform == "cpu"
         self.made: dict[int, Any] = {}
         self.making = 0.0  # seconds that compiling took so far
+        self.most = 0  # steps of a call, where that is known: one program serves all of them
         self.arena = 0  # bytes of all that a step computes on its way, gradients among it
         self.known: dict[int, tuple[Any, Any]] = {}  # constants of the last call, by identity
 
@@ -195,7 +202,7 @@ class Loop:
     def _piece(self, steps: int) -> tuple[int, int]:
         """How many of so many steps a program does at once, and for how many it has room."""
         if self._counts:
-            room = ROOM
+            room = self.most if steps <= self.most else ROOM
             while room < min(steps, LONGEST):
                 room *= ROOM
             return min(steps, room), room

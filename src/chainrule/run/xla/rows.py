@@ -173,7 +173,73 @@ def _svd(a: Any) -> Any:
     return jnp.concatenate([u, s[..., None, :], jnp.swapaxes(vh, -1, -2)], axis=-2)
 
 
+def _huber(delta: Any, r: Any) -> Any:
+    size = jnp.abs(r)
+    inside = jnp.where(size <= delta, r * r / 2, delta * (size - delta / 2))
+    return jnp.where(delta < 0, jnp.inf, inside)
+
+
+def _pseudo_huber(delta: Any, r: Any) -> Any:
+    ratio = r / jnp.where(delta == 0, 1, delta)
+    found = delta * delta * jnp.expm1(jnp.log1p(ratio * ratio) / 2)
+    return jnp.where(delta < 0, jnp.inf, jnp.where((delta == 0) | (r == 0), 0, found))
+
+
+def _cofactor(a: Any) -> Any:
+    """As the interpreter, from singular values and their products: exact where A is singular."""
+    u, s, vh = jnp.linalg.svd(a)
+    own = np.eye(a.shape[-1], dtype=bool)
+    others = jnp.prod(jnp.where(own, 1, s[..., None, :]), -1)
+    sign = jnp.linalg.det(u) * jnp.linalg.det(vh)
+    return sign[..., None, None] * ((u * others[..., None, :]) @ vh)
+
+
+def _erfi(x: Any) -> Any:
+    found = 2 / np.sqrt(np.pi) * jnp.exp(x * x) * jsp.special.dawsn(x)
+    return jnp.where(jnp.isinf(x), x, found)
+
+
+def _mills(x: Any) -> Any:
+    """φ/Φ: far below 0 by erfcx, whose factor does not vanish."""
+    scale = np.sqrt(2 * np.pi)
+    above = jnp.exp(-x * x / 2) / scale / jsp.special.ndtr(jnp.maximum(x, 0))
+    return jnp.where(x < 0, 2 / scale / jsp.special.erfcx(-jnp.minimum(x, 0) / 2**0.5), above)
+
+
+def _rgamma(x: Any) -> Any:
+    return jnp.where((x <= 0) & (x == jnp.floor(x)), 0, 1 / jsp.special.gamma(x))
+
+
+def _gamma(f: Row) -> Row:
+    return lambda x, order: f(jnp.asarray(order, x.dtype), x)
+
+
+IN_DOUBLE: dict[str, Row] = {
+    "betainc": lambda x, order: jsp.special.betainc(order[0], order[1], x),
+    "betaincc": lambda x, order: jsp.special.betainc(order[1], order[0], 1 - x),
+    "cofactor": _cofactor,
+    "dawsn": jsp.special.dawsn,
+    "erfcinv": lambda x: -jsp.special.ndtri(x / 2) / np.sqrt(2.0),
+    "erfi": _erfi,
+    "expm": lambda a: jsp.linalg.expm(a, max_squarings=64),
+    "expn": lambda x, order: jsp.special.expn(order, x),
+    "gammainc": _gamma(jsp.special.gammainc),
+    "gammaincc": _gamma(jsp.special.gammaincc),
+    "huber": _huber,
+    "mills": _mills,
+    "pinv": lambda a, rcond: jnp.linalg.pinv(a, rtol=rcond),
+    "pseudo_huber": _pseudo_huber,
+    "rgamma": _rgamma,
+}
+"""Rows that compute in float64, as SciPy does: in float32 theirs have not its precision."""
+
+
+def _in_double(row: Row) -> Row:
+    return lambda *xs, **attrs: row(*(x.astype(np.float64) for x in xs), **attrs)
+
+
 ROWS: dict[str, Row] = {
+    **{name: _in_double(row) for name, row in IN_DOUBLE.items()},
     **{name: getattr(jnp, name) for name in SAME},
     **{name: getattr(jsp.special, name) for name in SPECIAL},
     # elementwise
