@@ -279,3 +279,21 @@ def test_auto_takes_what_is_fastest_and_says_so(tmp_path: Any, capsys: Any) -> N
     assert "JAX has no device 'tpu' here" in capsys.readouterr().err
     assert main(["train", data, "--target", "species", "--device", "gpu", *settings]) == 2
     assert "--device goes with --executor xla" in capsys.readouterr().err
+
+
+def test_a_device_takes_its_steps_in_pieces(monkeypatch: Any) -> None:
+    """As elsewhere than on the CPU: pieces of 1 and 8 steps, the last one by itself."""
+    from chainrule.run.xla import program
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 3))
+    given: dict[str, Any] = {"loss": "squared_error", "optimizer": optim.adam(0.01), "epochs": 2,
+                             "batch_size": 4, "executor": "xla"}  # fmt: skip
+    counted = fit(nn.MLP((3, 4, 1), dropout=0.1), (x, x[:, 0]), **given)
+    monkeypatch.setattr(program.Target, "counts", False)
+    pieces = fit(nn.MLP((3, 4, 1), dropout=0.1), (x, x[:, 0]), **given)
+    for part in ("now", "safe"):
+        for a, b in zip(*(getattr(r.moment, part) for r in (counted, pieces)), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-15)
+    losses = [[row["running_loss"] for row in r.history] for r in (counted, pieces)]
+    np.testing.assert_allclose(*losses, rtol=1e-12)

@@ -68,6 +68,11 @@ class Target:
         return jax.sharding.SingleDeviceSharding(self.device)
 
     @cached_property
+    def counts(self) -> bool:
+        """Whether a loop may look at a counter between its steps, which costs nothing there."""
+        return self.device.platform == "cpu"
+
+    @cached_property
     def memory(self) -> float:
         """Bytes that the device has in all; infinitely many where it does not say."""
         if self.device.platform == "cpu" and hasattr(os, "sysconf"):

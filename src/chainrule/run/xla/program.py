@@ -155,7 +155,6 @@ class Loop:
         self.graph, self.carry, self.xs = graph, carry, xs
         self.code = Code(graph, target)
         self.ys = [y.type for y in graph.outputs[: len(graph.outputs) - carry]]
-        self._counts = target.device.platform == "cpu"
         self.made: dict[int, Any] = {}
         self.making = 0.0  # seconds that compiling took so far
         self.most = 0  # steps of a call, where that is known: one program serves all of them
@@ -183,7 +182,7 @@ class Loop:
 
         while done < steps:
             left = steps - done
-            count, room = self._piece(left - (ends and left > 1 and not self._counts))
+            count, room = self._piece(left - (ends and left > 1 and not self.code.target.counts))
             run, rows = self._program(room), [_padded(x[done : done + count], room) for x in xs]
             found = code.call(run, state, rows, fixed, code.captures, np.int64(count))
             number, ys, last, after = found
@@ -201,7 +200,7 @@ class Loop:
 
     def _piece(self, steps: int) -> tuple[int, int]:
         """How many of so many steps a program does at once, and for how many it has room."""
-        if self._counts:
+        if self.code.target.counts:
             room = self.most if steps <= self.most else ROOM
             while room < min(steps, LONGEST):
                 room *= ROOM
@@ -229,7 +228,7 @@ class Loop:
             entries = [
                 jax.ShapeDtypeStruct((room, *t.shape), t.dtype) for t in types[self.carry : last]
             ]
-            function = self._counting if self._counts else self._running
+            function = self._counting if self.code.target.counts else self._running
             self.made[room] = run = self.code.compiled(
                 function, types[: self.carry], entries, types[last:free], types[free:],
                 jax.ShapeDtypeStruct((), np.int64),
