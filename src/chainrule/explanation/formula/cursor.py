@@ -76,10 +76,8 @@ class Cursor:
     def want(self, sign: str, opened: Token) -> None:
         if self.take(sign) is None:
             what = "the end" if self.now.kind == "end" else repr(self.now.text)
-            if self.now.text in INSTEAD:
-                self.fail(INSTEAD[self.now.text], self.now)
-            if self.now.text in PYTHON:
-                self.fail(PYTHON[self.now.text], self.now)
+            if instead := INSTEAD.get(self.now.text) or PYTHON.get(self.now.text):
+                self.fail(instead, self.now)
             self.fail(
                 f"the expression does not parse: {opened.text} is open, {sign} is wanted and not "
                 f"{what}",

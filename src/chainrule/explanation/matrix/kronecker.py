@@ -16,7 +16,16 @@ from chainrule.explanation.formula.spelling import POWER
 from chainrule.explanation.matrix.differential import is_change, moves
 from chainrule.explanation.matrix.numeric import Point, evaluate
 from chainrule.explanation.matrix.text import Layout
-from chainrule.explanation.matrix.tree import ONE, eye, hadamard, mul, number, plain, transpose
+from chainrule.explanation.matrix.tree import (
+    ONE,
+    eye,
+    hadamard,
+    mul,
+    negate,
+    plain,
+    split,
+    transpose,
+)
 
 
 @dataclass(frozen=True)
@@ -72,17 +81,12 @@ def write_blocks(found: list[Block], w: Layout, transposed: bool) -> str:
     """``Bᵀ ⊗ A``, in the spelling of a writer; ``transposed`` for the denominator layout."""
     shown = ""
     for block in found:
-        count, rest = _signed(block.factor)
+        count, _ = split(block.factor)
+        rest = negate(block.factor) if count < 0 else block.factor
         body = _product(block, rest, w, transposed)
         sign = w.operator("−" if count < 0 else "+")
         shown += (sign if shown else w.negative("") if count < 0 else "") + body
     return shown or "0"
-
-
-def _signed(factor: Node) -> tuple[int, Node]:
-    scalars, _ = plain(factor)
-    negative = any(s.op == "number" and s.data < 0 for s in scalars)
-    return (-1, mul(number(-1), factor)) if negative else (1, factor)
 
 
 def _product(block: Block, factor: Node, w: Layout, transposed: bool) -> str:

@@ -206,7 +206,10 @@ def infer(
                 side = _Size(True)
                 shapes[name] = (side, side) if kind == "square" else _fresh(kind)
         try:
-            _attempt(source, tree, shapes, flags, frozenset(kinds))
+            for name in flags.get("symmetric", ()):
+                if name in shapes and not _unify(*shapes[name]):
+                    raise _Misfit(tree, f"{name} is declared symmetric but not square")
+            _Walk(shapes, source, frozenset(kinds)).shape(tree)
         except _Misfit as misfit:
             first = first or misfit
             continue
@@ -220,20 +223,6 @@ def infer(
         source,
         first.node,
     )
-
-
-def _attempt(
-    source: str,
-    tree: Node,
-    shapes: dict[str, Pair],
-    flags: Mapping[str, set[str]],
-    open_kinds: frozenset[str],
-) -> None:
-    walk = _Walk(shapes, source, open_kinds)
-    for name in flags.get("symmetric", ()):
-        if name in shapes and not _unify(*shapes[name]):
-            raise _Misfit(tree, f"{name} is declared symmetric but not square")
-    walk.shape(tree)
 
 
 def _check_calls(source: str, tree: Node) -> None:

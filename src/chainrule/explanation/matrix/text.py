@@ -75,10 +75,14 @@ def _decimal(value: Fraction) -> str | None:
         return f"{'-' if value < 0 else ''}1e{digits}"
 
 
-class Named(Pieces):
-    """Names and functions of matrix language in one of the spellings."""
+class Layout(Pieces):
+    """Where the parts of an expression stand: of a normal form, or of what was typed, nothing
+    collected, nothing cancelled. ``shapes`` of typed names; one without is a scalar."""
 
     name: Callable[[Name], str]
+
+    def __init__(self, shapes: Mapping[str, Shape] | None = None) -> None:
+        self.shapes = shapes or {}
 
     def symbol(self, name: str, shape: Shape) -> str:
         found = spell(name, () if shape == SCALAR else (2, 2))
@@ -86,48 +90,6 @@ class Named(Pieces):
 
     def function(self, name: str) -> str:
         return self.spelled.word.format(_WORDS.get(name, (name,))[0])
-
-    def comma(self, parts: list[str]) -> str:
-        return self.literal(", ").join(parts)
-
-
-class InText(Named, TextWriter):
-    """Names and functions on one line of Unicode."""
-
-    def function(self, name: str) -> str:
-        return "√" if name == "sqrt" else super().function(name)
-
-
-class InLatex(Named, LatexWriter):
-    """Names and functions in LaTeX, arrays bold."""
-
-    def letter(self, e: Name) -> str:
-        word = e.letter.replace("_", r"\_")
-        if e.letter in GREEK:
-            shown = super().letter(e)
-            return rf"\boldsymbol{{{shown}}}" if e.shape else shown
-        if e.shape:
-            return rf"\mathbf{{{word}}}"
-        return rf"\mathrm{{{word}}}" if len(word) > 1 else word
-
-    def function(self, name: str) -> str:
-        shown = name.replace("_", r"\ ")
-        return _WORDS.get(name, ("", rf"\operatorname{{{shown}}}"))[1]
-
-
-class InMathml(Named, MathmlWriter):
-    """Names and functions in MathML."""
-
-    def function(self, name: str) -> str:
-        return super().function(name) + self.spelled.apply
-
-
-class Layout(Named):
-    """Where the parts of an expression stand: of a normal form, or of what was typed, nothing
-    collected, nothing cancelled. ``shapes`` of typed names; one without is a scalar."""
-
-    def __init__(self, shapes: Mapping[str, Shape] | None = None) -> None:
-        self.shapes = shapes or {}
 
     def lay(self, node: Node) -> Out:
         if lay := _LAID.get(node.op):
@@ -142,7 +104,8 @@ class Layout(Named):
         return self.typed(node, *node.args) if is_binary(node) else self.call(name, *node.args)
 
     def call(self, name: str, *args: Node) -> Out:
-        return self.function(name) + self.bracket(self.comma(list(map(self.write, args)))), ATOM
+        shown = self.literal(", ").join(map(self.write, args))
+        return self.function(name) + self.bracket(shown), ATOM
 
     def named(self, node: Node) -> Out:
         if node.op == "name":
@@ -341,19 +304,38 @@ _LAID: Mapping[str, str] = {
 """Operation -> the method that lays it out; all others are words before their arguments."""
 
 
-class Text(Layout, InText):
+class Text(Layout, TextWriter):
     """One line of Unicode."""
 
+    def function(self, name: str) -> str:
+        return "√" if name == "sqrt" else super().function(name)
 
-class Latex(Layout, InLatex):
-    """LaTeX math."""
+
+class Latex(Layout, LatexWriter):
+    """LaTeX math, arrays bold."""
+
+    def letter(self, e: Name) -> str:
+        word = e.letter.replace("_", r"\_")
+        if e.letter in GREEK:
+            shown = super().letter(e)
+            return rf"\boldsymbol{{{shown}}}" if e.shape else shown
+        if e.shape:
+            return rf"\mathbf{{{word}}}"
+        return rf"\mathrm{{{word}}}" if len(word) > 1 else word
+
+    def function(self, name: str) -> str:
+        shown = name.replace("_", r"\ ")
+        return _WORDS.get(name, ("", rf"\operatorname{{{shown}}}"))[1]
 
     def grouped(self, base: str) -> str:
         return f"{{{base}}}"
 
 
-class Mathml(Layout, InMathml):
+class Mathml(Layout, MathmlWriter):
     """Presentation MathML."""
+
+    def function(self, name: str) -> str:
+        return super().function(name) + self.spelled.apply
 
 
 class TypedLatex(Latex):

@@ -414,8 +414,3 @@ _INSIDE: Mapping[str, Callable[[Node], Node | None]] = {
 def apply(name: str, a: Node) -> Node:
     """A function of the table, entry by entry."""
     return Node("apply", (a,), a.shape, name)
-
-
-def unary(op: str, *args: Node, shape: Shape = SCALAR) -> Node:
-    """Any other operation, as it stands."""
-    return Node(op, args, shape)
