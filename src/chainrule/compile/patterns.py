@@ -32,10 +32,15 @@ class Rewrite:
 
 class Table:
     """Rewrites as a recording takes them: called with an operation, it returns what to record
-    instead, by the first that fits, or None."""
+    instead, by the first that fits, or None.
+
+    A row with a coefficient that is 0 below the line or no float leaves the operation to the next,
+    and is counted in ``declined``.
+    """
 
     def __init__(self, rewrites: Iterable[Rewrite]) -> None:
         self.rewrites = tuple(rewrites)
+        self.declined: Counter[str] = Counter()
         self._by_primitive: dict[str, list[Rewrite]] = {}
         for one in self.rewrites:
             self._by_primitive.setdefault(one.primitive, []).append(one)
@@ -47,8 +52,17 @@ class Table:
         attrs: Any,
         fired: Counter[str] | None = None,
     ) -> Traced | None:
-        for one in self._by_primitive.get(primitive.name, ()):
-            found = one.replace(*inputs, **attrs)
+        return self._first(primitive.name, inputs, attrs, fired)
+
+    def _first(
+        self, name: str, inputs: tuple[Traced, ...], attrs: Any, fired: Counter[str] | None
+    ) -> Traced | None:
+        for one in self._by_primitive.get(name, ()):
+            try:
+                found = one.replace(*inputs, **attrs)
+            except (OverflowError, ZeroDivisionError):  # a coefficient that no float holds
+                self.declined[one.name] += 1
+                continue
             if found is not None:
                 if fired is not None:
                     fired[one.name] += 1

@@ -29,6 +29,7 @@ _BINARY = {
     "lshift": np.left_shift,
     "rshift": np.right_shift,
 }
+_WITH_POWER = {**_BINARY, "pow": np.power}  # x**n has a method of its own
 _COMPARISONS = {
     "lt": np.less,
     "le": np.less_equal,
@@ -77,22 +78,13 @@ _IN_PLACE = ("sort", "partition", "fill", "put")
 _RESHAPED = ("resize", "setfield", "byteswap")
 
 
-def _binary(ufunc: Any) -> Any:
+def _binary(ufunc: Any, reflected: bool = False) -> Any:
     def operator(self: Any, other: Any) -> Any:
         kind = type(other)
         if kind is list or kind is tuple:
             _check_sequence(ufunc, self, other)
-        return _as_weak(call_ufunc(ufunc, self, other), self, other)
-
-    return operator
-
-
-def _reflected(ufunc: Any) -> Any:
-    def operator(self: Any, other: Any) -> Any:
-        kind = type(other)
-        if kind is list or kind is tuple:
-            _check_sequence(ufunc, self, other)
-        return _as_weak(call_ufunc(ufunc, other, self), self, other)
+        y = call_ufunc(ufunc, other, self) if reflected else call_ufunc(ufunc, self, other)
+        return _as_weak(y, self, other)
 
     return operator
 
@@ -190,8 +182,8 @@ def _memory(name: str) -> Any:
 
 METHODS: dict[str, Any] = {
     **{f"__{name}__": _binary(ufunc) for name, ufunc in (*_BINARY.items(), *_COMPARISONS.items())},
-    **{f"__r{name}__": _reflected(ufunc) for name, ufunc in (*_BINARY.items(), ("pow", np.power))},
-    **{f"__i{name}__": _in_place(ufunc) for name, ufunc in (*_BINARY.items(), ("pow", np.power))},
+    **{f"__r{name}__": _binary(ufunc, True) for name, ufunc in _WITH_POWER.items()},
+    **{f"__i{name}__": _in_place(ufunc) for name, ufunc in _WITH_POWER.items()},
     **{f"__{name}__": _unary(ufunc) for name, ufunc in _UNARY.items()},
     **{name: _method(name, function) for name, function in _METHODS.items()},
     **{name: _writing(name) for name in _IN_PLACE},

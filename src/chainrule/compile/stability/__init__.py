@@ -9,10 +9,9 @@ typed. Each rewrite is judged by mpmath in the tests: never less accurate than w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from typing import Any
 
-from chainrule.compile.patterns import Rewrite, Table
+from chainrule.compile.patterns import Table
 from chainrule.compile.stability import (
     differences,
     exponentials,
@@ -39,13 +38,7 @@ class Typed(Table):
     """Keeps what was typed of each operation that it replaces, for patterns around it.
 
     Powers are looked up by the names of what they are: ``x**0.5`` by the rows of ``sqrt``.
-    Coefficients are fractions; a row in which one is 0 below the line or no float leaves the
-    operation to the next, and is counted in ``declined``.
     """
-
-    def __init__(self, rewrites: Iterable[Rewrite]) -> None:
-        super().__init__(rewrites)
-        self.declined: Counter[str] = Counter()
 
     def __call__(
         self,
@@ -57,20 +50,11 @@ class Typed(Table):
         name, its = primitive.name, attrs
         if name == "power_constant":
             name, its = POWERS.get(attrs["exponent"], name), {}
-        for one in self._by_primitive.get(name, ()):
-            try:
-                found = one.replace(*inputs, **its)
-            except (OverflowError, ZeroDivisionError):  # a coefficient that no float holds
-                self.declined[one.name] += 1
-                continue
-            if found is not None:
-                if fired is not None:
-                    fired[one.name] += 1
-                if all(x.node.serial < found.node.serial for x in inputs):
-                    nodes = tuple(x.node for x in inputs)
-                    found.recording.typed.setdefault(found.node, (primitive, nodes, attrs))
-                return found
-        return None
+        found = self._first(name, inputs, its, fired)
+        if found is not None and all(x.node.serial < found.node.serial for x in inputs):
+            nodes = tuple(x.node for x in inputs)
+            found.recording.typed.setdefault(found.node, (primitive, nodes, attrs))
+        return found
 
 
 rewrite = Typed(REWRITES)
