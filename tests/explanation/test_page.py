@@ -330,8 +330,7 @@ def test_light_and_dark(shown: Any) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("pixels", [390, 1280])
-@pytest.mark.parametrize("make", [scalar, entropy])
+@pytest.mark.parametrize(("make", "pixels"), [(scalar, 390), (entropy, 390), (entropy, 1280)])
 def test_it_fits_the_screen_and_can_be_read(
     browser: Any, shown: Any, make: Any, pixels: int, scheme: str
 ) -> None:

@@ -333,15 +333,19 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
-@pytest.mark.parametrize("kind", ["formula", "numbers", "matrix"])
-def test_hostile_answers_are_wrong_and_do_nothing(kind, answer):
-    question = {
+@pytest.fixture(scope="module")
+def questions():
+    return {
         "formula": formula("sin(x**2)"),
         "numbers": numbers("x*y", {"x": 2.0, "y": 3.0}, ("x", "y")),
         "matrix": in_matrices("trace(A @ X @ B)", "X", "A.T @ B.T"),
-    }[kind]
-    mark = judged(question, answer)
+    }
+
+
+@pytest.mark.parametrize("answer", HOSTILE, ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("kind", ["formula", "numbers", "matrix"])
+def test_hostile_answers_are_wrong_and_do_nothing(questions, kind, answer):
+    mark = judged(questions[kind], answer)
     assert not mark.right
     assert mark.says
     assert mark.given.isprintable()
