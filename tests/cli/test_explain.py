@@ -60,7 +60,7 @@ def test_formats(capsys: pytest.CaptureFixture[str], form: str) -> None:
         ElementTree.fromstring(text)
     else:
         start = {"text": "J =", "markdown": "$J$", "latex": "\\doc", "dot": "digr"}
-        start |= {"html": "<!doctype html>", "svg": "<svg"}
+        start |= {"html": "<!DOCTYPE html>", "svg": "<svg"}
         assert text.startswith(start[form])
 
 
