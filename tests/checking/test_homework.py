@@ -19,7 +19,7 @@ from chainrule.checking.handwritten.report import text
 from chainrule.checking.handwritten.search import checked
 from chainrule.checking.handwritten.student import Student, loader
 from chainrule.cli.main import main
-from tests.helpers.homework import FIRST, FOLDER, FOURTH, SECOND, Mistake, check, single
+from tests.helpers.homework import FIFTH, FIRST, FOLDER, FOURTH, SECOND, Mistake, check, single
 from tests.helpers.right_answers import CORRECT, HARD, HEAD
 
 NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -28,11 +28,12 @@ ONE_ARRAY = {"flat_theta", "svm"}
 FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
 QUICK = [
     m
-    for m in (*FIRST, *SECOND, *FOURTH)
+    for m in (*FIRST, *SECOND, *FOURTH, *FIFTH)
     if (m.network, m.kinds)
     in {("dict_params", "sum against mean"), ("one_function", "L2 term"), ("layers", "stale cache"),
         ("dense_layers", "updates not simultaneous"), ("svm", "sign"),
-        ("shared_arrays", "batch factor"), ("nielsen", "sign")}
+        ("shared_arrays", "batch factor"), ("nielsen", "sign"),
+        ("closures", "missing activation derivative"), ("dataclasses_net", "sum against mean")}
 ]  # fmt: skip
 
 

@@ -439,3 +439,67 @@ FIFTH = [
             "sum against mean"),
 ]  # fmt: skip
 """Written after the hypotheses were frozen a third time; the first result is in docs."""
+
+FIFTH = [
+    Mistake(
+        "closures",
+        "other.grad += out.grad.sum(axis=0)",
+        "other.grad += out.grad.mean(axis=0)",
+        "sum against mean",
+    ),
+    Mistake(
+        "closures", "(1 - t**2) * out.grad", "(1 - t) * out.grad", "wrong activation derivative"
+    ),
+    Mistake(
+        "closures",
+        "2 * diff / diff.size * out.grad",
+        "diff / diff.size * out.grad",
+        "factor 2,batch factor",
+    ),
+    Mistake(
+        "closures",
+        "2 * diff / diff.size * out.grad",
+        "2 * diff / len(diff) * out.grad",
+        "batch factor",
+    ),
+    Mistake("closures", "(1 - t**2) * out.grad", "out.grad", "missing activation derivative"),
+    Mistake(
+        "dataclasses_net",
+        "self.grad_bias = grad.sum(axis=0)",
+        "self.grad_bias = grad.mean(axis=0)",
+        "sum against mean",
+    ),
+    Mistake(
+        "dataclasses_net",
+        "grad = 2 * self.residual / len",
+        "grad = self.residual / len",
+        "factor 2",
+    ),
+    Mistake(
+        "dataclasses_net",
+        "np.where(self.saved > 0, grad, self.slope * grad)",
+        "np.where(grad > 0, grad, self.slope * grad)",
+        "mask from the wrong array",
+    ),
+    Mistake(
+        "dataclasses_net",
+        "2 * self.residual / len(self.residual)",
+        "2 * self.residual / self.residual.size",
+        "batch factor",
+    ),
+    Mistake("lists_only", "(o[k] - t[k]) / n for k", "o[k] - t[k] for k", "batch factor"),
+    Mistake("lists_only", "dh[j] * (1 - h[j] ** 2)", "dh[j]", "missing activation derivative"),
+    Mistake("lists_only", "db2[k] += do[k]", "db2[k] = do[k]", "forgotten branch"),
+    Mistake(
+        "lists_only", "dh[j] * (1 - h[j] ** 2)", "dh[j] * (1 - h[j])", "wrong activation derivative"
+    ),
+    Mistake("lists_only", "(o[k] - t[k]) / n", "(t[k] - o[k]) / n", "sign"),
+    Mistake("lstm", "dh * o * (1 - tc**2) + dc_next", "dh * o * (1 - tc**2)", "forgotten branch"),
+    Mistake(
+        "lstm", "do * o * (1 - o)", "do * (1 - o)", "wrong activation derivative,missing factor"
+    ),
+    Mistake("lstm", "dh = err * Wy + dh_next", "dh = err * Wy", "forgotten branch"),
+    Mistake("lstm", "df = dc * c_prev", "df = dc * g", "wrong variable"),
+    Mistake("lstm", "dg * (1 - g**2)", "dg * g * (1 - g)", "wrong activation derivative"),
+]
+"""Networks of lists, closures, dataclasses and gates, which hypotheses were mended by."""

@@ -85,6 +85,8 @@ class Missing(Statement):
                             deeper += n.args
                         elif isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute):
                             deeper.append(n.func.value)
+                        elif isinstance(n, (ast.List, ast.Tuple)):  # parts that are put together
+                            deeper += n.elts
                     found += deeper
                     inner = deeper
         return list({id(n): n for n in found if not isinstance(n, ast.Constant)}.values())
@@ -133,6 +135,13 @@ class Missing(Statement):
             other = ast.Name(name, ast.Load())
             for kind, op in (("forgotten branch", ast.Add()), ("missing factor", ast.Mult())):
                 yield self.edit(kind, node.elt, ast.BinOp(other, op, node.elt), 1.5)
+        indices = {n.slice.id for n in ast.walk(node.elt)
+                   if isinstance(n, ast.Subscript) and isinstance(n.slice, ast.Name)}  # fmt: skip
+        lists = {t[:-3] for t, shape in self.atoms.items()
+                 if shape == () and re.fullmatch(r"\w+\[0\]", t)}  # fmt: skip
+        numbers = [name for name in sorted(lists) if not is_gradient(name)]
+        for text in (f"{name}[{i}]" for name in numbers for i in sorted(indices)):
+            yield from self._with_slope(node.elt, text, False)
 
     def _with_products(self, node: ast.expr, known: Shape) -> Iterator[Draft]:
         """A whole product that is missing from a sum: the other use of a value."""
@@ -169,7 +178,8 @@ class Missing(Statement):
                 for op in (ast.Mult(), ast.Div()):
                     yield self.edit("missing factor", node, ast.BinOp(node, op, atom), 2.4)
             elif known is None or fits(shape, known):
-                given = TARGETS.fullmatch(bare(text)) or is_gradient(text)
+                given = TARGETS.fullmatch(bare(text)) and text not in self.made()
+                given = given or is_gradient(text)
                 if not self.updates() and (not given or _slope_parts(node, text)):
                     yield from self._with_slope(node, text, is_root)
                 rank = 1.3 if text in unused else 2.2 if is_gradient(text) else 3.4
@@ -223,10 +233,11 @@ class Missing(Statement):
         same = [other for other, found in self.atoms.items() if found == shape and other != text]
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
             for axis in ("axis=0", "axis=1, keepdims=True"):
-                terms = [f"{text} * np.sum({text} * {other}, {axis})" for other in same]
-                for term in (f"np.sum({text}, {axis})", *terms):
-                    new = ast.BinOp(node, ast.Sub(), expression(term))
-                    yield self.edit("forgotten branch", node, new, 3.2)
+                for f in ("np.sum", "np.mean"):
+                    terms = [f"{text} * {f}({text} * {other}, {axis})" for other in same]
+                    for term in (f"{f}({text}, {axis})", *terms):
+                        new = ast.BinOp(node, ast.Sub(), expression(term))
+                        yield self.edit("forgotten branch", node, new, 3.2)
         is_softmax = re.search(r"softmax|exp\(", self.facts.text)
         if not (is_root and is_softmax) or is_gradient(text):
             return

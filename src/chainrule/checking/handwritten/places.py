@@ -122,7 +122,7 @@ def _plain(key: str) -> list[str]:
     """The parameter that a gradient's name is for: dW1, W1_grad, grad_W1, gW1, nabla_W1."""
     found = [key]
     for pattern in (
-        r"^(?:d|g|grad_?|nabla_?|delta_?|∇)_?(.+)$",
+        r"^(?:gradient|grad|nabla|delta|∇|d|g)_?(.+)$",
         r"^(.+?)_?(?:grad|gradient|_g)$",
         r"^d[LJ]_?d?_?(.+)$",
         r"^d(.+)_d[LJ]$",

@@ -297,7 +297,10 @@ class Run:
         names = self._return_names(name)
         parts = result if isinstance(result, tuple) else (result,)
         made = set(self._made)
+        given = {p.name for p in self._signature(name)}  # what an argument has become is none
         for key, part in zip(names, parts, strict=False):
+            if key in given:
+                continue
             if key and key not in self.env:
                 self.env[key] = part
                 made.add(key)

@@ -137,7 +137,7 @@ class Statement:
         """What may be the number of rows, the likeliest first."""
         known = [t for t, shape in self.atoms.items() if shape == () and ROWS.fullmatch(t)]
         known.sort(key=lambda t: t not in self.unused())
-        numbers = [str(n) for n in self.facts.counts if n > 1]
+        numbers = [str(n) for n in self.facts.counts if n > 2]  # a factor 2 has its own kind
         return [*known[:2], *numbers[: 3 - bool(known)]] or [str(self.facts.rows)]
 
     def rows_name(self) -> str:
@@ -148,6 +148,12 @@ class Statement:
         names = [n for n in ast.walk(self.function) if isinstance(n, ast.Name)]
         read = {n.id for n in names if isinstance(n.ctx, ast.Load)}
         return {n.id for n in names if isinstance(n.ctx, ast.Store)} - read
+
+    def made(self) -> set[str]:
+        """The names that the function computes: a ``t`` among them is no target."""
+        computed = [n for n in ast.walk(self.function) if isinstance(n, ast.Assign)
+                    and isinstance(n.value, (ast.Call, ast.BinOp))]  # fmt: skip
+        return {t.id for n in computed for t in n.targets if isinstance(t, ast.Name)}
 
     def elements(self) -> list[str]:
         """What the statement and its neighbours read at a variable index: ``hs[t]``."""
