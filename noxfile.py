@@ -117,6 +117,18 @@ def sklearn(session: nox.Session) -> None:
 
 
 @nox.session
+def large(session: nox.Session) -> None:
+    """S3 as moto serves it, and killed, stopped and slow workers, which no other task runs."""
+    session.install("-e", ".[test]", "moto[s3]>=5", "flask", "flask-cors")
+    where = (
+        "tests/tabular/test_addresses.py",
+        "tests/cli/test_workers.py",
+        "tests/train/test_workers.py",
+    )
+    session.run("pytest", *where, *session.posargs, env={"CHAINRULE_KILLS": "3"})
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """Generated pages and pictures, made anew; then every document is run."""
     session.install("-e", ".[test]")
