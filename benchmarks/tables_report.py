@@ -119,7 +119,7 @@ COLOURS = {"light": ("#0969da", "#bf8700", "#1a7f37", "#cf222e", "#8250df", "#57
 
 def picture(found: Scores, names: Sequence[str]) -> str:
     """An SVG file, light and dark: each table's error relative to boosting, a dot a contestant."""
-    left, width, step, top = 150, 720, 26, 58
+    left, width, step, top = 176, 720, 26, 58
     names = [n for n in names if any(n in own for own in found.values())]
 
     def mean(folds: Sequence[Mapping[str, Any]]) -> float:
@@ -128,10 +128,11 @@ def picture(found: Scores, names: Sequence[str]) -> str:
     ratios = {
         p: [mean(own.get(n, ())) / mean(own[REFERENCE]) for n in names] for p, own in found.items()
     }
-    least, most = 0.75, 1.35
+    known = np.log([ratio for own in ratios.values() for ratio in own if not np.isnan(ratio)])
+    least, most = min(known.min(), np.log(0.8)) - 0.05, max(known.max(), np.log(1.2)) + 0.05
 
     def at(ratio: float) -> float:
-        return left + (min(max(ratio, least), most) - least) / (most - least) * (width - left - 20)
+        return left + (np.log(ratio) - least) / (most - least) * (width - left - 20)
 
     bottom = top + step * len(ratios)
     parts = []
@@ -139,7 +140,9 @@ def picture(found: Scores, names: Sequence[str]) -> str:
         x = 12 + k * (width - 12) / len(names)
         parts.append(f"<circle class='c{k}' cx='{x:.0f}' cy='18' r='5'/>"
                      f"<text x='{x + 10:.0f}' y='22'>{escape(name)}</text>")  # fmt: skip
-    for tick in (0.8, 0.9, 1.0, 1.1, 1.2, 1.3):
+    for tick in (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0, 3.0):
+        if not least <= np.log(tick) <= most:
+            continue
         kind, x = "base" if tick == 1 else "rule", f"{at(tick):.1f}"
         parts.append(f"<path class='{kind}' d='M{x} {top - 12}V{bottom}'/>")
         parts.append(f"<text class='mid' x='{x}' y='{bottom + 18}'>{tick:g}</text>")
@@ -150,15 +153,14 @@ def picture(found: Scores, names: Sequence[str]) -> str:
             value = own[k]
             if np.isnan(value):
                 continue
-            beyond = " beyond" if not least <= value <= most else ""
-            parts.append(f"<circle class='c{k}{beyond}' cx='{at(value):.1f}' cy='{y:.0f}' r='5'>"
+            parts.append(f"<circle class='c{k}' cx='{at(value):.1f}' cy='{y:.0f}' r='5'>"
                          f"<title>{escape(names[k])}: {value:.3f}</title></circle>")  # fmt: skip
-    parts.append(f"<text class='mid' x='{at(1.0):.0f}' y='{bottom + 38}'>error relative to "
+    middle = (left + width) / 2
+    parts.append(f"<text class='mid' x='{middle:.0f}' y='{bottom + 38}'>error relative to "
                  "histogram gradient boosting: left is better</text>")  # fmt: skip
 
     def colours(mode: str) -> str:
-        return "".join(f".c{k}{{fill:{c}}}.beyond.c{k}{{fill:none;stroke:{c}}}"
-                       for k, c in enumerate(COLOURS[mode]))  # fmt: skip
+        return "".join(f".c{k}{{fill:{c}}}" for k, c in enumerate(COLOURS[mode]))
 
     style = (
         "text{font:13px ui-sans-serif,system-ui,Helvetica,Arial,sans-serif;fill:#1f2328}"
