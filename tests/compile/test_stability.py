@@ -564,3 +564,16 @@ def test_what_is_no_number_as_typed_is_not_cancelled(name: str) -> None:
     f, x = NO_NUMBERS[name]
     for found in (f(np.float64(x)), cr.jit(f)(x), cr.jit(cr.grad(f))(x), cr.grad(cr.jit(f))(x)):
         assert np.isnan(found)
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "value"),
+    [
+        (lambda x: 3 - 3 * np.cos(x) * 1, (1e-8,), 1.5e-16),
+        (lambda x, a, b: a * b - a * np.cos(x) * b, (1e-8, 3.0, 2.0), 3e-16),
+        (lambda x, a: a * np.exp(x) * 2 - a * 2, (1e-10, 3.0), 6.0000000003e-10),
+        (lambda x, a: a * np.log(x + 1) * 2 - 2 * a * np.log(x), (1e14, 3.0), 5.99999999999997e-14),
+    ],
+)
+def test_factors_on_either_side_hide_no_difference(f: Any, args: Any, value: float) -> None:
+    assert cr.jit(f)(*args) == pytest.approx(value, rel=1e-14)

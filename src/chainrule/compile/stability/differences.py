@@ -232,8 +232,8 @@ def _leading(x: Traced) -> float:
         if name != "multiply":
             break
         first, second = node.inputs
-        value = number(Traced(first, rec))
-        c, node = (c, first) if value is None else (c * value, second)
+        value, last = number(Traced(first, rec)), number(Traced(second, rec))
+        c, node = (c * (last or 1), first) if value is None else (c * value, second)
     value = number(Traced(node, rec))
     return c if value is None else c * value
 

@@ -216,8 +216,8 @@ def less_one(f: Traced, n: int) -> Traced | None:
     if name == "cosh":
         half = apply("sinh", 0.5 * p)
         return 2.0 * (half * half)
-    if name == "exp2":
-        return apply("expm1", LN2 * p)
+    if name in ("exp", "exp2"):
+        return apply("expm1", p if name == "exp" else LN2 * p)
     if name in ("power", "power_constant"):
         return _less_one_power(f, p, inputs[1] if name == "power" else attrs["exponent"])
     return None

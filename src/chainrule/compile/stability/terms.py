@@ -318,6 +318,10 @@ def quick(names: frozenset[str]) -> Callable[[Traced], bool]:
             for n in node.inputs:
                 if n.primitive.name in names or n in typed:
                     return True
+                if n.primitive.name == "multiply":  # a·f·b is a product of products
+                    for m in n.inputs:
+                        if m.primitive.name in names or m in typed:
+                            return True
         return False
 
     return found
