@@ -92,6 +92,7 @@ def main() -> None:
         cells = [duration(median(t)) for t in times.values()]
         cells += [f"{ratio(times, name, TOGETHER):.2f}" for name in runs if name != TOGETHER]
         rows.append([network.name, *cells, *([duration(first)] if first else [])])
+        print(*rows[-1], sep="  ", flush=True)
     others = [name for name in runs if name != TOGETHER]
     header = ["network", *runs, *[f"{name} / {TOGETHER}" for name in others]]
     table([*header, *["JAX, first call"] * (JAX in runs)], rows)
