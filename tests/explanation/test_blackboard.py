@@ -112,6 +112,7 @@ def value(text: str, point: dict = POINT):
         ("tanh⁻¹ b", "arctanh(b)"),
         ("2xcos(x²)", "2*x*cos(x**2)"),
         ("2sinx", "2*sin(x)"),
+        ("ln2 cos2x", "log(2)*cos(2*x)"),
         (r"\hat{\mathbf{y}} + \hat y", "2*yhat"),
         (r"\mathbf x \boldsymbol{\alpha}", "x*alpha"),
         ("‖b‖_2 + ‖b‖₁", "2*abs(b)"),

@@ -95,6 +95,11 @@ SLIPS: dict[str, str] = {
     "missing local derivative": (
         "A step multiplies what comes back to it by its own slope: local times upstream."
     ),
+    "wrong local derivative": (
+        "The slope of this function is another one: tan' is 1/cos**2, log' is 1/x, (a**x)' is "
+        "a**x * log(a)."
+    ),
+    "quotient rule": "The slope of u/v is (u'v - uv')/v**2: not the quotient of the slopes.",
     "missing upstream": (
         "A step multiplies its own slope by what comes back to it: local times upstream."
     ),

@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.node import Node, is_binary
-from chainrule.explanation.formula.tokens import ONES, Token, fail, tokens
+from chainrule.explanation.formula.tokens import COMMANDS, ONES, Token, fail, tokens
 
 MOST_NESTED = 40
 MOST_DEPTH = 100
@@ -19,6 +19,8 @@ SIDE = (" ", "·")
 ENTRYWISE = {" ": "*", "·": "*", "^": "**"}
 """What these are of entries. ``⊙`` is a product of entries where * may be one of matrices."""
 WHOLE = "whole"
+BARE = COMMANDS - {"max", "min", "det", "tr"}
+"""Functions of which a number may stand close: ln2, cos2x."""
 
 
 def canonical(name: str) -> str:
@@ -233,7 +235,7 @@ def by_entries(node: Node) -> Node:
 
 
 def pieces(word: str, known: Collection[str], functions: Collection[str] = ()) -> list[str] | None:
-    """``word`` cut into known names and functions, the longest first, or None."""
+    """``word`` cut into known names, functions and numbers behind these, the longest first."""
     if len(word) > 32:
         return None
     ways: list[list[str] | None] = [[], *[None] * len(word)]
@@ -244,7 +246,8 @@ def pieces(word: str, known: Collection[str], functions: Collection[str] = ()) -
                 continue
             piece = word[start:end]
             function = len(piece) > 1 and piece in functions
-            if piece in ("π", "e") or function or canonical(piece) in known:
+            number = piece.isdecimal() and bool(before) and before[-1] in BARE
+            if piece in ("π", "e") or function or number or canonical(piece) in known:
                 ways[end] = [*before, piece]
                 break
     found = ways[-1]

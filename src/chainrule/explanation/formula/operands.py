@@ -227,7 +227,8 @@ class Operands(Commands):
         place = token.place
         made = []
         for part in parts:
-            made.append(Token("name", part, place, token.spaced and place == token.place))
+            kind = "number" if part.isdecimal() else "name"
+            made.append(Token(kind, part, place, token.spaced and place == token.place))
             place += len(part)
         self.at_token -= 1
         self.tokens[self.at_token : self.at_token + 1] = made
@@ -312,7 +313,8 @@ class Operands(Commands):
         value = self.power()
         simple = first.kind in ("number", "name") and first.text not in self.functions
         while simple and self.begins_operand() and self.now.kind == "name":
-            if self.now.text in self.functions:
+            word = self.now.text
+            if (pieces(word, self.known, self.functions) or [word])[0] in self.functions:
                 break
             if self.now.spaced and first.kind != "number":
                 self.notes.append(

@@ -256,7 +256,8 @@ def moodle(quiz: Quiz, category: str = "chainrule") -> str:
         if not numeric:
             info = ET.SubElement(item, "graderinfo", format="html")
             ET.SubElement(info, "text").text = f"<p>{escape.html(q.answer)}</p>"
-        ET.SubElement(item, "defaultgrade").text = f"{q.points:g}"
+        grade = len(q.asked) if numeric else q.points  # each field has one, and Moodle adds them
+        ET.SubElement(item, "defaultgrade").text = f"{grade:g}"
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, "unicode") + "\n"
 

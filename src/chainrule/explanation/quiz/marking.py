@@ -305,7 +305,7 @@ def _matrix(question: Question, given: str) -> Judgement:
         slip = repaired(tree, multiple)
         if slip is not None:
             slip = slip[0], f"{slip[1]}; besides, a constant factor is off"
-    if slip is None and misfit is None:
+    if slip is None:
         found = setting.value(tree, *where[0])
         slip = None if found is None else spoiled(
             setting.answer, found, lambda other: setting.value(other, *where[0])

@@ -7,6 +7,7 @@ compared with what comes out.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,19 @@ RULES = {
 }
 """The slope of two operands, one term for each that moves."""
 MISTAKEN = (
+    *((sign, "not differentiated", f"{a} {sign} {b}",
+       f"{{{said}}} in {{here}} was not differentiated: a constant has the slope 0")
+      for sign in "+-" for a, b, said in (("du", "v", "v"), ("u", "dv", "u"))),
     ("*", "product rule", "du*dv", "the slope of the product {here} is u′v + uv′, not u′v′"),
     ("/", "wrong power", "du - u*dv/v",
      "the denominator of the quotient rule is squared: {here}"),
+    ("/", "quotient rule", "du/dv",
+     "the slope of the quotient {here} is (u′v − uv′)/v², not u′/v′"),
+    ("**", "wrong power", "v*u**more*du", "the exponent falls by one in the slope of {here}"),
+    ("**", "wrong place", "v*x**less*du",
+     "the outer slope of {here} is taken at the inner value, {u}, not at {x}"),
+    ("exponent", "wrong local derivative", "v*u**(v - 1)*dv",
+     "the rule of powers is for a constant exponent; the slope of {here} is {here} log {u}"),
     ("max", "routing", "(u <= v)*du + (u > v)*dv",
      "{name} passes the gradient to the input that was taken, not to the other: {here}"),
     ("max", "routing", "du + dv", "{name} passes the gradient to one input only: {here}"),
@@ -51,7 +62,21 @@ MISTAKEN = (
       for form in ("u*du", "v*dv")),
 )  # fmt: skip
 """Rules that are mistaken for others: of what, the kind, what is taken for the slope, what to say.
-A factor is one beside a constant."""
+A factor is one beside a constant, an exponent one above it."""
+_RATIO = ("1/(1 - u**2)", "1/(1 + u**2)", "1/sqrt(1 + u**2)", "1/sqrt(1 - u**2)")
+_OF_OUTPUT = ("f*(1 + f)", "f*(1 - f)", "f**2", "1 - f", "1 + f**2", "1 - f**2")
+LOCAL: Mapping[str, tuple[str, ...]] = {
+    "tan": ("1/cos(u)", "1/cos(u)**3", "1/sin(u)**2", "1/tan(u)"),
+    "exp": ("u*exp(u - 1)",),
+    "sqrt": ("1/(2*u)", "1/u"),
+    "log": ("exp(u)",),
+    "softplus": ("logistic(-u)", "1 - f", "f*(1 - f)"),
+    **dict.fromkeys(("log2", "log10"), ("1/u",)),
+    **dict.fromkeys(("arcsin", "arctan"), _RATIO),
+    "arccos": tuple(f"-{form}" for form in _RATIO),
+    **dict.fromkeys(("tanh", "logistic", "sigmoid", "sigma", "σ"), _OF_OUTPUT),
+}
+"""What the slopes of functions are taken for, by input ``u`` and output ``f``."""
 SAYS = {
     "forgotten branch": "the branch through {part} was dropped: {wrt} reaches {here} along two "
     "branches, and their gradients add",
@@ -86,9 +111,12 @@ def scalar_slips(
     """Hypotheses in the order in which they are to be tried: single slips, then those of the
     whole formula (``overall``), which at one point alone would fit by chance."""
     derivation, at = _Derivation(expression, wrt), _Values(expression, values)
-    slope = at.of(derivation.root)
-    for node, kind, says, new in derivation.slips():
-        spoilt = at.of(replaced(derivation.root, node, new))
+    slope, root = at.of(derivation.root), derivation.root
+    says = "the slope of a product is u′v + uv′, not u′v′, here as everywhere in the formula"
+    everywhere = "product rule", says, _Derivation(expression, wrt, "*").root
+    single = ((kind, says, replaced(root, old, new)) for old, kind, says, new in derivation.slips())
+    for kind, says, tree in itertools.chain(single, [everywhere]):
+        spoilt = at.of(tree)
         if not np.allclose(spoilt, slope, rtol=1e-12, atol=0, equal_nan=True):
             yield Slip(kind, says, spoilt)
     if not overall:
@@ -134,10 +162,11 @@ class _Values:
 
 class _Derivation:
     """A derivative with nothing collected: what each slope in it is the slope of, the operation
-    that each node comes from, and the rules that may be mistaken."""
+    that each node comes from, and the rules that may be mistaken. A sign that is taken for
+    ``everywhere`` multiplies slopes."""
 
-    def __init__(self, expression: Expression, wrt: str) -> None:
-        self.wrt = wrt
+    def __init__(self, expression: Expression, wrt: str, everywhere: str = "") -> None:
+        self.wrt, self.everywhere = wrt, everywhere
         self.named: dict[str, Node | None] = {wrt: built(1)}
         self.slope_of: dict[int, Node] = {}
         self.comes_from: dict[int, tuple[Node, Node]] = {}
@@ -213,7 +242,8 @@ class _Derivation:
         return whole
 
     def of_two(self, item: Node, rule: str, u: Node, v: Node) -> Node | None:
-        parts: dict[str, Any] = {"u": u, "v": v, "du": self.slope(u), "dv": self.slope(v)}
+        parts: dict[str, Any] = {"u": u, "v": v, "du": self.slope(u), "dv": self.slope(v),
+                                 "x": Node("name", data=self.wrt)}  # fmt: skip
         moving = [d for d in ("du", "dv") if parts[d] is not None]
         if not moving:
             return None
@@ -229,19 +259,24 @@ class _Derivation:
             node = _filled("(u > v)*du + (u <= v)*dv", parts)
         else:
             first, sign, second = RULES[rule]
+            if rule == "**" and v.op == "−" and v.args[0].op == "number":
+                parts["v"] = v = built(-v.args[0].data)
             if rule == "**" and v.op == "number":
-                parts["less"], first = built(v.data - 1), "v*u**less*du"
+                parts |= {"less": built(v.data - 1), "more": built(v.data + 1)}
+                first = "v*u**less*du"
             form = first if moving == ["du"] else f"{sign}{second}".lstrip("+")
             if len(moving) == 2:
                 form = f"{first} {sign} {second}"
-            elif rule == "*":
-                names.add("factor")
+                form = "du*dv" if rule in self.everywhere else form
+            elif rule in ("*", "**"):
+                names.add("factor" if rule == "*" else "exponent")
             node = self.made(item, form, parts)
             if len(moving) == 2:
                 self.slope_of |= dict(zip(map(id, node.args), (u, v), strict=True))
         for of, kind, form, says in MISTAKEN:
-            if of in names and all(parts[n] is not None for n in parse(form).names):
-                said = says.format(here=_show(item), name=rule)
+            if of in names and all(parts.get(n) is not None for n in parse(form).names):
+                shown = {n: _show(parts[n]) for n in "uvx"}
+                said = says.format(here=_show(item), name=rule, **shown)
                 self.mistaken.append((node, kind, said, _filled(form, parts)))
         return node
 
@@ -250,14 +285,22 @@ class _Derivation:
         if inner is None:
             return None
         local, elsewhere = (call(name + SLOPE, x) for x in (u, Node("name", data=self.wrt)))
+        parts = {"f": item, "u": u}
         self.mistaken += [
             (local, "sign", f"the sign of the derivative of {name} is wrong in {here}",
              built(("−", local))),
             (local, "not differentiated", f"{name} was not differentiated in {here}", item),
             (local, "wrong place", f"the outer slope of {here} is taken at the inner value, "
              f"{_show(u)}, not at {self.wrt}", elsewhere),
+            *((local, "wrong local derivative", f"the slope of {name} is another one in {here}",
+               _filled(form, parts)) for form in reversed(LOCAL.get(name, ()))),
         ]  # fmt: skip
-        return self.made(item, "f*du", {"f": local, "du": inner})
+        whole = self.made(item, "f*du", {"f": local, "du": inner})
+        says = (
+            f"the outer slope of {here} is taken at the inner value, {_show(u)}, not at its slope"
+        )
+        self.mistaken.append((whole, "wrong place", says, call(name + SLOPE, inner)))
+        return whole
 
 
 def split(node: Node) -> tuple[str, tuple[Node, ...]]:
