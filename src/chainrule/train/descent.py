@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -92,8 +93,8 @@ class Steps:
 
         with quiet():
             self.chunks.epoch(epoch)
-            rest = range(training.position.step, self.data.steps)
-            self.runner.loop(advance, training.now, rest)
+            if rest := range(training.position.step, self.data.steps):
+                self.runner.loop(advance, training.now, rest)
         return training.position.mean
 
     def once(self, leaves: list[np.ndarray], epoch: int, i: int) -> tuple[float, float, Any]:
@@ -106,14 +107,16 @@ class Steps:
 
     def memory(self) -> dict[str, int]:
         """Bytes that training takes beside the data."""
+        return self._carried | {"order": 8 * self.data.rows, "arena": self.chunks.arena}
+
+    @cached_property
+    def _carried(self) -> dict[str, int]:
         params, state, slots = map(bytes_of, self.training.carry)
         return {
             "parameters": params + state,
             "optimizer": slots,
             # Before the last update, before this chunk of them, and after the last epoch.
             "copies": 3 * (params + state + slots),
-            "order": 8 * self.data.rows,
-            "arena": self.chunks.arena,
         }
 
     def _run(self, leaves: list[np.ndarray], batch: Batch, key: Any) -> list[np.ndarray]:

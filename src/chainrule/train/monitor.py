@@ -111,7 +111,8 @@ class TrainingState:
 
     Flat lists of arrays, the leaves of (params, state, slots): ``now`` after the last finished
     update, ``safe`` the last ones whose loss was seen to be finite, ``checked`` the last ones
-    whose every number was. Lists are replaced, never written to.
+    whose every number was; ``looked``, if someone saw that of a list. Lists are replaced, never
+    written to.
 
     ``moment`` is whole whenever one is interrupted; ``seen`` is called when there is a new one, and
     there is one after each multiple of ``every`` steps.
@@ -127,6 +128,7 @@ class TrainingState:
     log: Any = None
     seen: Callable[[], None] | None = None
     every: int = 2**62
+    looked: list[np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         self.mark()
@@ -221,7 +223,7 @@ class EpochMonitor:
             NonFiniteLossError: a loss evaluated here, or a parameter, is not finite.
         """
         params, state, _ = training.carry
-        if not all_finite(training.now):
+        if training.looked is not training.now and not all_finite(training.now):
             raise NonFiniteLossError("a parameter", math.nan, epoch, None)
         row: Row = {"epoch": epoch, "train_loss": running, "running_loss": running}
         for rows in self.rows:
@@ -240,7 +242,8 @@ class EpochMonitor:
         self.started = time.perf_counter()
         self.history.append(row)
         stop = self._judge(epoch, row, params, state)
-        if self.callbacks:
+        now: list[Any] = training.now
+        if self.callbacks and not all(isinstance(x, np.ndarray) for x in now):
             params, state = on_host((params, state))
         event = EpochEnd(epoch, self.epochs, dict(row), self.best_epoch, params, state)
         # Every callback hears of the epoch, also when an earlier one asks to stop.

@@ -19,7 +19,7 @@ from chainrule.train.alike import Family, Numbers, families
 from chainrule.train.chunks import MOST, SECONDS, Chunks, Done, Leaves, ends
 from chainrule.train.data import Batch
 from chainrule.train.descent import Steps
-from chainrule.train.monitor import NonFiniteLossError
+from chainrule.train.monitor import NonFiniteLossError, all_finite
 
 
 def grouped(members: Sequence[Member], runner: Runner) -> list[Group]:
@@ -161,6 +161,7 @@ class Group:
         self.step = found[self.first][0]
         self.numbers = {m: numbers for m, (_, numbers) in found.items()}
         self.loops: dict[int, Any] = {}
+        self.left: tuple[Any, Any] = (), ()  # carries after the last chunk; stacked, on the device
         self.making = self.idle = 0.0  # seconds: for the last loop, and of what nobody reads
         if self._loop(self.most) is not None:
             for member in members:
@@ -249,10 +250,12 @@ class Group:
         if self.first.keyed:
             xs.append(np.stack([m.keys(epoch, start, stop - start) for m in slots], 1))
         xs.append(np.array([[begun[m] + i for m in slots] for i in range(start, stop)]))
-        stacked = [np.stack(x) for x in zip(*[m.training.now for m in slots], strict=True)]
-        losses, before, after = ends(self._loop(size), stacked, xs, constants)
-        before, after = on_host((before, after))
-        going = []
+        now, (then, stacked) = [m.training.now for m in slots], self.left
+        if [*map(id, now)] != [*map(id, then)]:
+            stacked = [np.stack(x) for x in zip(*now, strict=True)]
+        losses, before, there = ends(self._loop(size), stacked, xs, constants)
+        before, after = on_host(before), on_host(there)
+        finite, going = stop == self.first.full and all_finite(after), []
         for k, m in enumerate(members):
             own = losses[:, k], [x[k, ...] for x in before], [x[k, ...] for x in after]
             again = functools.partial(_again, m, epoch, begun[m])
@@ -261,8 +264,11 @@ class Group:
             except NonFiniteLossError as error:
                 m.error = error
                 continue
+            if finite:
+                m.training.looked = m.training.now
             m.count(settled, m.order(epoch)[start:stop])
             going.append(m)
+        self.left = [m.training.now for m in slots], there
         return going
 
 
