@@ -115,15 +115,18 @@ def executor_of(name: str | None, device: str | None, precision: str | None) -> 
     return None if name is None else Executor(name, device, precision)
 
 
-def chosen(plan: Plan, given: Executor, *, quiet: bool) -> Executor:
-    """XLA, or of "auto" what takes least for a few steps; says which, and on which device."""
+def chosen(plan: Plan, given: Executor, *, quiet: bool) -> tuple[Executor, dict[str, Any]]:
+    """XLA, or of "auto" what takes least for a few steps; says which, and on which device, and
+    returns what --json says of it."""
     from chainrule.run import device_of
     from chainrule.run.settings import Executor
 
     xla = Executor("xla", given.device, given.precision)
     if given.name == "xla":
         shared.print_notes([f"executor xla on {device_of(xla)}"], quiet=quiet)
-        return xla
+        return xla, {"name": "xla", "device": device_of(xla)}
     trial = plan.try_executors(None if xla == Executor("xla") else (None, xla))
     shared.print_notes([str(trial)], quiet=quiet)
-    return xla if trial.executor == "xla" else Executor(trial.executor)
+    taken = xla if trial.executor == "xla" else Executor(trial.executor)
+    about = {"name": taken.name, "device": device_of(taken) or None}
+    return taken, about | {"seconds_per_step": dict(trial.seconds)}

@@ -326,8 +326,9 @@ def command(
     if talk:
         _print_plan(plan)
     shared.print_notes(plan.notes, quiet=quiet or as_json)
+    more: dict[str, Any] = {}
     if executor in ("auto", "xla"):
-        running["executor"] = chosen(plan, running["executor"], quiet=not talk)
+        running["executor"], more["executor"] = chosen(plan, running["executor"], quiet=not talk)
     started = time.perf_counter()
     found = None
     if search:
@@ -341,7 +342,7 @@ def command(
     model.save(path)
     judgement.write(plan)
     if as_json:
-        more = {} if found is None else {"search": found.to_json()}
+        more |= {} if found is None else {"search": found.to_json()}
         shared.print_json(_result(model, plan, path, seconds) | more | judgement.to_json())
     elif talk:
         if found is not None:

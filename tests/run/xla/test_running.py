@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -270,12 +271,18 @@ def test_auto_takes_what_is_fastest_and_says_so(tmp_path: Any, capsys: Any) -> N
     said = capsys.readouterr()
     assert "note: executor native: " in said.err + said.out  # a network this small is no GPU's
     assert "a step (xla on cpu:0 " in said.err + said.out
+    auto = ["train", data, "--target", "species", "--executor", "auto"]
+    assert main([*auto, *settings, "--json"]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)["executor"]
+    assert said.err == ""
+    assert (document["name"], document["device"]) == ("native", None)
+    assert document["seconds_per_step"]["native"] < document["seconds_per_step"]["xla"]
     assert main(["train", data, "--target", "species", "--executor", "xla", *settings]) == 0
     said = capsys.readouterr()
     assert "accuracy" in said.out
     assert "note: executor xla on cpu:0" in said.err + said.out
-    auto = ["train", data, "--target", "species", "--executor", "auto", "--device", "tpu"]
-    assert main([*auto, *settings]) == 2
+    assert main([*auto, "--device", "tpu", *settings]) == 2
     assert "JAX has no device 'tpu' here" in capsys.readouterr().err
     assert main(["train", data, "--target", "species", "--device", "gpu", *settings]) == 2
     assert "--device goes with --executor xla" in capsys.readouterr().err
