@@ -1,6 +1,8 @@
 """What the benchmarks share: interleaved rounds, medians, a table, a JSON file of results."""
 
 import contextlib
+import ctypes
+import gc
 import json
 import os
 import platform
@@ -13,6 +15,28 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def resident(what: str = "VmHWM", process: int | str = "self") -> float:
+    """Bytes of a process's resident memory at its peak, or now (VmRSS); nan but on Linux.
+
+    Not of ``getrusage``, whose peak begins with that of the process that started it.
+    """
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return float("nan")
+    found = (1024 * int(line.split()[1]) for line in lines if line.startswith(f"{what}:"))
+    return next(found, float("nan"))
+
+
+def forget_peak() -> float:
+    """Give freed memory back and forget the peak; bytes that are left. Only Linux can."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+        Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
 
 
 def interleave(

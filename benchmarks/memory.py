@@ -6,52 +6,29 @@ back, so that whatever the work touches counts.
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.measure import forget_peak, resident
 from benchmarks.peers import ours
 from benchmarks.work import Function, Network
 from chainrule import run
 from chainrule.core.tree import flatten
 from chainrule.train import FitResult
 
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 EPOCHS = 4
 
 
-def peak_of(work: Callable[[], Any]) -> int:
-    """Bytes by which this process grows at most during ``work()`` above what it held before.
-
-    Where the system cannot forget an earlier peak (only Linux can), what comes out counts from
-    that peak, and may be too small.
-    """
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)  # pages that were freed are not ours any more
-        CLEAR.write_text("5")  # the peak is forgotten
-        before = _status("VmRSS")
-        work()
-        return _status("VmHWM") - before
-    import resource
-
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak_of(work: Callable[[], Any]) -> float:
+    """Bytes by which this process grows at most during ``work()`` above what it held before."""
+    before = forget_peak()
     work()
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    return grown if sys.platform == "darwin" else 1024 * grown
+    return resident() - before
 
 
-def _status(name: str) -> int:
-    lines = STATUS.read_text().splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
-
-
-def call(subject: Function | Network, variant: str) -> dict[str, int]:
+def call(subject: Function | Network, variant: str) -> dict[str, float]:
     """Bytes of one call's arguments, of what it takes beside, and of the plan's arena."""
     f, arguments = ours.subject_of(subject, variant)
     compiled = run.compile(f, *arguments, executor=ours.NATIVE)
@@ -75,5 +52,5 @@ def fit(network: Network) -> dict[str, Any]:
     return {"stated": stated, "peak": peak_of(lambda: trained(EPOCHS))}
 
 
-def _bytes(leaves: list[Any]) -> int:
+def _bytes(leaves: list[Any]) -> float:
     return sum(np.asarray(leaf).nbytes for leaf in leaves)

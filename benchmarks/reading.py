@@ -8,7 +8,6 @@ seconds, and the peak of resident memory above that after imports. Both grow wit
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
+from benchmarks.measure import resident
 from chainrule.tabular import Options, prepare, read_table
 
 ROUNDS = 3
@@ -35,23 +35,20 @@ def make(path: Path, rows: int) -> None:
             file.write_table(pa.table([*x.T, y], names=names))
 
 
-def peak() -> float:
-    """Megabytes of resident memory at the peak."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measured(task: str, path: str) -> None:
     """Do one task and print its seconds and memory."""
     from chainrule.tabular import reading, training  # noqa: F401 (imports are not measured)
 
-    before, started = peak(), time.perf_counter()
+    before, started = resident(), time.perf_counter()
     if task == "pyarrow":
         csv.read_csv(path)
     elif task == "read":
         read_table(path)
     else:
         prepare(read_table(path), "y", Options(epochs=1)).fit()
-    print(f"{task:8} {time.perf_counter() - started:7.2f} s {peak() - before:7.0f} MB")
+    print(
+        f"{task:8} {time.perf_counter() - started:7.2f} s {(resident() - before) / 2**20:7.0f} MB"
+    )
 
 
 def main() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import resource
 import shutil
 import statistics
 import subprocess
@@ -22,6 +21,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
+
+from benchmarks.measure import resident
 
 GROUP = 2**20
 """Rows of a row group, as pyarrow and others write them."""
@@ -48,9 +49,13 @@ def one_epoch(folder: Path, args: Any) -> None:
                args.memory, "--hidden", args.hidden, "--batch-size", str(args.batch), "--epochs",
                "1", "--out", str(folder / "m.safetensors"), *args.more]  # fmt: skip
     started = time.perf_counter()
-    subprocess.run(command, check=True)
+    process, peak = subprocess.Popen(command), 0.0
+    while process.poll() is None:
+        peak = max(peak, resident(process=process.pid) / 2**30)
+        time.sleep(0.05)
+    if process.returncode:
+        sys.exit(process.returncode)
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     print(f"{args.rows:,} rows in {seconds:.1f} s: {args.rows / seconds:,.0f} rows/s from start to "
           f"end, peak {peak:.2f} GiB resident with --memory {args.memory}")  # fmt: skip
 

@@ -24,8 +24,6 @@ boosting, mean ranks with a bootstrap interval and the paired test, and draws th
 from __future__ import annotations
 
 import argparse
-import ctypes
-import gc
 import json
 import re
 import time
@@ -38,7 +36,7 @@ import numpy as np
 from sklearn import datasets
 from sklearn.model_selection import RepeatedKFold, RepeatedStratifiedKFold
 
-from benchmarks.measure import machine
+from benchmarks.measure import forget_peak, machine, resident
 from benchmarks.peers.tables import PEERS
 from benchmarks.tables_report import picture, report
 from chainrule.tabular import Format, Options, Table, read_table, table_of, train
@@ -199,7 +197,7 @@ def judged(problem: Problem, made: Any, fold: tuple[np.ndarray, np.ndarray]) -> 
     from chainrule.train import metrics
 
     rows, held = fold
-    before = _memory(reset=True)
+    before = forget_peak()
     began = time.perf_counter()
     made.fit(problem.rows(rows), problem.target[rows])
     fitted = time.perf_counter()
@@ -207,7 +205,7 @@ def judged(problem: Problem, made: Any, fold: tuple[np.ndarray, np.ndarray]) -> 
     regression = problem.task == "regression"
     answer = np.asarray((made.predict if regression else made.predict_proba)(asked), float)
     ended = time.perf_counter()
-    memory = _memory() - before
+    memory = (resident() - before) / 2**20
     if regression:
         scores = {"error": float(metrics.rmse(truth, answer))}
         scores["R2"] = float(metrics.r2(truth, answer))
@@ -228,19 +226,6 @@ def crps(truth: np.ndarray, samples: np.ndarray) -> float:
     off = np.abs(samples - truth[:, None]).mean(axis=1)
     apart = np.abs(samples[:, :, None] - samples[:, None]).mean(axis=(1, 2))
     return float(np.mean(off - apart / 2))
-
-
-def _memory(reset: bool = False) -> float:
-    """The most megabytes that this process had since the last reset (nan but on Linux)."""
-    try:
-        if reset:  # what others have given back does not count
-            gc.collect()
-            ctypes.CDLL(None).malloc_trim(0)
-            Path("/proc/self/clear_refs").write_text("5")
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except (OSError, AttributeError):
-        return float("nan")
-    return next((int(x.split()[1]) / 1024 for x in lines if x.startswith("VmHWM")), float("nan"))
 
 
 def peeks(made: Any, asked: Columns, task: str) -> bool:
