@@ -104,3 +104,14 @@ def test_what_is_left_out_is_moved_spread_or_added(name: str) -> None:
 
     for f in (behind, before):
         _assert_still(f, zeros)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_classes_of_a_loss_are_no_masks_of_whole_rows(known: bool) -> None:
+    """They would be looked for in every step of training."""
+    z, targets, loss = np.ones((4, 3)), np.array([0, 2, 1, 0]), cr.nn.CategoricalCrossEntropy()
+    if known:
+        graph = cr.trace(cr.grad(lambda z: np.mean(loss(z, targets))))(z)
+    else:
+        graph = cr.trace(cr.grad(lambda z, targets: np.mean(loss(z, targets))))(z, targets)
+    assert "not_equal" not in str(graph)

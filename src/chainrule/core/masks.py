@@ -84,4 +84,6 @@ def _joined(node: Node, masks: Sequence[Node | None], recording: Any) -> Node | 
         return None
     given = [None if mask is None else Traced(mask, recording) for mask in masks]
     found = node.primitive.rule.support(node, given, recording)
-    return None if found is None else found.node
+    if found is None or (found.node.is_constant and np.all(recording.value(found.node))):
+        return None
+    return found.node

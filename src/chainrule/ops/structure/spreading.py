@@ -8,8 +8,9 @@ import numpy as np
 
 from chainrule.core.batching import along_axes, with_attrs
 from chainrule.core.dispatch import FUNCTIONS
-from chainrule.core.node import Primitive
-from chainrule.core.rules import Linear
+from chainrule.core.node import Node, Primitive
+from chainrule.core.recording import Recording
+from chainrule.core.rules import Linear, Tangents
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, Shape, array_type
 from chainrule.errors import ShapeError
@@ -126,11 +127,24 @@ MATRICES = both(
     ]
 )
 
+
+class _Sum(Linear):
+    def support(self, node: Node, masks: Tangents, recording: Recording) -> Traced | None:
+        """Comparison with constants picks an entry of each row, as the classes of a loss do: it is
+        not asked in each step of training whether it left out a whole one."""
+        (mask,) = masks
+        assert mask is not None
+        picks = mask.node.primitive.name == "equal"
+        if picks and any(x.is_constant for x in mask.node.inputs):
+            return None
+        return super().support(node, masks, recording)
+
+
 reduce_sum = Primitive(
     "reduce_sum",
     forward=lambda x, axes: x.sum(axes, dtype=x.dtype),
     infer=reduced_type,
-    rule=Linear(lambda i, g, x, axes: spread(g, x, axes)),
+    rule=_Sum(lambda i, g, x, axes: spread(g, x, axes)),
     text="Σ {}",
     latex=r"\sum {}",
     analytic=True,
