@@ -100,7 +100,8 @@ def test_arrays_of_others_go_in_by_dlpack(executor: str) -> None:
     right = np.sum(x**2) * 2.0
     with jax.enable_x64(True):
         given = jax.numpy.asarray(x)
-    for one in (Lent(x), given):
+        turned = jax.dlpack.from_dlpack(x.T.copy().T)  # its axes lie in another order
+    for one in (Lent(x), given, turned, Lent(x.T.copy().T), Lent(np.repeat(x, 2, 1)[:, ::2])):
         found = run({"x": one}, 2.0)["y"]
         assert type(found) is np.float64
         np.testing.assert_allclose(found, right, rtol=1e-14)
@@ -120,6 +121,12 @@ def test_results_stay_on_the_device_on_request() -> None:
     assert float(total) == 6.0
     again, _ = half(y)
     assert np.array_equal(np.from_dlpack(again), np.full((2, 3), 0.25))
+    lent = np.ones(5_000_000)
+    found, _ = half(lent)
+    lent[:] = 5.0  # its owner may write to it when the call is over
+    assert np.asarray(found).max() == 0.5
+    with pytest.raises(UsageError, match="being traced"):
+        jax.jit(half)(jax.numpy.ones(3))
     with pytest.raises(UsageError, match='results="device" needs executor="xla"'):
         cr.jit(np.sin, executor=cr.Executor("native", results="device"))(1.0)
     with pytest.raises(UsageError, match='results is "numpy" or "device"'):

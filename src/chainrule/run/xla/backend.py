@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import jax.scipy as jsp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jax.experimental.serialize_executable import deserialize_and_load, serialize
 
 from chainrule.errors import UsageError
@@ -40,6 +41,8 @@ __all__ = [
 
 _MATMUL = {"highest": "highest", "tf32": "tensorfloat32", "bf16": "highest"}
 """What JAX calls them; for bf16 the rows of products cast their factors themselves."""
+DLPACK_CPU = 1
+"""What DLPack calls memory of the CPU."""
 assert set(_MATMUL) == set(PRECISIONS)
 
 
@@ -93,9 +96,18 @@ class Target:
         return jax.device_put(np.asarray(array), self.device)
 
     def taken(self, array: Any) -> Any:
-        """What another library hands over by DLPack, where it lies; 64 bits stay 64."""
+        """What another library hands over by DLPack, where it lies; 64 bits stay 64. NumPy takes
+        what lies in its memory, with any strides; on a device axes in another order are copied."""
         with self.settings():
-            return array if isinstance(array, jax.Array) else jax.dlpack.from_dlpack(array)
+            if isinstance(array, Tracer):
+                raise TypeError("it is being traced, and has no numbers yet")
+            if not isinstance(array, jax.Array):
+                if array.__dlpack_device__()[0] == DLPACK_CPU:
+                    return np.from_dlpack(array)
+                array = jax.dlpack.from_dlpack(array)
+            layout = array.format.layout  # pyright: ignore
+            usual = layout is None or [*layout.major_to_minor] == [*range(array.ndim)]
+            return array if usual else jnp.copy(array)
 
     def has(self, array: Any) -> bool:
         """Whether this array lies on the device."""

@@ -77,9 +77,13 @@ class Code:
             except jax.errors.JaxRuntimeError as error:
                 raise self._said(error, run) from None
 
-    def read(self, run: Any, number: Any, results: Sequence[Any] = ()) -> list[np.ndarray]:
-        """Results of a call as NumPy's; raises what went wrong in it, if anything can."""
+    def read(
+        self, run: Any, number: Any, results: Sequence[Any] = (), wait: Sequence[Any] = ()
+    ) -> list[np.ndarray]:
+        """Results of a call as NumPy's, when those to ``wait`` for are there too; raises what went
+        wrong in it, if anything can."""
         try:
+            jax.block_until_ready(wait)
             if self.faults.errors or self.called_out:
                 self.faults.check(np.asarray(number))
             return [np.asarray(y) for y in results]
@@ -126,17 +130,20 @@ class Program:
         """What ``jit`` calls, whose arguments may be numbers and arrays of the device."""
 
     def __call__(self, arguments: Sequence[Any]) -> list[np.ndarray]:
-        number, found = self._begun(arguments)
+        number, found, _ = self._begun(arguments)
         return [np.array(y) for y in self.code.read(self.run, number, found)]
 
     def kept(self, arguments: Sequence[Any]) -> list[Any]:
-        """The same with results that stay on the device until they are read."""
-        number, found = self._begun(arguments)
-        self.code.read(self.run, number)
+        """The same with results that stay on the device until they are read. Arrays of NumPy, which
+        their owner may write to as soon as this returns, are waited for: XLA reads them there."""
+        number, found, given = self._begun(arguments)
+        lent = any(isinstance(x, np.ndarray) for x in given)
+        self.code.read(self.run, number, wait=found if lent else ())
         return found
 
-    def _begun(self, arguments: Sequence[Any]) -> Any:
-        return self.code.call(self.run, self.code.given(arguments), self.code.captures)
+    def _begun(self, arguments: Sequence[Any]) -> tuple[Any, Any, list[Any]]:
+        given = self.code.given(arguments)
+        return *self.code.call(self.run, given, self.code.captures), given
 
 
 class Loop:
