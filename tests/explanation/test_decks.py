@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import explain
+from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.steps.typed import explain_typed
 
 A = np.array([[0.4, -1.2], [0.7, 0.3]])
@@ -18,19 +19,19 @@ N: dict[str, Any] = {}
 # where, as the deck prints it, values, and the printed form where it says the same otherwise
 DECKS: list[tuple[str, str, dict[str, Any], str]] = [
     ("L0.1", r"z_c = \left(\sum_{j} w_j x_j\right) + b_c", {"w": V, "x": U, "b_c": 0.3},
-     r"\sum\left(w\odot x\right)+b_c"),
+     r"\sum_j w_j x_j + b_c"),
     ("L0.1", r"z_c = \mathbf{w}_c \cdot \mathbf{x} + b_c", {"w_c": V, "x": U, "b_c": 0.3},
      r"w_c^T x+b_c"),
     ("L0.1", r"\frac{e^{z_c}}{\sum_{k=1}^K e^{z_k}}", {"z": V, "z_c": 0.5},
-     r"\frac{\exp(z_c)}{\sum\exp(z)}"),
+     ""),
     ("L0.1", r"L = - \sum_{k=1}^K y_k \log \hat{y}_k", {"y": T, "yhat": np.array([0.4, 0.6])},
-     r"-\sum(y\odot\log\hat{y})"),
+     ""),
     ("L0.1", r"(\hat{y}_k - y_k)x_j", {"yhat_k": 0.4, "y_k": 1.0, "x_j": 2.0}, ""),
     ("L0.1", r"\hat{y}_k - y_k", {"yhat_k": 0.4, "y_k": 1.0}, ""),
     ("L0.1", r"\hat{\mathbf{y}} = \text{softmax}(\mathbf{x} \cdot \Theta)", {"x": V, "Theta": A},
      ""),
     ("L0.1", r"\frac{1}{m} (\mathbf{x}^T \cdot (\hat{\mathbf{y}} - \mathbf{y}))",
-     {"m": 2.0, "x": A, "yhat": A, "y": A.T}, r"\frac{x^T(\hat{y}-y)}{m}"),
+     {"m": 2.0, "x": A, "yhat": A, "y": A.T}, ""),
     ("L0.2", r"\mathbf{a}^{[1]} = \sigma(\mathbf{a}^{[0]} \cdot \Theta^{[1]})",
      {"a^[0]": V, "Theta^[1]": A}, ""),
     ("L0.3", r"\mathbf{a}^{[2]} = \sigma(\mathbf{a}^{[1]} \cdot \mathbf{W}^{[2]} + "
@@ -43,55 +44,58 @@ DECKS: list[tuple[str, str, dict[str, Any], str]] = [
      {"a^[1]": V, "W^[2]": A, "b^[2]": U}, ""),
     ("L0.4", r"\frac{1}{m} \left((\mathbf{a}^{[1]})^T \cdot (\hat{\mathbf{y}} - \mathbf{y}) "
      r"\right)",
-     {"m": 2.0, "a^[1]": A, "yhat": A, "y": A.T}, r"\frac{a^{[1]T}(\hat{y}-y)}{m}"),
+     {"m": 2.0, "a^[1]": A, "yhat": A, "y": A.T}, ""),
     ("L0.4", r"\frac{1}{m} \left((\mathbf{a}^{[0]})^T \cdot \delta^{[1]} \right)",
-     {"m": 2.0, "a^[0]": A, "delta^[1]": A}, r"\frac{a^{[0]T}\delta^{[1]}}{m}"),
+     {"m": 2.0, "a^[0]": A, "delta^[1]": A}, ""),
     ("L0.4", r"\delta^{[2]} = \hat{\mathbf{y}} - \mathbf{y}", {"yhat": V, "y": T}, ""),
     ("L0.4", r"a_k^{[1]}(1 - a_k^{[1]})", {"a_k^[1]": 0.3}, ""),
     ("L0.4", r"\delta^{[1]} = (\delta^{[2]} \cdot (\mathbf{W}^{[2]})^T) \odot \mathbf{a}^{[1]}",
      {"delta^[2]": V, "W^[2]": A, "a^[1]": U}, ""),
+    ("L0.4", r"\left(\sum_l \delta_l w_l\right) a_k (1 - a_k) a_j",
+     {"delta": V, "w": U, "a_k": 0.3, "a_j": 0.6}, ""),
     ("L0.5", r"\Theta_t - \eta (\nabla L)", {"Theta_t": 0.5, "eta": 0.1, "∇L": 0.2},
      r"\Theta_t - \eta \nabla L"),
     ("L1.1", r"z = xy", {"x": 2.0, "y": 3.0}, ""),
     ("L1.1", r"\hat{y} = \sigma(x^T w + b)", {"x": V, "w": U, "b": 0.1}, ""),
     ("L1.1", r"H=\max\{0,XW+b\}", {"X": A, "W": A, "b": V}, r"\max(0,XW+b)"),
     ("L1.1", r"\hat{y} = \mathbf{x}^T \mathbf{w}", {"x": V, "w": U}, ""),
-    ("L1.1", r"\lambda \sum_{i} w_i^2", {"λ": 0.1, "w": V}, r"\lambda\cdot\sum w^2"),
+    ("L1.1", r"\lambda \sum_{i} w_i^2", {"λ": 0.1, "w": V}, ""),
     ("L1.3", r"(x+y)z", {"x": -2.0, "y": 5.0, "z": -4.0}, ""),
     ("L1.3", r"q = (x + y)", {"x": -2.0, "y": 5.0}, r"x+y"),
     ("L1.3", r"f = qz", {"q": 3.0, "z": -4.0}, ""),
     ("L1.3", r"\sigma(w_0 x_0 + w_1 x_1 + b)",
      {"w_0": 2.0, "x_0": -1.0, "w_1": -3.0, "x_1": -2.0, "b": -3.0}, ""),
-    ("L1.3", r"\frac{1}{1 + e^{-x}}", {"x": 0.7}, r"\frac{1}{1+\exp(-x)}"),
-    ("L1.3", r"\frac{e^{-x}}{(1 + e^{-x})^2}", {"x": 0.7}, r"\frac{\exp(-x)}{(1+\exp(-x))^2}"),
+    ("L1.3", r"\frac{1}{1 + e^{-x}}", {"x": 0.7}, ""),
+    ("L1.3", r"\frac{e^{-x}}{(1 + e^{-x})^2}", {"x": 0.7}, ""),
     ("L1.3", r"\left(\frac{1 + e^{-x} - 1}{(1 + e^{-x})}\right) "
      r"\left(\frac{1}{(1 + e^{-x})}\right)",
-     {"x": 0.7}, "*"),
+     {"x": 0.7}, r"\frac{1+e^{-x}-1}{1+e^{-x}}\frac{1}{1+e^{-x}}"),
     ("L1.3", r"(1 - \sigma(x))(\sigma(x))", {"x": 0.7}, r"(1-\sigma(x))\sigma(x)"),
     ("L1.3", r"\|W \cdot x\|^2", {"W": A, "x": V}, r"\lVert Wx\rVert^2"),
-    ("L1.3", r"\sum_{i=1}^{n} (q)_i^2", {"q": V}, r"\sum q^2"),
+    ("L1.3", r"\sum_{i=1}^{n} (q)_i^2", {"q": V}, r"\sum_{i=1}^n q_i^2"),
     ("L1.3", r"2\boldsymbol{q} \cdot \boldsymbol{x}^T", {"q": V, "x": U}, ""),
     ("L1.3", r"2\boldsymbol{W}^T \cdot \boldsymbol{q}", {"q": V, "W": A}, ""),
     ("L1.5", r"\frac{\exp(a_k)}{\sum_{c} \exp(a_c)}", {"a": V, "a_k": 0.5},
-     r"\frac{\exp(a_k)}{\sum\exp(a)}"),
+     ""),
     ("L1.5", r"L = -\sum_{j} y_{j} \log(p_j)", {"y": T, "p": np.array([0.3, 0.7])},
-     r"-\sum(y\odot\log p)"),
+     ""),
     ("L1.5", r"-\sum_{j} y_{j} \log(p_j) + \frac{\lambda}{2} ||\mathbf{W}||_{2}^{2}",
      {"y": T, "p": np.array([0.3, 0.7]), "λ": 0.1, "W": A},
-     r"-\sum(y\odot\log p)+\frac{\lambda\cdot\lVert W\rVert^2}{2}"),
-    ("L1.5", r"W_k^T \delta_{k+1} \odot a_k", {"W_k": A, "delta_k+1": V, "a_k": U}, "*"),
+     r"-\sum_j y_j\log p_j+\frac{\lambda}{2}\lVert W\rVert^2"),
+    ("L1.5", r"W_k^T \delta_{k+1} \odot a_k", {"W_k": A, "delta_k+1": V, "a_k": U},
+     r"(W_k^T\delta_{k+1})\odot a_k"),
     ("L1.6", r"\theta - \alpha \cdot g", {"theta": 0.5, "alpha": 0.1, "g": 2.0}, ""),
     ("L1.6", r"\theta - \alpha \cdot g - \lambda \theta",
      {"theta": 0.5, "alpha": 0.1, "g": 2.0, "λ": 0.01}, ""),
     ("L2.1", r"E = -\sum_{n=1}^{N} \{t_n \log y_n + (1 - t_n) \log(1 - y_n)\}",
-     {"t": T, "y": np.array([0.3, 0.7])}, r"-\sum(t\odot\log y+(1-t)\odot\log(1-y))"),
+     {"t": T, "y": np.array([0.3, 0.7])}, r"-\sum_{n=1}^N(t_n\log y_n+(1-t_n)\log(1-y_n))"),
     ("L2.2", r"a^{[3]} = W_{11}^{[3]} z_{1}^{[2]} + W_{12}^{[3]} z_{2}^{[2]} + b^{[3]}",
      {"W_11^[3]": 0.5, "z_1^[2]": 0.3, "W_12^[3]": -0.7, "z_2^[2]": 0.1, "b^[3]": 0.2}, ""),
     ("L2.2", r"z_{1}^{[2]} = \sigma(a_{1}^{[2]})", {"a_1^[2]": 0.4}, ""),
     ("L2.2", r"E = -t \log y - (1-t) \log (1-y)", {"t": 1.0, "y": 0.3}, ""),
     ("L2.2", r"-\frac{t}{z^{[3]}} + \frac{1-t}{1-z^{[3]}}", {"t": 1.0, "z^[3]": 0.3}, ""),
     ("L2.2", r"z^{[3]} (1-z^{[3]})", {"z^[3]": 0.3}, ""),
-    ("L2.2", r"\frac{1}{1+e^{-z}} \cdot \frac{e^{-z}}{1+e^{-z}}", {"z": 0.3}, "*"),
+    ("L2.2", r"\frac{1}{1+e^{-z}} \cdot \frac{e^{-z}}{1+e^{-z}}", {"z": 0.3}, ""),
     ("L2.2", r"\sigma(z) \cdot (1-\sigma(z))", {"z": 0.3}, ""),
     ("L2.2", r"\left(-t(1-z^{[3]}) + (1-t)z^{[3]}\right) z_{1}^{[2]}",
      {"t": 1.0, "z^[3]": 0.3, "z_1^[2]": 0.4}, ""),
@@ -99,9 +103,9 @@ DECKS: list[tuple[str, str, dict[str, Any], str]] = [
     ("L2.3", r"\delta_i^{[2]} z_j^{[1]}", {"delta_i^[2]": 0.5, "z_j^[1]": 0.3}, ""),
     ("L2.3", r"W^{[2]T} \delta^{[2]}", {"W^[2]": A, "delta^[2]": V}, ""),
     ("L2.4", r"\frac{1}{2} \sum_{n=1}^{N} (t_n - y_n)^2", {"t": T, "y": V},
-     r"0.5\sum(t-y)^2"),
+     ""),
     ("L2.4", r"-\sum_{k=1}^{K} t_{k} \log y_k", {"t": T, "y": np.array([0.3, 0.7])},
-     r"-\sum(t\odot\log y)"),
+     ""),
     ("L2.5", r"\sigma(a)(1 - \sigma(a))", {"a": 0.4}, ""),
     ("L2.5", r"\frac{\exp(a) - \exp(-a)}{\exp(a) + \exp(-a)}", {"a": 0.4}, ""),
     ("L2.5", r"1 - (\tanh(a))^2", {"a": 0.4}, ""),
@@ -127,18 +131,19 @@ DECKS: list[tuple[str, str, dict[str, Any], str]] = [
     ("L4.3", r"-\sin(u)", {"u": 1.0}, ""),
     ("L4.4", r"J = y^* \log y + (1 - y^*) \log(1 - y)", {"ystar": 1.0, "y": 0.3}, ""),
     ("L4.4", r"y = \frac{1}{1 + \exp(-a)}", {"a": 0.3}, ""),
-    ("L4.4", r"a = \sum_{j=0}^D \theta_j x_j", {"theta": V, "x": U}, r"\sum(\theta\odot x)"),
+    ("L4.4", r"a = \sum_{j=0}^D \theta_j x_j", {"theta": V, "x": U}, ""),
     ("L4.4", r"\frac{y^*}{y} + \frac{1-y^*}{y-1}", {"ystar": 1.0, "y": 0.3}, ""),
     ("L4.4", r"\frac{\exp(-a)}{(\exp(-a)+1)^2}", {"a": 0.3}, ""),
-    ("L4.4", r"J = \frac{1}{2}(y - y^*)^2", {"ystar": 1.0, "y": 0.3}, r"0.5(y-y^*)^2"),
-    ("L4.4", r"b = \sum_{j=0}^D \beta_j z_j", {"beta": V, "z": U}, r"\sum(\beta\odot z)"),
+    ("L4.4", r"J = \frac{1}{2}(y - y^*)^2", {"ystar": 1.0, "y": 0.3}, ""),
+    ("L4.4", r"b = \sum_{j=0}^D \beta_j z_j", {"beta": V, "z": U}, ""),
     ("L4.4", r"z_j (1 - z_j)", {"z_j": 0.3}, ""),
     ("L4.7", r"s (1 - s)", {"s": 0.3}, ""),
     ("L4.7", r"\frac{1}{(\exp(-b) + 1)} \left(1 - \frac{1}{(\exp(-b) + 1)}\right)", {"b": 0.3},
-     "*"),
+     r"\frac{1}{\exp(-b)+1}(1-\frac{1}{\exp(-b)+1})"),
     ("L4.9", r"x^T b", {"x": V, "b": U}, ""),
     ("L4.9", r"x^T x", {"x": V}, ""),
     ("L4.9", r"x^T B x", {"x": V, "B": A}, ""),
+    ("L4.9", r"2bx", {"x": 0.5, "b": 3.0}, ""),
     ("L4.9", r"2 B x", {"x": V, "B": A}, ""),
 ]  # fmt: skip
 
@@ -170,12 +175,37 @@ def test_the_decks_formulas(where: str, deck: str, values: dict[str, Any], print
     for shown in spellings[: 2 if "ystar" in values else 3]:  # y* x is also a product of y and x
         again = explain_typed(shown, values)
         np.testing.assert_allclose(again.value, e.value, rtol=1e-12)
-    if printed == "*":  # read, and printed shorter than the deck
+    if printed == "*":  # the deck has a condition for each case
         return
-    wanted = spelled(printed or re.sub(r"^[^=]*=(?!=)", "", deck))
+    wanted = spelled(printed or re.sub(r"^[^=]* = |^H=", "", deck))
     assert spelled(e.formula.latex()) == wanted
 
 
 def test_there_are_at_least_sixty() -> None:
     assert len({deck for _, deck, _, _ in DECKS}) >= 60
     assert {where.partition(".")[0] for where, *_ in DECKS} == {"L0", "L1", "L2", "L3", "L4"}
+
+
+SUMS = {
+    "(Σ_i w_i x_i)^2/c": "(Σ_i wᵢxᵢ)²/c",
+    "c/m Σ_{i=1}^n (x_i - w_i)^2": "(c/m) · Σ_{i=1}^n (xᵢ − wᵢ)²",
+    "Σ_i tanh(c x_i)": "Σ_i tanh(cxᵢ)",
+    "Σ_i w_i (W x)_i": "Σ_i wᵢ · (W x)_i",
+    "Σ_i relu(x_i) w_i": "Σ_i (relu(x))_i · wᵢ",
+    "Σ_c w_c x_c": "Σ_c w_c · x_c",
+    "Σ_α w_α x_α": "Σ_α w_α · x_α",
+    "Σ_i w_i + Σ_j x_j": "Σ_i wᵢ + Σ_j xⱼ",
+    "Σ_i -x_i": "Σ_i (−xᵢ)",
+    "1/2 c exp(Σ_i w_i)": "(1/2) · c · exp(Σ_i wᵢ)",
+}
+SUMMED = {"x": V, "w": U, "W": A, "c": 0.7, "m": 2.0}
+
+
+@pytest.mark.parametrize(("typed", "shown"), SUMS.items())
+def test_sums_keep_their_index_and_are_read_back(typed: str, shown: str) -> None:
+    given = {name: SUMMED[name] for name in parse(typed, SUMMED).names}
+    e = explain_typed(typed, given)
+    assert e.formula is not None
+    assert e.formula.text() == shown
+    for again in (shown, e.formula.latex(), f"<math>{e.formula.mathml()}</math>"):
+        np.testing.assert_allclose(explain_typed(again, given).value, e.value, rtol=1e-12)

@@ -22,6 +22,9 @@ IDIOM_FORWARDS: Mapping[str, Callable[..., Any]] = {
     "trace": np.trace,
     "norm": np.linalg.norm,
     "norm2": lambda x: np.sum(x * x),
+    "fraction": np.true_divide,
+    "entry": lambda x, **_: x,
+    "indexed sum": lambda x, **_: np.sum(x),
 }
 
 IDIOM_NOTATION: Mapping[str, tuple[str, str]] = {

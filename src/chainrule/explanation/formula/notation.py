@@ -246,6 +246,9 @@ class Writer(Pieces):
     def name(self, e: Name) -> str:
         raise NotImplementedError
 
+    def index(self, text: str) -> str:
+        return self.spelled.escape(text)
+
     def derivative(self, e: Derivative) -> Out:
         of, by = self.name(e.of), self.name(e.by)
         d = self.spelled.d[e.partial]
@@ -298,12 +301,16 @@ def _fraction(factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Exp
     return above, below
 
 
+_LOWERED = frozenset(["", *"aehijklmnoprstuvx"])
+"""Indexes with a character of their own: x_c y would be read as one name where it is close."""
+
+
 def _is_letters(e: Expr) -> bool:
     base = e.base if isinstance(e, Power) else e
     if isinstance(e, Power) and not (isinstance(e.exponent, Number) and e.exponent.value > 0):
         return False
     if isinstance(base, Name):
-        return len(base.letter) == 1 and (base.index.isdigit() or len(base.index) < 2)
+        return len(base.letter) == 1 and (base.index.isdigit() or base.index in _LOWERED)
     return isinstance(base, Power) and _is_letters(base)
 
 
@@ -401,7 +408,27 @@ def _over_axes(w: Writer, e: Call) -> Out | None:
     return w.join([text, w.literal(" "), w.words(", ".join(said))]), LOW
 
 
+def _quotient(w: Writer, e: Call) -> Out:
+    """A fraction that others stand behind: λ/2 ‖W‖²."""
+    return w.fraction(factors_of(e.args[0]), [(x, ONE) for x in factors_of(e.args[1])])
+
+
+def _indexed(w: Writer, e: Call) -> Out:
+    """``(W x)_i``, and ``Σ_{i=1}^n`` before what has the index."""
+    said = {name: w.index(value) for name, value in e.attrs}
+    if e.operation == "entry":
+        return w.spelled.indexed.format(w.bracket(w.write(e.args[0])), said["index"]), POWER
+    low, upper = said["index"] + said["lower"], said["upper"]
+    if w.spelled.linear:
+        low, upper = (f"{{{x}}}" if len(x) > 1 else x for x in (low, upper))
+    sign = w.spelled.summed[bool(upper)].format(low, upper)
+    return sign + w.write(e.args[0], PRODUCT), APPLY
+
+
 LAYOUTS: Mapping[str, Any] = {
+    "fraction": _quotient,
+    "entry": _indexed,
+    "indexed sum": _indexed,
     "contract": _contract,
     "transpose": _transpose,
     "reduce_sum": _over_axes,

@@ -149,27 +149,37 @@ class Operands(Commands):
             value = self.call(name, [self.power()], token)  # Σ (W x)² adds squares
             self.nested -= 1
             return self.over_axis(value)
-        index = self.index_of_sum(token)
+        index, bounds = self.index_of_sum(token), ""
+        if index.endswith(("=0", "=1")):
+            index, bounds = index[:-2], index[-2:]
+        upper = ""
         if sign := self.take("^"):
-            upper = self.exponent()
-            if upper.op != "name":
+            above = self.exponent()
+            if above.op != "name":
                 self.fail("a sum is over all entries; bounds that are numbers are not read", sign)
-        return self.over_index(name, index, token)
+            upper = above.data
+        return self.over_index(name, index, token, (bounds, upper))
 
     def index_of_sum(self, token: Token) -> str:
-        """``i``, ``{i}``, ``{i=1}``, ``{i=0}``."""
+        """``i``, ``{i}``, ``{i=1}``, ``{i=0}``, without the braces."""
         opened = self.take("{")
         found = self.take()
         assert found is not None
         if found.kind != "name":
             self.fail("a sum is over an index: sum_i w_i x_i", found)
         if opened:
-            if (sign := self.take("=")) and self.take().text not in ("0", "1"):  # type: ignore[union-attr]
-                self.fail("a sum is over all entries; other bounds are not read", sign)
+            start = ""
+            if sign := self.take("="):
+                start = "=" + self.take().text  # type: ignore[union-attr]
+                if start not in ("=0", "=1"):
+                    self.fail("a sum is over all entries; other bounds are not read", sign)
             self.want("}", opened)
+            return found.text + start
         return found.text
 
-    def over_index(self, name: str, index: str, token: Token) -> Node:
+    def over_index(
+        self, name: str, index: str, token: Token, bounds: tuple[str, str] = ("", "")
+    ) -> Node:
         if self.index:
             self.fail("a sum in a sum is written with products of matrices: u.T @ X @ v", token)
         self.index, self.indexed = index, False
@@ -180,7 +190,7 @@ class Operands(Commands):
         if not self.indexed:
             self.fail(f"nothing in this sum has the index {index}, as in x_{index}", token)
         self.index = ""
-        return self.call(name, [value], token)
+        return replace(self.call(name, [value], token), data=(index, *bounds))
 
     def name(self) -> Node:
         token = self.take()
@@ -200,6 +210,8 @@ class Operands(Commands):
         if word == "log" and index and index not in self.spelled:
             return self.logarithm(index, token)
         if index and index == self.index:
+            if canonical(word) not in self.known and self.split(token):
+                return self.name()  # c x_i, written close
             self.indexed = True
             return self.named(word, token)
         if index and canonical(word) in self.known and index.replace(",", "").isdigit():
@@ -216,7 +228,10 @@ class Operands(Commands):
 
     def split(self, token: Token) -> bool:
         """``xy`` as x and y, where both are given and xy is not: tokens of their own."""
-        parts = pieces(token.text, self.known, self.functions)
+        word, _, index = token.text.partition("_") if self.index else (token.text, "", "")
+        parts = pieces(word, self.known, self.functions)
+        if parts and index:
+            parts[-1] += f"_{index}"
         word = token.text
         letters = word.isalpha() and 2 <= len(word) <= 4 and canonical(word) not in GREEK.values()
         if parts is None and self.loose and letters and self.known & set(word):
@@ -354,8 +369,8 @@ class Operands(Commands):
                 opened = self.take("{")
                 assert opened is not None
                 value = self.call("indicator", [self.grouped("}", opened)], token)
-            elif token.text == "_" and self.index and self.after.text == self.index:
-                self.at_token += 2  # (W x)_i, in a sum over i
+            elif token.text == "_" and self.index and (length := self.has_index()):
+                self.at_token += length  # (W x)_i, in a sum over i
                 self.indexed = True
                 self.whole |= {n.data for n in walk(value) if n.op == "name"}
                 if value.args:
@@ -365,6 +380,13 @@ class Operands(Commands):
                 return value
             else:
                 return value
+
+    def has_index(self) -> int:
+        """How many signs an index is long, ``_i`` or ``_{i}``, if it is that of the sum."""
+        ahead = [t.text for t in self.tokens[self.at_token + 1 : self.at_token + 4]]
+        if ahead[:1] == [self.index]:
+            return 2
+        return 4 if ahead == ["{", self.index, "}"] else 0
 
     def called(self, value: Node, opened: Token) -> None:
         """``x(x + 1)`` is a product where x is one letter; else a function that is not known."""

@@ -115,6 +115,10 @@ class Spelling:
     e: str
     log: str
     words: str
+    indexed: str
+    """An entry of something in brackets."""
+    summed: tuple[str, str]
+    """Before what is added: from a lower bound, and to an upper one."""
     ones: str = "\U0001d7cf"
     zeros: str = "0"
     """Of rows and columns, as is the identity."""
@@ -130,7 +134,7 @@ TEXT = Spelling(
     word="{}", apply=" ", thin=" ", fraction="{}/{}", raised="{}^{}", entries="∘", root="√{}",
     transposed="{}ᵀ", inverse="{}⁻¹", inverse_transposed="{}⁻ᵀ", norm="‖{}‖", norm2="‖{}‖²",
     size="|{}|", derivative="{d}{of}/{d}{by}", d=("d", "∂"), pi="π", e="e", log="log {}",
-    words="({})",
+    words="({})", indexed="{}_{}", summed=("Σ_{} ", "Σ_{}^{} "),
 )  # fmt: skip
 LATEX = Spelling(
     linear=False, number=latex_number, escape=escape.latex_ascii, operator=" {} ", negative="-{}",
@@ -139,7 +143,8 @@ LATEX = Spelling(
     inverse="{}^{{-1}}", inverse_transposed=r"{}^{{-\top}}", norm=r"\left\|{}\right\|",
     norm2=r"\left\|{}\right\|^{{2}}", size=r"\left|{}\right|",
     derivative=r"\frac{{{d}{of}}}{{{d}{by}}}", d=("d", r"\partial "), pi=r"\pi", e="e",
-    log=r"\log {}", words=r"\text{{ ({})}}", ones=r"\mathbf{{1}}", zeros=r"\mathbf{{0}}",
+    log=r"\log {}", words=r"\text{{ ({})}}", indexed="{}_{{{}}}",
+    summed=(r"\sum_{{{}}} ", r"\sum_{{{}}}^{{{}}} "), ones=r"\mathbf{{1}}", zeros=r"\mathbf{{0}}",
     eye=r"\mathbf{{I}}",
     signs={"−": "-", "·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes"},
 )  # fmt: skip
@@ -160,6 +165,9 @@ MATHML = Spelling(
     derivative="<mfrac><mrow>{d}{of}</mrow><mrow>{d}{by}</mrow></mfrac>",
     d=("<mi>d</mi>", "<mo>∂</mo>"), pi="<mi>π</mi>", e="<mi>e</mi>",
     log=f"<mi>log</mi>{_APPLY}<mn>{{}}</mn>", words="<mtext>\u00a0({})</mtext>",
+    indexed="<msub><mrow>{}</mrow><mi>{}</mi></msub>",
+    summed=("<munder><mo>∑</mo><mi>{}</mi></munder>",
+            "<munderover><mo>∑</mo><mi>{}</mi><mi>{}</mi></munderover>"),
     ones="<mn>\U0001d7cf</mn>", zeros="<mn>0</mn>", eye="<mi>I</mi>",
     chain="<mo>\u2062</mo>", times="<mo>\u2062</mo>",
 )  # fmt: skip
@@ -168,7 +176,8 @@ CODE = Spelling(
     word="{}", apply="", thin=" * ", fraction="{} / {}", raised="{}**{}", entries="",
     root="sqrt({})", transposed="{}.T", inverse="inv({})", inverse_transposed="inv({}).T",
     norm="norm({})", norm2="norm2({})", size="abs({})", derivative="", d=("d", "d"), pi="pi",
-    e="e", log="log({})", words="", zeros="zeros({}, {})", eye="eye({})", chain=" @ ", times=" * ",
+    e="e", log="log({})", words="", indexed="{}[{}]", summed=("", ""),
+    zeros="zeros({}, {})", eye="eye({})", chain=" @ ", times=" * ",
     signs={"−": "-", "·": "*", "⊙": "*", "⊘": "/"}, ones="ones({}, {})",
 )  # fmt: skip
 

@@ -86,10 +86,13 @@ class LatexWriter(Writer):
         index = e.index
         if not index:
             return letter + raised
-        simple = index.isascii() and (index.isdigit() or (len(index) == 1 and index.isalpha()))
-        simple = simple or _SHIFTED.fullmatch(index) is not None
-        shown = index if simple else rf"\text{{{escape.latex_ascii(index)}}}"
-        return f"{letter}_{{{shown}}}{raised}"
+        return f"{letter}_{{{self.index(index)}}}{raised}"
+
+    def index(self, text: str) -> str:
+        simple = text.isascii() and (text.isdigit() or (len(text) == 1 and text.isalpha()))
+        if simple or not text or text in ("=0", "=1") or _SHIFTED.fullmatch(text) is not None:
+            return text
+        return f"\\{GREEK[text]}" if text in GREEK else rf"\text{{{escape.latex_ascii(text)}}}"
 
     def letter(self, e: Name) -> str:
         return latex_letter(e.letter)

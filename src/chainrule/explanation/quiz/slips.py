@@ -108,13 +108,15 @@ def slope_and_value(
 def scalar_slips(
     expression: Expression, wrt: str, values: Mapping[str, Any], *, overall: bool = True
 ) -> Iterator[Slip]:
-    """Hypotheses in the order in which they are to be tried: single slips, then those of the
+    """Hypotheses in the order in which they are to be tried: single slips, branches that are
+    forgotten first, which others give by chance at one point; then those of the
     whole formula (``overall``), which at one point alone would fit by chance."""
     derivation, at = _Derivation(expression, wrt), _Values(expression, values)
     slope, root = at.of(derivation.root), derivation.root
     says = "the slope of a product is u′v + uv′, not u′v′, here as everywhere in the formula"
     everywhere = "product rule", says, _Derivation(expression, wrt, "*").root
-    single = ((kind, says, replaced(root, old, new)) for old, kind, says, new in derivation.slips())
+    likeliest = sorted(derivation.slips(), key=lambda slip: slip[1] != "forgotten branch")
+    single = ((kind, says, replaced(root, old, new)) for old, kind, says, new in likeliest)
     for kind, says, tree in itertools.chain(single, [everywhere]):
         spoilt = at.of(tree)
         if not np.allclose(spoilt, slope, rtol=1e-12, atol=0, equal_nan=True):
