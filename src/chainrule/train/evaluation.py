@@ -249,7 +249,7 @@ class HeldOut:
         The loss is without the penalty, and added up in float64.
         """
         with quiet():
-            outputs = predictor.outputs(params, state, self.x)
+            outputs = predictor._outputs((params, state), self.x)  # checked above
             losses = predictor.losses(outputs, self.targets).astype(np.float64)
         weights = None if self.weights is None else self.weights.astype(np.float64)
         scores = {f"{self.name}_loss": float(np.average(losses, weights=weights))}

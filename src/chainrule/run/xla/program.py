@@ -207,14 +207,16 @@ class Loop:
 
     def _piece(self, steps: int) -> tuple[int, int]:
         """How many of so many steps a program does at once, and for how many it has room."""
-        if self.code.target.counts:
+        counts = self.code.target.counts
+        if counts and self.carry:
             room = self.most if steps <= self.most else ROOM
             while room < min(steps, LONGEST):
                 room *= ROOM
             return min(steps, room), room
-        room = LONGEST
+        # Tiles to be evaluated: XLA would copy them, and the room for more.
+        room, piece = (ROOM, ROOM) if counts else (LONGEST, PIECE)
         while room > steps:
-            room //= PIECE
+            room //= piece
         return room, room
 
     def _fixed(self, constants: Sequence[Any]) -> list[Any]:
