@@ -69,7 +69,7 @@ def test_commands_of_the_tour(tmp_path: Path) -> None:
         for line in shown:
             assert line == "..." or line in printed
     assert (tmp_path / "predicted.csv").read_text().count("\n") == 345
-    assert (tmp_path / "J.html").read_text().startswith("<!doctype html>")
+    assert (tmp_path / "J.html").read_text().startswith("<!DOCTYPE html>")
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\((?!http)([^)#]+)\)", README))))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from chainrule.checking.slips import SLIPS
 from chainrule.cli.quiz import command
 from chainrule.errors import ChainruleError, UsageError
 from chainrule.explanation.formula.parsing import parse
@@ -303,6 +304,7 @@ def test_slips_are_hypotheses_that_differ_from_the_truth():
     truth, _ = slope_and_value(function, "x", values)
     slips = list(scalar_slips(function, "x", values))
     assert len(slips) > 10
+    assert {s.kind for s in slips} <= SLIPS.keys()
     assert all(not np.allclose(s.slope, truth) for s in slips)
     assert {"forgotten branch", "sign", "missing inner derivative", "wrong power"} <= {
         s.kind for s in slips

@@ -149,33 +149,28 @@ class Operands(Commands):
             value = self.call(name, [self.power()], token)  # Σ (W x)² adds squares
             self.nested -= 1
             return self.over_axis(value)
-        index, bounds = self.index_of_sum(token), ""
-        if index.endswith(("=0", "=1")):
-            index, bounds = index[:-2], index[-2:]
-        upper = ""
+        (index, lower), upper = self.index_of_sum(token), ""
         if sign := self.take("^"):
             above = self.exponent()
             if above.op != "name":
                 self.fail("a sum is over all entries; bounds that are numbers are not read", sign)
             upper = above.data
-        return self.over_index(name, index, token, (bounds, upper))
+        return self.over_index(name, index, token, (lower, upper))
 
-    def index_of_sum(self, token: Token) -> str:
-        """``i``, ``{i}``, ``{i=1}``, ``{i=0}``, without the braces."""
-        opened = self.take("{")
+    def index_of_sum(self, token: Token) -> tuple[str, str]:
+        """``i``, ``{i}``, ``{i=1}``, ``{i=0}``: the name and what is said of its start."""
+        opened, start = self.take("{"), ""
         found = self.take()
         assert found is not None
         if found.kind != "name":
             self.fail("a sum is over an index: sum_i w_i x_i", found)
         if opened:
-            start = ""
             if sign := self.take("="):
-                start = "=" + self.take().text  # type: ignore[union-attr]
+                start = f"={self.take().text}"  # type: ignore[union-attr]
                 if start not in ("=0", "=1"):
                     self.fail("a sum is over all entries; other bounds are not read", sign)
             self.want("}", opened)
-            return found.text + start
-        return found.text
+        return found.text, start
 
     def over_index(
         self, name: str, index: str, token: Token, bounds: tuple[str, str] = ("", "")
