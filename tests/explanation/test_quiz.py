@@ -209,6 +209,8 @@ def test_names_of_the_network_may_be_used():
         ("x**2 + 3*x + 5", "2*x + 8", "not differentiated", "5 in"),
         ("x**2 - 3*x", "2*x - 3*x", "not differentiated", "3 x in"),
         ("x**-2", "-2/x", "wrong power", "falls by one"),
+        ("(2 + x)**-1", "(2 + x)**-2", "sign", "comes down"),
+        ("(2 + x)**-3", "(2 + x)**-4", "wrong power", "factor −3"),
         ("(x**2 + 1)**3", "3*x**2*2*x", "wrong place", "not at x"),
         ("sin(cos(x))", "cos(-sin(x))", "wrong place", "not at its slope"),
         ("x**2*exp(-x)", "-(2*x*exp(-x) - x**2*exp(-x))", "sign", "sign of the whole"),

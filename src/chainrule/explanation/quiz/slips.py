@@ -208,7 +208,10 @@ class _Derivation:
         if kind == "missing factor" and id(change.part) in self.slope_of:
             kind = "missing inner derivative"
         elif kind == "missing factor" and rule == "**":
-            kind = "wrong power" if change.part is item.args[1] else "missing local derivative"
+            if getattr(change.part, "data", None) == -1:
+                return "sign", "the minus of the exponent comes down as a factor in {here}"
+            number = getattr(change.part, "op", "") == "number"
+            kind = "wrong power" if number else "missing local derivative"
             return kind, SAYS["missing factor"]
         elif kind == "missing factor" and not rule:
             kind = "missing local derivative"
