@@ -15,6 +15,7 @@ import numpy as np
 from chainrule.core.node import PRIMITIVES, Node
 from chainrule.core.traced import Traced
 from chainrule.ops.ranges import of_any, of_squares
+from chainrule.ops.structure.choosing import is_zero
 
 DEPTH = 4
 """How many views, factors and signs are looked through to find a root."""
@@ -136,8 +137,8 @@ def without_sign(g: Traced, x: Traced, depth: int = DEPTH) -> Any:
     factor: of ``3 * x**2`` it is ``3 * (x * abs(x))``, which has a slope at 0. Else None."""
     node = g.node
     name, inputs = node.primitive.name, node.inputs
-    if node is x.node:
-        return abs(x)
+    if node is x.node or is_zero(node):
+        return abs(x) if node is x.node else g
     if name == "abs" and inputs[0] is x.node:
         return x
     base, exponent = _even_power(node)
@@ -147,9 +148,9 @@ def without_sign(g: Traced, x: Traced, depth: int = DEPTH) -> Any:
         exponent = node.attrs["exponent"]
         return abs(x) ** exponent if inputs[0] is x.node else x * abs(x) ** (exponent - 1)
     parts = _inputs(g)
-    if name in ("add", "subtract") and depth:
-        terms = [without_sign(part, x, depth - 1) for part in parts]
-        return None if any(term is None for term in terms) else node.primitive(*terms)
+    if name in ("add", "subtract", "select") and depth:
+        parts[-2:] = [without_sign(part, x, depth - (name != "select")) for part in parts[-2:]]
+        return None if any(part is None for part in parts) else node.primitive(*parts)
     if name in ("multiply", "divide", "negative") and depth:
         for i, part in enumerate(parts[:1] if name == "divide" else parts):
             found = without_sign(part, x, depth - 1)
@@ -266,9 +267,7 @@ def _is_factor(node: Node) -> bool:
 
 
 def _opposites(a: Node, b: Node) -> bool:
-    return (a.primitive.name == "negative" and a.inputs[0] is b) or (
-        b.primitive.name == "negative" and b.inputs[0] is a
-    )
+    return any(p.primitive.name == "negative" and p.inputs[0] is q for p, q in ((a, b), (b, a)))
 
 
 def _is_sign(node: Node, x: Node) -> bool:

@@ -243,12 +243,16 @@ def _over_power(x: Traced, z: Traced) -> Traced | None:
     if inputs[0].node is not inputs[-1].node or inputs[0].node in monomial(x)[1]:
         return None
     with as_written(x.recording):
+        careful = over(x, {inputs[0].node: -int(n)})
+        factors = (meaning(Traced(node, x.recording))[0] for node in monomial(inputs[0])[1])
+        if not _EXPONENTIALS.keys().isdisjoint(factors):  # whose slope stands beside them again
+            return careful
         edge = 2.0 ** (_EXPONENTS[x.dtype.itemsize] // (2 * int(n) + 1))
         low, high = constant_like(x, 1 / edge), constant_like(x, edge)
         sizes = abs(x), abs(inputs[0])
         inside = [apply("less", *pair) for y in sizes for pair in ((low, y), (y, high))]
         usual = reduce(lambda a, b: apply("logical_and", a, b), inside)
-        return choose(apply("likely", usual), x / z, over(x, {inputs[0].node: -int(n)}))
+        return choose(apply("likely", usual), x / z, careful)
 
 
 _EXPONENTS = {4: 120, 8: 1000}

@@ -34,7 +34,8 @@ def _zeros(g: Traced) -> Traced:
     return broadcast_to(g.recording.constant(0, g.dtype), g.shape)
 
 
-def _is_zero(node: Any) -> bool:
+def is_zero(node: Any) -> bool:
+    """Whether a node is written as 0."""
     if node.primitive is broadcast:
         (node,) = node.inputs
     return node.primitive.name == "constant" and not any(node.attrs["value"])
@@ -42,7 +43,7 @@ def _is_zero(node: Any) -> bool:
 
 def _select_shows(node: Node) -> int:
     _, a, b = node.inputs
-    return 1 if _is_zero(b) else 2 if _is_zero(a) else 0
+    return 1 if is_zero(b) else 2 if is_zero(a) else 0
 
 
 select = Primitive(
