@@ -19,9 +19,12 @@ def number(value: float | None) -> str:
 
 
 def score(name: str, value: float | None) -> str:
-    """A score for the table: five significant digits for those in the target's units."""
+    """A score for the table: five significant digits for those in the target's units; of a loss
+    near its best, 0, the first two."""
     if value is None:
         return "–"
+    if "loss" in name and 0 < value < 1e-3:
+        return f"{value:.2g}"
     if name not in ("squared error", "RMSE", "MAE"):
         return f"{value:.4f}".replace("-0.0000", "0.0000")
     if value < 1e5:
