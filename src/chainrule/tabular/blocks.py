@@ -347,11 +347,9 @@ class Part(Protocol):
     def append(self, cells: Cells) -> None:
         """Add a block; the numbers of a column that has words are to be read again."""
 
-    def is_words(self) -> bool:
-        """Whether a block has words, so that all are to be read as words."""
+    def is_words(self) -> bool: ...  # whether a block has words: then all are read as words
 
-    def unread(self) -> list[int]:
-        """The blocks whose words are not known."""
+    def unread(self) -> list[int]: ...  # the blocks whose words are not known
 
     def fill(self, at: int, cells: pa.DictionaryArray) -> None:
         """The words of such a block."""
