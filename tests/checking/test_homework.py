@@ -25,6 +25,11 @@ from tests.helpers.right_answers import CORRECT, HARD, HEAD
 NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
 ONE_ARRAY = {"flat_theta", "svm"}
 """Those that keep all of their parameters in one array."""
+INSIST = {"batchnorm_steps", "conv1d_naive", "convolution", "dataclasses_net", "gru", "letters_rnn",
+          "lstm", "min_char", "nielsen", "recurrent", "shared_arrays"}  # fmt: skip
+"""Those whose loss in float32 stays so for float64 arguments: they write into arrays of theirs."""
+DOUBLE = {"closures", "lists_only"}
+"""Those that compute in float64 whatever they are given."""
 FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
 QUICK = [
     m
@@ -59,13 +64,18 @@ def test_no_hard_case_is_called_wrong(case: str) -> None:
     assert found.ok
 
 
-@pytest.mark.parametrize("network", NETWORKS if FULL else ["dict_params", "layers", "updating"])
+@pytest.mark.parametrize(
+    "network",
+    sorted({*NETWORKS} - DOUBLE) if FULL else ["dict_params", "layers", "updating"],
+)
 def test_no_correct_network_in_float32_is_accused(network: str) -> None:
     source = single((FOLDER / f"{network}.py").read_text())
     about = Student(loader(source, "homework.py")).describe()
-    assert (about["itemsize"], about["reference"]) == (4, 8)
+    assert (about["itemsize"], about["reference"]) == (4, 4 if network in INSIST else 8)
     found = check(source)
-    assert all(p.status == "correct" for p in found.parameters)
+    # differences of a loss in float32 may leave it open
+    open_ = {"correct", "inconclusive"} if network in INSIST else {"correct"}
+    assert {p.status for p in found.parameters} <= open_
     assert max(p.check.difference for p in found.parameters if p.check) > 1e-9  # so it was float32
 
 

@@ -115,3 +115,16 @@ def test_classes_of_a_loss_are_no_masks_of_whole_rows(known: bool) -> None:
     else:
         graph = cr.trace(cr.grad(lambda z, targets: np.mean(loss(z, targets))))(z, targets)
     assert "not_equal" not in str(graph)
+
+
+def _masked(x: Any) -> Any:
+    y = x * np.array([0.0, 2.0])
+    return np.sum(np.where(y > 0, np.log(y), 0))
+
+
+@pytest.mark.parametrize("zero", [lambda x: np.sqrt(x) * 0.0, lambda x: np.sqrt(x) * (0.0 * x)])
+def test_a_factor_that_is_0_hides_nothing_whatever_is_masked_beside_it(zero: Any) -> None:
+    """0 times an infinite slope is NaN, in a program with choices as in one without."""
+    for f in (zero, lambda x: zero(x) + _masked(x + 1), lambda x: _masked(x + 1) + zero(x)):
+        slopes = (cr.grad(f), cr.jit(cr.grad(f)), lambda x, f=f: cr.jvp(f, (x,), (1.0,))[1])
+        assert [np.isnan(slope(0.0)) for slope in slopes] == [True] * 3

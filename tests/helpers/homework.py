@@ -45,7 +45,8 @@ def check(source: str, file: str = "homework.py") -> HomeworkCheck:
 def single(source: str) -> str:
     """The same network in float32: all that is drawn, made of zeros or written with a point."""
     drawn = (
-        r"((?:rng|np\.random\.default_rng\(\d+\))\.(?:standard_)?normal\((?:[^()]|\([^()]*\))*\))"
+        r"(?<!float\()\b((?:rng|g|r|np\.random(?:\.default_rng\(\d+\))?)"
+        r"\.(?:(?:standard_)?normal|randn)\((?:[^()]|\([^()]*\)|\[[^\]]*\])*\))"
     )
     source = re.sub(drawn, r"\1.astype(np.float32)", source)
     source = re.sub(r"np\.zeros\((\w+|\([^()]*\))\)", r"np.zeros(\1, np.float32)", source)

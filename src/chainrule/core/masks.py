@@ -15,6 +15,10 @@ from chainrule.core.dispatch import FUNCTIONS
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
+BLANK: Any = object()
+"""In place of the mask of what is 0 everywhere without any choice: it widens no other mask, and
+hides nothing itself, so that ``0.0 * sqrt(x)`` has one slope with a mask nearby or none."""
+
 
 def shown(node: Node) -> int:
     """The number of the input that a choice shows, where all else in it is 0; 0 for no such."""
@@ -45,7 +49,9 @@ def inside(operation: Callable[..., Any], *masked: Traced) -> Traced | None:
 def times(product: Traced, g: Traced) -> Traced:
     """A product with ``g``: 0 where g is, if g is made of masked parts."""
     mask = None if g.recording.masks is None else _support(g)
-    return product if mask is None else FUNCTIONS["masked"](Traced(mask, g.recording), product)
+    if mask is None or mask is BLANK:
+        return product
+    return FUNCTIONS["masked"](Traced(mask, g.recording), product)
 
 
 def complements(a: Traced, b: Traced) -> bool:
@@ -53,7 +59,7 @@ def complements(a: Traced, b: Traced) -> bool:
     return (~a).node is b.node or (~b).node is a.node
 
 
-def _support(x: Traced) -> Node | None:
+def _support(x: Traced) -> Any:
     """Where ``x``, made of masked parts, may differ from 0; None: anywhere."""
     recording = x.recording
     known = recording.masks
@@ -69,21 +75,26 @@ def _support(x: Traced) -> Node | None:
             continue
         stack.pop()
         if node not in known:
-            known[node] = _joined(node, [known[part] for part in parts], recording)
+            known[node] = _joined(node, parts, [known[part] for part in parts], recording)
     return known[x.node]
 
 
-def _joined(node: Node, masks: Sequence[Node | None], recording: Any) -> Node | None:
+def _joined(node: Node, parts: Sequence[Node], masks: Sequence[Any], recording: Any) -> Any:
     side = shown(node)
     if side:
         condition = Traced(node.inputs[0], recording)
         return (condition if side == 1 else ~condition).node
-    if node.is_constant and node.type.is_float and not np.any(recording.value(node)):
-        return (recording.zeros(node.type) != 0).node
-    if all(mask is None for mask in masks):
-        return None
-    given = [None if mask is None else Traced(mask, recording) for mask in masks]
-    found = node.primitive.rule.support(node, given, recording)
+    if all(mask is None or mask is BLANK for mask in masks):
+        zero = node.is_constant and node.type.is_float and not np.any(recording.value(node))
+        return BLANK if zero else None
+
+    def given(part: Node, mask: Any) -> Traced | None:
+        if mask is BLANK:
+            return recording.zeros(part.type) != 0
+        return None if mask is None else Traced(mask, recording)
+
+    supports = [given(part, mask) for part, mask in zip(parts, masks, strict=True)]
+    found = node.primitive.rule.support(node, supports, recording)
     if found is None or (found.node.is_constant and np.all(recording.value(found.node))):
         return None
     return found.node

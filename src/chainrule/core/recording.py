@@ -60,7 +60,7 @@ class Recording:
     refused: ChainruleError | None = None  # what the last float(x) or the like raised
     body: Any = None  # the function that is recorded for many turns or rows, if one is
     branched = False  # whether Python was told a value, and may have branched on it
-    masks: dict[Node, Node | None] | None = None  # see ``masks.py``
+    masks: dict[Node, Any] | None = None  # see ``masks.py``
     watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``
     copied: Node | None = None  # the node that is recorded anew, see ``copying``
     calls: dict[Node, Called] | None = None  # results, if asked
