@@ -453,7 +453,7 @@ CASES = st.tuples(
 
 
 @given(CASES)
-@settings(max_examples=int(os.environ.get("CHAINRULE_PROGRAMS", "120")))
+@settings(max_examples=int(os.environ.get("CHAINRULE_PROGRAMS", "60")))
 def test_random_programs_nested(case: tuple[Program, list[str]]) -> None:
     program, chosen = case
     layers = tuple(chosen)

@@ -132,7 +132,7 @@ def test_second_derivatives_by_all_nestings_agree(program: Program) -> None:
 
 
 @given(st.sampled_from([np.float64, np.float32]).flatmap(programs))
-@COMMON
+@settings(COMMON, max_examples=PROGRAMS * 2 // 5)  # each is compiled twice
 def test_graphs_print_parse_optimise_and_run_alike(program: Program) -> None:
     note(str(program))
     arguments = list(program.inputs)

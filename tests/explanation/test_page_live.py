@@ -210,10 +210,10 @@ def test_a_picture_alone_does_not_overlap_either(browser: Any, tmp_path: Path) -
 # Hostile names --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("first", range(0, len(HOSTILE), 5))
+@pytest.mark.parametrize("first", range(0, len(HOSTILE), 3))
 def test_no_hostile_name_runs(shown: Any, first: int) -> None:
-    """As inputs, scopes and, the first of each five, as the output's name."""
-    e = hostile(HOSTILE[first : first + 5])
+    """As inputs, scopes and, the first of each three, as the output's name."""
+    e = hostile(HOSTILE[first : first + 3])
     b = shown(e)
     plain = count(b, "script")
     js(b, "for (const x of document.querySelectorAll('[data-block], [data-wire], .jump, .fold')) {"

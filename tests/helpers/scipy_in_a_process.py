@@ -40,9 +40,8 @@ def _huber(d: Any, r: Any) -> Any:
 
 
 def _boxcox(x: Any, p: Any) -> Any:
-    """(x^p − 1)/p by its series in p·log x, which holds at p = 0 too."""
-    log = mp.log(x)
-    return mp.nsum(lambda k: log ** (k + 1) * p**k / mp.factorial(k + 1), [0, mp.inf])
+    """(x^p − 1)/p, and what it tends to for p = 0."""
+    return mp.expm1(p * mp.log(x)) / p if p else mp.log(x)
 
 
 # name: the same function in mpmath, and the arguments where it is compared

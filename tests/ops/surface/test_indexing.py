@@ -41,9 +41,9 @@ def arrays_and_indices(draw: Any) -> tuple[np.ndarray, tuple[Any, ...]]:
             break
         if kind == "mask":
             wide = draw(st.integers(1, len(shape) - axis))
-            cells = draw(st.lists(st.booleans(), min_size=256, max_size=256))
             size = int(np.prod(shape[axis : axis + wide]))
-            entries.append(np.array(cells[:size], bool).reshape(shape[axis : axis + wide]))
+            cells = draw(st.lists(st.booleans(), min_size=size, max_size=size))
+            entries.append(np.array(cells, bool).reshape(shape[axis : axis + wide]))
             axis += wide
             continue
         entries.append(draw(_entry(kind, n, common)))
@@ -88,7 +88,7 @@ def _numpys(x: np.ndarray, index: tuple[Any, ...]) -> Any:
         return None
 
 
-@settings(max_examples=600)
+@settings(max_examples=300)
 @given(arrays_and_indices())
 @example((np.arange(4.0), (np.array([True, False, True]),)))
 @example((np.arange(6.0).reshape(2, 3), (np.zeros((0,), int), slice(None, None, -1))))

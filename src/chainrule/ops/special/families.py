@@ -145,16 +145,19 @@ def _ive_forward(v: float, n: int, x: Any) -> Any:
     return np.where(x < 0, (-1.0) ** (v + n) if v == int(v) else np.nan, 1) * found
 
 
+_quadrature = cache(leggauss)  # its nodes are the eigenvalues of a matrix
+
+
 def _ive_integral(v: float, n: int, x: Any) -> Any:
-    nodes, weights = leggauss(160)
+    nodes, plain = _quadrature(160)
     t = (nodes + 1) * (math.pi / 2)
     fall = -2 * np.sin(t / 2) ** 2
-    weights = weights * fall**n * np.cos(v * t) / 2
+    weights = plain * fall**n * np.cos(v * t) / 2
     found = sum(w * np.exp(x * c) for w, c in zip(weights, fall, strict=True))
     if v == int(v):
         return found
     t = (nodes + 1) * 3.5  # the rest of a function of no whole order; cosh(7) is over 500
-    weights = leggauss(160)[1] * 3.5 * np.exp(-v * t) * (-1 - np.cosh(t)) ** n
+    weights = plain * 3.5 * np.exp(-v * t) * (-1 - np.cosh(t)) ** n
     rest = sum(w * np.exp(x * (-1 - c)) for w, c in zip(weights, np.cosh(t), strict=True))
     return found - math.sin(v * math.pi) / math.pi * rest
 
