@@ -16,157 +16,136 @@ A = np.array([[0.4, -1.2], [0.7, 0.3]])
 V, U, T = np.array([0.5, -1.0]), np.array([0.2, 0.9]), np.array([0.0, 1.0])
 N: dict[str, Any] = {}
 
-# where, as the deck prints it, values, and the printed form where it says the same otherwise
-DECKS: list[tuple[str, str, dict[str, Any], str]] = [
-    ("L0.1", r"z_c = \left(\sum_{j} w_j x_j\right) + b_c", {"w": V, "x": U, "b_c": 0.3},
-     r"\sum_j w_j x_j + b_c"),
-    ("L0.1", r"z_c = \mathbf{w}_c \cdot \mathbf{x} + b_c", {"w_c": V, "x": U, "b_c": 0.3},
-     r"w_c^T x+b_c"),
-    ("L0.1", r"\frac{e^{z_c}}{\sum_{k=1}^K e^{z_k}}", {"z": V, "z_c": 0.5},
-     ""),
-    ("L0.1", r"L = - \sum_{k=1}^K y_k \log \hat{y}_k", {"y": T, "yhat": np.array([0.4, 0.6])},
-     ""),
-    ("L0.1", r"(\hat{y}_k - y_k)x_j", {"yhat_k": 0.4, "y_k": 1.0, "x_j": 2.0}, ""),
-    ("L0.1", r"\hat{y}_k - y_k", {"yhat_k": 0.4, "y_k": 1.0}, ""),
-    ("L0.1", r"\hat{\mathbf{y}} = \text{softmax}(\mathbf{x} \cdot \Theta)", {"x": V, "Theta": A},
-     ""),
+# where, as the deck prints it, values
+DECKS: list[tuple[str, str, dict[str, Any]]] = [
+    ("L0.1", r"z_c = \left(\sum_{j} w_j x_j\right) + b_c", {"w": V, "x": U, "b_c": 0.3}),
+    ("L0.1", r"z_c = \mathbf{w}_c \cdot \mathbf{x} + b_c", {"w_c": V, "x": U, "b_c": 0.3}),
+    ("L0.1", r"\frac{e^{z_c}}{\sum_{k=1}^K e^{z_k}}", {"z": V, "z_c": 0.5}),
+    ("L0.1", r"L = - \sum_{k=1}^K y_k \log \hat{y}_k", {"y": T, "yhat": np.array([0.4, 0.6])}),
+    ("L0.1", r"(\hat{y}_k - y_k)x_j", {"yhat_k": 0.4, "y_k": 1.0, "x_j": 2.0}),
+    ("L0.1", r"\hat{y}_k - y_k", {"yhat_k": 0.4, "y_k": 1.0}),
+    ("L0.1", r"\hat{\mathbf{y}} = \text{softmax}(\mathbf{x} \cdot \Theta)", {"x": V, "Theta": A}),
     ("L0.1", r"\frac{1}{m} (\mathbf{x}^T \cdot (\hat{\mathbf{y}} - \mathbf{y}))",
-     {"m": 2.0, "x": A, "yhat": A, "y": A.T}, ""),
+     {"m": 2.0, "x": A, "yhat": A, "y": A.T}),
     ("L0.2", r"\mathbf{a}^{[1]} = \sigma(\mathbf{a}^{[0]} \cdot \Theta^{[1]})",
-     {"a^[0]": V, "Theta^[1]": A}, ""),
+     {"a^[0]": V, "Theta^[1]": A}),
     ("L0.3", r"\mathbf{a}^{[2]} = \sigma(\mathbf{a}^{[1]} \cdot \mathbf{W}^{[2]} + "
      r"\mathbf{b}^{[2]})",
-     {"a^[1]": V, "W^[2]": A, "b^[2]": U}, ""),
+     {"a^[1]": V, "W^[2]": A, "b^[2]": U}),
     ("L0.3", r"\mathbf{a}^{[2]} = \sigma(\mathbf{W}^{[2]} \cdot \mathbf{a}^{[1]} + "
      r"\mathbf{b}^{[2]})",
-     {"a^[1]": V, "W^[2]": A, "b^[2]": U}, ""),
+     {"a^[1]": V, "W^[2]": A, "b^[2]": U}),
     ("L0.3", r"\sigma(\mathbf{a}^{[1]} \cdot (\mathbf{W}^{[2]})^T + \mathbf{b}^{[2]})",
-     {"a^[1]": V, "W^[2]": A, "b^[2]": U}, ""),
+     {"a^[1]": V, "W^[2]": A, "b^[2]": U}),
     ("L0.4", r"\frac{1}{m} \left((\mathbf{a}^{[1]})^T \cdot (\hat{\mathbf{y}} - \mathbf{y}) "
      r"\right)",
-     {"m": 2.0, "a^[1]": A, "yhat": A, "y": A.T}, ""),
+     {"m": 2.0, "a^[1]": A, "yhat": A, "y": A.T}),
     ("L0.4", r"\frac{1}{m} \left((\mathbf{a}^{[0]})^T \cdot \delta^{[1]} \right)",
-     {"m": 2.0, "a^[0]": A, "delta^[1]": A}, ""),
-    ("L0.4", r"\delta^{[2]} = \hat{\mathbf{y}} - \mathbf{y}", {"yhat": V, "y": T}, ""),
-    ("L0.4", r"a_k^{[1]}(1 - a_k^{[1]})", {"a_k^[1]": 0.3}, ""),
+     {"m": 2.0, "a^[0]": A, "delta^[1]": A}),
+    ("L0.4", r"\delta^{[2]} = \hat{\mathbf{y}} - \mathbf{y}", {"yhat": V, "y": T}),
+    ("L0.4", r"a_k^{[1]}(1 - a_k^{[1]})", {"a_k^[1]": 0.3}),
     ("L0.4", r"\delta^{[1]} = (\delta^{[2]} \cdot (\mathbf{W}^{[2]})^T) \odot \mathbf{a}^{[1]}",
-     {"delta^[2]": V, "W^[2]": A, "a^[1]": U}, ""),
+     {"delta^[2]": V, "W^[2]": A, "a^[1]": U}),
     ("L0.4", r"\left(\sum_l \delta_l w_l\right) a_k (1 - a_k) a_j",
-     {"delta": V, "w": U, "a_k": 0.3, "a_j": 0.6}, ""),
-    ("L0.5", r"\Theta_t - \eta (\nabla L)", {"Theta_t": 0.5, "eta": 0.1, "∇L": 0.2},
-     r"\Theta_t - \eta \nabla L"),
-    ("L1.1", r"z = xy", {"x": 2.0, "y": 3.0}, ""),
-    ("L1.1", r"\hat{y} = \sigma(x^T w + b)", {"x": V, "w": U, "b": 0.1}, ""),
-    ("L1.1", r"H=\max\{0,XW+b\}", {"X": A, "W": A, "b": V}, r"\max(0,XW+b)"),
-    ("L1.1", r"\hat{y} = \mathbf{x}^T \mathbf{w}", {"x": V, "w": U}, ""),
-    ("L1.1", r"\lambda \sum_{i} w_i^2", {"λ": 0.1, "w": V}, ""),
-    ("L1.3", r"(x+y)z", {"x": -2.0, "y": 5.0, "z": -4.0}, ""),
-    ("L1.3", r"q = (x + y)", {"x": -2.0, "y": 5.0}, r"x+y"),
-    ("L1.3", r"f = qz", {"q": 3.0, "z": -4.0}, ""),
+     {"delta": V, "w": U, "a_k": 0.3, "a_j": 0.6}),
+    ("L0.5", r"\Theta_t - \eta (\nabla L)", {"Theta_t": 0.5, "eta": 0.1, "∇L": 0.2}),
+    ("L1.1", r"z = xy", {"x": 2.0, "y": 3.0}),
+    ("L1.1", r"\hat{y} = \sigma(x^T w + b)", {"x": V, "w": U, "b": 0.1}),
+    ("L1.1", r"H=\max\{0,XW+b\}", {"X": A, "W": A, "b": V}),
+    ("L1.1", r"\hat{y} = \mathbf{x}^T \mathbf{w}", {"x": V, "w": U}),
+    ("L1.1", r"\lambda \sum_{i} w_i^2", {"λ": 0.1, "w": V}),
+    ("L1.3", r"(x+y)z", {"x": -2.0, "y": 5.0, "z": -4.0}),
+    ("L1.3", r"q = (x + y)", {"x": -2.0, "y": 5.0}),
+    ("L1.3", r"f = qz", {"q": 3.0, "z": -4.0}),
     ("L1.3", r"\sigma(w_0 x_0 + w_1 x_1 + b)",
-     {"w_0": 2.0, "x_0": -1.0, "w_1": -3.0, "x_1": -2.0, "b": -3.0}, ""),
-    ("L1.3", r"\frac{1}{1 + e^{-x}}", {"x": 0.7}, ""),
-    ("L1.3", r"\frac{e^{-x}}{(1 + e^{-x})^2}", {"x": 0.7}, ""),
+     {"w_0": 2.0, "x_0": -1.0, "w_1": -3.0, "x_1": -2.0, "b": -3.0}),
+    ("L1.3", r"\frac{1}{1 + e^{-x}}", {"x": 0.7}),
+    ("L1.3", r"\frac{e^{-x}}{(1 + e^{-x})^2}", {"x": 0.7}),
     ("L1.3", r"\left(\frac{1 + e^{-x} - 1}{(1 + e^{-x})}\right) "
      r"\left(\frac{1}{(1 + e^{-x})}\right)",
-     {"x": 0.7}, r"\frac{1+e^{-x}-1}{1+e^{-x}}\frac{1}{1+e^{-x}}"),
-    ("L1.3", r"(1 - \sigma(x))(\sigma(x))", {"x": 0.7}, r"(1-\sigma(x))\sigma(x)"),
-    ("L1.3", r"\|W \cdot x\|^2", {"W": A, "x": V}, r"\lVert Wx\rVert^2"),
-    ("L1.3", r"\sum_{i=1}^{n} (q)_i^2", {"q": V}, r"\sum_{i=1}^n q_i^2"),
-    ("L1.3", r"2\boldsymbol{q} \cdot \boldsymbol{x}^T", {"q": V, "x": U}, ""),
-    ("L1.3", r"2\boldsymbol{W}^T \cdot \boldsymbol{q}", {"q": V, "W": A}, ""),
-    ("L1.5", r"\frac{\exp(a_k)}{\sum_{c} \exp(a_c)}", {"a": V, "a_k": 0.5},
-     ""),
-    ("L1.5", r"L = -\sum_{j} y_{j} \log(p_j)", {"y": T, "p": np.array([0.3, 0.7])},
-     ""),
+     {"x": 0.7}),
+    ("L1.3", r"(1 - \sigma(x))(\sigma(x))", {"x": 0.7}),
+    ("L1.3", r"\|W \cdot x\|^2", {"W": A, "x": V}),
+    ("L1.3", r"\sum_{i=1}^{n} (q)_i^2", {"q": V}),
+    ("L1.3", r"2\boldsymbol{q} \cdot \boldsymbol{x}^T", {"q": V, "x": U}),
+    ("L1.3", r"2\boldsymbol{W}^T \cdot \boldsymbol{q}", {"q": V, "W": A}),
+    ("L1.5", r"\frac{\exp(a_k)}{\sum_{c} \exp(a_c)}", {"a": V, "a_k": 0.5}),
+    ("L1.5", r"L = -\sum_{j} y_{j} \log(p_j)", {"y": T, "p": np.array([0.3, 0.7])}),
     ("L1.5", r"-\sum_{j} y_{j} \log(p_j) + \frac{\lambda}{2} ||\mathbf{W}||_{2}^{2}",
-     {"y": T, "p": np.array([0.3, 0.7]), "λ": 0.1, "W": A},
-     r"-\sum_j y_j\log p_j+\frac{\lambda}{2}\lVert W\rVert^2"),
-    ("L1.5", r"W_k^T \delta_{k+1} \odot a_k", {"W_k": A, "delta_k+1": V, "a_k": U},
-     r"(W_k^T\delta_{k+1})\odot a_k"),
-    ("L1.6", r"\theta - \alpha \cdot g", {"theta": 0.5, "alpha": 0.1, "g": 2.0}, ""),
+     {"y": T, "p": np.array([0.3, 0.7]), "λ": 0.1, "W": A}),
+    ("L1.5", r"W_k^T \delta_{k+1} \odot a_k", {"W_k": A, "delta_k+1": V, "a_k": U}),
+    ("L1.6", r"\theta - \alpha \cdot g", {"theta": 0.5, "alpha": 0.1, "g": 2.0}),
     ("L1.6", r"\theta - \alpha \cdot g - \lambda \theta",
-     {"theta": 0.5, "alpha": 0.1, "g": 2.0, "λ": 0.01}, ""),
+     {"theta": 0.5, "alpha": 0.1, "g": 2.0, "λ": 0.01}),
     ("L2.1", r"E = -\sum_{n=1}^{N} \{t_n \log y_n + (1 - t_n) \log(1 - y_n)\}",
-     {"t": T, "y": np.array([0.3, 0.7])}, r"-\sum_{n=1}^N(t_n\log y_n+(1-t_n)\log(1-y_n))"),
+     {"t": T, "y": np.array([0.3, 0.7])}),
     ("L2.2", r"a^{[3]} = W_{11}^{[3]} z_{1}^{[2]} + W_{12}^{[3]} z_{2}^{[2]} + b^{[3]}",
-     {"W_11^[3]": 0.5, "z_1^[2]": 0.3, "W_12^[3]": -0.7, "z_2^[2]": 0.1, "b^[3]": 0.2}, ""),
-    ("L2.2", r"z_{1}^{[2]} = \sigma(a_{1}^{[2]})", {"a_1^[2]": 0.4}, ""),
-    ("L2.2", r"E = -t \log y - (1-t) \log (1-y)", {"t": 1.0, "y": 0.3}, ""),
-    ("L2.2", r"-\frac{t}{z^{[3]}} + \frac{1-t}{1-z^{[3]}}", {"t": 1.0, "z^[3]": 0.3}, ""),
-    ("L2.2", r"z^{[3]} (1-z^{[3]})", {"z^[3]": 0.3}, ""),
-    ("L2.2", r"\frac{1}{1+e^{-z}} \cdot \frac{e^{-z}}{1+e^{-z}}", {"z": 0.3}, ""),
-    ("L2.2", r"\sigma(z) \cdot (1-\sigma(z))", {"z": 0.3}, ""),
+     {"W_11^[3]": 0.5, "z_1^[2]": 0.3, "W_12^[3]": -0.7, "z_2^[2]": 0.1, "b^[3]": 0.2}),
+    ("L2.2", r"z_{1}^{[2]} = \sigma(a_{1}^{[2]})", {"a_1^[2]": 0.4}),
+    ("L2.2", r"E = -t \log y - (1-t) \log (1-y)", {"t": 1.0, "y": 0.3}),
+    ("L2.2", r"-\frac{t}{z^{[3]}} + \frac{1-t}{1-z^{[3]}}", {"t": 1.0, "z^[3]": 0.3}),
+    ("L2.2", r"z^{[3]} (1-z^{[3]})", {"z^[3]": 0.3}),
+    ("L2.2", r"\frac{1}{1+e^{-z}} \cdot \frac{e^{-z}}{1+e^{-z}}", {"z": 0.3}),
+    ("L2.2", r"\sigma(z) \cdot (1-\sigma(z))", {"z": 0.3}),
     ("L2.2", r"\left(-t(1-z^{[3]}) + (1-t)z^{[3]}\right) z_{1}^{[2]}",
-     {"t": 1.0, "z^[3]": 0.3, "z_1^[2]": 0.4}, ""),
-    ("L2.2", r"(z^{[3]} - t) z_{1}^{[2]}", {"t": 1.0, "z^[3]": 0.3, "z_1^[2]": 0.4}, ""),
-    ("L2.3", r"\delta_i^{[2]} z_j^{[1]}", {"delta_i^[2]": 0.5, "z_j^[1]": 0.3}, ""),
-    ("L2.3", r"W^{[2]T} \delta^{[2]}", {"W^[2]": A, "delta^[2]": V}, ""),
-    ("L2.4", r"\frac{1}{2} \sum_{n=1}^{N} (t_n - y_n)^2", {"t": T, "y": V},
-     ""),
-    ("L2.4", r"-\sum_{k=1}^{K} t_{k} \log y_k", {"t": T, "y": np.array([0.3, 0.7])},
-     ""),
-    ("L2.5", r"\sigma(a)(1 - \sigma(a))", {"a": 0.4}, ""),
-    ("L2.5", r"\frac{\exp(a) - \exp(-a)}{\exp(a) + \exp(-a)}", {"a": 0.4}, ""),
-    ("L2.5", r"1 - (\tanh(a))^2", {"a": 0.4}, ""),
+     {"t": 1.0, "z^[3]": 0.3, "z_1^[2]": 0.4}),
+    ("L2.2", r"(z^{[3]} - t) z_{1}^{[2]}", {"t": 1.0, "z^[3]": 0.3, "z_1^[2]": 0.4}),
+    ("L2.3", r"\delta_i^{[2]} z_j^{[1]}", {"delta_i^[2]": 0.5, "z_j^[1]": 0.3}),
+    ("L2.3", r"W^{[2]T} \delta^{[2]}", {"W^[2]": A, "delta^[2]": V}),
+    ("L2.4", r"\frac{1}{2} \sum_{n=1}^{N} (t_n - y_n)^2", {"t": T, "y": V}),
+    ("L2.4", r"-\sum_{k=1}^{K} t_{k} \log y_k", {"t": T, "y": np.array([0.3, 0.7])}),
+    ("L2.5", r"\sigma(a)(1 - \sigma(a))", {"a": 0.4}),
+    ("L2.5", r"\frac{\exp(a) - \exp(-a)}{\exp(a) + \exp(-a)}", {"a": 0.4}),
+    ("L2.5", r"1 - (\tanh(a))^2", {"a": 0.4}),
     ("L2.5", r"\begin{cases} 0 & \text{if } a \le 0 \\ a & \text{if } a > 0 \end{cases}",
-     {"a": 0.4}, "*"),
-    ("L2.5", r"\max\{0, a\}", {"a": 0.4}, r"\max(0,a)"),
+     {"a": 0.4}),
+    ("L2.5", r"\max\{0, a\}", {"a": 0.4}),
     ("L3.1", r"\mathbf{a}^{(1)} = \mathbf{b}^{(1)} + \mathbf{W}^{(1)} \mathbf{h}^{(0)}",
-     {"b^(1)": V, "W^(1)": A, "h^(0)": U}, ""),
-    ("L3.1", r"\mathbf{h}^{(1)} = \tanh(\mathbf{a}^{(1)})", {"a^(1)": V}, ""),
-    ("L3.1", r"J = L + \lambda \Omega", {"L": 0.5, "λ": 0.1, "Omega": 2.0}, ""),
-    ("L3.2", r"\mathbf{g} \odot \mathbf{a}^{(1)}", {"g": V, "a^(1)": U}, ""),
-    ("L3.2", r"\mathbf{g} \mathbf{h}^{(0)\top}", {"g": V, "h^(0)": U}, ""),
-    ("L3.2", r"\mathbf{W}^{(1)\top} \mathbf{g}", {"g": V, "W^(1)": A}, ""),
-    ("L3.3", r"\frac{1}{1 + \exp(-z)}", {"z": 0.4}, ""),
-    ("L3.3", r"h = \sigma(\Theta^{(1)} x)", {"Theta^(1)": A, "x": V}, ""),
-    ("L4.2", r"\exp(xz) + \frac{xz}{\log(x)} + \frac{\sin(\log(x))}{xz}", {"x": 2.0, "z": 3.0}, ""),
-    ("L4.3", r"J = \cos(\sin(x^2) + 3x^2)", {"x": 1.0}, ""),
-    ("L4.3", r"J = \cos(u)", {"u": 1.0}, ""),
-    ("L4.3", r"u = u_1 + u_2", {"u_1": 1.0, "u_2": 2.0}, ""),
-    ("L4.3", r"u_1 = \sin(t)", {"t": 1.0}, ""),
-    ("L4.3", r"u_2 = 3t", {"t": 1.0}, ""),
-    ("L4.3", r"t = x^2", {"x": 1.0}, ""),
-    ("L4.3", r"-\sin(u)", {"u": 1.0}, ""),
-    ("L4.4", r"J = y^* \log y + (1 - y^*) \log(1 - y)", {"ystar": 1.0, "y": 0.3}, ""),
-    ("L4.4", r"y = \frac{1}{1 + \exp(-a)}", {"a": 0.3}, ""),
-    ("L4.4", r"a = \sum_{j=0}^D \theta_j x_j", {"theta": V, "x": U}, ""),
-    ("L4.4", r"\frac{y^*}{y} + \frac{1-y^*}{y-1}", {"ystar": 1.0, "y": 0.3}, ""),
-    ("L4.4", r"\frac{\exp(-a)}{(\exp(-a)+1)^2}", {"a": 0.3}, ""),
-    ("L4.4", r"J = \frac{1}{2}(y - y^*)^2", {"ystar": 1.0, "y": 0.3}, ""),
-    ("L4.4", r"b = \sum_{j=0}^D \beta_j z_j", {"beta": V, "z": U}, ""),
-    ("L4.4", r"z_j (1 - z_j)", {"z_j": 0.3}, ""),
-    ("L4.7", r"s (1 - s)", {"s": 0.3}, ""),
-    ("L4.7", r"\frac{1}{(\exp(-b) + 1)} \left(1 - \frac{1}{(\exp(-b) + 1)}\right)", {"b": 0.3},
-     r"\frac{1}{\exp(-b)+1}(1-\frac{1}{\exp(-b)+1})"),
-    ("L4.9", r"x^T b", {"x": V, "b": U}, ""),
-    ("L4.9", r"x^T x", {"x": V}, ""),
-    ("L4.9", r"x^T B x", {"x": V, "B": A}, ""),
-    ("L4.9", r"2bx", {"x": 0.5, "b": 3.0}, ""),
-    ("L4.9", r"2 B x", {"x": V, "B": A}, ""),
+     {"b^(1)": V, "W^(1)": A, "h^(0)": U}),
+    ("L3.1", r"\mathbf{h}^{(1)} = \tanh(\mathbf{a}^{(1)})", {"a^(1)": V}),
+    ("L3.1", r"J = L + \lambda \Omega", {"L": 0.5, "λ": 0.1, "Omega": 2.0}),
+    ("L3.2", r"\mathbf{g} \odot \mathbf{a}^{(1)}", {"g": V, "a^(1)": U}),
+    ("L3.2", r"\mathbf{g} \mathbf{h}^{(0)\top}", {"g": V, "h^(0)": U}),
+    ("L3.2", r"\mathbf{W}^{(1)\top} \mathbf{g}", {"g": V, "W^(1)": A}),
+    ("L3.3", r"\frac{1}{1 + \exp(-z)}", {"z": 0.4}),
+    ("L3.3", r"h = \sigma(\Theta^{(1)} x)", {"Theta^(1)": A, "x": V}),
+    ("L4.2", r"\exp(xz) + \frac{xz}{\log(x)} + \frac{\sin(\log(x))}{xz}", {"x": 2.0, "z": 3.0}),
+    ("L4.3", r"J = \cos(\sin(x^2) + 3x^2)", {"x": 1.0}),
+    ("L4.3", r"J = \cos(u)", {"u": 1.0}),
+    ("L4.3", r"u = u_1 + u_2", {"u_1": 1.0, "u_2": 2.0}),
+    ("L4.3", r"u_1 = \sin(t)", {"t": 1.0}),
+    ("L4.3", r"u_2 = 3t", {"t": 1.0}),
+    ("L4.3", r"t = x^2", {"x": 1.0}),
+    ("L4.3", r"-\sin(u)", {"u": 1.0}),
+    ("L4.4", r"J = y^* \log y + (1 - y^*) \log(1 - y)", {"ystar": 1.0, "y": 0.3}),
+    ("L4.4", r"y = \frac{1}{1 + \exp(-a)}", {"a": 0.3}),
+    ("L4.4", r"a = \sum_{j=0}^D \theta_j x_j", {"theta": V, "x": U}),
+    ("L4.4", r"\frac{y^*}{y} + \frac{1-y^*}{y-1}", {"ystar": 1.0, "y": 0.3}),
+    ("L4.4", r"\frac{\exp(-a)}{(\exp(-a)+1)^2}", {"a": 0.3}),
+    ("L4.4", r"J = \frac{1}{2}(y - y^*)^2", {"ystar": 1.0, "y": 0.3}),
+    ("L4.4", r"b = \sum_{j=0}^D \beta_j z_j", {"beta": V, "z": U}),
+    ("L4.4", r"z_j (1 - z_j)", {"z_j": 0.3}),
+    ("L4.7", r"s (1 - s)", {"s": 0.3}),
+    ("L4.7", r"\frac{1}{(\exp(-b) + 1)} \left(1 - \frac{1}{(\exp(-b) + 1)}\right)", {"b": 0.3}),
+    ("L4.9", r"x^T b", {"x": V, "b": U}),
+    ("L4.9", r"x^T x", {"x": V}),
+    ("L4.9", r"x^T B", {"x": V, "B": A}),
+    ("L4.9", r"x^T B x", {"x": V, "B": A}),
+    ("L4.9", r"2bx", {"x": 0.5, "b": 3.0}),
+    ("L4.9", r"2 B x", {"x": V, "B": A}),
 ]  # fmt: skip
 
 
 def spelled(latex: str) -> str:
-    """A formula without what only sets it: spaces, styles, sizes of brackets, ways to write a
-    product or a transpose, braces, and brackets around the argument of a named function."""
-    text = re.sub(
-        r"\\(left|right|mathbf|boldsymbol|operatorname|text|cdot|mathrm)(?![a-z])", "", latex
-    )
-    text = re.sub(r"\\[,;]", "", text).replace(r"\top", "T").replace(r"\|", r"\Vert")
-    text = re.sub(r"e\^\{((?:[^{}]|\{\w\})*)\}", r"\\exp(\1)", text)
-    text = re.sub(r"[{}\s]", "", text)
-    for _ in range(2):
-        text = re.sub(r"\\(sin|cos|tan|log|tanh|exp)\(([^()+-]*)\)", r"\\\1\2", text)
-    text = re.sub(r"\((\\?[A-Za-z]+)(\^[\[(]\w+[\])])\)", r"\1\2", text)
-    return text.replace("_", "").replace("]^T", "]T").replace(")^T", ")T")
+    """A formula without what only sets it: spaces, styles, sizes of brackets, braces."""
+    text = re.sub(r"\\(left|right|mathbf|boldsymbol|operatorname|text|mathrm)(?![a-z])", "", latex)
+    text = re.sub(r"\\[,;]", "", text).replace(r"\top", "T").replace("||", r"\Vert")
+    text = re.sub(r"\\\||\\[lr]Vert", r"\\Vert", text)
+    return re.sub(r"(?<!\\)[{}]|\s", "", text)
 
 
-@pytest.mark.parametrize(
-    ("where", "deck", "values", "printed"), DECKS, ids=[f"{d[0]} {d[1]}" for d in DECKS]
-)
-def test_the_decks_formulas(where: str, deck: str, values: dict[str, Any], printed: str) -> None:
+@pytest.mark.parametrize(("where", "deck", "values"), DECKS, ids=[f"{d[0]} {d[1]}" for d in DECKS])
+def test_the_decks_formulas(where: str, deck: str, values: dict[str, Any]) -> None:
     e = explain.expression(deck, **values)
     assert np.all(np.isfinite(e.value))
     assert all(result.check.agrees for result in e.results)
@@ -175,14 +154,11 @@ def test_the_decks_formulas(where: str, deck: str, values: dict[str, Any], print
     for shown in spellings[: 2 if "ystar" in values else 3]:  # y* x is also a product of y and x
         again = explain_typed(shown, values)
         np.testing.assert_allclose(again.value, e.value, rtol=1e-12)
-    if printed == "*":  # the deck has a condition for each case
-        return
-    wanted = spelled(printed or re.sub(r"^[^=]* = |^H=", "", deck))
-    assert spelled(e.formula.latex()) == wanted
+    assert spelled(e.formula.latex()) == spelled(re.sub(r"^[^=]* = |^H=", "", deck))
 
 
 def test_there_are_at_least_sixty() -> None:
-    assert len({deck for _, deck, _, _ in DECKS}) >= 60
+    assert len({deck for _, deck, _ in DECKS}) >= 60
     assert {where.partition(".")[0] for where, *_ in DECKS} == {"L0", "L1", "L2", "L3", "L4"}
 
 

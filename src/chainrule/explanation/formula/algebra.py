@@ -29,7 +29,7 @@ Algebra = Mapping[str, Any]
 Combine = Callable[[Expr, Expr], Expr]
 
 
-def _negated(e: Expr) -> Expr:
+def negated(e: Expr) -> Expr:
     c, rest = coefficient(e)
     if isinstance(e, Number):
         return Number(-e.value)
@@ -45,7 +45,7 @@ def _written_product(x: Expr, z: Expr) -> Expr:
     if x == ONE and not isinstance(z, Number):
         return z
     if x == MINUS_ONE:
-        return _negated(z)
+        return negated(z)
     return Product((*factors_of(x), *factors_of(z)))
 
 
@@ -99,7 +99,7 @@ def _algebra(
     }
 
 
-WRITTEN = _algebra(_written_sum, _written_product, Power, _negated)
+WRITTEN = _algebra(_written_sum, _written_product, Power, negated)
 """How each algebraic primitive is shown, as it was written."""
 
 SIMPLIFIED = _algebra(plus, times, to_the, minus)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chainrule.explanation.formula.cursor import Cursor
 from chainrule.explanation.formula.node import COMPARED, Node, binary
 from chainrule.explanation.formula.tokens import Token
@@ -66,12 +68,14 @@ class Commands(Cursor):
         self.take("}")
         self.closing.append("end")
         rows: list[tuple[Node, Node]] = []
+        last: Node | None = None
         value = self.row()
         while (condition := self.condition()) is not None:
             rows.append((value, condition))
             self.take("\\")
             if self.now.text == "end" and len(rows) == 2:  # the other condition is the opposite
-                self.opposite(rows[0][1], rows.pop()[1], token)
+                last = rows.pop()[1]
+                self.opposite(rows[0][1], last, token)
                 break
             value = self.row()
         self.closing.pop()
@@ -82,7 +86,7 @@ class Commands(Cursor):
             self.take()
         for first, condition in reversed(rows):
             value = self.call("where", [condition, first, value], token)
-        return value
+        return replace(value, data=last)
 
     def row(self) -> Node:
         value = self.expression()

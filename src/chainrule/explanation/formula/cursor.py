@@ -231,7 +231,9 @@ def by_entries(node: Node) -> Node:
     if node.data == WHOLE:  # (W x)_i: the product is of arrays
         return node
     args = tuple(map(by_entries, node.args))
-    return replace(node, op=ENTRYWISE.get(node.op, node.op), args=args)
+    if node.op in ENTRYWISE:  # data: the sign that was typed
+        return replace(node, op=ENTRYWISE[node.op], args=args, data=node.op)
+    return replace(node, args=args)
 
 
 def pieces(word: str, known: Collection[str], functions: Collection[str] = ()) -> list[str] | None:

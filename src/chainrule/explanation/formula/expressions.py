@@ -161,6 +161,11 @@ def terms_of(e: Expr) -> tuple[Expr, ...]:
     return e.terms if isinstance(e, Sum) else (e,)
 
 
+def inside(e: Expr) -> Expr:
+    """What was typed in brackets, without them."""
+    return e.args[0] if isinstance(e, Call) and e.operation == "group" else e
+
+
 def walk(e: Expr) -> Iterator[Expr]:
     stack = [e]
     while stack:

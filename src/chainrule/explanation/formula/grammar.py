@@ -10,6 +10,7 @@ Where a text can be read in two ways, ``notes`` says which was taken.
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from chainrule.explanation.formula.cursor import (
@@ -18,7 +19,7 @@ from chainrule.explanation.formula.cursor import (
     canonical,
     is_minus_one,
 )
-from chainrule.explanation.formula.node import COMPARED, Node, binary, call, walk
+from chainrule.explanation.formula.node import COMPARED, Node, bare, binary, call, walk
 from chainrule.explanation.formula.operands import Operands
 from chainrule.explanation.formula.tokens import ONES, Token
 
@@ -168,7 +169,10 @@ class _Reader(Operands):
                 if self.open >= 0 and token.text in ("/", "÷"):
                     self.said(self.open, "/…")
                 self.take()
-                left = binary(left, _PRODUCTS[token.text], self.signed())
+                sign, right = _PRODUCTS[token.text], self.signed()
+                if sign == "/":
+                    left, right = bare(left), bare(right)
+                left = binary(left, sign, right)
                 divided = token if token.text == "/" else None
             elif token.text == "mod" and "mod" not in self.known and token.kind == "name":
                 self.take()
@@ -260,7 +264,7 @@ class _Reader(Operands):
     def powered(self, base: Node, sign: str, exponent: Node, token: Token) -> Node:
         if sign == "^":
             if base.op == "name" and base.data == "e" and "e" not in self.known:
-                return call("exp", exponent, place=base.place)
+                return replace(call("exp", exponent, place=base.place), data="e^")
             if is_minus_one(exponent):
                 return call("inverse", base)
             scientific = _power_of_ten(base, exponent)
@@ -297,7 +301,7 @@ class _Reader(Operands):
         opened = self.take("{")
         if opened is None:
             sign = self.take("-", "+")
-            value = self.operand()
+            value = bare(self.operand())
             if sign is None:
                 return value
             value = self.raised(value)

@@ -25,6 +25,15 @@ IDIOM_FORWARDS: Mapping[str, Callable[..., Any]] = {
     "fraction": np.true_divide,
     "entry": lambda x, **_: x,
     "indexed sum": lambda x, **_: np.sum(x),
+    "norm1": lambda x: np.sum(np.abs(x)),
+    "norm_2": np.linalg.norm,
+    "norm_F": np.linalg.norm,
+    "group": lambda x, **_: x,
+    "product": lambda x, z, *, sign, entries: x * z if entries else np.dot(x, z),
+    "exp()": np.exp,
+    "cases": lambda condition, a, b, opposite: np.where(condition, a, b),
+    "maximum{}": np.maximum,
+    "minimum{}": np.minimum,
 }
 
 IDIOM_NOTATION: Mapping[str, tuple[str, str]] = {
@@ -32,5 +41,15 @@ IDIOM_NOTATION: Mapping[str, tuple[str, str]] = {
     "trace": ("tr({})", r"\operatorname{{tr}}\left({}\right)"),
     "norm": ("‖{}‖", r"\lVert {}\rVert"),
     "norm2": ("‖{}‖²", r"\lVert {}\rVert^{{2}}"),
+    "norm1": ("‖{}‖₁", r"\lVert {}\rVert_{{1}}"),
+    "norm_2": ("‖{}‖₂", r"\lVert {}\rVert_{{2}}"),
+    "norm_F": ("‖{}‖_F", r"\lVert {}\rVert_{{F}}"),
+    "exp()": ("exp({})", r"\exp\left({}\right)"),
+    "cases": (
+        "where({0}, {1}, {2})",
+        r"\begin{{cases}} {1} & \text{{if }} {0} \\ {2} & \text{{if }} {3} \end{{cases}}",
+    ),
+    "maximum{}": ("max{{{}, {}}}", r"\max\left\{{{}, {}\right\}}"),
+    "minimum{}": ("min{{{}, {}}}", r"\min\left\{{{}, {}\right\}}"),
 }
 """In text and in LaTeX; the others are words before brackets."""

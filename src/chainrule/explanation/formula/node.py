@@ -23,13 +23,15 @@ SCALAR: Shape = (1, 1)
 class Node:
     """One operation on ``args``. ``data`` is what the operation needs besides: a number, a name,
     an exponent. ``place``: where it was typed. Two nodes are the same expression when their
-    ``key`` is the same."""
+    ``key`` is the same. ``bracket``: what it was typed in, ``(`` or ``{``, needed or not,
+    ``f(`` after a function, ``(_`` where what is inside has the index of a sum."""
 
     op: str
     args: tuple[Node, ...] = ()
     shape: Shape = SCALAR
     data: Any = None
     place: int = 0
+    bracket: str = ""
 
     @cached_property
     def key(self) -> str:
@@ -98,6 +100,11 @@ def mapped(node: Node, change: Callable[[Node], Node]) -> Node:
     if any(a is not b for a, b in zip(args, node.args, strict=True)):
         node = with_args(node, args)
     return change(node)
+
+
+def bare(node: Node) -> Node:
+    """The node without brackets, where a line above or below takes their place."""
+    return replace(node, bracket="") if node.bracket else node
 
 
 def binary(left: Node, sign: str, right: Node) -> Node:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import math
 import string
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from chainrule.explanation.formula.as_typed import TYPED_LAYOUTS
 from chainrule.explanation.formula.expressions import (
     HALF,
     ONE,
@@ -25,6 +27,7 @@ from chainrule.explanation.formula.expressions import (
     Sum,
     coefficient,
     factors_of,
+    inside,
 )
 from chainrule.explanation.formula.spelling import (
     APPLY,
@@ -53,8 +56,10 @@ LOGARITHMS: Mapping[float, int] = {math.log(2.0): 2, math.log(10.0): 10}
 SUMS = ("Σ", "Π", r"\sum", r"\prod")
 RELATIONS = frozenset({"==", "!=", "<", "<=", ">", ">=", "=", r"\ne", r"\le", r"\ge"})
 
-OPENING = ("(", "[", "|", "‖", "\\lVert", "⌊", "⌈", "{", ",", "\\left.")
-CLOSING = (")", "]", "|", "‖", "\\rVert", "⌋", "⌉", "}", ",", "\\right", "\\rfl")
+OPENING = ("(", "[", "|", "‖", "\\lVert", "⌊", "⌈", "{", ",", "\\left.",
+           "{cases}", "&", "{if }", "\\\\")  # fmt: skip
+CLOSING = (")", "]", "|", "‖", "\\rVert", "⌋", "⌉", "}", ",", "\\right", "\\rfl",
+           "&", "\\\\", "\\end")  # fmt: skip
 
 # Functions that are written without brackets before a letter or a power of one: sin x².
 BARE = frozenset({"sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos", "arctan"})
@@ -118,11 +123,13 @@ class Writer(Pieces):
         """The level below which a factor takes brackets: dJ/du and sin u go without."""
         if isinstance(factor, Derivative):
             return PRODUCT
-        if last and isinstance(factor, Call) and factor.operation == "contract" and numbered:
+        of_arrays = isinstance(factor, Call) and factor.operation in ("contract", "product")
+        if last and of_arrays and numbered:
             return PRODUCT  # 2 q xᵀ
         return APPLY if last or self.is_bare(factor) else POWER
 
     def between(self, left: Expr, right: Expr) -> str:
+        left, right = inside(left), inside(right)
         if left.shape and right.shape:
             return self.operator("⊙")
         if isinstance(right, Number):
@@ -157,6 +164,8 @@ class Writer(Pieces):
     # Calls ----------------------------------------------------------------------------------
 
     def call(self, e: Call) -> Out:
+        if self.spelled.linear and any(_of_function(arg) for arg in e.args):
+            e = replace(e, args=tuple(map(inside, e.args)))
         layout = LAYOUTS.get(e.operation)
         if layout is not None:
             found = layout(self, e)
@@ -187,6 +196,7 @@ class Writer(Pieces):
             arg = e.args[int(field) if field else next(auto)]
             after = pieces[k + 1][0] if k + 1 < len(pieces) else ""
             level, takes = self.fit(before, after, arg)
+            arg = inside(arg) if level == LOW else arg
             own = min(own, takes)
             shown = self.write(arg, level)
             word = before[-2:-1].isalnum() and before[-1:] == " " and before.strip() not in SUMS
@@ -222,6 +232,8 @@ class Writer(Pieces):
     def function(self, word: str, e: Call) -> Out:
         """``word`` before one argument, without brackets where that is clear."""
         (arg,) = e.args
+        if arg is not (arg := inside(arg)):
+            return self.applied(word, self.bracket(self.write(arg))), ATOM
         simple = isinstance(arg, Name) or (
             isinstance(arg, Power)
             and isinstance(arg.base, Name)
@@ -312,6 +324,11 @@ def _is_letters(e: Expr) -> bool:
     if isinstance(base, Name):
         return len(base.letter) == 1 and (base.index.isdigit() or base.index in _LOWERED)
     return isinstance(base, Power) and _is_letters(base)
+
+
+def _of_function(e: Expr) -> bool:
+    """Whether brackets are those of a function's argument, which one line has where it must."""
+    return isinstance(e, Call) and e.operation == "group" and e.attrs[0][1] == "f("
 
 
 @lru_cache(maxsize=512)
@@ -408,27 +425,8 @@ def _over_axes(w: Writer, e: Call) -> Out | None:
     return w.join([text, w.literal(" "), w.words(", ".join(said))]), LOW
 
 
-def _quotient(w: Writer, e: Call) -> Out:
-    """A fraction that others stand behind: λ/2 ‖W‖²."""
-    return w.fraction(factors_of(e.args[0]), [(x, ONE) for x in factors_of(e.args[1])])
-
-
-def _indexed(w: Writer, e: Call) -> Out:
-    """``(W x)_i``, and ``Σ_{i=1}^n`` before what has the index."""
-    said = {name: w.index(value) for name, value in e.attrs}
-    if e.operation == "entry":
-        return w.spelled.indexed.format(w.bracket(w.write(e.args[0])), said["index"]), POWER
-    low, upper = said["index"] + said["lower"], said["upper"]
-    if w.spelled.linear:
-        low, upper = (f"{{{x}}}" if len(x) > 1 else x for x in (low, upper))
-    sign = w.spelled.summed[bool(upper)].format(low, upper)
-    return sign + w.write(e.args[0], PRODUCT), APPLY
-
-
 LAYOUTS: Mapping[str, Any] = {
-    "fraction": _quotient,
-    "entry": _indexed,
-    "indexed sum": _indexed,
+    **TYPED_LAYOUTS,
     "contract": _contract,
     "transpose": _transpose,
     "reduce_sum": _over_axes,

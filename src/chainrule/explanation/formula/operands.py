@@ -59,9 +59,10 @@ class Operands(Commands):
             case "(":
                 if self.at(")"):
                     self.fail("nothing stands between the brackets", self.now)
-                return self.grouped(")", token)
+                return replace(self.grouped(")", token), bracket="(")
             case "{":
-                return self.grouped("}", token)
+                said = "{" if self.text[token.place] == "\\" else ""  # \{ is printed, { is not
+                return replace(self.grouped("}", token), bracket=said)
             case "[":
                 return self.truth(token)
             case "|" | "‖":
@@ -110,19 +111,19 @@ class Operands(Commands):
             value = self.grouped("|", token)
         name = "norm" if double else "abs"
         if double and self.take("_"):
-            name = self.which_norm(token)
+            return self.which_norm(value, token)
         return self.call(name, [value], token)
 
-    def which_norm(self, token: Token) -> str:
+    def which_norm(self, value: Node, token: Token) -> Node:
         """‖x‖_2 and ‖W‖_F are the root of the sum of squares, ‖x‖_1 the sum of sizes."""
         opened = self.take("{")
         found = self.take()
         if opened:
             self.want("}", opened)
-        name = {"2": "norm", "F": "norm", "1": "norm1"}.get(found.text if found else "")
-        if name is None:
+        which = found.text if found else ""
+        if which not in ("1", "2", "F"):
             self.fail("norms are read with 1, 2 or F", token)
-        return name  # type: ignore[return-value]
+        return replace(self.call("norm1" if which == "1" else "norm", [value], token), data=which)
 
     def pair_closes(self) -> bool:
         """Whether the next bars after ``||`` are a pair too, so that it is ‖ and no |(|x|...)|."""
@@ -262,9 +263,11 @@ class Operands(Commands):
             assert sign is not None
             raised = (self.exponent(), sign)
         if opened := self.take("("):
-            value = self.call(name, self.arguments(opened), token)
+            args = self.arguments(opened)
+            args = [replace(args[0], bracket="f(")] if len(args) == 1 else args
+            value = self.call(name, args, token)
         elif name in ("max", "min") and (opened := self.take("{")):
-            value = self.call(name, self.arguments(opened, "}"), token)
+            value = replace(self.call(name, self.arguments(opened, "}"), token), data="{")
         elif self.begins_operand() or self.at("-"):
             self.deeper(token)
             value = self.call(name, [self.beside(token)], token)
@@ -370,6 +373,8 @@ class Operands(Commands):
                 self.whole |= {n.data for n in walk(value) if n.op == "name"}
                 if value.args:
                     value = replace(value, data=WHOLE)
+                elif value.bracket:
+                    value = replace(value, bracket="(_")
             elif token.text == "(" and value.op == "name":
                 self.called(value, token)
                 return value

@@ -55,7 +55,8 @@ class Expression:
 
     ``output`` is the name given by an assignment at the end, or None. After a call,
     ``quantities`` holds the values of the names that the expression assigns. ``notes`` say
-    which of two readings was taken; ``readings``, after a call, those that depend on shapes.
+    which of two readings was taken; ``readings``, after a call, those that depend on shapes, and
+    ``values`` what each node of the trees was, by its id.
     """
 
     text: str
@@ -66,6 +67,7 @@ class Expression:
     in_sums: frozenset[str] = field(default=frozenset(), repr=False)
     quantities: dict[str, Any] = field(default_factory=dict, repr=False)
     readings: dict[str, None] = field(default_factory=dict, repr=False)
+    values: dict[int, Any] = field(default_factory=dict, repr=False)
 
     @property
     def __name__(self) -> str:
@@ -82,7 +84,7 @@ class Expression:
         self._check_sums(known)
         with quiet():
             for name, item in self.statements:
-                result = _Walk(self.text, known, self.readings).of(item)
+                result = _Walk(self.text, known, self.readings, self.values).of(item)
                 if name is not None:
                     known[name] = self.quantities[name] = result
         return result
@@ -218,13 +220,22 @@ class _Walk:
     """Computes a checked tree with NumPy, on plain or traced values."""
 
     def __init__(
-        self, text: str, known: Mapping[str, Any], notes: dict[str, None] | None = None
+        self,
+        text: str,
+        known: Mapping[str, Any],
+        notes: dict[str, None] | None = None,
+        values: dict[int, Any] | None = None,
     ) -> None:
         self.text = text
         self.known = known
         self.notes = {} if notes is None else notes
+        self.values = {} if values is None else values
 
     def of(self, item: Node) -> Any:
+        self.values[id(item)] = found = self.worked_out(item)
+        return found
+
+    def worked_out(self, item: Node) -> Any:
         if item.op == "number":
             return float(item.data)
         if item.op == "name":
@@ -233,6 +244,8 @@ class _Walk:
             index = index_of(self.text, item)
             return self.of(item.args[0])[index if len(index) != 1 else index[0]]
         args = [self.of(part) for part in item.args]
+        if item.op == "where" and item.data is not None:
+            self.of(item.data)  # the opposite condition, to be written
         if item.op in SIDE or item.op == "@":
             return self.product(item, *args)
         return self.computed(item, *args)

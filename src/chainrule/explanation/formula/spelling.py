@@ -119,6 +119,7 @@ class Spelling:
     """An entry of something in brackets."""
     summed: tuple[str, str]
     """Before what is added: from a lower bound, and to an upper one."""
+    braces: str = "{{{}}}"
     ones: str = "\U0001d7cf"
     zeros: str = "0"
     """Of rows and columns, as is the identity."""
@@ -145,7 +146,7 @@ LATEX = Spelling(
     derivative=r"\frac{{{d}{of}}}{{{d}{by}}}", d=("d", r"\partial "), pi=r"\pi", e="e",
     log=r"\log {}", words=r"\text{{ ({})}}", indexed="{}_{{{}}}",
     summed=(r"\sum_{{{}}} ", r"\sum_{{{}}}^{{{}}} "), ones=r"\mathbf{{1}}", zeros=r"\mathbf{{0}}",
-    eye=r"\mathbf{{I}}",
+    eye=r"\mathbf{{I}}", braces=r"\left\{{{}\right\}}",
     signs={"−": "-", "·": r"\cdot", "⊙": r"\odot", "⊘": r"\oslash", "⊗": r"\otimes"},
 )  # fmt: skip
 _APPLY = "<mo>\u2061</mo>"
@@ -170,6 +171,7 @@ MATHML = Spelling(
             "<munderover><mo>∑</mo><mi>{}</mi><mi>{}</mi></munderover>"),
     ones="<mn>\U0001d7cf</mn>", zeros="<mn>0</mn>", eye="<mi>I</mi>",
     chain="<mo>\u2062</mo>", times="<mo>\u2062</mo>",
+    braces="<mrow><mo>{{</mo>{}<mo>}}</mo></mrow>",
 )  # fmt: skip
 CODE = Spelling(
     linear=True, number=str, escape=str, operator=" {} ", negative="-{}", bracket="({})",

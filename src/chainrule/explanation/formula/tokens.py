@@ -216,7 +216,9 @@ class _Lexer:
             base, _, index_ = word.partition("_")
             word = f"{base}star" + (f"_{index_}" if index_ else "")
             length += len(star[0])
-        elif upper := _UPPER.match(self.text, self.place + length):
+        elif (upper := _UPPER.match(self.text, self.place + length)) and (
+            word != "e" or upper[1] != "("  # e^{(x)} is a power
+        ):
             length += len(upper[0])
             word += self.layer(upper)
             if upper["turned"]:

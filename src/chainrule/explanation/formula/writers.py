@@ -105,6 +105,12 @@ class LatexWriter(Writer):
         safe = all(c in "0123456789.−-:, e+" for c in shown)
         return shown.replace("−", "-") if safe else rf"\text{{{escape.latex_ascii(shown)}}}"
 
+    def transposed(self, e: Expr) -> str:
+        """W^{[2]\\top}: the layer and the mark stand side by side."""
+        if isinstance(e, Name) and e.upper:
+            return self.name(e)[:-1] + r"\top}"
+        return super().transposed(e)
+
     def grouped(self, base: str) -> str:
         """TeX refuses a second superscript beside the first."""
         raised = ("^" in base or "'" in base) and not base.startswith(r"\left")

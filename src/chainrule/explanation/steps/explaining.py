@@ -47,14 +47,16 @@ def explain(
     cotangent: Any = None,
     opened: bool | Collection[str] = False,
     notes: tuple[str, ...] = (),
+    written: Callable[[Recorded], Expr] | None = None,
 ) -> Explanation:
     """Record ``f`` at ``args`` and explain its derivative by every floating argument, or by
     those that are chosen by position or name; of an array, that of one ``entry``, or what it
-    passes back of a ``cotangent``. ``opened`` are gates that are shown by what is inside."""
+    passes back of a ``cotangent``. ``opened`` are gates that are shown by what is inside;
+    ``written`` gives the formula as it was typed."""
     check_precision(precision)
     if entry is not None or cotangent is not None:
         f, said = single(f, entry, cotangent)
-        name, notes = name or "J", (*notes, said)
+        name, notes, written = name or "J", (*notes, said), None
     wanted = None if argnums is None and argnames is None else Wanted(argnums, argnames)
     with recorded(f, args, keywords, names, name, wanted, opened) as r:
         if r.output.type.shape:
@@ -63,10 +65,11 @@ def explain(
         program = program_of(r, back)
         formulas = {**named_derivatives(r, back), **whole_derivatives(r, back)}
         results = _results(r, back, formulas)
+        formula = whole_formula(r)
         steps = tuple(_steps(r, back, program))
         found = Explanation(
             name=r.output_name,
-            formula=whole_formula(r),
+            formula=written(r) if written and formula is not None else formula,
             nodes=tuple(_nodes(r, back)),
             steps=steps,
             results=results,

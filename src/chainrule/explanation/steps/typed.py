@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,11 @@ import numpy as np
 
 from chainrule.core.node import PRIMITIVES
 from chainrule.core.rules import Elementwise
+from chainrule.core.traced import Traced
 from chainrule.errors import UsageError
+from chainrule.explanation.formula.algebra import WRITTEN, negated
+from chainrule.explanation.formula.building import apply, number
+from chainrule.explanation.formula.cursor import WHOLE, is_inner, is_ones, is_row
 from chainrule.explanation.formula.expressions import (
     ONE,
     Call,
@@ -20,14 +25,18 @@ from chainrule.explanation.formula.expressions import (
     Power,
     Product,
     Sum,
+    coefficient,
+    factors_of,
+    inside,
     rebuilt,
-    walk,
+    terms_of,
 )
+from chainrule.explanation.formula.idioms import IDIOM_FORWARDS
 from chainrule.explanation.formula.node import Node
-from chainrule.explanation.formula.node import walk as walk_tree
 from chainrule.explanation.formula.parsing import Expression, arguments, parse, places
 from chainrule.explanation.steps.data import Explanation
 from chainrule.explanation.steps.explaining import explain
+from chainrule.explanation.steps.recorded import Recorded
 
 
 def explain_expression(
@@ -75,70 +84,121 @@ def explain_typed(
         precision=precision,
         argnums=argnums,
         notes=expression.notes,
+        written=lambda r: _AsTyped(expression, r).of(expression.statements[-1][1]),
         **more,
     )
+    expression.values.clear()
     # what depends on shapes is known once it has been computed
     said = [*expression.notes, *expression.readings]
     rest = [note for note in explained.notes if note not in said]
-    formula = explained.formula and as_typed(explained.formula, expression)
-    return replace(explained, notes=(*said, *rest), formula=formula)
+    return replace(explained, notes=(*said, *rest))
 
 
 # The formula as it was typed ---------------------------------------------------------------------
 
 
-def as_typed(formula: Expr, expression: Expression) -> Expr:
-    """The formula with what its graph does not keep: the indexes of sums, and fractions that
-    stand before a factor, as 1/2 Σ_k (t_k − y_k)²."""
-    nodes = [node for _, tree in expression.statements for node in walk_tree(tree)]
-    sums = sorted((n for n in nodes if n.op == "sum" and n.data), key=lambda n: n.place)
-    halves = {n.args[0].data / n.args[1].data: n.args for n in nodes if _is_fraction(n)}
-    found = [e for e in walk(formula) if isinstance(e, Call) and e.operation == "reduce_sum"]
-    return _as_typed(formula, iter(sums) if len(sums) == len(found) else None, halves)
+class _AsTyped:
+    """The formula with what its graph does not keep: signs, brackets, fractions, the indexes of
+    sums, names that were defined before. Functions are written as their operations in the graph."""
+
+    def __init__(self, expression: Expression, r: Recorded) -> None:
+        self.values, self.names = expression.values, r.names
+        self.builder = r.builder(WRITTEN, {})
+        self.assigned = dict(expression.statements)
+        self.known: dict[str, Expr] = {}
+
+    def of(self, item: Node) -> Expr:
+        made = self.bare(item)
+        if not item.bracket or isinstance(made, Number) or item.data == WHOLE:
+            return made
+        return Call("group", (made,), (("bracket", item.bracket),), made.shape)
+
+    def bare(self, item: Node) -> Expr:
+        if item.op in ("number", "name"):
+            return self.leaf(item)
+        parts = [self.of(part) for part in item.args[: 1 if item.op == "Subscript" else None]]
+        shape, ranks = np.shape(self.value(item)), [np.ndim(self.value(x)) for x in item.args]
+        match item.op:
+            case "+":
+                return Sum((*terms_of(parts[0]), parts[1]))
+            case "-":
+                return Sum((*terms_of(parts[0]), negated(parts[1])))
+            case "−":
+                return negated(parts[0])
+            case "/" if coefficient(parts[0])[0] < 0:
+                return negated(Call("fraction", (negated(parts[0]), parts[1]), (), shape))
+            case "/":
+                return Call("fraction", tuple(parts), (), shape)
+            case "^" | "**" if ranks[0] < 2:
+                return Power(parts[0], inside(parts[1]))
+            case "exp" if item.data:
+                return Power(Number(math.e), inside(parts[0]))
+            case "exp":
+                return Call("exp()", (inside(parts[0]),), (), shape)
+            case "ᵀ" if ranks[0]:
+                return Call("transpose", (parts[0],), (("axes", (1, 0)),), shape)
+            case "*" | "⊙" | "@" | " " | "·" if not any(map(_of_ones, item.args)):
+                return self.product(item, parts, ranks, shape)
+            case "sum" if item.data:
+                said = tuple(zip(("index", "lower", "upper"), item.data, strict=True))
+                return Call("indexed sum", (_entry(parts[0], item.data[0]),), said)
+        return self.computed(item, parts)
+
+    def value(self, item: Node) -> Any:
+        return self.values.get(id(item), 0.0)
+
+    def leaf(self, item: Node) -> Expr:
+        if item.op == "number":
+            return Number(item.data)
+        if item.data not in self.known:
+            tree, value = self.assigned.get(item.data), self.value(item)
+            if tree is not None:
+                self.known[item.data] = self.bare(tree)
+            else:
+                traced = isinstance(value, Traced)
+                self.known[item.data] = self.names[value.node] if traced else number(value)
+        return self.known[item.data]
+
+    def product(self, item: Node, parts: Sequence[Expr], ranks: Sequence[int], shape: Any) -> Expr:
+        left, right = parts
+        sign = item.op if item.op != "*" else item.data or "*"
+        if sign == "*" or (item.op == " " and _of_entries(item, ranks)):
+            return Product((*factors_of(left), right))
+        number, rest = coefficient(left)
+        if number != 1 and rest != ONE:  # 2 q xᵀ
+            return Product((Number(number), self.product(item, (rest, right), ranks, shape)))
+        entries = not min(ranks) or item.op in ("*", "⊙")
+        said = (("sign", sign.strip("@ ")), ("entries", entries))
+        return Call("product", (left, right), said, shape)
+
+    def computed(self, item: Node, parts: Sequence[Expr]) -> Expr:
+        """A function, as the graph that was recorded of it is written."""
+        value = self.value(item)
+        word = f"{item.op}_{item.data}" if item.op == "norm" and item.data else item.op
+        if word in IDIOM_FORWARDS and len(parts) == 1:
+            return Call(word, (inside(parts[0]),), (), np.shape(value))
+        if not isinstance(value, Traced):
+            known = item.op in PRIMITIVES and len(parts) == 1
+            return apply(item.op, tuple(parts), {}, (), WRITTEN) if known else number(value)
+        found = ((self.value(x), e) for x, e in zip(item.args, parts, strict=False))
+        self.builder.known = {x.node: e for x, e in found if isinstance(x, Traced)}
+        made = self.builder.of(value.node)
+        if item.op == "where" and item.data is not None:
+            return Call("cases", (*parts, self.of(item.data)), (), made.shape)
+        if item.data == "{" and isinstance(made, Call) and made.operation in ("maximum", "minimum"):
+            return replace(made, operation=f"{made.operation}{{}}")
+        return made
 
 
-def _is_fraction(node: Node) -> bool:
-    return node.op == "/" and all(
-        n.op == "number" and type(n.data) is int and 0 < n.data < 10**6 for n in node.args
-    )
+def _of_entries(item: Node, ranks: Sequence[int]) -> bool:
+    """Whether vectors side by side were multiplied entry by entry: σ(x) (1 − σ(x))."""
+    left, right = item.args
+    columns = right.op != "ᵀ" and not is_row(left)
+    return columns and ranks == [1, 1] and not is_inner(item)
 
 
-def _by_entries(operation: str) -> bool:
-    return operation in PRIMITIVES and isinstance(PRIMITIVES[operation].rule, Elementwise)
-
-
-def _as_typed(e: Expr, sums: Iterator[Node] | None, halves: Mapping[float, Any]) -> Expr:
-    if sums and isinstance(e, Call) and e.operation == "reduce_sum" and len(e.args[0].shape) == 1:
-        index, lower, upper = next(sums).data
-        said = (("index", index), ("lower", lower), ("upper", upper))
-        return Call("indexed sum", (_entry(e.args[0], index),), said)
-    parts = tuple(_as_typed(part, sums, halves) for part in e.parts)
-    return _fractions_first(parts, halves) if isinstance(e, Product) else rebuilt(e, parts)
-
-
-def _fractions_first(factors: tuple[Expr, ...], halves: Mapping[float, Any]) -> Expr:
-    """A product in which what was divided before the last factor is a fraction."""
-    first = factors[0]
-    if isinstance(first, Number) and abs(first.value) in halves:
-        above, below = (Number(n.data) for n in halves[abs(first.value)])
-        sign = (Number(-1),) if first.value < 0 else ()
-        return Product((*sign, Call("fraction", (above, below)), *factors[1:]))
-    parts: list[Expr] = []
-    over: tuple[Expr, ...] = ()
-    for i, factor in enumerate(factors):
-        if not _divides(factor):
-            over += (factor,)
-        elif i == len(factors) - 1 and not parts:
-            return Product(factors)  # one fraction
-        else:
-            above = over if len(over) < 2 else (Product(over),)
-            parts.append(Call("fraction", (*(above or (ONE,)), factor.parts[0])))
-            over = ()
-    return Product((*parts, *over))
-
-
-def _divides(e: Expr) -> bool:
-    return isinstance(e, Power) and e.exponent == Number(-1) and not e.shape
+def _of_ones(item: Node) -> bool:
+    return is_ones(item.args[0] if item.op == "ᵀ" else item)
 
 
 def _entry(e: Expr, index: str) -> Expr:
@@ -150,9 +210,18 @@ def _entry(e: Expr, index: str) -> Expr:
     parts = tuple(_entry(part, index) for part in e.parts)
     if isinstance(e, (Sum, Product, Power)):
         return rebuilt(e, parts)
-    if isinstance(e, Call) and _by_entries(e.operation):
+    if isinstance(e, Call) and _by_entries(e):
         return replace(e, args=parts, of_shape=())
-    return Call("entry", (e,), (("index", index),))
+    return Call("entry", (inside(e),), (("index", index),))
+
+
+def _by_entries(e: Call) -> bool:
+    if e.operation == "group":
+        return e.attrs[0][1] != "(_"
+    if e.operation == "product":
+        return e.attrs[1][1]
+    known = e.operation in PRIMITIVES and isinstance(PRIMITIVES[e.operation].rule, Elementwise)
+    return known or e.operation in ("fraction", "exp()")
 
 
 def _value(name: str, value: Any) -> Any:
