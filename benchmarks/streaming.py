@@ -61,25 +61,32 @@ def one_epoch(folder: Path, args: Any) -> None:
 
 
 def ratio(folder: Path, args: Any) -> None:
-    """Epochs of the same plan with coded rows kept and read again, in turns."""
+    """Epochs of the same plan with coded rows in memory, in a file, and read again, in turns:
+    rows a second, and the processor's time."""
     from chainrule.tabular import Options, Stream, prepare
+    from chainrule.tabular.kept import Kept
 
     hidden = tuple(map(int, args.hidden.split(",")))
     options = Options(order="streamed", hidden=hidden, epochs=args.epochs, batch_size=args.batch,
                       validation=0.0, test=0.0)  # fmt: skip
     plan: Any = prepare(Stream(folder), "y", options)
-    took: dict[bool, list[float]] = {True: [], False: []}
+    ways = {"in memory": Kept, "coded rows in a file": lambda: Kept(folder), "read again": None}
+    took: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
     for _ in range(args.rounds):
-        for keep, times in took.items():
-            coder = dataclasses.replace(plan.coder, keep=keep, known={})
-            ends: list[float] = []
+        for way, make_kept in ways.items():
+            coder = dataclasses.replace(plan.coder, kept=make_kept and make_kept())
+            ends: list[tuple[float, float]] = []
             own = dataclasses.replace(plan, coder=coder)
-            own.fit(lambda _, ends=ends: ends.append(time.perf_counter()))
-            times += np.diff(ends).tolist()  # the first epoch reads in both
-    inside, streamed = (statistics.median(took[keep]) for keep in (True, False))
+            clocks = time.perf_counter, time.process_time
+            own.fit(lambda _, ends=ends, clocks=clocks: ends.append(tuple(c() for c in clocks)))
+            took[way] += np.diff(ends, axis=0).tolist()  # the first epoch reads in all
+    medians = {way: [statistics.median(x) for x in zip(*took[way], strict=True)] for way in ways}
     print(f"network {len(plan.coding.inputs())}-{args.hidden.replace(',', '-')}-1, batches of "
-          f"{args.batch}: {args.rows / inside:,.0f} rows/s in memory, {args.rows / streamed:,.0f} "
-          f"streamed: {inside / streamed:.0%}")  # fmt: skip
+          f"{args.batch}")  # fmt: skip
+    seconds, own = medians["in memory"]
+    for way, (wall, cpu) in medians.items():
+        print(f"{way:>20}: {args.rows / wall:9,.0f} rows/s ({seconds / wall:.0%}), "
+              f"{1e6 * cpu / args.rows:.2f} us of processor a row ({own / cpu:.0%})")  # fmt: skip
 
 
 def main() -> None:

@@ -18,8 +18,9 @@ from chainrule.errors import DataError, UsageError
 from chainrule.tabular import Format, Options, Stream, blocks, prepare, read_table, stream_csv
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
+from chainrule.tabular.kept import Kept, spill_folder
 from chainrule.tabular.rules import Dropped
-from chainrule.tabular.streaming import PARTS, StreamedPlan
+from chainrule.tabular.streaming import PARTS, StreamedPlan, _kept
 from chainrule.tabular.summary import KEPT, Summary
 from chainrule.tabular.table import table_of
 from tests.helpers.streams import same_in_pieces
@@ -80,13 +81,14 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def plan_of(path: Path, target: str, keep: bool = True, **options: Any) -> StreamedPlan:
+def plan_of(path: Path, target: str, kept: Any = Kept, **options: Any) -> StreamedPlan:
+    """``kept`` makes what holds coded rows: of memory, of a file, or None, which reads again."""
     targets = {"y", "grade", "two"} - {target}
     drop = (*targets, *([] if "weight" in options else ["w"]))
     given = {"hidden": (6,), "epochs": 3, "batch_size": 32, "drop": drop, **options}
     plan = prepare(Stream(path), target, Options(order="streamed", **given))
     assert isinstance(plan, StreamedPlan)
-    return dataclasses.replace(plan, coder=dataclasses.replace(plan.coder, keep=keep))
+    return dataclasses.replace(plan, coder=dataclasses.replace(plan.coder, kept=kept and kept()))
 
 
 @pytest.fixture
@@ -113,9 +115,40 @@ def test_streamed_and_in_memory_write_the_same_file(
 ) -> None:
     folder = request.getfixturevalue(kind)
     inside = trained(plan_of(folder, target, **options), tmp_path / "inside")
-    again = plan_of(folder, target, keep=False, **options)
-    assert trained(again, tmp_path / "streamed") == inside
-    assert not again.coder.known
+    for kept in (None, lambda: Kept(tmp_path)):
+        again = plan_of(folder, target, kept, **options)
+        assert trained(again, tmp_path / "streamed") == inside
+
+
+def test_where_the_file_of_coded_rows_finds_no_room_the_rest_is_read_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    resource = pytest.importorskip("resource")
+    inside = trained(plan_of(folder, "y", epochs=2), tmp_path / "inside")
+    (tmp_path / "rows").mkdir()
+    plan = plan_of(folder, "y", lambda: Kept(tmp_path / "rows"), epochs=2)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**15, limits[1]))
+        model = plan.fit()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    model.save(tmp_path / "m")
+    assert (tmp_path / "m").read_bytes() == inside
+    assert plan.coder.kept is not None
+    assert 0 < len(plan.coder.kept.known) < sum(map(len, plan.coder.stream.groups))
+    assert not [*(tmp_path / "rows").iterdir()]
+
+
+def test_what_does_not_fit_the_memory_is_kept_in_a_file_if_it_is_wanted_again(folder: Path) -> None:
+    small, options = Stream(folder, memory="470MB"), Options(epochs=2, ensemble=1)
+    inside, file = _kept(small, 5, options), _kept(small, 10**6, options)
+    assert inside is not None
+    assert inside.folder is None
+    assert file is not None
+    assert file.folder == spill_folder()
+    assert file.folder is not None
+    assert _kept(small, 10**6, dataclasses.replace(options, epochs=1)) is None
 
 
 @pytest.mark.parametrize(("kind", "weight"), [("folder", None), ("folder", "w"), ("text", "w")])
@@ -188,10 +221,10 @@ def test_goes_on_from_a_checkpoint_to_the_same_file(folder: Path, tmp_path: Path
         if event.epoch == 2:
             raise KeyboardInterrupt
 
-    plan_of(folder, "y", keep=False).fit(stop, checkpoint=tmp_path / "kept")
+    plan_of(folder, "y", kept=None).fit(stop, checkpoint=tmp_path / "kept")
     assert seen == [1, 2]
     kept = tmp_path / "kept"
-    ours = trained(plan_of(folder, "y", keep=False), tmp_path / "m", checkpoint=kept, resume=True)
+    ours = trained(plan_of(folder, "y", kept=None), tmp_path / "m", checkpoint=kept, resume=True)
     assert ours == whole
 
 
@@ -245,10 +278,10 @@ def test_files_that_change_or_go_between_epochs(folder: Path, tmp_path: Path) ->
         parquet.write_table(pa.table(cells(ROWS, 7)), victim, row_group_size=GROUP)
 
     with pytest.raises(DataError, match=r"part-2\.parquet: changed while it was read"):
-        plan_of(tmp_path, "y", keep=False, epochs=9).fit(changed)
+        plan_of(tmp_path, "y", kept=None, epochs=9).fit(changed)
     victim.write_bytes(kept)
     with pytest.raises((FileNotFoundError, DataError), match=r"part-2\.parquet"):
-        plan_of(tmp_path, "y", keep=False, epochs=9).fit(lambda _: victim.unlink(missing_ok=True))
+        plan_of(tmp_path, "y", kept=None, epochs=9).fit(lambda _: victim.unlink(missing_ok=True))
 
 
 def test_arrow_files_too(tmp_path: Path) -> None:
@@ -256,7 +289,7 @@ def test_arrow_files_too(tmp_path: Path) -> None:
         table = pa.table(cells(ROWS, k))
         with ipc.new_file(tmp_path / f"{k}.arrow", table.schema) as writer:
             writer.write_table(table, max_chunksize=GROUP)
-    plan = plan_of(tmp_path, "y", keep=False)
+    plan = plan_of(tmp_path, "y", kept=None)
     assert len(plan.coder.stream.groups) == 2 * -(-ROWS // GROUP)
     assert plan.fit().scores.of("R2", "test") is not None
 

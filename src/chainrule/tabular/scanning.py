@@ -30,6 +30,8 @@ SAMPLE = 2**17
 """Rows, about, that are kept of each table to start networks from, to calibrate and to score."""
 
 PARTS = ("train", "validation", "test")
+TEST = 2
+"""The place of the part that no training looks at."""
 
 
 @dataclass(frozen=True)

@@ -149,12 +149,17 @@ class Stream:
 
     def _pieces(self, group: int, names: Sequence[str]) -> Iterator[Made]:
         """What makes the pieces of a group, one after the other."""
+        self.check(group)
+        with naming(self.sources[self.files.file(group)].name):
+            yield from self.files.pieces(group, names)
+
+    def check(self, group: int) -> None:
+        """Raise DataError, or OSError, where the file of a group is not as it was."""
         number = self.files.file(group)
         source = self.sources[number]
         with naming(source.name):
             if stamp(source) != self.stamps[number]:
                 raise DataError(f"{source.name}: changed while it was read; run it again")
-            yield from self.files.pieces(group, names)
 
 
 class _TypedGroups:

@@ -3,16 +3,16 @@
 With ``order="streamed"`` every row is of a part (and fold) by a draw from (seed, group, piece),
 each by itself, whatever the others are; statistics are those of ``summary``; the order of an epoch
 is that of ``train.streamed``. None of this depends on the memory there is: where coded rows fit,
-they are kept instead of read again.
+they are kept there, else in a temporary file (``kept``).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,14 @@ from chainrule import train as training
 from chainrule.errors import DataError, UsageError
 from chainrule.tabular.coding import Coding
 from chainrule.tabular.columns import Decision
+from chainrule.tabular.kept import Coded, Kept, spill_folder
 from chainrule.tabular.model import File
 from chainrule.tabular.options import Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype, weighted
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
 from chainrule.tabular.rules import KINDS, Dropped, Rule, quantiles
-from chainrule.tabular.scanning import PARTS, SAMPLE, Scan, Uses, scan
+from chainrule.tabular.scanning import PARTS, SAMPLE, TEST, Scan, Uses, scan
 from chainrule.tabular.stream import Stream
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.target import Target, with_statistics
@@ -48,16 +49,6 @@ PROCESS = 400 * 2**20
 """Bytes of Python, its libraries and compiled code."""
 
 
-class Coded(NamedTuple):
-    """Rows of a piece that have a target, as a network takes them, and what they are for."""
-
-    x: NDArray[Any]
-    truth: NDArray[Any]
-    weights: NDArray[np.float64] | None
-    part: NDArray[np.int8]
-    fold: NDArray[np.int64]
-
-
 @dataclass(frozen=True, eq=False)
 class Coder:
     """Codes pieces of a stream.
@@ -65,7 +56,7 @@ class Coder:
     Attributes:
         stream, uses: where rows come from, and what they are for.
         target, coding, options: learned and resolved.
-        keep: whether coded pieces stay in memory.
+        kept: coded pieces that are not read again; None reads all in each epoch.
     """
 
     stream: Stream
@@ -73,8 +64,7 @@ class Coder:
     target: Target
     coding: Coding
     options: Options
-    keep: bool
-    known: dict[Place, Coded] = field(default_factory=dict[Place, Coded])
+    kept: Kept | None
 
     @cached_property
     def names(self) -> list[str]:
@@ -84,25 +74,31 @@ class Coder:
         return [name for name in self.stream.names if name in used]
 
     def read(
-        self, places: Iterable[Place], chosen: Callable[[Any, Any], NDArray[np.bool_]]
+        self, places: Iterable[Place], part: int, fold: int | None, only: bool
     ) -> Iterator[Coded]:
-        """The rows of these pieces that are ``chosen`` by part and fold, coded."""
-        places = list(places)
-        left = [place for place in places if place not in self.known]
-        tables = self.stream.tables(left, self.names)
+        """The rows of these pieces that are of a part, and of a fold or of all others, coded."""
+        kept, places = self.kept, list(places)
+        left = {place for place in places if kept is None or place not in kept}
+        tables = self.stream.tables([place for place in places if place in left], self.names)
         for place in places:
-            found = self.known.get(place)
-            if found is None:
-                table = next(tables)
-                part, fold, _ = self.uses.of(place, table.rows)
-                rows = np.flatnonzero(~table[self.target.name].missing)
-                if not self.keep:
-                    rows = rows[chosen(part[rows], fold[rows])]
-                    yield self.code(table, rows, part[rows], fold[rows])
-                    continue
-                found = self.known[place] = self.code(table, rows, part[rows], fold[rows])
-            rows = np.flatnonzero(chosen(found.part, found.fold))
-            yield Coded(*[None if one is None else one[rows] for one in found])  # type: ignore[arg-type]
+            if kept is not None and place not in left:
+                if place[1] == 0:
+                    self.stream.check(place[0])
+                one = kept.part(place, part)
+                yield one if fold is None else one.take((one.fold == fold) == only)
+                continue
+            table = next(tables)
+            parts, folds, _ = self.uses.of(place, table.rows)
+            wanted = parts == part
+            if fold is not None:
+                wanted &= (folds == fold) == only
+            has = ~table[self.target.name].missing
+            rows = np.flatnonzero(has & (wanted if kept is None else parts < TEST))
+            one = self.code(table, rows, parts[rows], folds[rows])
+            if kept is not None:
+                kept.add(place, one)
+                one = one.take(wanted[rows])
+            yield one
 
     def code(
         self, table: Table, rows: NDArray[np.intp], part: Any, fold: Any, dtype: Any = None
@@ -139,12 +135,9 @@ class Rows:
     def read(self, places: Iterable[Place]) -> Iterator[training.Batch]:
         """The rows of these pieces."""
 
-        def chosen(part: Any, fold: Any) -> NDArray[np.bool_]:
-            ours = part == self.part
-            return ours if self.fold is None else ours & ((fold == self.fold) == self.only)
-
         places = list(places)
-        for (g, p), one in zip(places, self.coder.read(places, chosen), strict=True):
+        found = self.coder.read(places, self.part, self.fold, self.only)
+        for (g, p), one in zip(places, found, strict=True):
             rows = self.groups[g][p]
             weights = None if one.weights is None else one.weights[:rows]
             yield self.prepare(one.x[:rows], one.truth[:rows], weights)
@@ -297,17 +290,20 @@ def _sampled(coder: Coder, found: Scan) -> tuple[dict[str, Part], NDArray[np.int
     return parts, np.concatenate([one.fold for one in pieces])[part == 0]
 
 
-def _fits(stream: Stream, inputs: int) -> bool:
-    """Whether coded rows may stay in memory."""
+def _kept(stream: Stream, inputs: int, options: Options) -> Kept | None:
+    """Where coded rows stay: in memory, in a file, or nowhere if they are wanted but once."""
     if stream.memory is None:
-        return True
+        return Kept()
     least = PROCESS + 4 * 4 * NUMBERS
     if stream.memory < least:
         raise UsageError(
             f"memory='{stream.memory >> 20}MB': is too little; '{(least >> 20) + 1}MB' are needed, "
             f"most of them for Python and its libraries"
         )
-    return least + stream.rows * (4 * inputs + 25) <= stream.memory
+    if least + stream.rows * (4 * inputs + 25) <= stream.memory:
+        return Kept()
+    folder = spill_folder() if options.epochs != 1 or options.members > 1 else None
+    return None if folder is None else Kept(folder)
 
 
 def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedPlan:
@@ -365,9 +361,8 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
         coding = dataclasses.replace(coding, robust=_robust(coding, table, found, columns, options))
     one = int(total[0].sum()) if not folded else int((total[0].sum() - total[0]).min())
     options = options.resolved(one, learned.task)
-    inputs = len(coding.inputs())
-    keep = _fits(stream, inputs)
-    coder = Coder(stream, uses, learned, coding, options, keep)
+    kept = _kept(stream, len(coding.inputs()), options)
+    coder = Coder(stream, uses, learned, coding, options, kept)
     parts, folds = _sampled(coder, found)
     notes = [*stream.notes, *target_notes, *typing_notes]
     no_target = stream.rows - int(total.sum())
