@@ -43,17 +43,12 @@ def model(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def never_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Memory for everything but coded rows."""
+def test_memory_changes_no_byte(
+    folder: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from chainrule.tabular import streaming
 
-    monkeypatch.setattr(streaming, "_fits", lambda *_: False)
-
-
-def test_memory_changes_no_byte(
-    folder: Path, model: Path, tmp_path: Path, never_kept: None
-) -> None:
+    monkeypatch.setattr(streaming, "_kept", lambda *_: None)
     assert main(train(folder, tmp_path / "m", "--memory", "1GB")) == 0
     assert (tmp_path / "m").read_bytes() == model.read_bytes()
 
@@ -65,7 +60,8 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_file(
     kept = tmp_path / "kept"
     more = ("--checkpoint", str(kept), "--every", "40", "--resume", "--memory", "1GB")
     ours = train(folder, tmp_path / "m", *more)
-    program = "from chainrule.tabular import streaming as s; s._fits = lambda *_: False; " \
+    program = "from chainrule.tabular import kept, streaming as s; " \
+        f"s._kept = lambda *_: kept.Kept({str(tmp_path)!r}); " \
         "from chainrule.cli.main import main; import sys; sys.exit(main(sys.argv[1:]))"  # fmt: skip
     with subprocess.Popen([sys.executable, "-c", program, *ours]) as process:
         while len(list(kept.glob("checkpoint-*"))) < 2 and process.poll() is None:
