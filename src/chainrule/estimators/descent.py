@@ -135,6 +135,7 @@ def descend(
     try:
         while True:
             steps = next(training)
+            steps.last = steps.training.position.epoch  # before the next it gets another rate
             if steps.training.steps == 0:
                 _go_on(solver, steps, made)
             _set_rate(steps, solver.learning_rate)

@@ -16,6 +16,7 @@ and counter 0, which any executor can reproduce (Salmon et al., SC 2011).
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -161,6 +162,49 @@ def split(key: Any, count: int = 2) -> Any:
 def key_of(*numbers: int) -> np.ndarray:
     """The key of ``numbers``, integers >= 0, such as (seed, epoch, step): uint64, shape (2,)."""
     return np.random.SeedSequence([int(n) for n in numbers]).generate_state(2, np.uint64)
+
+
+def keys_of(*numbers: Any) -> np.ndarray:
+    """``key_of`` of each row of columns (n,) of integers, a single one standing for all: (n, 2).
+
+    NumPy's ``SeedSequence`` (O'Neill's ``seed_seq_fe128``) for all rows at once.
+    """
+    columns = np.broadcast_arrays(*[np.atleast_1d(x) for x in numbers])
+    if any((x < 0).any() or (x >= 2**32).any() for x in columns):  # of more words than one
+        return np.array([key_of(*row) for row in zip(*columns, strict=True)], np.uint64)
+    words = [x.astype(np.uint32) for x in columns]
+    words += [np.zeros_like(words[0])] * (4 - len(words))
+    hashed = _hashing(0x43B0D7E5, 0x931E8875)
+
+    def mixed(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return _folded(np.uint32(0xCA01F9DD) * x - np.uint32(0x4973F715) * hashed(y))
+
+    pool = [hashed(x) for x in words[:4]]
+    for i in range(4):
+        for j in range(4):
+            if i != j:
+                pool[j] = mixed(pool[j], pool[i])
+    for x in words[4:]:
+        pool = [mixed(y, x) for y in pool]
+    hashed = _hashing(0x8B51F9DD, 0x58F38DED)
+    a, b, c, d = [hashed(x).astype(np.uint64) for x in pool]
+    return np.stack([a | b << np.uint64(32), c | d << np.uint64(32)], 1)
+
+
+def _hashing(constant: int, factor: int) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of uint32 arrays that is another one with each call."""
+
+    def hashed(x: np.ndarray) -> np.ndarray:
+        nonlocal constant
+        x = x ^ np.uint32(constant)
+        constant = constant * factor % 2**32
+        return _folded(x * np.uint32(constant))
+
+    return hashed
+
+
+def _folded(x: np.ndarray) -> np.ndarray:
+    return x ^ (x >> np.uint32(16))
 
 
 _STEP = np.array([0x9E3779B97F4A7C15, 0xD1B54A32D192ED03], np.uint64)

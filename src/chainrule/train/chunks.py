@@ -3,24 +3,25 @@
 A chunk is short enough for Ctrl-C and progress to be felt. What comes out is what single steps
 give: the same order of rows, the same masks, and after a loss that is not finite the same
 networks are training. Where a chunk ends changes no bit, so that a training can be taken up at
-any step.
+any step. Where nobody asks between epochs, a chunk has several of them: if a number is not finite
+after these, they are done again one by one.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
-from chainrule.ops.random import key_of
+from chainrule.ops.random import keys_of
 from chainrule.run import Runner, on_host
 from chainrule.train.data import MASKS, ArrayData, Batch
-from chainrule.train.monitor import NonFiniteLossError, TrainingState
+from chainrule.train.monitor import NonFiniteLossError, Position, TrainingState, all_finite
 
 Leaves = list[np.ndarray]
 Done = tuple[np.ndarray, Leaves, Leaves]
@@ -72,26 +73,61 @@ class Chunks:
         self.run: Any = None
         self.made = 0.0  # seconds that the loop's programs took to compile so far
         self.tried = False
+        self.means: list[float] = []  # losses of whole epochs that the last call did but for one
+        self.careful = False  # something was not finite: one epoch after the other
 
-    def epoch(self, epoch: int) -> None:
-        """Do all full minibatches of an epoch that are left, or none.
+    @property
+    def full(self) -> int:
+        """How many full minibatches an epoch has; 0 where one has all rows."""
+        data = self.data
+        return 0 if data.batch_size >= data.rows else data.rows // data.batch_size
+
+    def ahead(self, epoch: int, last: int, length: int) -> int:
+        """So many whole epochs may be done as one chunk of about ``length`` steps, up to the
+        ``last``; 1 if this one has been begun, or ends with a smaller minibatch."""
+        data, training = self.data, self.training
+        if (
+            last == epoch
+            or self.careful
+            or training.position.step
+            or not isinstance(data, ArrayData)
+            or callable(data.shuffle)
+            or data.rows % data.batch_size
+        ):
+            return 1
+        return max(1, min(last - epoch + 1, length // self.full))
+
+    def epoch(self, epoch: int, last: int) -> None:
+        """Do all full minibatches of an epoch that are left, or none; or those of whole epochs from
+        this on, at most up to the ``last``.
 
         Raises:
             NonFiniteLossError: a minibatch's loss is not finite.
         """
         data, training = self.data, self.training
+        self.means = []
         if not hasattr(data, "windows") or data.batch_size >= data.rows:
             return
         if self.tried and self.run is None:
             return
-        full = data.rows // data.batch_size
+        full = self.full
+        if self.run is not None and (several := self.ahead(epoch, last, self.length)) > 1:
+            started, end = time.perf_counter(), several * full
+            rows = self.rows_of(epoch, 0, end)
+            done = self.steps(epoch, rows, 0, training.steps, training.now)
+            if self.well(*done):
+                self.move(end, *done[1:])
+                self.count(done[0], rows)
+                self._adapt(time.perf_counter() - started, end)
+                return
         for window in data.windows(epoch, training.position.step):
             self.arrays = window[:3]
             if not self.tried:
                 self.tried, self.run = True, self._compiled()
             if self.run is None:
                 return
-            self.run.most = min(full, MOST)
+            alone = self.careful or last == epoch or not isinstance(data, ArrayData)
+            self.run.most = min(full if alone else full * (last - epoch + 1), MOST)
             end = min(full, window.first + len(window.order) // data.batch_size)
             rows = (end - window.first) * data.batch_size
             order = window.order[:rows].reshape(-1, data.batch_size)
@@ -104,21 +140,40 @@ class Chunks:
                 self._adapt(took, stop - done)
                 self.count(losses, order[done - window.first : stop - window.first])
 
-    def count(self, losses: np.ndarray, rows: np.ndarray) -> None:
-        """Minibatches of these rows are done."""
-        training = self.training
-        training.position = training.position.after(self.weighed(losses, rows))
-        training.mark()
+    def rows_of(self, epoch: int, start: int, stop: int) -> np.ndarray:
+        """The rows (n, batch_size) of full minibatches, by their numbers from the first of the
+        epoch on; those of the epochs after it follow."""
+        data, full = self.data, self.full
+        rows = full * data.batch_size
+        orders = data.orders(epoch, -(-stop // full))
+        order = np.concatenate([x[:rows] for x in orders]) if len(orders) > 1 else orders[0][:rows]
+        return order.reshape(-1, data.batch_size)[start:stop]
 
-    def weighed(self, losses: np.ndarray, rows: np.ndarray) -> Iterator[tuple[float, float]]:
-        """The losses of minibatches of these rows, each with its weight."""
-        of_rows = self.arrays[2]
+    def well(self, losses: np.ndarray, before: Leaves, after: Leaves) -> bool:
+        """Whether all is finite after whole epochs."""
+        del before
+        self.careful = not (np.isfinite(losses).all() and all_finite(after))
+        self.training.looked = None if self.careful else after
+        return not self.careful
+
+    def count(self, losses: np.ndarray, rows: np.ndarray) -> None:
+        """Minibatches of these rows are done: of one epoch, or all of several."""
+        training, of_rows, full = self.training, self.arrays[2], self.full
         weights = (
             np.full(len(rows), float(self.data.batch_size))
             if of_rows is None
-            else of_rows[rows].sum(axis=1)
+            else of_rows[rows].sum(axis=1).astype(np.float64)
         )
-        return zip(map(float, losses), map(float, weights), strict=True)
+        if len(losses) <= full:
+            pairs = zip(losses.tolist(), weights.tolist(), strict=True)
+            training.position, self.means = training.position.after(pairs), []
+            training.mark()
+            return
+        # Added up one after the other, too; a moment is made when all these epochs are told of.
+        each = np.stack([weights * losses.astype(np.float64), weights]).reshape(2, -1, full)
+        sums = [Position(0, full, *x) for x in np.cumsum(each, axis=2)[:, :, -1].T.tolist()]
+        self.means = [x.mean for x in sums[:-1]]
+        training.position = sums[-1]._replace(epoch=training.position.epoch + len(sums) - 1)
 
     @property
     def arena(self) -> int:
@@ -162,11 +217,16 @@ class Chunks:
         if bad.size and good:
             _, before, after = steps(start, start + good, training.now)
         if good:
-            training.now, training.steps = before, training.steps + good - 1
-            training.move(after)
+            self.move(good, before, after)
         if bad.size:
             raise NonFiniteLossError("the loss", float(losses[good]), epoch, start + good + 1)
         return losses
+
+    def move(self, steps: int, before: Leaves, after: Leaves) -> None:
+        """So many more steps are done, after finite losses: the carry before the last, and now."""
+        training = self.training
+        training.now, training.steps = before, training.steps + steps - 1
+        training.move(after)
 
     def steps(self, epoch: int, rows: np.ndarray, first: int, count: int, leaves: Leaves) -> Done:
         """What the minibatches of these rows do to the carry ``leaves``.
@@ -185,9 +245,10 @@ class Chunks:
         return ends(self.run, leaves, xs, flatten(self.arrays)[0], seen)
 
     def keys(self, epoch: int, first: int, n: int) -> np.ndarray:
-        """The keys (n, 2) of n minibatches of an epoch."""
-        keys = [key_of(self.seed, MASKS, epoch, i) for i in range(first, first + n)]
-        return np.array(keys, np.uint64).reshape(-1, 2)
+        """The keys (n, 2) of n minibatches, by the number of the ``first`` in this epoch; those of
+        the epochs after it follow."""
+        epochs, steps = np.divmod(np.arange(first, first + n), self.full)
+        return keys_of(self.seed, MASKS, epoch + epochs, steps)
 
     def _adapt(self, seconds: float, steps: int) -> None:
         wanted = math.ceil(getattr(self.run, "seconds", SECONDS) * steps / max(seconds, 1e-6))

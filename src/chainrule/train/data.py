@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.core.settings import whole
 from chainrule.core.types import plain_array
 from chainrule.errors import DataError, UsageError
-from chainrule.ops.random import key_of
+from chainrule.ops.random import keys_of
 
 LITTLE = 4096
 """Inputs of so many numbers are checked in less time than a call of their network takes."""
@@ -108,20 +108,38 @@ class ArrayData:
             None if self.weights is None else np.take(self.weights, rows),
         )
 
+    @property
+    def given(self) -> bool:
+        """Whether the order is not drawn."""
+        return callable(self.shuffle) or not self.shuffle
+
     def windows(self, epoch: int, step: int) -> Iterator[Window]:
         """All rows in the order of ``epoch``, whichever ``step`` is wanted."""
         yield Window(self.x, self.targets, self.weights, self.order(epoch), 0)
 
     def order(self, epoch: int) -> np.ndarray:
         """The permutation of the rows (n,) in this epoch."""
-        order = self._orders.get(epoch)
-        if order is None:
-            order = self._drawn(epoch)
-            self._orders.clear()  # one epoch is enough: any other can be drawn again
-            self._orders[epoch] = order
-        return order
+        return self.orders(epoch, 1)[0]
 
-    def _drawn(self, epoch: int) -> np.ndarray:
+    def orders(self, epoch: int, count: int) -> list[np.ndarray]:
+        """The permutations in so many epochs from this one on."""
+        epochs = range(epoch, epoch + count)
+        if not all(e in self._orders for e in epochs):
+            drawn = map(self._given, epochs) if self.given else self._shuffled(epochs)
+            drawn = [*drawn]
+            self._orders.clear()  # these are enough: any other can be drawn again
+            self._orders.update(zip(epochs, drawn, strict=True))
+        return [self._orders[e] for e in epochs]
+
+    def _shuffled(self, epochs: range) -> Iterator[np.ndarray]:
+        keys = keys_of(self.seed, ORDER, np.array(epochs))
+        philox = np.random.Philox(key=keys[0])
+        rng, start = np.random.Generator(philox), philox.state
+        for key in keys:  # a new state takes a sixth of the time of a new generator
+            philox.state = {**start, "state": {**start["state"], "key": key}}
+            yield rng.permutation(len(self.x))
+
+    def _given(self, epoch: int) -> np.ndarray:
         rows = len(self.x)
         if callable(self.shuffle):
             order = np.asarray(self.shuffle(epoch))
@@ -130,10 +148,7 @@ class ArrayData:
                     f"shuffle({epoch}) must be the row numbers 0 .. {rows - 1}, once each"
                 )
             return order.astype(np.int64)
-        if not self.shuffle:
-            return np.arange(rows)
-        rng = np.random.Generator(np.random.Philox(key=key_of(self.seed, ORDER, epoch)))
-        return rng.permutation(rows)
+        return np.arange(rows)
 
 
 def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:

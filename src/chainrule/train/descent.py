@@ -38,14 +38,19 @@ def descend(
     """
     if monitor.over:
         return "early_stopping"
-    for epoch in range(training.position.epoch, monitor.epochs + 1):
+    rate, alone = optimizer.learning_rate, monitor.asks or training.seen is not None
+    while (epoch := training.position.epoch) <= monitor.epochs:
+        steps.last, stop = epoch if alone else monitor.epochs, None
         yield steps
-        running = steps.epoch(epoch)
-        monitor.memory |= steps.memory()
-        rate = optimizer.learning_rate
-        rate = None if rate is None else float(rate(training.steps - 1))
-        stop = monitor.after_epoch(epoch, training, running, rate)
-        training.position, training.judged = Position(epoch + 1), monitor.judged()
+        means = steps.epoch(epoch)
+        if "arena" not in monitor.memory:
+            monitor.memory |= steps.memory()
+        for i, running in enumerate(means):
+            left = len(means) - i
+            updates = training.steps - (left - 1) * steps.data.steps
+            now = None if rate is None else float(rate(updates - 1))
+            stop = monitor.after_epoch(epoch + i, training, running, now, left)
+        training.position, training.judged = Position(epoch + len(means)), monitor.judged()
         training.mark()
         if stop is not None:
             return stop
@@ -70,6 +75,7 @@ class Steps:
         self.settings = step, optimizer
         self.function = step.whole(optimizer)
         self.data = data
+        self.last = 0  # the epoch up to which nobody asks anything between epochs
         self.training = training
         self.seed = seed
         self.runner = runner
@@ -77,9 +83,9 @@ class Steps:
         self.made: dict[Any, Callable[[list[Any]], list[np.ndarray]]] = {}
         self.chunks = Chunks(self.function, data, training, seed, self.keyed, runner)
 
-    def epoch(self, epoch: int) -> float:
-        """All steps that are left of an epoch; returns the mean loss of all its minibatches, each
-        one's before its update."""
+    def epoch(self, epoch: int) -> list[float]:
+        """All steps that are left of an epoch, maybe of some epochs after it; returns for each the
+        mean loss of all its minibatches, each one's before its update."""
         training = self.training
 
         def advance(leaves: list[np.ndarray], i: int) -> list[np.ndarray]:
@@ -92,10 +98,10 @@ class Steps:
             return leaves
 
         with quiet():
-            self.chunks.epoch(epoch)
+            self.chunks.epoch(epoch, self.last)
             if rest := range(training.position.step, self.data.steps):
                 self.runner.loop(advance, training.now, rest)
-        return training.position.mean
+        return [*self.chunks.means, training.position.mean]
 
     def once(self, leaves: list[np.ndarray], epoch: int, i: int) -> tuple[float, float, Any]:
         """Step ``i`` of an epoch: mean loss before it, weight, leaves after it."""

@@ -214,18 +214,30 @@ class EpochMonitor:
         if self.best is not None:
             self.memory["best"] = bytes_of(self.best)
 
+    @property
+    def asks(self) -> bool:
+        """Whether anybody looks at the network after each epoch."""
+        return bool(self.rows or self.callbacks or self.penalty)
+
     def after_epoch(
-        self, epoch: int, training: TrainingState, running: float, learning_rate: float | None
+        self,
+        epoch: int,
+        training: TrainingState,
+        running: float,
+        learning_rate: float | None,
+        left: int = 1,
     ) -> str | None:
-        """Add a row to the history; returns why to stop, or None to go on.
+        """Add a row to the history; returns why to stop, or None to go on. ``left`` epochs, with
+        this one, took the time since the last row.
 
         Raises:
             NonFiniteLossError: a loss evaluated here, or a parameter, is not finite.
         """
-        params, state, _ = training.carry
         if training.looked is not training.now and not all_finite(training.now):
             raise NonFiniteLossError("a parameter", math.nan, epoch, None)
+        training.looked = training.now
         row: Row = {"epoch": epoch, "train_loss": running, "running_loss": running}
+        params, state, _ = training.carry if self.asks else (None, None, None)
         for rows in self.rows:
             row |= rows.score(self.predictor, params, state, self.metrics)
             loss = row[f"{rows.name}_loss"]
@@ -238,12 +250,14 @@ class EpochMonitor:
             row["penalty"] = float(self.penalty(params))
         if learning_rate is not None:
             row["learning_rate"] = learning_rate
-        row["seconds"] = time.perf_counter() - self.started
-        self.started = time.perf_counter()
+        row["seconds"] = (time.perf_counter() - self.started) / left
+        self.started += row["seconds"]
         self.history.append(row)
         stop = self._judge(epoch, row, params, state)
+        if not self.callbacks:
+            return stop
         now: list[Any] = training.now
-        if self.callbacks and not all(isinstance(x, np.ndarray) for x in now):
+        if not all(isinstance(x, np.ndarray) for x in now):
             params, state = on_host((params, state))
         event = EpochEnd(epoch, self.epochs, dict(row), self.best_epoch, params, state)
         # Every callback hears of the epoch, also when an earlier one asks to stop.

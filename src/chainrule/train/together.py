@@ -111,20 +111,9 @@ class Member(Chunks):
         leaves, tree = flatten(self.arguments())
         return tuple(leaves), tree
 
-    @property
-    def full(self) -> int:
-        """How many full minibatches an epoch has; 0 where a group does none."""
-        data = self.data
-        return 0 if data.batch_size >= data.rows else data.rows // data.batch_size
-
-    def order(self, epoch: int) -> np.ndarray:
-        """The rows of its own data in each full minibatch."""
-        size = self.data.batch_size
-        return self.data.order(epoch)[: self.full * size].reshape(self.full, size)
-
-    def epoch(self, epoch: int) -> None:
+    def epoch(self, epoch: int, last: int) -> None:
         if self.group is None:
-            super().epoch(epoch)
+            super().epoch(epoch, last)
         elif self.error is not None:
             raise self.error
 
@@ -132,7 +121,8 @@ class Member(Chunks):
         """Steps ``first`` to ``end`` by itself."""
         if self.run is None:
             self.run = self._compiled()
-        return self.steps(epoch, self.order(epoch)[first:end], first, before + first, leaves)
+        rows = self.rows_of(epoch, first, end)
+        return self.steps(epoch, rows, first, before + first, leaves)
 
     @property
     def arena(self) -> int:
@@ -202,7 +192,7 @@ class Group:
 
         loop = self.runner.repeat(step, carry, xs, (self.given, numbers), flush=True)
         if loop is not None:
-            loop.most = min(first.full, MOST)
+            loop.most = min(first.full * first.alone.last, MOST)
         return loop
 
     def _blocks(self, members: Sequence[Member]) -> Iterator[tuple[int, Sequence[Member]]]:
@@ -224,15 +214,20 @@ class Group:
                 self._epoch(epoch, size, block, step)
 
     def _epoch(self, epoch: int, size: int, block: Sequence[Member], done: int) -> None:
-        """The epoch of a block, of whose minibatches so many are done."""
+        """The epoch of a block, of whose minibatches so many are done; and epochs after it, if
+        nobody asks anything between them."""
         begun, full = {m: m.training.steps - done for m in block}, self.first.full
         while done < full and block:
+            several = min([m.ahead(epoch, m.alone.last, self.length) for m in block])
             stop = min(done + min(self.length, block[0].training.room()), full)
+            stop = stop if several == 1 else several * full
             self._loop(size)
             started = time.perf_counter()
             with quiet():
-                block = self._chunk(epoch, size, block, begun, done, stop)
-            took = time.perf_counter() - started
+                going = self._chunk(epoch, size, block, begun, done, stop)
+            if going is None:
+                continue
+            block, took = going, time.perf_counter() - started
             self.idle += took * (size - len(block)) / size
             wanted = math.ceil(SECONDS * (stop - done) / max(took, 1e-6))
             self.length = max(2, min(wanted, 4 * self.length, 2**14))
@@ -240,24 +235,33 @@ class Group:
 
     def _chunk(
         self, epoch: int, size: int, members: Sequence[Member], begun: Any, start: int, stop: int
-    ) -> list[Member]:
-        """Steps ``start`` to ``stop``; returns the members whose losses were finite."""
+    ) -> list[Member] | None:
+        """Steps ``start`` to ``stop``; returns the members whose losses were finite. None if there
+        are several epochs of them and not all is finite: then nothing was done."""
         slots = [*members, *[members[0]] * (size - len(members))]
-        orders = [m.order(epoch) if m.rows is None else m.rows[m.order(epoch)] for m in slots]
+        own_rows = {m: m.rows_of(epoch, start, stop) for m in members}
+        rows = [own_rows[m] if m.rows is None else m.rows[own_rows[m]] for m in slots]
         numbers = [np.stack(x) for x in zip(*[self.numbers[m] for m in slots], strict=True)]
         constants = flatten((self.given, numbers))[0]
-        xs = [np.stack([order[start:stop] for order in orders], 1)]
+        xs = [np.stack(rows, 1)]
         if self.first.keyed:
             xs.append(np.stack([m.keys(epoch, start, stop - start) for m in slots], 1))
-        xs.append(np.array([[begun[m] + i for m in slots] for i in range(start, stop)]))
+        xs.append(np.arange(start, stop)[:, None] + np.array([begun[m] for m in slots]))
         now, (then, stacked) = [m.training.now for m in slots], self.left
         if [*map(id, now)] != [*map(id, then)]:
             stacked = [np.stack(x) for x in zip(*now, strict=True)]
         losses, before, there = ends(self._loop(size), stacked, xs, constants)
         before, after = on_host(before), on_host(there)
+        each = [
+            (losses[:, k], [x[k, ...] for x in before], [x[k, ...] for x in after])
+            for k in range(len(members))
+        ]
+        if stop > self.first.full:
+            well = [m.well(*own) for m, own in zip(members, each, strict=True)]
+            if not all(well):
+                return None
         finite, going = stop == self.first.full and all_finite(after), []
-        for k, m in enumerate(members):
-            own = losses[:, k], [x[k, ...] for x in before], [x[k, ...] for x in after]
+        for m, own in zip(members, each, strict=True):
             again = functools.partial(_again, m, epoch, begun[m])
             try:
                 settled = m.settle(epoch, start, own, again)
@@ -266,7 +270,7 @@ class Group:
                 continue
             if finite:
                 m.training.looked = m.training.now
-            m.count(settled, m.order(epoch)[start:stop])
+            m.count(settled, own_rows[m])
             going.append(m)
         self.left = [m.training.now for m in slots], there
         return going
