@@ -38,6 +38,44 @@ def loss_and_grad(W, b, X, t):
 """
 
 
+CALLED = """
+import numpy as np
+class Lin:
+    def __init__(self, w, b): self.w, self.b = w, b
+    def __call__(self, inp):
+        self.inp = inp
+        self.out = inp @ self.w + self.b
+        return self.out
+    def backward(self):
+        self.inp_g = self.out_g @ self.w.T
+        self.w_g = self.inp.T @ self.out_g
+        self.b_g = self.out_g.sum(0)
+class Mse:
+    def __call__(self, inp, targ):
+        self.inp, self.targ = inp, targ
+        return ((inp - targ) ** 2).mean()
+    def backward(self):
+        self.inp_g = 2. * (self.inp - self.targ) / self.targ.size
+class Model:
+    def __init__(self, *layers):
+        self.layers, self.loss = layers, Mse()
+    def __call__(self, x, targ):
+        for layer in self.layers: x = layer(x)
+        return self.loss(x, targ)
+    def backward(self):
+        self.loss.backward()
+        g = self.loss.inp_g
+        for layer in reversed(self.layers):
+            layer.out_g = g
+            layer.backward()
+            g = layer.inp_g
+rng = np.random.default_rng(0)
+x, targ = rng.normal(size=(10, 5)), rng.normal(size=(10, 3))
+model = Model(Lin(rng.normal(size=(5, 6)), rng.normal(size=6)),
+              Lin(rng.normal(size=(6, 3)), rng.normal(size=3)))
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "old", "new", "kind", "line"),
     [
@@ -46,6 +84,8 @@ def loss_and_grad(W, b, X, t):
         (SIGMOID, "np.sum(dz, axis=0)", "dz[-1]", "bias not summed over the batch", 11),
         (SIGMOID, "np.sum(dz, axis=0)", "dz.mean()", "bias not summed over the batch", 11),
         (MARGINS, "    binary[np.arange(n), y] = -counted\n", "", "forgotten branch", 12),
+        (CALLED, "self.inp.T @ self.out_g", "self.out.T @ self.out_g", "wrong variable", 11),
+        (CALLED, "2. * (self.inp", "(self.inp", "factor 2", 18),
         (MARGINS, "X.T.dot(binary) / n", "X.T.dot(binary)", "batch factor", 13),
     ],
 )
@@ -56,6 +96,17 @@ def test_a_mistake_is_named_at_its_own_line(
     (first,) = check(source.replace(old, new)).mistakes
     assert (first.kind, first.edit.line) == (kind, line)
     assert (first.edit.old == "") == (new == "")  # a line is missing there
+
+
+def test_what_is_called_returns_the_loss_and_what_is_not_looked_at_is_named() -> None:
+    assert [p.status for p in check(CALLED).parameters] == ["correct"] * 4
+    second = SIGMOID[SIGMOID.index("def ") :].replace("loss_and_grad", "halved_loss_and_grad")
+    two = SIGMOID + second
+    found = check(two)
+    assert found.ok
+    assert found.notes == (
+        "halved_loss_and_grad was not checked: --forward halved_loss_and_grad does",
+    )
 
 
 def test_a_slope_at_an_index_of_a_loop_is_mended() -> None:

@@ -441,7 +441,7 @@ FIFTH = [
 ]  # fmt: skip
 """Written after the hypotheses were frozen a third time; the first result is in docs."""
 
-FIFTH = [
+SIXTH = [
     Mistake(
         "closures",
         "other.grad += out.grad.sum(axis=0)",

@@ -16,7 +16,7 @@ FORWARD = [
     "forward", "forward_pass", "forward_propagation", "forward_prop", "feedforward",
     "loss_and_grad", "loss_and_grads", "loss_and_gradient", "loss_and_gradients", "train_step",
     "step", "loss", "compute_loss", "cost", "compute_cost", "objective", "J", "loss_fn",
-    "loss_function", "predict",
+    "loss_function", "predict", "__call__",
 ]  # fmt: skip
 COST = [
     "loss", "compute_loss", "cost", "compute_cost", "objective", "J", "loss_fn", "loss_function",
@@ -75,6 +75,11 @@ def functions(kind: str, names: Mapping[str, Any]) -> list[str]:
             if isinstance(node, ast.Call):
                 called.add(ast.unparse(node.func).rpartition(".")[2])
     return [*usual, *(n for n in meant[kind] if n not in usual and n not in called)]
+
+
+def is_whole(name: str) -> bool:
+    """Whether a function's name says that it returns a loss and its gradients."""
+    return all(re.search(WORDS[kind], name.lower()) for kind in ("cost", "backward"))
 
 
 def _means(kind: str, name: str) -> bool:

@@ -75,6 +75,8 @@ def parameter_slots(holder: Any, prefix: str, depth: int = 0) -> list[Slot]:
         items: Sequence[tuple[Any, Any]] = list(holder.items())
     elif isinstance(holder, list):
         items = list(enumerate(holder))
+    elif isinstance(holder, tuple):  # of layers; an array in it cannot be moved
+        items = [(k, x) for k, x in enumerate(holder) if as_array(x) is None]
     elif hasattr(holder, "__dict__"):
         items = list(vars(holder).items())
         for name in ("_parameters",):  # of a PyTorch module
@@ -88,13 +90,18 @@ def parameter_slots(holder: Any, prefix: str, depth: int = 0) -> list[Slot]:
             key.startswith("_") or re.match(r"(d[A-Zbgw]|grad|cache)", key)
         ):
             continue
-        inner = f"{prefix}[{key}]" if isinstance(holder, list) else f"{prefix}.{key}".strip(".")
+        inner = _inside(holder, prefix, key)
         if as_array(value) is not None:
             if not isinstance(value, float) or prefix:
                 found.append(Slot(inner, holder, key))
         elif depth < 3 and not inspect.isclass(value) and not inspect.isfunction(value):
             found += parameter_slots(value, inner, depth + 1)
     return found
+
+
+def _inside(holder: Any, prefix: str, key: Any) -> str:
+    is_numbered = isinstance(holder, (list, tuple))
+    return f"{prefix}[{key}]" if is_numbered else f"{prefix}.{key}".strip(".")
 
 
 def merged(slots: Sequence[Slot]) -> list[Slot]:
@@ -130,6 +137,11 @@ def _plain(key: str) -> list[str]:
         if m := re.match(pattern, key):
             found.append(m[1])
     return found
+
+
+def gradient_of(key: str) -> list[str]:
+    """The parameters whose gradient may be called so."""
+    return _plain(key)[1:]
 
 
 def _match(key: str, names: Iterable[str]) -> str | None:
@@ -231,7 +243,7 @@ def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarra
     def visit(x: Any, prefix: str, depth: int) -> None:
         if isinstance(x, dict):
             items: Any = x.items()
-        elif isinstance(x, list):
+        elif isinstance(x, (list, tuple)):
             items = enumerate(x)
         elif hasattr(x, "__dict__") and not inspect.isclass(x) and not inspect.isfunction(x):
             items = vars(x).items()
@@ -245,9 +257,9 @@ def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarra
                 found.update(returned_gradients(value, (), own if prefix and own else shapes))
                 continue
             array = as_array(value)
-            inner = f"{prefix}[{key}]" if isinstance(x, list) else f"{prefix}.{text}".strip(".")
+            inner = _inside(x, prefix, key)
             if array is not None:
-                for plain in _plain(text)[1:]:
+                for plain in gradient_of(text):
                     full = f"{prefix}.{plain}".strip(".")
                     if full in names and np.shape(names[full]) is not None:
                         found[full] = array

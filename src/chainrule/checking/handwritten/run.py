@@ -83,6 +83,9 @@ class Run:
         named = self.student.named[kind]
         if named is not None:
             return named.rpartition(".")[2] if self.model is not None and "." in named else named
+        forward = self.student.named["forward"]
+        if kind == "backward" and forward is not None and usual.is_whole(forward):
+            return self._function("forward")
         known = self.student.found
         if kind not in known:
             found = usual.functions(kind, self._own())
@@ -101,6 +104,12 @@ class Run:
         if self.model is None or not usual.functions("backward", found):
             found |= {k: trees.get(k) for k, v in self.namespace.items() if inspect.isfunction(v)}
         return found
+
+    def others(self) -> list[str]:
+        """Functions that by their names return a loss and its gradients, and are not looked at."""
+        names = usual.functions("forward", self._own())
+        looked_at = (self.forward_name, self.backward_name)
+        return [name for name in names if usual.is_whole(name) and name not in looked_at]
 
     def _is_known(self, name: str, kind: str) -> bool:
         """Whether all that a function must be given is known."""
@@ -367,7 +376,8 @@ _MISSING = object()
 
 
 def _methods(cls: type, names: Sequence[str]) -> list[str]:
-    return [n for n in names if callable(getattr(cls, n, None))]
+    own = {n for base in cls.__mro__[:-1] for n in vars(base)}  # every class itself has __call__
+    return [n for n in names if n in own and callable(getattr(cls, n))]
 
 
 def _first(result: Any) -> Any:

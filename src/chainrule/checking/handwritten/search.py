@@ -117,6 +117,7 @@ def checked(
         for n in values
     )
     notes = [f"{n} was returned, but no parameter has that name" for n in about["unmatched"]]
+    notes += [f"{n} was not checked: --forward {n} does" for n in about["others"]]
     return HomeworkCheck(
         file, parameters, tuple(mistakes), error, tuple(notes), about["loss"], explained
     )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checking.handwritten.drafts import Draft, Facts, Shape
+from chainrule.checking.handwritten.places import gradient_of
 
 ROWS = re.compile(
     r"\(?(1(\.0)?\s*/\s*)?(self\.)?([mnNMB]|batch\w*|bs|(n_|num_)?samples|n_rows|num_\w+)\)?"
@@ -81,8 +82,13 @@ class Statement:
         return bool(self.target()) and bare(self.target()) in names
 
     def target_shape(self) -> Shape | None:
-        """Its shape; None where the name holds several things one after another."""
+        """Its shape: that of the parameter whose gradient it is, else what it holds; None where
+        parameters of that name, or what the name holds one after another, differ."""
         text = self.target()
+        own = {shape for name, shape in self.facts.parameters.items()
+               if bare(name) in gradient_of(bare(text))}  # fmt: skip
+        if own:
+            return own.pop() if len(own) == 1 else None
         several = sum(
             isinstance(n, (ast.Name, ast.Attribute)) and isinstance(n.ctx, ast.Store)
             and ast.unparse(n) == text for n in ast.walk(self.function)

@@ -174,6 +174,7 @@ class Student:
             "functions": seen,
             "error": error,
             "unmatched": [n for n in found if n not in values],
+            "others": run.others(),
             "backward": run.backward_name,
             "forward": run.forward_name,
             "itemsize": floats.itemsize,
