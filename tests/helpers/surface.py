@@ -137,6 +137,7 @@ def check_value(text: str, abstract: bool = True, alone: bool = True) -> None:
     alone beside plain ones, recorded abstractly, and as two rows; in both precisions."""
     expression = Expression(text)
     f, count = expression.function, len(expression.names)
+    given, results = [], []
     for dtype in (np.float64, np.float32):
         args = expression.arguments(dtype)
         with np.errstate(all="ignore"):
@@ -150,17 +151,23 @@ def check_value(text: str, abstract: bool = True, alone: bool = True) -> None:
                 what = f"{text} with {[expression.names[i] for i in traced]} traced, {dtype}"
                 for got, wanted in zip(values, leaves(expected), strict=True):
                     assert_equal_arrays(got, wanted, what)
+            given.append(args)
+            results.append(leaves(expected))
             if not abstract:
                 continue
-            jitted = cr.jit(lambda *xs: leaves(f(*xs)))(*args)
-            for got, wanted in zip(jitted, leaves(expected), strict=True):
-                assert_equal_arrays(got, wanted, f"jit of {text}, {dtype}", dtype)
             rows = [args, [np.asarray(0.75 * x, dtype) for x in args]]
             batch = [np.stack(column) for column in zip(*rows, strict=True)]
             together = cr.vmap(lambda *xs: leaves(f(*xs)))(*batch)
             alone_each = [leaves(f(*row)) for row in rows]
             for got, *wanted in zip(together, *alone_each, strict=True):
                 assert_equal_arrays(got, np.stack(wanted), f"vmap of {text}, {dtype}")
+    if not abstract:
+        return
+    # One program of both precisions: two take twice as long to compile.
+    jitted = cr.jit(lambda both: [leaves(f(*xs)) for xs in both])(given)
+    for dtype, found, expected in zip((np.float64, np.float32), jitted, results, strict=True):
+        for got, wanted in zip(found, expected, strict=True):
+            assert_equal_arrays(got, wanted, f"jit of {text}, {dtype}", dtype)
 
 
 def _floats(expression: Expression) -> Callable[..., list[Any]]:
