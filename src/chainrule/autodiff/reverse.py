@@ -12,6 +12,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.unknown import escaped
 
 _NODE, _SERIAL = attrgetter("node"), attrgetter("serial")
+_ALONE = (0,)
 Watch = Callable[[Node, Traced, Sequence[tuple[int, Any]]], None]
 
 
@@ -79,18 +80,24 @@ def pullback(
             if arrived is None:
                 continue
             g = arrived[0] if len(arrived) == 1 and type(arrived[0]) is Traced else total(arrived)
-            parts: list[tuple[int, Any]] = []
+            wanted: Sequence[int] = ()
+            pulled: Sequence[Any] = ()
             if node in starts:
                 found[node] = g
             else:
                 inputs = node.inputs
-                alone = len(inputs) == 1
-                wanted = [0] if alone else [i for i, x in enumerate(inputs) if x in active]
+                wanted = (
+                    _ALONE if len(inputs) == 1 else [i for i, x in enumerate(inputs) if x in active]
+                )
                 pulled = node.primitive.rule.pull(node, g, wanted)
                 for i, part in zip(wanted, pulled, strict=True):
                     if part is not None:
-                        parts.append((i, part))
-                        pending.setdefault(inputs[i], []).append(part)
+                        x = inputs[i]
+                        if x in pending:
+                            pending[x].append(part)
+                        else:
+                            pending[x] = [part]
             if watch is not None:
-                watch(node, g, parts)
+                each = zip(wanted, pulled, strict=True)
+                watch(node, g, [(i, part) for i, part in each if part is not None])
     return [found.get(x.node) for x in wrt]

@@ -190,10 +190,8 @@ class Recording:
 
     def emit(self, primitive: Primitive, inputs: Sequence[Traced], attrs: dict[str, Any]) -> Traced:
         """Record one operation, or find the node that already stands for it."""
-        if self.closed:
-            raise escaped()
         nodes = tuple([x.node for x in inputs if x.recording is self])
-        if len(nodes) < len(inputs):
+        if self.closed or len(nodes) < len(inputs):
             raise escaped()
         if primitive.instead is not None and not self._copies:
             instead = primitive.instead(*inputs, **attrs)
@@ -217,7 +215,7 @@ class Recording:
             ):
                 type = primitive.infer(*map(_TYPE, nodes), **attrs)
             frozen = MappingProxyType(attrs) if attrs else NO_ATTRS
-            constant = all(map(_IS_CONSTANT, nodes))
+            constant = (not nodes or nodes[0].is_constant) and all(map(_IS_CONSTANT, nodes))
             self._serial = serial = self._serial + 1
             node = make_node(primitive, nodes, frozen, type, serial, constant)
             self._known[key] = node

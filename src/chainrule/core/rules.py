@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any, ClassVar
 
 import numpy as np
@@ -75,8 +74,7 @@ class Rule:
 
 def arguments(node: Node, recording: Recording) -> tuple[Traced, list[Traced]]:
     """The output and the inputs of a node as traced values."""
-    y, *xs = map(Traced, (node, *node.inputs), repeat(recording))
-    return y, xs
+    return Traced(node, recording), [Traced(x, recording) for x in node.inputs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +258,8 @@ def multiply(g: Traced, factor: Any) -> Any:
             return kept
     if type(factor) is int and factor == -1:
         return UFUNCS[np.negative](g)
-    return times(UFUNCS[np.multiply](g, factor), g)
+    product = UFUNCS[np.multiply](g, factor)
+    return product if g.recording.masks is None else times(product, g)
 
 
 def add(a: Traced, b: Traced) -> Traced:

@@ -318,6 +318,7 @@ power_constant = Primitive(
     text="{}^{exponent}",
     latex="{}^{{{exponent}}}",
     analytic=lambda exponent: abs(exponent) < 100,  # else NumPy takes logarithms
+    keeps=1,
     teaches="The slope of x^n is n·x^(n−1): the exponent comes down and drops by one.",
     samples=both(
         lambda: [case([-2.0, 0.0, 3.0], exponent=3), case([0.5, 4.0], exponent=-0.5),
