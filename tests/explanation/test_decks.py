@@ -133,6 +133,29 @@ DECKS: list[tuple[str, str, dict[str, Any]]] = [
     ("L4.9", r"x^T B x", {"x": V, "B": A}),
     ("L4.9", r"2bx", {"x": 0.5, "b": 3.0}),
     ("L4.9", r"2 B x", {"x": V, "B": A}),
+    ("L1.3", r"\frac{\partial f}{\partial x} = \frac{\partial f}{\partial q} "
+     r"\frac{\partial q}{\partial x}", {"∂f/∂q": -4.0, "∂q/∂x": 1.0}),
+    ("L0.4", r"\frac{\partial L}{\partial W_{jk}^{[i]}} = "
+     r"\frac{\partial L}{\partial a_k^{[i]}} \frac{\partial a_k^{[i]}}{\partial z_k^{[i]}} "
+     r"\frac{\partial z_k^{[i]}}{\partial W_{jk}^{[i]}}",
+     {"∂L/∂a_k^[i]": 0.5, "∂a_k^[i]/∂z_k^[i]": 0.2, "∂z_k^[i]/∂W_jk^[i]": 0.3}),
+    ("L0.4", r"\frac{\partial L}{\partial a_k^{[i]}} "
+     r"\frac{\partial a_k^{[i]}}{\partial z_k^{[i]}} a_j^{[i-1]}",
+     {"∂L/∂a_k^[i]": 0.5, "∂a_k^[i]/∂z_k^[i]": 0.2, "a_j^[i-1]": 0.3}),
+    ("L0.4", r"\left(\sum_{\ell} \delta_{\ell}^{[i+1]} W_{k\ell}^{[i+1]} \right) a_j^{[i-1]}",
+     {"delta^[i+1]": V, "W_k^[i+1]": U, "a_j^[i-1]": 0.2}),
+    ("L0.4", r"g'(z_k^{[i]}) = a_k^{[i]}(1 - a_k^{[i]})", {"a_k^[i]": 0.3}),
+    ("L1.3", r"\nabla_{\boldsymbol{W}} f = 2\boldsymbol{q} \cdot \boldsymbol{x}^T",
+     {"q": V, "x": U}),
+    ("L1.3", r"\sum_{i=1}^{n} (W \cdot x)_i^2", {"W": A, "x": V}),
+    ("L1.3", r"\frac{d\sigma(x)}{x} = (1 - \sigma(x))(\sigma(x))", {"x": 0.1}),
+    ("L1.6", r"\theta^{(n)} = \theta^{(n-1)} - \alpha^{(n-1)} \cdot g - \lambda \theta^{(n-1)}",
+     {"theta^(n-1)": 0.5, "alpha^(n-1)": 0.1, "g": 0.3, "lambda": 0.2}),
+    ("L2.3", r"a_{i}^{[l]} = \sum_{j} W_{ij}^{[l]} z_{j}^{[l-1]} + b_{i}^{[l]}",
+     {"W_i^[l]": V, "z^[l-1]": U, "b_i^[l]": 0.2}),
+    ("L2.1", r"E_n = -\sum_{k=1}^{K} t_{nk} \log y_{nk}", {"t_n": T, "y_n": np.array([0.4, 0.6])}),
+    ("L3.2", r"\nabla_{\mathbf{W}^{(k)}} J = \mathbf{g} \mathbf{h}^{(k-1)\top} + \lambda \Omega",
+     {"g": V, "h^(k-1)": U, "lambda": 0.1, "Omega": 0.2}),
 ]  # fmt: skip
 
 

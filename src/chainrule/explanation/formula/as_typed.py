@@ -8,11 +8,13 @@ from chainrule.explanation.formula.expressions import (
     ONE,
     Call,
     Expr,
+    Name,
     Number,
     Product,
     coefficient,
     factors_of,
 )
+from chainrule.explanation.formula.greek import spell
 from chainrule.explanation.formula.spelling import APPLY, ATOM, POWER, PRODUCT, Out
 
 
@@ -60,6 +62,15 @@ def _last(e: Expr) -> Expr:
     while isinstance(e, Product) or (isinstance(e, Call) and e.operation == "product"):
         e = e.parts[-1]
     return e
+
+
+def slope(w: Any, e: Name) -> str:
+    """∂L/∂z where it is a name that has a value, as a fraction; else nothing."""
+    above, _, below = e.letter.partition("/∂")
+    if not (below and above.startswith("∂")):
+        return ""
+    names = {"of": w.name(spell(above[1:])), "by": w.name(spell(below))}
+    return w.spelled.derivative.format(d=w.spelled.d[1], **names)
 
 
 TYPED_LAYOUTS = {

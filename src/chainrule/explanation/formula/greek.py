@@ -12,7 +12,7 @@ GREEK: Mapping[str, str] = {
     "η": "eta", "θ": "theta", "κ": "kappa", "λ": "lambda", "μ": "mu", "ν": "nu", "ξ": "xi",
     "π": "pi", "ρ": "rho", "σ": "sigma", "τ": "tau", "φ": "phi", "χ": "chi", "ψ": "psi",
     "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Σ": "Sigma",
-    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega",
+    "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "ℓ": "ell",
 }  # fmt: skip
 
 _BY_NAME: Mapping[str, str] = {name: letter for letter, name in GREEK.items()}
@@ -30,6 +30,8 @@ def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
     Any text is taken; what is not of these forms stays as it is.
     """
     word, index, accent, upper = key, "", "", ""
+    if key.startswith("∂") and "/∂" in key:
+        return Name(key, key, of_shape=shape)
     if layer := _LAYER.fullmatch(word):
         word, upper = layer[1], layer[2]
     if lowered := _MARKED.fullmatch(word):

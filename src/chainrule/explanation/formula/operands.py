@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from chainrule.explanation.formula.commands import Commands
@@ -19,6 +20,8 @@ from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.node import COMPARED, Node, binary, call, walk
 from chainrule.explanation.formula.spelling import OVER
 from chainrule.explanation.formula.tokens import ONES, Token, fail
+
+_LAST_INDEX = re.compile(r"(.*[^_])_(?P<index>\w+)((?:\^[\[(].*[\])])?)")
 
 
 class Operands(Commands):
@@ -205,15 +208,26 @@ class Operands(Commands):
             return self.applied(token.text, token)
         if word == "log" and index and index not in self.spelled:
             return self.logarithm(index, token)
-        if index and index == self.index:
-            if canonical(word) not in self.known and self.split(token):
+        if self.index and (whole := self.without_index(token.text)):
+            if "_" not in whole and canonical(whole) not in self.known and self.split(token):
                 return self.name()  # c x_i, written close
             self.indexed = True
-            return self.named(word, token)
+            return self.named(whole, token)
         if index and canonical(word) in self.known and index.replace(",", "").isdigit():
             self.notes.append(f"{token.text} is read as the entry {word}[{index}], counted from 0")
             return self.entry(self.named(word, token), index, token)
         return self.name() if self.split(token) else self.named(token.text, token)
+
+    def without_index(self, text: str) -> str:
+        """A name in a sum over i without that index: z for z_i, W_k for W_ki, z^[1] for z_i^[1],
+        ∂z/∂y for ∂z/∂y_i; empty where it has no such index."""
+        found = _LAST_INDEX.fullmatch(text)
+        if found is None or not found["index"].endswith(self.index):
+            return ""
+        rest = found["index"].removesuffix(self.index)
+        if rest and canonical(f"{found[1]}_{rest}{found[3]}") not in self.known:
+            return ""
+        return f"{found[1]}{'_' if rest else ''}{rest}{found[3]}"
 
     def named(self, name: str, token: Token) -> Node:
         return self.leaf("name", self.spelled.setdefault(canonical(name), name), token)

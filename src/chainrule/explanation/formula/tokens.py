@@ -50,18 +50,19 @@ _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁽⁾ⁿˣʸᶻᵖᵀ", "0
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789aehijklmnoprstuvx", strict=True))
 _LETTER = r"[^\W\d_]"
 _MARKS = "\u0302\u0303\u0304"
-_SUBSCRIPT = rf"_\{{[^{{}}\\]*\}}|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
+_SUBSCRIPT = rf"_\{{(?:[^{{}}\\]|\\ell\b)*\}}|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
 _NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
 _SHIFTED = "".join([*_RAISED, *_LOWERED])
 _NAME = re.compile(rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}])[{_MARKS}\w])*")
 _INDEX = re.compile(rf"(?:{_SUBSCRIPT})+")
 _UPPER = re.compile(
     r"\^\{\s*(?:\\left)?([\[(])\s*([\w+−-]+)\s*(?:\\right)?[\])]\s*(?P<turned>T|\\top|⊤)?\s*\}"
-    r"|\^\[(?P<bare>\w+)\]|⁽(?P<raised>[⁰¹²³⁴-⁹ⁱ⁺⁻ⁿ]+)⁾"
+    r"|\^\[(?P<bare>[\w+-]+)\]|⁽(?P<raised>[⁰¹²³⁴-⁹ⁱ⁺⁻ⁿ]+)⁾"
 )
 """A layer in brackets above a name: a^{[1]}, h^{(k-1)}, W^{[2]T}, a^[1], h⁽¹⁾."""
 _STAR = re.compile(r"\^\s*(?:\*(?!\*)|\\ast\b|\\star\b)|\^\s*\{\s*(?:\*|\\ast|\\star)\s*\}")
-_DERIVATIVE = re.compile(rf"∂({_LETTER}\w*)\s*/\s*∂({_LETTER}\w*)")
+_OF_SLOPE = rf"∂({_LETTER}\w*(?:\^[\[(][\w+-]+[\])])?)"
+_DERIVATIVE = re.compile(rf"{_OF_SLOPE}\s*/\s*{_OF_SLOPE}")
 _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
 
 _SAME: Mapping[str, str] = {
@@ -89,6 +90,7 @@ _SIGNS: Mapping[str, str] = {
     "lt": "<", "gt": ">", "lVert": "‖", "rVert": "‖", "Vert": "‖", "|": "‖", "lvert": "|",
     "rvert": "|", "vert": "|", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
     "sum": "Σ", "prod": "Π", "lbrack": "[", "rbrack": "]", "prime": "'", "bmod": "%", "top": "T",
+    "bullet": "⊙",
 }  # fmt: skip
 """LaTeX's commands for signs."""
 
@@ -196,6 +198,8 @@ class _Lexer:
             yield from self.command()
         elif found := _DERIVATIVE.match(text, place):
             yield self.token("name", f"∂{found[1]}/∂{found[2]}", len(found[0]))
+        elif c == "∂":
+            yield self.token("name", c, 1)
         elif (found := _NAME.match(text, place)) and c not in _SAME:
             if found[0] == "nabla":
                 self.place += len(found[0])
@@ -209,7 +213,7 @@ class _Lexer:
         """A name with its index: ``w_0``, ``w₀`` and ``w_{0}`` are spelled w_0."""
         index = _INDEX.match(self.text, self.place + length)
         if index is not None:
-            lowered = "".join(_LOWERED.get(c, c) for c in index[0])
+            lowered = "".join(_LOWERED.get(c, c) for c in index[0].replace(r"\ell", "ℓ"))
             word += "_" + lowered.translate(_BRACES).strip("_")
             length += len(index[0])
         if star := _STAR.match(self.text, self.place + length):
@@ -227,7 +231,9 @@ class _Lexer:
         return self.token("name", unicodedata.normalize("NFC", word), length)
 
     def gradient(self) -> Iterator[Token]:
-        """∇L as one name."""
+        """∇L as one name; of ∇_W L the W, which the place of the result says, is passed."""
+        if self.text[self.place] == "_":
+            self.place = self.argument(self.place + 1)[1]
         while self.text[self.place : self.place + 1].isspace():
             self.place += 1
         found = _NAME.match(self.text, self.place)

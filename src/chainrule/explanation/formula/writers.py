@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.core.node import PRIMITIVES
+from chainrule.explanation.formula.as_typed import slope
 from chainrule.explanation.formula.expressions import Call, Derivative, Expr, Name, Sum
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.idioms import IDIOM_NOTATION
@@ -33,7 +34,9 @@ class TextWriter(Writer):
     def name(self, e: Name) -> str:
         letter = escape.clean(e.letter) + _ABOVE.get(e.accent, "") + _AFTER.get(e.accent, "")
         letter = unicodedata.normalize("NFC", letter)
-        upper = f"^{e.upper}" if e.upper.startswith("[") else e.upper.translate(_SUPER)
+        upper = e.upper.translate(_SUPER)
+        if re.search("[^⁰-⁾²³¹ⁿˣʸᶻᵖ]", upper):
+            upper = f"^{e.upper}" if e.upper.startswith("[") else f"^{{{e.upper}}}"
         if not e.index:
             return letter + upper
         lowered = _LOWERABLE.fullmatch(e.index)
@@ -77,8 +80,10 @@ class LatexWriter(Writer):
     spelled = LATEX
 
     def name(self, e: Name) -> str:
-        slope = e.letter.startswith("∇")
-        letter = rf"\nabla {latex_letter(e.letter[1:])}" if slope else self.letter(e)
+        if quotient := slope(self, e):
+            return quotient
+        nabla = e.letter.startswith("∇")
+        letter = rf"\nabla {latex_letter(e.letter[1:])}" if nabla else self.letter(e)
         if e.accent in _ABOVE:
             letter = rf"\{e.accent}{{{letter}}}"
         raised = {"star": "^{*}", "prime": "'"}.get(e.accent, "")
@@ -89,9 +94,11 @@ class LatexWriter(Writer):
         return f"{letter}_{{{self.index(index)}}}{raised}"
 
     def index(self, text: str) -> str:
-        simple = text.isascii() and (text.isdigit() or (len(text) == 1 and text.isalpha()))
+        simple = text.isascii() and (text.isdigit() or (len(text) < 3 and text.isalpha()))
         if simple or not text or text in ("=0", "=1") or _SHIFTED.fullmatch(text) is not None:
             return text
+        if "ℓ" in text:
+            return text.replace("ℓ", r"\ell ")
         return f"\\{GREEK[text]}" if text in GREEK else rf"\text{{{escape.latex_ascii(text)}}}"
 
     def letter(self, e: Name) -> str:
@@ -159,6 +166,8 @@ class MathmlWriter(Writer):
     spelled = MATHML
 
     def name(self, e: Name) -> str:
+        if quotient := slope(self, e):
+            return quotient
         letter = f"<mi>{escape.html(e.letter)}</mi>"
         if e.accent in _ABOVE:
             mark = {"hat": "^", "bar": "¯", "tilde": "~"}[e.accent]

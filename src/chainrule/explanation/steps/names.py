@@ -66,7 +66,7 @@ def assign(
             if node in given:
                 take(node, given[node])
         _lecture(rest, inputs, edges, take, names, taken)
-    short = _short({name for name in names.values() if "/" in name}, taken)
+    short = _short({name for name in names.values() if "/" in name and name[0] != "∂"}, taken)
     return {
         node: replace(spell(short.get(name, name), node.type.shape), key=name)
         for node, name in names.items()

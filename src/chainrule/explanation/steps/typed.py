@@ -205,8 +205,8 @@ def _entry(e: Expr, index: str) -> Expr:
     """The entry of a vector, which what is done entry by entry passes on."""
     if not e.shape:
         return e
-    if isinstance(e, Name) and not (e.index or e.upper):
-        return replace(e, index=index, of_shape=())
+    if isinstance(e, Name):
+        return replace(e, index=e.index + index, of_shape=())
     parts = tuple(_entry(part, index) for part in e.parts)
     if isinstance(e, (Sum, Product, Power)):
         return rebuilt(e, parts)
