@@ -2,11 +2,14 @@
 
 All train the same networks on the same minibatches with Adam, in float32. ``fit_many`` and ``fit``
 are called as a user does, recording and compiling included; JAX's time is that of a compiled call,
-with its compilation beside it. One core for everybody: ``taskset -c 0``.
+with its compilation beside it. Everybody draws the starting weights and the order of the rows of
+each epoch from the seeds, and returns all losses. One core for everybody: ``taskset -c 0``.
 """
 
 import argparse
 import time
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,7 +52,7 @@ def started(network: Network, count: int, epochs: int) -> tuple[Any, np.ndarray]
         for i in range(len(start[0]))
     ]
     data = [ArrayData(x, t, None, network.batch, k) for k in range(count)]
-    orders = [np.concatenate([one.order(e + 1) for e in range(epochs)]) for one in data]
+    orders = [np.concatenate(one.orders(1, epochs)) for one in data]
     return layers, np.stack(orders).reshape(count, -1, network.batch)
 
 
@@ -62,13 +65,13 @@ def mean_loss(network: Network, params: Any) -> float:
     return float(np.mean(each))
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--networks", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--evaluate", action="store_true", help="the loss of all rows, each epoch")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     rows, results = [], {}
     for network in NETWORKS:
         runs = fitted(network, options.networks, options.epochs, options.evaluate)
@@ -76,9 +79,10 @@ def main() -> None:
         if installed("jax"):
             from benchmarks.peers import jax_xla
 
-            runs[JAX] = jax_xla.many(network, *started(network, options.networks, options.epochs))
+            drawn = partial(started, network, options.networks, options.epochs)
+            runs[JAX] = jax_xla.many(network, *drawn(), drawn)
             begin = time.perf_counter()
-            layers = [np.asarray(x) for x in flatten(runs[JAX]())[0]]
+            layers = [np.asarray(x) for x in flatten(runs[JAX]()[0])[0]]
             first = time.perf_counter() - begin
             params = [
                 {"layers": [{"weights": w[k], "bias": b[k]}

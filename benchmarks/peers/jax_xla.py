@@ -65,19 +65,27 @@ def _step(network: Network, optimizer: str) -> Any:
     return step
 
 
-def many(network: Network, layers: Any, orders: np.ndarray) -> Any:
-    """Networks of one shape, each trained with Adam on rows of its own: (count, steps, batch)."""
+def many(network: Network, layers: Any, orders: np.ndarray, drawn: Any = None) -> Any:
+    """Networks of one shape, each trained with Adam on rows of its own: (count, steps, batch).
+    Returns a function that trains them, to parameters and losses; with what ``drawn`` returns, if
+    that is given, instead of the same layers and orders each time."""
     x, t = map(jnp.asarray, network.data("float32"))
     step = _step(network, "adam")
 
     def train(start: Any, order: Any, x: Any, t: Any) -> Any:
         zeros = jax.tree.map(jnp.zeros_like, start)
         first = (start, zeros, zeros, jnp.zeros((), "float32"))
-        return jax.lax.scan(lambda c, r: step(c, r, x, t), first, order)[0][0]
+        last, losses = jax.lax.scan(lambda c, r: step(c, r, x, t), first, order)
+        return last[0], losses
 
     run = jax.jit(jax.vmap(train, (0, 0, None, None)))
-    start, order = jax.tree.map(jnp.asarray, layers), jnp.asarray(orders)
-    return lambda: jax.block_until_ready(run(start, order, x, t))
+    fixed = jax.tree.map(jnp.asarray, (layers, orders))
+
+    def call() -> Any:
+        given = fixed if drawn is None else jax.tree.map(jnp.asarray, drawn())
+        return jax.block_until_ready(run(*given, x, t))
+
+    return call
 
 
 def training(work: Training, variant: str) -> Prepared:

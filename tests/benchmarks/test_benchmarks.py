@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import native, native_cold, native_compare, native_costs, products, table
+from benchmarks import many, native, native_cold, native_compare, native_costs, products, table
 from benchmarks.native_settings import OURS, Settings, row
 from benchmarks.processes import Contestant, Worker, WorkerError, compete, workers
 from benchmarks.work import (
@@ -230,6 +230,25 @@ def test_ratios_are_within_rounds() -> None:
     assert "computes something else: 1.001, not 1.0" in left_out.values()
     with pytest.raises(SystemExit, match="without chainrule: no compiler"):
         row("work", {}, {OURS: "no compiler"})
+
+
+def test_many_networks_train_alike_in_every_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``main`` compares their losses; JAX stays out: its import draws from the global generator."""
+    monkeypatch.setattr(many, "installed", lambda _: False)
+    found: dict[str, Any] = {}
+    monkeypatch.setattr(many, "NETWORKS", (Network((4, 16, 3), 8, 4),))
+    monkeypatch.setattr(many, "save", lambda _, results: found.update(results))
+    small = ["--networks", "2", "--epochs", "3", "--rounds", "1"]
+    many.main(small)
+    assert {many.TOGETHER, many.ALONE} <= found["4-16-3"]["seconds"].keys()
+    assert capsys.readouterr().out.count("4-16-3") == 2  # as it is measured, and in the table
+    right = many.mean_loss
+    each = iter(range(9))
+    monkeypatch.setattr(many, "mean_loss", lambda *given: right(*given) + 0.1 * next(each))
+    with pytest.raises(AssertionError):
+        many.main(small)
 
 
 # Files -------------------------------------------------------------------------------------
