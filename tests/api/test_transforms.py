@@ -913,3 +913,23 @@ def complex_loss(p: Any, reg: float) -> Any:
     picked = scores[np.arange(TwoLayerNet.n), TwoLayerNet.labels]
     data = np.mean(np.log(np.sum(np.exp(scores), axis=1)) - picked)
     return data + 0.5 * reg * (np.sum(p["W1"] ** 2) + np.sum(p["W2"] ** 2))
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_the_gradient_of_an_array_of_one_number(shape: tuple[int, ...]) -> None:
+    """The slope of tanh by a complex step; of two numbers it is refused."""
+    w, x = np.array([[1.0, 2.0, -3.0]]), np.array([[0.5], [0.2], [0.1]])
+
+    def loss(w: Any) -> Any:
+        return np.tanh(w @ x).reshape(shape)
+
+    step = w + 1e-30j * np.eye(3)
+    slopes = np.imag(np.tanh(step @ x)).reshape(1, 3) / 1e-30
+    for both in (cr.value_and_grad(loss), cr.jit(cr.value_and_grad(loss))):
+        value, gradient = both(w)
+        assert value.shape == shape
+        np.testing.assert_allclose(gradient, slopes, rtol=1e-12)
+    rows = np.stack([w, 2 * w])
+    np.testing.assert_allclose(cr.vmap(cr.grad(loss))(rows)[0], slopes, rtol=1e-12)
+    with pytest.raises(DerivativeError, match=r"single number, but it returned float64\[2\]"):
+        cr.grad(lambda x: np.tanh(x))(np.ones(2))

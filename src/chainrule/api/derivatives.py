@@ -42,7 +42,8 @@ def value_and_grad(
     """The function that returns ``(f(*args, **keywords), gradient)``.
 
     Args:
-        f: returns one real number; with ``has_aux``, a pair (number, anything else).
+        f: returns one real number, also as an array of one, whose shape the value keeps; with
+            ``has_aux``, a pair (number, anything else).
         argnums: positions of the arguments to differentiate: a number, or several; negative ones
             count from the last that is passed. The first if nothing is said.
         has_aux: whether ``f`` returns extra results, passed through: ``((value, aux), grad)``.
@@ -76,7 +77,8 @@ def _value_and_grad(f: Function, argnums: Argnums, has_aux: bool, argnames: Argn
                 result, aux = with_aux(result, f)
             y = scalar_output(result, f, rec)
             one = rec.constant(1.0, y.dtype)
-            found = _filled(pullback([y], [one], inputs.traced), inputs, rec)
+            total = y.reshape(()) if y.shape else y
+            found = _filled(pullback([total], [one], inputs.traced), inputs, rec)
             keep = not outermost
             plain = is_plain(inputs.leaves)
             gradient = [

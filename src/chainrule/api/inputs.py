@@ -237,14 +237,15 @@ def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
 
 
 def scalar_output(y: Any, f: Function, rec: Recording) -> Traced:
-    """The output of a function whose gradient is asked, checked to be one real number."""
+    """The output of a function whose gradient is asked, checked to be one real number, whatever
+    its axes."""
     if not isinstance(y, (Traced, np.ndarray, np.generic, int, float)):
         raise DerivativeError(
             f"the gradient of {name_of(f)} needs a single number, but it returned "
             f"{described(y)}; return the loss alone, or (loss, extra) with has_aux=True"
         )
     y = lift_output(y, rec)
-    if y.shape != ():
+    if y.type.size != 1:
         raise DerivativeError(
             f"the gradient of {name_of(f)} needs a single number, but it returned {y.type}; sum or "
             "average it, or ask for cr.jacobian"
