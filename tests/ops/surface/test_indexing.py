@@ -92,6 +92,8 @@ def _numpys(x: np.ndarray, index: tuple[Any, ...]) -> Any:
 @given(arrays_and_indices())
 @example((np.arange(4.0), (np.array([True, False, True]),)))
 @example((np.arange(6.0).reshape(2, 3), (np.zeros((0,), int), slice(None, None, -1))))
+@example((np.arange(6.0).reshape(2, 3), (np.array([5]), np.zeros(0, int))))
+@example((np.zeros((0, 0)), (np.array([0]), np.zeros(0, bool))))
 @example((np.arange(4.0), (True,)))
 @example((np.array(2.0), (None, np.False_)))
 @example((np.arange(6.0).reshape(2, 3), (True, slice(None), np.array(True), [0, 2])))

@@ -68,6 +68,7 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> tuple[Traced, list[tuple[str, 
     place = dots[0] if dots else len(items)
     items[place : place + len(dots)] = fill
     entries = []
+    nothing = any(map(_is_empty, items))
     axis = 0
     for item in items:
         if item is None:
@@ -76,7 +77,7 @@ def _expand(x: Traced, index: tuple[Any, ...]) -> tuple[Traced, list[tuple[str, 
         if isinstance(item, bool):
             x = structure.reshape(x, (*x.shape[:axis], 1, *x.shape[axis:]))
             item = np.zeros(int(item), int)
-        entries.append(_entry(item, x, axis))
+        entries.append(_entry(item, x, axis, nothing))
         axis += 1
     return x, entries
 
@@ -88,6 +89,12 @@ class _Chosen(NamedTuple):
     length: int
 
 
+def _is_empty(item: Any) -> bool:
+    if isinstance(item, _Chosen):
+        return not item.places.size
+    return item is False or (isinstance(item, (Traced, np.ndarray)) and not item.size)
+
+
 def _is_mask(item: Any) -> bool:
     return isinstance(item, (Traced, np.ndarray)) and item.dtype.kind == "b"
 
@@ -97,7 +104,8 @@ def _mask(mask: Any) -> list[_Chosen]:
     return [_Chosen(*pair) for pair in zip(np.nonzero(mask), mask.shape, strict=True)]
 
 
-def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
+def _entry(item: Any, x: Traced, axis: int, nothing: bool) -> tuple[str, Any]:
+    """``nothing``: an empty index array stands beside it, and NumPy looks at no other's numbers."""
     n = x.shape[axis]
     if isinstance(item, _Chosen):
         if item.length != n:
@@ -112,7 +120,7 @@ def _entry(item: Any, x: Traced, axis: int) -> tuple[str, Any]:
     if isinstance(item, Traced) or (isinstance(item, np.ndarray) and item.ndim):
         if item.dtype.kind not in "iu":
             raise IndexingError(f"arrays used as indices must be of integers, not {item.dtype}")
-        numbers: Any = known_if_any(item)
+        numbers: Any = None if nothing else known_if_any(item)
         if numbers is not None and numbers.size and not -n <= numbers.min() <= numbers.max() < n:
             raise IndexingError(f"index out of bounds for axis {axis} of {x.type}")
         return "array", item
