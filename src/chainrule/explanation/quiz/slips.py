@@ -43,6 +43,9 @@ MISTAKEN = (
        f"{{{said}}} in {{here}} was not differentiated: a constant has the slope 0")
       for sign in "+-" for a, b, said in (("du", "v", "v"), ("u", "dv", "u"))),
     ("*", "product rule", "du*dv", "the slope of the product {here} is u′v + uv′, not u′v′"),
+    ("*", "product rule", "du + dv", "the slope of the product {here} is u′v + uv′, not u′ + v′"),
+    *(("*", "product rule", form, "one term of the product rule stands twice in {here}")
+      for form in ("2*v*du", "2*u*dv")),
     ("/", "wrong power", "du - u*dv/v",
      "the denominator of the quotient rule is squared: {here}"),
     ("/", "quotient rule", "du/dv",
@@ -305,6 +308,9 @@ class _Derivation:
             f"the outer slope of {here} is taken at the inner value, {_show(u)}, not at its slope"
         )
         self.mistaken.append((whole, "wrong place", says, call(name + SLOPE, inner)))
+        says = f"the slope of {name} is another one in {here}, and the inner derivative is missing"
+        self.mistaken += [(whole, "wrong local derivative", says, _filled(form, parts))
+                          for form in LOCAL.get(name, ())]  # fmt: skip
         return whole
 
 
