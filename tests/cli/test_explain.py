@@ -42,6 +42,13 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return done.err
 
 
+def test_values_of_names_that_only_mathematics_has(capsys: pytest.CaptureFixture[str]) -> None:
+    text = shown(capsys, "∂f/∂q ∂q/∂x + a^[1]", "∂f/∂q=-4", "∂q/∂x=1", "a^[1]=2")
+    assert text.startswith("f = ∂f/∂q · ∂q/∂x + a^[1]   at ∂f/∂q = −4")
+    assert "NAME=VALUE" in refused(capsys, "x", "x y=3")
+    assert "softmax(z)[0]" in refused(capsys, "softmax(z)_1", "z=[1, 2]")
+
+
 def test_the_mock_up(capsys: pytest.CaptureFixture[str]) -> None:
     text = shown(capsys, LECTURE, "x=1")
     golden = GOLDEN / "l4_3_J.txt"

@@ -143,12 +143,16 @@ def _write(shown: str | bytes, out: Path | None, force: bool) -> None:
 
 def _given(words: tuple[str, ...]) -> dict[str, Any]:
     from chainrule.explanation.formula.parsing import parse_value
+    from chainrule.explanation.formula.tokens import tokens
 
     found: dict[str, Any] = {}
     for word in words:
         name, equals, text = word.partition("=")
         name = name.strip()
-        if not equals or not name.isidentifier():
+        if equals and not name.isidentifier():  # ∂f/∂q, a^[1]
+            said = tokens(name)
+            name = said[0].text if [t.kind for t in said] == ["name", "end"] else ""
+        if not equals or not name:
             raise UsageError(f"{word!r}: values are given as NAME=VALUE, for example x=1")
         if name in found:
             raise UsageError(f"{name} is given twice")

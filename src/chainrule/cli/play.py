@@ -54,7 +54,7 @@ def command(
     Each neuron, each weight and each step of backpropagation can be seen while it learns; every
     hyper-parameter can be changed. The page is one file that loads and sends nothing. It holds
     rows of the table, so share it as you would share those. Its model can be saved, for
-    chainrule predict.
+    chainrule predict, unless its layers are residual: model files have no such layers.
     """
     from chainrule.explanation.play.page import page
     from chainrule.tabular import Options, prepare, read_table

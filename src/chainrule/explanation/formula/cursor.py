@@ -176,6 +176,7 @@ INSTEAD = {
     "**": "stars before a value, named arguments, are not part of an expression",
     "~": "~ is not part of an expression",
     "[": "a list is given as a value, x=[1, 2]",
+    "_": "an entry is written in brackets, counted from 0: softmax(z)[0]",
 }
 _CHOICE = "a choice is written where(condition, a, b)"
 _STATEMENT = "a statement is not an expression"
