@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -30,8 +31,10 @@ from chainrule.estimators.network import (
 from chainrule.estimators.parameters import CONSTRAINTS
 from chainrule.estimators.rows import Rows, SparseRows, by_tiles, split
 from chainrule.run import Runner
-from chainrule.train import DivergedError, FitResult
+from chainrule.train import Checkpoint, DivergedError, FitResult
+from chainrule.train.checkpoint import described
 from chainrule.train.data import batch_rows
+from chainrule.train.keeping import owned
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and "
@@ -39,6 +42,8 @@ NOT_FINITE = (
 )
 TAKEN: dict[str, Any] = {"accept_sparse": ["csr", "csc"], "dtype": (np.float64, np.float32)}
 """Inputs, as scikit-learn's own networks take them."""
+FREE = {"checkpoint", "resume", "threads", "verbose", "max_iter", "max_seconds"}
+"""Parameters that may differ where a training goes on (``fit`` itself compares the epochs)."""
 FACTR = 2.220446049250313e-09
 """The share by which an iteration of L-BFGS lowers the loss at least: SciPy's default."""
 
@@ -83,6 +88,8 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
     validation_order: str = "random"
     max_seconds: float | None = None
     threads: int | None = None
+    checkpoint: Any = None
+    resume: bool = False
 
     if TYPE_CHECKING:  # fitted attributes, and parameters that one of the two has
 
@@ -170,6 +177,7 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
         self._validate_params()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
+        kept = {} if incremental else self._kept()
         hidden = hidden_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
@@ -189,12 +197,29 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
             self.history_ = []
         epochs = Epochs(self, model, given, 1 if incremental else self.max_iter)
         self.n_iter_ = 0
-        if self.solver == "lbfgs":
-            self._search(model, rows, held, epochs)
-        else:
-            self._descend(model, rows, held, epochs, incremental)
+        with owned(kept.get("checkpoint")):
+            if self.solver == "lbfgs":
+                self._search(model, rows, held, epochs, kept)
+            else:
+                self._descend(model, rows, held, epochs, incremental, kept)
         epochs.close()
         return self
+
+    def _kept(self) -> dict[str, Any]:
+        """Where training writes down where it stands, as ``fit`` takes it."""
+        if self.checkpoint is None and not self.resume:
+            return {}
+        if not isinstance(self.random_state, Integral) or self.warm_start:
+            raise UsageError(
+                "checkpoint, resume: everything that was drawn is drawn again, so random_state "
+                "must be a whole number, and warm_start False"
+            )
+        given = self.checkpoint
+        if given is not None:
+            given = given if isinstance(given, Checkpoint) else Checkpoint(given)
+            own = {k: described(v) for k, v in self.get_params(deep=False).items() if k not in FREE}
+            given = replace(given, about={**given.about, **own})
+        return {"checkpoint": given, "resume": bool(self.resume)}
 
     def _initialize(self, y: np.ndarray, X: Any, hidden: list[int]) -> None:
         self.t_ = 0
@@ -233,7 +258,13 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
         return split(rows, self.validation_fraction, self._random_state, groups, last)
 
     def _descend(
-        self, model: Any, rows: Rows, held: Rows | None, epochs: Epochs, incremental: bool
+        self,
+        model: Any,
+        rows: Rows,
+        held: Rows | None,
+        epochs: Epochs,
+        incremental: bool,
+        kept: dict[str, Any],
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = solver_of(self.get_params(deep=False))
@@ -247,7 +278,7 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
             data = rows.parts()
             options |= {"batch_size": batch, "shuffle": order}
         try:
-            result = descend(self._optimizer, model, data, seed=self._seed(), **options)
+            result = descend(self._optimizer, model, data, seed=self._seed(), **options, **kept)
         except DivergedError as error:
             if not self.early_stopping or epochs.best is None:
                 raise DataError(f"{NOT_FINITE} ({error})") from error
@@ -268,13 +299,15 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
                 "optimization hasn't converged yet."
             )
 
-    def _search(self, model: Any, rows: Rows, held: Rows | None, epochs: Epochs) -> None:
+    def _search(
+        self, model: Any, rows: Rows, held: Rows | None, epochs: Epochs, kept: dict[str, Any]
+    ) -> None:
         optimizer = optim.Lbfgs(
             gradient_tolerance=float(self.tol), loss_tolerance=FACTR, evaluations=self.max_fun
         )
         options = self._options(model, rows, held, epochs)
         try:
-            result = search(optimizer, model, rows.parts(), **options)
+            result = search(optimizer, model, rows.parts(), **options, **kept)
         except DivergedError as error:
             result = error.result
             if not result.history:
@@ -303,6 +336,9 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
             "validation": None if held is None else held.parts(),
             "evaluate_train": held is not None,  # to be compared with; else it would only cost
             "metrics": {"score": self._metric},
+            "judge": (lambda row: -row["validation_score"])
+            if self.early_stopping and held
+            else None,
             "callbacks": [epochs],
             "epochs": epochs.count,
             "runner": self._runner(),
@@ -330,10 +366,10 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
 
         def shuffled(epoch: int) -> np.ndarray:
             nonlocal order, at
-            if self.shuffle and epoch > at:
+            while self.shuffle and epoch > at:
                 drawn = np.arange(rows)
                 random.shuffle(drawn)
-                order, at = order[drawn], epoch
+                order, at = order[drawn], at + 1
             return order
 
         return shuffled

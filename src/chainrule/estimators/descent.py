@@ -134,9 +134,9 @@ def descend(
     steps: Any = None
     try:
         while True:
-            steps = next(training)
+            before, steps = steps, next(training)
             steps.last = steps.training.position.epoch  # before the next it gets another rate
-            if steps.training.steps == 0:
+            if before is None:
                 _go_on(solver, steps, made)
             _set_rate(steps, solver.learning_rate)
     except StopIteration as end:

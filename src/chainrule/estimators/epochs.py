@@ -10,6 +10,7 @@ import numpy as np
 from chainrule.core.tree import map_tree
 from chainrule.estimators.network import attributes_of
 from chainrule.train import EpochEnd
+from chainrule.train.monitor import Judged
 
 
 class Epochs:
@@ -43,11 +44,26 @@ class Epochs:
         self.task = self.context.subcontext(task_name="epoch")
         self.task.call_on_fit_task_begin(estimator=e, **self.given)
 
+    def go_on(self, judged: Judged) -> str | None:
+        """Take up what epochs left that a checkpoint tells of; callbacks heard of them then."""
+        for row in judged.history:
+            self._past(row)
+        if self.estimator.early_stopping:
+            self.best = judged.best
+        return "stop" if self.why else None
+
+    def _past(self, found: Any) -> None:
+        """An epoch is over, whose row of ``fit``'s history this is."""
+        row = self._row(found)
+        self.estimator.history_.append(row)
+        self.why = self._judged(row) if self.stochastic else ""
+
     def __call__(self, event: EpochEnd) -> str | None:
         e = self.estimator
-        row = self._row(event)
-        e.history_.append(row)
-        self.why = self._judged(row, event) if self.stochastic else ""
+        best = e.best_validation_score_ if e.early_stopping and self.stochastic else None
+        self._past(event.history_row)
+        if best is not None and e.best_validation_score_ > best:
+            self.best = map_tree(np.array, (event.params, event.state))
         if self._told(event):
             self.why = "callback"
         if e.max_seconds is not None and time.perf_counter() - self.started >= e.max_seconds:
@@ -58,9 +74,9 @@ class Epochs:
             self._begin()
         return None
 
-    def _row(self, event: EpochEnd) -> dict[str, Any]:
+    def _row(self, found: Any) -> dict[str, Any]:
         """This epoch's row of ``history_``; the attributes that follow from it."""
-        e, found = self.estimator, event.history_row
+        e = self.estimator
         e.n_iter_ += 1
         running = found["running_loss"] / e._loss_share() + e._loss_offset_
         e.loss_ = running + found.get("penalty", 0.0)
@@ -73,7 +89,7 @@ class Epochs:
         epoch = len(e.history_) + 1
         return {"epoch": epoch, "loss": e.loss_, **scores, **rate, "seconds": found["seconds"]}
 
-    def _judged(self, row: dict[str, Any], event: EpochEnd) -> str:
+    def _judged(self, row: dict[str, Any]) -> str:
         """scikit-learn's rules: why to stop, or ""."""
         e = self.estimator
         e.t_ += e._rows_
@@ -81,7 +97,7 @@ class Epochs:
         if e.verbose:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")
         if e.early_stopping:
-            self._by_score(row["validation_score"], event)
+            self._by_score(row["validation_score"])
         else:
             worse = e.loss_ > e.best_loss_ - e.tol
             e._no_improvement_count = e._no_improvement_count + 1 if worse else 0
@@ -106,16 +122,14 @@ class Epochs:
             print(f"{message} Stopping.")
         return "no_improvement"
 
-    def _by_score(self, score: float, event: EpochEnd) -> None:
+    def _by_score(self, score: float) -> None:
         e = self.estimator
         e.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")
         worse = score < e.best_validation_score_ + e.tol
         e._no_improvement_count = e._no_improvement_count + 1 if worse else 0
-        if score > e.best_validation_score_:
-            e.best_validation_score_ = score
-            self.best = map_tree(np.array, (event.params, event.state))
+        e.best_validation_score_ = max(e.best_validation_score_, score)
 
     def _told(self, event: EpochEnd) -> bool:
         """Tell callbacks that the epoch is over; whether one of them wants to stop."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from chainrule.nn import ACTIVATIONS
+from chainrule.train import Checkpoint
 
 __all__ = ["CONSTRAINTS", "SHARED"]
 
@@ -59,6 +61,8 @@ CONSTRAINTS: dict[str, list[Any]] = {
     "validation_order": [StrOptions({"random", "last"})],
     "max_seconds": [_above(0), None],
     "threads": [_whole(1), None],
+    "checkpoint": [str, PathLike, Checkpoint, None],
+    "resume": ["boolean"],
 }
 
 SHARED = """hidden_layer_sizes : array-like of ints, default=(100,)
@@ -115,5 +119,10 @@ SHARED = """hidden_layer_sizes : array-like of ints, default=(100,)
     max_seconds : float, default=None
         Stop after the epoch in which so much time has passed.
     threads : int, default=None
-        How many share the work; the result does not depend on it."""
+        How many share the work; the result does not depend on it.
+    checkpoint : folder or train.Checkpoint, default=None
+        Where ``fit`` writes down where it stands; ``partial_fit`` does not.
+    resume : bool, default=False
+        Go on from there, to the result of a training that was never cut short. Needs a whole
+        number as ``random_state``, as its first run did."""
 """The parameters that both estimators document."""

@@ -38,6 +38,8 @@ def descend(
     """
     if monitor.over:
         return "early_stopping"
+    if monitor.enough:
+        return "callback"
     rate, alone = optimizer.learning_rate, monitor.asks or training.seen is not None
     while (epoch := training.position.epoch) <= monitor.epochs:
         steps.last, stop = epoch if alone else monitor.epochs, None

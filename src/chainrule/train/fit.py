@@ -193,10 +193,12 @@ def fitting(
     workers: Any = None,
     predictor: Predictor | None = None,
     kept: Kept | None = None,
+    judge: Callable[[Any], Any] | None = None,
 ) -> Fitting:
     """What ``fit`` does, with a halt before each epoch of minibatches, at which it yields its steps
     (``descent.py``): whoever trains many networks at once does them for all. ``predictor``: one
-    that several share, so that it is compiled once; ``kept``: its place in their checkpoints."""
+    that several share, so that it is compiled once; ``kept``: its place in their checkpoints;
+    ``judge``: from an epoch's row to what is lowest in the best one, the validation loss."""
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
@@ -235,6 +237,7 @@ def fitting(
         early_stopping,
         callbacks,
         epochs,
+        judge=judge,
     )
     training = TrainingState.start(params, state, {} if searching else optimizer.init(params))
     del params, state  # not to be kept in memory beside those that replace them

@@ -195,6 +195,8 @@ class EpochMonitor:
     stalled: int = 0
     reference: float = math.inf
     started: float = field(default_factory=time.perf_counter)
+    judge: Callable[[Row], Any] | None = None  # lower is better; None for the validation loss
+    enough: bool = False  # whether a callback wants no more epochs than those that are taken up
 
     def judged(self) -> Judged:
         """What goes into a ``Moment``."""
@@ -213,6 +215,9 @@ class EpochMonitor:
         self.history = list(history)
         if self.best is not None:
             self.memory["best"] = bytes_of(self.best)
+        for callback in self.callbacks:
+            hear: Any = getattr(callback, "go_on", None)
+            self.enough |= hear is not None and hear(judged) == "stop"
 
     @property
     def asks(self) -> bool:
@@ -265,7 +270,7 @@ class EpochMonitor:
         return "callback" if "stop" in answers else stop
 
     def _judge(self, epoch: int, row: Row, params: Tree, state: Tree) -> str | None:
-        loss = row.get("validation_loss")
+        loss = self.judge(row) if self.judge else row.get("validation_loss")
         if loss is None:
             return None
         if loss < self.best_loss:
