@@ -122,7 +122,7 @@ class ArrayData:
         return self.orders(epoch, 1)[0]
 
     def orders(self, epoch: int, count: int) -> list[np.ndarray]:
-        """The permutations in so many epochs from this one on."""
+        """The permutations (n,) in ``count`` epochs from ``epoch`` on."""
         epochs = range(epoch, epoch + count)
         if not all(e in self._orders for e in epochs):
             drawn = map(self._given, epochs) if self.given else self._shuffled(epochs)
