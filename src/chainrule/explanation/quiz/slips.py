@@ -308,9 +308,11 @@ class _Derivation:
             f"the outer slope of {here} is taken at the inner value, {_show(u)}, not at its slope"
         )
         self.mistaken.append((whole, "wrong place", says, call(name + SLOPE, inner)))
+        # forms that several functions share are the true slope of one of them
         says = f"the slope of {name} is another one in {here}, and the inner derivative is missing"
         self.mistaken += [(whole, "wrong local derivative", says, _filled(form, parts))
-                          for form in LOCAL.get(name, ())]  # fmt: skip
+                          for form in LOCAL.get(name, ())
+                          if form not in (*_OF_OUTPUT, *_RATIO)]  # fmt: skip
         return whole
 
 
