@@ -208,17 +208,21 @@ class Group:
 
     def epoch(self, epoch: int, members: Sequence[Member]) -> None:
         """Do all full minibatches of an epoch that are left for those members that go on."""
+        # As many epochs at once in each block, or the blocks would fall apart.
+        several = min([m.ahead(epoch, m.alone.last, self.length) for m in members], default=1)
         for step in sorted({m.training.position.step for m in members}):
             alike = [m for m in members if m.training.position.step == step]
             for size, block in self._blocks(alike):
-                self._epoch(epoch, size, block, step)
+                self._epoch(epoch, size, block, step, several)
 
-    def _epoch(self, epoch: int, size: int, block: Sequence[Member], done: int) -> None:
+    def _epoch(
+        self, epoch: int, size: int, block: Sequence[Member], done: int, several: int
+    ) -> None:
         """The epoch of a block, of whose minibatches so many are done; and epochs after it, if
         nobody asks anything between them."""
         begun, full = {m: m.training.steps - done for m in block}, self.first.full
         while done < full and block:
-            several = min([m.ahead(epoch, m.alone.last, self.length) for m in block])
+            several = 1 if any(m.careful for m in block) else several
             stop = min(done + min(self.length, block[0].training.room()), full)
             stop = stop if several == 1 else several * full
             self._loop(size)
