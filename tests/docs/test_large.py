@@ -18,7 +18,7 @@ def test_many_models_are_the_same_on_loky_and_on_dask() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.S)
     found: dict[str, Any] = {}
     with distributed.LocalCluster(
-        processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None
+        processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
     ) as cluster:
         assert "tcp://head:8786" in code
         exec(code.replace("tcp://head:8786", cluster.scheduler_address), found)

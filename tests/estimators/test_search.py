@@ -75,7 +75,9 @@ def test_the_same_seed_finds_the_same_on_every_backend(backend, linear):
             again = _search(LINEAR, trials=3, n_jobs=None)
     else:
         with (
-            Client(processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None),
+            Client(
+                processes=False, n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            ),
             joblib.parallel_config("dask"),
         ):
             again = _search(LINEAR, trials=3, n_jobs=None)

@@ -117,7 +117,7 @@ def test_dask_has_the_bits_of_one_process_whoever_is_lost(monkeypatch: Any) -> N
     with (
         warnings.catch_warnings(),
         distributed.LocalCluster(
-            n_workers=3, threads_per_worker=1, dashboard_address="", silence_logs=50
+            n_workers=3, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -154,7 +154,7 @@ def test_dask_has_the_bits_of_one_process_whatever_happens_to_workers() -> None:
     fed = digest(fit(cr.nn.MLP((3, 4, 1)), helpers.Hungry(), shards=8, **hungry))
     with (
         distributed.LocalCluster(
-            n_workers=3, threads_per_worker=1, dashboard_address="", silence_logs=50
+            n_workers=3, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=50
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -217,7 +217,9 @@ def _client(given: Any) -> Iterator[Any]:
             yield client
     else:
         with (
-            LocalCluster(n_workers=given, threads_per_worker=1, dashboard_address="") as cluster,
+            LocalCluster(
+                n_workers=given, threads_per_worker=1, dashboard_address="127.0.0.1:0"
+            ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
             yield client
