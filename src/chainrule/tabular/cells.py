@@ -44,6 +44,8 @@ def column_of_numbers(name: str, numbers: NDArray[np.float64], format: Format) -
         if _PLAIN.match(word):
             numbers = np.where(numbers == float(word), np.nan, numbers)
     missing = np.isnan(numbers)
+    if not missing.any():
+        missing = np.broadcast_to(np.False_, missing.shape)  # no byte a row
     return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
 
 

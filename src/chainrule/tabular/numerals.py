@@ -34,6 +34,8 @@ CODE = re.compile(r"0[0-9]+", re.ASCII)
 SPACES = "\u00a0\u202f\u2009\u2007\u2008\u2002\u2003\u200a\u3000 "
 MINUS = "\u2212\ufe63\uff0d\u2013-"  # the last one, so that it makes no range of characters
 APOSTROPHES = "'\u2019\u02bc"
+MARKS = str.maketrans("．，％＋￥＄￡（）", ".,%+¥$£()")
+"""Marks of full width, as of Japanese and Chinese keyboards."""
 SYMBOLS = "$€£¥₹₽₩₺₴₫₦₱฿₪₡₲₵₸₼₾₿¢"
 CODES = (
     *("USD", "EUR", "GBP", "JPY", "CNY", "CHF", "CAD", "AUD", "NZD", "INR", "BRL", "RUB"),
@@ -137,7 +139,9 @@ class _Parts:
 
 
 def unwrapped(word: str) -> str:
-    """A word without what spreadsheets put around it: a leading apostrophe, ``="..."``."""
+    """A word without what spreadsheets put around it, a leading apostrophe, ``="..."``; marks of
+    full width as ASCII's, digits as they are."""
+    word = word.translate(MARKS)
     if word.startswith('="') and word.endswith('"') and len(word) > 3:
         word = word[2:-1]
     return word[1:].lstrip() if word.startswith("'") else word

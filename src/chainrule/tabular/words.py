@@ -22,7 +22,8 @@ SOFT = frozenset(
     (
         *("-", "--", "---", "–", "—", ".", "..", "...", "…", "*", ":", "none", "nil", "missing"),
         *("unknown", "not available", "not applicable", "not known", "no data", "n/d", "n.d."),
-        *("nd", "tbd", "undefined", "??", "???", "#"),
+        *("nd", "tbd", "undefined", "??", "???", "#", "k.a.", "k. a.", "keine angabe", "unbekannt"),
+        *("s/d", "sin datos", "n.c.", "inconnu", "non disponible", "desconocido", "n.v.t."),
     )
 )
 """Words, in lower case, that stand for "no value" among numbers and dates; elsewhere they may be
