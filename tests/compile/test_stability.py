@@ -287,6 +287,60 @@ def test_what_looks_alike_is_left_alone() -> None:
             np.testing.assert_allclose(cr.jit(f)(a, b), f(a, b), rtol=1e-14)
 
 
+def shifted_softmax(a: Any, axis: Any = None) -> Any:
+    e = np.exp(a - np.max(a, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def shifted_log_softmax(a: Any, axis: Any = None) -> Any:
+    b = a - np.max(a, axis=axis, keepdims=True)
+    return b - np.log(np.sum(np.exp(b), axis=axis, keepdims=True))
+
+
+def shifted_log_sum_exp(a: Any, axis: Any = None) -> Any:
+    top = np.max(a, axis=axis, keepdims=True)
+    return np.squeeze(top, axis) + np.log(np.sum(np.exp(a - top), axis=axis))
+
+
+SHIFTED = (shifted_softmax, shifted_log_softmax, shifted_log_sum_exp)
+
+
+@pytest.mark.parametrize("axis", [None, 0, 1, (0, 2), (-1, -2)])
+@pytest.mark.parametrize("f", SHIFTED)
+def test_nothing_is_differentiated_through_a_maximum_that_was_taken_off(f: Any, axis: Any) -> None:
+    rng = np.random.default_rng(2)
+    a = rng.integers(0, 3, (3, 3, 3)) * 300.0  # with ties
+    weights = rng.normal(size=f(a, axis).shape)
+
+    def loss(a: Any) -> Any:
+        return np.sum(weights * f(a, axis))
+
+    assert "reduce_max" in str(cr.trace(cr.grad(loss))(a))
+    graph = record(cr.grad(loss), a, rewrite=stability.rewrite).graph
+    assert not [x for x in graph.nodes if x.primitive.name == "equal"]  # of entries at the top
+    for derivative in (cr.grad, cr.hessian):
+        wanted = derivative(loss)(a / 300)
+        np.testing.assert_allclose(cr.jit(derivative(loss))(a / 300), wanted, atol=1e-14)
+    assert np.all(np.isfinite(cr.jit(cr.grad(loss))(a)))
+
+
+def test_a_maximum_of_other_rows_is_differentiated() -> None:
+    """Where what is taken off is not the same for all that is put together."""
+    a = np.random.default_rng(3).normal(size=(3, 3))
+    e, top = (lambda a: np.exp(a - np.max(a, axis=1, keepdims=True))), (lambda a: np.max(a, axis=1))
+    for f in (
+        lambda a: e(a) / np.sum(e(a), axis=1),
+        lambda a: e(a) / np.sum(e(a), axis=0),
+        lambda a: np.sum(e(a), axis=1),
+        lambda a: np.log(np.sum(e(a), axis=0)) + top(a),
+        lambda a: np.log(np.sum(e(a), axis=1)) + top(a[::-1]),
+        lambda a: e(a) / np.sum(e(2 * a), axis=1, keepdims=True),
+    ):
+        np.testing.assert_allclose(
+            cr.jit(cr.jacobian(f))(a), cr.jacobian(f)(a), rtol=1e-12, atol=1e-14
+        )
+
+
 EXAMPLES = {
     "logistic": logistic,
     "softmax": lambda a: np.exp(a) / np.sum(np.exp(a)),
@@ -295,6 +349,9 @@ EXAMPLES = {
     "log-logistic": lambda a: np.log(logistic(a)),
     "log1p-sum-exp": lambda a: np.log1p(np.exp(a)),
     "log-sum-exp": lambda a: np.log(np.sum(np.exp(a))),
+    "softmax-shift": lambda a: shifted_softmax(a),
+    "log-softmax-shift": lambda a: shifted_log_softmax(a),
+    "log-sum-exp-shift": lambda a: shifted_log_sum_exp(a),
     "norm": lambda a: np.sqrt(np.sum(a * a)),
     "norm-sum": lambda a: np.sqrt(a * a + (a + 1) ** 2 + 4),
     "root-of-product": lambda a: np.sqrt(a * a * (3 - a)),

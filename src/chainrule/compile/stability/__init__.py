@@ -19,6 +19,7 @@ from chainrule.compile.stability import (
     products,
     quotients,
     roots,
+    shifts,
 )
 from chainrule.compile.stability.terms import POWERS
 from chainrule.core.node import Primitive
@@ -27,6 +28,7 @@ from chainrule.core.traced import Traced
 REWRITES = (
     *logistic.REWRITES,
     *exponentials.REWRITES,
+    *shifts.REWRITES,
     *roots.REWRITES,
     *differences.REWRITES,
     *quotients.REWRITES,
