@@ -95,8 +95,9 @@ def test_a_loss_that_is_not_finite_is_found_where_it_is(ahead: list[int]) -> Non
     [
         (3, 1, np.arange(50)),
         (2**31, 2, np.arange(9), 7 * np.arange(9)),
-        (5, np.array([0, 2**32 - 1, 2**33])),
-        (1, 2, 3, 4, np.arange(6), 7),
+        (5, np.array([0, 2**32 - 1, 2**33, 1, 2, 3, 4, 5])),
+        (5, np.array([0, 2**32 - 1, 7])),
+        (1, 2, 3, 4, np.arange(12), 7),
     ],
 )
 def test_keys_of_many_are_numpys(numbers: tuple[Any, ...]) -> None:

@@ -170,7 +170,8 @@ def keys_of(*numbers: Any) -> np.ndarray:
     NumPy's ``SeedSequence`` (O'Neill's ``seed_seq_fe128``) for all rows at once.
     """
     columns = np.broadcast_arrays(*[np.atleast_1d(x) for x in numbers])
-    if any((x < 0).any() or (x >= 2**32).any() for x in columns):  # of more words than one
+    few = len(columns[0]) < 8  # one by one takes less then
+    if few or any((x < 0).any() or (x >= 2**32).any() for x in columns):  # of more words than one
         return np.array([key_of(*row) for row in zip(*columns, strict=True)], np.uint64)
     words = [x.astype(np.uint32) for x in columns]
     words += [np.zeros_like(words[0])] * (4 - len(words))
