@@ -141,7 +141,7 @@ class _Parts:
 def unwrapped(word: str) -> str:
     """A word without what spreadsheets put around it, a leading apostrophe, ``="..."``; marks of
     full width as ASCII's, digits as they are."""
-    word = word.translate(MARKS)
+    word = word if word.isascii() else word.translate(MARKS)
     if word.startswith('="') and word.endswith('"') and len(word) > 3:
         word = word[2:-1]
     return word[1:].lstrip() if word.startswith("'") else word

@@ -114,10 +114,10 @@ class Chunks:
         if self.run is not None and (several := self.ahead(epoch, last, self.length)) > 1:
             started, end = time.perf_counter(), several * full
             rows = self.rows_of(epoch, 0, end)
-            done = self.steps(epoch, rows, 0, training.steps, training.now)
-            if self.well(*done):
-                self.move(end, *done[1:])
-                self.count(done[0], rows)
+            losses, before, after = self.steps(epoch, rows, 0, training.steps, training.now)
+            if self.well(losses, after):
+                self.move(end, before, after)
+                self.count(losses, rows)
                 self._adapt(time.perf_counter() - started, end)
                 return
         for window in data.windows(epoch, training.position.step):
@@ -149,9 +149,8 @@ class Chunks:
         order = np.concatenate([x[:rows] for x in orders]) if len(orders) > 1 else orders[0][:rows]
         return order.reshape(-1, data.batch_size)[start:stop]
 
-    def well(self, losses: np.ndarray, before: Leaves, after: Leaves) -> bool:
+    def well(self, losses: np.ndarray, after: Leaves) -> bool:
         """Whether all is finite after whole epochs."""
-        del before
         self.careful = not (np.isfinite(losses).all() and all_finite(after))
         self.training.looked = None if self.careful else after
         return not self.careful

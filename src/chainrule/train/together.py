@@ -261,7 +261,7 @@ class Group:
             for k in range(len(members))
         ]
         if stop > self.first.full:
-            well = [m.well(*own) for m, own in zip(members, each, strict=True)]
+            well = [m.well(own, after) for m, (own, _, after) in zip(members, each, strict=True)]
             if not all(well):
                 return None
         finite, going = stop == self.first.full and all_finite(after), []

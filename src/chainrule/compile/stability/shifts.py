@@ -66,6 +66,13 @@ def _sum_of(total: Node, like: Traced) -> Shifted | None:
     return Shifted(total, a, v)
 
 
+def _summed(z: Traced, through: frozenset[str]) -> Shifted | None:
+    """What is summed, if z is its sum, repeated beside what was summed."""
+    once = z.node.inputs[0] if z.node.primitive.name == "broadcast" else z.node
+    found = _sum_of(_source(once, through), z)
+    return found if found is not None and found.meets(z.node) else None
+
+
 def _again(z: Traced, old: Node, new: Traced) -> Traced:
     """z, made of ``new`` where it was made of ``old`` through operations of one argument."""
     if z.node is old:
@@ -76,9 +83,8 @@ def _again(z: Traced, old: Node, new: Traced) -> Traced:
 def _softmax(x: Traced, z: Traced) -> Traced | None:
     if x.node.primitive.name != "exp" or x.recording.is_deriving:
         return None
-    once = z.node.inputs[0] if z.node.primitive.name == "broadcast" else z.node
-    found = _sum_of(_source(once, RESHAPES), z)
-    if found is None or found.exp is not x.node or not found.meets(z.node):
+    found = _summed(z, RESHAPES)
+    if found is None or found.exp is not x.node:
         return None
     e = apply("exp", found.still)
     return e / _again(z, found.exp, e)
@@ -87,9 +93,8 @@ def _softmax(x: Traced, z: Traced) -> Traced | None:
 def _log_softmax(x: Traced, y: Traced) -> Traced | None:
     if x.node.primitive.name != "subtract" or x.recording.is_deriving:
         return None
-    once = y.node.inputs[0] if y.node.primitive.name == "broadcast" else y.node
-    found = _sum_of(_source(once, RESHAPES | {"log"}), y)
-    if found is None or found.exp.inputs[0] is not x.node or not found.meets(y.node):
+    found = _summed(y, RESHAPES | {"log"})
+    if found is None or found.exp.inputs[0] is not x.node:
         return None
     still = found.still
     return still - _again(y, found.exp, apply("exp", still))
