@@ -132,13 +132,16 @@ def descend(
         model, data, loss=loss, optimizer=solver.rule, predictor=made.predictor, **given, **options
     )
     steps: Any = None
+    rate: float | None = None  # the one among the slots
     try:
         while True:
             before, steps = steps, next(training)
-            steps.last = steps.training.position.epoch  # before the next it gets another rate
+            steps.last = steps.training.position.epoch  # before the next it may get another rate
             if before is None:
                 _go_on(solver, steps, made)
-            _set_rate(steps, solver.learning_rate)
+            if rate != solver.learning_rate:
+                rate = solver.learning_rate
+                _set_rate(steps, rate)
     except StopIteration as end:
         return end.value
     finally:
