@@ -127,6 +127,9 @@ def test_solutions_come_from_explanations():
         "2*x*sin(x**2 + pi/2)",
         "4*x*cos(x**2)/2",
         "2*x*(1 - 2*sin(x**2/2)**2)",
+        "2x Cos(x^2).",
+        "$2[x COS x^2]$.",
+        "[x + x]cos(x²)",
     ],
 )
 def test_any_equal_formula_is_right(answer):
@@ -213,6 +216,16 @@ def test_names_of_the_network_may_be_used():
         ("(2 + x)**-3", "(2 + x)**-4", "wrong power", "factor −3"),
         ("(x**2 + 1)**3", "3*x**2*2*x", "wrong place", "not at x"),
         ("sin(cos(x))", "cos(-sin(x))", "wrong place", "not at its slope"),
+        ("(x^2 + 5)^4", "4(2x)^3", "wrong place", "not at its slope"),
+        ("(x^2 + 1)^3", "3(x^2 + 1)^2 (x^2 + 1)", "not differentiated", "not x² + 1 itself"),
+        ("sin(x^3)", "x^3 cos(x^3)", "not differentiated", "not x³"),
+        ("exp(-x)", "exp(-x)", "missing inner derivative", "must be multiplied by that of −x"),
+        ("sqrt(3x + 1)", "3/sqrt(3x + 1)", "wrong constant", "2 times"),
+        ("abs(x - 1)", "1", "wrong local derivative", "slope of abs is another one in abs(x − 1)"),
+        ("3relu(x - 1)", "relu(x - 1)", None, "no single"),
+        ("cos(3x)", "sin(3x)/3", "antiderivative", "its slope is the function"),
+        ("x^(1/2) + x", "x^(1/2)/2 + 1", "wrong power", "falls by one"),
+        ("exp(3x)", "3e^3x", None, "read as ^3 times x"),
         ("x**2*exp(-x)", "-(2*x*exp(-x) - x**2*exp(-x))", "sign", "sign of the whole"),
         ("sin(x)**2", "6*sin(x)*cos(x)", "wrong constant", "3 times"),
         ("x**4", "4*x**3.000001", "near miss", "a little off"),
@@ -236,6 +249,7 @@ def test_slips_in_formulas_are_named(function, answer, slip, says):
         ("max(x, y)*7", {"x": 3.0, "y": 5.0}, "0, 1", "missing factor", "constant factor"),
         ("(x + y)*(y + z)", {"x": 1.0, "y": 2.0, "z": 5.0}, "7, 7, 3", "forgotten branch",
          "gradients add"),
+        ("2*x*y", {"x": -2.0, "y": -4.0}, "-4, -8", "other variable", "this is ∂f/∂y"),
         ("2*x + 3*y*y", {"x": 1.0, "y": 5.0}, "30, 30", "other variable", "this is ∂f/∂y"),
         ("(x + y)*z", {"x": -2.0, "y": 5.0, "z": -4.0}, "-4, -4, 17", None, "no single"),
     ],
@@ -288,6 +302,28 @@ def test_any_subgradient_at_a_kink_is_right(function, at, answer, right):
 )  # fmt: skip
 def test_slips_in_matrices_are_named(function, wrt, key, answer, slip, says):
     mark = judged(in_matrices(function, wrt, key), answer)
+    assert not mark.right
+    assert mark.slip == slip, mark.says
+    assert says in mark.says
+
+
+@pytest.mark.parametrize(
+    ("answer", "slip", "says"),
+    [
+        ("1/m*X.T @ (delta2 @ W2.T)", "missing inner derivative", "1 − A₁²"),
+        ("1/m*X.T @ ((delta2 @ W2.T)*A1*(1 - A1))", "wrong activation derivative", "1 − A₁²"),
+        ("1/m*X.T @ ((delta2 @ W2.T)*(1 - Z1**2))", "pre-activation for activation", "not its"),
+        ("X.T @ delta1", "batch factor", "a mean over the rows"),
+        ("1/m*X.T @ ((Y - Yhat) @ W2.T*(1 - A1**2))", "sign", "sign"),
+    ],
+)
+def test_slips_in_networks_are_named(answer, slip, says):
+    wanted = "1 - A1**2"
+    made = (q for seed in range(40) for q in quizzes.make("network", 5, seed).questions)
+    question = next(
+        q for q in made if q.answer == "1/m*X.T @ delta1" and wanted in str(q.data["given"])
+    )
+    mark = judged(question, answer)
     assert not mark.right
     assert mark.slip == slip, mark.says
     assert says in mark.says

@@ -107,6 +107,7 @@ SLIPS: dict[str, str] = {
     "product gate": "A product passes to each factor the other factor's value, not its own.",
     "routing": "A maximum passes the whole gradient to the input that was taken, and to it alone.",
     "not differentiated": "The function itself stands where its slope belongs.",
+    "antiderivative": "The slope is asked, not a function of which the given one is the slope.",
     "wrong place": "The outer slope is taken at the inner value, not at the variable.",
     "kind of product": "A matrix product sums over the inner size; * multiplies entry by entry.",
     "factor order": "A matrix product does not commute: the order of its factors matters.",

@@ -164,8 +164,9 @@ class Cursor:
 
 _OPENING = frozenset("([{√∛ΣΠ⌊⌈")
 INSTEAD = {
-    ",": "a comma stands between arguments of a function only",
-    ":": "a slice is not part of an expression; an index is a whole number, as in x[0] or W[1, 2]",
+    ",": "a comma stands between arguments of a function only; decimals have a point, 0.5",
+    ":": "a slice is not part of an expression; an index is a whole number, as in x[0] or W[1, 2]; "
+    "a quotient is a/b",
     ".": "a dot stands in numbers and before T only",
     ":=": "a name is assigned before the expression: t = x**2; sin(t)",
     "=": "named arguments and a second = are not part of an expression; a comparison is ==",
@@ -202,6 +203,12 @@ PYTHON = {
 
 def is_minus_one(node: Node) -> bool:
     return node.op == "−" and node.args[0].op == "number" and node.args[0].data == 1
+
+
+def is_whole(node: Node) -> bool:
+    """Whether it may be an index: 0, -1."""
+    number = node.args[0] if node.op == "−" else node
+    return number.op == "number" and type(number.data) is int
 
 
 def is_ones(node: Node) -> bool:

@@ -14,6 +14,7 @@ from chainrule.explanation.formula.cursor import (
     canonical,
     is_minus_one,
     is_ones,
+    is_whole,
     pieces,
 )
 from chainrule.explanation.formula.greek import GREEK
@@ -90,10 +91,17 @@ class Operands(Commands):
         return self.fail(hint, token)
 
     def truth(self, token: Token) -> Node:
-        """[x > 0]: 1 where it holds, 0 elsewhere. A list of values stays a list."""
+        """[x > 0]: 1 where it holds, 0 elsewhere; 2[x + 1]: brackets. A list of values stays a
+        list."""
+        at = self.at_token - 1
+        listed = at > 0 and self.tokens[at - 1].text in ("[", ",")  # [[1], [2]]
         items = self.listed(token)
-        truth = len(items) == 1 and items[0].op in COMPARED
-        return self.call("indicator" if truth else "list", items, token)
+        if len(items) == 1 and items[0].op in COMPARED:
+            return self.call("indicator", items, token)
+        whole = at == 0 and self.now.kind == "end"
+        if len(items) == 1 and not (whole or listed or items[0].op == "list"):
+            return replace(items[0], bracket="(")
+        return self.call("list", items, token)
 
     def between_bars(self, token: Token) -> Node:
         """|x|, and ‖x‖ in either spelling."""
@@ -206,6 +214,8 @@ class Operands(Commands):
             return self.over_index("sum", index, token)
         if token.text in self.functions:
             return self.applied(token.text, token)
+        if (low := token.text.lower()) in self.functions and len(low) > 1 and self.begins_operand():
+            return self.applied(low, token)  # Cos x, as telephones spell it
         if word == "log" and index and index not in self.spelled:
             return self.logarithm(index, token)
         if self.index and (whole := self.without_index(token.text)):
@@ -375,6 +385,8 @@ class Operands(Commands):
                 items = self.listed(token)
                 if len(items) == 1 and items[0].op in COMPARED:
                     return binary(value, " ", self.call("indicator", items, token))
+                if len(items) == 1 and value.op != "name" and not is_whole(items[0]):
+                    return binary(value, " ", replace(items[0], bracket="("))
                 value = call("Subscript", value, *items)
             elif token.text == "_" and self.after.text == "{" and is_ones(value):
                 self.take()

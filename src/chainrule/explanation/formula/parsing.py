@@ -25,6 +25,7 @@ from chainrule.explanation.formula.cursor import (
     is_inner,
     is_ones,
     is_row,
+    is_whole,
 )
 from chainrule.explanation.formula.grammar import Statement, read
 from chainrule.explanation.formula.mathml import from_mathml
@@ -209,10 +210,9 @@ def index_of(text: str, item: Node) -> tuple[int, ...]:
     """The whole numbers in ``x[0]`` or ``W[1, -2]``."""
     found = []
     for part in item.args[1:]:
-        sign, number = (-1, part.args[0]) if part.op == "−" else (1, part)
-        if number.op != "number" or type(number.data) is not int:
+        if not is_whole(part):
             fail("an index is a whole number, as in x[0] or W[1, 2]", text, part)
-        found.append(sign * number.data)
+        found.append(-part.args[0].data if part.op == "−" else part.data)
     return tuple(found)
 
 

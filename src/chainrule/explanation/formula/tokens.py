@@ -153,9 +153,9 @@ def _upright(text: str) -> str:
 class _Lexer:
     def __init__(self, text: str) -> None:
         self.text, self.spaced = _upright(text), False
-        # dollar signs of Markdown and LaTeX around the whole
+        # dollar signs of Markdown and LaTeX around the whole, a full stop behind it
         self.place = len(text) - len(text.lstrip("$ \n\t"))
-        self.stop = len(text.rstrip("$ \n\t"))
+        self.stop = len(text.rstrip("$ \n\t").removesuffix(".").rstrip("$ \n\t"))
         self.last = ""
         self.after: list[Token] = []  # what a name's layer was transposed by
 

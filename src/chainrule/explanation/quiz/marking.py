@@ -16,8 +16,8 @@ import numpy as np
 from chainrule.checking.numeric import differences
 from chainrule.core.recording import quiet
 from chainrule.errors import ChainruleError, UsageError
-from chainrule.explanation.formula.node import SCALAR, Node
-from chainrule.explanation.formula.parsing import ExpressionError, parse
+from chainrule.explanation.formula.node import SCALAR, Node, rewrite
+from chainrule.explanation.formula.parsing import Expression, ExpressionError, parse
 from chainrule.explanation.matrix.build import build
 from chainrule.explanation.matrix.explaining import expression
 from chainrule.explanation.matrix.numeric import Point, evaluate, points, well_posed
@@ -30,7 +30,7 @@ from chainrule.explanation.quiz.equality import branches, difference
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.parts import mark_parts
 from chainrule.explanation.quiz.questions import Mark, Question
-from chainrule.explanation.quiz.slips import scalar_slips, slope_and_value
+from chainrule.explanation.quiz.slips import overall_slips, scalar_slips, slope_and_value
 from chainrule.explanation.quiz.slips_matrix import repaired, spoiled
 
 __all__ = ["mark_answer"]
@@ -86,6 +86,7 @@ NEAR_MISS: Judgement = (
     "it is near the derivative but not equal to it: a number in it is a little off",
     "near miss",
 )
+ANTIDERIVATIVE = "this is an antiderivative: its slope is the function; the function's was asked"
 UNKNOWN: Judgement = (False, "wrong; no single common slip explains it", None)
 
 
@@ -99,7 +100,18 @@ def _formula(question: Question, given: str) -> Judgement:
     answer = parse(given, known, numbers=True)
     for name in answer.names:
         if name not in known:
-            raise UsageError(f"{name} is not a name of the question; it has {', '.join(known)}")
+            letter = name.rstrip("0123456789")
+            near_by = f"; {letter}^{name[len(letter) :]} is a power" if letter in known else ""
+            raise UsageError(
+                f"{name} is not a name of the question; it has {', '.join(known)}{near_by}"
+            )
+    right, says, slip = _judged(function, wrt, answer)
+    if not right and answer.notes:  # it may be right as it was meant
+        says = "\n".join([*answer.notes, says])
+    return right, says, slip
+
+
+def _judged(function: Expression, wrt: str, answer: Expression) -> Judgement:
     rng = np.random.default_rng(11)
     values = {name: rng.uniform(0.25, 1.6, POINTS) for name in function.names}
     with quiet(), np.errstate(all="ignore"):
@@ -120,6 +132,15 @@ def _formula(question: Question, given: str) -> Judgement:
         if _same(found, right, where, NEAR):
             return NEAR_MISS
         for slip in scalar_slips(function, wrt, values):
+            if _same(found, slip.slope, where):
+                return False, slip.says, slip.kind
+        if set(answer.names) <= set(function.names):
+            slope, value = (
+                slope_and_value(f, wrt, values)[i] for i, f in enumerate((answer, function))
+            )
+            if _same(slope, value, where):
+                return False, ANTIDERIVATIVE, "antiderivative"
+        for slip in overall_slips(function, wrt, values):
             if _same(found, slip.slope, where):
                 return False, slip.says, slip.kind
         return _by_ratio(found, right, where, np.asarray(values[wrt]), wrt)
@@ -168,17 +189,25 @@ def _numbers(question: Question, given: str) -> Judgement:
     found = [number(said[i]) for i in range(len(asked))]
     function = parse(data["function"], numbers=True)
     at = {name: np.array([float(v)]) for name, v in data["at"].items()}
-    wrong: list[tuple[str, str | None]] = []
+    wrong: list[tuple[str, dict[str, str]]] = []
     truths = [float(slope_and_value(function, name, at)[0][0]) for name in data["wrt"]]
     for label, name, value, truth in zip(asked, data["wrt"], found, truths, strict=True):
         right = near(value, truth, question.tolerance)
         if not right and not _at_kink(function, name, at, value):
-            says, slip = _why_number(question, name, value, truth, truths)
-            wrong.append((f"{label} = {brief(value)} is wrong: {says}", slip))
+            why: dict[str, str] = {}
+            for kind, says in _why_number(question, name, value, truth, truths):
+                why.setdefault(kind, says)
+            wrong.append((f"{label} = {brief(value)} is wrong: ", why))
     if not wrong:
         return RIGHT
-    slips = [slip for _, slip in wrong if slip]
-    return False, "\n".join(says for says, _ in wrong), slips[0] if slips else None
+    # one number fits several slips by chance: what explains the most of them is the likeliest
+    kinds = dict.fromkeys(kind for _, why in wrong for kind in why)
+    ordered = sorted(kinds, key=lambda kind: -sum(kind in why for _, why in wrong))
+    says = [
+        said + next((why[kind] for kind in ordered if kind in why), UNKNOWN[1].partition("; ")[2])
+        for said, why in wrong
+    ]
+    return False, "\n".join(says), ordered[0] if ordered else None
 
 
 def _at_kink(function: Any, name: str, at: dict[str, np.ndarray], value: float) -> bool:
@@ -197,20 +226,20 @@ def _at_kink(function: Any, name: str, at: dict[str, np.ndarray], value: float) 
 
 def _why_number(
     question: Question, name: str, given: float, truth: float, truths: list[float]
-) -> tuple[str, str | None]:
+) -> Iterator[tuple[str, str]]:
+    """Each kind of slip that gives the number, and what to say of it; the likelier first."""
     function = parse(question.data["function"], numbers=True)
     at = {n: np.array([float(v)]) for n, v in question.data["at"].items()}
     if truth and near(given, -truth, question.tolerance):
-        return "the sign is wrong", "sign"
-    for slip in scalar_slips(function, name, at, overall=False):
+        yield "sign", "the sign is wrong"
+    for slip in scalar_slips(function, name, at):
         value = float(np.asarray(slip.slope).ravel()[0])
         if not near(value, truth, question.tolerance) and near(given, value, question.tolerance):
-            return slip.says, slip.kind
+            yield slip.kind, slip.says
     others = zip(question.asked, truths, strict=True)
     label = next((a for a, t in others if near(given, t, question.tolerance)), None)
     if label is not None:
-        return f"this is {label}", "other variable"
-    return "no single common slip explains it", None
+        yield "other variable", f"this is {label}"
 
 
 # Matrices ----------------------------------------------------------------------------------
@@ -227,15 +256,22 @@ class _Setting:
         )
         self.names: dict[str, Node] = dict(self.free)
         self.given: list[tuple[str, Node]] = []
+        written: dict[str, Node] = {}
         for name, said in data["given"]:
-            node = build(read(said)[1], self.names)
+            written[name] = read(said)[1]
+            node = build(written[name], self.names)
             self.given.append((name, node))
             self.names[name] = symbol(name, node.shape)
-        self.answer = read(question.answer)[1]
-        self.key = build(self.answer, self.names)
+        answer = read(question.answer)[1]
+        self.key = build(answer, self.names)
+        delta = {name: tree for name, tree in written.items() if name.startswith("delta")}
+        self.keys = answer, rewrite(answer, lambda n: delta.get(n.data) if n.op == "name" else None)
+        """The key as it is written, and with its deltas written out."""
 
     def value(self, tree: Node, point: Point, values: dict[str, Any]) -> np.ndarray | None:
-        """The value of an answer; None where its sizes do not fit."""
+        """The value of an answer; None where its sizes do not fit, or names are not known."""
+        if not set(names_in(tree)) <= set(self.names):
+            return None
         try:
             infer("", tree, {n: self.names[n].shape for n in names_in(tree)}, {})
             node = build(tree, self.names)
@@ -305,11 +341,9 @@ def _matrix(question: Question, given: str) -> Judgement:
         slip = repaired(tree, multiple)
         if slip is not None:
             slip = slip[0], f"{slip[1]}; besides, a constant factor is off"
-    if slip is None:
-        found = setting.value(tree, *where[0])
-        slip = None if found is None else spoiled(
-            setting.answer, found, lambda other: setting.value(other, *where[0])
-        )  # fmt: skip
+    found = setting.value(tree, *where[0])
+    if slip is None and found is not None:
+        slip = spoiled(setting.keys, found, lambda other: setting.value(other, *where[0]))
     says = "\n".join(part for part in (slip[1] if slip else "", misfit or "") if part)
     return (False, says, slip[0] if slip else "sizes") if says else UNKNOWN
 

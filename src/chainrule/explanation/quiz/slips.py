@@ -16,7 +16,8 @@ import numpy as np
 
 from chainrule.api import jvp
 from chainrule.checking.slips import Change, Form, changes
-from chainrule.explanation.formula.node import Node, call, is_binary, rewrite
+from chainrule.explanation.formula.cursor import is_minus_one
+from chainrule.explanation.formula.node import Node, call, is_binary, rewrite, walk
 from chainrule.explanation.formula.parsing import (
     CONSTANTS,
     FUNCTIONS,
@@ -26,7 +27,7 @@ from chainrule.explanation.formula.parsing import (
 )
 from chainrule.explanation.matrix.text import typed_text
 
-__all__ = ["Slip", "built", "replaced", "scalar_slips", "slope_and_value", "split"]
+__all__ = ["Slip", "built", "overall_slips", "replaced", "scalar_slips", "slope_and_value", "split"]
 
 SLOPE = "′"
 """Behind a function's name: its slope."""
@@ -51,6 +52,10 @@ MISTAKEN = (
     ("/", "quotient rule", "du/dv",
      "the slope of the quotient {here} is (u′v − uv′)/v², not u′/v′"),
     ("**", "wrong power", "v*u**more*du", "the exponent falls by one in the slope of {here}"),
+    ("inner", "not differentiated", "v*u**less*u",
+     "the slope of {here} has the slope of {u} as a factor, not {u} itself"),
+    ("inner", "wrong place", "v*du**less",
+     "the outer slope of {here} is taken at the inner value, {u}, not at its slope"),
     ("**", "wrong place", "v*x**less*du",
      "the outer slope of {here} is taken at the inner value, {u}, not at {x}"),
     ("exponent", "wrong local derivative", "v*u**(v - 1)*dv",
@@ -65,7 +70,8 @@ MISTAKEN = (
       for form in ("u*du", "v*dv")),
 )  # fmt: skip
 """Rules that are mistaken for others: of what, the kind, what is taken for the slope, what to say.
-A factor is one beside a constant, an exponent one above it."""
+A factor is one beside a constant, an exponent one above it, the inner function what a constant
+exponent raises."""
 _RATIO = ("1/(1 - u**2)", "1/(1 + u**2)", "1/sqrt(1 + u**2)", "1/sqrt(1 - u**2)")
 _OF_OUTPUT = ("f*(1 + f)", "f*(1 - f)", "f**2", "1 - f", "1 + f**2", "1 - f**2")
 LOCAL: Mapping[str, tuple[str, ...]] = {
@@ -73,6 +79,7 @@ LOCAL: Mapping[str, tuple[str, ...]] = {
     "exp": ("u*exp(u - 1)",),
     "sqrt": ("1/(2*u)", "1/u"),
     "log": ("exp(u)",),
+    "abs": ("1",),
     "softplus": ("logistic(-u)", "1 - f", "f*(1 - f)"),
     **dict.fromkeys(("log2", "log10"), ("1/u",)),
     **dict.fromkeys(("arcsin", "arctan"), _RATIO),
@@ -108,12 +115,9 @@ def slope_and_value(
     return at.of(_Derivation(expression, wrt).root), at.of(expression.statements[-1][1])
 
 
-def scalar_slips(
-    expression: Expression, wrt: str, values: Mapping[str, Any], *, overall: bool = True
-) -> Iterator[Slip]:
-    """Hypotheses in the order in which they are to be tried: single slips, branches that are
-    forgotten first, which others give by chance at one point; then those of the
-    whole formula (``overall``), which at one point alone would fit by chance."""
+def scalar_slips(expression: Expression, wrt: str, values: Mapping[str, Any]) -> Iterator[Slip]:
+    """Single slips in the order in which they are to be tried: branches that are forgotten first,
+    which others give by chance at one point."""
     derivation, at = _Derivation(expression, wrt), _Values(expression, values)
     slope, root = at.of(derivation.root), derivation.root
     says = "the slope of a product is u′v + uv′, not u′v′, here as everywhere in the formula"
@@ -124,11 +128,14 @@ def scalar_slips(
         spoilt = at.of(tree)
         if not np.allclose(spoilt, slope, rtol=1e-12, atol=0, equal_nan=True):
             yield Slip(kind, says, spoilt)
-    if not overall:
-        return
+
+
+def overall_slips(expression: Expression, wrt: str, values: Mapping[str, Any]) -> Iterator[Slip]:
+    """Slips of the whole formula, which at one point alone would fit by chance."""
+    slope, value = slope_and_value(expression, wrt, values)
     yield Slip("sign", "the sign of the whole derivative is wrong", -slope)
     says = "this is the function itself, not its derivative"
-    yield Slip("not differentiated", says, at.of(expression.statements[-1][1]))
+    yield Slip("not differentiated", says, value)
     for power in (1, -1):
         x = np.asarray(values[wrt], float)
         says = f"a power of {wrt} is off by one: the answer is {wrt}^{power} times the derivative"
@@ -267,17 +274,22 @@ class _Derivation:
             node = _filled("(u > v)*du + (u <= v)*dv", parts)
         else:
             first, sign, second = RULES[rule]
-            if rule == "**" and v.op == "−" and v.args[0].op == "number":
-                parts["v"] = v = built(-v.args[0].data)
+            if rule == "**" and all(n.op != "name" for n in walk(v)):
+                number = float(Expression("", (), None, [(None, v)])())
+                parts["v"] = v = built(int(number) if number.is_integer() else number)
             if rule == "**" and v.op == "number":
                 parts |= {"less": built(v.data - 1), "more": built(v.data + 1)}
                 first = "v*u**less*du"
+                if u.op != "name" and parts["du"].data != 1:
+                    names.add("inner")
             form = first if moving == ["du"] else f"{sign}{second}".lstrip("+")
             if len(moving) == 2:
                 form = f"{first} {sign} {second}"
                 form = "du*dv" if rule in self.everywhere else form
-            elif rule in ("*", "**"):
-                names.add("factor" if rule == "*" else "exponent")
+            elif rule == "**":
+                names.add("exponent")
+            elif rule == "*":
+                names = {"factor"} if "number" not in (u.op, v.op) else set()
             node = self.made(item, form, parts)
             if len(moving) == 2:
                 self.slope_of |= dict(zip(map(id, node.args), (u, v), strict=True))
@@ -294,7 +306,12 @@ class _Derivation:
             return None
         local, elsewhere = (call(name + SLOPE, x) for x in (u, Node("name", data=self.wrt)))
         parts = {"f": item, "u": u}
+        whole = self.made(item, "f*du", {"f": local, "du": inner})
+        moves = inner.data != 1  # so that it can be missing
+        missing = SAYS["missing inner derivative"].format(here=here, part=_show(u))
         self.mistaken += [
+            (whole, "wrong place", f"the outer slope of {here} is taken at the inner value, "
+             f"{_show(u)}, not at its slope", call(name + SLOPE, inner)),
             (local, "sign", f"the sign of the derivative of {name} is wrong in {here}",
              built(("−", local))),
             (local, "not differentiated", f"{name} was not differentiated in {here}", item),
@@ -302,17 +319,16 @@ class _Derivation:
              f"{_show(u)}, not at {self.wrt}", elsewhere),
             *((local, "wrong local derivative", f"the slope of {name} is another one in {here}",
                _filled(form, parts)) for form in reversed(LOCAL.get(name, ()))),
+            *([(whole, "missing inner derivative", missing, local)] if is_minus_one(inner) else []),
+            *([(whole, "not differentiated", f"the slope of {here} has the slope of {_show(u)} as "
+                f"a factor, not {_show(u)}", _filled("f*u", {"f": local, "u": u}))]
+              if moves and u.op != "name" else []),
         ]  # fmt: skip
-        whole = self.made(item, "f*du", {"f": local, "du": inner})
-        says = (
-            f"the outer slope of {here} is taken at the inner value, {_show(u)}, not at its slope"
-        )
-        self.mistaken.append((whole, "wrong place", says, call(name + SLOPE, inner)))
         # forms that several functions share are the true slope of one of them
         says = f"the slope of {name} is another one in {here}, and the inner derivative is missing"
         self.mistaken += [(whole, "wrong local derivative", says, _filled(form, parts))
                           for form in LOCAL.get(name, ())
-                          if form not in (*_OF_OUTPUT, *_RATIO)]  # fmt: skip
+                          if moves and form not in (*_OF_OUTPUT, *_RATIO)]  # fmt: skip
         return whole
 
 

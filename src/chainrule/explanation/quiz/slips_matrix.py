@@ -16,12 +16,15 @@ import numpy as np
 
 from chainrule.checking.slips import changes
 from chainrule.explanation.formula.node import Node, is_binary, walk
+from chainrule.explanation.matrix.parse import read
 from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.slips import built, replaced, split
 
 __all__ = ["MatrixSlip", "repaired", "spoiled"]
 
 MOST_PLACES = 10
+ACTIVATIONS = ("1 - {0}**2", "{0}*(1 - {0})", "step({0})", "{0}", "1 - {0}")
+"""Slopes that are taken for another activation's, by its output or input."""
 MatrixSlip = tuple[str, str]
 """A kind, and what to say."""
 TURNED = "a transposed factor: {} is to be turned round"
@@ -38,6 +41,10 @@ SAYS = {
     "missing inner derivative": "the factor {} is missing: an inner derivative",
     "missing factor": "the factor {} is missing",
     "wrong constant": "the factor {} is missing",
+    "batch factor": "the factor {} is missing: the loss is a mean over the rows",
+    "wrong activation derivative": "{} is the slope of the activation; another's was taken",
+    "pre-activation for activation": "{} is the slope of the activation: its output stands in it, "
+    "not its input",
     "transpose": "a transposed factor: {} is turned round",
     "wrong power": "a power is off by one: the exponent {}",
 }
@@ -88,28 +95,47 @@ def _said(node: Node) -> str:
 
 
 def spoiled(
-    key: Node, found: np.ndarray, value: Callable[[Node], np.ndarray | None]
+    keys: Sequence[Node], found: np.ndarray, value: Callable[[Node], np.ndarray | None]
 ) -> MatrixSlip | None:
-    """The slip that turns the key into the answer, whose value is ``found``; ``value`` gives that
-    of a formula, None where its sizes do not fit."""
+    """The slip that turns the key, in one of its spellings, into the answer, whose value is
+    ``found``; ``value`` gives that of a formula, None where its sizes do not fit."""
 
     def gives(tree: Node) -> bool:
         other = value(tree)
         return (other is not None and other.shape == found.shape
                 and np.allclose(other, found, rtol=1e-7, atol=1e-10))  # fmt: skip
 
-    if gives(built(("−", key))):
+    if gives(built(("−", keys[0]))):
         return "sign", "the sign is wrong"
-    for node in walk(key):
-        for change in changes(node, split):
-            kind = change.kind
-            if kind == "missing factor" and change.part.op != "name":
-                number = change.part.op == "number"
-                kind = "wrong constant" if number else "missing inner derivative"
-            if kind in SAYS and gives(replaced(key, node, built(change.new))):
-                return kind, SAYS[kind].format(typed_text(built(change.part), {}))
-    right = value(key)
+    for key in dict.fromkeys(keys):
+        for node in walk(key):
+            for kind, part, new in _spoilt(node):
+                if kind in SAYS and gives(replaced(key, node, new)):
+                    return kind, SAYS[kind].format(typed_text(part, {}))
+    right = value(keys[0])
     return None if right is None else _factor(right, found)
+
+
+def _spoilt(node: Node) -> Iterator[tuple[str, Node, Node]]:
+    """The kind of each change of an operation in a key, what it is about, and what then stands
+    there."""
+    for change in changes(node, split):
+        kind, part = change.kind, built(change.part)
+        if kind == "missing factor" and part.op == "/" and part.args[0].op == "number":
+            kind = "batch factor"
+        elif kind == "missing factor" and part.op != "name":
+            kind = "wrong constant" if part.op == "number" else "missing inner derivative"
+        yield kind, part, built(change.new)
+    if node.op in ("*", "⊙"):
+        a, slope = node.args
+        for name in dict.fromkeys(str(n.data) for n in walk(slope) if n.op == "name"):
+            for kind, letters in (("wrong activation derivative", "aA"),
+                                  ("pre-activation for activation", "zZ")):  # fmt: skip
+                for letter in letters:
+                    other = letter + name[1:]
+                    for form in ACTIVATIONS:
+                        new = built(("*", a, read(form.format(other))[1]))
+                        yield kind, slope, new
 
 
 def _factor(right: np.ndarray, found: np.ndarray) -> MatrixSlip | None:
