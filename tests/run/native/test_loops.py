@@ -17,6 +17,7 @@ from chainrule import nn, optim, train
 from chainrule.compile import optimise
 from chainrule.core.record import record
 from chainrule.core.tree import flatten
+from chainrule.errors import IndexingError
 from chainrule.ops.random import key_of, uniform
 from chainrule.run import native
 from chainrule.run.native import plan
@@ -285,3 +286,32 @@ def test_a_captured_array_serves_a_loop_without_constants() -> None:
     run = native.repeat(graph, 0, 1, 1)
     for _ in range(2):
         np.testing.assert_array_equal(run([], [x], [])[0][0], x + captured)
+
+
+def test_threads_draw_steps_that_need_nothing_of_one_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each in a memory of its own; an index out of bounds in one of them is an error of all."""
+    monkeypatch.setattr(plan, "WORTH_STARTING", 1)
+    rng = np.random.default_rng(0)
+    rows, table = rng.normal(size=(97, 200, 40)), rng.normal(size=9)
+    which = rng.integers(9, size=97)
+
+    def f(carry: Any, step: Any, constants: Any) -> Any:
+        x, i = step
+        w, v, table = constants
+        return np.tanh(x @ w) @ v * table[i], carry
+
+    constants = (rng.normal(size=(40, 64)), rng.normal(size=(64, 3)), table)
+    graph = optimise(record(f, (), (rows[0], which[0]), constants).graph)
+    alone, three = (native.repeat(graph, 0, 2, threads) for threads in (1, 3))
+    wanted = alone([], [rows, which], constants)[0][0]
+    assert len({bytes(x) for x in wanted}) == len(wanted)
+    for _ in range(4):
+        np.testing.assert_array_equal(three([], [rows, which], constants)[0][0], wanted)
+    assert len(three.memories) == 3
+    with pytest.raises(IndexingError):
+        three([], [rows, np.where(np.arange(97) == 70, 9, which)], constants)
+    np.testing.assert_array_equal(three([], [rows, which], constants)[0][0], wanted)
+    few = three([], [rows[:11], which[:11]], constants)[0][0]
+    np.testing.assert_array_equal(few, wanted[:11])

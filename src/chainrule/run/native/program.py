@@ -6,7 +6,7 @@ import ctypes
 import operator
 import time
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -21,7 +21,7 @@ from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
 from chainrule.run.native.plan.steps import computed_by
 from chainrule.run.native.runtime import machine
-from chainrule.run.native.runtime.team import AdaptiveThreads, available, running_threads
+from chainrule.run.native.runtime.team import DRAWS, AdaptiveThreads, available, running_threads
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
 ENTRY = ctypes.CFUNCTYPE(
@@ -312,7 +312,12 @@ class Loop:
     """
 
     def __init__(self, graph: Graph, repeat: Repeat, threads: int | None = None) -> None:
-        self.code = Code(graph, repeat, threads)
+        self.code = code = Code(graph, repeat, threads)
+        self.spread: AdaptiveThreads | None = None
+        most = available() if threads is None else threads
+        if most > 1 and not repeat.carry and code.calls.function is None:
+            self.spread = AdaptiveThreads(most, threads is not None)
+            self.fewest = max(DRAWS * most, plan.WORTH_STARTING // max(1, plan.work(graph)))
         self.ys = [b.type for b in self.code.plan.outputs[: len(graph.outputs) - repeat.carry]]
         self.memories: list[LoopMemory] = []  # to be used again
         self.known: Fixed | None = None  # those of the last call: most have the same
@@ -339,14 +344,42 @@ class Loop:
         moving = [array.ctypes.data for array in (*new, *taken)]
         table = [*moving, *places, *(array.ctypes.data for array in ys)]
         pointers = (ctypes.c_int64 * len(table))(*table)
-        memory = self._memory()
         first = ctypes.addressof(pointers)
-        outputs = first + 8 * (len(table) - len(ys))
-        given = (memory.arena, first, outputs, memory.flags, code.calls.pointer)
-        if code.run(given, (new, taken, fixed, ys, memory, pointers), memory.control, steps):
+        tables = first, first + 8 * (len(table) - len(ys))
+        held = new, taken, fixed, ys, pointers
+        if self.spread is not None and steps >= self.fewest:
+            self._spread(self.spread, tables, held, steps)
+            return ys, new
+        memory = self._memory()
+        given = (memory.arena, *tables, memory.flags, code.calls.pointer)
+        if code.run(given, (held, memory), memory.control, steps):
             code.fail()
         self.memories.append(memory)
         return ys, new
+
+    def _spread(
+        self, spread: AdaptiveThreads, tables: tuple[int, int], held: Any, steps: int
+    ) -> None:
+        """All steps, which need nothing of one another: each thread draws some until all are
+        done, in a memory of its own."""
+        entry, memories = self.code.entry, [self._memory() for _ in range(spread.most)]
+        turns = count()
+
+        def begin(first: int, _: bool) -> None:
+            nonlocal turns
+            turns = count(first)
+
+        def share(thread: int, threads: int, start: int, stop: int, held: Any = held) -> int:
+            memory, parts, whole = memories[thread], DRAWS * threads, stop - start
+            while (turn := next(turns)) < parts:
+                ends = (start + whole * i // parts for i in (turn, turn + 1))
+                if entry(memory.arena, *tables, memory.flags, None, *ends, 0, 1):
+                    return 1
+            return 0
+
+        if spread(share, begin, steps) or any(memory.control[0] for memory in memories):
+            self.code.fail()
+        self.memories += memories
 
     def fixed(self, constants: Sequence[np.ndarray]) -> Fixed:
         """What every step reads, and where it and the captures lie; the very same as for the last

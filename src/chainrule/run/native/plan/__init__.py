@@ -32,11 +32,13 @@ __all__ = ["CallOut", "Group", "InnerLoop", "Plan", "Product", "Repeat", "Step",
 WORTH_A_THREAD = 500_000
 """Additions, about, that a step of a loop takes for each thread it gets: with less, it costs as
 much to hand numbers from one processor's cache to the other's as is saved."""
+WORTH_STARTING = 4_000_000
+"""Additions, about, of a call that repays the start of threads, half a millisecond's."""
 
 
 def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
     """The plan of a graph, or of a loop of which it is one step."""
-    worth = _work(graph) // WORTH_A_THREAD
+    worth = work(graph) // WORTH_A_THREAD
     if any(is_called_out(node) or node.primitive.name in NESTED for node in graph.nodes):
         worth = 1
     plan = group(graph, repeat, max(1, min(threads, worth)), make)
@@ -45,7 +47,7 @@ def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
     return plan
 
 
-def _work(graph: Graph) -> int:
+def work(graph: Graph) -> int:
     """About how many additions a graph takes; a product's multiply-adds are cheap."""
     total = 0
     for node in graph.nodes:
