@@ -163,13 +163,14 @@ def test_a_class_from_names_to_marks(tmp_path: Path) -> None:
     names.write_text("name,group\nAda Lovelace,1\nJosé Núñez,2\n=cmd(),2\nNobody,1\n", "utf-8")
     room, out = tmp_path / "class", tmp_path / "marks.csv"
     made = run("make", "--topic", "backprop", "--n", 2, "--seed", 3, "--students", names,
-               "--format", "markdown", "--part", "questions", "--out", room)  # fmt: skip
+               "--format", "markdown", "--out", room)  # fmt: skip
     assert made.exit_code == 0, made.output
     sheets = {p.stem: p.read_text("utf-8") for p in room.glob("*.md")}
     assert set(sheets) == {"Ada_Lovelace", "Jose_Nunez", "cmd", "Nobody"}
     shown = {k: s.split(" at ")[0] for k, s in sheets.items()}
     assert len({s.split("**1.**")[1] for s in shown.values()}) == 1, "one function for all"
     assert len({s.split("**1.**")[1] for s in sheets.values()}) == 4, "numbers of their own"
+    assert not any("Answers" in s for s in sheets.values()), "the key stays with the teacher"
     assert "answer" not in sheets["Nobody"].lower().replace("answers", "")
 
     ada, jose = (quizzes.load(sheets[k]) for k in ("Ada_Lovelace", "Jose_Nunez"))
@@ -193,10 +194,12 @@ def test_a_class_from_names_to_marks(tmp_path: Path) -> None:
     assert "unreadable: ((" in rows["José Núñez"]["notes"]
     assert "not text in UTF-8" in rows["'=cmd()"]["notes"]
     assert rows["Nobody"]["notes"] == "no answers were handed in"
-    page = (tmp_path / "marks" / "Jose_Nunez.md").read_text("utf-8")
-    assert "José Núñez" in page
-    assert "## Question 1" in page
-    summary = (tmp_path / "marks" / "summary.md").read_text("utf-8")
+    page = (tmp_path / "marks" / "Jose_Nunez.html").read_text("utf-8")
+    assert "<h1>José Núñez</h1>" in page
+    assert "<h2>Question 1" in page
+    assert "backward: local × upstream\n" in page, "the solution, line by line"
+    assert "http" not in page.replace("http-equiv", ""), "nothing is loaded"
+    summary = (tmp_path / "marks" / "summary.html").read_text("utf-8")
     assert "4 students" in summary
     assert "Nobody: no answers" in summary
     assert run("mark", room, "--out", out).exit_code != 0, "nothing is replaced unasked"
@@ -269,8 +272,8 @@ def test_misconceptions_of_a_class_are_counted(tmp_path: Path) -> None:
         if i < 2:
             said = [*said[:place], f"{label} = {-float(value):g}"]
         (tmp_path / f"{student}.answers.txt").write_text(f"1: {'; '.join(said)}", "utf-8")
-    summary = classes.summary(classes.mark_class(tmp_path))
-    assert "- **sign**, 2 of 3: s0, s1" in summary
+    summary = dict(classes.summary(classes.mark_class(tmp_path)))
+    assert "sign, 2 of 3: s0, s1" in summary["Misconceptions"]
 
 
 @pytest.mark.parametrize("content", ["", "a\na\n", "name\n"])
@@ -298,6 +301,14 @@ def test_moodles_format(topic: str) -> None:
         grade = q.points if topic == "chain-rule" else sum(map(float, re.findall(FIELD, text)))
         assert float(item.findtext("defaultgrade") or 0) == grade
         assert len(re.findall(FIELD, text)) == fields
+    for item in questions:  # docs.moodle.org, Moodle XML format: both are required of each
+        assert item.find("name/text") is not None
+        assert item.find("questiontext").get("format") == "html"
+        assert {part.tag for part in item} <= {
+            "name", "questiontext", "generalfeedback", "graderinfo", "defaultgrade"
+        }  # fmt: skip
+    assert root.tag == "quiz"
+    assert root.findtext("question[@type='category']/category/text") == "$course$/chainrule"
     if topic != "chain-rule":
         first = text.split("NUMERICAL:=")[1].split(":")[0]
         assert float(first) == pytest.approx(quizzes.truths(q)[0])

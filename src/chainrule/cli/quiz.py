@@ -41,9 +41,9 @@ def command() -> None:
 @click.option(
     "--part",
     type=click.Choice(("all", "questions", "answers")),
-    default="all",
-    show_default=True,
-    help="Questions for a class, answers for the teacher, or both.",
+    default=None,
+    help="Questions for a class, answers for the teacher, or both. [default: all; with --students "
+    "questions]",
 )
 @click.option(
     "--students",
@@ -54,23 +54,24 @@ def command() -> None:
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @shared.debug_option
 def make_command(
-    topic: str, n: int, seed: int, form: str, part: str, students: Path | None, out: Path | None,
-    force: bool,
+    topic: str, n: int, seed: int, form: str, part: str | None, students: Path | None,
+    out: Path | None, force: bool,
 ) -> None:  # fmt: skip
     """The same topic, number and seed give the same quiz."""
     from chainrule.explanation.quiz import asking as quizzes
 
     if students is not None:
-        _make_class(topic, n, seed, form, part, students, out, force)
+        _make_class(topic, n, seed, form, part or "questions", students, out, force)
         return
     if out is not None:
         shared.check_output(out, "--out", (), force=force)
-    shared.write_text(_written(quizzes.make(topic, n, seed), form, part), out, force=force)
+    made = _written(quizzes.make(topic, n, seed), form, part or "all")
+    shared.write_text(made, out, force=force)
     if out is not None:
         print(f"wrote {out}", file=sys.stderr)
 
 
-def _written(made: Any, form: str, part: str) -> str:
+def _written(made: Any, form: str, part: str, whose: str = "") -> str:
     from chainrule.explanation.quiz import asking as quizzes
 
     if form == "json":
@@ -80,7 +81,7 @@ def _written(made: Any, form: str, part: str) -> str:
     if form == "moodle":
         from chainrule.explanation.quiz.classes import moodle
 
-        return moodle(made)
+        return moodle(made, f"chainrule/{whose or made.topic}")
     return (quizzes.to_markdown if form == "markdown" else quizzes.to_text)(made, part)
 
 
@@ -97,7 +98,10 @@ def _make_class(
         raise UsageError("--students writes a file for each: add --out FOLDER")
     names = classes.students_in(_content(students), str(students))
     made = classes.sheets(topic, n, seed, names, ENDINGS[form])
-    files = {out / f: q if isinstance(q, str) else _written(q, form, part) for f, q in made.items()}
+    files = {
+        out / file: q if isinstance(q, str) else _written(q, form, part, Path(file).stem)
+        for file, q in made.items()
+    }
     _write_all(out, files, force)
     print(f"wrote the questions of {len(names)} students to {out}", file=sys.stderr)
 
@@ -156,12 +160,13 @@ def _mark_class(folder: Path, answers: tuple[str, ...], out: Path | None, force:
     if answers:
         raise UsageError("the answers of a class lie in its folder; none are given beside it")
     found = classes.mark_class(folder)
+    said = classes.summary(found)
     if out is None:
-        shared.print_lines(classes.summary(found).splitlines())
+        shared.print_lines(classes.summary_text(said).splitlines())
         return
     pages = out.with_suffix("")
-    files = {out: classes.marks_table(found), pages / "summary.md": classes.summary(found)}
-    files |= {pages / f"{m.stem}.md": classes.student_page(m) for m in found}
+    files = {out: classes.marks_table(found), pages / "summary.html": classes.summary_page(said)}
+    files |= {pages / f"{m.stem}.html": classes.student_page(m) for m in found}
     _write_all(pages, files, force)
     print(f"marked {len(found)} students: {out}, pages in {pages}", file=sys.stderr)
 

@@ -14,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.errors import UsageError
+from chainrule.explanation.page.document import document
 from chainrule.explanation.quiz import asking
 from chainrule.explanation.quiz.questions import Quiz, Report
 from chainrule.render import escape
+from chainrule.render.elements import Markup, element
 
-__all__ = ["Marked", "mark_class", "marks_table", "moodle", "sheets", "student_page", "summary"]
+__all__ = ["Marked", "mark_class", "marks_table", "moodle", "sheets", "student_page", "summary",
+           "summary_page", "summary_text"]  # fmt: skip
 
 LARGEST = 4_000_000
 MOST_STUDENTS = 2000
@@ -189,46 +192,67 @@ def _slips(report: Report) -> Counter[str]:
 
 
 def student_page(m: Marked) -> str:
-    """One student's questions, answers, marks and solutions, as Markdown."""
-    e = escape.markdown
-    lines = [f"# {e(m.student)}", "", f"{m.report.points:g} of {m.report.of:g} points", ""]
-    lines += [f"- {e(note)}" for note in m.notes] + [""] * bool(m.notes)
+    """One student's questions, answers, marks and solutions, as HTML that loads nothing."""
+    body = [element("h1", None, m.student)]
+    body += [element("p", None, f"{m.report.points:g} of {m.report.of:g} points")]
+    body += [_listed(m.notes)] * bool(m.notes)
     for mark, question in zip(m.report.marks, m.report.quiz.questions, strict=True):
-        lines += [f"## Question {mark.number}: {mark.points:g} of {mark.of:g}", ""]
-        lines += [e(question.prompt), "", f"Your answer: {e(mark.given) or 'none'}", ""]
-        lines += [f"- {e(line)}" for line in mark.says.splitlines()]
+        said = [element("h2", None, f"Question {mark.number}: {mark.points:g} of {mark.of:g}")]
+        said += [element("p", None, question.prompt)]
+        said += [element("p", None, f"Your answer: {mark.given or 'none'}")]
+        said += [_listed(mark.says.splitlines())]
         if not mark.right:
-            lines += ["", f"Answer: {e(mark.answer)}", "", "```text"]
-            lines += [*question.solution.replace("```", "'''").splitlines(), "```"]
-        lines.append("")
-    return "\n".join(lines).rstrip() + "\n"
+            said += [element("p", None, f"Answer: {mark.answer}")]
+            lines = map(escape.html, question.solution.splitlines())
+            said += [element("pre", {"tabindex": 0}, Markup("\n".join(lines)))]
+        body.append(element("section", {"class": "card"}, *said))
+    return _page(m.student, body)
 
 
-def summary(found: Sequence[Marked]) -> str:
+def _listed(lines: Sequence[str]) -> Markup:
+    return element("ul", None, *(element("li", None, line) for line in lines))
+
+
+def _page(title: str, body: Sequence[Markup]) -> str:
+    return document(title, element("main", {"class": "marks"}, *body), {}, (), ())
+
+
+Summary = Sequence[tuple[str, Sequence[str]]]
+"""Headings, and the lines below each."""
+
+
+def summary(found: Sequence[Marked]) -> Summary:
     """For the teacher: points, the misconceptions by how many have them, what to look at."""
-    e = escape.markdown
     points = sorted(m.report.points / m.report.of for m in found if m.report.of)
     middle = points[len(points) // 2] if points else 0.0
-    lines = ["# Summary", "", f"{len(found)} students, median {middle:.0%} of the points", ""]
     who: dict[str, list[str]] = {}
     for m in found:
         for slip in _slips(m.report):
             who.setdefault(slip, []).append(m.student)
-    lines += ["## Misconceptions", ""]
-    for slip, names in sorted(who.items(), key=lambda pair: -len(pair[1])):
-        lines.append(f"- **{e(slip)}**, {len(names)} of {len(found)}: {e(', '.join(names[:20]))}")
-    lines += [""] if who else ["none was recognised", ""]
+    slips = [
+        f"{slip}, {len(names)} of {len(found)}: {', '.join(names[:20])}"
+        for slip, names in sorted(who.items(), key=lambda pair: -len(pair[1]))
+    ]
     most = max((len(m.report.marks) for m in found), default=0)
-    lines += ["## Questions", ""]
-    for i in range(most):
-        shares = [m.report.marks[i].points / m.report.marks[i].of for m in found
-                  if i < len(m.report.marks)]  # fmt: skip
-        lines.append(f"- {i + 1}: {sum(shares) / len(shares):.0%} of the points")
-    noted = [m for m in found if m.notes]
-    if noted:
-        lines += ["", "## To look at", ""]
-        lines += [f"- {e(m.student)}: {e('; '.join(m.notes))}" for m in noted]
-    return "\n".join(lines) + "\n"
+    shares = [[m.report.marks[i].points / m.report.marks[i].of for m in found
+               if i < len(m.report.marks)] for i in range(most)]  # fmt: skip
+    each = [f"{i}: {sum(of) / len(of):.0%} of the points" for i, of in enumerate(shares, 1)]
+    noted = [f"{m.student}: {'; '.join(m.notes)}" for m in found if m.notes]
+    return [
+        ("Summary", [f"{len(found)} students, median {middle:.0%} of the points"]),
+        ("Misconceptions", slips or ["none was recognised"]),
+        ("Questions", each),
+        *([("To look at", noted)] if noted else []),
+    ]
+
+
+def summary_text(said: Summary) -> str:
+    return "\n\n".join("\n".join([head, *(f"  {line}" for line in lines)]) for head, lines in said)
+
+
+def summary_page(said: Summary) -> str:
+    body = [part for head, lines in said for part in (element("h2", None, head), _listed(lines))]
+    return _page("Summary", body)
 
 
 def moodle(quiz: Quiz, category: str = "chainrule") -> str:

@@ -111,7 +111,10 @@ def number(part: str) -> float:
     """
     parsed = parse(part.strip().replace("−", "-"))
     if parsed.names:
-        raise UsageError(f"a number is wanted, but {part.strip()} holds {parsed.names[0]}")
+        said, name = part.strip(), parsed.names[0]
+        raise UsageError(
+            f"a number is wanted, {'not' if said == name else f'but {said} holds'} {name}"
+        )
     with quiet(), np.errstate(all="ignore"):
         value = np.asarray(parsed(), float)
     if value.shape != () or not np.isfinite(value):

@@ -70,7 +70,7 @@ def question_of(function: str, at: Mapping[str, float], e: Explanation) -> Quest
     steps = _steps(e)
     asked = [key for key in steps if _is_asked(key, e, function)]
     labels = tuple(steps[key].name.text() for key in asked)
-    truths = [float(steps[key].value) for key in asked]
+    truths = [float(steps[key].value) + 0.0 for key in asked]  # -0 becomes 0
     whole = all(value == round(value) for value in truths)
     answer = "; ".join(
         f"{label} = {value:.0f}" if whole else f"{label} = {value:.5g}"

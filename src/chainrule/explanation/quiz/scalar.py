@@ -135,7 +135,7 @@ def _numbers(function: str, at: Mapping[str, float], asked: tuple[str, ...], nam
     expression = parse(function)
     order = expression.names
     found = grad(expression, argnums=tuple(range(len(order))))(*(at[n] for n in order))
-    slopes = dict(zip(order, map(float, found), strict=True))
+    slopes = {n: float(s) + 0.0 for n, s in zip(order, found, strict=True)}  # -0 becomes 0
     whole = all(slopes[n] == round(slopes[n]) for n in asked)
     answer = ", ".join(f"{slopes[n]:.0f}" if whole else f"{slopes[n]:.4g}" for n in asked)
     where = ", ".join(f"{n} = {at[n]:g}" for n in order)
