@@ -47,6 +47,12 @@ def ends(
     return np.concatenate([losses, last]), before, after
 
 
+def longer(length: int, run: Any, seconds: float, steps: int) -> int:
+    """How many steps the next chunk should have, after one of so many that took so long."""
+    wanted = math.ceil(getattr(run, "seconds", SECONDS) * steps / max(seconds, 1e-6))
+    return max(2, min(wanted, 4 * length, 2**14))
+
+
 class Chunks:
     """The full minibatches of each epoch, chunk by chunk.
 
@@ -118,7 +124,7 @@ class Chunks:
             if self.well(losses, after):
                 self.move(end, before, after)
                 self.count(losses, rows)
-                self._adapt(time.perf_counter() - started, end)
+                self.length = longer(self.length, self.run, time.perf_counter() - started, end)
                 return
         for window in data.windows(epoch, training.position.step):
             self.arrays = window[:3]
@@ -137,7 +143,7 @@ class Chunks:
                 losses = self._chunk(epoch, order, window.first, done, stop)
                 made, self.made = self.made, getattr(self.run, "making", 0.0)
                 took = time.perf_counter() - started - (self.made - made)
-                self._adapt(took, stop - done)
+                self.length = longer(self.length, self.run, took, stop - done)
                 self.count(losses, order[done - window.first : stop - window.first])
 
     def rows_of(self, epoch: int, start: int, stop: int) -> np.ndarray:
@@ -248,7 +254,3 @@ class Chunks:
         the epochs after it follow."""
         epochs, steps = np.divmod(np.arange(first, first + n), self.full)
         return keys_of(self.seed, MASKS, epoch + epochs, steps)
-
-    def _adapt(self, seconds: float, steps: int) -> None:
-        wanted = math.ceil(getattr(self.run, "seconds", SECONDS) * steps / max(seconds, 1e-6))
-        self.length = max(2, min(wanted, 4 * self.length, 2**14))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,7 +15,7 @@ from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.run import Runner, executor_named, on_host
 from chainrule.train.alike import Family, Numbers, families
-from chainrule.train.chunks import MOST, SECONDS, Chunks, Done, Leaves, ends
+from chainrule.train.chunks import MOST, Chunks, Done, Leaves, ends, longer
 from chainrule.train.data import Batch
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import NonFiniteLossError, all_finite
@@ -233,8 +232,7 @@ class Group:
                 continue
             block, took = going, time.perf_counter() - started
             self.idle += took * (size - len(block)) / size
-            wanted = math.ceil(SECONDS * (stop - done) / max(took, 1e-6))
-            self.length = max(2, min(wanted, 4 * self.length, 2**14))
+            self.length = longer(self.length, self._loop(size), took, stop - done)
             done = stop
 
     def _chunk(

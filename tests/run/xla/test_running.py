@@ -311,3 +311,26 @@ def test_a_device_takes_its_steps_in_pieces(monkeypatch: Any) -> None:
             np.testing.assert_allclose(b, a, rtol=1e-12, atol=1e-15)
     losses = [[row["running_loss"] for row in r.history] for r in (counted, pieces)]
     np.testing.assert_allclose(*losses, rtol=1e-12)
+
+
+def test_a_loop_looks_at_all_entries_before_its_first_step() -> None:
+    """In pieces, the last of them with room that holds entries of a call before."""
+    from chainrule import run
+
+    rows, data = np.array([0, 2, 1, -3, 2, 2, 0, 1, 1, 2]), np.arange(3.0)
+
+    def step(total: Any, row: Any, x: Any) -> Any:
+        return total, total + x[row]
+
+    loop = run.repeat(step, 0.0, rows[0], data, executor="xla")
+    loop.most = 4
+    wanted = np.concatenate([[0.0], np.cumsum(data[rows])])
+    for count in (10, 7, 4, 3, 1):
+        (seen,), before, (after,) = loop.ends([np.float64(0)], [rows[:count]], [data])
+        np.testing.assert_array_equal(seen, wanted[:count])
+        assert ([float(x) for x in before], float(after)) == ([wanted[count - 1]], wanted[count])
+        for at in (0, count - 1):  # the host sees it; the numbers of other calls are not in its way
+            bad = rows[:count].copy()
+            bad[at] = -4 if at else 3
+            with pytest.raises(IndexingError, match=r"test_running.py.*out of bounds for length 3"):
+                loop.ends([np.float64(0)], [bad], [data])

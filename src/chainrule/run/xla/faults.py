@@ -5,6 +5,7 @@ The first demand that does not hold sets a number; the host looks at it when it 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -30,10 +31,29 @@ class Faults:
         self.known: dict[tuple[Node, str], int] = {}
         self.raised: list[BaseException] = []
         self.number: Any = None
+        self.entries: Sequence[Node] = ()
+        self.later: dict[tuple[Node, str], tuple[int, Exception, Callable[[Any], Any]]] = {}
 
-    def start(self, number: Any = None) -> None:
-        """Begin to trace with no failure, or with what an outer program found so far."""
-        self.number = jnp.zeros((), np.int32) if number is None else number
+    def start(self, number: Any = None, entries: Sequence[Node] = ()) -> None:
+        """Begin to trace with no failure, or with what an outer program found so far. ``entries``
+        are the inputs that a loop gives a step, of which all are there before its first."""
+        self.number, self.entries = jnp.zeros((), np.int32) if number is None else number, entries
+
+    def demand_of(
+        self, node: Node, error: Exception, given: Node, value: Any, holds: Callable[[Any], Any]
+    ) -> None:
+        """Demand what ``holds`` says of the value of a node. Where a loop gives it to its steps,
+        the host looks at all entries at once: on a device, a tenth of a small network's step."""
+        if given in self.entries:
+            self.later[node, str(error)] = self.entries.index(given), error, holds
+        else:
+            self.demand(node, error, holds(value))
+
+    def look_at(self, xs: Sequence[np.ndarray]) -> None:
+        """Raise what is wrong with entries that a loop is to be given."""
+        for (node, _), (place, error, holds) in self.later.items():
+            if not holds(xs[place]):
+                raise failed(error, node, self.graph)
 
     def demand(self, node: Node, error: Exception, holds: Any) -> None:
         """Note that this node fails with this error where ``holds`` is false."""

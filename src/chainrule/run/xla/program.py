@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -166,6 +167,7 @@ class Loop:
         self.making = 0.0  # seconds that compiling took so far
         self.most = 0  # steps of a call, where that is known: one program serves all of them
         self.arena = 0  # bytes of all that a step computes on its way, gradients among it
+        self.spare: dict[int, list[Any]] = {}  # entries of programs with so much room, not in use
         self.known: dict[int, tuple[Any, Any]] = {}  # constants of the last call, by identity
 
     def __call__(
@@ -184,17 +186,21 @@ class Loop:
         before = state = code.given(carry)
         fixed, begun, parts = self._fixed(constants), list[Any](), list[list[np.ndarray]]()
 
-        def read(run: Any, count: int, number: Any, ys: Any) -> None:
-            parts.append([y[:count] for y in code.read(run, number, ys)])
+        def read(run: Any, room: int, count: int, rows: Any, number: Any, ys: Any) -> None:
+            parts.append([y[:count] for y in code.read(run, number, ys, wait=[number])])
+            if count < room:
+                self.spare.setdefault(room, []).append(rows)
 
         while done < steps:
             left = steps - done
             count, room = self._piece(left - (ends and left > 1 and not self.code.target.counts))
-            run, rows = self._program(room), [_padded(x[done : done + count], room) for x in xs]
-            found = code.call(run, state, rows, fixed, code.captures, np.int64(count))
+            run, rows = self._program(room), [x[done : done + count] for x in xs]
+            code.faults.look_at(rows)
+            rows = self._entries(rows, room)
+            found = code.call(run, state, rows, fixed, code.captures, np.uint64(count))
             number, ys, last, after = found
             before, state, done = last or state, after, done + count
-            begun.append((run, count, number, ys))
+            begun.append((run, room, count, rows, number, ys))
             if len(begun) > 1:
                 read(*begun.pop(0))
         for one in begun:
@@ -209,8 +215,8 @@ class Loop:
         """How many of so many steps a program does at once, and for how many it has room."""
         counts = self.code.target.counts
         if counts and self.carry:
-            room = self.most if steps <= self.most else ROOM
-            while room < min(steps, LONGEST):
+            room = self.most or ROOM
+            while not self.most and room < min(steps, LONGEST):
                 room *= ROOM
             return min(steps, room), room
         # Tiles to be evaluated: XLA would copy them, and the room for more.
@@ -218,6 +224,19 @@ class Loop:
         while room > steps:
             room //= piece
         return room, room
+
+    def _entries(self, xs: Sequence[np.ndarray], room: int) -> Sequence[np.ndarray]:
+        """Entries, and room for as many more as the program has, which it does not read: where XLA
+        reads them, or it would copy all that there is room for."""
+        if len(xs[0]) == room:
+            return xs
+        try:
+            rooms = self.spare[room].pop()
+        except (KeyError, IndexError):  # none yet, or all are in use
+            rooms = [_aligned((room, *x.shape[1:]), x.dtype) for x in xs]
+        for place, x in zip(rooms, xs, strict=True):
+            place[: len(x)] = x
+        return rooms
 
     def _fixed(self, constants: Sequence[Any]) -> list[Any]:
         """Constants on the device: of training its data, copied there once, for as long as each
@@ -240,7 +259,7 @@ class Loop:
             function = self._counting if self.code.target.counts else self._running
             self.made[room] = run = self.code.compiled(
                 function, types[: self.carry], entries, types[last:free], types[free:],
-                jax.ShapeDtypeStruct((), np.int64),
+                jax.ShapeDtypeStruct((), np.uint64),
             )  # fmt: skip
             # Once: to ask takes as long as a thousand steps of a small network.
             temporary = getattr(run.memory_analysis(), "temp_size_in_bytes", 0)
@@ -250,7 +269,7 @@ class Loop:
 
     def _step(self, carry: Any, number: Any, entries: Any, rest: Any) -> tuple[Any, Any, Any]:
         """One step as JAX traces it: carry, fault, and what it leaves."""
-        self.code.faults.start(number)
+        self.code.faults.start(number, self.graph.inputs[self.carry : self.carry + self.xs])
         found = self.code.body([*carry, *entries, *rest])
         ys = len(self.ys)
         return found[ys:], self.code.faults.number, found[:ys]
@@ -268,7 +287,8 @@ class Loop:
 
     def _counting(self, carry: Any, xs: Any, constants: Any, captures: Any, count: Any) -> Any:
         """The first ``count`` steps, and the carry before the last of them: all but that are one
-        turn of an outer loop, so that a step is compiled once."""
+        turn of an outer loop, so that a step is compiled once. Counted without a sign: an index
+        that may be negative is looked at in each step."""
         room = len(xs[0])
 
         def step(i: Any, state: Any) -> Any:
@@ -280,25 +300,26 @@ class Loop:
 
         def part(turn: Any, state: Any) -> Any:
             inner, _ = state
-            first, end = turn * (count - 1), count - 1 + turn
+            first, end = turn * (count - np.uint64(1)), count - np.uint64(1) + turn
             return lax.fori_loop(first, end, step, inner), inner[0]
 
         ys = [jnp.zeros((room, *t.shape), t.dtype) for t in self.ys]
         inner = carry, np.int32(0), ys
         if not self.carry:
-            carry, number, ys = lax.fori_loop(0, count, step, inner)
+            carry, number, ys = lax.fori_loop(np.uint64(0), count, step, inner)
             return number, ys, [], carry
-        (carry, number, ys), before = lax.fori_loop(0, 2, part, (inner, carry))
+        (carry, number, ys), before = lax.fori_loop(
+            np.uint64(0), np.uint64(2), part, (inner, carry)
+        )
         return number, ys, before, carry
 
 
-def _padded(rows: np.ndarray, room: int) -> np.ndarray:
-    """These entries, and room for as many more as the program has, which it does not read."""
-    if len(rows) == room:
-        return rows
-    padded = np.zeros((room, *rows.shape[1:]), rows.dtype)  # fresh pages of zeros cost nothing
-    padded[: len(rows)] = rows
-    return padded
+def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Zeros at an address from which XLA's CPU takes arrays of NumPy without copying them."""
+    size, by = math.prod(shape) * np.dtype(dtype).itemsize, 64
+    whole = np.zeros(size + by, np.uint8)
+    start = -whole.ctypes.data % by
+    return whole[start : start + size].view(dtype).reshape(shape)
 
 
 __all__ = ["Loop", "Program", "bytes_of"]

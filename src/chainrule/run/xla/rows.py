@@ -309,21 +309,24 @@ ROWS: dict[str, Row] = {
 # what may fail while it runs --------------------------------------------------------------
 
 
-def _within(faults: Faults, node: Node, shape: Shape, axes: tuple[int, ...], places: Any) -> None:
-    """Demand that index arrays hold places of an array of this shape."""
-    for axis, index in zip(axes, places, strict=True):
+def _within(
+    faults: Faults, node: Node, shape: Shape, axes: tuple[int, ...], places: Any, at: int
+) -> None:
+    """Demand that index arrays, the inputs from number ``at`` on, hold places of such an array."""
+    given = node.inputs[at : at + len(axes)]
+    for x, axis, index in zip(given, axes, places, strict=True):
         n = shape[axis]
         error = IndexError(f"an index array holds an index that is out of bounds for length {n}")
-        faults.demand(node, error, jnp.all((index >= -n) & (index < n)))
+        faults.demand_of(node, error, x, index, lambda i, n=n: ((i >= -n) & (i < n)).all())
 
 
 def _gather(faults: Faults, node: Node, x: Any, *places: Any, axes: tuple[int, ...]) -> Any:
-    _within(faults, node, x.shape, axes, places)
+    _within(faults, node, x.shape, axes, places, 1)
     return jnp.moveaxis(x, axes, range(len(axes)))[places]
 
 
 def _put(faults: Faults, node: Node, base: Any, value: Any, *places: Any, axes: Any) -> Any:
-    _within(faults, node, base.shape, axes, places)
+    _within(faults, node, base.shape, axes, places, 2)
     front = jnp.moveaxis(base, axes, range(len(axes))).at[places].set(value)
     return jnp.moveaxis(front, range(len(axes)), axes)
 
@@ -333,7 +336,7 @@ def _scatter_add(faults: Faults, node: Node, *inputs: Any, shape: Shape, axes: A
     step = 1 + len(axes)
     for start in range(0, len(inputs), step):
         g, *places = inputs[start : start + step]
-        _within(faults, node, shape, axes, places)
+        _within(faults, node, shape, axes, places, start + 1)
         front = front.at[tuple(places)].add(g)
     return jnp.moveaxis(front, range(len(axes)), axes)
 
