@@ -18,7 +18,7 @@ from chainrule import nn
 from chainrule.core.node import PRIMITIVES
 from chainrule.errors import DataError
 from chainrule.explanation import explain
-from chainrule.explanation.formula.expressions import Call, Name
+from chainrule.explanation.formula.expressions import call_of, named
 from chainrule.explanation.render.schema import check_document
 from tests.helpers.explain_blocks import GRAPHS
 from tests.helpers.explain_examples import EXAMPLES
@@ -139,8 +139,8 @@ def every_primitive() -> set[str]:
     found = set()
     for name, primitive in PRIMITIVES.items():
         for sample in list(primitive.samples())[:2]:
-            args = tuple(Name(f"a{i}", "abcdefgh"[i % 8]) for i in range(len(sample.inputs)))
-            e = Call(name, args, tuple(sample.attrs.items()), (2,))
+            args = tuple(named(f"a{i}", "abcdefgh"[i % 8]) for i in range(len(sample.inputs)))
+            e = call_of(name, args, tuple(sample.attrs.items()), (2,))
             assert e.text()
             assert e.mathml()
             found.add(e.latex())
@@ -155,7 +155,7 @@ def test_every_primitive_has_notation() -> None:
 def test_all_formulas_parse_in_strict_katex() -> None:
     node = shutil.which("node")
     assert node is not None, "node is needed with CHAINRULE_KATEX"
-    hostile = {Name(k, k, i, "hat").latex() for k in ("$x$", "a}b{", "\\x", "日本", "%", "_")
+    hostile = {named(k, k, i, "hat").latex() for k in ("$x$", "a}b{", "\\x", "日本", "%", "_")
                for i in ("", "1", k)}  # fmt: skip
     items = sorted(all_formulas() | every_primitive() | hostile)
     path = os.path.join(os.path.abspath(KATEX), "node_modules", "katex")

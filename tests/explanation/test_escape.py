@@ -13,7 +13,7 @@ import pytest
 
 from chainrule import nn
 from chainrule.explanation import explain
-from chainrule.explanation.formula.expressions import Name
+from chainrule.explanation.formula.expressions import named
 from chainrule.render import escape
 from chainrule.render.elements import Markup, element, joined, table
 from chainrule.render.page import page, policy
@@ -159,7 +159,7 @@ def check_dot(text: str) -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_formulas_of_any_name(name: str) -> None:
-    for e in (Name(name, name), Name(name, name, name), Name(name, name, "1", "hat")):
+    for e in (named(name, name), named(name, name, name), named(name, name, "1", "hat")):
         ElementTree.fromstring(f"<math>{e.mathml()}</math>")
         assert e.latex().isascii()
         assert not DANGEROUS.search(e.latex())

@@ -10,16 +10,16 @@ from chainrule.explanation.formula.expressions import (
     MINUS_ONE,
     ONE,
     TWO,
-    Call,
     Expr,
-    Number,
-    Power,
-    Product,
-    Sum,
+    added,
+    call_of,
     coefficient,
+    constant,
     factors_of,
     minus,
+    multiplied,
     plus,
+    raised,
     terms_of,
     times,
     to_the,
@@ -31,30 +31,30 @@ Combine = Callable[[Expr, Expr], Expr]
 
 def negated(e: Expr) -> Expr:
     c, rest = coefficient(e)
-    if isinstance(e, Number):
-        return Number(-e.value)
+    if e.op == "number":
+        return constant(-e.data)
     if c == -1:
         return rest
-    return Product((Number(-c), *factors_of(rest)))
+    return multiplied(constant(-c), *factors_of(rest))
 
 
 def _written_product(x: Expr, z: Expr) -> Expr:
     """Numbers first, otherwise as written; no joining of factors."""
-    if isinstance(z, Number) and not isinstance(x, Number):
+    if z.op == "number" and x.op != "number":
         x, z = z, x
-    if x == ONE and not isinstance(z, Number):
+    if x == ONE and z.op != "number":
         return z
     if x == MINUS_ONE:
         return negated(z)
-    return Product((*factors_of(x), *factors_of(z)))
+    return multiplied(*factors_of(x), *factors_of(z))
 
 
 def _written_sum(x: Expr, z: Expr) -> Expr:
-    return Sum((*terms_of(x), *terms_of(z)))
+    return added(*terms_of(x), *terms_of(z))
 
 
-def _call(operation: str, x: Expr) -> Call:
-    return Call(operation, (x,), (), x.shape)
+def _call(operation: str, x: Expr) -> Expr:
+    return call_of(operation, (x,), (), x.shape)
 
 
 def _algebra(
@@ -69,7 +69,7 @@ def _algebra(
         return add(x, negative(z))
 
     def root(x: Expr, *, degree: int = 2) -> Expr:
-        return power(x, HALF if degree == 2 else Number(1 / degree))
+        return power(x, HALF if degree == 2 else constant(1 / degree))
 
     return {
         "add": add,
@@ -85,9 +85,9 @@ def _algebra(
         "sqrt": root,
         "root": root,
         "power": power,
-        "power_constant": lambda x, *, exponent: power(x, Number(exponent)),
+        "power_constant": lambda x, *, exponent: power(x, constant(exponent)),
         "exp2": lambda x: power(TWO, x),
-        "exp10": lambda x: power(Number(10), x),
+        "exp10": lambda x: power(constant(10), x),
         "expm1": lambda x: add(_call("exp", x), MINUS_ONE),
         "log1p": lambda x: _call("log", add(ONE, x)),
         "hypot": lambda x, z: root(add(power(x, TWO), power(z, TWO))),
@@ -99,7 +99,7 @@ def _algebra(
     }
 
 
-WRITTEN = _algebra(_written_sum, _written_product, Power, negated)
+WRITTEN = _algebra(_written_sum, _written_product, raised, negated)
 """How each algebraic primitive is shown, as it was written."""
 
 SIMPLIFIED = _algebra(plus, times, to_the, minus)

@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.explanation.formula.expressions import (
-    ONE,
-    Call,
-    Expr,
-    Name,
-    Number,
-    Product,
-    coefficient,
-    factors_of,
-)
+from chainrule.explanation.formula.expressions import ONE, Expr, coefficient, factors_of
 from chainrule.explanation.formula.greek import spell
 from chainrule.explanation.formula.spelling import APPLY, ATOM, POWER, PRODUCT, Out
 
 
-def quotient(w: Any, e: Call) -> Out:
+def quotient(w: Any, e: Expr) -> Out:
     """A fraction that others stand behind: λ/2 ‖W‖²."""
     above, below = e.args
     under = (below,) if coefficient(below)[0] < 0 else factors_of(below)
     return w.fraction(factors_of(above), [(x, ONE) for x in under])
 
 
-def indexed(w: Any, e: Call) -> Out:
+def indexed(w: Any, e: Expr) -> Out:
     """``(W x)_i``, and ``Σ_{i=1}^n`` before what has the index."""
-    said = {name: w.index(value) for name, value in e.attrs}
-    if e.operation == "entry":
+    said = {name: w.index(value) for name, value in e.data}
+    if e.op == "entry":
         return w.spelled.indexed.format(w.bracket(w.write(e.args[0])), said["index"]), ATOM
     low, upper = said["index"] + said["lower"], said["upper"]
     if w.spelled.linear:
@@ -37,36 +28,36 @@ def indexed(w: Any, e: Call) -> Out:
     return sign + w.write(e.args[0], PRODUCT), APPLY
 
 
-def group(w: Any, e: Call) -> Out:
+def group(w: Any, e: Expr) -> Out:
     inner = w.write(e.args[0])
-    return w.spelled.braces.format(inner) if e.attrs[0][1] == "{" else w.bracket(inner), ATOM
+    return w.spelled.braces.format(inner) if e.data[0][1] == "{" else w.bracket(inner), ATOM
 
 
-def typed_product(w: Any, e: Call) -> Out:
+def typed_product(w: Any, e: Expr) -> Out:
     """Two factors with the sign that was typed, or none; on one line some take a · to be read."""
     left, right = e.args
-    (_, sign), (_, entries) = e.attrs
+    (_, sign), (_, entries) = e.data
     last = _last(left)
     closed = last is not left and (w.is_bare(last) or w.laid(last)[1] >= POWER)
     first = w.write(left, PRODUCT if closed else w.least(left, False))
     between = w.between(last, right) if entries else w.thin()
     if sign:
         between = w.operator(sign)
-    elif between == w.operator("·") and not (w.spelled.linear or isinstance(right, Number)):
+    elif between == w.operator("·") and not (w.spelled.linear or right.op == "number"):
         between = w.thin()
     return w.join([first, between, w.write(right, w.least(right, True))]), PRODUCT
 
 
 def _last(e: Expr) -> Expr:
     """The last factor of a product."""
-    while isinstance(e, Product) or (isinstance(e, Call) and e.operation == "product"):
-        e = e.parts[-1]
+    while e.op in ("product", "beside"):
+        e = e.args[-1]
     return e
 
 
-def slope(w: Any, e: Name) -> str:
+def slope(w: Any, e: Expr) -> str:
     """∂L/∂z where it is a name that has a value, as a fraction; else nothing."""
-    above, _, below = e.letter.partition("/∂")
+    above, _, below = e.data.letter.partition("/∂")
     if not (below and above.startswith("∂")):
         return ""
     names = {"of": w.name(spell(above[1:])), "by": w.name(spell(below))}
@@ -78,5 +69,5 @@ TYPED_LAYOUTS = {
     "entry": indexed,
     "indexed sum": indexed,
     "group": group,
-    "product": typed_product,
+    "beside": typed_product,
 }

@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.explanation.formula.algebra import SIMPLIFIED, WRITTEN, Algebra
-from chainrule.explanation.formula.expressions import ONE, ZERO, Call, Expr, Name, Number
+from chainrule.explanation.formula.expressions import ONE, ZERO, Expr, call_of, constant, named
 
 Find = Callable[[Node], np.ndarray | None]
 Attributes = tuple[tuple[str, Any], ...]
@@ -27,14 +27,14 @@ def behind(node: Node) -> Node:
     return node
 
 
-def number(value: Any) -> Number:
+def number(value: Any) -> Expr:
     """A scalar as it would be typed: float32 by its own shortest digits."""
     array = np.asarray(value)
     if array.dtype.kind in "iub":
-        return Number(int(array))
+        return constant(int(array))
     if array.dtype == np.float32 and np.isfinite(array):
-        return Number(float(str(array[()])))
-    return Number(float(array))
+        return constant(float(str(array[()])))
+    return constant(float(array))
 
 
 class Builder:
@@ -75,14 +75,14 @@ class Builder:
             value = self.find(node)
             matrix = value if value is not None and value.ndim == 2 else None
             unit = matrix is not None and np.array_equal(matrix, np.eye(len(matrix)))
-            return Name(letter := "I" if unit else "c", letter, of_shape=node.type.shape)
+            return named(letter := "I" if unit else "c", letter, shape=node.type.shape)
         if node in self.gates:
             name, inputs, attrs = self.gates[node]
-            return Call(name, tuple(map(self.of, inputs)), attrs, node.type.shape)
+            return call_of(name, tuple(map(self.of, inputs)), attrs, node.type.shape)
         if is_transparent(node):
             inside = self.of(node.inputs[0])
             truth = node.inputs[0].type.dtype.kind == "b" and node.type.dtype.kind != "b"
-            return Call("indicator", (inside,), (), node.type.shape) if truth else inside
+            return call_of("indicator", (inside,), (), node.type.shape) if truth else inside
         if self.algebra is SIMPLIFIED and self._is_idle_guard(node):
             return self.of(node.inputs[2])
         args = tuple(self.of(x) for x in node.inputs)
@@ -127,7 +127,7 @@ def apply(
     combine = algebra.get(operation)
     if combine is not None:
         return combine(*args, **attrs)
-    made = Call(operation, args, tuple(attrs.items()), shape)
+    made = call_of(operation, args, tuple(attrs.items()), shape)
     idiom = IDIOMS.get(operation)
     return made if idiom is None else idiom(made)
 
@@ -135,29 +135,29 @@ def apply(
 # Idioms: compositions that have a name of their own ------------------------------------------
 
 
-def _choice(e: Call) -> Expr:
+def _choice(e: Expr) -> Expr:
     condition, taken, other = e.args
     if (taken, other) == (ONE, ZERO):
-        return Call("indicator", (condition,), (), e.of_shape)
-    if (taken, other) == (ZERO, ONE) and isinstance(condition, Call):
-        opposite = OPPOSITE.get(condition.operation)
+        return call_of("indicator", (condition,), (), e.shape)
+    if (taken, other) == (ZERO, ONE):
+        opposite = OPPOSITE.get(condition.op)
         if opposite is not None:
-            against = Call(opposite, condition.args, (), condition.of_shape)
-            return Call("indicator", (against,), (), e.of_shape)
-    if isinstance(condition, Call) and condition.operation in POSITIVE:
+            against = call_of(opposite, condition.args, (), condition.shape)
+            return call_of("indicator", (against,), (), e.shape)
+    if condition.op in POSITIVE:
         x, bound = condition.args
         if bound == ZERO and taken == x and other == ZERO:
-            return Call("relu", (x,), (), e.of_shape)
+            return call_of("relu", (x,), (), e.shape)
     return e
 
 
-def _softplus(e: Call) -> Expr:
+def _softplus(e: Expr) -> Expr:
     x, z = e.args
-    return Call("softplus", (x,), (), e.of_shape) if z == ZERO else e
+    return call_of("softplus", (x,), (), e.shape) if z == ZERO else e
 
 
 OPPOSITE = {"equal": "not_equal", "less": "greater_equal", "less_equal": "greater"}
 OPPOSITE.update({other: one for one, other in OPPOSITE.items()})
 POSITIVE = frozenset({"greater", "greater_equal"})
-IDIOMS: Mapping[str, Callable[[Call], Expr]] = {"select": _choice, "logaddexp": _softplus}
+IDIOMS: Mapping[str, Callable[[Expr], Expr]] = {"select": _choice, "logaddexp": _softplus}
 """Calls that are shown by a shorter name; the name's value is in ``idioms``."""

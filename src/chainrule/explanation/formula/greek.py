@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from chainrule.explanation.formula.expressions import Name
+from chainrule.explanation.formula.expressions import Expr, named
+from chainrule.explanation.formula.node import Shape
 
 GREEK: Mapping[str, str] = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
@@ -24,14 +25,15 @@ _MARKED = re.compile(r"((?:[^\W\d_]|[a-z]{2,7}?)_?(?:hat|bar|tilde|star))_(\w+)"
 _LOWERED = re.compile(r"([^\W\d_]+)_([A-Za-z]\w*)")
 
 
-def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
+def spell(word: str, shape: Shape = (), key: str = "") -> Expr:
     """The name behind an identifier: ``u1`` is u₁, ``w_0`` w₀, ``alpha`` α, ``y_hat`` ŷ.
 
-    Any text is taken; what is not of these forms stays as it is.
+    Any text is taken; what is not of these forms stays as it is. ``key`` tells it
+    from others where the identifier does not.
     """
-    word, index, accent, upper = key, "", "", ""
-    if key.startswith("∂") and "/∂" in key:
-        return Name(key, key, of_shape=shape)
+    key, index, accent, upper = key or word, "", "", ""
+    if word.startswith("∂") and "/∂" in word:
+        return named(key, word, shape=shape)
     if layer := _LAYER.fullmatch(word):
         word, upper = layer[1], layer[2]
     if lowered := _MARKED.fullmatch(word):
@@ -47,4 +49,4 @@ def spell(key: str, shape: tuple[int, ...] = ()) -> Name:
         lowered = _LOWERED.fullmatch(word)
         if lowered and (len(lowered[1]) == 1 or lowered[1] in _BY_NAME):
             word, index = lowered[1], lowered[2] + index
-    return Name(key, _BY_NAME.get(word, word), index, accent, shape, upper)
+    return named(key, _BY_NAME.get(word, word), index, accent, shape, upper)

@@ -29,7 +29,7 @@ IDIOM_FORWARDS: Mapping[str, Callable[..., Any]] = {
     "norm_2": np.linalg.norm,
     "norm_F": np.linalg.norm,
     "group": lambda x, **_: x,
-    "product": lambda x, z, *, sign, entries: x * z if entries else np.dot(x, z),
+    "beside": lambda x, z, *, sign, entries: x * z if entries else np.dot(x, z),
     "exp()": np.exp,
     "cases": lambda condition, a, b, opposite: np.where(condition, a, b),
     "maximum{}": np.maximum,

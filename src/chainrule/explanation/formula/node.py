@@ -1,30 +1,64 @@
-"""The node of all trees: what was typed, and the normal form of matrices.
+"""The node of all trees: what was typed, formulas of graphs, and the normal form of matrices.
 
 A typed tree has signs for operations and words for functions: ``+ - * / % @ ** ^``, a space or
 ``·`` between factors side by side, ``⊙`` and ``.*`` as ``⊙``, ``−`` before one argument, ``ᵀ``
-behind one, comparisons; its leaves are ``name`` and ``number``.
+behind one, comparisons; its leaves are ``name`` and ``number``. Formulas of graphs are in
+``expressions``, the normal form in ``matrix.tree``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from chainrule.forks import load
 
 Dim = str | int
-Shape = tuple[Dim, Dim]
+Shape = tuple[Dim, ...]
 SCALAR: Shape = (1, 1)
+
+
+@dataclass(frozen=True)
+class Name:
+    """A name, distinguished by ``key``: a letter or word, an index, a mark above it, and
+    ``upper``, a layer in brackets.
+
+    ``letter`` may be any text; writers escape it.
+    """
+
+    key: str
+    letter: str = field(compare=False)
+    index: str = field(default="", compare=False)
+    accent: str = field(default="", compare=False)
+    upper: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Slope:
+    """The name of a derivative: d``of``/d``by``, with ∂ where ``partial``."""
+
+    of: Node
+    by: Node
+    partial: bool = False
+
+    @property
+    def key(self) -> str:
+        """Where its value stands for ``evaluate``: the derivative of the output by ``by``."""
+        return "∂" + self.by.key
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
     """One operation on ``args``. ``data`` is what the operation needs besides: a number, a name,
-    an exponent. ``place``: where it was typed. Two nodes are the same expression when their
-    ``key`` is the same. ``bracket``: what it was typed in, ``(`` or ``{``, needed or not,
-    ``f(`` after a function, ``(_`` where what is inside has the index of a sum."""
+    an exponent. ``place``: where it was typed. ``bracket``: what it was typed in, ``(`` or ``{``,
+    needed or not, ``f(`` after a function, ``(_`` where what is inside has the index of a sum.
+
+    Nodes are equal when they are the same operation on equal parts in the same order, whatever
+    the shape of a part that has a name; up to the order of commuting parts by ``key``.
+    ``str(node)`` is the text of a formula; it has LaTeX and MathML spellings too.
+    """
 
     op: str
     args: tuple[Node, ...] = ()
@@ -36,18 +70,56 @@ class Node:
     @cached_property
     def key(self) -> str:
         """Text that two nodes share when they are equal up to the order of commuting parts."""
+        if isinstance(self.data, (Name, Slope)):
+            return self.data.key
         keys = [a.key for a in self.args]
         if self.op in ("add", "hadamard"):
             keys.sort()
         if self.op == "mul":
             keys = sorted(a.key for a in self.args if a.shape == SCALAR)
             keys.append(_chain_key([a for a in self.args if a.shape != SCALAR], self.shape))
-        data = "" if self.data is None else str(self.data)
+        data = self.data.key if isinstance(self.data, Node) else self.data
+        data = "" if data is None else str(data)
         size = str(self.shape) if not self.args else ""
         return f"{self.op}[{data}{size}]({','.join(keys)})"
 
+    @cached_property
+    def _same(self) -> tuple[Any, ...]:
+        alone = self.shape if self.data is None and not self.args else ()
+        return self.op, self.data, self.args, alone
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(self._same)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or (isinstance(other, Node) and self._same == other._same)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def text(self) -> str:
+        """Unicode text on one line."""
+        return _written(self, "TextWriter")
+
+    def latex(self) -> str:
+        """LaTeX for math mode; parses in KaTeX."""
+        return _written(self, "LatexWriter")
+
+    def mathml(self) -> str:
+        """Presentation MathML, the inside of a ``<math>`` element."""
+        return _written(self, "MathmlWriter")
+
+    def __str__(self) -> str:
+        return self.text()
+
     def __repr__(self) -> str:
-        return f"<{_above('text').code(self)}: {self.shape[0]}×{self.shape[1]}>"
+        return f"<{_above('text').code(self)}: {'×'.join(map(str, self.shape))}>"
+
+
+def _written(node: Node, writer: str) -> str:
+    """Writers stand above nodes and know them all."""
+    return getattr(load("chainrule.explanation.formula.writers"), writer)().write(node)
 
 
 def _above(module: str) -> Any:

@@ -17,17 +17,15 @@ from chainrule.explanation.formula.as_typed import TYPED_LAYOUTS
 from chainrule.explanation.formula.expressions import (
     HALF,
     ONE,
-    Call,
-    Derivative,
     Expr,
-    Name,
-    Number,
-    Power,
-    Product,
-    Sum,
+    call_of,
     coefficient,
+    constant,
     factors_of,
     inside,
+    is_call,
+    multiplied,
+    raised,
 )
 from chainrule.explanation.formula.spelling import (
     APPLY,
@@ -69,17 +67,17 @@ class Writer(Pieces):
     """Lays an expression out. Subclasses say how names and functions look."""
 
     def lay(self, e: Expr) -> Out:
-        if isinstance(e, Number):
-            return self.number(e.value)
-        if isinstance(e, Name):
+        if e.op == "number":
+            return self.number(e.data)
+        if e.op == "name":
             return self.name(e), ATOM
-        return getattr(self, type(e).__name__.lower())(e)  # derivative, sum, product, power, call
+        return getattr(self, "call" if is_call(e) else e.op)(e)
 
     # Sums and products --------------------------------------------------------------------
 
-    def sum(self, e: Sum) -> Out:
+    def sum(self, e: Expr) -> Out:
         parts: list[str] = []
-        for i, term in enumerate(e.terms):
+        for i, term in enumerate(e.args):
             sign, rest = _signed(term)
             if i == 0:
                 shown = self.write(rest, PRODUCT)
@@ -89,7 +87,7 @@ class Writer(Pieces):
                 parts.append(self.write(rest, PRODUCT))
         return self.join(parts), SUM
 
-    def product(self, e: Product) -> Out:
+    def product(self, e: Expr) -> Out:
         sign, rest = _signed(e)
         if sign:
             # −2x stands in a sum and after an equals sign; as a factor it takes brackets.
@@ -103,12 +101,12 @@ class Writer(Pieces):
         if not factors:
             return self.number(1)[0]
         first = factors[0]
-        if len(factors) > 1 and isinstance(first, Number) and first.value in LOGARITHMS:
+        if len(factors) > 1 and first.op == "number" and first.data in LOGARITHMS:
             factors = [*factors[1:], first]  # 2ˣ log 2
         parts: list[str] = []
         for i, factor in enumerate(factors):
             last = i == len(factors) - 1
-            numbered = i == 1 and isinstance(first, Number)
+            numbered = i == 1 and first.op == "number"
             shown = self.write(factor, self.least(factor, last, numbered))
             if i:
                 parts.append(self.between(factors[i - 1], factor))
@@ -121,9 +119,9 @@ class Writer(Pieces):
 
     def least(self, factor: Expr, last: bool, numbered: bool = False) -> int:
         """The level below which a factor takes brackets: dJ/du and sin u go without."""
-        if isinstance(factor, Derivative):
+        if factor.op == "derivative":
             return PRODUCT
-        of_arrays = isinstance(factor, Call) and factor.operation in ("contract", "product")
+        of_arrays = factor.op in ("contract", "beside")
         if last and of_arrays and numbered:
             return PRODUCT  # 2 q xᵀ
         return APPLY if last or self.is_bare(factor) else POWER
@@ -132,13 +130,13 @@ class Writer(Pieces):
         left, right = inside(left), inside(right)
         if left.shape and right.shape:
             return self.operator("⊙")
-        if isinstance(right, Number):
-            return self.thin() if right.value in LOGARITHMS else self.operator("·")
-        if isinstance(left, Number) and (_is_letters(right) or self.is_bare(right)):
+        if right.op == "number":
+            return self.thin() if right.data in LOGARITHMS else self.operator("·")
+        if left.op == "number" and (_is_letters(right) or self.is_bare(right)):
             return self.thin() if self.is_bare(right) else ""
-        if isinstance(left, Number) and isinstance(right, (Sum, Call)):
-            return "" if isinstance(right, Sum) else self.thin()
-        root = isinstance(left, Power) and left.exponent == HALF  # √x y would read as √(xy)
+        if left.op == "number" and (right.op == "sum" or is_call(right)):
+            return "" if right.op == "sum" else self.thin()
+        root = left.op == "power" and left.args[1] == HALF  # √x y would read as √(xy)
         if not root and _is_letters(left) and _is_letters(right):
             return ""
         if not root and _is_letters(left) and self.is_bare(right):
@@ -147,33 +145,33 @@ class Writer(Pieces):
 
     def is_bare(self, e: Expr) -> bool:
         """Whether ``e`` is a function written before its argument without brackets."""
-        return isinstance(e, Call) and e.operation in BARE_CALLS and _level(self, e) == APPLY
+        return e.op in BARE_CALLS and _level(self, e) == APPLY
 
-    def power(self, e: Power) -> Out:
-        exponent = e.exponent
-        if isinstance(exponent, Number):
-            if exponent.value == 0.5:
-                return self.root(e.base), POWER
-            if exponent.value < 0:
-                return self.fraction((ONE,), ((e.base, Number(-exponent.value)),))
-        base = self.write(e.base, ATOM)
-        if len(e.base.shape) > 1:  # W² is W W
+    def power(self, e: Expr) -> Out:
+        of, exponent = e.args
+        if exponent.op == "number":
+            if exponent.data == 0.5:
+                return self.root(of), POWER
+            if exponent.data < 0:
+                return self.fraction((ONE,), ((of, constant(-exponent.data)),))
+        base = self.write(of, ATOM)
+        if len(of.shape) > 1:  # W² is W W
             return self.raised_entries(base, exponent), POWER
         return self.raised(base, exponent), POWER
 
     # Calls ----------------------------------------------------------------------------------
 
-    def call(self, e: Call) -> Out:
+    def call(self, e: Expr) -> Out:
         if self.spelled.linear and any(_of_function(arg) for arg in e.args):
             e = replace(e, args=tuple(map(inside, e.args)))
-        layout = LAYOUTS.get(e.operation)
+        layout = LAYOUTS.get(e.op)
         if layout is not None:
             found = layout(self, e)
             if found is not None:
                 return found
-        return self.template(e, self.template_of(e.operation))
+        return self.template(e, self.template_of(e.op))
 
-    def template(self, e: Call, template: str) -> Out:
+    def template(self, e: Expr, template: str) -> Out:
         pieces = _pieces(template)
         fields = [field for _, field in pieces if field is not None]
         if len([f for f in fields if not f.isidentifier()]) < len(e.args) and len(fields) == 1:
@@ -181,7 +179,7 @@ class Writer(Pieces):
                              + [self.literal(text) for text, _ in pieces[1:]]), ATOM  # fmt: skip
         own = ATOM
         out: list[str] = []
-        attrs = dict(e.attrs)
+        attrs = dict(e.data)
         auto = iter(range(len(e.args)))
         for k, (before, field) in enumerate(pieces):
             out.append(self.literal(before))
@@ -200,7 +198,7 @@ class Writer(Pieces):
             own = min(own, takes)
             shown = self.write(arg, level)
             word = before[-2:-1].isalnum() and before[-1:] == " " and before.strip() not in SUMS
-            if word and isinstance(arg, Power) and self.laid(arg.base)[1] < ATOM:
+            if word and arg.op == "power" and self.laid(arg.args[0])[1] < ATOM:
                 shown = self.bracket(shown)  # log((1 + x)²): log(1 + x)² is another thing
             if out[-1].endswith(" ") and out[-1][-2:-1].islower() and shown.startswith("("):
                 out[-1] = out[-1].rstrip()  # log(1 + x), but log x
@@ -229,16 +227,16 @@ class Writer(Pieces):
             out += [self.literal(", ")] * bool(i) + [self.write(arg)]
         return self.join(out)
 
-    def function(self, word: str, e: Call) -> Out:
+    def function(self, word: str, e: Expr) -> Out:
         """``word`` before one argument, without brackets where that is clear."""
         (arg,) = e.args
         if arg is not (arg := inside(arg)):
             return self.applied(word, self.bracket(self.write(arg))), ATOM
-        simple = isinstance(arg, Name) or (
-            isinstance(arg, Power)
-            and isinstance(arg.base, Name)
-            and isinstance(arg.exponent, Number)
-            and arg.exponent.value > 1
+        simple = arg.op == "name" or (
+            arg.op == "power"
+            and arg.args[0].op == "name"
+            and arg.args[1].op == "number"
+            and arg.args[1].data > 1
         )
         if word in BARE and simple:
             return self.applied(word, self.write(arg)), APPLY
@@ -255,15 +253,15 @@ class Writer(Pieces):
         level = SUM if value < 0 else ATOM
         return s.e if value == math.e else s.number(plain_number(value)), level
 
-    def name(self, e: Name) -> str:
+    def name(self, e: Expr) -> str:
         raise NotImplementedError
 
     def index(self, text: str) -> str:
         return self.spelled.escape(text)
 
-    def derivative(self, e: Derivative) -> Out:
-        of, by = self.name(e.of), self.name(e.by)
-        d = self.spelled.d[e.partial]
+    def derivative(self, e: Expr) -> Out:
+        of, by = self.name(e.data.of), self.name(e.data.by)
+        d = self.spelled.d[e.data.partial]
         return self.spelled.derivative.format(d=d, of=of, by=by), PRODUCT
 
     def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
@@ -279,7 +277,7 @@ class Writer(Pieces):
 
 def powers(below: Sequence[tuple[Expr, Expr]]) -> list[Expr]:
     """What stands below a line."""
-    return [base if n == ONE else Power(base, n) for base, n in below]
+    return [base if n == ONE else raised(base, n) for base, n in below]
 
 
 def _signed(e: Expr) -> tuple[bool, Expr]:
@@ -288,8 +286,8 @@ def _signed(e: Expr) -> tuple[bool, Expr]:
     if not c < 0:  # NaN stays where it is
         return False, e
     if rest == ONE:
-        return True, Number(-c)
-    return True, rest if c == -1 else Product((Number(-c), *factors_of(rest)))
+        return True, constant(-c)
+    return True, rest if c == -1 else multiplied(constant(-c), *factors_of(rest))
 
 
 def _fraction(factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Expr]]]:
@@ -297,18 +295,17 @@ def _fraction(factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Exp
     above: list[Expr] = []
     below: list[tuple[Expr, Expr]] = []
     for factor in factors:
-        exponent = factor.exponent if isinstance(factor, Power) else None
-        if isinstance(exponent, Number) and exponent.value < 0:
-            assert isinstance(factor, Power)
-            below.append((factor.base, Number(-exponent.value)))
+        if factor.op == "power" and factor.args[1].op == "number" and factor.args[1].data < 0:
+            base, exponent = factor.args
+            below.append((base, constant(-exponent.data)))
         else:
             above.append(factor)
     if len(above) > 1 and above[0] == ONE:
         above.pop(0)
-    if below and above and isinstance(above[0], Number):
-        inverse = 1 / above[0].value if above[0].value else 0.0
+    if below and above and above[0].op == "number":
+        inverse = 1 / above[0].data if above[0].data else 0.0
         if inverse in (2.0, 4.0, 8.0):  # 0.5 / y is 1 / (2y)
-            below.insert(0, (Number(inverse), ONE))
+            below.insert(0, (constant(inverse), ONE))
             above.pop(0)
     return above, below
 
@@ -318,17 +315,18 @@ _LOWERED = frozenset(["", *"aehijklmnoprstuvx"])
 
 
 def _is_letters(e: Expr) -> bool:
-    base = e.base if isinstance(e, Power) else e
-    if isinstance(e, Power) and not (isinstance(e.exponent, Number) and e.exponent.value > 0):
+    base = e.args[0] if e.op == "power" else e
+    if e.op == "power" and not (e.args[1].op == "number" and e.args[1].data > 0):
         return False
-    if isinstance(base, Name):
-        return len(base.letter) == 1 and (base.index.isdigit() or base.index in _LOWERED)
-    return isinstance(base, Power) and _is_letters(base)
+    if base.op == "name":
+        name = base.data
+        return len(name.letter) == 1 and (name.index.isdigit() or name.index in _LOWERED)
+    return base.op == "power" and _is_letters(base)
 
 
 def _of_function(e: Expr) -> bool:
     """Whether brackets are those of a function's argument, which one line has where it must."""
-    return isinstance(e, Call) and e.operation == "group" and e.attrs[0][1] == "f("
+    return e.op == "group" and e.data[0][1] == "f("
 
 
 @lru_cache(maxsize=512)
@@ -367,17 +365,17 @@ def matrix_factors(spec: str) -> tuple[bool, bool, bool] | None:
     return (not turn_left, not turn_right, True) if len(out) == 2 else None
 
 
-def _contract(w: Writer, e: Call) -> Out | None:
-    spec = dict(e.attrs)["spec"]
+def _contract(w: Writer, e: Expr) -> Out | None:
+    spec = dict(e.data)["spec"]
     operands, _, out = spec.partition("->")
     left, _, right = operands.partition(",")
     x, z = e.args
     number, rest = coefficient(x)
-    if isinstance(x, Product) and number != 1 and (left != right or not out):
-        made = Call(e.operation, (rest, z), e.attrs, e.of_shape)
-        return w.product(Product((Number(number), made)))  # 2 q xᵀ
+    if x.op == "product" and number != 1 and (left != right or not out):
+        made = call_of(e.op, (rest, z), e.data, e.shape)
+        return w.product(multiplied(constant(number), made))  # 2 q xᵀ
     if left == right == out or not left or not right:
-        return w.product(Product((x, z)))
+        return w.product(multiplied(x, z))
     if len(left) == len(right) == 1 and left != right:
         first, second = (x, z) if out == left + right else (z, x)
         return w.join([w.write(first, POWER), w.thin(), w.transposed(second)]), PRODUCT
@@ -397,31 +395,31 @@ def _contract(w: Writer, e: Call) -> Out | None:
 
 def _row(w: Writer, e: Expr) -> str:
     """A vector as a row: xᵀ, and xᵀ B for the product of x and B."""
-    spec = dict(e.attrs)["spec"] if isinstance(e, Call) and e.operation == "contract" else ""
+    spec = dict(e.data)["spec"] if e.op == "contract" else ""
     left, _, right = spec.partition("->")[0].partition(",")
-    if isinstance(e, Call) and len(left) == 1 and len(right) == 2 and right[0] == left:
+    if len(left) == 1 and len(right) == 2 and right[0] == left:
         return w.join([_row(w, e.args[0]), w.thin(), w.write(e.args[1], POWER)])
     return w.transposed(e)
 
 
-def _transpose(w: Writer, e: Call) -> Out | None:
-    return (w.transposed(e.args[0]), POWER) if dict(e.attrs)["axes"] == (1, 0) else None
+def _transpose(w: Writer, e: Expr) -> Out | None:
+    return (w.transposed(e.args[0]), POWER) if dict(e.data)["axes"] == (1, 0) else None
 
 
-def _over_axes(w: Writer, e: Call) -> Out | None:
+def _over_axes(w: Writer, e: Expr) -> Out | None:
     """A reduction over some axes says which, a variance what its divisor is short of."""
-    attrs = dict(e.attrs)
+    attrs = dict(e.data)
     axes = attrs.get("axes", attrs.get("axis"))
     axes = axes if isinstance(axes, tuple) else () if axes is None else (axes,)
     count = len(e.args[0].shape)
     said = []
-    if axes and count and len(axes) != count and e.of_shape:  # without one, of unknown shape
+    if axes and count and len(axes) != count and e.shape:  # without one, of unknown shape
         said.append(f"{OVER} " + ", ".join(str(axis % count) for axis in axes))
     if attrs.get("ddof"):
         said.append(f"ddof {attrs['ddof']}")
     if not said:
         return None
-    text, _ = w.template(e, w.template_of(e.operation))
+    text, _ = w.template(e, w.template_of(e.op))
     return w.join([text, w.literal(" "), w.words(", ".join(said))]), LOW
 
 
@@ -433,13 +431,13 @@ LAYOUTS: Mapping[str, Any] = {
     "reduce_max": _over_axes,
     "reduce_min": _over_axes,
     **dict.fromkeys(("mean", "var", "std", "norm"), _over_axes),
-    **dict.fromkeys(BARE, lambda w, e: w.function(e.operation, e)),
+    **dict.fromkeys(BARE, lambda w, e: w.function(e.op, e)),
 }
 """Operations whose notation depends on their static arguments or on their arguments."""
 
 
 @lru_cache(maxsize=1024)
-def _level(writer: Writer, e: Call) -> int:
+def _level(writer: Writer, e: Expr) -> int:
     """The level of what is written of a call, found once: it is asked at each call around it."""
     return writer.lay(e)[1]
 

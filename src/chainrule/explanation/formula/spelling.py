@@ -67,7 +67,7 @@ def attribute_text(name: str, value: Any) -> str:
     return str(value)
 
 
-def without_whole(region: Sequence[Any], shape: tuple[int, ...]) -> Sequence[Any]:
+def without_whole(region: Sequence[Any], shape: Sequence[Any]) -> Sequence[Any]:
     """Without the axes at the end that are taken whole: W[0] for W[0, :3]."""
     kept = list(region)
     while len(kept) > 1 and kept[-1] == (0, shape[len(kept) - 1], 1):

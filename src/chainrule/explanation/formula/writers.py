@@ -9,9 +9,10 @@ from typing import Any
 
 from chainrule.core.node import PRIMITIVES
 from chainrule.explanation.formula.as_typed import slope
-from chainrule.explanation.formula.expressions import Call, Derivative, Expr, Name, Sum
+from chainrule.explanation.formula.expressions import Expr, is_call
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.idioms import IDIOM_NOTATION
+from chainrule.explanation.formula.node import Name
 from chainrule.explanation.formula.notation import APPLY, ATOM, POWER, PRODUCT, Out, Writer, powers
 from chainrule.explanation.formula.spelling import LATEX, MATHML, TEXT
 from chainrule.render import escape
@@ -31,25 +32,31 @@ class TextWriter(Writer):
 
     spelled = TEXT
 
-    def name(self, e: Name) -> str:
-        letter = escape.clean(e.letter) + _ABOVE.get(e.accent, "") + _AFTER.get(e.accent, "")
+    def name(self, e: Expr) -> str:
+        name: Name = e.data
+        letter = escape.clean(name.letter)
+        letter += _ABOVE.get(name.accent, "") + _AFTER.get(name.accent, "")
         letter = unicodedata.normalize("NFC", letter)
-        upper = e.upper.translate(_SUPER)
+        upper = name.upper.translate(_SUPER)
         if re.search("[^⁰-⁾²³¹ⁿˣʸᶻᵖ]", upper):
-            upper = f"^{e.upper}" if e.upper.startswith("[") else f"^{{{e.upper}}}"
-        if not e.index:
+            upper = f"^{name.upper}" if name.upper.startswith("[") else f"^{{{name.upper}}}"
+        if not name.index:
             return letter + upper
-        lowered = _LOWERABLE.fullmatch(e.index)
-        shifted = f"_{{{e.index}}}" if _SHIFTED.fullmatch(e.index) else "_" + escape.clean(e.index)
-        index = e.index.translate(_SUB) if lowered else shifted
+        lowered = _LOWERABLE.fullmatch(name.index)
+        shifted = (
+            f"_{{{name.index}}}"
+            if _SHIFTED.fullmatch(name.index)
+            else "_" + escape.clean(name.index)
+        )
+        index = name.index.translate(_SUB) if lowered else shifted
         return letter + index + upper
 
     def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
         top = self.side_by_side(above)
-        bare = bool(above) and isinstance(above[-1], Call) and self.laid(above[-1])[1] < POWER
-        if len(above) == 1 and isinstance(above[0], Derivative):
+        bare = bool(above) and is_call(above[-1]) and self.laid(above[-1])[1] < POWER
+        if len(above) == 1 and above[0].op == "derivative":
             bare = True
-        if bare or (len(above) > 1 and any(isinstance(f, Sum) for f in above)):
+        if bare or (len(above) > 1 and any(f.op == "sum" for f in above)):
             top = self.bracket(top)
         factors = powers(below)
         if len(factors) == 1:
@@ -79,16 +86,17 @@ class LatexWriter(Writer):
 
     spelled = LATEX
 
-    def name(self, e: Name) -> str:
+    def name(self, e: Expr) -> str:
         if quotient := slope(self, e):
             return quotient
-        nabla = e.letter.startswith("∇")
-        letter = rf"\nabla {latex_letter(e.letter[1:])}" if nabla else self.letter(e)
-        if e.accent in _ABOVE:
-            letter = rf"\{e.accent}{{{letter}}}"
-        raised = {"star": "^{*}", "prime": "'"}.get(e.accent, "")
-        raised = f"^{{{e.upper}}}" if e.upper else raised
-        index = e.index
+        name: Name = e.data
+        nabla = name.letter.startswith("∇")
+        letter = rf"\nabla {latex_letter(name.letter[1:])}" if nabla else self.letter(e)
+        if name.accent in _ABOVE:
+            letter = rf"\{name.accent}{{{letter}}}"
+        raised = {"star": "^{*}", "prime": "'"}.get(name.accent, "")
+        raised = f"^{{{name.upper}}}" if name.upper else raised
+        index = name.index
         if not index:
             return letter + raised
         return f"{letter}_{{{self.index(index)}}}{raised}"
@@ -101,8 +109,8 @@ class LatexWriter(Writer):
             return text.replace("ℓ", r"\ell ")
         return f"\\{GREEK[text]}" if text in GREEK else rf"\text{{{escape.latex_ascii(text)}}}"
 
-    def letter(self, e: Name) -> str:
-        return latex_letter(e.letter)
+    def letter(self, e: Expr) -> str:
+        return latex_letter(e.data.letter)
 
     def literal(self, text: str) -> str:
         return text.replace("→", r"\to ")
@@ -114,7 +122,7 @@ class LatexWriter(Writer):
 
     def transposed(self, e: Expr) -> str:
         """W^{[2]\\top}: the layer and the mark stand side by side."""
-        if isinstance(e, Name) and e.upper:
+        if isinstance(e.data, Name) and e.data.upper:
             return self.name(e)[:-1] + r"\top}"
         return super().transposed(e)
 
@@ -165,20 +173,21 @@ class MathmlWriter(Writer):
 
     spelled = MATHML
 
-    def name(self, e: Name) -> str:
+    def name(self, e: Expr) -> str:
         if quotient := slope(self, e):
             return quotient
-        letter = f"<mi>{escape.html(e.letter)}</mi>"
-        if e.accent in _ABOVE:
-            mark = {"hat": "^", "bar": "¯", "tilde": "~"}[e.accent]
+        name: Name = e.data
+        letter = f"<mi>{escape.html(name.letter)}</mi>"
+        if name.accent in _ABOVE:
+            mark = {"hat": "^", "bar": "¯", "tilde": "~"}[name.accent]
             letter = f'<mover accent="true">{letter}<mo>{mark}</mo></mover>'
-        raised = f"<mo>{_AFTER[e.accent]}</mo>" if e.accent in _AFTER else ""
-        if e.upper:
-            left, inside, right = e.upper[0], escape.html(e.upper[1:-1]), e.upper[-1]
+        raised = f"<mo>{_AFTER[name.accent]}</mo>" if name.accent in _AFTER else ""
+        if name.upper:
+            left, inside, right = name.upper[0], escape.html(name.upper[1:-1]), name.upper[-1]
             raised = f"<mrow><mo>{left}</mo><mi>{inside}</mi><mo>{right}</mo></mrow>"
-        if e.index:
-            tag = "mn" if e.index.isdigit() else "mi"
-            index = f"<{tag}>{escape.html(e.index)}</{tag}>"
+        if name.index:
+            tag = "mn" if name.index.isdigit() else "mi"
+            index = f"<{tag}>{escape.html(name.index)}</{tag}>"
             return (
                 f"<msubsup>{letter}{index}{raised}</msubsup>"
                 if raised

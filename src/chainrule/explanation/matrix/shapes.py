@@ -32,7 +32,7 @@ class _Size:
 
 
 Size = _Size | Dim
-Pair = tuple[Size, Size]
+Pair = tuple[Size, ...]
 
 
 class _Misfit(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from chainrule.explanation.formula.expressions import Name
+from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.node import SCALAR, Node, Shape, is_binary, walk
 from chainrule.explanation.formula.spelling import ATOM, CODE, LOW, POWER, PRODUCT, SUM, Out, Pieces
@@ -79,14 +79,15 @@ class Layout(Pieces):
     """Where the parts of an expression stand: of a normal form, or of what was typed, nothing
     collected, nothing cancelled. ``shapes`` of typed names; one without is a scalar."""
 
-    name: Callable[[Name], str]
+    name: Callable[[Expr], str]
 
     def __init__(self, shapes: Mapping[str, Shape] | None = None) -> None:
         self.shapes = shapes or {}
 
     def symbol(self, name: str, shape: Shape) -> str:
         found = spell(name, () if shape == SCALAR else (2, 2))
-        return self.name(replace(found, letter=_SPELLED.get(found.letter, found.letter)))
+        letter = _SPELLED.get(found.data.letter, found.data.letter)
+        return self.name(replace(found, data=replace(found.data, letter=letter)))
 
     def function(self, name: str) -> str:
         return self.spelled.word.format(_WORDS.get(name, (name,))[0])
@@ -314,9 +315,9 @@ class Text(Layout, TextWriter):
 class Latex(Layout, LatexWriter):
     """LaTeX math, arrays bold."""
 
-    def letter(self, e: Name) -> str:
-        word = e.letter.replace("_", r"\_")
-        if e.letter in GREEK:
+    def letter(self, e: Expr) -> str:
+        word = e.data.letter.replace("_", r"\_")
+        if e.data.letter in GREEK:
             shown = super().letter(e)
             return rf"\boldsymbol{{{shown}}}" if e.shape else shown
         if e.shape:

@@ -19,12 +19,14 @@ from chainrule.core.recording import quiet, scope
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import (
     MINUS_ONE,
-    Call,
     Expr,
-    Name,
-    Product,
-    Sum,
+    added,
+    call_of,
+    derivative,
     factors_of,
+    is_call,
+    multiplied,
+    named,
 )
 from chainrule.explanation.network.data import Line, Module, NetworkExplanation, Neurons
 from chainrule.explanation.network.modules import (
@@ -36,7 +38,6 @@ from chainrule.explanation.network.modules import (
     Convention,
     activation_formulas,
     contracted,
-    derivative,
     formulas_at,
     oriented,
 )
@@ -112,21 +113,21 @@ class _Walk:
 
     # Names ------------------------------------------------------------------------------------
 
-    def name(self, letter: str, layer: int, accent: str = "") -> Name:
+    def name(self, letter: str, layer: int, accent: str = "") -> Expr:
         single = self.depth == 1 and letter in "zδ"
-        return Name(f"{letter}{layer}", letter, "" if single else str(layer), accent, (1, 2))
+        return named(f"{letter}{layer}", letter, "" if single else str(layer), accent, (1, 2))
 
-    def activated(self, layer: int) -> Name:
+    def activated(self, layer: int) -> Expr:
         """What the activation returns: a, or h where the layer adds its inputs, a = h + inputs."""
         return self.name("h" if self.model.blocks[layer - 1].residual else "a", layer)
 
-    def below(self, layer: int) -> Name:
+    def below(self, layer: int) -> Expr:
         """What layer ``layer`` reads: x or the activation under it."""
-        return Name("x", "x", of_shape=(1, 2)) if layer == 1 else self.name("a", layer - 1)
+        return named("x", "x", shape=(1, 2)) if layer == 1 else self.name("a", layer - 1)
 
     @property
-    def prediction(self) -> Name:
-        return Name("y_hat", "y", "", "hat", (1, 2))
+    def prediction(self) -> Expr:
+        return named("y_hat", "y", "", "hat", (1, 2))
 
     def shown(self, array: Any) -> Array:
         return oriented(array, self.c.columns)
@@ -226,10 +227,10 @@ class _Walk:
             )
         )
         unit = z if found.unit is None else found.unit(z)
-        through: Expr = Sum((y, Product((MINUS_ONE, TARGET))))
+        through: Expr = added(y, multiplied(MINUS_ONE, TARGET))
         lines = [Line(derivative(LOSS, z), through, self.shown(delta))]
         if found.passed is not None:
-            product = Product((up, *factors_of(found.passed(y))))
+            product = multiplied(up, *factors_of(found.passed(y)))
             factors = (self.shown(slope), down)
             lines.insert(0, Line(derivative(LOSS, z), product, self.shown(delta), *factors))
         self.modules.append(
@@ -244,7 +245,7 @@ class _Walk:
         return delta
 
     def _other_loss(
-        self, z: Name, scores: Any, t: Array, line: Line, delta: Any, prediction: Array
+        self, z: Expr, scores: Any, t: Array, line: Line, delta: Any, prediction: Array
     ) -> None:
         """A loss by the scores, and what its output unit makes of them."""
         single = scores.size == t.size == 1
@@ -254,13 +255,13 @@ class _Walk:
             point = {"z": at[0], "y": t.reshape(-1)[0]}
             formula, slope = formulas_at(lambda z, y: self.loss(z, y), point, names, "J")
         unit, _ = formulas_at(lambda z: self.loss.predict(z), {"z": at}, names, "p")
-        forward = replace(line, formula=formula or Call("loss", (z, TARGET), (), ()))
-        passed = slope or Call("slope", (z, TARGET), (), ())
+        forward = replace(line, formula=formula or call_of("loss", (z, TARGET), (), ()))
+        passed = slope or call_of("slope", (z, TARGET), (), ())
         back = (Line(derivative(LOSS, z), passed, self.shown(delta)),)
         name = self.loss.name.replace("_", " ")
         self.modules.append(Module("loss", 0, name, (forward,), back))
-        title = unit.operation if isinstance(unit, Call) else "identity" if unit is z else "unit"
-        unit = unit or Name("unit", f"predict({z.text()})")
+        title = "identity" if unit is z else unit.op if unit and is_call(unit) else "unit"
+        unit = unit or named("unit", f"predict({z.text()})")
         shown = (Line(self.prediction, unit, self.shown(prediction)),)
         self.modules.append(Module("output activation", self.depth, title, shown, ()))
 
@@ -277,16 +278,16 @@ class _Walk:
                 title, over = str(block.activation), h
                 under = n if block.batch_norm or block.layer_norm else z
                 forward, prime = activation_formulas(block.activation, under, over)
-                formula = Product((derivative(LOSS, over), *factors_of(prime)))
+                formula = multiplied(derivative(LOSS, over), *factors_of(prime))
                 (slope,) = pull(np.ones_like(delta))
                 local = self.shown(slope)
             elif kind == "residual":
                 title, under, over, (skipped,) = "plus inputs", h, a, rest
-                forward, formula = Sum((self.below(layer), h)), derivative(LOSS, a)
+                forward, formula = added(self.below(layer), h), derivative(LOSS, a)
             else:
                 title = "batch norm" if block.batch_norm else "layer norm"
-                forward = Call(title.replace(" ", "_"), (under,), (), (1, 2))
-                formula = Call("pulled_back", (derivative(LOSS, over),), (), (1, 2))
+                forward = call_of(title.replace(" ", "_"), (under,), (), (1, 2))
+                formula = call_of("pulled_back", (derivative(LOSS, over),), (), (1, 2))
             line = Line(over, forward, self.shown(value))
             factors = (None, None) if local is None else (local, self.shown(delta))
             back = Line(derivative(LOSS, under), formula, self.shown(passed), *factors)
@@ -305,7 +306,7 @@ class _Walk:
         if layer == self.depth:
             matched = self.loss.name in SIMPLE_DELTA
             formula: Expr = (
-                Sum((self.prediction, Product((MINUS_ONE, TARGET))))
+                added(self.prediction, multiplied(MINUS_ONE, TARGET))
                 if matched
                 else derivative(LOSS, self.name("z", layer))
             )
@@ -315,25 +316,25 @@ class _Walk:
             block = self.model.blocks[layer - 1]
             z, h = self.name("z", layer), self.activated(layer)
             _, slope = activation_formulas(block.activation, z, h)
-            formula = Product((pulled, *factors_of(slope)))
+            formula = multiplied(pulled, *factors_of(slope))
             if block.batch_norm or block.layer_norm:
-                formula = Call("pulled_back", (formula,), (), (1, 2))
+                formula = call_of("pulled_back", (formula,), (), (1, 2))
         self.deltas.append(Line(name, formula, self.shown(delta)))
 
     def _passed(self, layer: int, through: Expr) -> Expr:
         """dJ/dx of what a layer reads: through its weights, and past them where it adds x."""
         past = self.model.blocks[layer - 1].residual
-        return Sum((through, derivative(LOSS, self.name("a", layer)))) if past else through
+        return added(through, derivative(LOSS, self.name("a", layer))) if past else through
 
     @property
     def _weights(self) -> str:
         return "Θ" if self.c.name == "bias_row" else "W"
 
-    def _inner(self, layer: int) -> Name:
+    def _inner(self, layer: int) -> Expr:
         """The weights without the row of the bias, which leads to nothing below."""
         w = self.name(self._weights, layer)
         joined = self.c.name == "bias_row"
-        return Name(w.key + "_below", w.letter, w.index, "bar", (1, 2)) if joined else w
+        return named(w.key + "_below", w.data.letter, w.data.index, "bar", (1, 2)) if joined else w
 
     def _linear(self, layer: int, delta: Any, part: Any, skipped: Any) -> Any:
         _, value, pull = part
@@ -341,11 +342,11 @@ class _Walk:
         z, below, d = self.name("z", layer), self.below(layer), self.name("δ", layer)
         w, b = self.name(self._weights, layer), self.name("b", layer)
         joined = self.c.name == "bias_row"
-        with_one = Name(f"one_{below.key}", f"[1, {below.text()}]", of_shape=(1, 2))
+        with_one = named(f"one_{below.key}", f"[1, {below.text()}]", shape=(1, 2))
         source = with_one if joined else below
         product = contracted(self.c, "forward", source, w, d)
         has_bias = "bias" in gradients
-        forward = Sum((product, b)) if has_bias and not joined else product
+        forward = added(product, b) if has_bias and not joined else product
         slope = contracted(self.c, "weights", source, w, d)
         up, read = self.shown(delta), self._reads(layer)
         lines = [Line(derivative(LOSS, w), slope, self._stored(gradients), read, up)]

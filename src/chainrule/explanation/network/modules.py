@@ -8,7 +8,7 @@ Matrices have one example as a row (1, n), or as a column (n, 1) where the conve
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,22 +19,23 @@ from chainrule.explanation.formula.expressions import (
     MINUS_ONE,
     ONE,
     TWO,
-    Call,
-    Derivative,
     Expr,
-    Name,
-    Power,
-    Product,
-    Sum,
-    walk,
+    added,
+    call_of,
+    is_call,
+    multiplied,
+    named,
+    raised,
+    rebuilt,
 )
+from chainrule.explanation.formula.node import rewrite, walk
 from chainrule.explanation.steps.explaining import explain
 from chainrule.ops import special
 
 Shape = tuple[int, int]
 
-TARGET = Name("y", "y")
-LOSS = Name("J", "J")
+TARGET = named("y", "y")
+LOSS = named("J", "J")
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ CONVENTIONS: Mapping[str, Convention] = {
 }
 
 
-def contracted(c: Convention, what: str, a: Name, w: Name, delta: Name) -> Expr:
+def contracted(c: Convention, what: str, a: Expr, w: Expr, delta: Expr) -> Expr:
     """The three products of a layer: ``forward`` a W, ``weights`` aᵀ δ, ``inputs`` δ Wᵀ, in the
     order and with the transposes of the convention."""
     if what == "forward":
@@ -75,11 +76,7 @@ def contracted(c: Convention, what: str, a: Name, w: Name, delta: Name) -> Expr:
         args, spec = ((delta, a) if c.transposed else (a, delta)), c.weight_gradient
     else:
         args, spec = ((w, delta) if c.columns else (delta, w)), c.backward
-    return Call("contract", args, (("spec", spec),), (1, 1))
-
-
-def derivative(of: Name, by: Name) -> Derivative:
-    return Derivative(of, by, True)
+    return call_of("contract", args, (("spec", spec),), (1, 1))
 
 
 # Losses and output units -------------------------------------------------------------------------
@@ -94,11 +91,11 @@ class Output:
     """
 
     unit_name: str
-    unit: Callable[[Name], Expr] | None
-    loss: Callable[[Name], Expr]
-    slope: Callable[[Name], Expr]
+    unit: Callable[[Expr], Expr] | None
+    loss: Callable[[Expr], Expr]
+    slope: Callable[[Expr], Expr]
     value: Callable[[Any, Any], Any]
-    passed: Callable[[Name], Expr] | None
+    passed: Callable[[Expr], Expr] | None
 
     def gradient(self, y: Any, t: Any, delta: Any, unit: Any) -> np.ndarray:
         """dJ/dy, from dJ/dz = ``delta`` and the unit's slope where that is one number for each
@@ -111,61 +108,59 @@ class Output:
             return np.where(np.asarray(unit) != 0, np.asarray(delta) / unit, found)
 
 
-def _log(x: Expr) -> Call:
-    return Call("log", (x,), (), x.shape)
+def _log(x: Expr) -> Expr:
+    return call_of("log", (x,), (), x.shape)
 
 
-def _total(x: Expr) -> Call:
-    return Call("reduce_sum", (x,), (("axes", (0, 1)),), ())
+def _total(x: Expr) -> Expr:
+    return call_of("reduce_sum", (x,), (("axes", (0, 1)),), ())
 
 
-def _one_minus(x: Expr) -> Sum:
-    return Sum((ONE, Product((MINUS_ONE, x))))
+def _one_minus(x: Expr) -> Expr:
+    return added(ONE, multiplied(MINUS_ONE, x))
 
 
-def _difference(y: Expr) -> Sum:
-    return Sum((y, Product((MINUS_ONE, TARGET))))
+def _difference(y: Expr) -> Expr:
+    return added(y, multiplied(MINUS_ONE, TARGET))
 
 
-def _binary_loss(y: Name) -> Expr:
-    terms = Sum((Product((TARGET, _log(y))), Product((_one_minus(TARGET), _log(_one_minus(y))))))
-    return Product((MINUS_ONE, terms))
+def _binary_loss(y: Expr) -> Expr:
+    terms = added(multiplied(TARGET, _log(y)), multiplied(_one_minus(TARGET), _log(_one_minus(y))))
+    return multiplied(MINUS_ONE, terms)
 
 
-def _binary_slope(y: Name) -> Expr:
-    return Sum(
-        (
-            Product((MINUS_ONE, TARGET, Power(y, MINUS_ONE))),
-            Product((_one_minus(TARGET), Power(_one_minus(y), MINUS_ONE))),
-        )
+def _binary_slope(y: Expr) -> Expr:
+    return added(
+        multiplied(MINUS_ONE, TARGET, raised(y, MINUS_ONE)),
+        multiplied(_one_minus(TARGET), raised(_one_minus(y), MINUS_ONE)),
     )
 
 
-def _softmax(z: Name) -> Expr:
-    return Call("softmax", (z,), (), z.shape)
+def _softmax(z: Expr) -> Expr:
+    return call_of("softmax", (z,), (), z.shape)
 
 
 OUTPUTS: Mapping[str, Output] = {
     "binary_cross_entropy": Output(
         "logistic",
-        lambda z: Call("logistic", (z,), (), z.shape),
+        lambda z: call_of("logistic", (z,), (), z.shape),
         _binary_loss,
         _binary_slope,
         lambda y, t: -np.sum(special.xlogy(t, y) + special.xlog1py(1 - t, -y)),
-        lambda y: Product((y, _one_minus(y))),
+        lambda y: multiplied(y, _one_minus(y)),
     ),
     "categorical_cross_entropy": Output(
         "softmax",
         _softmax,
-        lambda y: Product((MINUS_ONE, _total(Product((TARGET, _log(y)))))),
-        lambda y: Product((MINUS_ONE, TARGET, Power(y, MINUS_ONE))),
+        lambda y: multiplied(MINUS_ONE, _total(multiplied(TARGET, _log(y)))),
+        lambda y: multiplied(MINUS_ONE, TARGET, raised(y, MINUS_ONE)),
         lambda y, t: -np.sum(special.xlogy(t, y)),
         None,
     ),
     "squared_error": Output(
         "identity",
         None,
-        lambda y: Product((HALF, _total(Power(_difference(y), TWO)))),
+        lambda y: multiplied(HALF, _total(raised(_difference(y), TWO))),
         _difference,
         lambda y, t: 0.5 * np.sum((y - t) ** 2),
         None,
@@ -187,19 +182,19 @@ def oriented(array: Any, columns: bool) -> np.ndarray:
 # Activations -----------------------------------------------------------------------------
 
 
-def activation_formulas(activation: Any, z: Name, a: Name) -> tuple[Expr, Expr]:
+def activation_formulas(activation: Any, z: Expr, a: Expr) -> tuple[Expr, Expr]:
     """The formula of an activation of ``z`` and of its slope, in ``z`` and its value ``a``."""
     name = activation.name
     forward, slope = formulas_at(lambda z: activation(z), {"z": 0.5}, {"z": z, "a": a}, "a")
     if forward is z:  # the identity
-        return z, Name("one", "1")
-    prime = Name(f"{name}'", f"{name}′({z.text()})", of_shape=(1, 2))
+        return z, named("one", "1")
+    prime = named(f"{name}'", f"{name}′({z.text()})", shape=(1, 2))
     shown = forward if slope is not None else None
-    return shown or Name(name, f"{name}({z.text()})"), slope or prime
+    return shown or named(name, f"{name}({z.text()})"), slope or prime
 
 
 def formulas_at(
-    f: Callable[..., Any], at: Mapping[str, Any], names: dict[str, Name], result: str
+    f: Callable[..., Any], at: Mapping[str, Any], names: dict[str, Expr], result: str
 ) -> tuple[Expr | None, Expr | None]:
     """The formula of ``f``, called ``result``, and of its slope by the first of its arguments, in
     ``names``; None where they are long.
@@ -219,13 +214,11 @@ def formulas_at(
     return forward, renamed(slope, names) if short and slope is not None else None
 
 
-def renamed(e: Expr, names: dict[str, Name]) -> Expr:
+def renamed(e: Expr, names: dict[str, Expr]) -> Expr:
     """``e`` with other names."""
-    if isinstance(e, Name):
-        return names.get(e.key, e)
-    parts = tuple(renamed(part, names) for part in e.parts)
-    if isinstance(e, (Sum, Product)):
-        return type(e)(parts)
-    if isinstance(e, Call):
-        return Call(e.operation, parts, e.attrs, (1, 2))
-    return type(e)(*parts) if parts else e
+
+    def made(part: Expr, args: tuple[Expr, ...]) -> Expr:
+        part = rebuilt(part, args)
+        return replace(part, shape=(1, 2)) if is_call(part) else part
+
+    return rewrite(e, lambda part: names.get(part.key) if part.op == "name" else None, made)

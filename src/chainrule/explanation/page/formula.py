@@ -8,18 +8,10 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from chainrule.errors import ChainruleError
-from chainrule.explanation.formula.expressions import (
-    Call,
-    Expr,
-    Name,
-    Number,
-    Power,
-    rebuilt,
-    size,
-)
+from chainrule.explanation.formula.expressions import Expr, call_of, rebuilt, size
+from chainrule.explanation.formula.node import mapped, rewrite
 from chainrule.explanation.formula.notation import APPLY, BARE, Out
 from chainrule.explanation.formula.writers import MathmlWriter
 from chainrule.explanation.steps.data import Explanation
@@ -88,38 +80,26 @@ def _is_derivative(element: ET.Element) -> bool:
 # The whole formula, every part marked with the quantity that it computes ----------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Marked(Expr):
-    """An expression that stands for quantity ``id``."""
-
-    id: int
-    inner: Expr
-
-    @property
-    def parts(self) -> tuple[Expr, ...]:
-        return (self.inner,)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.inner.shape
+def _marked(e: Expr, quantity: int) -> Expr:
+    """``e``, which stands for a quantity by its id."""
+    return call_of("marked", (e,), (("id", quantity),), e.shape)
 
 
 def _bare(e: Expr) -> Expr:
-    while isinstance(e, Marked):
-        e = e.inner
+    while e.op == "marked":
+        (e,) = e.args
     return e
 
 
 def _unmarked(e: Expr) -> Expr:
-    e = _bare(e)
-    return rebuilt(e, tuple(map(_unmarked, e.parts)))
+    return mapped(e, _bare)
 
 
 class _MarkedWriter(MathmlWriter):
     def lay(self, e: Expr) -> Out:
-        if isinstance(e, Marked):
-            text, own = self.lay(e.inner)
-            return f'<mrow data-q="{e.id}">{text}</mrow>', own
+        if e.op == "marked":
+            text, own = self.lay(e.args[0])
+            return f'<mrow data-q="{dict(e.data)["id"]}">{text}</mrow>', own
         return super().lay(e)
 
     def between(self, left: Expr, right: Expr) -> str:
@@ -128,12 +108,12 @@ class _MarkedWriter(MathmlWriter):
     def is_bare(self, e: Expr) -> bool:
         return super().is_bare(_unmarked(e))
 
-    def function(self, word: str, e: Call) -> Out:
+    def function(self, word: str, e: Expr) -> Out:
         (arg,) = e.args
         inner = _bare(arg)
-        if isinstance(inner, Power):
-            inner = _bare(inner.base) if isinstance(inner.exponent, Number) else inner
-        if word in BARE and isinstance(inner, Name) and isinstance(arg, Marked):
+        if inner.op == "power":
+            inner = _bare(inner.args[0]) if inner.args[1].op == "number" else inner
+        if word in BARE and inner.op == "name" and arg.op == "marked":
             return self.applied(word, self.write(arg)), APPLY
         return super().function(word, e)
 
@@ -152,11 +132,9 @@ def whole_formula(e: Explanation) -> str | None:
     made: dict[str, Expr] = {}
     for node in e.nodes:
         inner = node.formula if node.kind != "operation" else _filled(node.formula, made)
-        made[node.name.key] = Marked(node.id, inner)  # type: ignore[attr-defined]
-    return _MarkedWriter().write(made[e.nodes[e.output].name.key])  # type: ignore[attr-defined]
+        made[node.name.key] = _marked(inner, node.id)
+    return _MarkedWriter().write(made[e.nodes[e.output].name.key])
 
 
 def _filled(e: Expr, made: Mapping[str, Expr]) -> Expr:
-    if isinstance(e, Name):
-        return made.get(e.key, e)
-    return rebuilt(e, tuple(_filled(part, made) for part in e.parts))
+    return rewrite(e, lambda part: made.get(part.key) if part.op == "name" else None, rebuilt)

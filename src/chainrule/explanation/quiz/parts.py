@@ -17,7 +17,6 @@ import numpy as np
 from chainrule.checking.slips import changes
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import (
-    Derivative,
     Expr,
     evaluate,
     factors_of,
@@ -118,7 +117,7 @@ def _is_asked(key: str, e: Explanation, function: str) -> bool:
     """What has a name in the question: forward values, and derivatives by those and by inputs,
     but not by data and targets (x1, t of a network)."""
     name = key.removeprefix("∂")
-    given = {q.name.key for q in e.nodes if q.kind == "input"}  # type: ignore[attr-defined]
+    given = {q.name.key for q in e.nodes if q.kind == "input"}
     data = {"x1", "x2", "t"} if "E =" in function else set()
     if name in given:
         return key.startswith("∂") and name not in data
@@ -130,9 +129,9 @@ def _steps(e: Explanation) -> dict[str, Step]:
     found: dict[str, Step] = {}
     for step in e.steps:
         if step.kind == "forward":
-            found[e.nodes[step.node].name.key] = step  # type: ignore[attr-defined]
+            found[e.nodes[step.node].name.key] = step
         elif step.kind in ("backward", "sum"):
-            found["∂" + e.nodes[step.node].name.key] = step  # type: ignore[attr-defined]
+            found["∂" + e.nodes[step.node].name.key] = step
     return found
 
 
@@ -148,7 +147,7 @@ def mark_parts(question: Question, given: str) -> list[PartMark]:
     e = _explained(question.data["function"], question.data["at"])
     said = labelled(given, question.asked, all_wanted=False)
     own = dict(zip(question.data["keys"], range(len(question.asked)), strict=True))
-    values: dict[Any, Any] = {q.name.key: q.value for q in e.nodes if q.kind != "operation"}  # type: ignore[attr-defined]
+    values: dict[Any, Any] = {q.name.key: q.value for q in e.nodes if q.kind != "operation"}
     values["∂" + e.name.key] = 1.0
     marks: dict[int, PartMark] = {}
     for key, step in _steps(e).items():
@@ -203,7 +202,7 @@ def _slips(formula: Expr) -> Iterator[tuple[str, str, Expr]]:
         for change in changes(node, _split):
             kind, part = change.kind, _formula(change.part)
             if kind == "missing factor":
-                upstream = isinstance(part, Derivative)
+                upstream = part.op == "derivative"
                 kind = "missing upstream" if upstream else "missing local derivative"
             if kind in SAYS:
                 spoilt = _formula(whole, node, change.new)

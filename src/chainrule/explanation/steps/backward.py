@@ -16,7 +16,7 @@ from chainrule.core.recording import quiet
 from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced
 from chainrule.explanation.formula.algebra import SIMPLIFIED
-from chainrule.explanation.formula.expressions import ZERO, Derivative, Expr, Number
+from chainrule.explanation.formula.expressions import ZERO, Expr, constant, derivative
 from chainrule.explanation.steps.gates import shorter
 from chainrule.explanation.steps.recorded import Recorded, Use
 from chainrule.ops.structure import broadcast_to
@@ -50,9 +50,9 @@ class Backward:
     totals: dict[Node, Traced | None]
 
 
-def derivative_name(r: Recorded, node: Node) -> Derivative:
+def derivative_name(r: Recorded, node: Node) -> Expr:
     several = sum(x in r.moving for x in r.free) > 1
-    return Derivative(r.output_name, r.names[node], several)
+    return derivative(r.output_name, r.names[node], several)
 
 
 def backward(r: Recorded) -> Backward:
@@ -151,7 +151,7 @@ def _along(r: Recorded, chain: Sequence[Node], part: Any) -> Traced | None:
 
 def _local_formula(r: Recorded, use: Use, local: Any) -> Expr:
     if not isinstance(local, Traced):
-        return Number(local)
+        return constant(local)
     return r.builder(SIMPLIFIED, _spoken(r, use)).of(local_shown(r, use, local).node)
 
 

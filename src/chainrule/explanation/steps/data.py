@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.expressions import Expr, Name
+from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.steps.program import Program
 from chainrule.forks import load
 
@@ -146,7 +146,7 @@ class Explanation:
     See docs/explanations.md.
     """
 
-    name: Name
+    name: Expr
     formula: Expr | None
     nodes: tuple[Quantity, ...]
     steps: tuple[Step, ...]

@@ -14,7 +14,7 @@ from chainrule.core.node import INPUT, NO_ATTRS, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.algebra import WRITTEN
-from chainrule.explanation.formula.expressions import ONE, ZERO, Expr, Sum, times
+from chainrule.explanation.formula.expressions import ONE, ZERO, Expr, added, times
 from chainrule.explanation.steps.backward import Backward, Flow, as_array, backward, derivative_name
 from chainrule.explanation.steps.checking import check_gradients
 from chainrule.explanation.steps.counting import count
@@ -274,7 +274,7 @@ def _backward_steps(steps: _Steps, back: Backward, node: Node) -> None:
         why = f"{shown} feeds {_branches(len(flows))}: their gradients add"
     else:
         why = f"nothing that has a slope leads from {shown} to {r.output_name.text()}: it is 0"
-    formula = Sum(tuple(formulas)) if formulas else ZERO
+    formula = added(*formulas) if formulas else ZERO
     steps.add("sum", node, name, formula, total, terms=tuple(terms), why=why)
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.explanation.formula.expressions import ZERO, Expr, Name, Sum
+from chainrule.explanation.formula.expressions import ZERO, Expr, added, named
 from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.steps.data import Explanation, Quantity, Step
 
@@ -26,7 +26,7 @@ LONGEST = 256
 """A turn has so many operations at most."""
 SHARES = 3
 """Of what is added over the turns, so many numbers are shown, from the last turn on."""
-DOTS = Name("⋯", "⋯")
+DOTS = named("⋯", "⋯")
 
 
 class Turns(NamedTuple):
@@ -192,7 +192,7 @@ class _Folded:
         used = {self.turn[s.via] for s in self._of(step) if s.via in self.turn}
         if len(used) >= TURNS:
             why = f"{why}; turn by turn {self._shares(step)}"
-        formula = Sum(tuple([self.found[i].formula for i in terms])) if terms else ZERO
+        formula = added(*[self.found[i].formula for i in terms]) if terms else ZERO
         new = replace(
             step, node=self.place[step.node], formula=formula, terms=tuple(terms), why=why
         )

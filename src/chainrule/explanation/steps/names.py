@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from chainrule.core.node import Node
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.expressions import Name
+from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.greek import spell
 
 SCHEMES = ("lecture", "v")
@@ -30,7 +29,7 @@ def assign(
     given: Mapping[Node, str],
     edges: Mapping[Node, Sequence[Node]],
     scheme: str,
-) -> dict[Node, Name]:
+) -> dict[Node, Expr]:
     """A name for every quantity; the rule is in docs/explanations.md.
 
     Args:
@@ -68,8 +67,7 @@ def assign(
         _lecture(rest, inputs, edges, take, names, taken)
     short = _short({name for name in names.values() if "/" in name and name[0] != "∂"}, taken)
     return {
-        node: replace(spell(short.get(name, name), node.type.shape), key=name)
-        for node, name in names.items()
+        node: spell(short.get(name, name), node.type.shape, name) for node, name in names.items()
     }
 
 

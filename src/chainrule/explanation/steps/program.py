@@ -82,5 +82,5 @@ def _slot(node: Node, slot: Mapping[Node, int], place: Mapping[Node, int]) -> Sl
         return Slot("input", node=place[node])
     if node.primitive is CONSTANT:
         value = node.primitive.forward(**node.attrs)
-        return Slot("constant", value=number(value).value)
+        return Slot("constant", value=number(value).data)
     return Slot(node.primitive.name, tuple(slot[x] for x in node.inputs), dict(node.attrs))

@@ -18,16 +18,15 @@ from chainrule.explanation.formula.building import apply, number
 from chainrule.explanation.formula.cursor import WHOLE, is_inner, is_ones, is_row
 from chainrule.explanation.formula.expressions import (
     ONE,
-    Call,
     Expr,
-    Name,
-    Number,
-    Power,
-    Product,
-    Sum,
+    added,
+    call_of,
     coefficient,
+    constant,
     factors_of,
     inside,
+    multiplied,
+    raised,
     rebuilt,
     terms_of,
 )
@@ -109,9 +108,9 @@ class _AsTyped:
 
     def of(self, item: Node) -> Expr:
         made = self.bare(item)
-        if not item.bracket or isinstance(made, Number) or item.data == WHOLE:
+        if not item.bracket or made.op == "number" or item.data == WHOLE:
             return made
-        return Call("group", (made,), (("bracket", item.bracket),), made.shape)
+        return call_of("group", (made,), (("bracket", item.bracket),), made.shape)
 
     def bare(self, item: Node) -> Expr:
         if item.op in ("number", "name"):
@@ -120,28 +119,28 @@ class _AsTyped:
         shape, ranks = np.shape(self.value(item)), [np.ndim(self.value(x)) for x in item.args]
         match item.op:
             case "+":
-                return Sum((*terms_of(parts[0]), parts[1]))
+                return added(*terms_of(parts[0]), parts[1])
             case "-":
-                return Sum((*terms_of(parts[0]), negated(parts[1])))
+                return added(*terms_of(parts[0]), negated(parts[1]))
             case "−":
                 return negated(parts[0])
             case "/" if coefficient(parts[0])[0] < 0:
-                return negated(Call("fraction", (negated(parts[0]), parts[1]), (), shape))
+                return negated(call_of("fraction", (negated(parts[0]), parts[1]), (), shape))
             case "/":
-                return Call("fraction", tuple(parts), (), shape)
+                return call_of("fraction", tuple(parts), (), shape)
             case "^" | "**" if ranks[0] < 2:
-                return Power(parts[0], inside(parts[1]))
+                return raised(parts[0], inside(parts[1]))
             case "exp" if item.data:
-                return Power(Number(math.e), inside(parts[0]))
+                return raised(constant(math.e), inside(parts[0]))
             case "exp":
-                return Call("exp()", (inside(parts[0]),), (), shape)
+                return call_of("exp()", (inside(parts[0]),), (), shape)
             case "ᵀ" if ranks[0]:
-                return Call("transpose", (parts[0],), (("axes", (1, 0)),), shape)
+                return call_of("transpose", (parts[0],), (("axes", (1, 0)),), shape)
             case "*" | "⊙" | "@" | " " | "·" if not any(map(_of_ones, item.args)):
                 return self.product(item, parts, ranks, shape)
             case "sum" if item.data:
                 said = tuple(zip(("index", "lower", "upper"), item.data, strict=True))
-                return Call("indexed sum", (_entry(parts[0], item.data[0]),), said)
+                return call_of("indexed sum", (_entry(parts[0], item.data[0]),), said)
         return self.computed(item, parts)
 
     def value(self, item: Node) -> Any:
@@ -149,7 +148,7 @@ class _AsTyped:
 
     def leaf(self, item: Node) -> Expr:
         if item.op == "number":
-            return Number(item.data)
+            return constant(item.data)
         if item.data not in self.known:
             tree, value = self.assigned.get(item.data), self.value(item)
             if tree is not None:
@@ -163,20 +162,20 @@ class _AsTyped:
         left, right = parts
         sign = item.op if item.op != "*" else item.data or "*"
         if sign == "*" or (item.op == " " and _of_entries(item, ranks)):
-            return Product((*factors_of(left), right))
+            return multiplied(*factors_of(left), right)
         number, rest = coefficient(left)
         if number != 1 and rest != ONE:  # 2 q xᵀ
-            return Product((Number(number), self.product(item, (rest, right), ranks, shape)))
+            return multiplied(constant(number), self.product(item, (rest, right), ranks, shape))
         entries = not min(ranks) or item.op in ("*", "⊙")
         said = (("sign", sign.strip("@ ")), ("entries", entries))
-        return Call("product", (left, right), said, shape)
+        return call_of("beside", (left, right), said, shape)
 
     def computed(self, item: Node, parts: Sequence[Expr]) -> Expr:
         """A function, as the graph that was recorded of it is written."""
         value = self.value(item)
         word = f"{item.op}_{item.data}" if item.op == "norm" and item.data else item.op
         if word in IDIOM_FORWARDS and len(parts) == 1:
-            return Call(word, (inside(parts[0]),), (), np.shape(value))
+            return call_of(word, (inside(parts[0]),), (), np.shape(value))
         if not isinstance(value, Traced):
             known = item.op in PRIMITIVES and len(parts) == 1
             return apply(item.op, tuple(parts), {}, (), WRITTEN) if known else number(value)
@@ -184,9 +183,9 @@ class _AsTyped:
         self.builder.known = {x.node: e for x, e in found if isinstance(x, Traced)}
         made = self.builder.of(value.node)
         if item.op == "where" and item.data is not None:
-            return Call("cases", (*parts, self.of(item.data)), (), made.shape)
-        if item.data == "{" and isinstance(made, Call) and made.operation in ("maximum", "minimum"):
-            return replace(made, operation=f"{made.operation}{{}}")
+            return call_of("cases", (*parts, self.of(item.data)), (), made.shape)
+        if item.data == "{" and made.op in ("maximum", "minimum"):
+            return replace(made, op=f"{made.op}{{}}")
         return made
 
 
@@ -205,23 +204,23 @@ def _entry(e: Expr, index: str) -> Expr:
     """The entry of a vector, which what is done entry by entry passes on."""
     if not e.shape:
         return e
-    if isinstance(e, Name):
-        return replace(e, index=e.index + index, of_shape=())
-    parts = tuple(_entry(part, index) for part in e.parts)
-    if isinstance(e, (Sum, Product, Power)):
+    if e.op == "name":
+        return replace(e, data=replace(e.data, index=e.data.index + index), shape=())
+    parts = tuple(_entry(part, index) for part in e.args)
+    if e.op in ("sum", "product", "power"):
         return rebuilt(e, parts)
-    if isinstance(e, Call) and _by_entries(e):
-        return replace(e, args=parts, of_shape=())
-    return Call("entry", (inside(e),), (("index", index),))
+    if _by_entries(e):
+        return replace(e, args=parts, shape=())
+    return call_of("entry", (inside(e),), (("index", index),))
 
 
-def _by_entries(e: Call) -> bool:
-    if e.operation == "group":
-        return e.attrs[0][1] != "(_"
-    if e.operation == "product":
-        return e.attrs[1][1]
-    known = e.operation in PRIMITIVES and isinstance(PRIMITIVES[e.operation].rule, Elementwise)
-    return known or e.operation in ("fraction", "exp()")
+def _by_entries(e: Expr) -> bool:
+    if e.op == "group":
+        return e.data[0][1] != "(_"
+    if e.op == "beside":
+        return e.data[1][1]
+    known = e.op in PRIMITIVES and isinstance(PRIMITIVES[e.op].rule, Elementwise)
+    return known or e.op in ("fraction", "exp()")
 
 
 def _value(name: str, value: Any) -> Any:

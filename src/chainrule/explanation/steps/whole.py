@@ -18,16 +18,15 @@ from chainrule.explanation.formula.building import Builder
 from chainrule.explanation.formula.expressions import (
     ONE,
     ZERO,
-    Call,
     Expr,
-    Number,
+    constant,
     evaluate,
     plus,
     replaced,
     size,
     times,
-    walk,
 )
+from chainrule.explanation.formula.node import walk
 from chainrule.explanation.steps.backward import (
     Backward,
     Flow,
@@ -124,7 +123,7 @@ def _named_flow(r: Recorded, flow: Flow, upstream: Expr | None) -> Expr | None:
 
 def _holds(r: Recorded, formula: Expr, values: Mapping[str, np.ndarray], total: Node) -> bool:
     exact = r.value(total)
-    if any(isinstance(x, Call) and x.operation == "place" for x in walk(formula)):
+    if any(x.op == "place" for x in walk(formula)):
         return False
     try:
         found = np.asarray(evaluate(formula, values))
@@ -154,7 +153,7 @@ def _along(r: Recorded, builder: Builder, wrt: Node) -> Expr | None:
             if isinstance(local, Traced):
                 partial = builder.of(local_shown(r, use, local).node)
             else:
-                partial = Number(local)
+                partial = constant(local)
             terms.append(times(partial, slopes[use.source]))
         if terms:
             slopes[node] = plus(*terms)
