@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.checking.handwritten.confinement import landlock
 from chainrule.checking.handwritten.process import DEFAULTS, Worker
 from chainrule.checking.handwritten.report import text
 from chainrule.checking.handwritten.search import checked
@@ -241,60 +242,101 @@ def test_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert not worked(tmp_path, BASE.replace("2 * w", "3 * w"))
 
 
+CLOSED = pytest.mark.skipif(landlock() < 6, reason="needs Linux 6.12 with Landlock")
+
+
 @pytest.mark.parametrize(
     ("code", "message"),
     [
         ("while True: pass", "did not finish|ended before"),
+        ("import time; time.sleep(100)", "did not finish"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSTOP)", "did not finish"),
+        ("import os, time; os.closerange(3, 64); time.sleep(100)", "closed the descriptors"),
         ("x = bytearray(10 ** 11)", "MemoryError"),
         ("open('big', 'wb').write(b'0' * 2 ** 26)", "File too large|larger file"),
-        ("import sys; sys.exit(3)", "SystemExit"),
-        ("import os; os._exit(3)", "exit status 3"),
+        ("import sys; sys.exit(0)", "SystemExit"),
+        ("import os; os._exit(0)", "exit status 0"),
+        ("raise ValueError('x' * 10 ** 8)", "x{400}[.]{3}$"),
+        ("class E(Exception):\n  __str__ = None\nraise E", "E: .its message cannot be shown"),
+        # what looks like a result, and what is none, into every descriptor that is open
+        ("""
+import os
+for n in range(3, 64):
+    try: os.write(n, b'{"found": {}, "number": 1}\\n')
+    except OSError: pass""", "where its results belong"),
+        pytest.param("open('../x', 'w')", "PermissionError", marks=CLOSED),
+        pytest.param("import os, signal; os.kill(os.getppid(), 15)", "not permitted", marks=CLOSED),
+        pytest.param(
+            "import socket; socket.create_connection(('127.0.0.1', 9))", "Permission", marks=CLOSED
+        ),
     ],
-)
+)  # fmt: skip
 def test_limits(tmp_path: Path, code: str, message: str) -> None:
     with pytest.raises(cr.errors.UsageError, match=message):
-        worked(tmp_path, BASE + code, seconds=4.0)
+        worked(tmp_path, BASE + code, seconds=1.5 if "finish" in message else 20.0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are adopted on Linux only")
 def test_nothing_outlives_the_check(tmp_path: Path) -> None:
-    pids = tmp_path / "pids"
-    code = f"""
+    """Neither one that left its session, nor a chain of thirty, each in a session of its own."""
+    code = """
 import os, time
-if os.fork() == 0:
+if os.path.exists("pids"): raise SystemExit
+for _ in range(30):
+    if os.fork() > 0: break
     os.setsid()
-    if os.fork() == 0:
-        open({str(pids)!r}, "w").write(str(os.getpid()))
-        time.sleep(300)
-    os._exit(0)
-time.sleep(0.3)
+with open("pids", "a") as file: file.write(f"{os.getpid()} ")
+while len(open("pids").read().split()) < 31: time.sleep(0.01)
+while os.getsid(0) != session: time.sleep(300)
 """
-    worked(tmp_path, BASE + code)
-    time.sleep(0.1)
-    pid = int(pids.read_text().split()[0])
-    assert not Path(f"/proc/{pid}").exists()
+    file = tmp_path / "hw.py"
+    file.write_text("import os; session = os.getsid(0)\n" + code + BASE)
+    with Worker(file) as worker:
+        with pytest.raises(cr.errors.UsageError, match="SystemExit"):  # at the second run
+            worker.describe()
+        pids = [int(pid) for pid in (worker.folder / "pids").read_text().split()]
+    assert len(pids) == 31
+    assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
-def test_what_the_process_is_given_holds_no_answer(tmp_path: Path) -> None:
-    """Its arguments, environment, folder and open files are the student's own."""
-    answers = tmp_path / "answers.py"
-    answers.write_text("SECRET")
-    shown = tmp_path / "shown.json"
+def test_no_answer_is_within_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arguments, environment, folder, open files and modules of the student's process are its
+    own, and it can open nothing of the grader's (Linux with Landlock)."""
+    (tmp_path / "course").mkdir()
+    answers = tmp_path / "course" / "solution.py"
+    answers.write_text("SECRET = 1\n" + BASE)
+    monkeypatch.chdir(answers.parent)
+    monkeypatch.syspath_prepend(str(answers.parent))
     code = f"""
-import json, os, sys
+import glob, json, os, sys
 def links():
     for n in os.listdir("/proc/self/fd"):
         try: yield os.readlink("/proc/self/fd/" + n)
         except OSError: pass
-json.dump([sys.argv, dict(os.environ), os.getcwd(), os.listdir("."), sorted(links())],
-          open({str(shown)!r}, "w"))
+def tried(path):
+    try: return open(path, "rb").read(20).decode()
+    except Exception as error: return type(error).__name__
+try: import solution
+except ImportError: imported = False
+else: imported = True
+parent = f"/proc/{{os.getppid()}}/"
+paths = [{str(answers)!r}, parent + "environ", parent + "cmdline", parent + "maps",
+         *glob.glob({tempfile.gettempdir()!r} + "/chainrule-check-*/homework.py")]
+given = [sys.argv, sys.path, dict(os.environ), os.getcwd(), sorted(links())]
+shown = {{"given": given, "imported": imported, "files": os.listdir("."),
+         "read": {{p: tried(p) for p in paths if not p.startswith(os.getcwd())}}}}
+json.dump(shown, open("shown.json", "w"))
 """
-    worked(tmp_path, BASE + code)
-    argv, environment, folder, files, links = json.loads(shown.read_text())
-    assert str(tmp_path) not in json.dumps([argv, environment, folder, files, links]).replace(
-        str(shown), ""
-    )
-    assert files == ["homework.py"]
+    file = tmp_path / "hw.py"
+    file.write_text(code + BASE)
+    with Worker(answers) as reference, Worker(file) as worker:
+        assert reference.describe()["parameters"] == worker.describe()["parameters"]
+        shown = json.loads((worker.folder / "shown.json").read_text())
+    assert str(tmp_path) not in json.dumps(shown["given"])
+    assert not shown["imported"]
+    assert {*shown["files"]} <= {"homework.py", "shown.json"}
+    if landlock():
+        assert {*shown["read"].values()} == {"PermissionError"}
 
 
 ALONE = """

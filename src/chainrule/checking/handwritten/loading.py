@@ -12,6 +12,9 @@ from typing import Any
 
 from chainrule.checking.handwritten.reach import PROBE, moved
 
+LONGEST = 500
+"""Characters of a message that are shown."""
+
 
 def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
     """The functions of a module and the methods of its classes, by qualified name."""
@@ -40,6 +43,16 @@ def loader(source: str, file: str) -> Callable[[], dict[str, Any]]:
         return module.__dict__
 
     return make
+
+
+def said(error: BaseException) -> str:
+    """An error's name and message; of a long one the beginning."""
+    try:
+        message = str(error)
+    except Exception:
+        message = "(its message cannot be shown)"
+    message = message if len(message) <= LONGEST else f"{message[:LONGEST]}..."
+    return f"{type(error).__name__}: {message}"
 
 
 def edited(ns: dict[str, Any], edits: Sequence[tuple[str, str]]) -> dict[str, Any]:

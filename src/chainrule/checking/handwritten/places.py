@@ -59,7 +59,7 @@ class Slot:
 
 def as_array(x: Any) -> np.ndarray | None:
     """A float array or number as a float64 array; None if it is something else."""
-    if hasattr(x, "detach"):
+    if is_tensor(x):
         x = x.detach().cpu().numpy()
     if isinstance(x, (np.ndarray, float, np.floating)) and np.asarray(x).dtype.kind == "f":
         return np.array(x, float)

@@ -1,15 +1,15 @@
 """A student's program in a process of its own, with limits on time, memory and files.
 
-This keeps accidents in, and answers out of reach of what is passed; it is no sandbox: the process
-has the user's rights. (POSIX. Elsewhere there are no limits but the time.)
+This keeps accidents in, and answers out of reach of what is passed; it is no sandbox. (POSIX.
+Elsewhere there are no limits but the time.)
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -20,30 +20,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from chainrule.checking.handwritten.confinement import (
+    DEFAULTS,
+    adopt_orphans,
+    end_orphans,
+    packages,
+)
 from chainrule.errors import UsageError
-
-MIB = 2**20
-DEFAULTS = {"seconds": 60.0, "memory": 2048, "file": 16}
-"""Seconds in all (of processor time too), MiB of memory, MiB of the largest file it may write."""
-PR_SET_CHILD_SUBREAPER = 36
-
-
-def limit(limits: Mapping[str, float]) -> None:
-    """Set the limits of this process and of all that it starts."""
-    try:
-        import resource
-    except ImportError:
-        return
-    seconds = math.ceil(limits["seconds"]) + 1
-    for kind, value in (
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_AS, int(limits["memory"]) * MIB),
-        (resource.RLIMIT_FSIZE, int(limits["file"]) * MIB),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 64),
-    ):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(kind, (value, value))
 
 
 class Worker:
@@ -63,20 +46,18 @@ class Worker:
         limits: Mapping[str, float] = DEFAULTS,
     ) -> None:
         self.limits = limits
-        self._folder = tempfile.TemporaryDirectory(prefix="chainrule-check-")
-        folder = Path(self._folder.name)
+        self._made = tempfile.TemporaryDirectory(prefix="chainrule-check-")
+        self.folder = folder = Path(self._made.name)
         copied = folder / "homework.py"
         copied.write_bytes(file.read_bytes())
         if case is not None:
             (folder / "check_case_.py").write_bytes(case.read_bytes())
         for other in files:
             (folder / other.name).write_bytes(other.read_bytes())
-        _adopt_orphans()
-        self._others = _children() if sys.platform == "linux" else set()
-        packages = os.pathsep.join(p for p in sys.path if p and os.path.isdir(p))
+        self._others = adopt_orphans()
         environment = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder),
-                       "PYTHONPATH": packages, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1",
-                       "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+                       "PYTHONPATH": os.pathsep.join(packages()), "PYTHONDONTWRITEBYTECODE": "1",
+                       "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-m", "chainrule.checking.handwritten.worker"],
             stdin=subprocess.PIPE,
@@ -87,8 +68,10 @@ class Worker:
             start_new_session=True,
             close_fds=True,
         )
+        assert self._process.stdin is not None
+        os.set_blocking(self._process.stdin.fileno(), False)
         self._end = time.monotonic() + limits["seconds"]
-        self._pending = b""
+        self._pending = bytearray()
         self._send({
             "file": str(copied),
             "case": "" if case is None else str(folder / "check_case_.py"),
@@ -109,8 +92,8 @@ class Worker:
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        _end_orphans(self._others)
-        self._folder.cleanup()
+        end_orphans(self._others)
+        self._made.cleanup()
 
     def describe(self) -> dict[str, Any]:
         return self._ask("describe")
@@ -125,15 +108,29 @@ class Worker:
 
     def _send(self, message: Any) -> None:
         assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()
-        except OSError:
-            raise UsageError(self._ended()) from None
+        pipe = self._process.stdin.fileno()
+        left = memoryview(json.dumps(message).encode() + b"\n")
+        while left:
+            self._wait([], [pipe])
+            try:
+                left = left[os.write(pipe, left) :]
+            except OSError:
+                raise UsageError(self._ended()) from None
 
     def _ask(self, what: str, *arguments: Any) -> Any:
-        self._send({"ask": what, "with": arguments})
-        answer = json.loads(self._line())
+        number = secrets.token_hex(8)
+        self._send({"ask": what, "with": arguments, "number": number})
+        line = self._line()
+        try:
+            answer = json.loads(line)
+            is_own = answer["number"] == number
+        except (ValueError, TypeError, LookupError):
+            is_own = False
+        if not is_own:
+            raise UsageError(
+                "the program wrote where its results belong, into a file descriptor that it did "
+                "not open: leave os.write and os.fdopen to descriptors of its own"
+            )
         if "error" in answer:
             raise UsageError(f"the program failed: {answer['error']}")
         return answer["found"]
@@ -141,23 +138,29 @@ class Worker:
     def _line(self) -> bytes:
         assert self._process.stdout is not None
         pipe = self._process.stdout.fileno()
-        while b"\n" not in self._pending:
-            left = self._end - time.monotonic()
-            ready = select.select([pipe], [], [], max(left, 0))[0] if left > 0 else []
-            if not ready:
-                raise UsageError(
-                    f"the program did not finish within {self.limits['seconds']:g} seconds "
-                    "(--seconds): is there an endless loop, or training at the top of the file?"
-                )
+        chunk = bytes(self._pending)
+        while b"\n" not in chunk:
+            self._wait([pipe], [])
             chunk = os.read(pipe, 1 << 20)
             if not chunk:
                 raise UsageError(self._ended())
             self._pending += chunk
         line, _, self._pending = self._pending.partition(b"\n")
-        return line
+        return bytes(line)
+
+    def _wait(self, read: list[int], write: list[int]) -> None:
+        left = self._end - time.monotonic()
+        if left <= 0 or not any(select.select(read, write, [], left)):
+            raise UsageError(
+                f"the program did not finish within {self.limits['seconds']:g} seconds "
+                "(--seconds): is there an endless loop, or training at the top of the file?"
+            )
 
     def _ended(self) -> str:
-        status = self._process.wait()
+        try:
+            status = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            return "the program closed the descriptors over which it is asked (os.close)"
         reasons = {
             -signal.SIGKILL: "it was killed",
             -signal.SIGXCPU: "it used up its time (--seconds)",
@@ -165,39 +168,3 @@ class Worker:
         }
         why = reasons.get(status, f"exit status {status}")
         return f"the program ended before it was checked: {why}"
-
-
-def _adopt_orphans() -> None:
-    """Whatever a student's program leaves behind becomes a child of ours, to be ended (Linux)."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def _end_orphans(others: set[int]) -> None:
-    """End what has become a child of ours since; ``others`` were there before."""
-    if sys.platform != "linux":
-        return
-    for _ in range(20):
-        found = _children() - others
-        if not found:
-            return
-        for pid in found:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-
-
-def _children() -> set[int]:
-    found = set()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                text = Path(f"/proc/{entry}/stat").read_text()
-                if int(text.rpartition(")")[2].split()[1]) == os.getpid():
-                    found.add(int(entry))
-    return found

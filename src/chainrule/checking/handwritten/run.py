@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule.checking.handwritten import conventions as usual
-from chainrule.checking.handwritten.loading import edited
+from chainrule.checking.handwritten.loading import edited, said
 from chainrule.checking.handwritten.places import (
     Slot,
     as_array,
@@ -342,7 +342,7 @@ class Run:
 
     def said(self, error: Exception) -> str:
         """An error of the student's code with its line and the shapes of the arrays in it."""
-        text = f"{type(error).__name__}: {error}"
+        text = said(error)
         own, trace = None, error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == self.namespace.get("__file__"):

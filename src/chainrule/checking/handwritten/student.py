@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.checking.handwritten.floats import Floats
-from chainrule.checking.handwritten.loading import functions_of, loader
+from chainrule.checking.handwritten.loading import functions_of, loader, said
 from chainrule.checking.handwritten.places import Slot, as_array, atoms, likely_parameters
 from chainrule.checking.handwritten.run import Run
 from chainrule.checking.numeric import sizes
@@ -259,7 +259,7 @@ class Student:
             found = run.gradients()
             return {"loss": run.loss, "found": {k: v.tolist() for k, v in found.items()}}
         except Exception as error:
-            return {"error": f"{type(error).__name__}: {error}"}
+            return {"error": said(error)}
 
     def _is_own(self, code: types.CodeType) -> bool:
         return code.co_filename == self.namespace.get("__file__")

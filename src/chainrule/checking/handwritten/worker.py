@@ -20,9 +20,11 @@ def main() -> None:
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     settings = json.loads(questions.readline())
-    from chainrule.checking.handwritten.process import limit
+    from chainrule.checking.handwritten.confinement import confine
 
-    limit(settings["limits"])
+    confine(os.path.dirname(settings["file"]), settings["limits"])
+    from chainrule.checking.handwritten.loading import said
+
     program: Any = None
     for line in questions:
         asked = json.loads(line)
@@ -32,7 +34,8 @@ def main() -> None:
             found = getattr(program, asked["ask"])(*asked["with"])
             answer = {"found": found}
         except BaseException as error:  # exit() and Ctrl-C of the student's too
-            answer = {"error": _said(program, error)}
+            answer = {"error": _line(error) + said(error)}
+        answer["number"] = asked["number"]
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
@@ -59,14 +62,13 @@ def _load(settings: dict[str, Any]) -> Any:
     return Student(make, case=case, **names)
 
 
-def _said(program: Any, error: BaseException) -> str:
-    del program
+def _line(error: BaseException) -> str:
     line, trace = "", error.__traceback__
     while trace is not None:
         if os.path.basename(trace.tb_frame.f_code.co_filename) == "homework.py":
             line = f"line {trace.tb_lineno}: "
         trace = trace.tb_next
-    return f"{line}{type(error).__name__}: {error}"
+    return line
 
 
 if __name__ == "__main__":
