@@ -230,8 +230,12 @@ def test_an_ambiguous_reading_is_said() -> None:
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("Wx", "for a product write W x"), ("xz", "for a product write x z"), ("foo(x)", "foo")],
-)
+    [("Wx", "for a product write W x"), ("xz", "for a product write x z"), ("foo(x)", "foo"),
+     ("sni(x)", "is sin"), ("d/dx x^2", "the function alone"), (r"\frac{d}{dx} x", "alone"),
+     ("x ↦ x^2", "the formula alone"), ("tan 45°", "radians"), ("lim x", "limit"),
+     ("x/σ", "a value, σ=2"), ("2½ x", "2 \\+ ½ in brackets"), ("x, 5", "0.5"),
+     ("x_i x", "written Σ_i")],
+)  # fmt: skip
 def test_what_is_not_known_comes_with_a_suggestion(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         explain.expression(text, x=2.0)
@@ -362,6 +366,10 @@ def test_hostile_text_is_refused_or_read_and_nothing_else() -> None:
         ("2 xᵀ W y + (x + y)ᵀ x + x · y",
          {"x": [1.0, 0.0], "y": [0.0, 1.0], "W": [[1.0, 2.0], [0.0, 1.0]]}, 5.0),
         ("lambda x", {"lambda": 2.0, "x": 3.0}, 6.0),
+        ("(x − μ)²/(2σ²) + σ", {"x": 3.0, "mu": 1.0, "σ": 2.0}, 2.5),
+        ("x½ + ½x", {"x": 3.0}, 3.0),
+        ("[x + 1]2[x − 1] + [2[x + 1]]²", {"x": 2.0}, 42.0),
+        ("Sin(x)^2 + COS x^2", {"x": 0.0}, 1.0),
     ],
 )  # fmt: skip
 def test_spellings_that_testers_used(text: str, values: dict, wanted: float) -> None:

@@ -191,6 +191,7 @@ PYTHON = {
     **dict.fromkeys(
         ("True", "False"), "a bool is not part of an expression; only real numbers are"
     ),
+    "lim": "a limit is not part of an expression: write the function that is differentiated",
     "None": "a NoneType is not part of an expression; only real numbers are",
     **dict.fromkeys(("import", "from"), "an import is not part of an expression"),
     **dict.fromkeys(

@@ -9,6 +9,7 @@ Where a text can be read in two ways, ``notes`` says which was taken.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -84,6 +85,10 @@ class _Reader(Operands):
 
     def statement(self) -> Statement:
         place = self.now.place
+        start = "".join(t.text for t in self.tokens[self.at_token : self.at_token + 7])
+        if "d" not in self.known and _SLOPE_OF.match(start) and "=" not in start:
+            why = "write the function alone, without d/dx: its derivative is what is shown"
+            self.fail(why, self.now)
         target = self.target()
         return Statement(target, self.shallow(self.expression()), place)
 
@@ -311,6 +316,7 @@ class _Reader(Operands):
         return (value,) if entries else value
 
 
+_SLOPE_OF = re.compile(r"d/d[^\W\d](?!\w*=)|(frac|\\)\{d\}\{d\w\}|∂/∂")
 _PRODUCTS = {
     **{sign: sign for sign in ("*", "/", "@", "%", "·", "⊙", "//", "<<", ">>")},
     ".*": "⊙", "×": "*", "./": "/", "÷": "/", "⊘": "/",

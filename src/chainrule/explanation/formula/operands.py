@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from difflib import get_close_matches
 
 from chainrule.explanation.formula.commands import Commands
 from chainrule.explanation.formula.cursor import (
@@ -298,7 +299,8 @@ class Operands(Commands):
             self.nested -= 1
             self.loose_from = at
         else:
-            return self.fail(f"{name} is a function; call it, {name}(x)", token)
+            less = f", or give it a value, {name}=2" if len(name) == 1 else ""
+            return self.fail(f"{name} is a function; call it, {name}(x){less}", token)
         value = self.over_axis(value)
         if raised is None:
             return value
@@ -420,6 +422,8 @@ class Operands(Commands):
         if len(name.partition("_")[0]) != 1 and canonical(name) not in self.known:
             self.take()
             self.arguments(opened)  # what they say comes first
-            there = ", ".join(sorted(word for word in self.functions if " " not in word))
-            why = f"no function is called {name}; there are {there}"
+            there = sorted(word for word in self.functions if " " not in word)
+            near = get_close_matches(name, there, 3)
+            said = f"is {' or '.join(near)} meant?" if near else f"there are {', '.join(there)}"
+            why = f"no function is called {name}; {said}"
             fail(why, self.text, value.place)

@@ -118,7 +118,7 @@ def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> E
     statements, notes, in_sums = read(source, FUNCTIONS, given)
     if not statements:
         raise ExpressionError("the expression is empty", text)
-    check = _Check(text, {name for name in CONSTANTS if name not in given})
+    check = _Check(text, {name for name in CONSTANTS if name not in given}, given)
     checked = [check.statement(said, said is statements[-1], numbers) for said in statements]
     return Expression(
         text, tuple(check.free), checked[-1][0], checked, tuple(notes), frozenset(in_sums)
@@ -137,8 +137,10 @@ _NUMERIC = frozenset({"+", "-", "*", "⊙", " ", "·", "%", "**", "^", "−"})
 class _Check:
     """Walks a tree once, refusing every node that is not on the list."""
 
-    def __init__(self, text: str, assigned: Iterable[str] = ()) -> None:
-        self.text = text
+    def __init__(
+        self, text: str, assigned: Iterable[str] = (), given: Collection[str] = ()
+    ) -> None:
+        self.text, self.given = text, given
         self.free: dict[str, None] = {}
         self.assigned: set[str] = set(assigned)
 
@@ -158,7 +160,7 @@ class _Check:
         why = ""
         if name.startswith("__") or len(name) > MOST_NAMES:
             why = f"a name may not begin with two underscores or be longer than {MOST_NAMES}"
-        elif name in FUNCTIONS:
+        elif name in FUNCTIONS and name not in self.given:
             why = f"{name} is a function; call it, {name}(...), or choose another name"
         if why:
             raise ExpressionError(why, self.text, place)
@@ -317,6 +319,9 @@ def arguments(expression: Expression, given: Mapping[str, Any]) -> tuple[Any, ..
         if canonical(name) not in same:
             letters = len(name) <= 4 and name.isalpha() and any(c in given for c in name)
             hint = f"; for a product write {' '.join(name)}" if letters else ""
+            word, _, index = name.partition("_")
+            if index.isalpha() and canonical(word) in same:
+                hint = f"; a sum over {index} is written Σ_{index}"
             raise UsageError(f"{name} has no value: add {name}=1 (or another number){hint}")
     known = set(map(canonical, expression.names))
     for name in given:

@@ -48,12 +48,17 @@ class Token:
 
 _RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺⁽⁾ⁿˣʸᶻᵖᵀ", "0123456789-+()nxyzpT", strict=True))
 _LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", "0123456789aehijklmnoprstuvx", strict=True))
+_VULGAR: Mapping[str, str] = {
+    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅙": "1/6", "⅛": "1/8",
+}  # fmt: skip
 _LETTER = r"[^\W\d_]"
 _MARKS = "\u0302\u0303\u0304"
 _SUBSCRIPT = rf"_\{{(?:[^{{}}\\]|\\ell\b)*\}}|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
 _NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
 _SHIFTED = "".join([*_RAISED, *_LOWERED])
-_NAME = re.compile(rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}])[{_MARKS}\w])*")
+_NAME = re.compile(
+    rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}{''.join(_VULGAR)}])[{_MARKS}\w])*"
+)
 _INDEX = re.compile(rf"(?:{_SUBSCRIPT})+")
 _UPPER = re.compile(
     r"\^\{\s*(?:\\left)?([\[(])\s*([\w+−-]+)\s*(?:\\right)?[\])]\s*(?P<turned>T|\\top|⊤)?\s*\}"
@@ -121,9 +126,11 @@ _WORDS: Mapping[str, str] = {
 }  # fmt: skip
 _LETTERS: Mapping[str, str] = {name: letter for letter, name in GREEK.items()} | {"varepsilon": "ε"}
 _BRACES = str.maketrans("", "", "{} ")
-_VULGAR: Mapping[str, str] = {
-    "½": "1/2", "⅓": "1/3", "⅔": "2/3", "¼": "1/4", "¾": "3/4", "⅕": "1/5", "⅙": "1/6", "⅛": "1/8",
-}  # fmt: skip
+_HINTS: Mapping[str, str] = {
+    **dict.fromkeys("→↦", ": write the formula alone, x^2 for x ↦ x^2"),
+    "°": ": angles are in radians, 45 pi/180",
+    "∫": ": write the function that is to be differentiated",
+}
 
 
 def tokens(text: str) -> list[Token]:
@@ -184,6 +191,8 @@ class _Lexer:
         if c in _RAISED or c in _LOWERED:
             yield from self.shifted(c)
         elif c in _VULGAR:
+            if self.last.isdigit() and not self.spaced:
+                fail(f"{self.last}{c} is written {self.last} + {c} in brackets", text, place)
             yield from self.group(_VULGAR[c], 1)
         elif c == "_" and self.last in _INDEXED:
             yield self.token("operator", "_", 1)
@@ -283,7 +292,8 @@ class _Lexer:
         if not c.isprintable():
             shown = c.encode("unicode_escape").decode()
             return fail(f"an invisible character, {shown}", self.text, self.place)
-        return fail(f"{c} is not part of an expression", self.text, self.place)
+        hint = _HINTS.get(c, "")
+        return fail(f"{c} is not part of an expression{hint}", self.text, self.place)
 
     def command(self) -> Iterator[Token]:
         """A command of LaTeX: a sign, a space, a letter, a word in a style, or its own token."""
