@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from chainrule.checking.handwritten.search import checked
+from chainrule.checking.handwritten.student import Student, loader
+from chainrule.errors import UsageError
 from tests.helpers.homework import check
 
 MARGINS = """
@@ -147,3 +150,62 @@ def test_a_program_that_stops_is_said_to_with_the_shapes_and_mended() -> None:
     assert "binary: 7×3" in found.error
     assert found.parameters[0].note == "the program stops before"
     assert found.mistakes[0].kind == "transpose"
+
+
+PLAIN = """
+import random
+import numpy as np
+rng = np.random.default_rng(3)
+X, t = rng.normal(size=(5, 3)), rng.random((5, 2))
+params = {"W": rng.normal(size=(3, 2)), "b": rng.normal(size=2)}
+def loss(params, X, t):
+    return np.sum((X @ params["W"] + params["b"] - t) ** 2)
+def gradients(params, X, t):
+    d = 2 * (X @ params["W"] + params["b"] - t)
+    return {"W": X.T @ d, "b": d.sum(axis=0)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("- t) ** 2)\n", "- t) ** 2) * np.nan\n", "loss gives a loss of nan"),
+        ("- t) ** 2)\n", "- t) ** 2) / 0.0\n", "loss gives a loss of inf"),
+        ("- t) ** 2)\n", "- t) ** 2) + np.random.default_rng().random()\n", "another loss each"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero")
+def test_a_loss_that_cannot_be_followed_is_refused(old: str, new: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check(PLAIN.replace(old, new))
+
+
+def test_random_numbers_of_python_are_seeded() -> None:
+    noisy = PLAIN.replace("- t) ** 2)\n", "- t) ** 2) + random.random()\n")
+    assert check(noisy).ok
+    assert check(PLAIN.replace("default_rng(3)", "default_rng()")).ok  # drawn once, and kept
+    assert not check(noisy.replace("d = 2", "d = 3")).ok
+
+
+def test_what_cannot_be_decided_is_no_pass() -> None:
+    found = check(
+        PLAIN.replace("np.sum((X", "np.floor(1e-3 * np.sum((X").replace("** 2)\n", "** 2))\n")
+    )
+    assert not found.ok
+    assert found.is_open or "wrong" in {p.status for p in found.parameters}
+
+
+@pytest.mark.parametrize("gone", ["W", "b"])
+def test_a_gradient_that_is_left_out_is_missing(gone: str) -> None:
+    kept = '"b": d.sum(axis=0)' if gone == "W" else '"W": X.T @ d'
+    source = PLAIN.replace('{"W": X.T @ d, "b": d.sum(axis=0)}', f"{{{kept}}}")
+    found = check(source)
+    assert {p.name: p.status for p in found.parameters}[gone] == "missing"
+    assert not found.ok
+    apart = SIGMOID.replace("np.sum(r * r), dW, db", "np.sum(r * r), db")
+    assert "W was not checked: no gradient was found for it; --wrt b,W asks for one" in str(
+        check(apart)
+    )
+    student = Student(loader(apart, "homework.py"))
+    weighed = checked(student, apart, "homework.py", weights={"W": 2.0})
+    assert (weighed.points, sum(p.of for p in weighed.parameters)) == (1.0, 3.0)

@@ -117,7 +117,7 @@ def command(
         shared.print_json(data(found, hints))
     else:
         shared.print_lines(text(found, hints).splitlines())
-    ctx.exit(0 if found.ok else 1)
+    ctx.exit(0 if found.ok else 2 if found.is_open else 1)
 
 
 def _same_arguments(ours: dict[str, Any], theirs: dict[str, Any]) -> None:

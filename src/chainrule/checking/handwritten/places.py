@@ -118,6 +118,13 @@ def merged(slots: Sequence[Slot]) -> list[Slot]:
     return found
 
 
+def is_likely_parameter(name: str) -> bool:
+    """Whether an array has a parameter's name (or a number in a list): not "batch" or "values"."""
+    last = re.sub(r"(\[\d+\])+$", "", name).rpartition(".")[2]
+    usual = r"[WUbVwv]_?\w{0,2}|(gamma|beta|theta|weight|bias)\w*"
+    return re.fullmatch(usual, last) is not None
+
+
 def likely_parameters(names: Sequence[str]) -> list[str]:
     """The names that look like parameters, where no gradient says which they are."""
     found = [n for n in names if re.search(r"(^|\.)([WbUVwv]|gamma|beta|theta|weight|bias)", n)]

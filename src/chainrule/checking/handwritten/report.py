@@ -29,7 +29,9 @@ def text(check: HomeworkCheck, hints: int = HINTS) -> str:
             lines += [f"  {line}" for line in shown]
     for number, mistake in enumerate(check.mistakes, 1):
         lines += ["", *_mistake(check, mistake, number, hints)]
-    if not check.ok and not check.explained:
+    if check.is_open:
+        lines += ["", "nothing could be decided: the loss jumps, or its rounding hides its slopes"]
+    elif not check.ok and not check.explained:
         lines += ["", "no single common mistake explains " + ("the rest" if check.mistakes else
                   "this") + "; look at the patterns above"]  # fmt: skip
     lines += ["", *check.notes]

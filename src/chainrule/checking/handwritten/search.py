@@ -13,6 +13,7 @@ import numpy as np
 from chainrule.checking.entries import ArrayCheck
 from chainrule.checking.handwritten.mistakes import Mistake, Search
 from chainrule.checking.handwritten.truth import Program, fitted, truth_at
+from chainrule.checking.verdicts import EPSILON
 from chainrule.errors import UsageError
 
 Status = Literal["correct", "wrong", "follows", "missing", "inconclusive"]
@@ -46,9 +47,19 @@ class HomeworkCheck:
 
     @property
     def ok(self) -> bool:
-        return not self.error and all(
-            p.status in ("correct", "inconclusive") for p in self.parameters
-        )
+        """Whether nothing is wrong, and something was decided."""
+        return self._is_clean and not self.is_open
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no entry could be decided, neither as right nor as wrong."""
+        seen = {e.verdict for p in self.parameters if p.check is not None for e in p.check.entries}
+        return self._is_clean and seen <= {"inconclusive: rounding", "inconclusive: jump"}
+
+    @property
+    def _is_clean(self) -> bool:
+        right = ("correct", "inconclusive")
+        return not self.error and all(p.status in right for p in self.parameters)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -92,8 +103,10 @@ def checked(
             'beside the parameters: return a dict such as {"W1": ...}, or a tuple in the order of '
             "the arguments"
         )
-    truth = truth_at(program, values, 0, about, reference)
     (answer,) = program.gradients([[]])
+    if reference is None:
+        _usable(about, answer)
+    truth = truth_at(program, values, 0, about, reference)
     found = _arrays(answer)
     error = error or answer.get("error", "")
     checks = {
@@ -112,15 +125,38 @@ def checked(
         search = Search(program, source, about, truth, values, rows, answer, seconds, reference)
         mistakes, left = search.run(wrong)
         explained = not left
+    weights = weights or {}
     parameters = tuple(
-        _parameter(n, values[n], found, checks, wrong, mistakes, (weights or {}).get(n, 1.0), error)
+        _parameter(n, values[n], found, checks, wrong, mistakes, weights.get(n, 1.0), error)
         for n in values
     )
+    absent = "no gradient was found for it"
+    parameters += tuple(
+        Parameter(n, "missing", None, absent, 0.0, w) for n, w in weights.items() if n not in values
+    )
     notes = [f"{n} was returned, but no parameter has that name" for n in about["unmatched"]]
+    notes += [f"{n} was not checked: no gradient was found for it; --wrt {','.join([*values, n])} "
+              "asks for one" for n in about["unasked"]]  # fmt: skip
     notes += [f"{n} was not checked: --forward {n} does" for n in about["others"]]
     return HomeworkCheck(
         file, parameters, tuple(mistakes), error, tuple(notes), about["loss"], explained
     )
+
+
+def _usable(about: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+    """Refuse a loss that differences cannot follow."""
+    loss, again = about["loss"], answer.get("loss", about["loss"])
+    name = about["forward"]
+    if not math.isfinite(loss):
+        raise UsageError(
+            f"{name} gives a loss of {loss:g}: its gradients cannot be checked there. Give "
+            "arguments where it is finite, as check_case() returns them"
+        )
+    if abs(loss - again) > 1e3 * EPSILON[about["itemsize"]] * max(abs(loss), abs(again)):
+        raise UsageError(
+            f"{name} gives another loss each time, {loss:.6g} and then {again:.6g}: its gradients "
+            "cannot be checked. Draw random numbers with a seed, np.random.default_rng(0)"
+        )
 
 
 def _parameter(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import random
 import re
 import sys
 import types
@@ -19,7 +20,13 @@ import numpy as np
 
 from chainrule.checking.handwritten.floats import Floats
 from chainrule.checking.handwritten.loading import functions_of, loader, said
-from chainrule.checking.handwritten.places import Slot, as_array, atoms, likely_parameters
+from chainrule.checking.handwritten.places import (
+    Slot,
+    as_array,
+    atoms,
+    is_likely_parameter,
+    likely_parameters,
+)
 from chainrule.checking.handwritten.run import Run
 from chainrule.checking.numeric import sizes
 
@@ -27,17 +34,24 @@ __all__ = ["Student", "functions_of", "loader"]
 
 
 def _keeping_random_state(f: Any) -> Any:
-    """NumPy's own generator, which the student's code may use, is seeded inside and put back."""
+    """The generators that the student's code may use are seeded inside and put back."""
 
     @functools.wraps(f)
     def call(*args: Any, **keywords: Any) -> Any:
-        state = np.random.get_state()  # noqa: NPY002
+        state, own = np.random.get_state(), random.getstate()  # noqa: NPY002
         try:
             return f(*args, **keywords)
         finally:
             np.random.set_state(state)  # noqa: NPY002
+            random.setstate(own)
 
     return call
+
+
+def _seed() -> None:
+    """The generators of NumPy and of Python, which the student's code may use."""
+    np.random.seed(0)  # noqa: NPY002
+    random.seed(0)
 
 
 class Student:
@@ -80,7 +94,7 @@ class Student:
 
     def run(self, point: int, edits: Sequence[tuple[str, str]] = (), trace: Any = None) -> Run:
         """Forward at another point, then forward and backward at this one."""
-        np.random.seed(0)  # noqa: NPY002 - the student's code may use it
+        _seed()
         run = Run(self, edits)
         run.prepare()
         slots = run.slots()
@@ -93,7 +107,7 @@ class Student:
         self._put(slots, point + 7)
         run.forward()
         self._put(run.slots(), point)
-        np.random.seed(0)  # noqa: NPY002
+        _seed()
         if trace is not None:
             sys.setprofile(trace)
         try:
@@ -127,12 +141,16 @@ class Student:
         """Parameters with their values, functions with their source, and what their names hold."""
         seen: dict[str, dict[str, Any]] = {}
         phase = ["forward"]
+        unasked: list[str] = []
         self._is_wide = False
         probe = self.run(0)
         try:
             self._active = list(probe.gradients())
             if probe.updated:
                 self._active = self._that_matter(self._active)
+            if not self.wrt:
+                lacking, unasked = self._without_gradient(probe, self._active)
+                self._active += lacking
         except Exception:
             self._active = likely_parameters(list(probe.values()))
         self._active = self.wrt or self._active
@@ -175,11 +193,26 @@ class Student:
             "error": error,
             "unmatched": [n for n in found if n not in values],
             "others": run.others(),
+            "unasked": unasked,
             "backward": run.backward_name,
             "forward": run.forward_name,
             "itemsize": floats.itemsize,
             "reference": reference,
         }
+
+    def _without_gradient(self, run: Run, found: Sequence[str]) -> tuple[list[str], list[str]]:
+        """What the loss depends on and no gradient was found for, by the names that parameters
+        have: beside others in a dict, a list or an object, where one is missing, and elsewhere,
+        where a matrix of data may be called W too."""
+        slots = run.slots()
+        left = [s for s in slots if s.name not in found and is_likely_parameter(s.name)
+                and np.ndim(s.get())]  # fmt: skip
+        matter = self._that_matter([s.name for s in left]) if left and found else []
+        holders = {id(s.holder) for s in slots if s.name in found} - {id(run.env)}
+        kinds = {re.sub(r"\[\d+\]", "[]", name) for name in found}
+        beside = [s.name for s in left if s.name in matter and (
+            id(s.holder) in holders or re.sub(r"\[\d+\]", "[]", s.name) in kinds)]  # fmt: skip
+        return beside, [name for name in matter if name not in beside]
 
     def _that_matter(self, names: Sequence[str]) -> list[str]:
         """Without what the loss does not depend on: of all that an update moves, velocities are no
@@ -236,7 +269,7 @@ class Student:
             index, step = move
             value.reshape(-1)[index] += step
             slot.put(value, wide=self._is_wide)
-            np.random.seed(0)  # noqa: NPY002
+            _seed()
             try:
                 run.forward()
                 found.append(float(run.loss))
