@@ -128,6 +128,7 @@ def test_solutions_come_from_explanations():
         "4*x*cos(x**2)/2",
         "2*x*(1 - 2*sin(x**2/2)**2)",
         "2x Cos(x^2).",
+        "2|x|sgn(x)cos(x^2)",
         "$2[x COS x^2]$.",
         "[x + x]cos(x²)",
     ],

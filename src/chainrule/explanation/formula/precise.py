@@ -109,5 +109,6 @@ def _functions() -> Mapping[str, Callable[..., Any]]:
         "softplus": lambda x: m.log1p(m.exp(x)), "max": max, "min": min, "maximum": max,
         "minimum": min, "pow": _power, "power": _power, "stop": lambda x: x,
         "logaddexp": lambda a, b: m.log(m.exp(a) + m.exp(b)), "inverse": lambda x: 1 / x,
+        "sgn": m.sign,
         "indicator": lambda truth: m.mpf(bool(truth)),
     }  # fmt: skip

@@ -75,6 +75,7 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     "atan": (np.arctan, 1),
     "atan2": (np.arctan2, 2),
     "ln": (np.log, 1),
+    "sgn": (np.sign, 1),
     "pow": (np.power, 2),
     "power": (np.power, 2),
     "max": (_largest, (1, MOST_OF)),

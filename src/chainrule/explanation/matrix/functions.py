@@ -28,7 +28,7 @@ FUNCTIONS: dict[str, str] = {
 """Name -> the sizes of its arguments and of its result."""
 
 ALIASES = {"sigmoid": "logistic", "expit": "logistic", "heaviside": "step", "ln": "log",
-           "sigma": "logistic", "σ": "logistic", "tr": "trace"}  # fmt: skip
+           "sigma": "logistic", "σ": "logistic", "tr": "trace", "sgn": "sign"}  # fmt: skip
 
 WORDS = frozenset({*FUNCTIONS, *ALIASES, "mean", "vector", "matrix", "eye", "adj", "max"}) - {
     *("indicator", "inverse", "ones")

@@ -99,7 +99,7 @@ def branches(*items: Node) -> set[float]:
     return {0.0, *(abs(float(n.data)) for n in parts if n.op == "number")}
 
 
-_BRANCHED = ("where", "indicator", "step", "sign", "max", "min", "maximum", "minimum", "abs",
+_BRANCHED = ("where", "indicator", "step", "sign", "sgn", "max", "min", "maximum", "minimum", "abs",
              "relu", "floor", "ceil")  # fmt: skip
 
 
