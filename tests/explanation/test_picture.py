@@ -6,7 +6,6 @@ import itertools
 import os
 import re
 import shutil
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -295,13 +294,12 @@ def test_figures_take_what_is_not_finite() -> None:
 # PNG ------------------------------------------------------------------------------------------
 
 
-def test_png(tmp_path: Path) -> None:
+def test_png() -> None:
     if picture_png.browser() is None:
         if os.environ.get("CI"):
             pytest.fail("no browser, and CI requires one")
         pytest.skip("no browser is installed: PNG is not drawn")
-    picture_png.to_png(gates().to_json(), tmp_path / "gates.png", scale=1.0)
-    data = (tmp_path / "gates.png").read_bytes()
+    data = picture_png.png(gates().to_json(), scale=1.0)
     assert data.startswith(b"\x89PNG")
     wide, high = (int.from_bytes(data[i : i + 4], "big") for i in (16, 20))
     assert 300 < wide < 500

@@ -217,21 +217,15 @@ def _number_power(base: Node, exponent: Node) -> Node:
     return raised(base, exponent)
 
 
-def over(numerator: Node, denominator: Node) -> Node:
-    return times(numerator, to_the(denominator, MINUS_ONE))
+Make = Mapping[str, Callable[..., Node]]
+AS_IT_STANDS: Make = {"sum": added, "product": multiplied, "power": raised}
+SIMPLER: Make = {"sum": plus, "product": times, "power": to_the}
 
 
-_MADE = ("sum", "product", "power")
-AS_IT_STANDS: tuple[Callable[..., Node], ...] = (added, multiplied, raised)
-
-
-def rebuilt(
-    e: Node, parts: tuple[Node, ...], make: tuple[Callable[..., Node], ...] = AS_IT_STANDS
-) -> Node:
-    """``e`` on other parts, as it stands, or with other constructors of sums, products and
-    powers."""
-    if e.op in _MADE:
-        return make[_MADE.index(e.op)](*parts)
+def rebuilt(e: Node, parts: tuple[Node, ...], make: Make = AS_IT_STANDS) -> Node:
+    """``e`` on other parts, its sums, products and powers by these constructors."""
+    if e.op in make:
+        return make[e.op](*parts)
     return replace(e, args=parts) if parts else e
 
 
@@ -246,7 +240,7 @@ def replaced(e: Node, table: Mapping[Node, Node]) -> Node:
         for i, part in enumerate(parts):
             c, parts[i] = coefficient(part)
             number *= c
-    return times(constant(number), rebuilt(e, tuple(parts), (plus, times, to_the)))
+    return times(constant(number), rebuilt(e, tuple(parts), SIMPLER))
 
 
 # Numbers behind an expression -------------------------------------------------------------

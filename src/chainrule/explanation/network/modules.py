@@ -32,8 +32,6 @@ from chainrule.explanation.formula.node import rewrite, walk
 from chainrule.explanation.steps.explaining import explain
 from chainrule.ops import special
 
-Shape = tuple[int, int]
-
 TARGET = named("y", "y")
 LOSS = named("J", "J")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from chainrule.errors import UsageError
 from chainrule.explanation.picture.scene import Document
 from chainrule.explanation.picture.svg import Theme, svg
-from chainrule.io import atomic_write
 
 BROWSERS = (
     "chromium",
@@ -96,15 +95,3 @@ def _drawn(program: str, picture: str, size: tuple[int, int], scale: float, fold
         said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
         raise UsageError(f"{program} drew nothing ({said[0][:200]}); write an SVG instead")
     return target.read_bytes()
-
-
-def to_png(
-    document: Document,
-    path: str | os.PathLike[str],
-    *,
-    theme: Theme = "light",
-    scale: float = 2.0,
-    replace: bool = True,
-) -> None:
-    """Write ``png`` to ``path``, whole or not at all."""
-    atomic_write(path, png(document, theme=theme, scale=scale), replace=replace)

@@ -8,7 +8,7 @@ evaluated with what the student wrote before: an error counts once, where it was
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -25,10 +25,12 @@ from chainrule.explanation.formula.expressions import (
     terms_of,
     times,
 )
+from chainrule.explanation.formula.node import binary, mapped
 from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.questions import PartMark, Question
+from chainrule.explanation.quiz.slips import built, replaced, split
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.explanation.steps.typed import explain_expression
 
@@ -194,46 +196,37 @@ def _judged(
 def _slips(formula: Expr) -> Iterator[tuple[str, str, Expr]]:
     """What would come out had one thing gone wrong in this step, a sum of products."""
     yield "sign", "the sign is wrong", minus(formula)
-    products = [
-        functools.reduce(lambda a, b: ("*", a, b), factors_of(t)) for t in terms_of(formula)
-    ]
-    whole = functools.reduce(lambda a, b: ("+", a, b), products)
+    products = [_joined("*", factors_of(term)) for term in terms_of(formula)]
+    whole = _joined("+", products)
     for node in _nodes(whole):
-        for change in changes(node, _split):
-            kind, part = change.kind, _formula(change.part)
+        for change in changes(node, split):
+            kind, part = change.kind, _simplified(built(change.part))
             if kind == "missing factor":
                 upstream = part.op == "derivative"
                 kind = "missing upstream" if upstream else "missing local derivative"
             if kind in SAYS:
-                spoilt = _formula(whole, node, change.new)
+                spoilt = _simplified(replaced(whole, node, built(change.new)))
                 yield kind, SAYS[kind].format(part.text()), spoilt
 
 
-def _split(form: Any) -> tuple[str, tuple[Any, ...]]:
-    return (form[0], form[1:]) if isinstance(form, tuple) else ("", ())
+def _joined(sign: str, parts: Iterable[Expr]) -> Expr:
+    return functools.reduce(lambda a, b: binary(a, sign, b), parts)
 
 
-def _nodes(form: Any) -> Iterator[Any]:
-    yield form
-    for part in _split(form)[1]:
+def _nodes(tree: Expr) -> Iterator[Expr]:
+    yield tree
+    for part in split(tree)[1]:
         yield from _nodes(part)
 
 
-def _formula(form: Any, old: Any = None, new: Any = None) -> Expr:
-    """The formula of a form, with another one in the place of a part."""
-    if form is old:
-        return _formula(new)
-    match form:
-        case "−", a:
-            return minus(_formula(a, old, new))
-        case sign, a, b:
-            left, right = _formula(a, old, new), _formula(b, old, new)
-            if sign == "*":
-                return times(left, right)
-            return plus(left, minus(right) if sign == "-" else right)
-    return form
+def _simplified(tree: Expr) -> Expr:
+    """The formula of a tree of signs over formulas."""
+    return mapped(tree, lambda e: _SIGNS[e.op](*e.args) if e.op in _SIGNS else e)
 
 
+_SIGNS: Mapping[str, Callable[..., Expr]] = {
+    "+": plus, "-": lambda a, b: plus(a, minus(b)), "*": times, "−": minus
+}  # fmt: skip
 SAYS = {
     "forgotten branch": "{} is left out; branches add",
     "sign": "the sign of {} is wrong",
