@@ -12,12 +12,14 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import chainrule as cr
+from benchmarks.many import started
 from benchmarks.measure import interleave, median, quartiles, save
 from benchmarks.peers import ours
 from benchmarks.work import NETWORKS, Function, Gradient, Network, Prediction, Training, outcome_of
@@ -25,6 +27,8 @@ from chainrule import run, train
 from chainrule.core.tree import flatten
 
 ROUNDS = 5
+MANY = 9000
+"""Steps of many networks, in whole epochs."""
 LARGE = Network((784, 4096, 4096, 10), 4096, 8)
 WHERE = cr.Executor("xla")
 """Of ours; ``main`` says in which precision."""
@@ -85,7 +89,7 @@ def table(gpu: bool) -> list[Row]:
           for n in (*NETWORKS, *large)],
         *[(f"fit by its own clock, {n.name}, batch {n.batch}", n.steps, lambda n=n: fit(n))
           for n in (NETWORKS[0], NETWORKS[2], NETWORKS[4])],
-        (f"step of {count} networks 4-16-3 at once", few.steps, lambda: many(few, count)),
+        (f"step of {count} networks 4-16-3 at once", MANY, lambda: many(few, count)),
         (f"prediction of {predicted:,} rows, 100-256-256-1", 1,
          lambda: prediction(Prediction(NETWORKS[4], predicted, "float32"))),
         (f"value and gradient, log-sum-exp of {size:,}", 1,
@@ -146,10 +150,10 @@ def fit(network: Network) -> Times:
     )  # fmt: skip
 
 
-def between(other: Callable[[], Any], name: str, own: str, train: Any, every: int = 1) -> Times:
+def between(other: Callable[[], Any], name: str, own: str, train: Any) -> Times:
     """Seconds of the epochs of a training, by its own clock, and of something else, which is run
-    after each of them. ``every``: how many networks tell of an epoch. The first epochs, in which
-    chunks grow and programs are compiled, do not count."""
+    after each of them. The first epochs, in which chunks grow and programs are compiled, do not
+    count."""
     other()
     times: Times = {name: [], own: []}
     heard, begun = 0, 0.0
@@ -157,10 +161,8 @@ def between(other: Callable[[], Any], name: str, own: str, train: Any, every: in
     def after(event: Any) -> None:
         nonlocal heard, begun
         heard += 1
-        if heard % every:
-            return
         ended = time.perf_counter()
-        if heard > 3 * every:
+        if heard > 3:
             times[own].append(ended - begun)
             other()
             times[name].append(time.perf_counter() - ended)
@@ -216,23 +218,27 @@ def prepared(work: Any, variant: str, compiled: bool) -> Iterator[tuple[str, Cal
 
 
 def many(network: Network, count: int) -> Times:
-    """Epochs of networks of one shape in one loop, and JAX's scan over all of them."""
+    """Epochs of networks of one shape in one loop, by its own clock when programs are made; and
+    JAX's scan over all of them. Both draw an order of the rows for each network and epoch."""
     from benchmarks.peers import jax_xla
 
     x, t = network.data("float32")
     model, loss = ours.parts(network)
-    layers = [[np.stack([a] * count) for a in pair] for pair in network.layers("float32")]
-    by_hand = jax_xla.many(network, layers, np.stack([network.order()] * count))
-    times = between(
-        by_hand, "JAX by hand", "chainrule",
-        lambda epochs, after: train.fit_many(
+    epochs, begun = 4 * MANY // network.steps // 3, MANY // network.steps // 3
+    drawn = partial(started, network, count, epochs - begun)
+    by_hand = jax_xla.many(network, *drawn(), drawn)
+    by_hand()
+    times: Times = {"chainrule": [], "JAX by hand": []}
+    for _ in range(ROUNDS):
+        one, *_ = train.fit_many(
             model, (x, t), seeds=range(count), loss=loss, optimizer=ours.rule_of("adam"),
             epochs=epochs, batch_size=network.batch, evaluate_train=False, executor=WHERE,
-            callbacks=[after],
-        ),
-        count,
-    )  # fmt: skip
-    return {name: times[name] for name in ("chainrule", "JAX by hand")}
+        )  # fmt: skip
+        times["chainrule"].append(sum(row["seconds"] for row in one.history[begun:]))
+        start = time.perf_counter()
+        by_hand()
+        times["JAX by hand"].append(time.perf_counter() - start)
+    return times
 
 
 def prediction(work: Prediction) -> Contestants:

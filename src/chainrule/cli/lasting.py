@@ -116,8 +116,8 @@ def executor_of(name: str | None, device: str | None, precision: str | None) -> 
 
 
 def chosen(plan: Plan, given: Executor, *, quiet: bool) -> tuple[Executor, dict[str, Any]]:
-    """XLA, or of "auto" what takes least for a few steps; says which, and on which device, and
-    returns what --json says of it."""
+    """XLA, or of "auto" what takes least for a few steps; says which, and on which device, also
+    with --quiet, and returns what --json says of it: no GPU is taken silently."""
     from chainrule.run import device_of
     from chainrule.run.settings import Executor
 

@@ -244,7 +244,9 @@ def _options(command: Any) -> Any:
 )
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-@click.option("--quiet", is_flag=True, help="Print errors only.")
+@click.option(
+    "--quiet", is_flag=True, help="Print errors only, and what --executor auto or xla takes."
+)
 @shared.debug_option
 def command(
     data: str,
@@ -328,7 +330,7 @@ def command(
     shared.print_notes(plan.notes, quiet=quiet or as_json)
     more: dict[str, Any] = {}
     if executor in ("auto", "xla"):
-        running["executor"], more["executor"] = chosen(plan, running["executor"], quiet=not talk)
+        running["executor"], more["executor"] = chosen(plan, running["executor"], quiet=as_json)
     started = time.perf_counter()
     found = None
     if search:

@@ -370,9 +370,10 @@ logaddexp = elementwise(
 
 def _sinc_forward(x: Any, *, order: int) -> Any:
     """The order-th derivative of sin(πx)/(πx): the closed form, or the Taylor series near 0."""
-    if order == 0 and not np.iscomplexobj(x):
-        return np.sinc(x)
-    u = np.pi * np.asarray(x, np.result_type(x, np.float64))
+    if order == 0 and not np.iscomplexobj(x):  # as np.sinc
+        u = np.pi * np.where(x == 0, 1e-20, x)
+        return np.sin(u) / u
+    u = np.pi * x.astype(np.result_type(x.dtype, np.float64))
     near = np.abs(u) < 0.5 + order
     far = np.where(near, 1.0, u)
     value = np.sin(far) / far
@@ -390,7 +391,7 @@ def _sinc_forward(x: Any, *, order: int) -> Any:
         powers = powers * small
         term *= k + 1
     result = np.where(near, series, value) * np.pi**order
-    return result if np.iscomplexobj(x) else result.astype(np.asarray(x).dtype)
+    return result if np.iscomplexobj(x) else result.astype(x.dtype)
 
 
 sinc = Primitive(

@@ -289,6 +289,10 @@ def test_auto_takes_what_is_fastest_and_says_so(tmp_path: Any, capsys: Any) -> N
     said = capsys.readouterr()
     assert "accuracy" in said.out
     assert "note: executor xla on cpu:0" in said.err + said.out
+    xla = ["train", data, "--target", "species", "--executor", "xla"]
+    assert main([*xla, *settings, "--quiet"]) == 0
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "note: executor xla on cpu:0\n")
     assert main([*auto, "--device", "tpu", *settings]) == 2
     assert "JAX has no device 'tpu' here" in capsys.readouterr().err
     assert main(["train", data, "--target", "species", "--device", "gpu", *settings]) == 2

@@ -29,14 +29,14 @@ SQRT_2 = float(np.sqrt(2.0))
 def _ratio_forward(order: int, x: Any) -> Any:
     """iⁿerfc(x) / iⁿ⁻¹erfc(x): upwards from erfcx below 1, a continued fraction above, where
     the recurrence E[n-1] = 2x·E[n] + 2(n+1)·E[n+1] is stable downwards."""
-    x = np.asarray(x, np.float64)
+    x = x.astype(np.float64)
     above = np.maximum(x, 1.0)
     fraction = np.zeros_like(above)
     for n in range(order + 150, order - 1, -1):
         fraction = 1 / (2 * above + 2 * (n + 1) * fraction)
     below = np.minimum(x, 1.0)
     with np.errstate(all="ignore"):
-        ratio = of_scipy("erfcx")(below) * SQRT_PI / 2
+        ratio = erfcx(below) * SQRT_PI / 2
         for n in range(1, order + 1):
             ratio = (1 / ratio - 2 * below) / (2 * n)
     return np.where(x > 1, fraction, ratio)

@@ -18,7 +18,7 @@ from chainrule.ops.special.registering import of_order, of_scipy
 
 def _exprel_forward(n: int, x: Any) -> Any:
     """∫ sⁿ·exp(x·s) over [0, 1]: a series of positive terms, or, far out, integration by parts."""
-    x = np.asarray(x, np.float64)
+    x = x.astype(np.float64)
     near = np.where(np.abs(x) < 20 + n, np.abs(x), 0)
     rising, falling = 1.0, 1.0 / (n + 1)  # x^k/k! and |x|^k·n!/(n+k+1)!
     above, below = np.zeros_like(near), np.zeros_like(near)
@@ -44,7 +44,7 @@ exprel = of_order(
 
 def _logrel_forward(n: int, x: Any) -> Any:
     """By the series around 1, or by the product with x − 1."""
-    x = np.asarray(x, np.float64)
+    x = x.astype(np.float64)
     u, near = x - 1, np.abs(x - 1) < 0.4
     small, power = np.where(near, u, 0), 1.0
     series = np.zeros_like(u)
@@ -94,16 +94,17 @@ def _dawson_at(count: int) -> np.ndarray:
 
 def _dawson_forward(n: int, x: Any) -> Any:
     """Taylor's series around the nearest center; beyond, the asymptotic one, term by term."""
-    x = np.asarray(x, np.float64)
+    x = x.astype(np.float64)
     size, sign = np.abs(x), np.where(np.signbit(x), -1.0, 1.0) ** (n + 1)
     near = np.minimum(size, FARTHEST)
     center = np.where(np.isnan(near), 0, np.rint(near * STEP)).astype(int)
     terms = 24
-    table, h = _dawson_at(n + terms), near - center / STEP
+    table, h, at = _dawson_at(n + terms), near - center / STEP, center.reshape(-1)
     inside = np.zeros_like(size)
     for k in range(terms - 1, -1, -1):
         weight = math.factorial(n + k) / math.factorial(k)
-        inside = inside * h + weight * table[center, n + k]
+        entry = np.take_along_axis(table[:, n + k], at, 0).reshape(center.shape)
+        inside = inside * h + weight * entry
     far = np.maximum(size, FARTHEST)
     with np.errstate(all="ignore"):
         term = (-1) ** n * math.factorial(n) / (2 * far) / far**n

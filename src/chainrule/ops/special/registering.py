@@ -120,7 +120,8 @@ def of_order(
     def run(x: Any, *, order: Any) -> Any:
         refuse_complex(name, x)
         parameters = order if isinstance(order, tuple) else (order,)
-        return np.asarray(forward(*parameters, x)).astype(x.dtype)
+        found = forward(*parameters, x)
+        return (found if is_traced(found) else np.asarray(found)).astype(x.dtype)
 
     primitive = Primitive(
         name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import numpy as np
 from chainrule.core.failures import failed
 from chainrule.core.graph import Graph
 from chainrule.core.node import CONSTANT, Node
+from chainrule.core.record import record
 from chainrule.core.recording import quiet
 from chainrule.core.types import ArrayType
 from chainrule.ops.control.loop import Loop
 from chainrule.run.xla.backend import abstract, called_back, jnp, lax
 from chainrule.run.xla.faults import Faults
-from chainrule.run.xla.rows import CHECKED, ROUNDED, ROWS, WITHOUT_ROW
+from chainrule.run.xla.rows import CHECKED, RECORDED, ROUNDED, ROWS, WITHOUT_ROW
 
 Lowered = Callable[[Sequence[Any]], list[Any]]
 
@@ -23,7 +25,7 @@ Lowered = Callable[[Sequence[Any]], list[Any]]
 def is_called_out(node: Node) -> bool:
     """Whether the interpreter computes a node in the middle of the program."""
     name = node.primitive.name
-    return name not in ROWS and name not in CHECKED and name not in WITHOUT_ROW
+    return not any(name in rows for rows in (ROWS, CHECKED, RECORDED, WITHOUT_ROW))
 
 
 def lower(graph: Graph, faults: Faults, precision: str = "highest") -> Lowered:
@@ -49,8 +51,17 @@ def _value(node: Node, given: list[Any], faults: Faults, precision: str) -> Any:
     name = node.primitive.name
     if name in CHECKED:
         return CHECKED[name](faults, node, *given, **node.attrs)
+    if name in RECORDED:
+        return _recorded(node, given, faults, precision)
     row = (ROUNDED.get(name) if precision == "bf16" else None) or ROWS.get(name)
     return row(*given, **node.attrs) if row else _called_out(node, given, faults)
+
+
+def _recorded(node: Node, given: list[Any], faults: Faults, precision: str) -> Any:
+    """What a primitive's own NumPy makes of these inputs."""
+    function = partial(node.primitive.forward, **node.attrs)
+    graph = record(function, *[x.type for x in node.inputs]).graph
+    return lower(graph, faults, precision)([*given, *graph.captures])[0]
 
 
 def _typed(value: Any, type: Any) -> Any:
