@@ -98,6 +98,7 @@ def verdict(loss: Any = CATEGORICAL, t: Any = T, outputs: int = 3, **more: Any) 
 
 def test_nothing_is_said_after_a_healthy_training() -> None:
     found = verdict()
+    assert found.unseen == ()
     assert [one for one in found if one.level != "note"] == []
 
 
@@ -194,6 +195,10 @@ def test_the_first_network_of_an_ensemble_is_reviewed() -> None:
     assert found.evidence.usual == 0.04
     page = report_page(prepared, found)
     assert "About the first of 2 networks." in page
+    unseen = "no statistics of its layers are taken: dead-units, saturated, vanishing-gradient"
+    assert unseen in page  # the layers are no plain ones
+    assert unseen in str(found.findings)
+    assert "dead-units" not in found.findings.passed
     error = re.search(r"but for ([\d.e-]+) of the outputs", page)
     assert error is not None
     assert float(error[1]) < 0.1

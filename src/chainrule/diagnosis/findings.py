@@ -47,11 +47,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings(Sequence[Finding]):
-    """Findings, the gravest first, and the names of the checks that found nothing; prints as a
-    text."""
+    """Findings, the gravest first, and the names of the checks that found nothing, and of those
+    that could not look; prints as a text."""
 
     found: tuple[Finding, ...]
     passed: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
     @classmethod
     def ranked(cls, found: Sequence[Finding], rules: Sequence[str]) -> Findings:
@@ -76,6 +77,12 @@ class Findings(Sequence[Finding]):
         """The names of what was found, the gravest first."""
         return [one.rule for one in self.found]
 
+    @property
+    def not_seen(self) -> str:
+        """What was not looked at, and why."""
+        names = ", ".join(self.unseen)
+        return f"not looked at, since no statistics of its layers are taken: {names}"
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
@@ -92,4 +99,6 @@ class Findings(Sequence[Finding]):
                 lines.append(f"        change    {one.change}")
         count = f"{len(self.passed)} check{'s' * (len(self.passed) != 1)} passed"
         lines.append(f"  {'nothing else' if self.found else 'nothing'} found: {count}")
+        if self.unseen:
+            lines.append(f"  {self.not_seen}")
         return lines

@@ -116,10 +116,11 @@ def _findings(a: _About) -> Iterator[Markup]:
             )
         items.append(element("li", {"class": one.level}, *lines_))
     passed = _paragraph(f"{len(found.passed)} checks passed: {', '.join(found.passed)}.", "quiet")
+    unseen = [_paragraph(f"{found.not_seen.capitalize()}.", "quiet")] if found.unseen else []
     of = len(a.model.members)
     about = [_paragraph(f"About the first of {of} networks.", "quiet")] if of > 1 else []
     shown = element("ol", {"class": "findings"}, *items) if items else _paragraph("None.")
-    yield _section("Findings", *about, shown, passed)
+    yield _section("Findings", *about, shown, passed, *unseen)
 
 
 def _scores(a: _About) -> Iterator[Markup]:

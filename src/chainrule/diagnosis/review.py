@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from chainrule.diagnosis import rules_network as network
 from chainrule.diagnosis import rules_training as training
@@ -29,7 +30,9 @@ def review_evidence(evidence: Evidence) -> Findings:
                     one.where, one.weight,
                 )
             )  # fmt: skip
-    return Findings.ranked(found, list(RULES))
+    unseen = () if evidence.statistics else OF_LAYERS
+    ranked = Findings.ranked(found, [name for name in RULES if name not in unseen])
+    return replace(ranked, unseen=unseen)
 
 
 # What came of it ------
@@ -97,3 +100,6 @@ RULES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
     "below-rivals": _below_rivals,
 }
 """The rules by name. Changing one means drawing the seeded programs of the second set anew."""
+OF_LAYERS = ("dead-units", "saturated", "vanishing-gradient", "exploding-gradient",
+             "equal-weights", "initial-scale")  # fmt: skip
+"""Those that need statistics of the layers, which are taken of an ``nn.MLP`` alone."""
