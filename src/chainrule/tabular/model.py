@@ -23,7 +23,7 @@ from chainrule.tabular.network import LOSSES, Network, joint, loss_of
 from chainrule.tabular.options import EXPONENTIAL, Options
 from chainrule.tabular.rules import Dropped
 from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
-from chainrule.tabular.scoring import Judged, Scores, score_table
+from chainrule.tabular.scoring import Judged, Running, Scores, score_table
 from chainrule.tabular.stored import RESIDUALS, named, restored, taken_residuals, unsound
 from chainrule.tabular.table import Fingerprint, Table, table_of
 from chainrule.tabular.target import Target
@@ -181,8 +181,8 @@ class TabularModel:
     def evaluate(self, table: Any) -> tuple[Scores, list[str]]:
         """The task's scores on a table with the target, beside the baseline's; and notes.
 
-        Of a ``Stream`` targets and predictions of all rows are in memory at once, no more. Rows
-        without a target are left out, with a note.
+        Of a ``Stream`` they are sums over its pieces (``scoring.Running``). Rows without a target
+        are left out, with a note.
 
         Raises:
             DataError: as ``predict``; no target, or classes that the model does not know.
@@ -190,15 +190,18 @@ class TabularModel:
         if not hasattr(table, "groups"):
             judged, notes = self._evaluated(table_of(table))
             return score_table(self.target, {"data": judged}), notes
-        found, notes = [], list[str]()
+        running, notes, any_target = Running(self.target), list[str](), False
         for piece in table.every(self.used):
-            if piece[self.target.name].missing.all():
+            if self.target.name in piece and piece[self.target.name].missing.all():
                 continue
+            any_target = True
             one, said = self._evaluated(piece)
-            found.append(one)
+            running.add(one)
             notes += [note for note in said if note not in notes and len(notes) < 20]
-        whole = {"data": Judged.joined(found)}
-        return score_table(self.target, whole), notes
+        if not any_target:
+            raise self.target.without(table.name)
+        scores, said = running.scores()
+        return scores, notes + said
 
     @property
     def used(self) -> list[str]:

@@ -69,11 +69,15 @@ class Target:
         none, or no such column."""
         present = np.flatnonzero(~table[self.name].missing)
         if len(present) == 0:
-            raise DataError(
-                f"{table.source}: every cell of the target {self.name!r} is missing; "
-                f"name a column that has values"
-            )
+            raise self.without(table.source)
         return present
+
+    def without(self, source: str) -> DataError:
+        """The error about data in which every cell of the target is missing."""
+        return DataError(
+            f"{source}: every cell of the target {self.name!r} is missing; "
+            f"name a column that has values"
+        )
 
     def left_out(self, table: Table, rows: NDArray[np.intp]) -> list[str]:
         """A note on the rows of ``table`` without a target, if there are any besides ``rows``."""
