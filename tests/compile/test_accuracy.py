@@ -133,6 +133,36 @@ def test_special_points(formula: Formula) -> None:
     np.testing.assert_allclose(stable[infinite], typed[infinite], rtol=1e-14, atol=1e-300)
 
 
+GROWING = (
+    lambda m, x: 1 / (2 * m.cosh(x)) ** 2,
+    lambda m, x: (1 + m.cosh(x)) ** -2,
+    lambda m, x: 1 / (1 + m.exp(-x)) ** 2,
+    lambda m, x: 1 / (x * m.cosh(x)) ** 2,
+    lambda m, x: 3 / m.sinh(x) ** 3,
+    lambda m, x: 1 / m.exp(x) ** 3,
+    lambda m, x: (2 + m.exp(2 * x)) ** -2.5,
+    lambda m, x: m.exp(2 * x) ** -0.5,
+    lambda m, x: 1 / (1 + 2 * m.cosh(x)) ** 2.5,
+)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("f", GROWING, ids=map(str, range(len(GROWING))))
+def test_slopes_of_powers_of_what_grows(f: Any, dtype: Any) -> None:
+    """1/v² is a number where its slope in v is 0 already, and v' infinite."""
+    points = [-720, -340, -250, -180, -90, -45, -25, -3, 0.3, 3, 25, 45, 90, 180, 250, 340, 720]
+    x, info = np.array(points, dtype), np.finfo(dtype)
+    found = cr.jit(cr.grad(lambda x: f(np, x).sum()))(x)
+    with mpmath.workdps(900):
+        h = mpmath.mpf(10) ** -400
+        true = [mpmath.diff(lambda t: f(mpmath, t), mpmath.mpf(float(t)), h=h) for t in x]
+    with np.errstate(all="ignore"):
+        lost = (f(np, x) == 0) & (np.abs(np.array(true, float)) > info.tiny)  # by f itself
+    for point, a, b, gone in zip(points, found.tolist(), true, lost, strict=True):
+        if not gone and abs(b) < info.max:
+            assert abs(a - b) <= 3e3 * info.eps * abs(b) + 1e4 * info.tiny, (point, a, b)
+
+
 def test_branches_of_an_array_are_taken_entry_by_entry() -> None:
     x = np.array([1e-9, 0.5, 3.0, 1e9, 0.0])
     with np.errstate(all="ignore"):

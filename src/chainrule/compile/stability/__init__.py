@@ -20,6 +20,7 @@ from chainrule.compile.stability import (
     quotients,
     roots,
     shifts,
+    slopes,
 )
 from chainrule.compile.stability.terms import POWERS
 from chainrule.core.node import Primitive
@@ -32,6 +33,7 @@ REWRITES = (
     *roots.REWRITES,
     *differences.REWRITES,
     *quotients.REWRITES,
+    *slopes.REWRITES,
     *products.REWRITES,
 )
 

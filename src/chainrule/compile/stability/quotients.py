@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 from functools import partial, reduce
-from operator import attrgetter
 from typing import Any
 
 from chainrule.compile.patterns import Rewrite, apply, constant_like, number
@@ -22,6 +21,7 @@ from chainrule.compile.stability.terms import (
     joined,
     key,
     meaning,
+    meaning_of,
     monomial,
     over,
     polynomial,
@@ -35,9 +35,9 @@ from chainrule.core.node import Node
 from chainrule.core.traced import Traced
 
 _roots = quick(frozenset({"sqrt"}))
-_EXPONENTIALS = {"exp": 0.0, "expm1": 0.0, "sinh": math.log(2), "cosh": math.log(2)}
+EXPONENTIALS = {"exp": 0.0, "expm1": 0.0, "sinh": math.log(2), "cosh": math.log(2)}
 """What is c less than |a| in the logarithm, where |a| is large."""
-_exponentials = quick(frozenset(_EXPONENTIALS))
+exponentials_near = quick(frozenset(EXPONENTIALS))
 
 
 def _root_of_quadratic(x: Traced, z: Traced) -> Traced | None:
@@ -107,24 +107,24 @@ def _less_1(x: Traced) -> tuple[Traced, int] | None:
 
 def _exp_over_expm1(x: Traced, z: Traced) -> Traced | None:
     """exp(a) / (exp(a) - 1) as 1 / (1 - exp(-a)) where exp(a) may overflow, other factors apart."""
-    if not x.type.is_float or not _exponentials(x) or not _exponentials(z):
+    if not x.type.is_float or not exponentials_near(x) or not exponentials_near(z):
         return None
     (c, above), (d, below) = monomial(x), monomial(z)
     with as_written(x.recording):
-        y = _shifted(x / z, c / d, joined(above, below, -1)) if d else None
+        y = shifted(x / z, c / d, joined(above, below, -1)) if d else None
     if y is None or x.recording.is_deriving:
         return y
     found = series.of_a_quotient(x, z, y)
     return y if found is None else found
 
 
-def _shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | None:
+def shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | None:
     """c · exp(a) / (exp(a) - 1) ..., where there are such factors; sinh(a) / cosh(a) as tanh(a),
     for quotients of infinities."""
     rec = typed.recording
     for node, e in powers.items():
         name, inputs, _ = meaning(Traced(node, rec))
-        if name not in _EXPONENTIALS or e < 1:
+        if name not in EXPONENTIALS or e < 1:
             continue
         (a,) = inputs
         for other, n in powers.items():
@@ -143,7 +143,7 @@ def _shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | No
 def _expm1_of_sum(x: Traced, z: Traced) -> Traced | None:
     """m (exp(a + b) - 1) / ((exp(a) - 1) (exp(b) - 1)), which is m / (exp(a) - 1) plus
     m / (1 - exp(-b)): no product over- or underflows."""
-    if not x.type.is_float or not _exponentials(x) or not _exponentials(z):
+    if not x.type.is_float or not exponentials_near(x) or not exponentials_near(z):
         return None
     (c, above), (d, below) = monomial(x), monomial(z)
     powers = joined(above, below, -1)
@@ -175,7 +175,7 @@ def _expm1_of_sum(x: Traced, z: Traced) -> Traced | None:
 
 def _expm1_twice(x: Traced, z: Traced) -> Traced | None:
     """(exp(2 a) - 1) / (exp(a) - 1) = exp(a) + 1"""
-    if not _exponentials(x) or not _exponentials(z):
+    if not exponentials_near(x) or not exponentials_near(z):
         return None
     a, b = _exponent_less_1(x), _exponent_less_1(z)
     if a is None or b is None:
@@ -192,47 +192,6 @@ def _series(x: Traced, z: Traced) -> Traced | None:
     return series.of_a_quotient(x, z, _over_power(x, z)) if x.type.is_float else None
 
 
-def _cancelled(a: Traced, b: Traced) -> Traced | None:
-    """x · (1/x)² -> 1/x among derivatives, where the square underflows first."""
-    if not a.recording.is_deriving or not a.type.is_float or not (_below(a) or _below(b)):
-        return None
-    (c, first), (d, second) = _one_term(a), _one_term(b)
-    powers = joined(first, second)
-    with as_written(a.recording):
-        numbers_cancel = abs(c * d) == 1 != abs(d) or _size(c) * _size(d) < 0
-        if numbers_cancel or any(first.get(n, 0) * e < 0 for n, e in second.items()):
-            y, typed = product(c * d, powers, a), a * b
-            gone = [n for n in first.keys() & second.keys() if n not in powers]
-            for node in sorted(gone, key=attrgetter("serial")):  # what is no number stays none
-                y = choose(apply("isnan", Traced(node, a.recording)), typed, y)
-            if sum(map(abs, powers.values())) <= 2:
-                return y
-            # longer products may leave the range themselves
-            kept = apply("not_equal", typed, constant_like(typed, 0.0))
-            kept = apply("logical_and", kept, apply("isfinite", typed))
-            return choose(apply("likely", kept), typed, y)
-        return _shifted(a * b, c * d, powers) if _exponentials(a) or _exponentials(b) else None
-
-
-def _one_term(x: Traced) -> tuple[Fraction, dict[Node, int]]:
-    """x as a monomial, a sum of equal ones included."""
-    terms = flat(x) if meaning(x)[0] == "add" else {}
-    if len(terms) != 1:
-        return monomial(x)
-    ((powers, c),) = terms.items()
-    return c, dict(powers)
-
-
-def _size(number: Fraction) -> int:
-    """The sign of the exponent of a number so large or small that products with it leave the
-    range: x·c is infinite where (1/(x·c))·c is not 0."""
-    bits = abs(number.numerator).bit_length() - number.denominator.bit_length()
-    return (bits > 200) - (bits < -200)
-
-
-_below = quick(frozenset({"divide", "reciprocal"}))
-
-
 def _over_power(x: Traced, z: Traced) -> Traced | None:
     """y / x³ as y / x / x / x where the power, or that of a slope, leaves the range before the
     quotient does."""
@@ -244,8 +203,8 @@ def _over_power(x: Traced, z: Traced) -> Traced | None:
         return None
     with as_written(x.recording):
         careful = over(x, {inputs[0].node: -int(n)})
-        factors = (meaning(Traced(node, x.recording))[0] for node in monomial(inputs[0])[1])
-        if not _EXPONENTIALS.keys().isdisjoint(factors):  # whose slope stands beside them again
+        factors = (meaning_of(n, x.recording)[0] for _, part in summands(inputs[0]) for n in part)
+        if not EXPONENTIALS.keys().isdisjoint(factors):  # whose slope stands beside them again
             return careful
         edge = 2.0 ** (_EXPONENTS[x.dtype.itemsize] // (2 * int(n) + 1))
         low, high = constant_like(x, 1 / edge), constant_like(x, edge)
@@ -338,7 +297,7 @@ def _inverse_hyperbolic(x: Traced) -> Traced | None:
 
 def _log_of_exponential(x: Traced) -> Traced | None:
     """log(m (exp(a) - 1)) as a + log(m) where exp(a) leaves the range; so of cosh and sinh."""
-    if not x.type.is_float or not _exponentials(x):
+    if not x.type.is_float or not exponentials_near(x):
         return None
     c, powers = monomial(x)
     for node, e in powers.items():
@@ -355,7 +314,7 @@ def _log_of_exponential(x: Traced) -> Traced | None:
                 rest = rest * apply("sign", a)
             far = constant_like(a, 80.0 if a.dtype.itemsize == 4 else 700.0)
             large = apply("less", far, a if name in ("expm1", "subtract") else abs(a))
-            y = float(e) * (size - _EXPONENTIALS.get(name, 0.0)) + apply("log", rest)
+            y = float(e) * (size - EXPONENTIALS.get(name, 0.0)) + apply("log", rest)
             return prefer(large, y, apply("log", x))
     return None
 
@@ -395,7 +354,6 @@ REWRITES = (
     Rewrite("exp-factor", "divide", _expm1_twice, "(exp(2*a) - 1) / (exp(a) - 1) -> exp(a) + 1"),
     Rewrite("series-quotient", "divide", _series, "(1 - cos(x)) / x**2 -> 1/2 - x**2/24 ..."),
     Rewrite("over-power", "divide", _over_power, "y / x**3 -> y / x / x / x"),
-    Rewrite("cancel-factor", "multiply", _cancelled, "x * (1 / x / x) -> 1 / x in derivatives"),
     Rewrite(
         "log2-of-1-plus", "log2", partial(_log_in_base, 2.0), "log2(1 + x) -> log1p(x) / log(2)"
     ),
