@@ -299,6 +299,22 @@ while os.getsid(0) != session: time.sleep(300)
     assert [pid for pid in pids if Path(f"/proc/{pid}").exists()] == []
 
 
+def test_what_others_start_is_left_alone(tmp_path: Path) -> None:
+    """Another check, and a program of the caller's, that begin and go on beside one that ends."""
+    file = tmp_path / "hw.py"
+    file.write_text(BASE)
+    with Worker(file) as first:
+        with (
+            Worker(file) as second,
+            subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as program,
+        ):
+            first.__exit__()
+            assert second.describe()
+            assert program.poll() is None
+            program.communicate(b"\n")
+        assert program.returncode == 0
+
+
 def test_no_answer_is_within_reach(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The arguments, environment, folder, open files and modules of the student's process are its
     own, and it can open nothing of the grader's (Linux with Landlock)."""

@@ -16,6 +16,7 @@ import signal
 import site
 import struct
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -118,6 +119,12 @@ def _close_files(libc: ctypes.CDLL, folder: str) -> None:
     os.close(rules)
 
 
+starting = threading.Lock()
+"""Held while a worker is started, and while what others left behind is looked for."""
+running: set[int] = set()
+"""The workers of this process, which check other programs."""
+
+
 def adopt_orphans() -> set[int]:
     """Whatever a student's program leaves behind becomes a child of ours, to be ended (Linux).
 
@@ -133,19 +140,21 @@ def adopt_orphans() -> set[int]:
 
 def end_orphans(others: set[int], seconds: float = 30.0) -> None:
     """End what has become a child of ours since, and all below it; ``others`` were there before.
+    Nothing of our own session, which no student's process can enter, and no other worker.
 
     All are stopped before any is ended: what starts others faster than they are ended stays."""
     end = time.monotonic() + seconds
     while sys.platform == "linux" and time.monotonic() < end:
         stopped: set[int] = set()
-        while new := _below(os.getpid(), others) - stopped:
-            _signal(new, signal.SIGSTOP)
-            stopped |= new
-            if time.monotonic() > end:
-                break
-        if not stopped:
-            return
-        _signal(stopped, signal.SIGKILL)
+        with starting:
+            while new := _below(os.getpid(), others | running, os.getsid(0)) - stopped:
+                _signal(new, signal.SIGSTOP)
+                stopped |= new
+                if time.monotonic() > end:
+                    break
+            if not stopped:
+                return
+            _signal(stopped, signal.SIGKILL)
         for pid in stopped:
             with contextlib.suppress(ChildProcessError):  # of ours alone, and once it is dead
                 os.waitpid(pid, os.WNOHANG)
@@ -158,14 +167,17 @@ def _signal(pids: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _below(root: int, without: set[int]) -> set[int]:
-    """All processes below one, ``without`` some of its children and theirs."""
+def _below(root: int, without: set[int], session: int = -1) -> set[int]:
+    """All processes below one; ``without`` some of its children, those of a ``session``, and what
+    is below them."""
     parents: dict[int, int] = {}
+    sessions: dict[int, int] = {}
     for pid in _processes():
         with contextlib.suppress(OSError, ValueError, IndexError):
-            text = Path(f"/proc/{pid}/stat").read_text()
-            parents[pid] = int(text.rpartition(")")[2].split()[1])
-    level = {p for p, parent in parents.items() if parent == root} - without
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            parents[pid], sessions[pid] = int(fields[1]), int(fields[3])
+    children = {p for p, parent in parents.items() if parent == root}
+    level = {p for p in children - without if sessions[p] != session}
     found: set[int] = set()
     while level:
         found |= level

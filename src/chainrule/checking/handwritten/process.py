@@ -20,12 +20,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.checking.handwritten.confinement import (
-    DEFAULTS,
-    adopt_orphans,
-    end_orphans,
-    packages,
-)
+from chainrule.checking.handwritten import confinement
+from chainrule.checking.handwritten.confinement import DEFAULTS
 from chainrule.errors import UsageError
 
 
@@ -54,20 +50,23 @@ class Worker:
             (folder / "check_case_.py").write_bytes(case.read_bytes())
         for other in files:
             (folder / other.name).write_bytes(other.read_bytes())
-        self._others = adopt_orphans()
+        self._others = confinement.adopt_orphans()
         environment = {"PATH": os.defpath, "HOME": str(folder), "TMPDIR": str(folder),
-                       "PYTHONPATH": os.pathsep.join(packages()), "PYTHONDONTWRITEBYTECODE": "1",
+                       "PYTHONPATH": os.pathsep.join(confinement.packages()),
+                       "PYTHONDONTWRITEBYTECODE": "1",
                        "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "chainrule.checking.handwritten.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-            close_fds=True,
-        )
+        with confinement.starting:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "chainrule.checking.handwritten.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                cwd=folder,
+                env=environment,
+                start_new_session=True,
+                close_fds=True,
+            )
+            confinement.running.add(self._process.pid)
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)
         self._end = time.monotonic() + limits["seconds"]
@@ -88,11 +87,12 @@ class Worker:
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         process.wait()
+        confinement.running.discard(process.pid)
         for stream in (process.stdin, process.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        end_orphans(self._others)
+        confinement.end_orphans(self._others)
         self._made.cleanup()
 
     def describe(self) -> dict[str, Any]:
