@@ -122,12 +122,12 @@ def picture(found: Scores, names: Sequence[str]) -> str:
     left, width, step, top = 176, 720, 26, 58
     names = [n for n in names if any(n in own for own in found.values())]
 
-    def mean(folds: Sequence[Mapping[str, Any]]) -> float:
-        return float(np.mean([f["error"] for f in folds])) if folds else np.nan
+    def ratio(own: Mapping[str, Sequence[Mapping[str, Any]]], name: str) -> float:
+        pairs = list(zip(own.get(name, ()), own[REFERENCE], strict=False))  # folds that both have
+        errors = np.array([[one["error"] for one in pair] for pair in pairs])
+        return float(np.divide(*errors.mean(axis=0))) if pairs else np.nan
 
-    ratios = {
-        p: [mean(own.get(n, ())) / mean(own[REFERENCE]) for n in names] for p, own in found.items()
-    }
+    ratios = {p: [ratio(own, n) for n in names] for p, own in found.items()}
     known = np.log([ratio for own in ratios.values() for ratio in own if not np.isnan(ratio)])
     least, most = min(known.min(), np.log(0.8)) - 0.05, max(known.max(), np.log(1.2)) + 0.05
 
