@@ -73,7 +73,7 @@ class Target:
         return present
 
     def without(self, source: str) -> DataError:
-        """The error about data in which every cell of the target is missing."""
+        """The error about data, ``source``, in which every cell of the target is missing."""
         return DataError(
             f"{source}: every cell of the target {self.name!r} is missing; "
             f"name a column that has values"

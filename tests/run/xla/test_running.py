@@ -317,6 +317,16 @@ def test_a_device_takes_its_steps_in_pieces(monkeypatch: Any) -> None:
     np.testing.assert_allclose(*losses, rtol=1e-12)
 
 
+def test_kept_code_is_for_all_arguments_also_those_not_used() -> None:
+    from chainrule.run.xla import backend
+
+    device = backend.jax.devices("cpu")[0]
+    for kind in (np.int32, np.uint32):
+        given = np.arange(3, dtype=np.float32), kind(1)
+        run = backend.compiled(backend.jax.jit(lambda x, _: x * 1.2345).lower(*given), device)
+        np.testing.assert_allclose(run(*given), given[0] * 1.2345)
+
+
 def test_a_loop_looks_at_all_entries_before_its_first_step() -> None:
     """In pieces, the last of them with room that holds entries of a call before."""
     from chainrule import run

@@ -121,7 +121,8 @@ def compiled(lowered: Any, device: Any) -> Any:
     about = (
         f"xla|{jax.__version__}|{version('jaxlib')}|{client.platform_version}|{device}|"
         f"{device.device_kind}|{_processor()}|{os.environ.get('XLA_FLAGS')}|"
-        f"{jax.config.read('jax_disable_most_optimizations')}|{lowered.as_text()}"
+        f"{jax.config.read('jax_disable_most_optimizations')}|"
+        f"{lowered.args_info}|{lowered.as_text()}"  # the text has no arguments that are not used
     )
     made: list[Any] = []
 
