@@ -193,7 +193,7 @@ def test_a_class_from_names_to_marks(tmp_path: Path) -> None:
     assert "no answer to 2" in rows["José Núñez"]["notes"]
     assert "unreadable: ((" in rows["José Núñez"]["notes"]
     assert "not text in UTF-8" in rows["'=cmd()"]["notes"]
-    assert rows["Nobody"]["notes"] == "no answers were handed in"
+    assert rows["Nobody"]["notes"] == "no answers were handed in: there is no Nobody.answers.txt"
     page = (tmp_path / "marks" / "Jose_Nunez.html").read_text("utf-8")
     assert "<h1>José Núñez</h1>" in page
     assert "<h2>Question 1" in page

@@ -134,7 +134,7 @@ def _marked(folder: Path, student: str, file: str, handed: Mapping[str, Path]) -
     notes: list[str] = []
     answers: Mapping[int, str] = {}
     if path is None:
-        notes.append("no answers were handed in")
+        notes.append(f"no answers were handed in: there is no {stem}.answers.txt")
     else:
         try:
             prompts = [question.prompt for question in quiz.questions]
