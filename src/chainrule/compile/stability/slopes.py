@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from operator import attrgetter
 
@@ -9,15 +10,17 @@ from chainrule.compile.patterns import Rewrite, apply, constant_like
 from chainrule.compile.stability.quotients import EXPONENTIALS, exponentials_near, shifted
 from chainrule.compile.stability.terms import (
     DEPTH,
+    Part,
     as_written,
     choose,
-    flat,
     in_range,
     joined,
+    meaning,
     meaning_of,
     monomial,
     over,
     product,
+    summands,
 )
 from chainrule.core.node import Node
 from chainrule.core.traced import Traced
@@ -54,6 +57,8 @@ def _growth_first(a: Traced, b: Traced, c: Fraction, powers: dict[Node, int]) ->
     rec, rest, zero, root = a.recording, dict(powers), [], None
     if not any(e > 0 and meaning_of(n, rec)[0] in EXPONENTIALS for n, e in powers.items()):
         return None
+    if not any(_grows(Traced(n, rec), e) for n, e in powers.items()):
+        return None
     for node, e in powers.items():
         name, inputs, attrs = meaning_of(node, rec)
         power = attrs["exponent"] if name == "power_constant" else 0
@@ -73,6 +78,16 @@ def _growth_first(a: Traced, b: Traced, c: Fraction, powers: dict[Node, int]) ->
     return _as_typed_in_range(a, b, y)
 
 
+def _grows(v: Traced, e: int) -> bool:
+    """Whether v^e falls faster than 1/v, and v, or what it is a root or power of, has an
+    exponential in one of its terms."""
+    name, inputs, attrs = meaning(v)
+    if (e * attrs["exponent"] if name == "power_constant" else e) >= -1:
+        return False
+    terms = summands(inputs[0] if name in ("sqrt", "power_constant") else v)
+    return any(meaning_of(n, v.recording)[0] in EXPONENTIALS for _, part in terms for n in part)
+
+
 _GROWING = frozenset({*EXPONENTIALS, "power_constant"})
 
 
@@ -87,12 +102,35 @@ def _one_term(x: Traced) -> tuple[Fraction, dict[Node, int]]:
     """x as a monomial; among its factors a sum of equal ones, as the parts of a slope are."""
     c, powers = monomial(x, 2 * DEPTH)
     for node, e in list(powers.items()):
-        if e == 1 and meaning_of(node, x.recording)[0] in ("add", "subtract"):
-            terms = flat(Traced(node, x.recording), 2 * DEPTH)
-            if len(terms) == 1:
-                ((others, d),) = terms.items()
-                c, powers = c * d, joined(joined(powers, {node: -1}), dict(others))
+        found = _of_equal_terms(Traced(node, x.recording)) if e == 1 else None
+        if found is not None:
+            c, powers = c * found[0], joined(joined(powers, {node: -1}), found[1])
     return c, powers
+
+
+def _of_equal_terms(x: Traced) -> Part | None:
+    """A sum of terms that differ in their numbers alone, as one of them. Most sums are none, which
+    their first two terms show."""
+    if meaning_of(x.node, x.recording)[0] not in ("add", "subtract"):
+        return None
+    whole, powers = Fraction(0), None
+    for sign, term in _terms(x, DEPTH, 1):
+        c, its = monomial(term, 2 * DEPTH)
+        if powers not in (None, its):
+            return None
+        whole, powers = whole + sign * c, its
+    return (whole, powers) if whole and powers is not None else None
+
+
+def _terms(x: Traced, depth: int, sign: int) -> Iterator[tuple[int, Traced]]:
+    """What x is the sum of, with signs."""
+    name, inputs, _ = meaning(x)
+    if depth and name in ("add", "subtract", "negative"):
+        signs = (-sign,) if name == "negative" else (sign, sign if name == "add" else -sign)
+        for one, its in zip(inputs, signs, strict=True):
+            yield from _terms(one, depth - 1, its)
+    else:
+        yield sign, x
 
 
 def _size(number: Fraction) -> int:

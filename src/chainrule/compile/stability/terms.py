@@ -117,23 +117,18 @@ def key(powers: Mapping[Node, int]) -> Powers:
     return tuple(sorted(powers.items(), key=lambda item: item[0].serial))
 
 
-def summands(
-    x: Traced, depth: int = 2, sign: int = 1, within: int = DEPTH
-) -> list[tuple[Fraction, dict[Node, int]]]:
-    """The monomials, read ``within`` so many levels, that x is the sum of, in the order of typing,
-    equal ones not joined."""
+def summands(x: Traced, depth: int = 2, sign: int = 1) -> list[tuple[Fraction, dict[Node, int]]]:
+    """The monomials that x is the sum of, in the order of typing, equal ones not joined."""
     name, inputs, _ = meaning(x)
     if depth and name in ("add", "subtract"):
         second = sign if name == "add" else -sign
-        left = summands(inputs[0], depth - 1, sign, within)
-        return left + summands(inputs[1], depth - 1, second, within)
+        return summands(inputs[0], depth - 1, sign) + summands(inputs[1], depth - 1, second)
     if depth and name == "negative":
-        return summands(inputs[0], depth - 1, -sign, within)
-    c, powers = monomial(x, within)
+        return summands(inputs[0], depth - 1, -sign)
+    c, powers = monomial(x)
     if depth and list(powers.values()) == [1] and x.node not in powers:  # (u + v) / 2
         (node,) = powers
-        inner = summands(Traced(node, x.recording), depth - 1, within=within)
-        return [(sign * c * d, p) for d, p in inner]
+        return [(sign * c * d, p) for d, p in summands(Traced(node, x.recording), depth - 1)]
     return [(sign * c, powers)]
 
 
@@ -194,10 +189,10 @@ def power(a: Terms | None, n: int) -> Terms | None:
     return found
 
 
-def flat(x: Traced, within: int = DEPTH) -> Terms:
+def flat(x: Traced) -> Terms:
     """x as a sum of monomials in which no sum is multiplied out."""
     found: Terms = {}
-    for c, powers in summands(x, DEPTH, within=within):
+    for c, powers in summands(x, DEPTH):
         found = added(found, {key(powers): c})
     return found
 
