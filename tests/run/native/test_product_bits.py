@@ -40,6 +40,12 @@ CUTS = {
     "in vectors of 16 bytes": {
         "vector_bytes": 16, "DEPTH": 24, "PANEL": 0, "variant": Variant(narrow=True)
     },
+    "in vectors of 32 bytes": {
+        "vector_bytes": 32, "caches": (NONE, SMALL), "DEPTH": 24, "OFTEN": 1
+    },
+    "in vectors of 64 bytes": {
+        "vector_bytes": 64, "caches": (NONE, SMALL), "DEPTH": 24, "OFTEN": 1
+    },
     "in place": {
         "OFTEN": 10**6, "DEPTH": 160, "PANEL": 0, "variant": Variant(finer=4, across=True)
     },
@@ -81,7 +87,8 @@ def cut_as(monkeypatch: pytest.MonkeyPatch, cut: dict[str, Any]) -> None:
         else:
             monkeypatch.setattr(machine, name, lambda value=value: value)
     if "vector_bytes" in cut:
-        monkeypatch.setattr(machine, "vector_registers", lambda: 16)
+        registers = 32 if cut["vector_bytes"] == 64 else 16
+        monkeypatch.setattr(machine, "vector_registers", lambda: registers)
 
 
 def drawn(seed: int) -> tuple[tuple[int, int, int], str, str, str, list[np.ndarray]]:

@@ -34,9 +34,11 @@ def tiles_beside(
     columns: int, rows: int, tiles: int = 1,
 ) -> None:  # fmt: skip
     """``target[t, i, j] = source[i, t * columns + j]`` for some ``tiles`` t, ``rows`` i and some
-    ``columns`` j, which are whole vectors or less than one. Whole vectors are copied, but no number
-    is read behind the last row: what is too much of one row, the next overwrites."""
-    last = rows if columns % lanes == 0 else max(rows - 1, 0)
+    ``columns`` j. Whole vectors are copied, but no number is read behind the last row, nor written
+    behind a tile: what is too much of one row, the next ones overwrite, and so many rows at the
+    end are copied without."""
+    copied = -(-columns // lanes) * lanes
+    last = max(rows + 1 - -(-copied // columns), 0)
     if last:
         name = f"beside_{type}_{lanes}_{columns}_{tiles}"
         helper(*_function(name, type, _beside, lanes, columns, tiles))
@@ -46,7 +48,7 @@ def tiles_beside(
     for tile in range(tiles):
         first = _at(b, type, source, str(last), str(stride), str(tile * columns))
         place = _at(b, type, target, str(last), str(columns), str(tile * columns * rows))
-        copy_rows(b, helper, type, lanes, first, stride, place, columns, columns, 1)
+        copy_rows(b, helper, type, lanes, first, stride, place, columns, columns, rows - last)
 
 
 def transpose_columns(
