@@ -61,7 +61,7 @@ def value_and_grad(
         UsageError: there is no such argument, or one is chosen twice.
     """
     check_function(f, "value_and_grad")
-    options = {"argnums": argnums, "has_aux": has_aux, "argnames": argnames}
+    options: dict[str, Any] = {"argnums": argnums, "has_aux": has_aux, "argnames": argnames}
     return Transformed(f, value_and_grad, options, _value_and_grad(f, **options))
 
 
@@ -127,7 +127,7 @@ def grad(
         several; with ``has_aux``, ``(gradient, aux)``.
     """
     check_function(f, "grad")
-    options = {"argnums": argnums, "has_aux": has_aux, "argnames": argnames}
+    options: dict[str, Any] = {"argnums": argnums, "has_aux": has_aux, "argnames": argnames}
     both = _value_and_grad(f, **options)
 
     def call(*args: Any, **keywords: Any) -> Any:

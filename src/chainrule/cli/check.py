@@ -102,15 +102,16 @@ def command(
     with contextlib.ExitStack() as stack:
         started = functools.partial(Worker, case=case, files=files, limits=limits,
                                     needs_loss=reference is None)  # fmt: skip
-        truth = None
+        truth, theirs = None, {}
         if reference is not None:
             truth = stack.enter_context(started(reference, wrt=names))
-            names = list((theirs := truth.describe())["parameters"])
+            theirs = truth.describe()["parameters"]
+            names = list(theirs)
         worker = stack.enter_context(
             started(file, forward=forward, backward=backward, cost=cost, wrt=names)
         )
         if truth is not None:
-            _same_arguments(worker.describe()["parameters"], theirs["parameters"])
+            _same_arguments(worker.describe()["parameters"], theirs)
         found = checked(worker, source, str(file), weights=_points(points),
                         seconds=0.6 * seconds, reference=truth)  # fmt: skip
     if as_json:

@@ -270,7 +270,7 @@ def _columns(model: TabularModel, table: Table, row: int, form: str, title: str)
     scale, center = (target.scale, target.center) if target.task == "regression" else (1.0, 0.0)
     added = dict(zip(model.coding.places(), (parts[0] * scale).tolist(), strict=True))
     of = target.classes[place if target.task == "multiclass" else 1] if target.classes else ""
-    result = {
+    result: dict[str, Any] = {
         "title": title,
         "networks": len(model.members),
         "output": of or target.name,

@@ -47,7 +47,7 @@ Examples:
 """
 
 
-class Hidden(click.ParamType):
+class Hidden(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """``64,32``; nothing at all for no hidden layer."""
 
     name = "64,32"
@@ -61,7 +61,7 @@ class Hidden(click.ParamType):
             self.fail(f"{value!r} is not numbers of units such as 64,32", param, ctx)
 
 
-class Ensemble(click.ParamType):
+class Ensemble(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """A number of networks, or ``tabm``."""
 
     name = "N|tabm"
@@ -75,7 +75,7 @@ class Ensemble(click.ParamType):
             self.fail(f"{value!r} is not a number of networks, or tabm", param, ctx)
 
 
-class BatchSize(click.ParamType):
+class BatchSize(click.ParamType):  # pyright: ignore[reportMissingTypeArgument]
     """A number of rows, or ``full``."""
 
     name = "N|full"
@@ -98,6 +98,9 @@ METAVARS = {
     "--batch-size": "N|full",
     "--weight": "COLUMN",
 }
+
+
+_METAVAR_OF: dict[Any, str] = {int: "N", float: "NUMBER"}
 
 
 def _options(command: Any) -> Any:
@@ -156,7 +159,7 @@ def _options(command: Any) -> Any:
         command = click.option(
             name,
             type=kind,
-            metavar=METAVARS.get(name, {int: "N", float: "NUMBER"}.get(kind, "NAME")),
+            metavar=METAVARS.get(name, _METAVAR_OF.get(kind, "NAME")),
             default=shown,
             help=text,
             show_default=default not in (None, 0.0),

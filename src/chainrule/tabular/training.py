@@ -165,7 +165,8 @@ def planned(kind: type[P], rows: int, notes: list[str], **known: Any) -> P:
         notes.append("no validation rows, so there is no early stopping: every epoch is run")
     network = network_of(options, known["coding"], known["target"])
     told = tuple(note for note in notes if note)
-    return kind(**known | {"options": options, "network": network, "notes": told})
+    found: dict[str, Any] = {"options": options, "network": network, "notes": told}
+    return kind(**known | found)
 
 
 def _divided(

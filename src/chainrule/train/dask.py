@@ -71,8 +71,8 @@ class Peer:
         from chainrule.train.fit import finished, fitting
         from chainrule.train.many import fit_many
 
-        name, model, data, options = self.payload
-        options = {**options, "workers": link, "callbacks": [link.heard]}
+        name, model, data, given = self.payload
+        options: dict[str, Any] = {**given, "workers": link, "callbacks": [link.heard]}
         if moments is not None:
             options["resume"] = moments if name == "fit_many" else moments[0]
             if options["checkpoint"] is not None:

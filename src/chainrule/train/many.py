@@ -151,7 +151,7 @@ def _networks(
             raise UsageError(
                 f"{count} seeds and {len(entries)} {plural}: give one for each network"
             )
-    each = [
+    each: list[dict[str, Any]] = [
         {"model": model, "fold": None, "data": None, **{name: given[name] for name in EACH}}
         | {name: entries[k] for name, entries in lists.items()}
         for k in range(count)

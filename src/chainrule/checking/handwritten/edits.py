@@ -185,8 +185,10 @@ class Swapped(Statement):
                 yield self.edit("batch factor", node, expression(form), 0.9)
 
     def _of_comparison(self, node: ast.Compare) -> Iterator[Draft]:
-        flips = {ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
-                 ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}  # fmt: skip
+        flips: dict[type[ast.cmpop], type[ast.cmpop]] = {
+            ast.Gt: ast.Lt, ast.Lt: ast.Gt, ast.GtE: ast.LtE, ast.LtE: ast.GtE,
+            ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+        }  # fmt: skip
         flipped = flips.get(type(node.ops[0]))
         if flipped is not None:
             new = ast.Compare(node.left, [flipped()], node.comparators)
@@ -353,11 +355,11 @@ class Swapped(Statement):
         changed = copy.deepcopy(self.statement)
 
         class All(ast.NodeTransformer):
-            def visit(self, n: ast.AST) -> ast.AST:
-                is_load = isinstance(getattr(n, "ctx", ast.Load()), ast.Load)
-                if isinstance(n, ast.expr) and is_load and ast.unparse(n) == text:
+            def visit(self, node: ast.AST) -> ast.AST:
+                is_load = isinstance(getattr(node, "ctx", ast.Load()), ast.Load)
+                if isinstance(node, ast.expr) and is_load and ast.unparse(node) == text:
                     return expression(other)
-                return self.generic_visit(n)
+                return self.generic_visit(node)
 
         return self.edit(kind, self.statement, All().visit(changed), 1.8)
 

@@ -123,10 +123,9 @@ class Worker:
         line = self._line()
         try:
             answer = json.loads(line)
-            is_own = answer["number"] == number
-        except (ValueError, TypeError, LookupError):
-            is_own = False
-        if not is_own:
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict) or answer.get("number") != number:
             raise UsageError(
                 "the program wrote where its results belong, into a file descriptor that it did "
                 "not open: leave os.write and os.fdopen to descriptors of its own"

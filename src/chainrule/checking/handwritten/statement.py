@@ -229,7 +229,14 @@ def factors(node: ast.expr) -> list[ast.expr]:
     return [node]
 
 
-SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.MatMult: "@", ast.Pow: "**"}
+SIGNS: dict[type[ast.operator], str] = {
+    ast.Add: "+",
+    ast.Sub: "-",
+    ast.Mult: "*",
+    ast.Div: "/",
+    ast.MatMult: "@",
+    ast.Pow: "**",
+}
 OPERATORS = {sign: kind for kind, sign in SIGNS.items()}
 
 

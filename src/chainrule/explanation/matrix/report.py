@@ -50,7 +50,7 @@ class MatrixDerivative:
         return self._kronecker(Latex())
 
     @property
-    def shape(self) -> tuple:
+    def shape(self) -> tuple[Any, ...]:
         """The derivative's sizes: two, or the four of the index notation."""
         if self.derivative is not None:
             return self.derivative.shape

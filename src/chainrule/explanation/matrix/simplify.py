@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 from chainrule.explanation.formula.node import SCALAR, Node, walk
 from chainrule.explanation.matrix.build import template
@@ -167,7 +168,7 @@ class _Term:
             return cls(count, scalars, [])
         return cls(count, scalars, list(chain.args) if chain.op == "mul" else [chain])
 
-    def node(self, shape: tuple) -> Node:
+    def node(self, shape: tuple[Any, ...]) -> Node:
         rest = self.chain or ([] if shape == SCALAR else [eye(shape[0])])
         return mul(number(self.count), *self.scalars, *rest)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from chainrule.errors import UsageError
 from chainrule.explanation.matrix.explaining import LAYOUTS, MatrixDerivative, matrix
@@ -12,14 +13,14 @@ _SHAPE = {"scalar": (), "vector": ("M",), "matrix": ("M", "N")}
 _BY = {"scalar": (), "vector": ("P",), "matrix": ("P", "Q")}
 
 
-def derivative_types(layout: str = "denominator") -> dict[str, dict[str, tuple | None]]:
+def derivative_types(layout: str = "denominator") -> dict[str, dict[str, tuple[Any, ...] | None]]:
     """The table of L4.9: for each denominator x (row) and numerator y (column) the shape of
     ∂y/∂x; None where it has more than two indices. y has sizes M, N and x sizes P, Q."""
     _check_layout(layout)
     return {by: {of: _type_shape(of, by, layout) for of in _KINDS} for by in _KINDS}
 
 
-def _type_shape(of: str, by: str, layout: str) -> tuple | None:
+def _type_shape(of: str, by: str, layout: str) -> tuple[Any, ...] | None:
     y, x = _SHAPE[of], _BY[by]
     if of == by == "scalar":
         return ()
@@ -39,7 +40,7 @@ def _check_layout(layout: str) -> None:
         raise UsageError(f'layout={layout!r}: it is "denominator" or "numerator"')
 
 
-COMMON: tuple[tuple[str, dict, tuple[str, ...]], ...] = (
+COMMON: tuple[tuple[str, dict[str, Any], tuple[str, ...]], ...] = (
     ("b * x", {"b": (), "x": ()}, ()),
     ("x * b", {"b": (), "x": ()}, ()),
     ("x**2", {"x": ()}, ()),
@@ -134,7 +135,9 @@ def chain_rule_question(layout: str = "denominator") -> ChainRuleQuestion:
     return ChainRuleQuestion(layout, shapes, (*judged, none), answer, correct)
 
 
-def _judge(letter: str, shown: str, source: str, sizes: dict, target: tuple) -> Candidate:
+def _judge(
+    letter: str, shown: str, source: str, sizes: dict[str, Any], target: tuple[Any, ...]
+) -> Candidate:
     factors = source.strip("()").removesuffix(").T").split(" @ ")
     left, right = (sizes[f[0]][::-1] if f.endswith(".T") else sizes[f[0]] for f in factors)
     product = f"({_x(left)}) · ({_x(right)})"
@@ -150,5 +153,5 @@ def _judge(letter: str, shown: str, source: str, sizes: dict, target: tuple) -> 
     return Candidate(letter, shown, False, why)
 
 
-def _x(shape: tuple) -> str:
+def _x(shape: tuple[Any, ...]) -> str:
     return f"{shape[0]}×{shape[1]}"

@@ -67,10 +67,11 @@ def make(topic: str, n: int = 5, seed: int = 0, student: str = "") -> Quiz:
     questions: list[Question] = []
     seen: set[str] = set()
     for number in range(n):
-        for _ in range(40):  # another draw where a question has been asked already
-            question = _question(topic, r, number)
+        question = _question(topic, r, number)
+        for _ in range(39):  # another draw where a question has been asked already
             if student or question.prompt not in seen:
                 break
+            question = _question(topic, r, number)
         seen.add(question.prompt)
         questions.append(question)
     return Quiz(topic, seed, tuple(questions), student)

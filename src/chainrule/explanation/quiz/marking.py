@@ -351,7 +351,7 @@ def _matrix(question: Question, given: str) -> Judgement:
 def _is_key(
     setting: _Setting,
     tree: Node,
-    where: list,
+    where: list[Any],
     *,
     up_to_a_factor: bool = False,
     near: bool = False,

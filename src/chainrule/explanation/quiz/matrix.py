@@ -72,7 +72,7 @@ def _alone(source: str, i: int) -> bool:
     return not any(c.isalnum() or c == "_" for c in around) and source[max(0, i - 1) : i] != "."
 
 
-def _sizes(shapes: Mapping[str, tuple]) -> dict[str, list]:
+def _sizes(shapes: Mapping[str, tuple[Any, ...]]) -> dict[str, list[Any]]:
     return {name: list(shape) for name, shape in shapes.items()}
 
 
@@ -165,7 +165,7 @@ def _batch(r: Random, g: _Activation) -> Question:
 
 def _layer_question(
     function: str, wrt: str, key: str, given: list[tuple[str, str]],
-    layers: list[tuple[str, str]], g: _Activation, table: Mapping[str, tuple],
+    layers: list[tuple[str, str]], g: _Activation, table: Mapping[str, tuple[Any, ...]],
     probabilities: list[str],
 ) -> Question:  # fmt: skip
     """The question with its solution: the recursion in names, then the derivation in full."""

@@ -58,12 +58,13 @@ def parts_question(r: Random, number: int) -> Question:
     else:
         function = r.choice(_FUNCTIONS)
         scale = 0.5 if "σ" in function else 1.0
+    names, at, e = _names(function), {}, None
     for _ in range(50):
-        names = _names(function)
         at = dict(zip(names, (scale * r.choice(_WHOLE) for _ in names), strict=True))
         e = _explained(function, at)
         if all(np.isfinite(s.value) and abs(s.value) > 1e-3 for s in _steps(e).values()):
             break
+    assert e is not None
     return question_of(function, at, e)
 
 

@@ -54,8 +54,8 @@ class CallOuts:
             assert self.ticks is not None
             self.ticks.append(time.perf_counter_ns())
             return 0
+        step = self.calls[number]
         try:
-            step = self.calls[number]
             buffers = [*step.inputs, step.out]
             pointers = (ctypes.c_void_p * len(buffers)).from_address(table)
             arrays = [_array_at(p, b.type) for p, b in zip(pointers, buffers, strict=True)]

@@ -163,7 +163,7 @@ def _integer_division(b: Builder, node: Node, x: Sequence[str]) -> tuple[str, st
     """
     t, signed = type_in(node), kind_of(node) == "i"
     none = b.do(f"icmp eq {t} {x[1]}, 0")
-    unsafe = none
+    unsafe, minus = none, ""
     if signed:
         minus = b.do(f"icmp eq {t} {x[1]}, -1")
         unsafe = b.do(f"or i1 {none}, {minus}")
