@@ -89,7 +89,8 @@ def _catboost(task: str, seed: int) -> Any:
     import catboost  # type: ignore[import-not-found]
 
     kind = catboost.CatBoostRegressor if task == "regression" else catboost.CatBoostClassifier
-    return Pipeline(lambda words: kind(random_seed=seed, verbose=0), False, False)
+    quiet = {"verbose": 0, "allow_writing_files": False}
+    return Pipeline(lambda words: kind(random_seed=seed, **quiet), False, False)
 
 
 class RealMLP:
