@@ -9,6 +9,7 @@ import copy
 import json
 import math
 import pickle
+import re
 import statistics
 import struct
 from collections.abc import Callable
@@ -180,6 +181,8 @@ CONVERSIONS: list[Row] = [
     (lambda x: np.array([x[0]], dtype=object), RecordingError, ("Write cr.array([x[0]])",)),
     (lambda x: np.asarray([x, 1.0], object), RecordingError, ("Write cr.array([x, 1.0])",)),
     (lambda x: np.sum([x[0], x[1]]), RecordingError, ("np.sum(cr.array([x[0], x[1]]))",)),
+    (lambda x: np.max([*map(abs, x), *x]), RecordingError, ("np.max(cr.array([*map(abs, x)",)),
+    (lambda x: np.max([abs(v) for v in x]), RecordingError, ("np.max(cr.array([abs(v) for v",)),
     (
         lambda x: np.concatenate([[x[0]], [x[1]]]),
         RecordingError,
@@ -510,3 +513,18 @@ def test_rebinding_is_not_assignment() -> None:
         return np.sum(t)
 
     np.testing.assert_allclose(cr.grad(f)(V), 2 * (V + V - 0.5))
+
+
+@pytest.mark.parametrize(
+    ("call", "written"),
+    [
+        (lambda v: np.exp(v), "np.exp(cr.array(v))"),
+        (lambda v: np.median(v, 0), "np.median(cr.array(v), 0)"),
+        (lambda v: np.dot(v, v), "np.dot(cr.array(v), cr.array(v))"),
+        (lambda v: np.where([True, False], v, 0), "np.where([True, False], cr.array(v), 0)"),
+        (lambda v: np.interp(0.5, [0, 1], v), "np.interp(0.5, [0, 1], cr.array(v))"),
+    ],
+)
+def test_of_a_name_for_a_list_of_traced_values_the_array_is_written(call, written):
+    with pytest.raises(RecordingError, match=re.escape(f"Write {written}")):
+        cr.grad(lambda x: call([x[0], 2 * x[1]]))(np.array([1.0, 2.0]))

@@ -326,7 +326,15 @@ def replacement(call: Call) -> str:
         known = function is None or isinstance(function, np.ufunc) or function in FUNCTIONS
     except TypeError:  # it has no hash
         known = False
-    return call_instead(call.node, public_name(function), known)
+    lists = {name for name, value in call.names.items() if _holds_traced(value)}
+    return call_instead(call.node, public_name(function), known, lists)
+
+
+def _holds_traced(value: Any) -> bool:
+    """Whether a list or tuple, or one in it, holds a traced value."""
+    if isinstance(value, (list, tuple)):
+        return any(_holds_traced(x) or type(x).__name__ == "Traced" for x in value)
+    return False
 
 
 def _in_call(text: str) -> str:

@@ -88,21 +88,21 @@ class Call(NamedTuple):
     """A call, subscript or operation of the user's, as Python notes where it stands.
 
     ``text`` is its text, "" where the source is not at hand; ``function`` what its own names say
-    that it calls, None where that takes more than looking up names; ``arguments`` what the names
-    in it stand for, all that its function knows where the source is not at hand.
+    that it calls, None where that takes more than looking up names; ``names`` what the names in it
+    stand for, all that its function knows where the source is not at hand.
     """
 
     line: str
     text: str
     node: ast.expr | None
     function: Any
-    arguments: tuple[Any, ...]
+    names: dict[str, Any]
 
 
 def users_call() -> Call:
     """The call that the user's innermost line is in."""
     frame = users_frame()
-    return Call("<unknown>", "", None, None, ()) if frame is None else call_at(frame, frame.f_lasti)
+    return Call("<unknown>", "", None, None, {}) if frame is None else call_at(frame, frame.f_lasti)
 
 
 def call_at(frame: FrameType, instruction: int) -> Call:
@@ -114,11 +114,10 @@ def call_at(frame: FrameType, instruction: int) -> Call:
         node = None
     function = _looked_up(frame, node.func) if isinstance(node, ast.Call) else None
     if node is None:
-        arguments = tuple(frame.f_locals.values())
+        names = dict(frame.f_locals)
     else:
-        names = [x for x in ast.walk(node) if isinstance(x, ast.Name)]
-        arguments = tuple([_looked_up(frame, x) for x in names])
-    return Call(f"{frame.f_code.co_filename}:{line}", text, node, function, arguments)
+        names = {x.id: _looked_up(frame, x) for x in ast.walk(node) if isinstance(x, ast.Name)}
+    return Call(f"{frame.f_code.co_filename}:{line}", text, node, function, names)
 
 
 def text_at(code: CodeType, instruction: int) -> tuple[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection
 
 from chainrule.core.replacements import REPLACEMENTS
 
@@ -197,7 +198,9 @@ _OF_SEQUENCES = {"concatenate", "concat", "stack", "vstack", "hstack", "dstack",
 _JOINING = {"r_": "np.concatenate([{}])", "c_": "np.column_stack([{}])"}
 
 
-def call_instead(node: ast.expr | None, function: str, recorded: bool) -> str:
+def call_instead(
+    node: ast.expr | None, function: str, recorded: bool, lists: Collection[str] = ()
+) -> str:
     """What to write instead of a call or subscript in which NumPy asks no traced value, in the
     user's own words: ``cr.array`` for lists, ``X @ w`` for ``X.dot(w)``, ``np.sin(x)`` for
     ``math.sin(x)``; "" where nothing is known.
@@ -206,6 +209,7 @@ def call_instead(node: ast.expr | None, function: str, recorded: bool) -> str:
         node: the user's code.
         function: the public name of what it calls, "" where that is not known.
         recorded: whether that function is recorded, for all that is known.
+        lists: the names in the code that stand for lists with traced values.
     """
     if isinstance(node, ast.Subscript):
         return _joined(node)
@@ -228,18 +232,21 @@ def call_instead(node: ast.expr | None, function: str, recorded: bool) -> str:
     elif name == "dot" and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
         after = ast.unparse(ast.BinOp(node.func.value, ast.MatMult(), node.args[0]))
     elif recorded:
-        after = ast.unparse(_with_arrays(node, name))
+        after = ast.unparse(_with_arrays(node, name, lists))
     return f"Write {after}" if after not in ("", before) else ""
 
 
-def _with_arrays(node: ast.Call, name: str) -> ast.Call:
-    """The call with its lists as arrays."""
+def _with_arrays(node: ast.Call, name: str, lists: Collection[str]) -> ast.Call:
+    """The call with its lists as arrays: those of plain numbers only if there are no others."""
     parts = node.args
     if name in _OF_SEQUENCES and parts and isinstance(parts[0], (ast.List, ast.Tuple)):
         parts = parts[0].elts
-    for k, part in enumerate(parts):
-        if isinstance(part, (ast.List, ast.Tuple)) and part.elts:
-            parts[k] = ast.Call(ast.Name("cr.array"), [part], [])
+    written = [k for k, x in enumerate(parts) if isinstance(x, (ast.List, ast.Tuple)) and x.elts]
+    of_names = [k for k in written if any(isinstance(x, ast.Name) for x in ast.walk(parts[k]))]
+    of_names += [k for k, x in enumerate(parts) if isinstance(x, ast.ListComp)]
+    of_names += [k for k, x in enumerate(parts) if isinstance(x, ast.Name) and x.id in lists]
+    for k in of_names or written:
+        parts[k] = ast.Call(ast.Name("cr.array"), [parts[k]], [])
     return node
 
 

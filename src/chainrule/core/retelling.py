@@ -82,4 +82,4 @@ def _culprit(error: Exception, call: Call) -> Traced | None:
         return None
     if not public_name(call.function) and "Traced" not in str(error):
         return None
-    return next((x for x in call.arguments if type(x) is Traced), None)
+    return next((x for x in call.names.values() if type(x) is Traced), None)
