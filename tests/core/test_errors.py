@@ -189,6 +189,11 @@ CONVERSIONS: list[Row] = [
         ("np.concatenate([cr.array([x[0]])",),
     ),
     (lambda x: np.r_[x, 1.0], RecordingError, ("np.concatenate([np.atleast_1d(x), np.atleast",)),
+    (
+        lambda x: np.r_[x, 1:9, :2, 3:9:2, 0:1:5j],
+        RecordingError,
+        ("np.arange(1, 9), np.arange(0, 2), np.arange(3, 9, 2), np.linspace(0, 1, 5)])",),
+    ),
     (lambda x: np.c_[x, x], RecordingError, ("Write np.column_stack([x, x])",)),
     (
         lambda x: np.r_["0,2", x],

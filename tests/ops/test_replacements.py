@@ -109,10 +109,24 @@ CASES: dict[str, Case] = {
     "stats.linregress": case("y", lambda f: getattr(f, "slope", f), x=T, y=Y),
     "stats.entropy": case("pk", pk=V),
     "stats.pearsonr": case("x", lambda f: getattr(f, "statistic", f), x=Y, y=T**2),
-    "stats.multivariate_normal.logpdf": case("cov", x=V, mean=V[::-1], cov=P),
-    "stats.dirichlet.logpdf": case("alpha", x=np.array([0.2, 0.3, 0.5]), alpha=V),
+    **{f"stats.multivariate_normal.{name}": case("cov", x=V, mean=V[::-1], cov=P)
+       for name in ("logpdf", "pdf")},
+    "stats.multivariate_normal.entropy": case("cov", mean=V, cov=P),
+    **{f"stats.dirichlet.{name}": case("alpha", x=np.array([0.2, 0.3, 0.5]), alpha=V)
+       for name in ("logpdf", "pdf")},
+    **{f"stats.dirichlet.{name}": case("alpha", alpha=V) for name in ("mean", "var")},
 }  # fmt: skip
-SYMMETRIC = {"cholesky", "cho_factor", "eigh", "eigvalsh", "sqrtm", "logm", "logpdf"}
+SYMMETRIC = {
+    "cholesky",
+    "cho_factor",
+    "eigh",
+    "eigvalsh",
+    "sqrtm",
+    "logm",
+    "logpdf",
+    "pdf",
+    "entropy",
+}
 POSITIONAL: dict[str, Case] = {  # ufuncs, and functions whose first arguments have other names
     "linalg.solve_toeplitz": case("b", c=np.array([5.0, 1.0, 0.5]), b=V),
     "linalg.block_diag": case("a", a=A, b=P),

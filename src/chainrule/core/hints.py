@@ -263,13 +263,25 @@ def _joined(node: ast.Subscript) -> str:
     of a plain array as that of a recorded one."""
     name = node.value.attr if isinstance(node.value, ast.Attribute) else ast.unparse(node.value)
     parts = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    ranges = any(isinstance(x, ast.Slice) or isinstance(getattr(x, "value", 0), str) for x in parts)
+    strings = any(isinstance(getattr(x, "value", 0), str) for x in parts)
     if name not in _JOINING:
-        if ranges:  # a length in x[:n], which is to be static
+        if strings or any(isinstance(x, ast.Slice) for x in parts):  # a length in x[:n]
             return ""
         recorded = ast.Call(ast.Name("cr.array"), [node.value], [])
         return f"Write {ast.unparse(ast.Subscript(recorded, node.slice))}"
-    if ranges:
+    if strings:
         return ""
     one = "np.atleast_1d({})" if name == "r_" else "{}"
-    return "Write " + _JOINING[name].format(", ".join(one.format(ast.unparse(x)) for x in parts))
+    return "Write " + _JOINING[name].format(", ".join(_piece(x, one) for x in parts))
+
+
+def _piece(part: ast.expr, one: str) -> str:
+    """What ``np.r_`` makes of a part: numbers of ``1:9:2``, and of ``0:1:5j`` so many."""
+    if not isinstance(part, ast.Slice) or part.upper is None:
+        return one.format(ast.unparse(part))
+    start = ast.unparse(part.lower) if part.lower else "0"
+    step = getattr(part.step, "value", None)
+    ends = f"{start}, {ast.unparse(part.upper)}"
+    if isinstance(step, complex):
+        return f"np.linspace({ends}, {int(abs(step))})"
+    return f"np.arange({ends}, {ast.unparse(part.step)})" if part.step else f"np.arange({ends})"

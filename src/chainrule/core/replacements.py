@@ -137,6 +137,12 @@ _OTHERS = {
     "optimize.rosen": "np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)",
 }
 _HALF_LOG = "0.5 * np.log(2 * np.pi)"
+_GAUSSIAN = "L = np.linalg.cholesky(cov); z = np.linalg.solve(L, x - mean)"
+_DENSITY = "-0.5 * (z @ z + len(z) * np.log(2 * np.pi)) - np.sum(np.log(np.diagonal(L)))"
+_DIRICHLET = (
+    "scipy.special.gammaln(np.sum(alpha)) "
+    "+ np.sum(scipy.special.xlogy(alpha - 1, x) - scipy.special.gammaln(alpha))"
+)
 _STATISTICS = {
     "zscore": "(a - np.mean(a)) / np.std(a)",
     "skew": "d = a - np.mean(a); np.mean(d**3) / np.mean(d**2) ** 1.5",
@@ -157,11 +163,13 @@ _STATISTICS = {
     "Normal.pdf": f"z = (x - mu) / sigma; np.exp(-0.5 * z**2 - {_HALF_LOG}) / sigma",
     "Normal.cdf": "scipy.special.ndtr((x - mu) / sigma)",
     "pearsonr": "np.corrcoef(x, y)[0, 1]",
-    "multivariate_normal.logpdf": "L = np.linalg.cholesky(cov); "
-    "z = np.linalg.solve(L, x - mean); "
-    "-0.5 * (z @ z + len(z) * np.log(2 * np.pi)) - np.sum(np.log(np.diagonal(L)))",
-    "dirichlet.logpdf": "scipy.special.gammaln(np.sum(alpha)) "
-    "+ np.sum(scipy.special.xlogy(alpha - 1, x) - scipy.special.gammaln(alpha))",
+    "multivariate_normal.logpdf": f"{_GAUSSIAN}; {_DENSITY}",
+    "multivariate_normal.pdf": f"{_GAUSSIAN}; np.exp({_DENSITY})",
+    "multivariate_normal.entropy": "0.5 * np.linalg.slogdet(2 * np.pi * np.e * cov)[1]",
+    "dirichlet.logpdf": _DIRICHLET,
+    "dirichlet.pdf": f"np.exp({_DIRICHLET})",
+    "dirichlet.mean": "alpha / np.sum(alpha)",
+    "dirichlet.var": "p = alpha / np.sum(alpha); p * (1 - p) / (np.sum(alpha) + 1)",
 }
 
 _T_TAIL = "0.5 * scipy.special.betainc(df / 2, 0.5, df / (df + z**2))"
