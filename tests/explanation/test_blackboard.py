@@ -10,8 +10,9 @@ import pytest
 
 from chainrule.errors import ChainruleError, UsageError
 from chainrule.explanation import explain
-from chainrule.explanation.formula.expressions import Expr, evaluate
+from chainrule.explanation.formula.expressions import evaluate
 from chainrule.explanation.formula.grammar import canonical
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.parsing import arguments, parse
 
 POINT = {"x": 1.3, "y": 0.7, "w_0": 2.0, "alpha": 0.9, "yhat": 0.4, "mass": 1.8, "b": -0.3}
@@ -267,7 +268,7 @@ def random_formula(r: random.Random, depth: int) -> str:
     )  # fmt: skip
 
 
-def spellings(formula: Expr) -> dict[str, str]:
+def spellings(formula: Node) -> dict[str, str]:
     return {
         "text": formula.text(),
         "LaTeX": formula.latex(),

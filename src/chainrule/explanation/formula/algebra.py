@@ -10,7 +10,6 @@ from chainrule.explanation.formula.expressions import (
     MINUS_ONE,
     ONE,
     TWO,
-    Expr,
     added,
     call_of,
     coefficient,
@@ -24,12 +23,13 @@ from chainrule.explanation.formula.expressions import (
     times,
     to_the,
 )
+from chainrule.explanation.formula.node import Node
 
 Algebra = Mapping[str, Any]
-Combine = Callable[[Expr, Expr], Expr]
+Combine = Callable[[Node, Node], Node]
 
 
-def negated(e: Expr) -> Expr:
+def negated(e: Node) -> Node:
     c, rest = coefficient(e)
     if e.op == "number":
         return constant(-e.data)
@@ -38,7 +38,7 @@ def negated(e: Expr) -> Expr:
     return multiplied(constant(-c), *factors_of(rest))
 
 
-def _written_product(x: Expr, z: Expr) -> Expr:
+def _written_product(x: Node, z: Node) -> Node:
     """Numbers first, otherwise as written; no joining of factors."""
     if z.op == "number" and x.op != "number":
         x, z = z, x
@@ -49,26 +49,26 @@ def _written_product(x: Expr, z: Expr) -> Expr:
     return multiplied(*factors_of(x), *factors_of(z))
 
 
-def _written_sum(x: Expr, z: Expr) -> Expr:
+def _written_sum(x: Node, z: Node) -> Node:
     return added(*terms_of(x), *terms_of(z))
 
 
-def _call(operation: str, x: Expr) -> Expr:
+def _call(operation: str, x: Node) -> Node:
     return call_of(operation, (x,), (), x.shape)
 
 
 def _algebra(
-    add: Combine, multiply: Combine, power: Combine, negative: Callable[[Expr], Expr]
+    add: Combine, multiply: Combine, power: Combine, negative: Callable[[Node], Node]
 ) -> Algebra:
     """Every algebraic primitive in terms of a sum, a product, a power and a sign."""
 
-    def over(x: Expr, z: Expr) -> Expr:
+    def over(x: Node, z: Node) -> Node:
         return multiply(x, power(z, MINUS_ONE))
 
-    def less(x: Expr, z: Expr) -> Expr:
+    def less(x: Node, z: Node) -> Node:
         return add(x, negative(z))
 
-    def root(x: Expr, *, degree: int = 2) -> Expr:
+    def root(x: Node, *, degree: int = 2) -> Node:
         return power(x, HALF if degree == 2 else constant(1 / degree))
 
     return {

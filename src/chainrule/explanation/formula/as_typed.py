@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from chainrule.explanation.formula.expressions import ONE, Expr, coefficient, factors_of
+from chainrule.explanation.formula.expressions import ONE, coefficient, factors_of
 from chainrule.explanation.formula.greek import spell
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.spelling import APPLY, ATOM, POWER, PRODUCT, Out
 
 
-def quotient(w: Any, e: Expr) -> Out:
+def quotient(w: Any, e: Node) -> Out:
     """A fraction that others stand behind: λ/2 ‖W‖²."""
     above, below = e.args
     under = (below,) if coefficient(below)[0] < 0 else factors_of(below)
     return w.fraction(factors_of(above), [(x, ONE) for x in under])
 
 
-def indexed(w: Any, e: Expr) -> Out:
+def indexed(w: Any, e: Node) -> Out:
     """``(W x)_i``, and ``Σ_{i=1}^n`` before what has the index."""
     said = {name: w.index(value) for name, value in e.data}
     if e.op == "entry":
@@ -28,12 +29,12 @@ def indexed(w: Any, e: Expr) -> Out:
     return sign + w.write(e.args[0], PRODUCT), APPLY
 
 
-def group(w: Any, e: Expr) -> Out:
+def group(w: Any, e: Node) -> Out:
     inner = w.write(e.args[0])
     return w.spelled.braces.format(inner) if e.data[0][1] == "{" else w.bracket(inner), ATOM
 
 
-def typed_product(w: Any, e: Expr) -> Out:
+def typed_product(w: Any, e: Node) -> Out:
     """Two factors with the sign that was typed, or none; on one line some take a · to be read."""
     left, right = e.args
     (_, sign), (_, entries) = e.data
@@ -48,14 +49,14 @@ def typed_product(w: Any, e: Expr) -> Out:
     return w.join([first, between, w.write(right, w.least(right, True))]), PRODUCT
 
 
-def _last(e: Expr) -> Expr:
+def _last(e: Node) -> Node:
     """The last factor of a product."""
     while e.op in ("product", "beside"):
         e = e.args[-1]
     return e
 
 
-def slope(w: Any, e: Expr) -> str:
+def slope(w: Any, e: Node) -> str:
     """∂L/∂z where it is a name that has a value, as a fraction; else nothing."""
     above, _, below = e.data.letter.partition("/∂")
     if not (below and above.startswith("∂")):

@@ -9,7 +9,8 @@ import numpy as np
 
 from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.explanation.formula.algebra import SIMPLIFIED, WRITTEN, Algebra
-from chainrule.explanation.formula.expressions import ONE, ZERO, Expr, call_of, constant, named
+from chainrule.explanation.formula.expressions import ONE, ZERO, call_of, constant, named
+from chainrule.explanation.formula.node import Node as Formula
 
 Find = Callable[[Node], np.ndarray | None]
 Attributes = tuple[tuple[str, Any], ...]
@@ -27,7 +28,7 @@ def behind(node: Node) -> Node:
     return node
 
 
-def number(value: Any) -> Expr:
+def number(value: Any) -> Formula:
     """A scalar as it would be typed: float32 by its own shortest digits."""
     array = np.asarray(value)
     if array.dtype.kind in "iub":
@@ -50,23 +51,23 @@ class Builder:
 
     def __init__(
         self,
-        named: Mapping[Node, Expr],
+        named: Mapping[Node, Formula],
         find: Find,
         algebra: Algebra = WRITTEN,
         gates: Mapping[Node, tuple[str, tuple[Node, ...], Attributes]] | None = None,
     ) -> None:
-        self.known: dict[Node, Expr] = dict(named)
+        self.known: dict[Node, Formula] = dict(named)
         self.find = find
         self.algebra = algebra
         self.gates = gates or {}
 
-    def of(self, node: Node) -> Expr:
+    def of(self, node: Node) -> Formula:
         found = self.known.get(node)
         if found is None:
             found = self.known[node] = self._constant(node) or self.step(node)
         return found
 
-    def step(self, node: Node) -> Expr:
+    def step(self, node: Node) -> Formula:
         """The operation of ``node`` on the expressions of its inputs, whatever its own name."""
         constant = self._constant(node) if node.primitive is CONSTANT else None
         if constant is not None:
@@ -97,7 +98,7 @@ class Builder:
         value = self.find(condition)
         return value is not None and not np.any(value) and _tests_equality(condition)
 
-    def _constant(self, node: Node) -> Expr | None:
+    def _constant(self, node: Node) -> Formula | None:
         if not node.is_constant or node.type.shape:
             return None
         value = self.find(node) if node.primitive is not CONSTANT else None
@@ -119,11 +120,11 @@ BOTH = frozenset({"logical_and", "bitwise_and"})
 
 def apply(
     operation: str,
-    args: tuple[Expr, ...],
+    args: tuple[Formula, ...],
     attrs: Mapping[str, Any],
     shape: tuple[int, ...],
     algebra: Algebra,
-) -> Expr:
+) -> Formula:
     combine = algebra.get(operation)
     if combine is not None:
         return combine(*args, **attrs)
@@ -135,7 +136,7 @@ def apply(
 # Idioms: compositions that have a name of their own ------------------------------------------
 
 
-def _choice(e: Expr) -> Expr:
+def _choice(e: Formula) -> Formula:
     condition, taken, other = e.args
     if (taken, other) == (ONE, ZERO):
         return call_of("indicator", (condition,), (), e.shape)
@@ -151,7 +152,7 @@ def _choice(e: Expr) -> Expr:
     return e
 
 
-def _softplus(e: Expr) -> Expr:
+def _softplus(e: Formula) -> Formula:
     x, z = e.args
     return call_of("softplus", (x,), (), e.shape) if z == ZERO else e
 
@@ -159,5 +160,5 @@ def _softplus(e: Expr) -> Expr:
 OPPOSITE = {"equal": "not_equal", "less": "greater_equal", "less_equal": "greater"}
 OPPOSITE.update({other: one for one, other in OPPOSITE.items()})
 POSITIVE = frozenset({"greater", "greater_equal"})
-IDIOMS: Mapping[str, Callable[[Expr], Expr]] = {"select": _choice, "logaddexp": _softplus}
+IDIOMS: Mapping[str, Callable[[Formula], Formula]] = {"select": _choice, "logaddexp": _softplus}
 """Calls that are shown by a shorter name; the name's value is in ``idioms``."""

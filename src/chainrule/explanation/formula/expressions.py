@@ -23,9 +23,6 @@ from chainrule.core.node import PRIMITIVES
 from chainrule.explanation.formula.idioms import IDIOM_FORWARDS
 from chainrule.explanation.formula.node import Name, Node, Shape, Slope, walk
 
-Expr = Node
-"""A formula of a graph."""
-
 # Making, as it stands ----------------------------------------------------------------------
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from chainrule.explanation.formula.expressions import Expr, named
-from chainrule.explanation.formula.node import Shape
+from chainrule.explanation.formula.expressions import named
+from chainrule.explanation.formula.node import Node, Shape
 
 GREEK: Mapping[str, str] = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "epsilon", "ζ": "zeta",
@@ -25,7 +25,7 @@ _MARKED = re.compile(r"((?:[^\W\d_]|[a-z]{2,7}?)_?(?:hat|bar|tilde|star))_(\w+)"
 _LOWERED = re.compile(r"([^\W\d_]+)_([A-Za-z]\w*)")
 
 
-def spell(word: str, shape: Shape = (), key: str = "") -> Expr:
+def spell(word: str, shape: Shape = (), key: str = "") -> Node:
     """The name behind an identifier: ``u1`` is u₁, ``w_0`` w₀, ``alpha`` α, ``y_hat`` ŷ.
 
     Any text is taken; what is not of these forms stays as it is. ``key`` tells it

@@ -17,7 +17,6 @@ from chainrule.explanation.formula.as_typed import TYPED_LAYOUTS
 from chainrule.explanation.formula.expressions import (
     HALF,
     ONE,
-    Expr,
     call_of,
     coefficient,
     constant,
@@ -27,6 +26,7 @@ from chainrule.explanation.formula.expressions import (
     multiplied,
     raised,
 )
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.spelling import (
     APPLY,
     ATOM,
@@ -66,7 +66,7 @@ BARE = frozenset({"sin", "cos", "tan", "sinh", "cosh", "tanh", "arcsin", "arccos
 class Writer(Pieces):
     """Lays an expression out. Subclasses say how names and functions look."""
 
-    def lay(self, e: Expr) -> Out:
+    def lay(self, e: Node) -> Out:
         if e.op == "number":
             return self.number(e.data)
         if e.op == "name":
@@ -75,7 +75,7 @@ class Writer(Pieces):
 
     # Sums and products --------------------------------------------------------------------
 
-    def sum(self, e: Expr) -> Out:
+    def sum(self, e: Node) -> Out:
         parts: list[str] = []
         for i, term in enumerate(e.args):
             sign, rest = _signed(term)
@@ -87,7 +87,7 @@ class Writer(Pieces):
                 parts.append(self.write(rest, PRODUCT))
         return self.join(parts), SUM
 
-    def product(self, e: Expr) -> Out:
+    def product(self, e: Node) -> Out:
         sign, rest = _signed(e)
         if sign:
             # −2x stands in a sum and after an equals sign; as a factor it takes brackets.
@@ -97,7 +97,7 @@ class Writer(Pieces):
             return self.fraction(above, below)
         return self.side_by_side(above), PRODUCT
 
-    def side_by_side(self, factors: Sequence[Expr]) -> str:
+    def side_by_side(self, factors: Sequence[Node]) -> str:
         if not factors:
             return self.number(1)[0]
         first = factors[0]
@@ -113,11 +113,11 @@ class Writer(Pieces):
             parts.append(shown)
         return self.join(parts)
 
-    def row(self, factors: Sequence[Expr]) -> str:
+    def row(self, factors: Sequence[Node]) -> str:
         """Factors above or below a line, which groups them: a lone sum needs no brackets."""
         return self.write(factors[0]) if len(factors) == 1 else self.side_by_side(factors)
 
-    def least(self, factor: Expr, last: bool, numbered: bool = False) -> int:
+    def least(self, factor: Node, last: bool, numbered: bool = False) -> int:
         """The level below which a factor takes brackets: dJ/du and sin u go without."""
         if factor.op == "derivative":
             return PRODUCT
@@ -126,7 +126,7 @@ class Writer(Pieces):
             return PRODUCT  # 2 q xᵀ
         return APPLY if last or self.is_bare(factor) else POWER
 
-    def between(self, left: Expr, right: Expr) -> str:
+    def between(self, left: Node, right: Node) -> str:
         left, right = inside(left), inside(right)
         if left.shape and right.shape:
             return self.operator("⊙")
@@ -143,11 +143,11 @@ class Writer(Pieces):
             return self.thin()
         return self.operator("·")
 
-    def is_bare(self, e: Expr) -> bool:
+    def is_bare(self, e: Node) -> bool:
         """Whether ``e`` is a function written before its argument without brackets."""
         return e.op in BARE_CALLS and _level(self, e) == APPLY
 
-    def power(self, e: Expr) -> Out:
+    def power(self, e: Node) -> Out:
         of, exponent = e.args
         if exponent.op == "number":
             if exponent.data == 0.5:
@@ -161,7 +161,7 @@ class Writer(Pieces):
 
     # Calls ----------------------------------------------------------------------------------
 
-    def call(self, e: Expr) -> Out:
+    def call(self, e: Node) -> Out:
         if self.spelled.linear and any(_of_function(arg) for arg in e.args):
             e = replace(e, args=tuple(map(inside, e.args)))
         layout = LAYOUTS.get(e.op)
@@ -171,7 +171,7 @@ class Writer(Pieces):
                 return found
         return self.template(e, self.template_of(e.op))
 
-    def template(self, e: Expr, template: str) -> Out:
+    def template(self, e: Node, template: str) -> Out:
         pieces = _pieces(template)
         fields = [field for _, field in pieces if field is not None]
         if len([f for f in fields if not f.isidentifier()]) < len(e.args) and len(fields) == 1:
@@ -205,7 +205,7 @@ class Writer(Pieces):
             out.append(shown)
         return self.join(out), own
 
-    def fit(self, before: str, after: str, arg: Expr) -> tuple[int, int]:
+    def fit(self, before: str, after: str, arg: Node) -> tuple[int, int]:
         """The level an argument must have between these texts, and that of the whole."""
         opened = before.rstrip().endswith(OPENING)
         closed = after.lstrip().startswith(CLOSING)
@@ -221,13 +221,13 @@ class Writer(Pieces):
             return (SUM if relation else PRODUCT), LOW
         return POWER, APPLY
 
-    def listed(self, args: Sequence[Expr]) -> str:
+    def listed(self, args: Sequence[Node]) -> str:
         out: list[str] = []
         for i, arg in enumerate(args):
             out += [self.literal(", ")] * bool(i) + [self.write(arg)]
         return self.join(out)
 
-    def function(self, word: str, e: Expr) -> Out:
+    def function(self, word: str, e: Node) -> Out:
         """``word`` before one argument, without brackets where that is clear."""
         (arg,) = e.args
         if arg is not (arg := inside(arg)):
@@ -253,18 +253,18 @@ class Writer(Pieces):
         level = SUM if value < 0 else ATOM
         return s.e if value == math.e else s.number(plain_number(value)), level
 
-    def name(self, e: Expr) -> str:
+    def name(self, e: Node) -> str:
         raise NotImplementedError
 
     def index(self, text: str) -> str:
         return self.spelled.escape(text)
 
-    def derivative(self, e: Expr) -> Out:
+    def derivative(self, e: Node) -> Out:
         of, by = self.name(e.data.of), self.name(e.data.by)
         d = self.spelled.d[e.data.partial]
         return self.spelled.derivative.format(d=d, of=of, by=by), PRODUCT
 
-    def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
+    def fraction(self, above: Sequence[Node], below: Sequence[tuple[Node, Node]]) -> Out:
         over, under = self.row(above), self.row(powers(below))
         return self.spelled.fraction.format(over, under), POWER
 
@@ -275,12 +275,12 @@ class Writer(Pieces):
         return self.literal(attribute_text(name, value))
 
 
-def powers(below: Sequence[tuple[Expr, Expr]]) -> list[Expr]:
+def powers(below: Sequence[tuple[Node, Node]]) -> list[Node]:
     """What stands below a line."""
     return [base if n == ONE else raised(base, n) for base, n in below]
 
 
-def _signed(e: Expr) -> tuple[bool, Expr]:
+def _signed(e: Node) -> tuple[bool, Node]:
     """Whether ``e`` begins with a minus, and what comes after it."""
     c, rest = coefficient(e)
     if not c < 0:  # NaN stays where it is
@@ -290,10 +290,10 @@ def _signed(e: Expr) -> tuple[bool, Expr]:
     return True, rest if c == -1 else multiplied(constant(-c), *factors_of(rest))
 
 
-def _fraction(factors: Sequence[Expr]) -> tuple[list[Expr], list[tuple[Expr, Expr]]]:
+def _fraction(factors: Sequence[Node]) -> tuple[list[Node], list[tuple[Node, Node]]]:
     """Factors above the line, and (base, exponent) of those below it."""
-    above: list[Expr] = []
-    below: list[tuple[Expr, Expr]] = []
+    above: list[Node] = []
+    below: list[tuple[Node, Node]] = []
     for factor in factors:
         if factor.op == "power" and factor.args[1].op == "number" and factor.args[1].data < 0:
             base, exponent = factor.args
@@ -314,7 +314,7 @@ _LOWERED = frozenset(["", *"aehijklmnoprstuvx"])
 """Indexes with a character of their own: x_c y would be read as one name where it is close."""
 
 
-def _is_letters(e: Expr) -> bool:
+def _is_letters(e: Node) -> bool:
     base = e.args[0] if e.op == "power" else e
     if e.op == "power" and not (e.args[1].op == "number" and e.args[1].data > 0):
         return False
@@ -324,7 +324,7 @@ def _is_letters(e: Expr) -> bool:
     return base.op == "power" and _is_letters(base)
 
 
-def _of_function(e: Expr) -> bool:
+def _of_function(e: Node) -> bool:
     """Whether brackets are those of a function's argument, which one line has where it must."""
     return e.op == "group" and e.data[0][1] == "f("
 
@@ -365,7 +365,7 @@ def matrix_factors(spec: str) -> tuple[bool, bool, bool] | None:
     return (not turn_left, not turn_right, True) if len(out) == 2 else None
 
 
-def _contract(w: Writer, e: Expr) -> Out | None:
+def _contract(w: Writer, e: Node) -> Out | None:
     spec = dict(e.data)["spec"]
     operands, _, out = spec.partition("->")
     left, _, right = operands.partition(",")
@@ -393,7 +393,7 @@ def _contract(w: Writer, e: Expr) -> Out | None:
     return w.join([first, w.thin(), second]), PRODUCT
 
 
-def _row(w: Writer, e: Expr) -> str:
+def _row(w: Writer, e: Node) -> str:
     """A vector as a row: xᵀ, and xᵀ B for the product of x and B."""
     spec = dict(e.data)["spec"] if e.op == "contract" else ""
     left, _, right = spec.partition("->")[0].partition(",")
@@ -402,11 +402,11 @@ def _row(w: Writer, e: Expr) -> str:
     return w.transposed(e)
 
 
-def _transpose(w: Writer, e: Expr) -> Out | None:
+def _transpose(w: Writer, e: Node) -> Out | None:
     return (w.transposed(e.args[0]), POWER) if dict(e.data)["axes"] == (1, 0) else None
 
 
-def _over_axes(w: Writer, e: Expr) -> Out | None:
+def _over_axes(w: Writer, e: Node) -> Out | None:
     """A reduction over some axes says which, a variance what its divisor is short of."""
     attrs = dict(e.data)
     axes = attrs.get("axes", attrs.get("axis"))
@@ -437,7 +437,7 @@ LAYOUTS: Mapping[str, Any] = {
 
 
 @lru_cache(maxsize=1024)
-def _level(writer: Writer, e: Expr) -> int:
+def _level(writer: Writer, e: Node) -> int:
     """The level of what is written of a call, found once: it is asked at each call around it."""
     return writer.lay(e)[1]
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from chainrule.core.node import PRIMITIVES
 from chainrule.explanation.formula.as_typed import slope
-from chainrule.explanation.formula.expressions import Expr, is_call
+from chainrule.explanation.formula.expressions import is_call
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.idioms import IDIOM_NOTATION
-from chainrule.explanation.formula.node import Name
+from chainrule.explanation.formula.node import Name, Node
 from chainrule.explanation.formula.notation import APPLY, ATOM, POWER, PRODUCT, Out, Writer, powers
 from chainrule.explanation.formula.spelling import LATEX, MATHML, TEXT
 from chainrule.render import escape
@@ -32,7 +32,7 @@ class TextWriter(Writer):
 
     spelled = TEXT
 
-    def name(self, e: Expr) -> str:
+    def name(self, e: Node) -> str:
         name: Name = e.data
         letter = escape.clean(name.letter)
         letter += _ABOVE.get(name.accent, "") + _AFTER.get(name.accent, "")
@@ -51,7 +51,7 @@ class TextWriter(Writer):
         index = name.index.translate(_SUB) if lowered else shifted
         return letter + index + upper
 
-    def fraction(self, above: Sequence[Expr], below: Sequence[tuple[Expr, Expr]]) -> Out:
+    def fraction(self, above: Sequence[Node], below: Sequence[tuple[Node, Node]]) -> Out:
         top = self.side_by_side(above)
         bare = bool(above) and is_call(above[-1]) and self.laid(above[-1])[1] < POWER
         if len(above) == 1 and above[0].op == "derivative":
@@ -65,13 +65,13 @@ class TextWriter(Writer):
             bottom = self.bracket(self.side_by_side(factors))
         return f"{top}/{bottom}", PRODUCT
 
-    def raised(self, base: str, exponent: Expr) -> str:
+    def raised(self, base: str, exponent: Node) -> str:
         inner = self.write(exponent)
         if _RAISABLE.fullmatch(inner):
             return base + inner.translate(_SUPER)
         return f"{base}^{self.write(exponent, ATOM)}"
 
-    def raised_entries(self, base: str, exponent: Expr) -> str:
+    def raised_entries(self, base: str, exponent: Node) -> str:
         return self.raised(f"{base}∘", exponent)
 
     def template_of(self, operation: str) -> str:
@@ -86,7 +86,7 @@ class LatexWriter(Writer):
 
     spelled = LATEX
 
-    def name(self, e: Expr) -> str:
+    def name(self, e: Node) -> str:
         if quotient := slope(self, e):
             return quotient
         name: Name = e.data
@@ -109,7 +109,7 @@ class LatexWriter(Writer):
             return text.replace("ℓ", r"\ell ")
         return f"\\{GREEK[text]}" if text in GREEK else rf"\text{{{escape.latex_ascii(text)}}}"
 
-    def letter(self, e: Expr) -> str:
+    def letter(self, e: Node) -> str:
         return latex_letter(e.data.letter)
 
     def literal(self, text: str) -> str:
@@ -120,7 +120,7 @@ class LatexWriter(Writer):
         safe = all(c in "0123456789.−-:, e+" for c in shown)
         return shown.replace("−", "-") if safe else rf"\text{{{escape.latex_ascii(shown)}}}"
 
-    def transposed(self, e: Expr) -> str:
+    def transposed(self, e: Node) -> str:
         """W^{[2]\\top}: the layer and the mark stand side by side."""
         if isinstance(e.data, Name) and e.data.upper:
             return self.name(e)[:-1] + r"\top}"
@@ -173,7 +173,7 @@ class MathmlWriter(Writer):
 
     spelled = MATHML
 
-    def name(self, e: Expr) -> str:
+    def name(self, e: Node) -> str:
         if quotient := slope(self, e):
             return quotient
         name: Name = e.data

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
-from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.node import SCALAR, Node, Shape, is_binary, walk
 from chainrule.explanation.formula.spelling import ATOM, CODE, LOW, POWER, PRODUCT, SUM, Out, Pieces
@@ -79,7 +78,7 @@ class Layout(Pieces):
     """Where the parts of an expression stand: of a normal form, or of what was typed, nothing
     collected, nothing cancelled. ``shapes`` of typed names; one without is a scalar."""
 
-    name: Callable[[Expr], str]
+    name: Callable[[Node], str]
 
     def __init__(self, shapes: Mapping[str, Shape] | None = None) -> None:
         self.shapes = shapes or {}
@@ -315,7 +314,7 @@ class Text(Layout, TextWriter):
 class Latex(Layout, LatexWriter):
     """LaTeX math, arrays bold."""
 
-    def letter(self, e: Expr) -> str:
+    def letter(self, e: Node) -> str:
         word = e.data.letter.replace("_", r"\_")
         if e.data.letter in GREEK:
             shown = super().letter(e)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.steps.data import render
 
 Array = np.ndarray
@@ -22,8 +22,8 @@ class Line:
     no product of two.
     """
 
-    name: Expr
-    formula: Expr
+    name: Node
+    formula: Node
     value: Array
     local: Array | None = None
     upstream: Array | None = None

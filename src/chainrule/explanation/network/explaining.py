@@ -19,7 +19,6 @@ from chainrule.core.recording import quiet, scope
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import (
     MINUS_ONE,
-    Expr,
     added,
     call_of,
     derivative,
@@ -28,6 +27,7 @@ from chainrule.explanation.formula.expressions import (
     multiplied,
     named,
 )
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.network.data import Line, Module, NetworkExplanation, Neurons
 from chainrule.explanation.network.modules import (
     CONVENTIONS,
@@ -113,20 +113,20 @@ class _Walk:
 
     # Names ------------------------------------------------------------------------------------
 
-    def name(self, letter: str, layer: int, accent: str = "") -> Expr:
+    def name(self, letter: str, layer: int, accent: str = "") -> Node:
         single = self.depth == 1 and letter in "zδ"
         return named(f"{letter}{layer}", letter, "" if single else str(layer), accent, (1, 2))
 
-    def activated(self, layer: int) -> Expr:
+    def activated(self, layer: int) -> Node:
         """What the activation returns: a, or h where the layer adds its inputs, a = h + inputs."""
         return self.name("h" if self.model.blocks[layer - 1].residual else "a", layer)
 
-    def below(self, layer: int) -> Expr:
+    def below(self, layer: int) -> Node:
         """What layer ``layer`` reads: x or the activation under it."""
         return named("x", "x", shape=(1, 2)) if layer == 1 else self.name("a", layer - 1)
 
     @property
-    def prediction(self) -> Expr:
+    def prediction(self) -> Node:
         return named("y_hat", "y", "", "hat", (1, 2))
 
     def shown(self, array: Any) -> Array:
@@ -227,7 +227,7 @@ class _Walk:
             )
         )
         unit = z if found.unit is None else found.unit(z)
-        through: Expr = added(y, multiplied(MINUS_ONE, TARGET))
+        through: Node = added(y, multiplied(MINUS_ONE, TARGET))
         lines = [Line(derivative(LOSS, z), through, self.shown(delta))]
         if found.passed is not None:
             product = multiplied(up, *factors_of(found.passed(y)))
@@ -245,7 +245,7 @@ class _Walk:
         return delta
 
     def _other_loss(
-        self, z: Expr, scores: Any, t: Array, line: Line, delta: Any, prediction: Array
+        self, z: Node, scores: Any, t: Array, line: Line, delta: Any, prediction: Array
     ) -> None:
         """A loss by the scores, and what its output unit makes of them."""
         single = scores.size == t.size == 1
@@ -305,7 +305,7 @@ class _Walk:
         name = self.name("δ", layer)
         if layer == self.depth:
             matched = self.loss.name in SIMPLE_DELTA
-            formula: Expr = (
+            formula: Node = (
                 added(self.prediction, multiplied(MINUS_ONE, TARGET))
                 if matched
                 else derivative(LOSS, self.name("z", layer))
@@ -321,7 +321,7 @@ class _Walk:
                 formula = call_of("pulled_back", (formula,), (), (1, 2))
         self.deltas.append(Line(name, formula, self.shown(delta)))
 
-    def _passed(self, layer: int, through: Expr) -> Expr:
+    def _passed(self, layer: int, through: Node) -> Node:
         """dJ/dx of what a layer reads: through its weights, and past them where it adds x."""
         past = self.model.blocks[layer - 1].residual
         return added(through, derivative(LOSS, self.name("a", layer))) if past else through
@@ -330,7 +330,7 @@ class _Walk:
     def _weights(self) -> str:
         return "Θ" if self.c.name == "bias_row" else "W"
 
-    def _inner(self, layer: int) -> Expr:
+    def _inner(self, layer: int) -> Node:
         """The weights without the row of the bias, which leads to nothing below."""
         w = self.name(self._weights, layer)
         joined = self.c.name == "bias_row"

@@ -19,7 +19,6 @@ from chainrule.explanation.formula.expressions import (
     MINUS_ONE,
     ONE,
     TWO,
-    Expr,
     added,
     call_of,
     is_call,
@@ -28,7 +27,7 @@ from chainrule.explanation.formula.expressions import (
     raised,
     rebuilt,
 )
-from chainrule.explanation.formula.node import rewrite, walk
+from chainrule.explanation.formula.node import Node, rewrite, walk
 from chainrule.explanation.steps.explaining import explain
 from chainrule.ops import special
 
@@ -65,7 +64,7 @@ CONVENTIONS: Mapping[str, Convention] = {
 }
 
 
-def contracted(c: Convention, what: str, a: Expr, w: Expr, delta: Expr) -> Expr:
+def contracted(c: Convention, what: str, a: Node, w: Node, delta: Node) -> Node:
     """The three products of a layer: ``forward`` a W, ``weights`` aᵀ δ, ``inputs`` δ Wᵀ, in the
     order and with the transposes of the convention."""
     if what == "forward":
@@ -89,11 +88,11 @@ class Output:
     """
 
     unit_name: str
-    unit: Callable[[Expr], Expr] | None
-    loss: Callable[[Expr], Expr]
-    slope: Callable[[Expr], Expr]
+    unit: Callable[[Node], Node] | None
+    loss: Callable[[Node], Node]
+    slope: Callable[[Node], Node]
     value: Callable[[Any, Any], Any]
-    passed: Callable[[Expr], Expr] | None
+    passed: Callable[[Node], Node] | None
 
     def gradient(self, y: Any, t: Any, delta: Any, unit: Any) -> np.ndarray:
         """dJ/dy, from dJ/dz = ``delta`` and the unit's slope where that is one number for each
@@ -106,35 +105,35 @@ class Output:
             return np.where(np.asarray(unit) != 0, np.asarray(delta) / unit, found)
 
 
-def _log(x: Expr) -> Expr:
+def _log(x: Node) -> Node:
     return call_of("log", (x,), (), x.shape)
 
 
-def _total(x: Expr) -> Expr:
+def _total(x: Node) -> Node:
     return call_of("reduce_sum", (x,), (("axes", (0, 1)),), ())
 
 
-def _one_minus(x: Expr) -> Expr:
+def _one_minus(x: Node) -> Node:
     return added(ONE, multiplied(MINUS_ONE, x))
 
 
-def _difference(y: Expr) -> Expr:
+def _difference(y: Node) -> Node:
     return added(y, multiplied(MINUS_ONE, TARGET))
 
 
-def _binary_loss(y: Expr) -> Expr:
+def _binary_loss(y: Node) -> Node:
     terms = added(multiplied(TARGET, _log(y)), multiplied(_one_minus(TARGET), _log(_one_minus(y))))
     return multiplied(MINUS_ONE, terms)
 
 
-def _binary_slope(y: Expr) -> Expr:
+def _binary_slope(y: Node) -> Node:
     return added(
         multiplied(MINUS_ONE, TARGET, raised(y, MINUS_ONE)),
         multiplied(_one_minus(TARGET), raised(_one_minus(y), MINUS_ONE)),
     )
 
 
-def _softmax(z: Expr) -> Expr:
+def _softmax(z: Node) -> Node:
     return call_of("softmax", (z,), (), z.shape)
 
 
@@ -180,7 +179,7 @@ def oriented(array: Any, columns: bool) -> np.ndarray:
 # Activations -----------------------------------------------------------------------------
 
 
-def activation_formulas(activation: Any, z: Expr, a: Expr) -> tuple[Expr, Expr]:
+def activation_formulas(activation: Any, z: Node, a: Node) -> tuple[Node, Node]:
     """The formula of an activation of ``z`` and of its slope, in ``z`` and its value ``a``."""
     name = activation.name
     forward, slope = formulas_at(lambda z: activation(z), {"z": 0.5}, {"z": z, "a": a}, "a")
@@ -192,8 +191,8 @@ def activation_formulas(activation: Any, z: Expr, a: Expr) -> tuple[Expr, Expr]:
 
 
 def formulas_at(
-    f: Callable[..., Any], at: Mapping[str, Any], names: dict[str, Expr], result: str
-) -> tuple[Expr | None, Expr | None]:
+    f: Callable[..., Any], at: Mapping[str, Any], names: dict[str, Node], result: str
+) -> tuple[Node | None, Node | None]:
     """The formula of ``f``, called ``result``, and of its slope by the first of its arguments, in
     ``names``; None where they are long.
 
@@ -212,10 +211,10 @@ def formulas_at(
     return forward, renamed(slope, names) if short and slope is not None else None
 
 
-def renamed(e: Expr, names: dict[str, Expr]) -> Expr:
+def renamed(e: Node, names: dict[str, Node]) -> Node:
     """``e`` with other names."""
 
-    def made(part: Expr, args: tuple[Expr, ...]) -> Expr:
+    def made(part: Node, args: tuple[Node, ...]) -> Node:
         part = rebuilt(part, args)
         return replace(part, shape=(1, 2)) if is_call(part) else part
 

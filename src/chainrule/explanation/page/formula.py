@@ -10,8 +10,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 
 from chainrule.errors import ChainruleError
-from chainrule.explanation.formula.expressions import Expr, call_of, rebuilt, size
-from chainrule.explanation.formula.node import mapped, rewrite
+from chainrule.explanation.formula.expressions import call_of, rebuilt, size
+from chainrule.explanation.formula.node import Node, mapped, rewrite
 from chainrule.explanation.formula.notation import APPLY, BARE, Out
 from chainrule.explanation.formula.writers import MathmlWriter
 from chainrule.explanation.steps.data import Explanation
@@ -80,35 +80,35 @@ def _is_derivative(element: ET.Element) -> bool:
 # The whole formula, every part marked with the quantity that it computes ----------------------
 
 
-def _marked(e: Expr, quantity: int) -> Expr:
+def _marked(e: Node, quantity: int) -> Node:
     """``e``, which stands for a quantity by its id."""
     return call_of("marked", (e,), (("id", quantity),), e.shape)
 
 
-def _bare(e: Expr) -> Expr:
+def _bare(e: Node) -> Node:
     while e.op == "marked":
         (e,) = e.args
     return e
 
 
-def _unmarked(e: Expr) -> Expr:
+def _unmarked(e: Node) -> Node:
     return mapped(e, _bare)
 
 
 class _MarkedWriter(MathmlWriter):
-    def lay(self, e: Expr) -> Out:
+    def lay(self, e: Node) -> Out:
         if e.op == "marked":
             text, own = self.lay(e.args[0])
             return f'<mrow data-q="{dict(e.data)["id"]}">{text}</mrow>', own
         return super().lay(e)
 
-    def between(self, left: Expr, right: Expr) -> str:
+    def between(self, left: Node, right: Node) -> str:
         return super().between(_unmarked(left), _unmarked(right))
 
-    def is_bare(self, e: Expr) -> bool:
+    def is_bare(self, e: Node) -> bool:
         return super().is_bare(_unmarked(e))
 
-    def function(self, word: str, e: Expr) -> Out:
+    def function(self, word: str, e: Node) -> Out:
         (arg,) = e.args
         inner = _bare(arg)
         if inner.op == "power":
@@ -129,12 +129,12 @@ def whole_formula(e: Explanation) -> str | None:
         counts.append(min(own + sum(counts[i] for i in node.inputs), 10**6))
     if e.nodes[e.output].kind != "operation" or counts[e.output] > MOST_SYMBOLS:
         return None
-    made: dict[str, Expr] = {}
+    made: dict[str, Node] = {}
     for node in e.nodes:
         inner = node.formula if node.kind != "operation" else _filled(node.formula, made)
         made[node.name.key] = _marked(inner, node.id)
     return _MarkedWriter().write(made[e.nodes[e.output].name.key])
 
 
-def _filled(e: Expr, made: Mapping[str, Expr]) -> Expr:
+def _filled(e: Node, made: Mapping[str, Node]) -> Node:
     return rewrite(e, lambda part: made.get(part.key) if part.op == "name" else None, rebuilt)

@@ -17,7 +17,6 @@ import numpy as np
 from chainrule.checking.slips import changes
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.expressions import (
-    Expr,
     evaluate,
     factors_of,
     minus,
@@ -25,7 +24,7 @@ from chainrule.explanation.formula.expressions import (
     terms_of,
     times,
 )
-from chainrule.explanation.formula.node import binary, mapped
+from chainrule.explanation.formula.node import Node, binary, mapped
 from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
@@ -194,7 +193,7 @@ def _judged(
     return PartMark(label, "wrong", said, truth, says)
 
 
-def _slips(formula: Expr) -> Iterator[tuple[str, str, Expr]]:
+def _slips(formula: Node) -> Iterator[tuple[str, str, Node]]:
     """What would come out had one thing gone wrong in this step, a sum of products."""
     yield "sign", "the sign is wrong", minus(formula)
     products = [_joined("*", factors_of(term)) for term in terms_of(formula)]
@@ -210,22 +209,22 @@ def _slips(formula: Expr) -> Iterator[tuple[str, str, Expr]]:
                 yield kind, SAYS[kind].format(part.text()), spoilt
 
 
-def _joined(sign: str, parts: Iterable[Expr]) -> Expr:
+def _joined(sign: str, parts: Iterable[Node]) -> Node:
     return functools.reduce(lambda a, b: binary(a, sign, b), parts)
 
 
-def _nodes(tree: Expr) -> Iterator[Expr]:
+def _nodes(tree: Node) -> Iterator[Node]:
     yield tree
     for part in split(tree)[1]:
         yield from _nodes(part)
 
 
-def _simplified(tree: Expr) -> Expr:
+def _simplified(tree: Node) -> Node:
     """The formula of a tree of signs over formulas."""
     return mapped(tree, lambda e: _SIGNS[e.op](*e.args) if e.op in _SIGNS else e)
 
 
-_SIGNS: Mapping[str, Callable[..., Expr]] = {
+_SIGNS: Mapping[str, Callable[..., Node]] = {
     "+": plus, "-": lambda a, b: plus(a, minus(b)), "*": times, "−": minus
 }  # fmt: skip
 SAYS = {

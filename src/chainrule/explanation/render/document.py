@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.steps.data import Check, Explanation, Quantity, Result, Step
 from chainrule.explanation.steps.program import Program, Slot
 from chainrule.version import __version__
@@ -43,7 +43,7 @@ def to_json(e: Explanation) -> dict[str, Any]:
     }
 
 
-def formula(e: Expr | None) -> dict[str, str] | None:
+def formula(e: Node | None) -> dict[str, str] | None:
     """A formula in its three spellings."""
     return None if e is None else {"text": e.text(), "latex": e.latex(), "mathml": e.mathml()}
 

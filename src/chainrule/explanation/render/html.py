@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.numbers import array_text, number_text
 from chainrule.explanation.formula.spelling import mathml_number
 from chainrule.explanation.render.rows import Row, inputs, rows, stated
@@ -118,7 +118,7 @@ def mathml(e: Explanation) -> str:
     )
 
 
-def _line(e: Explanation, name: Expr, formula: Expr, result: object) -> str:
+def _line(e: Explanation, name: Node, formula: Node, result: object) -> str:
     said = None if formula == name else stated(formula, result, e.precision)
     shown = "" if said is None else f"{EQUALS}{said.mathml()}"
     cells = (name.mathml(), shown, EQUALS + value(e, result))

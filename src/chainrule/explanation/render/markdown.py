@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.render.rows import inputs, rows, stated
 from chainrule.explanation.render.text import check_text, remarks
@@ -44,7 +44,7 @@ def markdown(e: Explanation) -> str:
     return "\n".join([*lines, "", _cell(remarks(e)), ""])
 
 
-def math(e: Expr) -> str:
+def math(e: Node) -> str:
     """A formula for GitHub's and Jupyter's Markdown. A dollar or bar inside cannot end it."""
     return "$" + e.latex().replace("|", r"\vert ").replace(r"\$", r"\text{\char36}") + "$"
 

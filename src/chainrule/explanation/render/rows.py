@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.steps.data import Explanation, Quantity, Step
 
@@ -71,7 +71,7 @@ def _operation(
         first = first and not own
 
 
-def stated(formula: Expr | None, value: Any, precision: int) -> Expr | None:
+def stated(formula: Node | None, value: Any, precision: int) -> Node | None:
     """The formula of a number; None where it is a number itself, so that nobody reads 1 = 1."""
     text = "" if formula is None else formula.text()
     number = text.lstrip("−").replace(".", "").isdigit() or text == array_text(value, precision)

@@ -16,7 +16,8 @@ from chainrule.core.recording import quiet
 from chainrule.core.rules import Deferred
 from chainrule.core.traced import Traced
 from chainrule.explanation.formula.algebra import SIMPLIFIED
-from chainrule.explanation.formula.expressions import ZERO, Expr, constant, derivative
+from chainrule.explanation.formula.expressions import ZERO, constant, derivative
+from chainrule.explanation.formula.node import Node as Formula
 from chainrule.explanation.steps.gates import shorter
 from chainrule.explanation.steps.recorded import Recorded, Use
 from chainrule.ops.structure import broadcast_to
@@ -33,8 +34,8 @@ class Flow:
 
     use: Use
     local: Any
-    local_formula: Expr | None
-    formula: Expr | None
+    local_formula: Formula | None
+    formula: Formula | None
     part: Traced | None
     g: Traced | None
 
@@ -50,7 +51,7 @@ class Backward:
     totals: dict[Node, Traced | None]
 
 
-def derivative_name(r: Recorded, node: Node) -> Expr:
+def derivative_name(r: Recorded, node: Node) -> Formula:
     several = sum(x in r.moving for x in r.free) > 1
     return derivative(r.output_name, r.names[node], several)
 
@@ -149,7 +150,7 @@ def _along(r: Recorded, chain: Sequence[Node], part: Any) -> Traced | None:
     return part
 
 
-def _local_formula(r: Recorded, use: Use, local: Any) -> Expr:
+def _local_formula(r: Recorded, use: Use, local: Any) -> Formula:
     if not isinstance(local, Traced):
         return constant(local)
     return r.builder(SIMPLIFIED, _spoken(r, use)).of(local_shown(r, use, local).node)
@@ -163,7 +164,7 @@ def local_shown(r: Recorded, use: Use, local: Traced) -> Traced:
     return local if short is None else short
 
 
-def _spoken(r: Recorded, use: Use) -> dict[Node, Expr]:
+def _spoken(r: Recorded, use: Use) -> dict[Node, Formula]:
     """The names that a rule of this operation speaks of: its own and those of its inputs, and of
     the function's inputs, which a square without its root goes back to.
 
@@ -174,7 +175,7 @@ def _spoken(r: Recorded, use: Use) -> dict[Node, Expr]:
     return {node: r.names[node] for node in spoken if node in r.names}
 
 
-def _pull_formula(r: Recorded, use: Use) -> Expr:
+def _pull_formula(r: Recorded, use: Use) -> Formula:
     """What the rule makes of an upstream gradient, in symbols."""
     upstream = derivative_name(r, use.node)
     ones = _ones(r, use.node)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.steps.program import Program
 from chainrule.forks import load
 
@@ -36,9 +36,9 @@ class Quantity:
 
     id: int
     kind: NodeKind
-    name: Expr
+    name: Node
     operation: str
-    formula: Expr
+    formula: Node
     inputs: tuple[int, ...]
     value: Array
     gradient: Array | None
@@ -72,13 +72,13 @@ class Step:
     index: int
     kind: StepKind
     node: int
-    name: Expr
-    formula: Expr
+    name: Node
+    formula: Node
     value: Array
     inputs: tuple[int, ...] = ()
     via: int | None = None
     position: int | None = None
-    local: Expr | None = None
+    local: Node | None = None
     local_value: Array | None = None
     upstream: Array | None = None
     terms: tuple[int, ...] = ()
@@ -110,9 +110,9 @@ class Result:
     """The derivative by one input: its number, the whole formula where there is one, a check."""
 
     node: int
-    name: Expr
+    name: Node
     value: Array
-    formula: Expr | None
+    formula: Node | None
     check: Check
 
 
@@ -146,8 +146,8 @@ class Explanation:
     See docs/explanations.md.
     """
 
-    name: Expr
-    formula: Expr | None
+    name: Node
+    formula: Node | None
     nodes: tuple[Quantity, ...]
     steps: tuple[Step, ...]
     results: tuple[Result, ...]

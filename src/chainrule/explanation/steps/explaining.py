@@ -14,7 +14,8 @@ from chainrule.core.node import INPUT, NO_ATTRS, Node
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.algebra import WRITTEN
-from chainrule.explanation.formula.expressions import ONE, ZERO, Expr, added, times
+from chainrule.explanation.formula.expressions import ONE, ZERO, added, times
+from chainrule.explanation.formula.node import Node as Formula
 from chainrule.explanation.steps.backward import Backward, Flow, as_array, backward, derivative_name
 from chainrule.explanation.steps.checking import check_gradients
 from chainrule.explanation.steps.counting import count
@@ -47,7 +48,7 @@ def explain(
     cotangent: Any = None,
     opened: bool | Collection[str] = False,
     notes: tuple[str, ...] = (),
-    written: Callable[[Recorded], Expr] | None = None,
+    written: Callable[[Recorded], Formula] | None = None,
 ) -> Explanation:
     """Record ``f`` at ``args`` and explain its derivative by every floating argument, or by
     those that are chosen by position or name; of an array, that of one ``entry``, or what it
@@ -227,7 +228,9 @@ class _Steps:
         self.place = {node: i for i, node in enumerate(r.quantities)}
         self.found: list[Step] = []
 
-    def add(self, kind: Any, node: Node, name: Expr, formula: Expr, value: Any, **more: Any) -> int:
+    def add(
+        self, kind: Any, node: Node, name: Formula, formula: Formula, value: Any, **more: Any
+    ) -> int:
         step = Step(len(self.found), kind, self.place[node], name, formula, value, **more)
         self.found.append(step)
         return step.index
@@ -279,8 +282,8 @@ def _backward_steps(steps: _Steps, back: Backward, node: Node) -> None:
 
 
 def _edge_step(
-    steps: _Steps, back: Backward, node: Node, name: Expr, flow: Flow
-) -> tuple[Expr, int]:
+    steps: _Steps, back: Backward, node: Node, name: Formula, flow: Flow
+) -> tuple[Formula, int]:
     r, use = steps.r, flow.use
     upstream = derivative_name(r, use.node)
     formula = flow.formula
@@ -335,7 +338,7 @@ def _masked(r: Recorded, flow: Flow, local: np.ndarray) -> bool:
 # Results --------------------------------------------------------------------------------------
 
 
-def _results(r: Recorded, back: Backward, formulas: Mapping[Node, Expr]) -> tuple[Result, ...]:
+def _results(r: Recorded, back: Backward, formulas: Mapping[Node, Formula]) -> tuple[Result, ...]:
     gradients = [total_of(r, back, node) for node in r.free]
     if r.output.type.shape:
         return ()

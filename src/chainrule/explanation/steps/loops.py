@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule.explanation.formula.expressions import ZERO, Expr, added, named
+from chainrule.explanation.formula.expressions import ZERO, added, named
+from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.numbers import array_text
 from chainrule.explanation.steps.data import Explanation, Quantity, Step
 
@@ -171,7 +172,7 @@ class _Folded:
             self.at[old.index] = index
         return index
 
-    def _through(self, steps: Sequence[Step], name: Expr) -> int:
+    def _through(self, steps: Sequence[Step], name: Node) -> int:
         """What the turns between pass on to a quantity, as one step."""
         first = steps[0]
         over = max(s.via or 0 for s in steps) if first.node in self.between else max(self.dots)

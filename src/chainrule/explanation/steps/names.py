@@ -8,8 +8,8 @@ from typing import Any
 
 from chainrule.core.node import Node
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.expressions import Expr
 from chainrule.explanation.formula.greek import spell
+from chainrule.explanation.formula.node import Node as Formula
 
 SCHEMES = ("lecture", "v")
 _ONE_INPUT = "tuvwghk"
@@ -29,7 +29,7 @@ def assign(
     given: Mapping[Node, str],
     edges: Mapping[Node, Sequence[Node]],
     scheme: str,
-) -> dict[Node, Expr]:
+) -> dict[Node, Formula]:
     """A name for every quantity; the rule is in docs/explanations.md.
 
     Args:

@@ -26,7 +26,7 @@ from chainrule.core.traced import Traced
 from chainrule.core.tree import TreeDef, flatten
 from chainrule.errors import DerivativeError, DtypeError, UsageError
 from chainrule.explanation.formula.building import Builder, behind, is_transparent
-from chainrule.explanation.formula.expressions import Expr
+from chainrule.explanation.formula.node import Node as Formula
 from chainrule.explanation.steps import names as naming
 from chainrule.explanation.steps.gates import Gate, gates
 from chainrule.explanation.steps.kinds import CALLED, attributes
@@ -63,7 +63,7 @@ class Recorded:
     graph: Graph
     output: Node
     quantities: list[Node]
-    names: Mapping[Node, Expr]
+    names: Mapping[Node, Formula]
     free: tuple[Node, ...]
     moving: frozenset[Node]
     uses: Mapping[Node, Sequence[Use]]
@@ -84,10 +84,10 @@ class Recorded:
         return not any(node.type.shape for node in self.quantities)
 
     @property
-    def output_name(self) -> Expr:
+    def output_name(self) -> Formula:
         return self.names[self.output]
 
-    def builder(self, algebra: Any, named: Mapping[Node, Expr] | None = None) -> Builder:
+    def builder(self, algebra: Any, named: Mapping[Node, Formula] | None = None) -> Builder:
         shown = {
             n: (g.kind.name, g.inputs, g.attrs) for n, g in self.gates.items() if g.kind.written
         }
@@ -150,7 +150,7 @@ def recorded(
             graph = rec.graph(inputs, [output], function_name(f))
             wrt = set() if output.shape else wrt
 
-            def name_all(order: Any, given: Any, needs: Any) -> dict[Node, Expr]:
+            def name_all(order: Any, given: Any, needs: Any) -> dict[Node, Formula]:
                 free = dict(zip(graph.free_inputs, labels, strict=True))
                 shown = name or graph.name
                 return naming.assign(order, free, output.node, shown, given, needs, scheme)
@@ -241,7 +241,9 @@ def _quantities(
     graph: Graph,
     wrt: set[Node],
     local: Mapping[str, Any],
-    name_all: Callable[[Sequence[Node], Mapping[Node, str], Mapping[Node, Any]], dict[Node, Expr]],
+    name_all: Callable[
+        [Sequence[Node], Mapping[Node, str], Mapping[Node, Any]], dict[Node, Formula]
+    ],
     opened: bool | Collection[str],
     **arguments: Any,
 ) -> Recorded:

@@ -18,7 +18,6 @@ from chainrule.explanation.formula.building import apply, number
 from chainrule.explanation.formula.cursor import WHOLE, is_inner, is_ones, is_row
 from chainrule.explanation.formula.expressions import (
     ONE,
-    Expr,
     added,
     call_of,
     coefficient,
@@ -104,15 +103,15 @@ class _AsTyped:
         self.values, self.names = expression.values, r.names
         self.builder = r.builder(WRITTEN, {})
         self.assigned = dict(expression.statements)
-        self.known: dict[str, Expr] = {}
+        self.known: dict[str, Node] = {}
 
-    def of(self, item: Node) -> Expr:
+    def of(self, item: Node) -> Node:
         made = self.bare(item)
         if not item.bracket or made.op == "number" or item.data == WHOLE:
             return made
         return call_of("group", (made,), (("bracket", item.bracket),), made.shape)
 
-    def bare(self, item: Node) -> Expr:
+    def bare(self, item: Node) -> Node:
         if item.op in ("number", "name"):
             return self.leaf(item)
         parts = [self.of(part) for part in item.args[: 1 if item.op == "Subscript" else None]]
@@ -146,7 +145,7 @@ class _AsTyped:
     def value(self, item: Node) -> Any:
         return self.values.get(id(item), 0.0)
 
-    def leaf(self, item: Node) -> Expr:
+    def leaf(self, item: Node) -> Node:
         if item.op == "number":
             return constant(item.data)
         if item.data not in self.known:
@@ -158,7 +157,7 @@ class _AsTyped:
                 self.known[item.data] = self.names[value.node] if traced else number(value)
         return self.known[item.data]
 
-    def product(self, item: Node, parts: Sequence[Expr], ranks: Sequence[int], shape: Any) -> Expr:
+    def product(self, item: Node, parts: Sequence[Node], ranks: Sequence[int], shape: Any) -> Node:
         left, right = parts
         sign = item.op if item.op != "*" else item.data or "*"
         if sign == "*" or (item.op == " " and _of_entries(item, ranks)):
@@ -170,7 +169,7 @@ class _AsTyped:
         said = (("sign", sign.strip("@ ")), ("entries", entries))
         return call_of("beside", (left, right), said, shape)
 
-    def computed(self, item: Node, parts: Sequence[Expr]) -> Expr:
+    def computed(self, item: Node, parts: Sequence[Node]) -> Node:
         """A function, as the graph that was recorded of it is written."""
         value = self.value(item)
         word = f"{item.op}_{item.data}" if item.op == "norm" and item.data else item.op
@@ -200,7 +199,7 @@ def _of_ones(item: Node) -> bool:
     return is_ones(item.args[0] if item.op == "ᵀ" else item)
 
 
-def _entry(e: Expr, index: str) -> Expr:
+def _entry(e: Node, index: str) -> Node:
     """The entry of a vector, which what is done entry by entry passes on."""
     if not e.shape:
         return e
@@ -214,7 +213,7 @@ def _entry(e: Expr, index: str) -> Expr:
     return call_of("entry", (inside(e),), (("index", index),))
 
 
-def _by_entries(e: Expr) -> bool:
+def _by_entries(e: Node) -> bool:
     if e.op == "group":
         return e.data[0][1] != "(_"
     if e.op == "beside":

@@ -18,7 +18,6 @@ from chainrule.explanation.formula.building import Builder
 from chainrule.explanation.formula.expressions import (
     ONE,
     ZERO,
-    Expr,
     constant,
     evaluate,
     plus,
@@ -26,6 +25,7 @@ from chainrule.explanation.formula.expressions import (
     size,
     times,
 )
+from chainrule.explanation.formula.node import Node as Formula
 from chainrule.explanation.formula.node import walk
 from chainrule.explanation.steps.backward import (
     Backward,
@@ -41,11 +41,11 @@ MOST_OF_ARRAYS = 40
 MOST_QUANTITIES = 120
 
 
-def _inputs(r: Recorded) -> dict[Node, Expr]:
+def _inputs(r: Recorded) -> dict[Node, Formula]:
     return {node: r.names[node] for node in r.free}
 
 
-def whole_formula(r: Recorded) -> Expr | None:
+def whole_formula(r: Recorded) -> Formula | None:
     """The output in terms of the inputs, as it was written; None where it is too long."""
     given = {node: r.names[node] for node in r.graph.inputs}
     limit = MOST_SYMBOLS if r.is_scalar else MOST_OF_ARRAYS
@@ -56,7 +56,7 @@ def _fits(r: Recorded) -> bool:
     return len(r.quantities) <= MOST_QUANTITIES and r.output not in r.free
 
 
-def _expand(r: Recorded, builder: Builder, limit: int = MOST_SYMBOLS) -> Expr | None:
+def _expand(r: Recorded, builder: Builder, limit: int = MOST_SYMBOLS) -> Formula | None:
     """The output through every quantity in order, given up as soon as it grows too long."""
     for node in r.quantities:
         if size(builder.of(node), limit) >= limit:
@@ -64,7 +64,7 @@ def _expand(r: Recorded, builder: Builder, limit: int = MOST_SYMBOLS) -> Expr | 
     return builder.of(r.output)
 
 
-def whole_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
+def whole_derivatives(r: Recorded, back: Backward) -> dict[Node, Formula]:
     """The derivative by each input, simplified, where it is short enough to read.
 
     A formula is kept only if its value at the point is the number of the chain rule; at a
@@ -93,10 +93,10 @@ def whole_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
 MOST_NAMED = 12
 
 
-def named_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
+def named_derivatives(r: Recorded, back: Backward) -> dict[Node, Formula]:
     """The derivative by each array in the names of the forward pass, 2 q xᵀ or (ŷ − y) xᵀ, where
     it is short and has the values that the chain rule gave."""
-    known: dict[Node, Expr | None] = {r.output: ONE}
+    known: dict[Node, Formula | None] = {r.output: ONE}
     for node, flows in back.flows.items():
         terms = [_named_flow(r, flow, known.get(flow.use.node)) for flow in flows]
         sound = bool(terms) and all(term is not None for term in terms)
@@ -113,7 +113,7 @@ def named_derivatives(r: Recorded, back: Backward) -> dict[Node, Expr]:
     return found
 
 
-def _named_flow(r: Recorded, flow: Flow, upstream: Expr | None) -> Expr | None:
+def _named_flow(r: Recorded, flow: Flow, upstream: Formula | None) -> Formula | None:
     if upstream is None:
         return None
     if flow.formula is None:
@@ -121,7 +121,7 @@ def _named_flow(r: Recorded, flow: Flow, upstream: Expr | None) -> Expr | None:
     return replaced(flow.formula, {derivative_name(r, flow.use.node): upstream})
 
 
-def _holds(r: Recorded, formula: Expr, values: Mapping[str, np.ndarray], total: Node) -> bool:
+def _holds(r: Recorded, formula: Formula, values: Mapping[str, np.ndarray], total: Node) -> bool:
     exact = r.value(total)
     if any(x.op == "place" for x in walk(formula)):
         return False
@@ -139,9 +139,9 @@ def _close(a: float, b: float, r: Recorded) -> bool:
     return math.isclose(a, b, rel_tol=1e-3 if low else 1e-6, abs_tol=1e-5 if low else 1e-9)
 
 
-def _along(r: Recorded, builder: Builder, wrt: Node) -> Expr | None:
+def _along(r: Recorded, builder: Builder, wrt: Node) -> Formula | None:
     """The chain rule outward from one input: du = Σ ∂u/∂x · dx over the arguments of u."""
-    slopes: dict[Node, Expr] = {wrt: ONE}
+    slopes: dict[Node, Formula] = {wrt: ONE}
     for node in r.quantities:
         if node is wrt or node not in r.moving:
             continue
