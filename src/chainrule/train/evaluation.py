@@ -10,7 +10,7 @@ that a few rows need no large one. NumPy's BLAS need not round all rows of a pro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -51,24 +51,38 @@ class Tiles:
         self.rooms: dict[Any, list[Any]] = {}  # by loop, to be used again
 
     def __call__(
-        self, constants: Tree, *arrays: np.ndarray, known: Sequence[np.ndarray] | None = None
+        self,
+        constants: Tree,
+        *arrays: np.ndarray,
+        known: Sequence[np.ndarray] | None = None,
+        lasting: dict[Any, Any] | None = None,
     ) -> np.ndarray:
-        """``known``: the leaves of ``constants``, where the caller has them."""
+        """``known``: the leaves of ``constants``, where the caller has them. ``lasting`` keeps what
+        the executor has of these arrays from call to call: the caller has one for each of them,
+        and nobody writes to them."""
         rows, known = len(arrays[0]), leaves(constants) if known is None else known
         whole = rows - rows % self.tile
         if not whole:
             return self._rest(constants, known, arrays)
-        parts = [self._tiles(constants, known, [x[:whole] for x in arrays])]
+        parts = [self._tiles(constants, known, [x[:whole] for x in arrays], lasting)]
         if whole < rows:
             parts.append(self._rest(constants, known, [x[whole:] for x in arrays]))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _tiles(
-        self, constants: Tree, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+        self,
+        constants: Tree,
+        known: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        lasting: dict[Any, Any] | None = None,
     ) -> np.ndarray:
         """All tiles of arrays that are whole ones."""
-        tiles = [x.reshape(-1, self.tile, *x.shape[1:]) for x in arrays]
+        tiles: Any = [x.reshape(-1, self.tile, *x.shape[1:]) for x in arrays]
         loop = self._loop(self.tile, constants, arrays)
+        if lasting is not None and hasattr(loop, "lasting"):
+            if loop not in lasting:
+                lasting[loop] = loop.lasting(tiles)
+            tiles = lasting[loop]
         if loop:
             ((found,), _) = loop([], tiles, known)
         else:
@@ -221,6 +235,7 @@ class HeldOut:
     targets: np.ndarray
     given: np.ndarray
     weights: np.ndarray | None
+    lasting: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @staticmethod
     def of(
@@ -249,7 +264,9 @@ class HeldOut:
         The loss is without the penalty, and added up in float64.
         """
         with quiet():
-            outputs = predictor._outputs((params, state), self.x)  # checked above
+            outputs = predictor._outputs(  # x was checked above
+                (params, state), self.x, lasting=self.lasting
+            )
             losses = predictor.losses(outputs, self.targets).astype(np.float64)
         weights = None if self.weights is None else self.weights.astype(np.float64)
         scores = {f"{self.name}_loss": float(np.average(losses, weights=weights))}

@@ -317,6 +317,30 @@ def test_a_device_takes_its_steps_in_pieces(monkeypatch: Any) -> None:
     np.testing.assert_allclose(*losses, rtol=1e-12)
 
 
+def test_rows_that_are_evaluated_after_each_epoch_go_to_a_device_once(monkeypatch: Any) -> None:
+    from chainrule.run.xla import program
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 3))
+    given: dict[str, Any] = {
+        "loss": "squared_error", "optimizer": "adam", "epochs": 3, "batch_size": 100,
+        "validation": (x, x[:, 0]), "executor": "xla",
+    }  # fmt: skip
+    counted = fit(nn.MLP((3, 4, 1)), (x, x[:, 0]), **given)
+    sent, put = [], program.Target.put
+    monkeypatch.setattr(program.Target, "counts", False)
+    monkeypatch.setattr(program.Target, "put", lambda self, a: sent.append(a) or put(self, a))
+    tiles = fit(nn.MLP((3, 4, 1)), (x, x[:, 0]), **given)
+    # Two tiles of 256 rows, in pieces of one: of the validation rows and of those of training.
+    assert sum(np.shape(a) == (1, 256, 3) for a in sent) == 2 * 2
+    for a, b in zip(counted.history, tiles.history, strict=True):
+        assert a["validation_loss"] == pytest.approx(b["validation_loss"], rel=1e-12)
+    monkeypatch.setattr(program, "SHARE", 2**50)  # as on a device with little memory
+    sent.clear()
+    fit(nn.MLP((3, 4, 1)), (x, x[:, 0]), **given)
+    assert not any(np.shape(a) == (1, 256, 3) for a in sent)
+
+
 def test_kept_code_is_for_all_arguments_also_those_not_used() -> None:
     from chainrule.run.xla import backend
 

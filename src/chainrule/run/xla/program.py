@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ PIECE = 8
 """Elsewhere than on the CPU loops run in pieces of 1, 8, 64, ... steps: where XLA knows the length
 it need not look at a counter on the device between steps, and few programs serve all lengths."""
 LONGEST = PIECE**5
+SHARE = 64
+"""Rows that are evaluated after each epoch stay on a device up to this part of its memory."""
 ROOM = 16
 """On the CPU one program counts its steps, up to the most that training has at once, or 16, 256,
 4096, ...: compiling takes longer."""
@@ -147,6 +149,10 @@ class Program:
         return *self.code.call(self.run, given, self.code.captures), given
 
 
+class Lasting(list[tuple[int, int, Sequence[Any]]]):
+    """What a loop is given in each of many calls, cut into pieces that lie on the device."""
+
+
 class Loop:
     """A graph as one step of a loop on the device: ``(carry, xs, constants) -> (ys, carry)``.
 
@@ -182,7 +188,7 @@ class Loop:
 
     def _run(self, carry: Any, xs: Any, constants: Any, ends: bool) -> Any:
         """All steps, piece by piece; what one left is read while the next is computed."""
-        code, steps, done = self.code, len(xs[0]), 0
+        code = self.code
         before = state = code.given(carry)
         fixed, begun, parts = self._fixed(constants), list[Any](), list[list[np.ndarray]]()
 
@@ -191,15 +197,11 @@ class Loop:
             if count < room:
                 self.spare.setdefault(room, []).append(rows)
 
-        while done < steps:
-            left = steps - done
-            count, room = self._piece(left - (ends and left > 1 and not self.code.target.counts))
-            run, rows = self._program(room), [x[done : done + count] for x in xs]
-            code.faults.look_at(rows)
-            rows = self._entries(rows, room)
+        for count, room, rows in xs if isinstance(xs, Lasting) else self._pieces(xs, ends):
+            run = self._program(room)
             found = code.call(run, state, rows, fixed, code.captures, np.uint64(count))
             number, ys, last, after = found
-            before, state, done = last or state, after, done + count
+            before, state = last or state, after
             begun.append((run, room, count, rows, number, ys))
             if len(begun) > 1:
                 read(*begun.pop(0))
@@ -210,6 +212,32 @@ class Loop:
         empty = [[np.empty((0, *t.shape), t.dtype) for t in self.ys]]
         ys = [np.concatenate(rows) for rows in zip(*(parts or empty), strict=True)]
         return ys, before, state
+
+    def lasting(self, xs: Sequence[np.ndarray]) -> Sequence[np.ndarray] | Lasting:
+        """Entries that many calls have, and nobody writes to, on the device; ``xs`` themselves on
+        the CPU, where XLA reads NumPy's memory, and where they would take more of the device's
+        than many networks at once can have."""
+        target = self.code.target
+        if target.counts or sum(x.nbytes for x in xs) > target.memory / SHARE:
+            return xs
+        return Lasting(
+            (count, room, [self.code.put(x) for x in rows])
+            for count, room, rows in self._pieces(xs, False)
+        )
+
+    def _pieces(
+        self, xs: Sequence[np.ndarray], ends: bool
+    ) -> Iterator[tuple[int, int, Sequence[np.ndarray]]]:
+        """The entries of all steps, cut as programs take them, and for how many one has room; the
+        last one by itself where the carry before it is wanted."""
+        steps, done = len(xs[0]), 0
+        while done < steps:
+            left = steps - done
+            count, room = self._piece(left - (ends and left > 1 and not self.code.target.counts))
+            rows = [x[done : done + count] for x in xs]
+            self.code.faults.look_at(rows)
+            yield count, room, self._entries(rows, room)
+            done += count
 
     def _piece(self, steps: int) -> tuple[int, int]:
         """How many of so many steps a program does at once, and for how many it has room."""
