@@ -213,18 +213,26 @@ def _verdict(k: int, plain: Any, ours: Any) -> str:
             if text or ROADS[k] in LENIENT or ROADS[k][:2] == "x."
             else f"{ours!r:.40} not {plain!r}"
         )
-    same = "None" in str(ours) or _same(ours, plain)
+    # With AVX-512 NumPy rounds powers of arrays and of its own numbers in different ways.
+    rtol = 2.0**-52 if "pow" in ROADS[k] or "**" in ROADS[k] else 0.0
+    same = "None" in str(ours) or _same(ours, plain, rtol)
     return "" if same else f"{ours!r:.60} instead of {plain!r:.60}"
 
 
-def _same(ours: Any, plain: Any) -> bool:
+def _same(ours: Any, plain: Any, rtol: float = 0.0) -> bool:
     """Whether numbers agree; of anything else nothing is said."""
     if isinstance(plain, (list, tuple)):
-        return len(ours) == len(plain) and all(map(_same, ours, plain))
+        return len(ours) == len(plain) and all(
+            _same(a, b, rtol) for a, b in zip(ours, plain, strict=True)
+        )
     if not isinstance(plain, (int, float, np.ndarray, np.generic)) or isinstance(plain, str):
         return True
     numbers = isinstance(ours, (int, float, np.ndarray, np.generic))
-    return numbers and np.array_equal(ours, plain, equal_nan=True)
+    if not numbers or np.shape(ours) != np.shape(plain):
+        return False
+    if rtol and np.asarray(plain).dtype.kind in "fc":
+        return np.allclose(ours, plain, rtol=rtol, atol=0, equal_nan=True)
+    return np.array_equal(ours, plain, equal_nan=True)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from tests.helpers.sweep.cases import Case
 
 
@@ -40,7 +42,17 @@ def _large_integers(case: Case) -> bool:
     return case.operands[0].flavour == "special" and case.operands[0].dtype == "int64"
 
 
+_POWERS = np.array([1.5, 0.0, 0.0, 3.0])
+NUMPY_IS_WRONG = bool(np.power.reduce(_POWERS) != np.power.accumulate(_POWERS)[-1])
+"""((1.5**0)**0)**3 is 1, but NumPy 2.4 says 3.375 where it has AVX-512."""
+
 EXCEPTIONS = [
+    Known(
+        "np.power.reduce np.pow.reduce np.arctan2.reduce np.atan2.reduce "
+        "np.power.reduceat np.pow.reduceat np.arctan2.reduceat np.atan2.reduceat",
+        "value, nan, infinity", lambda case: NUMPY_IS_WRONG,
+        "with AVX-512 NumPy does not take the result so far for the next step",
+    ),
     Known(
         "np.pad np.linspace np.logspace np.geomspace", "value", _large_integers,
         "integers beyond 2**53 pass through floats, whose last bits NumPy rounds in another order",
