@@ -53,7 +53,7 @@ class Run:
         else:
             self.env.update(usual.arguments(ns))
         self.model = self.env.pop("model", None)
-        if self.model is None:
+        if self.model is None and not self._is_of_functions():
             self.model = self._instance()
         self.forward_name = self._function("forward")
         backward = self._function("backward")
@@ -63,6 +63,24 @@ class Run:
                 "no forward function was found (forward, loss, cost, ...): name it with --forward, "
                 "or give a solution to compare with as --reference"
             )
+
+    def _is_of_functions(self) -> bool:
+        """Whether functions of the module are the whole pass, and its classes mere operations: both
+        have usual names, their arguments are known, and no class calls them."""
+        if self.student.of_functions is not None:
+            return self.student.of_functions
+        names = forward, backward = self._function("forward"), self._function("backward")
+        usually = forward in usual.FORWARD and backward in usual.BACKWARD
+        whole = forward is not None and usual.is_whole(forward)
+        trees = self.namespace["__functions__"].items()
+        calls = {ast.unparse(n.func) for name, tree in trees if "." in name
+                 for n in ast.walk(tree) if isinstance(n, ast.Call)}  # fmt: skip
+        kinds = zip(names, ("forward", "backward"), strict=True)
+        known = all(name is None or self._is_known(name, kind) for name, kind in kinds)
+        self.student.of_functions = (usually or whole) and known and not calls.intersection(names)
+        if not self.student.of_functions:  # a model's methods have the same names
+            self.student.forget()
+        return self.student.of_functions
 
     def _instance(self) -> Any:
         ns = self.namespace

@@ -83,12 +83,17 @@ class Student:
         self._base: dict[str, np.ndarray] = {}
         self._active: list[str] = []
         self._is_wide = False
-        self.returns: dict[str, list[str]] = {}
-        self.found: dict[str, str | None] = {}
         self.read: list[str] | None = None
-        self.signatures: dict[str, list[inspect.Parameter]] = {}
+        self.of_functions: bool | None = None
+        self.forget()
         self.passed: dict[str, None] = {}
         self.namespace = make()
+
+    def forget(self) -> None:
+        """What is known of functions by their names, which a model's methods may have too."""
+        self.returns: dict[str, list[str]] = {}
+        self.found: dict[str, str | None] = {}
+        self.signatures: dict[str, list[inspect.Parameter]] = {}
 
     # one run ----------------------------------------------------------------------------------
 
