@@ -193,6 +193,13 @@ class Swapped(Statement):
         if flipped is not None:
             new = ast.Compare(node.left, [flipped()], node.comparators)
             yield self.edit("mask from the wrong array", node, new, 2)
+        shape = self.shape(node.left)
+        same = [t for t, s in self.atoms.items() if s == shape and shape and not is_gradient(t)]
+        for a in same:  # before something was added: relu(z) + x
+            for b in same:
+                if a != b:
+                    new = ast.Compare(expression(f"{a} - {b}"), node.ops, node.comparators)
+                    yield self.edit("mask from the wrong array", node, new, 2.6)
 
     def _of_call(self, node: ast.Call) -> Iterator[Draft]:
         f = node.func
@@ -204,9 +211,10 @@ class Swapped(Statement):
                 new.func.attr = b
                 yield self.edit("sum against mean", node, new, 1.2)
         for i, keyword in enumerate(node.keywords):
-            if keyword.arg in ("axis", "dim") and isinstance(keyword.value, ast.Constant):
+            given = ast.unparse(keyword.value)
+            if keyword.arg in ("axis", "dim") and re.fullmatch(r"-?\d", given):
                 for axis in (0, 1, -1):
-                    if keyword.value.value != axis:
+                    if given != str(axis):
                         new = copy.deepcopy(node)
                         new.keywords[i].value = ast.Constant(axis)
                         yield self.edit("wrong axis", node, new, 2)
@@ -257,7 +265,10 @@ class Swapped(Statement):
         v = node.value
         if isinstance(v, str):
             yield from self._of_text(node, v)
-        if isinstance(v, bool) or not isinstance(v, (int, float)):
+        axes = [k.value for root in self.roots() for k in ast.walk(root)
+                if isinstance(k, ast.keyword) and k.arg in ("axis", "dim")]  # fmt: skip
+        inside = any(n is node for axis in axes for n in ast.walk(axis))
+        if isinstance(v, bool) or not isinstance(v, (int, float)) or inside:
             return
         for new in dict.fromkeys((v + 1, v - 1, v * 2, v / 2)):
             if new != v:
@@ -275,10 +286,12 @@ class Swapped(Statement):
             sides, _, out = v.partition("->")
             parts = [*sides.split(","), out]
             for i, part in enumerate(parts):
-                changed = [*parts[:i], part[::-1], *parts[i + 1 :]]
-                text = f"{','.join(changed[:-1])}->{changed[-1]}"
-                if len(part) > 1:
-                    yield self.edit("transpose", node, ast.Constant(text), 1.5)
+                turned = [_swapped(part, a, b) for b in range(len(part)) for a in range(b)]
+                for other in dict.fromkeys((part[::-1], *turned)):
+                    changed = [*parts[:i], other, *parts[i + 1 :]]
+                    text = f"{','.join(changed[:-1])}->{changed[-1]}"
+                    if other != part:
+                        yield self.edit("transpose", node, ast.Constant(text), 1.5)
         elif self._is_index(node):
             keys = re.findall(r"\['(\D+)\d+'\]", " ".join(self.atoms))
             for other in dict.fromkeys(keys):
@@ -377,3 +390,9 @@ class Swapped(Statement):
         if slope and not any(re.match(r"d|grad|g_|delta", n) for n in (plain, wanted)):
             return "pre-activation for activation"
         return "wrong variable"
+
+
+def _swapped(text: str, a: int, b: int) -> str:
+    letters = list(text)
+    letters[a], letters[b] = letters[b], letters[a]
+    return "".join(letters)

@@ -79,7 +79,8 @@ class Lines(Statement):
         whole = ast.unparse(self.function)
         for kind, line, rank in lines:
             if line not in whole:
-                yield self._behind(s, kind, line, rank)
+                made = [n for n in statements(self.function) if _makes(n, line.split(" ")[0])]
+                yield self._behind(made[-1] if made else s, kind, line, rank)
 
     def _elsewhere(self, s: ast.AugAssign, target: ast.Subscript) -> Iterator[str]:
         """The line at the function's other indices, added and taken away."""
@@ -173,6 +174,12 @@ def moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:
             kind = "updates not simultaneous"
             shown = f"{ast.unparse(s)}   # behind all gradients"
             yield Draft(kind, name, 1, function, s, s.lineno, owner, "body", body, shown)
+
+
+def _makes(s: ast.stmt, text: str) -> bool:
+    """Whether a statement assigns to that, alone or beside others."""
+    targets = s.targets if isinstance(s, ast.Assign) else [getattr(s, "target", None)]
+    return any(ast.unparse(n) == text for t in targets if t is not None for n in ast.walk(t))
 
 
 def _without_brackets(index: ast.expr) -> str:

@@ -33,6 +33,8 @@ SLOPES = (
 """Slopes of relu, logistic (whole, and the half that is forgotten), tanh, then softplus, swish,
 elu, leaky relu; v is the unit's input or output. How rare each is, and how a program says that it
 uses it."""
+ROOTS = re.compile(r"/ (?:float\()?((?:np|math)\.sqrt\([^()]+\))")
+"""What a program divides by."""
 TARGETS = re.compile(r"t|y|Y|T|labels?|targets?|y_?true|one_?hot|[xX]|inputs?|data")
 """Names of what a network is given: nothing has an activation's slope there."""
 
@@ -56,10 +58,38 @@ class Missing(Statement):
                 continue
             yield from self._scaled(whole)
             yield from self._with_arrays(whole)
+        yield from self._with_steps()
         for root in self.roots():
             for node in ast.walk(root):
                 if isinstance(node, (ast.ListComp, ast.GeneratorExp)):
                     yield from self._of_comprehension(node)
+
+    def _with_steps(self) -> Iterator[Draft]:
+        """The backward function of an operation whose forward one the program calls, and which this
+        function leaves out: called as it calls the others."""
+        target, roots = self.target(), self.roots()
+        if not isinstance(self.statement, ast.Assign) or not is_gradient(target):
+            return
+        here = ast.unparse(self.function)
+        named = dict.fromkeys(re.findall(r"\b(\w+[._])forward\(", self.facts.text))
+        steps = [f"{name}backward" for name in named if f"{name}backward(" not in here]
+        others = {ast.unparse(n): n for n in ast.walk(self.function) if isinstance(n, ast.Call)
+                  and re.search(r"\w[._]backward$", ast.unparse(n.func))}  # fmt: skip
+        for call in others.values() if steps else ():
+            for i, argument in enumerate(call.args):
+                if not is_gradient(ast.unparse(argument)):
+                    continue
+                rest = [ast.unparse(a) for a in call.args]
+                rest[i] = f"({ast.unparse(roots[0])})"
+                text = ", ".join(rest)
+                places = "0123456789" if re.search(r"\d", text) else "0"
+                for step in steps:
+                    for d in places:
+                        before = [
+                            re.sub(r"\d(?!\d)", d, a) if k != i else a for k, a in enumerate(rest)
+                        ]
+                        new = expression(f"{step}({', '.join(before)})")
+                        yield self.edit("missing activation derivative", roots[0], new, 1.4)
 
     def _wholes(self) -> list[ast.expr]:
         """What a factor or a term may be missing from: a right-hand side, the parts of what is
@@ -169,6 +199,9 @@ class Missing(Statement):
         known = self.shape(node) or (self.target_shape() if is_root else None)
         if known and len(known) == 2 and is_root:
             yield from self._with_products(node, known)
+        for text in sorted(set(ROOTS.findall(self.facts.text))) if is_root else ():
+            over = ast.BinOp(node, ast.Div(), expression(text))  # as scores of attention are
+            yield self.edit("missing factor", node, over, 1.9)
         if not self.updates():
             for text in self.elements():
                 yield from self._with_slope(node, text, is_root)
@@ -184,12 +217,14 @@ class Missing(Statement):
                     yield from self._with_slope(node, text, is_root)
                 rank = 1.3 if text in unused else 2.2 if is_gradient(text) else 3.4
                 yield self.edit("forgotten branch", node, ast.BinOp(node, ast.Add(), atom), rank)
-                if not is_gradient(text):
+                if text in unused or not is_gradient(
+                    text
+                ):  # du, an inner slope, is computed and left
                     rank = 1.3 if text in unused else 2.6
                     times = ast.BinOp(node, ast.Mult(), atom)
                     yield self.edit("missing factor", node, times, rank)
                 yield from self._with_penalty(node, text)
-                if len(shape) == 2:
+                if len(shape) >= 2:
                     yield from self._with_sums(node, text, shape, is_root)
 
     def _with_slope(self, node: ast.expr, text: str, is_root: bool) -> Iterator[Draft]:
@@ -232,7 +267,7 @@ class Missing(Statement):
         """Where each output depends on all entries of a row or a column: softmax, normalisation."""
         same = [other for other, found in self.atoms.items() if found == shape and other != text]
         if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
-            for axis in ("axis=0", "axis=1, keepdims=True"):
+            for axis in ("axis=0", "axis=-1, keepdims=True"):
                 for f in ("np.sum", "np.mean"):
                     terms = [f"{text} * {f}({text} * {other}, {axis})" for other in same]
                     for term in (f"{f}({text}, {axis})", *terms):
@@ -243,8 +278,10 @@ class Missing(Statement):
             return
         for other in same:
             if is_gradient(other):
-                full = f"{text} * ({other} - np.sum({other} * {text}, axis=1, keepdims=True))"
-                yield self.edit("softmax treated as element-wise", node, expression(full), 2.6)
+                for axis in (-1, 0)[: len(shape)]:
+                    total = f"np.sum({other} * {text}, axis={axis}, keepdims=True)"
+                    new = expression(f"{text} * ({other} - {total})")
+                    yield self.edit("softmax treated as element-wise", node, new, 2.6)
             else:
                 for form in (f"{text} - {other}", f"({text} - {other}) / {self.rows_name()}"):
                     new = expression(form)
