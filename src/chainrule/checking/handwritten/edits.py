@@ -232,6 +232,17 @@ class Swapped(Statement):
                 inner = f.value
             if inner is not None:
                 yield self.edit("extra factor", node, inner, 4)
+        if name in ("exp", "tanh", "cosh", "sinh", "log") and len(node.args) == 1:
+            inside = ast.UnaryOp(ast.USub(), node.args[0])
+            yield self.edit("sign", node, ast.Call(f, [inside], node.keywords), 2)
+        if isinstance(f, ast.Name) and re.search(r"back|grad|bwd|pull", name):
+            made = [n.id for n in ast.walk(self.function)
+                    if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]  # fmt: skip
+            like = re.sub(r"_\w+|\d+$", "", name)
+            for other in dict.fromkeys(made):  # back_a for back_b: functions that go back
+                if other != name and re.sub(r"_\w+|\d+$", "", other) == like:
+                    swapped = ast.Call(ast.Name(other, ast.Load()), node.args, node.keywords)
+                    yield self.edit("wrong layer", node, swapped, 1.8)
         if name in ("dot", "matmul") and isinstance(f, ast.Attribute):
             a = node.args[0] if len(node.args) == 2 else f.value
             for change in orders(built(("@", a, node.args[-1])), split):
@@ -357,6 +368,9 @@ class Swapped(Statement):
                         if isinstance(n, ast.expr))  # fmt: skip
             if count > 1:
                 yield self._everywhere(kind, text, other)
+        calls = rf"\b(?:np\.)?(?:exp|log|tanh|sqrt|sigmoid|relu|softplus|abs)\({re.escape(text)}\)"
+        for call in sorted(set(re.findall(calls, self.facts.text))):
+            yield self.edit("wrong variable", node, expression(call), 2.6)  # not what goes into it
         if len(shape) == 1:
             column = f"{text}.reshape(-1, 1)"
             yield self.edit("broadcasting accident", node, expression(column), 2.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -71,6 +72,10 @@ class Missing(Statement):
         if not isinstance(self.statement, ast.Assign) or not is_gradient(target):
             return
         here = ast.unparse(self.function)
+        for step in sorted(self.unused()):  # a function that goes back, made and not called
+            if re.search(r"back|grad|bwd|pull|vjp", step) and step not in self.atoms:
+                new = ast.Call(ast.Name(step, ast.Load()), [roots[0]], [])
+                yield self.edit("missing activation derivative", roots[0], new, 1.3)
         named = dict.fromkeys(re.findall(r"\b(\w+[._])forward\(", self.facts.text))
         steps = [f"{name}backward" for name in named if f"{name}backward(" not in here]
         others = {ast.unparse(n): n for n in ast.walk(self.function) if isinstance(n, ast.Call)
@@ -125,11 +130,11 @@ class Missing(Statement):
         """A number, a sign or a sum over the batch that is missing."""
         for i, text in enumerate(self.counts()):
             count = expression(text)
-            later = -0.3 if text in self.unused() else 0.1 * i
+            later = -0.3 if text in self.unused() else 0.1 * i + 0.05 * text.isdigit()
             yield self.edit("batch factor", node, ast.BinOp(node, ast.Div(), count), 1.1 + later)
             yield self.edit("batch factor", node, ast.BinOp(node, ast.Mult(), count), 2 + later)
         two = ast.Constant(2)
-        rank = 1.2 if self.is_penalty(node) else 2.1
+        rank = 1.2 if self.is_penalty(node) else 2.1 + 0.1 * isinstance(node, ast.Name)
         yield self.edit("factor 2", node, ast.BinOp(two, ast.Mult(), node), rank)
         yield self.edit("factor 2", node, ast.BinOp(node, ast.Div(), two), rank)
         yield self.edit("sign", node, ast.UnaryOp(ast.USub(), node), 2)
@@ -202,6 +207,10 @@ class Missing(Statement):
         for text in sorted(set(ROOTS.findall(self.facts.text))) if is_root else ():
             over = ast.BinOp(node, ast.Div(), expression(text))  # as scores of attention are
             yield self.edit("missing factor", node, over, 1.9)
+        same = [t for t, s in self.atoms.items() if is_root and s == known and not is_gradient(t)]
+        for a, b in itertools.permutations(same[:6] if known else (), 2):  # of relu(z) + x
+            masked = ast.BinOp(node, ast.Mult(), expression(f"({a} - {b} > 0)"))
+            yield self.edit("missing activation derivative", node, masked, 2.7)
         if not self.updates():
             for text in self.elements():
                 yield from self._with_slope(node, text, is_root)
@@ -210,6 +219,8 @@ class Missing(Statement):
             if not shape:
                 for op in (ast.Mult(), ast.Div()):
                     yield self.edit("missing factor", node, ast.BinOp(node, op, atom), 2.4)
+                if known and isinstance(node, ast.Name) and is_gradient(node.id):
+                    yield from self._with_term(node, text, known)
             elif known is None or fits(shape, known):
                 given = TARGETS.fullmatch(bare(text)) and text not in self.made()
                 given = given or is_gradient(text)
@@ -251,6 +262,14 @@ class Missing(Statement):
             if len(several) >= 2:  # a slope written out as a product: g * a * (1 - a)
                 new = ast.BinOp(several[0], ast.Mult(), slope)
                 yield self.edit("wrong activation derivative", node, new, 2.1 + 0.1 * rare)
+
+    def _with_term(self, node: ast.expr, scalar: str, known: Shape) -> Iterator[Draft]:
+        """What a second term of the loss adds to a gradient: a number times an array."""
+        for text, shape in self.atoms.items():
+            if shape == known and not is_gradient(text) and bare(text) not in self.facts.parameters:
+                for form in (f"{scalar} * {text}", f"{scalar} * {text} / {self.rows_name()}"):
+                    new = ast.BinOp(node, ast.Add(), expression(form))
+                    yield self.edit("forgotten branch", node, new, 3.1)
 
     def _with_penalty(self, node: ast.expr, text: str) -> Iterator[Draft]:
         names = {p.rpartition(".")[2] for p in self.facts.parameters}

@@ -77,6 +77,8 @@ class Search:
             self.applied[edit.function] = edit.tree
             (self.given,) = self.program.gradients([self._variant(None, "")])
             left = [n for n in left if n not in mended]
+            if time.monotonic() > self.end:
+                break
         return mistakes, left
 
     def _order(self, name: str) -> tuple[int, int]:

@@ -44,7 +44,8 @@ def _moved(value: Any) -> Any:
 
 
 class Reach:
-    """For each statement the gradients that its value takes part in, and whether the loss does.
+    """For each statement, and each part of a tuple or dict, the gradients that its value takes part
+    in, and whether the loss does.
 
     Args:
         ask: what the program gives with functions replaced. variant: the replacements for a draft.
@@ -58,27 +59,33 @@ class Reach:
         given: Mapping[str, Any],
     ) -> None:
         firsts = {id(d.statement): d for d in drafts}
-        probes: list[tuple[Draft, list[tuple[str, str]]]] = []
+        probes: list[tuple[ast.expr, list[tuple[str, str]]]] = []
+        self._parts: dict[int, int] = {}
         for draft in firsts.values():
-            value = getattr(draft.statement, "value", None)
-            if isinstance(value, ast.expr) and not isinstance(draft.statement, ast.Expr):
+            for holder, key, value in _values(draft.statement):
                 call = ast.Call(ast.Name(PROBE, ast.Load()), [value], [])
                 probe = Draft("", draft.function, 0, draft.root, draft.statement, 0,
-                              draft.statement, "value", call)  # fmt: skip
-                probes.append((draft, variant(probe, probe.source())))
+                              holder, key, call)  # fmt: skip
+                probes.append((value, variant(probe, probe.source())))
+                if isinstance(holder, list):
+                    self._parts |= {id(n): id(value) for n in ast.walk(value)}
+                else:
+                    self._parts[id(draft.statement)] = id(value)
         answers = ask([variant for _, variant in probes]) if probes else []
         self._known: dict[int, tuple[set[str], bool]] = {}
-        for (draft, _), answer in zip(probes, answers, strict=True):
+        for (value, _), answer in zip(probes, answers, strict=True):
             if "error" not in answer:
                 found, now = given["found"], answer["found"]
                 other = {n for n in found if n not in now or not _same(found[n], now[n])}
-                several = isinstance(draft.statement.value, (ast.Tuple, ast.Dict, ast.Call))  # type: ignore[attr-defined]
+                several = isinstance(value, (ast.Tuple, ast.Dict, ast.Call))
                 same_loss = several or _same(given["loss"], answer["loss"])
-                self._known[id(draft.statement)] = other, not same_loss
+                self._known[id(value)] = other, not same_loss
 
     def order(self, draft: Draft, wrong: set[str]) -> float | None:
         """How likely a draft is, smallest first; None where it cannot mend what is wrong."""
-        known = self._known.get(id(draft.statement))
+        place = draft.holder[draft.key] if isinstance(draft.holder, list) else draft.holder
+        part = self._parts.get(id(place), self._parts.get(id(draft.statement), 0))
+        known = self._known.get(part)
         if known is None:
             return draft.rank
         touched, loss = known
@@ -87,6 +94,17 @@ class Reach:
         if loss or not touched & wrong:
             return None
         return draft.rank + 4 * bool(touched - wrong) + 0.5 * bool(wrong - touched)
+
+
+def _values(s: ast.stmt) -> list[tuple[Any, Any, ast.expr]]:
+    """What a statement computes, and where it stands: as a whole, and each part of a tuple or a
+    dict."""
+    value = getattr(s, "value", None)
+    if not isinstance(value, ast.expr) or isinstance(s, ast.Expr):
+        return []
+    several = {ast.Tuple: "elts", ast.Dict: "values"}.get(type(value))
+    parts: list[ast.expr] = getattr(value, several) if several else []
+    return [(s, "value", value), *((parts, i, part) for i, part in enumerate(parts))]
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -303,6 +303,8 @@ class Student:
         return code.co_filename == self.namespace.get("__file__")
 
     def _qualified(self, code: types.CodeType) -> str:
-        """A function's name; a comprehension's names belong to the function around it."""
-        name = getattr(code, "co_qualname", code.co_name)
-        return re.sub(r"(\.<locals>\.<\w+>)+$", "", name).rpartition("<locals>.")[2]
+        """A function's name; the names of functions and comprehensions inside it are among its own,
+        for it is changed as a whole."""
+        names = getattr(code, "co_qualname", code.co_name).split(".<locals>.")
+        known = self.namespace["__functions__"]
+        return next((n for n in names if n in known), names[-1])
