@@ -150,6 +150,18 @@ def recorded(f: Callable[..., Any], roll: bool = True) -> cr.Graph:
     return compile(f, P, U, executor="numpy", roll=roll).graph
 
 
+def looking_back(lags: tuple[int, ...], turns: int) -> Callable[..., Any]:
+    """A recurrence on values that were computed so many turns before."""
+
+    def f(p: Any, u: Any) -> Any:
+        y = [u[k % 2] * p[0] * (k + 1) / 20 for k in range(max(lags))]
+        for k in range(turns):
+            y.append(np.tanh(sum(p[i % 4] * y[-lag] for i, lag in enumerate(lags))) + 0.01 * k)
+        return y[-1] + np.sum(np.stack(y) ** 2) * y[turns // 2]
+
+    return f
+
+
 def loops_in(graph: cr.Graph) -> list[Node]:
     return [n for n in graph.nodes if n.primitive.name == "scan"]
 
@@ -186,6 +198,23 @@ def test_the_length_of_the_program_does_not_depend_on_that_of_the_loop() -> None
         f = lambda p, u, n=turns: np.sum(np.stack(rk4(p, u, n)))  # noqa: E731
         sizes.add(len(recorded(cr.grad(f)).nodes))
     assert len(sizes) == 1
+
+
+@pytest.mark.parametrize("lags", [(5,), (1, 7), (3, 12), (2, 17)], ids=str)
+def test_however_far_back_a_turn_reads(lags: tuple[int, ...]) -> None:
+    furthest = max(lags)
+    sizes = set()
+    for turns in (18 * furthest, 36 * furthest):
+        graph = recorded(cr.grad(looking_back(lags, turns)))
+        assert loops_in(graph)
+        sizes.add(len(graph.nodes))
+    assert max(sizes) < 1.5 * min(sizes)  # other turns may be left over before and after
+    f = cr.grad(looking_back(lags, 18 * furthest + 5), (0, 1))
+    expected = f(P, U)
+    for executor in EXECUTORS:
+        found = cr.jit(f, executor=executor)(P, U)
+        for x, y in zip(found, expected, strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9, atol=1e-12)
 
 
 def test_no_loop_where_it_is_not_wanted_or_too_short() -> None:

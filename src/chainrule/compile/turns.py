@@ -35,7 +35,7 @@ same form, ("varies", type, None): another value from outside in each turn."""
 Reads = Mapping[Node, tuple[tuple[Node, Pattern], Start]]
 """Of operations that read a part of an array: of which, what pattern of it, and where."""
 MULTIPLES = 4
-"""A turn is up to so many of Python's: they may read what was made so many turns before."""
+"""A turn is one of Python's, or so many, or as many as what it reads lies back."""
 
 
 @dataclass(eq=False)
@@ -120,8 +120,13 @@ def _longest(
     least: float,
 ) -> Region | None:
     """The turns in the longest of the stretches of at least so many nodes that has some."""
-    several = [(n, start, m * period) for n, start, period in runs for m in range(1, MULTIPLES + 1)]
-    worth = [run for run in several if run[0] >= max(NODES, TURNS * run[2], least)]
+    several = [
+        (n, start, m * period)
+        for n, start, period in runs
+        if n >= max(NODES, TURNS * period, least)
+        for m in {*range(1, MULTIPLES + 1), _furthest(sequence, at, start, period, n // period)}
+    ]
+    worth = [run for run in several if run[0] >= TURNS * run[2]]
     for length, start, period in sorted(worth, key=lambda run: (-run[0], run[2])):
         turns = length // period
         while turns >= TURNS:
@@ -168,6 +173,21 @@ def _run(kinds: Sequence[int], period: int) -> tuple[int, int, int]:
         elif i + 1 - at > best:
             best, start = i + 1 - at, at
     return best + period, start, period
+
+
+def _furthest(
+    sequence: Sequence[Node], at: Mapping[Node, int], start: int, period: int, turns: int
+) -> int:
+    """How many turns back the one in the middle reads, but for what the one before it reads, too:
+    so many together read no further than the turn before."""
+    base = start + turns // 2 * period
+    furthest = 1
+    for j in range(period):
+        previous = sequence[base - period + j].inputs
+        for x, old in zip(sequence[base + j].inputs, previous, strict=True):
+            if x is not old and at.get(x, -1) >= start:
+                furthest = max(furthest, turns // 2 - (at[x] - start) // period)
+    return furthest
 
 
 def _equal(
