@@ -234,7 +234,7 @@ def test_an_ambiguous_reading_is_said() -> None:
     [("Wx", "for a product write W x"), ("xz", "for a product write x z"), ("foo(x)", "foo"),
      ("sni(x)", "is sin"), ("d/dx x^2", "the function alone"), (r"\frac{d}{dx} x", "alone"),
      ("x ↦ x^2", "the formula alone"), ("tan 45°", "radians"), ("lim x", "limit"),
-     ("x/σ", "a value, σ=2"), ("2½ x", "2 \\+ ½ in brackets"), ("x, 5", "0.5"),
+     ("x/σ", "add σ=1"), ("2½ x", "2 \\+ ½ in brackets"), ("x, 5", "0.5"),
      ("x_i x", "written Σ_i")],
 )  # fmt: skip
 def test_what_is_not_known_comes_with_a_suggestion(text: str, says: str) -> None:

@@ -23,6 +23,7 @@ from chainrule.explanation.quiz.marking import mark_answer
 from chainrule.explanation.quiz.numbers import labelled
 from chainrule.explanation.quiz.parts import _explained, question_of
 from chainrule.explanation.quiz.questions import Mark, Question
+from tests.helpers.spellings import SPELLINGS
 
 AT = {"x": -2.0, "y": 5.0, "z": -4.0}
 
@@ -442,12 +443,13 @@ RIGHT: list[tuple[str, list[str]]] = [
 ]  # fmt: skip
 
 
-def test_two_hundred_equal_spellings_are_right() -> None:
-    assert sum(len(spellings) for _, spellings in RIGHT) == 200
-    step = 1 if os.environ.get("CHAINRULE_FORMULAS") else 4
+def test_four_hundred_equal_spellings_are_right() -> None:
+    assert sum(len(spellings) for *_, spellings in [*RIGHT, *SPELLINGS]) > 390
+    all_of_them = [*((function, "x", spellings) for function, spellings in RIGHT), *SPELLINGS]
+    step = 1 if os.environ.get("CHAINRULE_FORMULAS") else 5
     refused = []
-    for k, (function, spellings) in enumerate(RIGHT):
-        data = {"function": function, "wrt": "x"}
+    for k, (function, wrt, spellings) in enumerate(all_of_them):
+        data = {"function": function, "wrt": wrt}
         question = Question("formula", "", ("dJ/dx",), "", "", data)
         for given in spellings[k % step :: step]:
             mark = mark_answer(1, question, given)

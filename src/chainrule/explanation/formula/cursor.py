@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection
 from dataclasses import replace
@@ -28,7 +29,8 @@ def canonical(name: str) -> str:
     spread = unicodedata.normalize("NFD", name)
     shown = "".join(_ACCENTS.get(c) or GREEK.get(c, c) for c in spread)
     base, _, index = shown.rpartition("_")
-    return base + index if base and index.isdigit() else shown
+    shown = base + index if base and index.isdigit() else shown
+    return re.sub(r"^(lam|lambda_)(?![a-z])", "lambda", shown)
 
 
 class Cursor:
@@ -256,7 +258,7 @@ def pieces(word: str, known: Collection[str], functions: Collection[str] = ()) -
             if before is None:
                 continue
             piece = word[start:end]
-            function = len(piece) > 1 and piece in functions
+            function = piece in functions
             number = piece.isdecimal() and bool(before) and before[-1] in BARE
             if piece in ("π", "e") or function or number or canonical(piece) in known:
                 ways[end] = [*before, piece]

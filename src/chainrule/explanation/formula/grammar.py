@@ -21,7 +21,7 @@ from chainrule.explanation.formula.cursor import (
     is_minus_one,
 )
 from chainrule.explanation.formula.node import COMPARED, Node, bare, binary, call, walk
-from chainrule.explanation.formula.operands import Operands
+from chainrule.explanation.formula.operands import IsName, Operands
 from chainrule.explanation.formula.tokens import ONES, Token
 
 
@@ -52,7 +52,10 @@ def read(
         ExpressionError: what cannot be read, with a caret under the place.
     """
     reader = _Reader(text, functions, given, loose)
-    return reader.statements(), reader.notes, reader.in_sums
+    try:
+        return reader.statements(), reader.notes, reader.in_sums
+    except IsName as name:
+        return read(text, functions, [*given, str(name)], loose=loose)
 
 
 class _Reader(Operands):

@@ -16,7 +16,10 @@ GREEK: Mapping[str, str] = {
     "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "ℓ": "ell",
 }  # fmt: skip
 
-_BY_NAME: Mapping[str, str] = {name: letter for letter, name in GREEK.items()}
+_BY_NAME: Mapping[str, str] = {
+    **{name: letter for letter, name in GREEK.items()},
+    **dict.fromkeys(("lam", "lambda_"), "λ"),  # lambda is a word of Python
+}
 _ACCENTS = ("hat", "bar", "tilde", "star", "prime")
 _NUMBERED = re.compile(r"(.*?[^\d_/\],])_?(\d+(?:,\d+)*)", re.DOTALL)
 _NEIGHBOUR = re.compile(r"([^\W\d_]+)_([a-z0-9][+-][a-z0-9])")  # k+1

@@ -26,6 +26,10 @@ from chainrule.explanation.formula.tokens import ONES, Token, fail
 _LAST_INDEX = re.compile(r"(.*[^_])_(?P<index>\w+)((?:\^[\[(].*[\])])?)")
 
 
+class IsName(Exception):
+    """A letter that may be a function stands for a number: σ in σ², so also in σ (x − μ)."""
+
+
 class Operands(Commands):
     """What powers and products are made of."""
 
@@ -299,6 +303,8 @@ class Operands(Commands):
             self.nested -= 1
             self.loose_from = at
         else:
+            if canonical(name) == "sigma" and not self.at("'"):
+                raise IsName(name)
             less = f", or give it a value, {name}=2" if len(name) == 1 else ""
             return self.fail(f"{name} is a function; call it, {name}(x){less}", token)
         value = self.over_axis(value)

@@ -36,6 +36,8 @@ from chainrule.explanation.formula.vocabulary import CONSTANTS, FUNCTIONS, OPERA
 MOST_NAMES = 50
 ENTRYWISE = frozenset({"abs", "exp", "log", "ln", "sqrt"})
 """Functions that a matrix has of its own, too."""
+SIGMA = ("sigma", "σ")
+"""The logistic where it is called, a name where it is not."""
 
 
 class _Parameter(inspect.Parameter):
@@ -156,11 +158,11 @@ class _Check:
             raise ExpressionError(why, self.text, said.place)
         return said.name, tree
 
-    def name(self, name: str, place: int) -> None:
+    def name(self, name: str, place: int, free: bool = False) -> None:
         why = ""
         if name.startswith("__") or len(name) > MOST_NAMES:
             why = f"a name may not begin with two underscores or be longer than {MOST_NAMES}"
-        elif name in FUNCTIONS and name not in self.given:
+        elif name in FUNCTIONS and name not in self.given and not (free and name in SIGMA):
             why = f"{name} is a function; call it, {name}(...), or choose another name"
         if why:
             raise ExpressionError(why, self.text, place)
@@ -171,7 +173,7 @@ class _Check:
             return self.number(item)
         if item.op == "name":
             if item.data not in self.assigned and item.data not in self.free:
-                self.name(item.data, item.place)
+                self.name(item.data, item.place, free=True)
                 self.free[item.data] = None
             return None
         if item.op == "Subscript":

@@ -16,7 +16,6 @@ from chainrule.explanation.matrix.functions import ALIASES
 from chainrule.explanation.matrix.tree import split, symbol
 from chainrule.explanation.steps.names import spell
 
-_SPELLED = {"lam": "λ", "lambda_": "λ"}
 _WORDS: Mapping[str, tuple[str, str]] = {
     "trace": ("tr", r"\operatorname{tr}"),
     "logdet": ("log det", r"\log\det"),
@@ -84,9 +83,7 @@ class Layout(Pieces):
         self.shapes = shapes or {}
 
     def symbol(self, name: str, shape: Shape) -> str:
-        found = spell(name, () if shape == SCALAR else (2, 2))
-        letter = _SPELLED.get(found.data.letter, found.data.letter)
-        return self.name(replace(found, data=replace(found.data, letter=letter)))
+        return self.name(spell(name, () if shape == SCALAR else (2, 2)))
 
     def function(self, name: str) -> str:
         return self.spelled.word.format(_WORDS.get(name, (name,))[0])

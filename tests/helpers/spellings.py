@@ -1,0 +1,109 @@
+"""Derivatives as people write them: function, variable, spellings that are all right."""
+
+from __future__ import annotations
+
+SPELLINGS: list[tuple[str, str, list[str]]] = [
+    ("x**3*exp(-x)", "x", [
+        "(3x² − x³)e^{-x}", "x^2 (3-x) e^-x", "3x²e^(−x) − x³e^(−x)", "x^{2}e^{-x}(3-x)",
+        "x²(3 − x)/eˣ"]),
+    ("sin(x)/x", "x", [
+        "(x cos x − sin x)/x²", "cos(x)/x - sin(x)/x^2", r"\frac{x\cos x-\sin x}{x^2}",
+        "x⁻¹ cos x − x⁻² sin x", "(cos x)/x − (sin x)/x²"]),
+    ("(x**2+1)**5", "x", [
+        "10x(x²+1)⁴", "5(x^2+1)^4 * 2x", "10 x (1+x^2)^4", r"10x\left(x^{2}+1\right)^{4}",
+        "10x⁹+40x⁷+60x⁵+40x³+10x"]),
+    ("log(cos(x))", "x", [
+        "-tan x", "−sin(x)/cos(x)", r"-\tan(x)", "- sin x / cos x", r"-\frac{\sin x}{\cos x}"]),
+    ("exp(a*x)*cos(b*x)", "x", [
+        "e^{ax}(a cos(bx) − b sin(bx))", "a e^(a x) cos(b x) - b e^(a x) sin(b x)",
+        r"e^{ax}\left(a\cos bx-b\sin bx\right)", "exp(ax)(a cos bx − b sin bx)",
+        "(a*cos(b*x)-b*sin(b*x))*exp(a*x)"]),
+    ("sqrt(1+x**2)", "x", [
+        "x/√(1+x²)", "x (1+x^2)^(-1/2)", r"\frac{x}{\sqrt{1+x^{2}}}", "x/(x^2+1)^0.5",
+        "x(x²+1)^{-½}"]),
+    ("arctan(x)", "x", [
+        "1/(1+x²)", "(1+x^2)^-1", r"\frac{1}{x^2+1}", "cos²(arctan x)", "1 / (x*x + 1)"]),
+    ("log(1+exp(x))", "x", [
+        "σ(x)", "e^x/(1+e^x)", "1/(1+e^{-x})", r"\sigma(x)", "1 − σ(−x)"]),
+    ("x/(1+exp(-x))", "x", [
+        "σ(x) + x σ(x)(1−σ(x))", "sigma(x)*(1+x*(1-sigma(x)))",
+        r"\sigma(x)\left(1+x(1-\sigma(x))\right)", "(1 + e^-x + x e^-x)/(1+e^-x)^2",
+        "σ(x)(1 + xσ(−x))"]),
+    ("exp(-x**2/2)/sqrt(2*pi)", "x", [
+        "−x/√(2π) e^{−x²/2}", "-x exp(-x^2/2)/sqrt(2pi)", r"-\frac{x}{\sqrt{2\pi}}e^{-x^2/2}",
+        "-(x/sqrt(2π))exp(-x²/2)", r"\frac{-x e^{-\frac{x^2}{2}}}{\sqrt{2\pi}}"]),
+    ("(w*x+b-y)**2", "w", [
+        "2x(wx+b−y)", "2(wx + b - y)x", "2wx² + 2bx − 2xy", r"2x\,(wx+b-y)", "-2x(y - wx - b)"]),
+    ("-y*log(p)-(1-y)*log(1-p)", "p", [
+        "−y/p + (1−y)/(1−p)", "(p-y)/(p(1-p))", r"\frac{p-y}{p(1-p)}", "(1-y)/(1-p) - y/p",
+        r"-\frac{y}{p}+\frac{1-y}{1-p}"]),
+    ("log(1+exp(-y*z))", "z", [
+        "−y σ(−yz)", "-y/(1+e^{yz})", r"\frac{-y}{1+e^{yz}}", "-y e^(-yz)/(1+e^(-yz))",
+        "y(σ(yz) − 1)"]),
+    ("lam*w**2/2", "w", [
+        "λw", "lambda w", "lam*w", r"\lambda w", "w·λ"]),
+    ("alpha*x**2+beta*x", "x", [
+        "2αx + β", "β+2αx", r"2\alpha x+\beta", "2 alpha x + beta", "α·2x + β"]),
+    ("x**x", "x", [
+        "x^x (ln x + 1)", "xˣ(1 + ln x)", r"x^x(\ln x+1)", "x^x ln(x) + x^x",
+        "e^(x ln x)(1+ln x)"]),
+    ("2**x", "x", [
+        "2^x ln 2", "2ˣ ln(2)", r"2^x\ln 2", "ln2 · 2^x", "log(2)*2**x"]),
+    ("log2(x)", "x", [
+        "1/(x ln 2)", "1/(ln(2)·x)", r"\frac{1}{x\ln 2}", "log₂(e)/x", "(x log 2)^-1"]),
+    ("abs(x)**3", "x", [
+        "3x|x|", "3|x|² sgn(x)", "3 x² sign(x)", "3*abs(x)*x", r"3x\left|x\right|"]),
+    ("arcsin(x)", "x", [
+        "1/√(1−x²)", "(1-x^2)^(-1/2)", r"\frac{1}{\sqrt{1-x^2}}", "1/cos(arcsin x)",
+        "1/sqrt(1 - x*x)"]),
+    ("sin(x)**2", "x", [
+        "2 sin x cos x", "sin 2x", "sin(2x)", r"2\sin x\cos x", "2cos(x)sin(x)"]),
+    ("cos(x**3)", "x", [
+        "−3x² sin(x³)", "-3x^2 sin x^3", r"-3x^2\sin(x^3)", "-sin(x^3)*3x^2", "−sin(x³)·3x²"]),
+    ("tanh(w*x)", "w", [
+        "x(1 − tanh²(wx))", "x sech²(wx)", "x - x tanh(w x)^2", r"x\left(1-\tanh^2(wx)\right)",
+        "x/cosh²(wx)"]),
+    ("x*y*z", "y", [
+        "xz", "x z", "x·z", "zx", "x*z"]),
+    ("x**2*y+exp(x*y)", "x", [
+        "2xy + y e^{xy}", "y(2x + e^(xy))", "2xy+ye^{xy}", "y e^(xy) + 2 x y", "2xy + y exp(xy)"]),
+    ("1/x**3", "x", [
+        "-3/x^4", "−3x⁻⁴", "-3x^{-4}", r"-\frac{3}{x^4}", "-3 ÷ x⁴"]),
+    ("x**(2/3)", "x", [
+        "2/(3∛x)", "(2/3)x^(-1/3)", r"\frac{2}{3}x^{-1/3}", r"\frac{2}{3\sqrt[3]{x}}",
+        "⅔ x^(−1/3)"]),
+    ("log(x+sqrt(x**2+1))", "x", [
+        "1/√(x²+1)", "1/sqrt(x^2+1)", r"\frac{1}{\sqrt{x^2+1}}", "(1+x/√(x²+1))/(x+√(x²+1))",
+        "(x^2+1)^{-1/2}"]),
+    ("(x-mu)**2/(2*sigma**2)", "mu", [
+        "−(x−μ)/σ²", "(μ - x)/σ^2", r"\frac{\mu-x}{\sigma^2}", "(mu - x)/sigma^2",
+        r"-\frac{x-\mu}{\sigma^{2}}"]),
+    ("(x-mu)**2/(2*sigma**2)+log(sigma)", "sigma", [
+        "1/σ − (x−μ)²/σ³", "(σ² − (x−μ)²)/σ³", r"\frac{1}{\sigma}-\frac{(x-\mu)^2}{\sigma^3}",
+        "sigma^-1 - (x-mu)^2 sigma^-3", "-(x-mu)**2/sigma**3 + 1/sigma"]),
+    ("(2*x+1)/(x-3)", "x", [
+        "−7/(x−3)²", "-7/(x-3)^2", r"-\frac{7}{(x-3)^2}", "(2(x-3) - (2x+1))/(x-3)^2",
+        "-7(x-3)^{-2}"]),
+    ("max(0,1-y*z)", "z", [
+        "−y [yz < 1]", "where(y*z < 1, -y, 0)", "-y[1 - y z > 0]", r"-y\,[1-yz>0]"]),
+    ("x**4/4-x**3/3", "x", [
+        "x³ − x²", "x²(x−1)", "x^3-x^2", "x^2 (x - 1)", "x^3-x^2"]),
+    ("exp(sin(x))", "x", [
+        "cos x e^{sin x}", "e^(sin x) cos x", r"\cos(x)e^{\sin x}", "cos(x)·exp(sin x)",
+        "exp(sin(x))*cos(x)"]),
+    ("log(log(x))", "x", [
+        "1/(x ln x)", "1/(x log(x))", r"\frac{1}{x\ln x}", "(x ln x)⁻¹", "x^-1 / ln(x)"]),
+    ("theta**k*(1-theta)**(n-k)", "theta", [
+        "k θ^(k−1)(1−θ)^(n−k) − (n−k)θ^k(1−θ)^(n−k−1)",
+        r"\theta^{k-1}(1-\theta)^{n-k-1}(k-n\theta)",
+        "theta^(k-1) (1-theta)^(n-k-1) (k - n theta)", "θ^k (1−θ)^(n−k) (k/θ − (n−k)/(1−θ))",
+        r"\theta^k(1-\theta)^{n-k}\left(\frac{k}{\theta}-\frac{n-k}{1-\theta}\right)"]),
+    ("x*cosh(x)-sinh(x)", "x", [
+        "x sinh x", "x sinh(x)", r"x\sinh x", "x(e^x − e^-x)/2", "sinh(x)*x"]),
+    ("0.1*x**2+0.25*x", "x", [
+        "0.2x + 0.25", "x/5 + 1/4", "0.2x+¼", r"\frac{x}{5}+\frac14", "(4x+5)/20"]),
+    ("1/2*(t-logistic(w*x))**2", "w", [
+        "(σ(wx) − t)σ(wx)(1−σ(wx))x", "-(t-σ(wx)) σ(wx) (1-σ(wx)) x",
+        r"(\sigma(wx)-t)\,\sigma(wx)\,(1-\sigma(wx))\,x",
+        "x (sigma(w x) - t) sigma(w x) (1 - sigma(w x))"]),
+]  # fmt: skip
