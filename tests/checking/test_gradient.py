@@ -192,3 +192,31 @@ def test_all_parameters_of_64_32_10() -> None:
     start = time.perf_counter()
     assert cr.check_gradient(f, *params)
     print(f"{time.perf_counter() - start:.1f} s")
+
+
+BIG = np.array([3e100, -2e100])
+
+
+@pytest.mark.parametrize(
+    ("f", "x", "gradient", "verdict"),
+    [
+        (lambda x: np.sum(x**2), BIG, BIG, "wrong"),  # half of it: 1e185 is not beside 1e100
+        (lambda x: np.sum(x**2), BIG, 2 * BIG, "correct"),
+        (lambda x: 1e-20 * np.sum(x**2), np.ones(2), np.full(2, 4e-20), "inconclusive: rounding"),
+        (lambda x: 1e-20 * np.sum(x**2), np.ones(2), np.full(2, 2e-20), "correct"),
+        (lambda x: 1e16 + np.sum(x), np.ones(2), np.full(2, 5.0), "inconclusive: rounding"),
+        (lambda x: 1e16 + np.sum(x), np.ones(2), np.ones(2), "correct"),
+        (lambda x: np.sum(np.sign(x)), np.array([1.0, -2.0]), np.zeros(2), "correct"),
+        (lambda x: np.sum(np.cbrt(x)), np.zeros(1), np.full(1, np.inf), "inconclusive: kink"),
+        (lambda x: np.sum(np.log(x)), np.full(1, 1e-300), np.full(1, 1e300), "correct"),
+    ],
+)
+def test_scales_far_from_one(f: Any, x: Any, gradient: Any, verdict: str) -> None:
+    assert cr.check_gradient(f, x, gradient=gradient).arrays[0].verdict == verdict
+
+
+def test_another_value_at_each_call_is_said() -> None:
+    rng = np.random.default_rng(0)
+    found = cr.check_gradient(lambda x: np.sum(x * rng.normal(size=2)), np.ones(2))
+    assert not found
+    assert "gives another value at each call" in str(found)

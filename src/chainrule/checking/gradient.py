@@ -139,7 +139,7 @@ class _Problem:
             )
         self.eps = self._precision() if self.low else EPS
         self.recorded: float | None = None
-        self.differs = ""
+        self.differs = self._changing(float(self._scalar(leaves)))
         self.run: Run | None = None
         self.is_analytic = False
         self.held = False
@@ -157,6 +157,19 @@ class _Problem:
             self.is_wide = False
             return EPSILON[4]
         return EPSILON[4] if y.dtype == np.float32 else EPS
+
+    def _changing(self, again: float) -> str:
+        """Whether a second call gives another value, in words; "" where it does not."""
+        if abs(again - self.value) <= self._near():
+            return ""
+        return (
+            f"{function_name(self.f)} gives another value at each call, {self.value:.6g} and then "
+            f"{again:.6g}: draw random numbers with a seed, np.random.default_rng(0), inside, and "
+            "keep nothing between calls"
+        )
+
+    def _near(self) -> float:
+        return (1e-3 if self.low else 1e-9) * max(abs(self.value), 1e-6 if self.low else 1e-12)
 
     def _scalar(self, leaves: Sequence[Any]) -> np.ndarray:
         array = np.asarray(self._call(leaves))
@@ -229,7 +242,6 @@ class _Problem:
         """Record ``f``, and compare its value with the plain one."""
         with _recorded(self) as found:
             if isinstance(found, str):
-                self.differs = ""
                 return
             rec, inputs, output = found
             self.recorded = float(rec.values[output.node])
@@ -238,14 +250,11 @@ class _Problem:
         self.run = runner(graph, self.wide)
         self.held = any(n.primitive.decree == "stopped" for n in graph.nodes)
         self.is_analytic = is_analytic(graph) and not branched
-        close = 1e-3 if self.low else 1e-9
-        if abs(self.recorded - self.value) > close * max(
-            abs(self.value), 1e-6 if self.low else 1e-12
-        ):
+        if not self.differs and abs(self.recorded - self.value) > self._near():
             self.differs = (
                 f"{function_name(self.f)} is {self.value:.10g} on plain arrays but "
                 f"{self.recorded:.10g} when it is recorded: it looks at the types of its "
-                "arguments, or at something that changes from call to call"
+                "arguments"
             )
 
     def blame(self) -> Blame | None:

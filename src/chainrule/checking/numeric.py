@@ -113,8 +113,9 @@ def differences(
     if n - first < 3:
         return _one_sided(here, ahead, back, steps)
     shrink = SHRINK**3 if quick else SHRINK
-    sweep = _Sweep(here, ahead[first:], back[first:], steps[first:], eps, scale, shrink)
-    return sweep.slope()
+    with np.errstate(all="ignore"):
+        sweep = _Sweep(here, ahead[first:], back[first:], steps[first:], eps, scale, shrink)
+        return sweep.slope()
 
 
 def sizes(x: np.ndarray) -> np.ndarray:
@@ -134,7 +135,7 @@ def _steps(scale: float, resolution: float) -> list[float]:
     low = min(scale or 1.0, 1.0)
     count = STEPS + (round(math.log(top / low, SHRINK)) if low < 1e-2 * top else 0)
     smallest = 2**8 * resolution * max(scale, 1e-300)
-    steps = [top / SHRINK**k for k in range(count)]
+    steps = [top * SHRINK**-k for k in range(count)]
     kept = [h for h in steps if h >= smallest]
     return kept if len(kept) >= 6 else steps[:6]
 
@@ -185,7 +186,7 @@ class _Sweep:
         bent = np.abs(self.ahead + self.back - 2 * self.here)[-3:] / 4
         scattered = max(_typical(moved), _typical(bent))
         moved_argument = self.scale * float(np.median(np.abs(self.central)))
-        stated = 0.5 * eps * max(self.size, moved_argument)
+        self.stated = stated = 0.5 * eps * max(self.size, moved_argument)
         if scattered > 1e3 * stated and self._is_bent():
             scattered = 0.0  # a kink or a jump, not rounding
         if (self.ahead == self.here).all() or (self.back == self.here).all():
@@ -216,6 +217,9 @@ class _Sweep:
         found = self._jump() or self._kink()
         if found is not None:
             return found
+        if self._is_steep():
+            left, right = float(self.left[-1]), float(self.right[-1])
+            return Slope(math.nan, math.inf, kind="undefined", left=left, right=right)
         value, error = self._extrapolated()
         if not math.isfinite(value):
             return UNDEFINED
@@ -257,6 +261,14 @@ class _Sweep:
         step = float(self.steps[k])
         return Slope((left + right) / 2, error, kind="kink", left=left, right=right, step=step)
 
+    def _is_steep(self) -> bool:
+        """Whether the slope still grows by the same factor at the smallest steps, as that of a cube
+        root at 0 does."""
+        last, noise = np.abs(self.central[-5:]), self.stated / self.steps[-5:]
+        grown = last[1:] / np.maximum(last[:-1], 1e-300)
+        steady = grown.max() < 1.01 * grown.min()
+        return bool(grown.min() > 1.2 and steady and (noise < 1e-3 * last).all())
+
     def _side(self, side: np.ndarray, k: int) -> tuple[float, float]:
         """A one-sided slope, extrapolated once: its error falls with h."""
         better = (self.shrink * side[1:] - side[:-1]) / (self.shrink - 1)
@@ -282,6 +294,8 @@ class _Sweep:
         one, and what rounding makes of its smallest step. An entry that finer differences
         contradict, as beyond a kink, does not count.
         """
+        if (self.ahead == self.here).all() and (self.back == self.here).all():
+            return 0.0, float(self.rounding[0])  # it moves nowhere, not at the largest step either
         tables = [self.central]
         for j in range(1, ORDERS):
             old, factor = tables[-1], self.shrink ** (2 * j)

@@ -19,7 +19,8 @@ RELATIVE = {8: 1e-9, 4: 1e-3, 2: 3e-2}
 """How far a given entry may be from the true one, relative to the largest of its array, by the
 bytes of its floats: what the rounding of a long backward pass may leave."""
 ABSOLUTE = {8: 1e-15, 4: 1e-6, 2: 1e-2}
-"""The same, relative to the function's value (1 at least): beside it, what is smaller is 0."""
+"""The same, relative to the function's value (1 at least) over the argument's (1 at least): beside
+it, what is smaller is 0."""
 USEFUL = 1e-4
 """An interval wider than this, relative to the largest entry, proves nothing."""
 
@@ -57,8 +58,9 @@ class Tolerance:
     itemsize: int  # of the floats that it was computed in
     size: float  # of the function's value
 
-    def of(self, largest: float) -> float:
-        return RELATIVE[self.itemsize] * largest + ABSOLUTE[self.itemsize] * max(1.0, self.size)
+    def of(self, largest: float, scale: float = 1.0) -> float:
+        size = max(1.0, self.size) / max(1.0, scale)
+        return RELATIVE[self.itemsize] * largest + ABSOLUTE[self.itemsize] * size
 
     @property
     def floor(self) -> float:
@@ -80,7 +82,7 @@ def judged(
     def entry(verdict: Verdict, true: float = slope.value, error: float = slope.error) -> Entry:
         return Entry(index, given, true, error, verdict, **seen)  # type: ignore[arg-type]
 
-    allowed = tolerance.of(largest)
+    allowed = tolerance.of(largest, scale)
     if slope.kind == "jump":
         return entry("inconclusive: jump")
     if not math.isfinite(given):
@@ -91,8 +93,12 @@ def judged(
         low, high = sorted((slope.left, slope.right))
         inside = low - slope.error - allowed <= given <= high + slope.error + allowed
         return entry("inconclusive: kink" if inside else "wrong")
-    if abs(given - slope.value) <= slope.error + allowed:
+    apart = abs(given - slope.value)
+    if apart <= slope.error + allowed:
         useful = slope.error <= max(USEFUL * max(abs(slope.value), largest), allowed)
+        # far below the function's value: no rounding of zero, yet another number than the given one
+        is_seen = abs(slope.value) > 10 * slope.error
+        useful = useful and not (is_seen and apart > max(slope.error, 1e-3 * largest))
         return entry("correct" if useful else "inconclusive: rounding")
     low, high = sorted((slope.left, slope.right))
     near = 0 < slope.step <= tolerance.reach * max(scale, 1.0)
