@@ -191,6 +191,12 @@ def test_a_precision_is_one_that_there_is() -> None:
     error = np.abs(rounded - x @ x.T).max() / np.abs(x @ x.T).max()
     assert 1e-5 < error < 1e-2  # bfloat16 has 8 bits: a sum that is as wrong as float32's was not
     assert rounded.dtype == np.float32
+    for spec in ("ij,kj->ik", "bij,bjk->bik", "ij,ij->", "bi,bi->b", "ij,kj->kij", "bij,bkj->bki"):
+        shapes = [[4 if c in "bk" else 5 for c in part] for part in spec.split("->")[0].split(",")]
+        a, b = (np.random.default_rng(1).normal(size=shape).astype("f") for shape in shapes)
+        product = cr.value_and_grad(lambda a, b, spec=spec: np.sum(np.einsum(spec, a, b)), (0, 1))
+        found = cr.jit(product, executor=cr.Executor("xla", precision="bf16"))(a, b)[0]
+        np.testing.assert_allclose(found, np.sum(np.einsum(spec, a, b)), rtol=0.05, atol=0.1)
 
 
 def test_predictions_follow_parameters_that_are_written_to() -> None:
@@ -207,6 +213,14 @@ def test_predictions_follow_parameters_that_are_written_to() -> None:
 def test_compiled_functions_pickle() -> None:
     run = pickle.loads(pickle.dumps(cr.jit(np.cos, executor=cr.Executor("xla", device="cpu"))))
     assert run(0.0) == 1.0
+
+
+@pytest.mark.parametrize("asked", ["cuda", "odd"])
+def test_platforms_that_are_not_here_are_named(asked: str) -> None:
+    code = "import numpy as np, chainrule as cr; cr.jit(np.sin, executor='xla')(1.0)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"JAX_PLATFORMS": asked},
+                          capture_output=True, text=True)  # fmt: skip
+    assert f"UsageError: JAX finds no device with JAX_PLATFORMS={asked}: " in done.stderr
 
 
 def test_without_jax_the_error_names_the_extra() -> None:

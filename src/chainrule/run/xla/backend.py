@@ -164,11 +164,9 @@ def devices_named(name: str | None) -> dict[str | None, Any]:
     """Devices by their names: of ``"cpu"``, ``"gpu"``, ``"tpu"``, ``"cuda"`` the first; of
     ``"gpu:1"`` one of several, of ``"gpu:0,2"`` some, of ``"gpu:*"`` all; of None JAX's own choice.
     """
+    every = _all_devices()
     if name is None:
-        try:
-            return {None: jax.devices()[0]}
-        except RuntimeError as error:  # JAX_PLATFORMS names what is not here
-            raise UsageError(f"JAX has no device here: {error}") from None
+        return {None: every[0]}
     kind, _, numbers = name.partition(":")
     try:
         found = jax.devices(kind or "none")
@@ -177,7 +175,7 @@ def devices_named(name: str | None) -> dict[str | None, Any]:
     listed = [*map(str, range(len(found)))] if numbers == "*" else (numbers or "0").split(",")
     if found and {*listed} <= {*map(str, range(len(found)))}:
         return {f"{kind}:{number}": found[int(number)] for number in listed}
-    here = ", ".join(map(described, _all_devices()))
+    here = ", ".join(map(described, every))
     raise UsageError(
         f"JAX has no device {name!r} here; it has: {here}. GPUs and TPUs need its plugin: "
         "pip install 'jax[cuda12]' or 'jax[tpu]'"
@@ -192,7 +190,18 @@ def described(device: Any) -> str:
 
 
 def _all_devices() -> list[Any]:
-    found = list(jax.devices())
+    """JAX's devices, its own choice first, and the CPU.
+
+    Raises:
+        UsageError: JAX_PLATFORMS names what is not here.
+    """
+    try:
+        found = list(jax.devices())
+    except (RuntimeError, AssertionError) as error:  # of a name that it knows it says nothing
+        asked = os.environ.get("JAX_PLATFORMS")
+        raise UsageError(
+            f"JAX finds no device with JAX_PLATFORMS={asked}: {error or 'its plugin is not here'}"
+        ) from None
     return found if any(d.platform == "cpu" for d in found) else [*found, *jax.devices("cpu")]
 
 

@@ -96,7 +96,9 @@ class Code:
     def _said(self, error: Exception, run: Any = None) -> Exception:
         """XLA's error in our words."""
         text = str(error)
-        if "RESOURCE_EXHAUSTED" not in text and "ut of memory" not in text:
+        # Libraries that XLA calls say no more than that something failed.
+        large = "INTERNAL" in text and self.largest > self.target.memory / 8
+        if not large and "RESOURCE_EXHAUSTED" not in text and "ut of memory" not in text:
             return UsageError(f"{self.graph.name}: XLA on {self.target.device}: {text}")
         elsewhere = "" if self.target.device.platform == "cpu" else ', or run on device="cpu"'
         needs = "" if run is None else f", which takes {bytes_of(run) / 2**20:.0f} MiB"

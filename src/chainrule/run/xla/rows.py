@@ -137,8 +137,13 @@ def _contract_rounded(x: Any, y: Any, spec: str) -> Any:
     """A product whose factors of float32 are rounded to bfloat16; the sums are of float32."""
     if x.dtype != np.float32:
         return _contract(x, y, spec)
-    x, y = x.astype(jnp.bfloat16), y.astype(jnp.bfloat16)
-    return jnp.einsum(spec, x, y, preferred_element_type=np.float32)
+    # XLA's CPU has not all products of bfloat16, whose numbers are float32's too.
+    return lax.platform_dependent(
+        x, y, cpu=lambda x, y: _contract(*(lax.reduce_precision(a, 8, 7) for a in (x, y)), spec),
+        default=lambda x, y: jnp.einsum(
+            spec, x.astype(jnp.bfloat16), y.astype(jnp.bfloat16), preferred_element_type=np.float32
+        ),
+    )  # fmt: skip
 
 
 def _convolve(a: Any, v: Any) -> Any:
