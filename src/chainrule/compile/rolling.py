@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from chainrule.compile.turns import NODES, TURNS, Region, entries_read, found_in
+from chainrule.compile.turns import MOST, NODES, TURNS, Region, entries_read, found_in
 from chainrule.core.node import INPUT, Node
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
@@ -84,10 +84,10 @@ class Roller:
         known = self.placed.keys() | self.images.keys()
         nodes = [n for n in order if not (n.primitive is INPUT or n.is_constant or n in known)]
         reads = entries_read(nodes)
-        best = _stretches(nodes, {})
-        if reads:
-            apart = _stretches([n for n in nodes if n not in reads], reads)
-            best = max(best, apart, key=lambda found: sum(r.turns * r.period for r in found))
+        rest = [n for n in nodes if n not in reads]
+        best = _stretches(rest, reads)
+        if reads and _covered(best) < MOST * len(rest):
+            best = max(_stretches(nodes, {}), best, key=_covered)
         return sorted(best, key=lambda region: region.node(0, 0).serial)
 
     def _read(
@@ -310,6 +310,11 @@ def _without_spreading(nodes: Sequence[Node]) -> tuple[Sequence[Node], list[Node
         alike.append(nodes[0])
         nodes = [n.inputs[0] for n in nodes]
     return nodes, alike
+
+
+def _covered(found: Iterable[Region]) -> int:
+    """How many nodes are in these loops."""
+    return sum(region.turns * region.period for region in found)
 
 
 def _stretches(nodes: Sequence[Node], reads: Any) -> list[Region]:
