@@ -125,6 +125,7 @@ def test_huge_arguments(name: str, dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
 @pytest.mark.parametrize("name", sorted(EXACT))
+@pytest.mark.skipif(not machine.has_fma(), reason="no instruction multiplies and adds")
 def test_loops_become_vectors(name: str, dtype: Any) -> None:
     sample = Sample((np.zeros(1000, dtype),) * (2 if name in BINARY else 1))
     run = native.compile(graph_of(PRIMITIVES[name], sample))

@@ -26,7 +26,7 @@ from chainrule.run.native import plan
 from chainrule.run.native.numbers.elementwise import ELEMENTWISE
 from chainrule.run.native.numbers.ir import Builder
 from chainrule.run.native.plan.buffers import INLINE, LOOPS, NESTED, VIEWS, is_called_out
-from chainrule.run.native.runtime import externals
+from chainrule.run.native.runtime import externals, machine
 from chainrule.run.native.runtime.externals import SPECIAL
 
 CALLED_OUT = {
@@ -243,6 +243,16 @@ def failures(seeds: Iterable[int]) -> dict[int, str]:
 def test_random_graphs_agree(start: int) -> None:
     """Exactly, where they compute with whole numbers, infinities and NaN; else to rounding."""
     assert not failures(range(start, min(start + BATCH, GRAPHS)))
+
+
+@pytest.mark.parametrize("bytes", [16, 32, 64])
+def test_random_graphs_agree_for_every_width_of_vector(
+    bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that what is right on this processor is right on others; 16 bytes as without AVX."""
+    monkeypatch.setattr(machine, "vector_bytes", lambda: bytes)
+    monkeypatch.setattr(machine, "vector_registers", lambda: 32 if bytes == 64 else 16)
+    assert not failures(range(10**6 + bytes, 10**6 + bytes + GRAPHS // 30))
 
 
 def test_random_graphs_that_once_failed() -> None:

@@ -118,7 +118,10 @@ def test_the_fastest_is_taken_with_the_same_bits(
     monkeypatch.setenv("CHAINRULE_TUNE", "0")
     _, wanted = product()
     monkeypatch.setenv("CHAINRULE_TUNE", "1")
+    # Vectors and caches in which each variant is another way to cut this product.
     monkeypatch.setattr(machine, "caches", lambda: (machine.Cache(2**14, 4, 64),) * 2)
+    monkeypatch.setattr(machine, "vector_bytes", lambda: 32)
+    monkeypatch.setattr(machine, "vector_registers", lambda: 16)
     timed(monkeypatch, {variant: [0.9]})
     found, result = product()
     assert found == variant
@@ -140,7 +143,10 @@ def test_nothing_is_measured_without_a_folder_nor_of_small_products(
 def test_what_a_busy_machine_would_say_is_not_kept(
     measured: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Vectors and caches in which each variant is another way to cut this product.
     monkeypatch.setattr(machine, "caches", lambda: (machine.Cache(2**14, 4, 64),) * 2)
+    monkeypatch.setattr(machine, "vector_bytes", lambda: 32)
+    monkeypatch.setattr(machine, "vector_registers", lambda: 16)
     timed(monkeypatch, {VARIANTS[1]: [0.5]})
     monkeypatch.setattr(tuning, "BUSY", -1)
     assert [product()[0] for _ in range(2)] == [USUAL] * 2

@@ -11,9 +11,10 @@ from chainrule.run.native.runtime.team import fewest
 
 OFTEN = 4
 """What is read so many times or more is worth copying."""
-TOGETHER = 4
-"""So many tiles that lie beside one another are copied at a time: what is read together lies
-together, and no row need be read twice."""
+TOGETHER = 256
+"""About so many bytes of a row are copied at a time, of tiles that lie beside one another: what is
+read together lies together, and no line need be read twice. More would be memory that leaves the
+second cache before it is read."""
 DEPTH = 256
 """So many columns of A at least are multiplied at a time: sums that wait cost 4 / DEPTH."""
 FEW, SHALLOW = 2, 16
@@ -209,9 +210,14 @@ def tiling_of(
         copies_b=copies_b,
         depth=depth,
         block=_even(cut.tiles, max(1, rows // cut.height)),
-        together=1 if one_by_one else max(1, min(TOGETHER, n // cut.width)),
+        together=1 if one_by_one else max(1, min(beside(cut.width * cut.size), n // cut.width)),
         across=variant.across and cut.shared != "panels" and cut.panels > 1,
     )
+
+
+def beside(width: int) -> int:
+    """How many tiles of so many bytes are copied at a time."""
+    return max(1, round(TOGETHER / width))
 
 
 def _even(count: int, most: int) -> int:
