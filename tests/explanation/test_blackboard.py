@@ -118,6 +118,8 @@ def value(text: str, point: dict = POINT):
         (r"\mathbf x \boldsymbol{\alpha}", "x*alpha"),
         ("‖b‖_2 + ‖b‖₁", "2*abs(b)"),
         ("x mod 2y", "(x % 2)*y"),
+        ("2xσ(b)", "2*x*sigma(b)"),
+        ("xᵇ + xᵇ⁺¹", "x**b + x**(b + 1)"),
     ],
 )
 def test_a_blackboard_spelling_is_read(typed: str, plain: str) -> None:
@@ -455,3 +457,14 @@ def test_deep_formulas_are_written_once(text: str) -> None:
     e = explain.expression(text, x=1.0)
     for formula in (e.formula, *(result.formula for result in e.results)):
         assert formula is None or spellings(formula)
+
+
+def test_sigma_is_a_number_where_it_is_not_called() -> None:
+    density = "exp(-(x - μ)²/(2σ²))/(σ√(2π))"
+    given = {"μ": POINT["b"], "σ": POINT["y"], **POINT}
+    assert parse(density)(*(given[n] for n in parse(density).names)) == value(
+        density.replace("μ", "b").replace("σ", "y")
+    )
+    assert parse("σ(z) + 1").names == ("z",)
+    assert parse("(x - mu)/sigma").names == ("x", "mu", "sigma")
+    assert parse("lam x + eps", ("λ", "ε")).names == ("λ", "x", "ε")

@@ -106,4 +106,27 @@ SPELLINGS: list[tuple[str, str, list[str]]] = [
         "(σ(wx) − t)σ(wx)(1−σ(wx))x", "-(t-σ(wx)) σ(wx) (1-σ(wx)) x",
         r"(\sigma(wx)-t)\,\sigma(wx)\,(1-\sigma(wx))\,x",
         "x (sigma(w x) - t) sigma(w x) (1 - sigma(w x))"]),
+    ("log(sigma)+(x-mu)**2/(2*sigma**2)", "mu", [
+        "(μ−x)/σ²", "-(x-μ)/σ^2", r"\frac{\mu-x}{\sigma^{2}}", "(mu-x) sigma^-2",
+        "σ^{-2}(μ − x)"]),
+    ("(1-p)**k*p", "p", [
+        "(1−p)^k − kp(1−p)^{k−1}", r"(1-p)^{k-1}\left(1-p-kp\right)", "(1-p)^(k-1) (1-(k+1)p)",
+        "(1 - p)**k - k*p*(1 - p)**(k - 1)", "(1−p)ᵏ(1 − kp/(1−p))"]),
+    ("x**2*log(x)", "x", [
+        "2x ln x + x", "x(2 ln x + 1)", "x(1 + ln x²)", r"x\left(1+2\ln x\right)",
+        "2x·log(x) + x"]),
+    ("exp(-lam*t)", "t", [
+        "−λe^{−λt}", "-lambda exp(-lambda t)", r"-\lambda e^{-\lambda t}", "-lam e^(-lam t)",
+        "−λ/e^{λt}"]),
+    ("gamma*(x-mu)/sqrt(v+eps)+beta", "x", [
+        "γ/√(v+ε)", "gamma/sqrt(v + eps)", r"\frac{\gamma}{\sqrt{v+\varepsilon}}",
+        "γ(v+ε)^{-1/2}", r"\gamma (v+\epsilon)^{-\frac12}"]),
+    ("1/(1+x**2)**2", "x", [
+        "-4x/(1+x^2)^3", "−4x(1+x²)⁻³", r"\frac{-4x}{\left(1+x^2\right)^3}", "-4x ÷ (1+x²)³",
+        "-2(1+x²)^-3 · 2x"]),
+    ("sinh(x)/cosh(x)", "x", [
+        "1 − tanh² x", "sech²x", "1/cosh² x", "1/cosh(x)^2", r"\operatorname{sech}^2 x"]),
+    ("x*exp(-x/tau)", "x", [
+        "(1 − x/τ)e^{−x/τ}", r"\left(1-\frac{x}{\tau}\right)e^{-x/\tau}",
+        "e^(-x/tau) - x/tau e^(-x/tau)", "exp(-x/tau)(tau - x)/tau", "e^{-x/τ}(τ−x)/τ"]),
 ]  # fmt: skip

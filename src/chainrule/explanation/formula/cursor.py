@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from chainrule.explanation.formula.greek import GREEK
+from chainrule.explanation.formula.greek import GREEK, SHORT_GREEK
 from chainrule.explanation.formula.node import Node, is_binary
 from chainrule.explanation.formula.tokens import COMMANDS, ONES, Token, fail, tokens
 
@@ -19,6 +19,7 @@ SIDE = (" ", "·")
 """Signs of a product without a sign, or with ·: of numbers, a number and an array, two arrays."""
 ENTRYWISE = {" ": "*", "·": "*", "^": "**"}
 """What these are of entries. ``⊙`` is a product of entries where * may be one of matrices."""
+_SHORT = re.compile(rf"({'|'.join(SHORT_GREEK)})(?![a-z])")
 WHOLE = "whole"
 BARE = COMMANDS - {"max", "min", "det", "tr"}
 """Functions of which a number may stand close: ln2, cos2x."""
@@ -30,7 +31,8 @@ def canonical(name: str) -> str:
     shown = "".join(_ACCENTS.get(c) or GREEK.get(c, c) for c in spread)
     base, _, index = shown.rpartition("_")
     shown = base + index if base and index.isdigit() else shown
-    return re.sub(r"^(lam|lambda_)(?![a-z])", "lambda", shown)
+    short = _SHORT.match(shown)
+    return f"{SHORT_GREEK[short[1]]}{shown[short.end() :]}" if short else shown
 
 
 class Cursor:

@@ -16,9 +16,17 @@ GREEK: Mapping[str, str] = {
     "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "ℓ": "ell",
 }  # fmt: skip
 
+SHORT_GREEK = {"lam": "lambda", "lambda_": "lambda", "eps": "epsilon"}
+"""How programs write some of them: lambda is a word of Python."""
+
 _BY_NAME: Mapping[str, str] = {
     **{name: letter for letter, name in GREEK.items()},
-    **dict.fromkeys(("lam", "lambda_"), "λ"),  # lambda is a word of Python
+    **{
+        short: letter
+        for letter, name in GREEK.items()
+        for short, long in SHORT_GREEK.items()
+        if long == name
+    },
 }
 _ACCENTS = ("hat", "bar", "tilde", "star", "prime")
 _NUMBERED = re.compile(r"(.*?[^\d_/\],])_?(\d+(?:,\d+)*)", re.DOTALL)

@@ -29,9 +29,10 @@ def difference(function: Expression, wrt: str, answer: Expression) -> str | None
     if find_spec("mpmath") is None:
         raise UsageError("marking compares at 50 digits, with mpmath: pip install 'chainrule[cli]'")
 
-    why = _compared(function, wrt, answer, DIGITS, CLOSE, _points(function.names))
+    names = tuple(dict.fromkeys((*function.names, wrt)))
+    why = _compared(function, wrt, answer, DIGITS, CLOSE, _points(names))
     if why is None and (turns := branches(*(item for _, item in answer.statements))):
-        points = _beyond(function.names, turns)
+        points = _beyond(names, turns)
         why = _compared(function, wrt, answer, 3 * DIGITS, DIGITS, points)
     return why
 

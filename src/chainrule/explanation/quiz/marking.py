@@ -7,7 +7,7 @@ Python. Formulas are compared at random points, so any equal form is right.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -30,7 +30,7 @@ from chainrule.explanation.quiz.equality import branches, difference
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
 from chainrule.explanation.quiz.parts import mark_parts
 from chainrule.explanation.quiz.questions import Mark, Question
-from chainrule.explanation.quiz.slips import overall_slips, scalar_slips, slope_and_value
+from chainrule.explanation.quiz.slips import overall_slips, scalar_slips, slope_and_value, terms
 from chainrule.explanation.quiz.slips_matrix import repaired, spoiled
 
 __all__ = ["mark_answer"]
@@ -113,7 +113,8 @@ def _formula(question: Question, given: str) -> Judgement:
 
 def _judged(function: Expression, wrt: str, answer: Expression) -> Judgement:
     rng = np.random.default_rng(11)
-    values = {name: rng.uniform(0.25, 1.6, POINTS) for name in function.names}
+    names = dict.fromkeys((*function.names, wrt))
+    values = {name: rng.uniform(0.25, 1.6, POINTS) for name in names}
     with quiet(), np.errstate(all="ignore"):
         function(*(values[n] for n in function.names))
         inner = {n: np.asarray(v, float) for n, v in function.quantities.items()}
@@ -131,9 +132,11 @@ def _judged(function: Expression, wrt: str, answer: Expression) -> Judgement:
             )
         if _same(found, right, where, NEAR):
             return NEAR_MISS
-        for slip in scalar_slips(function, wrt, values):
-            if _same(found, slip.slope, where):
-                return False, slip.says, slip.kind
+        fit = [s for s in scalar_slips(function, wrt, values) if _same(found, s.slope, where)]
+        if fit:  # a branch with the slope 1 is forgotten less often than what it is inside of
+            slip = next((s for s in fit if s.kind == "missing inner derivative"), fit[0])
+            slip = slip if fit[0].kind == "forgotten branch" else fit[0]
+            return False, slip.says, slip.kind
         if set(answer.names) <= set(function.names):
             slope, value = (
                 slope_and_value(f, wrt, values)[i] for i, f in enumerate((answer, function))
@@ -143,7 +146,15 @@ def _judged(function: Expression, wrt: str, answer: Expression) -> Judgement:
         for slip in overall_slips(function, wrt, values):
             if _same(found, slip.slope, where):
                 return False, slip.says, slip.kind
-        return _by_ratio(found, right, where, np.asarray(values[wrt]), wrt)
+        for term, slope in terms(function, wrt, values):
+            share = _steady((found - right)[where] / slope[where])
+            if share is not None:
+                says = (
+                    f"a number in the slope of {term} is wrong, {1 + share} times what it should "
+                    "be; the rest is right"
+                )
+                return False, says, "wrong constant"
+        return _by_ratio(found, right, where, values, wrt)
 
 
 def _full(value: Any, count: int) -> np.ndarray:
@@ -159,25 +170,37 @@ def _same(found: np.ndarray, wanted: np.ndarray, where: np.ndarray, close: float
 
 
 def _by_ratio(
-    found: np.ndarray, right: np.ndarray, where: np.ndarray, x: np.ndarray, wrt: str
+    found: np.ndarray, right: np.ndarray, where: np.ndarray, values: Mapping[str, Any], wrt: str
 ) -> Judgement:
-    """A constant factor, or a power of the variable, between answer and derivative."""
+    """A constant factor, or powers of the names, between answer and derivative."""
     where = where & (right != 0) & (found != 0)
-    if where.sum() < POINTS // 2:
+    if where.sum() < POINTS // 2 or len(values) > POINTS // 4:
         return UNKNOWN
-    ratio, x = found[where] / right[where], x[where]
-    for power in (0, 1, -1, 2, -2):
-        factor = ratio / x**power
-        if np.allclose(factor, factor[0], rtol=1e-6):
-            shown = Fraction(float(factor[0])).limit_denominator(50)
-            if not np.isclose(float(shown), factor[0], rtol=1e-6):
-                return UNKNOWN
-            if power:
-                says = f"off by a power: the answer is {shown} {wrt}^{power} times the derivative"
-                return False, says, "wrong power"
-            sign = "sign" if shown < 0 else "wrong constant"
-            return False, f"the answer is {shown} times the derivative", sign
-    return UNKNOWN
+    ratio = found[where] / right[where]
+    logs = np.log(np.stack([np.asarray(v)[where] for v in values.values()]))
+    fit = np.linalg.lstsq(np.stack([np.ones(len(ratio)), *logs], 1), np.log(np.abs(ratio)))[0]
+    powers = np.round(2 * fit[1:]) / 2
+    shown = _steady(ratio / np.exp(powers @ logs))
+    if shown is None:
+        return UNKNOWN
+    off = {name: power for name, power in zip(values, powers, strict=True) if power}
+    if not off:
+        sign = "sign" if shown < 0 else "wrong constant"
+        return False, f"the answer is {shown} times the derivative", sign
+    factor = " ".join([str(shown)] * (shown != 1) + [f"{n}^{p:g}" for n, p in off.items()])
+    if wrt in off:
+        says = f"off by a power: the answer is {factor} times the derivative"
+        return False, says, "wrong power"
+    kind = "missing factor" if max(off.values()) < 0 else "wrong factor"
+    return False, f"the answer is {factor} times the derivative", kind
+
+
+def _steady(values: np.ndarray) -> Fraction | None:
+    """The simple number that all of them are, if there is one."""
+    if not np.allclose(values, values[0], rtol=1e-6):
+        return None
+    shown = Fraction(float(values[0])).limit_denominator(50)
+    return shown if np.isclose(float(shown), values[0], rtol=1e-6) else None
 
 
 # Numbers -----------------------------------------------------------------------------------

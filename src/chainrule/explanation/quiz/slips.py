@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from chainrule.explanation.matrix.text import typed_text
 
 __all__ = ["Slip", "built", "overall_slips", "replaced", "scalar_slips", "slope_and_value", "split"]
 
+MOST_OTHERS, MOST_TERMS = 4, 20
 SLOPE = "′"
 """Behind a function's name: its slope."""
 RULES = {
@@ -128,6 +129,30 @@ def scalar_slips(expression: Expression, wrt: str, values: Mapping[str, Any]) ->
         spoilt = at.of(tree)
         if not np.allclose(spoilt, slope, rtol=1e-12, atol=0, equal_nan=True):
             yield Slip(kind, says, spoilt)
+    statements = [(name, rewrite(item, _in_words)) for name, item in expression.statements]
+    if statements != list(expression.statements):
+        yield from scalar_slips(replace(expression, statements=statements), wrt, values)
+
+
+def _in_words(node: Node) -> Node | None:
+    """The logistic and softplus where they are written out: their slips are of another kind."""
+    if node.op not in ("/", "log") or node.args[-1].op != "+":
+        return None
+    for one, e in (node.args[-1].args, node.args[-1].args[::-1]):
+        if one.op == "number" and one.data == 1 and e.op == "exp":
+            if node.op == "log":
+                return call("softplus", *e.args)
+            if node.args[0].op == "number" and node.args[0].data == 1:
+                return call("logistic", _negative(*e.args))
+    return None
+
+
+def _negative(node: Node) -> Node:
+    if node.op == "−":
+        return node.args[0]
+    if split(node)[0] in ("*", "/") and node.args[0].op == "−":
+        return replace(node, args=(node.args[0].args[0], node.args[1]))
+    return call("−", node)
 
 
 def overall_slips(expression: Expression, wrt: str, values: Mapping[str, Any]) -> Iterator[Slip]:
@@ -140,6 +165,51 @@ def overall_slips(expression: Expression, wrt: str, values: Mapping[str, Any]) -
         x = np.asarray(values[wrt], float)
         says = f"a power of {wrt} is off by one: the answer is {wrt}^{power} times the derivative"
         yield Slip("wrong power", says, slope * x**power)
+    says = f"this is differentiated twice; the first derivative by {wrt} was asked"
+    yield Slip("differentiated twice", says, _second(expression, wrt, values))
+    yield from _of_other_names(expression, wrt, values, slope)
+
+
+def _second(expression: Expression, wrt: str, values: Mapping[str, Any]) -> np.ndarray:
+    def along(x: Any, f: Any) -> Any:
+        return jvp(f, (x,), (np.ones(np.shape(x)),))[1]
+
+    def f(x: Any) -> Any:
+        return expression(*({**values, wrt: x}[name] for name in expression.names))
+
+    x = np.asarray(values[wrt], float)
+    return np.broadcast_to(along(x, lambda x: along(x, f)), x.shape)
+
+
+def _of_other_names(
+    expression: Expression, wrt: str, values: Mapping[str, Any], slope: np.ndarray
+) -> Iterator[Slip]:
+    """Differentiated by another name, or with others moving too."""
+    others = [name for name in expression.names if name != wrt][:MOST_OTHERS]
+    slopes = {name: slope_and_value(expression, name, values)[0] for name in others}
+    for name in others:
+        says = f"this is the derivative by {name}; that by {wrt} was asked"
+        yield Slip("wrong variable", says, slopes[name])
+    for count in range(1, len(others) + 1):
+        for moving in itertools.combinations(others, count):
+            stay = f"{' and '.join(moving)} stay{'s' if count == 1 else ''}"
+            says = f"{stay} constant in the derivative by {wrt}"
+            total = slope + sum(slopes[name] for name in moving)
+            yield Slip("not held constant", says, total)
+
+
+def terms(
+    expression: Expression, wrt: str, values: Mapping[str, Any]
+) -> Iterator[tuple[str, np.ndarray]]:
+    """The terms of a sum that move, with their slopes."""
+    derivation, at = _Derivation(expression, wrt), _Values(expression, values)
+    stack = [derivation.root]
+    while stack:
+        node = stack.pop()
+        if node.op in ("+", "-") and len(stack) < MOST_TERMS:
+            stack += node.args
+        elif node is not derivation.root and (item := derivation.slope_of.get(id(node))):
+            yield _show(item), at.of(node)
 
 
 class _Values:
@@ -225,7 +295,7 @@ class _Derivation:
             return kind, SAYS["missing factor"]
         elif kind == "missing factor" and not rule:
             kind = "missing local derivative"
-        elif kind == "sum for product" and node.op != "*":
+        elif kind == "sum for product" and (node.op != "*" or 1 in (a.data for a in node.args)):
             return kind, ""
         return kind, SAYS.get(kind, "")
 
