@@ -112,9 +112,6 @@ def test_a_class_is_measured_once_on_a_machine(
 def test_the_fastest_is_taken_with_the_same_bits(
     variant: Variant, measured: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Of other vectors two variants may cut this product alike, and only the first is measured.
-    monkeypatch.setattr(machine, "vector_bytes", lambda: 32)
-    monkeypatch.setattr(machine, "vector_registers", lambda: 16)
     monkeypatch.setenv("CHAINRULE_TUNE", "0")
     _, wanted = product()
     monkeypatch.setenv("CHAINRULE_TUNE", "1")
