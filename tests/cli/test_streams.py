@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
+from benchmarks.measure import resident
 from chainrule.cli.main import main
 
 
@@ -71,6 +72,64 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_file(
     assert main(ours) == 0
     assert (tmp_path / "m").read_bytes() == model.read_bytes()
     assert sorted(os.listdir(tmp_path)) == ["kept", "m"]
+
+
+MEMORY = "470MB"
+"""Little more than the least that is taken."""
+
+
+def numbers(rows: int, columns: int) -> dict[str, Any]:
+    x = np.random.default_rng(0).integers(0, 50, (columns, rows)).astype(np.float32)
+    return {f"x{k}": row for k, row in enumerate(x)} | {"y": x[0] - x[1] + 0.1 * x[2]}
+
+
+def words(rows: int, columns: int) -> dict[str, Any]:
+    some = np.array([f"word {k}" for k in range(60)])
+    x = np.random.default_rng(0).integers(0, 60, (columns, rows))
+    return {f"w{k}": pa.array(some[row]) for k, row in enumerate(x)} | {"y": x[0] > 20}
+
+
+LARGE = {
+    "numbers, two epochs": (numbers, 100, 12, ("--epochs", "2")),
+    "one epoch": (numbers, 100, 12, ("--epochs", "1")),
+    "ensemble": (numbers, 100, 12, ("--epochs", "1", "--ensemble", "3")),
+    "words": (words, 6, 16, ("--epochs", "2")),
+    "CSV": (numbers, 30, 12, ("--epochs", "2")),
+}
+
+
+@pytest.mark.skipif("CHAINRULE_MEMORY" not in os.environ, reason="CHAINRULE_MEMORY is not set")
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read as Linux tells it")
+@pytest.mark.parametrize("name", LARGE)
+def test_the_process_takes_at_most_a_quarter_more_than_it_may(tmp_path: Path, name: str) -> None:
+    """Tables whose coded rows alone would not fit; one file, by many names."""
+    make, columns, files, more = LARGE[name]
+    parts, table = tmp_path / "parts", pa.table(make(100_000, columns))
+    parts.mkdir()
+    first = parts / ("0.csv" if name == "CSV" else "0.parquet")
+    if name == "CSV":
+        csv.write_csv(table, first)
+    else:
+        parquet.write_table(table, first, row_group_size=25_000)
+    for k in range(1, files):
+        os.link(first, parts / f"{k}{first.suffix}")
+    options = ("--target", "y", "--hidden", "2", "--batch-size", "8192", "--quiet")
+    model = str(tmp_path / "m")
+    for command in (
+        ("train", str(parts), *options, *more, "--memory", MEMORY, "--out", model),
+        ("evaluate", model, str(parts), "--memory", MEMORY),
+        ("predict", model, str(parts), "--memory", MEMORY, "--out", str(tmp_path / "p.csv")),
+    ):
+        peak = 0.0
+        with subprocess.Popen(
+            [sys.executable, "-m", "chainrule", *command], stdout=subprocess.DEVNULL
+        ) as process:
+            while process.poll() is None:
+                peak = np.fmax(peak, resident(process=process.pid))
+                time.sleep(0.02)
+        assert process.returncode == 0
+        print(f"{name}, {command[0]}: {peak / 2**20:.0f} MiB")
+        assert peak <= 1.25 * 470 * 2**20
 
 
 def test_predict_and_evaluate_piece_by_piece(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from chainrule.errors import DataError, UsageError
 from chainrule.tabular import Format, Options, Stream, blocks, prepare, read_table, stream_csv
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
-from chainrule.tabular.kept import Kept, spill_folder
+from chainrule.tabular.kept import Coded, Kept, spill_folder
 from chainrule.tabular.rules import Dropped
 from chainrule.tabular.streaming import PARTS, StreamedPlan, _kept
 from chainrule.tabular.summary import KEPT, Summary
@@ -149,6 +150,18 @@ def test_what_does_not_fit_the_memory_is_kept_in_a_file_if_it_is_wanted_again(fo
     assert file.folder == spill_folder()
     assert file.folder is not None
     assert _kept(small, 10**6, dataclasses.replace(options, epochs=1)) is None
+
+
+def test_rows_in_the_file_take_no_memory(tmp_path: Path) -> None:
+    kept, rows = Kept(tmp_path), 4096
+    tracemalloc.start()
+    for place in range(8):
+        x, part = np.zeros((rows, 16), np.float32), np.zeros(rows, np.int8)
+        kept.add((0, place), Coded(x, x[:, 0], None, part, part.astype(np.int64)))
+        del x, part
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 4 * rows * 16, f"{held} bytes are held of pieces of {4 * rows * 16}"
 
 
 @pytest.mark.parametrize(("kind", "weight"), [("folder", None), ("folder", "w"), ("text", "w")])

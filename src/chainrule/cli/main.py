@@ -80,6 +80,11 @@ def _status(arguments: list[str], settings: dict[str, bool]) -> int:
         return status
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM. Not KeyboardInterrupt itself: where that passes ``exec`` of a text, as when imports
+    make dataclasses, ``python -m`` ends by SIGINT whatever the exit status is."""
+
+
 @contextlib.contextmanager
 def _terminable(settings: dict[str, bool]) -> Iterator[None]:
     """Within it SIGTERM does what Ctrl-C does, unless whoever started the process, or calls this
@@ -87,7 +92,7 @@ def _terminable(settings: dict[str, bool]) -> Iterator[None]:
 
     def end(*_: object) -> None:
         settings["terminated"] = True
-        raise KeyboardInterrupt
+        raise _Terminated
 
     alone = threading.current_thread() is threading.main_thread()
     if not alone or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:

@@ -77,9 +77,12 @@ class Kept:
             layout: list[Any] = []
             try:
                 for array in arrays:
-                    layout.append(array if array is None else (self.end, array[:0]))
-                    if array is not None:
-                        self.end += _write(self.file.fileno(), array, self.end)
+                    if array is None:
+                        layout.append(None)
+                        continue
+                    shape = (0, *array.shape[1:])  # a view would keep the rows in memory
+                    layout.append((self.end, np.empty(shape, array.dtype)))
+                    self.end += _write(self.file.fileno(), array, self.end)
             except OSError:  # no room after all
                 self.room = 0
                 return
