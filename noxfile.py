@@ -23,6 +23,7 @@ FULL = {
     "CHAINRULE_HOMEWORK": "all",
     "CHAINRULE_RESUME": "all",
     "CHAINRULE_KILLS": "200",
+    "CHAINRULE_MEMORY": "all",
     "CHAINRULE_SLOPES": "10000",
     "CHAINRULE_SPECIAL_POINTS": "300",
     "CHAINRULE_PLANTED": "500",
@@ -118,14 +119,17 @@ def sklearn(session: nox.Session) -> None:
 
 @nox.session
 def large(session: nox.Session) -> None:
-    """S3 as moto serves it, and killed, stopped and slow workers, which no other task runs."""
+    """S3 as moto serves it, killed, stopped and slow workers, and peaks of memory, which no other
+    task runs."""
     session.install("-e", ".[test]", "moto[s3]>=5", "flask", "flask-cors")
     where = (
         "tests/tabular/test_addresses.py",
+        "tests/cli/test_streams.py",
         "tests/cli/test_workers.py",
         "tests/train/test_workers.py",
     )
-    session.run("pytest", *where, *session.posargs, env={"CHAINRULE_KILLS": "3"})
+    variables = {"CHAINRULE_KILLS": "3", "CHAINRULE_MEMORY": "all"}
+    session.run("pytest", *where, *session.posargs, env=variables)
 
 
 @nox.session

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -192,6 +194,26 @@ def test_nothing_is_read_once_it_is_closed() -> None:
     time.sleep(0.2)
     assert len(made_so_far) == count
     assert list(ahead(iter([1, 2]))) == [1, 2]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_process_ends_after_what_is_being_read(closed: bool) -> None:
+    program = f"""
+import sys, time
+from chainrule.train.streamed import ahead
+def items():
+    try:
+        while True:
+            yield time.sleep(0.2)
+    finally:
+        print("no more is read", flush=True)
+reading = ahead(items())
+next(reading)
+if {closed}:
+    reading.close()
+sys.exit(3)"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "no more is read\n", "")
 
 
 def test_many_networks_each_on_its_own_stream() -> None:

@@ -8,9 +8,11 @@ seed, epoch and the numbers of rows: rows in memory in the order ``Order.rows`` 
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import queue
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -30,6 +32,9 @@ LANES = 4
 
 NUMBERS = 2**22
 """Inputs in a window, about. Two more windows are filled while one is trained on."""
+
+PATIENCE = 10.0
+"""Seconds that the end of the process waits for what is being read."""
 
 Place = tuple[int, int]
 """A group, and a piece of it."""
@@ -270,6 +275,19 @@ class StreamedRows:
         return {f"{self.name}_loss": total / mass}
 
 
+_reading: weakref.WeakKeyDictionary[threading.Thread, threading.Event] = weakref.WeakKeyDictionary()
+
+
+@atexit.register
+def _end_reading() -> None:
+    """End all threads that read: one that Python cuts off within pyarrow aborts the process."""
+    threads = [*_reading.items()]
+    for _, over in threads:
+        over.set()
+    for thread, _ in threads:
+        thread.join(PATIENCE)
+
+
 class ahead:
     """An iterator over ``items`` that a thread makes, one or two ahead. ``close`` ends it."""
 
@@ -277,6 +295,7 @@ class ahead:
         self.ready: queue.Queue[Any] = queue.Queue(1)
         self.over = threading.Event()
         thread = threading.Thread(target=_make, args=(items, self.ready, self.over), daemon=True)
+        _reading[thread] = self.over
         thread.start()
 
     def __iter__(self) -> Iterator[Any]:
