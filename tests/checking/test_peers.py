@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.errors import DerivativeError, DtypeError
 
 with contextlib.suppress(ImportError):  # here, as it draws from NumPy's global random state
     import jax as _  # noqa: F401
@@ -148,3 +149,13 @@ def test_jax_without_float64() -> None:
         assert cr.check_gradient(peer.loss, w, b).conclusive
         wrong = lambda *a: tuple(1.1 * g for g in peer.gradient(*a))  # noqa: E731
         assert not cr.check_gradient(peer.loss, w, b, gradient=wrong)
+
+
+def test_what_pytorch_cannot_give_is_said() -> None:
+    torch = pytest.importorskip("torch")
+    x = torch.ones(3, dtype=torch.float64)
+    with pytest.raises(DerivativeError, match=r"no way back .* numpy\(\)"):
+        cr.check_gradient(lambda x: torch.tensor(float(x.detach().numpy().sum())), x)
+    with pytest.raises(DtypeError, match=r"bfloat16.*x\.double\(\)"):
+        cr.check_gradient(lambda x: (x**2).sum(), x.to(torch.bfloat16))
+    assert not cr.check_gradient(lambda x: torch.nn.functional.dropout(x, 0.5).sum(), x)

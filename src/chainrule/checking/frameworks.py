@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.record import function_name, parameter_names
+from chainrule.errors import DerivativeError, DtypeError
 
 Function = Callable[..., Any]
 Calls = tuple[Function, tuple[Any, ...], dict[str, Any], Function]
@@ -90,6 +91,11 @@ class _Torch(_Framework):
         if not isinstance(x, self.kind):
             return x
         tensor: Any = x
+        if tensor.dtype == self.module.bfloat16:
+            raise DtypeError(
+                "NumPy has no bfloat16, in which differences would tell nothing either: check with "
+                "x.float() or x.double()"
+            )
         return np.array(tensor.detach().cpu().numpy())
 
     def gradient(self, f: Function, args: tuple[Any, ...], keywords: Any, at: list[int]) -> Any:
@@ -98,7 +104,13 @@ class _Torch(_Framework):
             for x in _leaves([args[i] for i in at])
             if isinstance(x, self.kind) and x.requires_grad  # type: ignore[attr-defined]
         ]
-        found = self.module.autograd.grad(f(*args, **keywords), floating, allow_unused=True)
+        value = f(*args, **keywords)
+        if not getattr(value, "requires_grad", False):
+            raise DerivativeError(
+                f"PyTorch has no way back from what {function_name(f)} returns to its arguments: "
+                "it went through numpy(), item(), detach() or torch.no_grad()"
+            )
+        found = self.module.autograd.grad(value, floating, allow_unused=True)
         by_tensor = {id(x): g for x, g in zip(floating, found, strict=True)}
 
         def grad(x: Any) -> Any:
