@@ -3,7 +3,9 @@ gets none. ``benchmarks/verdicts.py`` counts on hundreds of programs."""
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,9 @@ def test_nothing_is_said_before_a_healthy_training() -> None:
                                          "binary_cross_entropy")),
         ("shared-rows", lambda: names((X, T), 3, CATEGORICAL, held=X[:50])),
         ("rare-class", lambda: names((X, (np.arange(300) < 4) + 0), 2, "binary_cross_entropy")),
+        ("few-rows-decide", lambda: names((X, np.where(np.arange(300) == 7, 1e3, Y)), 0,
+                                          "squared_error")),
+        ("codes-as-numbers", lambda: names((X, (T * 2.0 - 1) / 3), 0, "squared_error")),
     ],
 )  # fmt: skip
 def test_what_is_wrong_before_training_is_found(rule: str, make: Any) -> None:
@@ -143,7 +148,33 @@ def test_a_network_that_grows_surer_and_not_better_is_noted() -> None:
     assert "surer-not-better" not in verdict(t=noisy, epochs=8, **held).rules
 
 
+@pytest.mark.parametrize("values", [Y, np.floor(10 * Y), np.exp(X[:, 0]), np.arange(300) % 2 + 0.0])
+def test_numbers_that_are_measured_are_no_codes_and_have_no_few(values: np.ndarray) -> None:
+    found = names((X, (values - values.mean()) / values.std()), 0, "squared_error")
+    assert not {"codes-as-numbers", "few-rows-decide"} & {*found}
+
+
+def test_targets_that_nothing_can_tell() -> None:
+    drawn = np.random.default_rng(1).integers(0, 3, 300)
+    found = verdict(t=drawn, epochs=20, validation=(X[200:], drawn[200:]))
+    assert found.rules[0] == "no-signal"
+    assert "each row has its own target" in found[0].change
+    learned = verdict(epochs=20, validation=(X[200:], T[200:]))
+    assert "no-signal" not in learned.rules
+
+
 # Tables -------------------------------------------------------------------------------------
+
+
+def test_a_review_of_a_table_looks_at_its_rows(tmp_path: Path) -> None:
+    once = [{"a": a, "b": b, "y": y} for (a, b), y in zip(X[:120, :2], Y[:120], strict=True)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in 3 * once))
+    options = tabular.Options(preset="sklearn", hidden=(8,), epochs=3)
+    found = reviewed(tabular.prepare(tabular.read_table(path), "y", options)).findings
+    assert "shared-rows" in found.rules
+    assert "rare-class" in found.passed
+
 
 PENGUINS = ROOT / "examples" / "penguins.csv"
 

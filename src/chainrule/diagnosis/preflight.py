@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,26 +21,18 @@ from chainrule.core.tree import flatten, map_tree
 from chainrule.diagnosis.evidence import chance
 from chainrule.diagnosis.facts import say
 from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.rules_data import FEW, ON_ROWS, Rows
 from chainrule.diagnosis.statistics import Statistics, statistics
 from chainrule.errors import NonFiniteError, UsageError
 
 __all__ = ["CHECKS", "preflight"]
 
-FEW = 20
-"""So many rows any network that is put together right learns by heart."""
 
-
-@dataclass(frozen=True)
-class Before:
+@dataclass(frozen=True, kw_only=True)
+class Before(Rows):
     """What the checks look at; see ``preflight``."""
 
     model: Any
-    loss: Any
-    x: np.ndarray
-    targets: np.ndarray
-    held: np.ndarray | None
-    names: Sequence[str]
-    classes: int
     seed: int
 
     @cached_property
@@ -71,9 +63,6 @@ class Before:
         x, targets = self.prepared(256)
         return statistics(self.model, *self.start, x, targets, self.loss)
 
-    def name(self, i: int) -> str:
-        return self.names[i] if i < len(self.names) else f"column {i}"
-
 
 def preflight(
     model: Any,
@@ -103,12 +92,11 @@ def preflight(
     if not len(x):
         raise UsageError("preflight needs rows: data=(x, targets)")
     held = None if held is None else np.asarray(held)
-    before = Before(model, nn.loss(loss), x, targets, held, tuple(names), classes, seed)
-    found = [
-        Finding(rule, one.level, one.text, one.evidence, one.change, {}, one.where, one.weight)
-        for rule, check in CHECKS.items()
-        for one in check(before)
-    ]
+    before = Before(
+        x=x, targets=targets, loss=nn.loss(loss), held=held, names=tuple(names), classes=classes,
+        model=model, seed=seed,
+    )  # fmt: skip
+    found = [replace(one, rule=rule) for rule, check in CHECKS.items() for one in check(before)]
     return Findings.ranked(found, list(CHECKS))
 
 
@@ -296,89 +284,6 @@ def _scales(b: Before) -> Iterator[Finding]:
         )
 
 
-def _constant(b: Before) -> Iterator[Finding]:
-    for i in np.flatnonzero(np.all(b.x == b.x[:1], axis=0))[:3]:
-        yield say("note", "the column is constant", f"{b.x[0, i]:g} in every row", "drop it",
-                  where=b.name(int(i)))  # fmt: skip
-
-
-def _duplicates(b: Before) -> Iterator[Finding]:
-    seen: dict[bytes, int] = {}
-    for i in range(b.x.shape[1]):
-        key = np.ascontiguousarray(b.x[:, i]).tobytes()
-        if key in seen and np.any(b.x[:, i] != b.x[0, i]):
-            yield say("note", f"the column is a copy of {b.name(seen[key])}", "every row is equal",
-                       "drop one of them", where=b.name(i))  # fmt: skip
-        seen.setdefault(key, i)
-
-
-def _leaking(b: Before) -> Iterator[Finding]:
-    truth = b.targets.reshape(len(b.targets), -1)[:, 0].astype(float)
-    if b.targets.ndim > 1 and b.targets.shape[1] > 1:
-        truth = b.targets.argmax(axis=1).astype(float)
-    if len(truth) < FEW or not np.std(truth):
-        return
-    for i in range(b.x.shape[1]):
-        column = b.x[:, i].astype(float)
-        if not column.std():
-            continue
-        together = abs(float(np.corrcoef(column, truth)[0, 1]))
-        told = b.classes and _tells_all(column, truth)
-        if together > 0.999 or told:
-            yield say(
-                "warning",
-                "the column gives the target away",
-                f"correlation {together:.4f}" if together > 0.999 else
-                "each of its values goes with one class only",
-                "drop it, if it is not known when predicting",
-                where=b.name(i),
-                weight=7,
-            )  # fmt: skip
-
-
-def _tells_all(column: np.ndarray, truth: np.ndarray) -> bool:
-    """Whether a column of few values decides the class in every row."""
-    values, at = np.unique(column, return_inverse=True)
-    if len(values) > max(2 * len(np.unique(truth)), 10) or len(values) < 2:
-        return False
-    return all(len(np.unique(truth[at == i])) == 1 for i in range(len(values)))
-
-
-def _shared_rows(b: Before) -> Iterator[Finding]:
-    if b.held is None or not len(b.held):
-        return
-    ours = {np.ascontiguousarray(row).tobytes() for row in b.x.astype(float)}
-    hits = sum(np.ascontiguousarray(row).tobytes() in ours for row in b.held.astype(float))
-    share = hits / len(b.held)
-    repeated = 1 - len(ours) / len(b.x)
-    if share > max(0.02, 1.5 * repeated):
-        yield say(
-            "warning",
-            "rows of the held-out set are training rows too",
-            f"{hits} of {len(b.held)} are equal in every input",
-            "split by what makes rows belong together, or drop the copies",
-            weight=5,
-        )
-
-
-def _imbalance(b: Before) -> Iterator[Finding]:
-    if not b.classes:
-        return
-    labels = b.targets
-    if labels.ndim > 1:
-        labels = labels.argmax(axis=1) if labels.shape[1] > 1 else labels[:, 0]
-    counts = np.bincount(labels.astype(int), minlength=b.classes)
-    share = counts.min() / counts.sum()
-    if share < 0.05 / b.classes * 2 or counts.min() < 3:
-        yield say(
-            "note",
-            "a class is rare",
-            f"{counts.min()} of {counts.sum()} rows, the most frequent has {counts.max()}",
-            "weigh the classes: class_weight balanced; judge by more than accuracy",
-            weight=2,
-        )
-
-
 CHECKS: dict[str, Callable[[Before], Iterator[Finding]]] = {
     "gradient": _gradients,
     "learned-by-heart": _overfit,
@@ -386,10 +291,6 @@ CHECKS: dict[str, Callable[[Before], Iterator[Finding]]] = {
     "penalty-raises-loss": _penalty,
     "signals": _signals,
     "input-scales": _scales,
-    "constant-column": _constant,
-    "copied-column": _duplicates,
-    "leaking-column": _leaking,
-    "shared-rows": _shared_rows,
-    "rare-class": _imbalance,
+    **ON_ROWS,
 }
 """The checks by name."""

@@ -72,6 +72,25 @@ def _below_rivals(e: Evidence) -> Iterator[Finding]:
         )
 
 
+def _no_signal(e: Evidence) -> Iterator[Finding]:
+    """Nothing that was tried does better than a constant: neither the network, by score and by
+    loss, nor the models that take no training."""
+    best, most = e.best_rival[1], e.constant + 2 * e.error
+    if not (math.isfinite(e.constant) and math.isfinite(e.score) and max(best, e.score) <= most):
+        return
+    seen = e.held if len(e.held) else e.losses
+    if e.classes and (not len(seen) or seen.min() < 0.97 * e.chance):  # it ranks, if not decides
+        return
+    shown = ", ".join(f"{name} {score:.3g}" for name, score in e.rivals.items())
+    yield say(
+        "error",
+        "nothing does better than the same answer for every row",
+        f"score {e.score:.3g}, a constant {e.constant:.3g}, {shown}",
+        "see whether each row has its own target, and whether these columns can tell it",
+        weight=3,
+    )
+
+
 RULES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
     "diverged": training.diverged,
     "wrong-loss": training.wrong_loss,
@@ -98,6 +117,7 @@ RULES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
     "below-constant": _below_constant,
     "at-chance": _at_chance,
     "below-rivals": _below_rivals,
+    "no-signal": _no_signal,
 }
 """The rules by name. Changing one means drawing the seeded programs of the second set anew."""
 OF_LAYERS = ("dead-units", "saturated", "vanishing-gradient", "exploding-gradient",

@@ -156,7 +156,7 @@ def stopped_early(e: Evidence) -> Iterator[Finding]:
     drop = 1 - ((1 + longer) / (1 + n)) ** -max(power, 0.0)
     best = max(e.score, e.train_score)
     lacking = 1 - best if math.isfinite(best) else 1.0
-    if drop > 0.1 and e.left > 0.02:
+    if drop > 0.1 and e.left > 0.02 and drop * lacking > 1e-3:
         grave = drop * lacking > max(e.error, 0.01)
         yield say(
             "error" if grave else "note",

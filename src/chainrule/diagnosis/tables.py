@@ -16,6 +16,7 @@ from chainrule.diagnosis.facts import Evidence
 from chainrule.diagnosis.findings import Finding, Findings
 from chainrule.diagnosis.preflight import preflight
 from chainrule.diagnosis.review import review_evidence
+from chainrule.diagnosis.rules_data import ON_ROWS, Rows
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import ChainruleError, NonFiniteError
 from chainrule.tabular import Plan, TabularModel, prepare
@@ -125,7 +126,21 @@ def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running
 
     model = plan.fit(watch, **running)
     evidence = _evidence(plan, model, monitor)
-    return Verdict(model, review_evidence(evidence), evidence, monitor)
+    findings = _with_rows(review_evidence(evidence), plan, loss)
+    return Verdict(model, findings, evidence, monitor)
+
+
+def _with_rows(findings: Findings, plan: Plan, loss: Any) -> Findings:
+    """With what the rules on rows find, which explains what the others see."""
+    part, held = plan.own(0)[0], held_out(plan)
+    rows = Rows(
+        x=part.x, targets=plan.coded(part), loss=loss, names=plan.coding.inputs(),
+        held=None if held.name == "train" else held.part.x, classes=len(plan.target.classes),
+    )  # fmt: skip
+    found = [dataclasses.replace(one, rule=name) for name, rule in ON_ROWS.items()
+             for one in rule(rows)]  # fmt: skip
+    ranked = Findings.ranked([*findings.found, *found], [*findings.passed, *ON_ROWS])
+    return dataclasses.replace(ranked, unseen=findings.unseen)
 
 
 def _evidence(plan: Plan, model: TabularModel, monitor: Monitor) -> Evidence:
