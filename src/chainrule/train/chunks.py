@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -155,9 +155,9 @@ class Chunks:
         order = np.concatenate([x[:rows] for x in orders]) if len(orders) > 1 else orders[0][:rows]
         return order.reshape(-1, data.batch_size)[start:stop]
 
-    def well(self, losses: np.ndarray, after: Leaves) -> bool:
-        """Whether all is finite after whole epochs."""
-        self.careful = not (np.isfinite(losses).all() and all_finite(after))
+    def well(self, losses: np.ndarray, after: Leaves, known: bool = False) -> bool:
+        """Whether all is finite after whole epochs; ``known`` to be."""
+        self.careful = not (known or (np.isfinite(losses).all() and all_finite(after)))
         self.training.looked = None if self.careful else after
         return not self.careful
 
@@ -252,5 +252,11 @@ class Chunks:
     def keys(self, epoch: int, first: int, n: int) -> np.ndarray:
         """The keys (n, 2) of n minibatches, by the number of the ``first`` in this epoch; those of
         the epochs after it follow."""
-        epochs, steps = np.divmod(np.arange(first, first + n), self.full)
-        return keys_of(self.seed, MASKS, epoch + epochs, steps)
+        return mask_keys([self.seed], self.full, epoch, first, n)[:, 0]
+
+
+def mask_keys(seeds: Sequence[int], full: int, epoch: int, first: int, n: int) -> np.ndarray:
+    """The keys (n, seeds, 2) of n minibatches in epochs of ``full`` ones, as of ``Chunks.keys``."""
+    epochs, steps = np.divmod(np.arange(first, first + n), full)
+    numbers = [np.repeat(x, len(seeds)) for x in (epoch + epochs, steps)]
+    return keys_of(np.tile(seeds, n), MASKS, *numbers).reshape(n, len(seeds), 2)

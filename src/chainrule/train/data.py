@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -123,23 +123,19 @@ class ArrayData:
 
     def orders(self, epoch: int, count: int) -> list[np.ndarray]:
         """The permutations (n,) in ``count`` epochs from ``epoch`` on."""
-        epochs = range(epoch, epoch + count)
-        if not all(e in self._orders for e in epochs):
-            drawn = map(self._given, epochs) if self.given else self._shuffled(epochs)
-            drawn = [*drawn]
-            self._orders.clear()  # these are enough: any other can be drawn again
-            self._orders.update(zip(epochs, drawn, strict=True))
-        return [self._orders[e] for e in epochs]
+        draw_orders([self], epoch, count)
+        return [self._orders[e] for e in range(epoch, epoch + count)]
 
-    def _shuffled(self, epochs: range) -> Iterator[np.ndarray]:
-        keys = keys_of(self.seed, ORDER, np.array(epochs))
-        philox = np.random.Philox(key=keys[0])
-        rng, start = np.random.Generator(philox), philox.state
-        for key in keys:  # a new state takes a sixth of the time of a new generator
-            philox.state = {**start, "state": {**start["state"], "key": key}}
-            yield rng.permutation(len(self.x))
+    def keep_orders(self, epoch: int, orders: Iterable[np.ndarray]) -> None:
+        """The permutations from ``epoch`` on are these; any other can be drawn again."""
+        self._orders.clear()
+        self._orders.update(enumerate(orders, epoch))
 
-    def _given(self, epoch: int) -> np.ndarray:
+    def has_orders(self, epoch: int, count: int) -> bool:
+        """Whether the permutations of these epochs are at hand."""
+        return all(e in self._orders for e in range(epoch, epoch + count))
+
+    def given_order(self, epoch: int) -> np.ndarray:
         rows = len(self.x)
         if callable(self.shuffle):
             order = np.asarray(self.shuffle(epoch))
@@ -149,6 +145,32 @@ class ArrayData:
                 )
             return order.astype(np.int64)
         return np.arange(rows)
+
+
+def draw_orders(data: Sequence[ArrayData], epoch: int, count: int) -> None:
+    """Have the permutations of ``count`` epochs from ``epoch`` on at hand in all of ``data``.
+
+    The keys are made together: for a little table each takes as long as its permutation."""
+    epochs = range(epoch, epoch + count)
+    drawn = list[ArrayData]()
+    for one in data:
+        if one.given and not one.has_orders(epoch, count):
+            one.keep_orders(epoch, [one.given_order(e) for e in epochs])
+        elif not one.has_orders(epoch, count):
+            drawn.append(one)
+    if not drawn:
+        return
+    seeds = np.repeat([one.seed for one in drawn], count)
+    keys = keys_of(seeds, ORDER, np.tile(epochs, len(drawn))).reshape(len(drawn), count, 2)
+    philox = np.random.Philox(key=keys[0, 0])
+    rng, start = np.random.Generator(philox), philox.state
+    for one, own in zip(drawn, keys, strict=True):
+        orders = list[np.ndarray]()
+        for key in own:
+            start["state"]["key"] = key
+            philox.state = start  # in a sixth of the time of a new generator
+            orders.append(rng.permutation(len(one.x)))
+        one.keep_orders(epoch, orders)
 
 
 def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:

@@ -15,8 +15,8 @@ from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.run import Runner, executor_named, on_host
 from chainrule.train.alike import Family, Numbers, families
-from chainrule.train.chunks import MOST, Chunks, Done, Leaves, ends, longer
-from chainrule.train.data import Batch
+from chainrule.train.chunks import MOST, Chunks, Done, Leaves, ends, longer, mask_keys
+from chainrule.train.data import Batch, draw_orders
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import NonFiniteLossError, all_finite
 
@@ -32,7 +32,7 @@ def grouped(members: Sequence[Member], runner: Runner) -> list[Group]:
         for m in some:
             m.alone.compiled = functools.partial(settings.compiled, m)
         if some[0].full:
-            found += [Group(part, settings, runner) for part in settings.parts(some)]
+            found += [Group(*part, runner) for part in settings.parts(some).items()]
     return found
 
 
@@ -54,25 +54,31 @@ class Settings:
         self.known: dict[Any, list[Family]] = {}
         self.made: dict[Any, Any] = {}
 
-    def family(self, member: Member, *arguments: Any) -> tuple[Family, Numbers]:
-        """The family of a member's step on arguments of these types, and its numbers there."""
+    def families(self, *arguments: Any) -> list[Family]:
+        """What the steps are on arguments of these types."""
         types = tuple([(x.shape, x.dtype) for x in flatten(arguments)[0]])
         if types not in self.known:
             self.known[types] = families(self.functions, *arguments)
+        return self.known[types]
+
+    def of(self, member: Member, known: Sequence[Family]) -> tuple[Family, Numbers]:
+        """Which of these families a member's step is in, and its numbers there."""
         which = self.which[member]
-        found = next(family for family in self.known[types] if which in family.members)
+        found = next(family for family in known if which in family.members)
         return found, found.numbers[found.members.index(which)]
 
-    def parts(self, members: Sequence[Member]) -> list[list[Member]]:
-        """The members by the family of their full minibatches."""
-        found: dict[Family, list[Member]] = {}
+    def parts(self, members: Sequence[Member]) -> dict[Family, dict[Member, Numbers]]:
+        """The members, whose arguments are of the same types, by the family of their full
+        minibatches, and their numbers there."""
+        known, found = self.families(*members[0].arguments()), {}
         for m in members:
-            found.setdefault(self.family(m, *m.arguments())[0], []).append(m)
-        return [*found.values()]
+            family, numbers = self.of(m, known)
+            found.setdefault(family, {})[m] = numbers
+        return found
 
     def compiled(self, member: Member, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
         """One step of one network: what it returns, and a function of flat lists for more."""
-        family, numbers = self.family(member, *arguments)
+        family, numbers = self.of(member, self.families(*arguments))
         if family not in self.made:
             self.made[family] = self.runner.compile(family, numbers, *arguments)
         run = self.made[family]
@@ -107,8 +113,10 @@ class Member(Chunks):
     @property
     def types(self) -> Any:
         """What members of a group have in common: the shapes and dtypes of a step's arguments."""
-        leaves, tree = flatten(self.arguments())
-        return tuple(leaves), tree
+        data, training = self.data, self.training
+        arrays = data.x, data.targets, data.weights
+        rows = [x if x is None else (x.shape[1:], x.dtype) for x in arrays]
+        return (*rows, *[(x.shape, x.dtype) for x in training.now]), training.treedef
 
     def epoch(self, epoch: int, last: int) -> None:
         if self.group is None:
@@ -141,14 +149,13 @@ class Group:
     loops that fit.
     """
 
-    def __init__(self, members: Sequence[Member], settings: Settings, runner: Runner) -> None:
+    def __init__(self, step: Family, numbers: dict[Member, Numbers], runner: Runner) -> None:
+        members = [*numbers]
         self.first, self.runner = members[0], runner
         most = getattr(executor_named(runner.executor), "block", None) or BLOCK
         self.most, self.length = min(most, len(members)), 2
         self.given = _all_data(members)
-        found = {m: settings.family(m, *m.arguments()) for m in members}
-        self.step = found[self.first][0]
-        self.numbers = {m: numbers for m, (_, numbers) in found.items()}
+        self.step, self.numbers = step, numbers
         self.loops: dict[int, Any] = {}
         self.left: tuple[Any, Any] = (), ()  # carries after the last chunk; stacked, on the device
         self.making = self.idle = 0.0  # seconds: for the last loop, and of what nobody reads
@@ -241,13 +248,15 @@ class Group:
         """Steps ``start`` to ``stop``; returns the members whose losses were finite. None if there
         are several epochs of them and not all is finite: then nothing was done."""
         slots = [*members, *[members[0]] * (size - len(members))]
+        draw_orders([m.data for m in members], epoch, -(-stop // self.first.full))
         own_rows = {m: m.rows_of(epoch, start, stop) for m in members}
         rows = [own_rows[m] if m.rows is None else m.rows[own_rows[m]] for m in slots]
         numbers = [np.stack(x) for x in zip(*[self.numbers[m] for m in slots], strict=True)]
         constants = flatten((self.given, numbers))[0]
         xs = [np.stack(rows, 1)]
         if self.first.keyed:
-            xs.append(np.stack([m.keys(epoch, start, stop - start) for m in slots], 1))
+            seeds = [m.seed for m in slots]
+            xs.append(mask_keys(seeds, self.first.full, epoch, start, stop - start))
         xs.append(np.arange(start, stop)[:, None] + np.array([begun[m] for m in slots]))
         now, (then, stacked) = [m.training.now for m in slots], self.left
         if [*map(id, now)] != [*map(id, then)]:
@@ -259,7 +268,9 @@ class Group:
             for k in range(len(members))
         ]
         if stop > self.first.full:
-            well = [m.well(own, after) for m, (own, _, after) in zip(members, each, strict=True)]
+            known = bool(np.isfinite(losses).all()) and all_finite(after)
+            pairs = zip(members, each, strict=True)
+            well = [m.well(own, ended, known) for m, (own, _, ended) in pairs]
             if not all(well):
                 return None
         finite, going = stop == self.first.full and all_finite(after), []
