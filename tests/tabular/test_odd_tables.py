@@ -9,7 +9,7 @@ import io
 import json
 import lzma
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ import pyarrow.parquet
 import pytest
 
 from chainrule.errors import DataError, UsageError
-from chainrule.tabular import Format, read_table
+from chainrule.tabular import Format, read_table, table_of
 from chainrule.tabular.columns import decide
 from chainrule.tabular.dates import read_dates
 from chainrule.tabular.target import learn_target
@@ -129,6 +129,17 @@ NUMBERS = {
     "inner accounting": (["$ (5.25)", "$ 6.00", "$ (7.50)"], [-5.25, 6, -7.5]),
     "apart from its minus": (["- 5", "- 6.5", "7"], [-5, -6.5, 7]),
     "marks of direction": (["5", "\u200e-6.5", "\u202a7\u202c"], [5, -6.5, 7]),
+    "Arabic": (["١٬٢٣٤٫٥", "٧٬٠٠٠٬٠٠٠", "٣"], [1234.5, 7e6, 3]),
+    "Arabic percent": (["١٢٪", "٧٪", "٠٪"], [12, 7, 0]),
+    "Persian": (["۱۲", "۷", "۳۰"], [12, 7, 30]),
+    "full width": (["１２．５", "７", "－３"], [12.5, 7, -3]),
+    "Devanagari, lakh": (["₹१२,३४,५६७.८०", "₹१,००,०००", "₹५"], [1234567.8, 100000, 5]),
+    "Thai among others": (["๑๒.๕", "7", "๓"], [12.5, 7, 3]),
+    "capitals of units": (["5 KG", "6 kg", "7 Kg"], [5, 6, 7]),
+    "hours past a day": (["0:45:10", "26:15:00", "-3:00:00.5"], [2710, 94500, -10800.5]),
+    "durations of ISO 8601": (["PT1H30M", "PT0.5S", "P1DT2H"], [5400, 0.5, 93600]),
+    "hours and minutes": (["1h 30m", "45 min", "2 hrs"], [5400, 2700, 7200]),
+    "timedeltas": (["1 days 03:00:00", "1 day, 2:03:04", "-1 days +23:59:59"], [97200, 93784, -1]),
     "past 2**53": (
         ["9007199254740993", "9007199254740995", "3"],
         [9007199254740992, 9007199254740996, 3],
@@ -211,6 +222,31 @@ DATES = {
     "Korean": (["2024년 1월 5일", "2024년 12월 31일"], ["2024-01-05", "2024-12-31"]),
     "months": (["2024-01", "2024-12"], ["2024-01-01", "2024-12-01"]),
     "month words": (["Jan 2024", "Dec 2024"], ["2024-01-01", "2024-12-01"]),
+    "weeks": (["2024-W01", "2024-W52-7"], ["2024-01-01", "2024-12-29"]),
+    "Arabic digits": (["٢٠٢٤-٠١-٠٥", "٢٠٢٤-١٢-٣١"], ["2024-01-05", "2024-12-31"]),
+    "full width": (["２０２４年１月５日", "２０２４年１２月３１日"], ["2024-01-05", "2024-12-31"]),
+    "hours of 12": (
+        ["5 am", "12 am", "7.30 p.m."],
+        ["1970-01-01T05", "1970-01-01T00", "1970-01-01T19:30"],
+    ),
+    "hours of 12, morning only": (["5 am", "12 am"], ["1970-01-01T05", "1970-01-01T00"]),
+    "offsets of hours": (
+        ["2024-01-05t07:30+02", "2024-12-31 23:00-05"],
+        ["2024-01-05T05:30", "2025-01-01T04"],
+    ),
+    "Java's zones": (
+        ["2024-01-05T07:30+01:00[Europe/Berlin]", "2024-07-05T07:30+02:00[Europe/Berlin]"],
+        ["2024-01-05T06:30", "2024-07-05T05:30"],
+    ),
+    "zones by name": (
+        ["2024-01-05 07:30 EST", "2024-07-05 07:30 CEST"],
+        ["2024-01-05T12:30", "2024-07-05T05:30"],
+    ),
+    "a leap second": (
+        ["2016-12-31T23:59:60Z", "2017-01-02T00:00:00z"],
+        ["2017-01-01", "2017-01-02"],
+    ),
+    "the end of a day": (["2024-01-05 24:00", "2024-01-07 00:00"], ["2024-01-06", "2024-01-07"]),
     "quarters": (["2024Q1", "Q4 2024"], ["2024-01-01", "2024-10-01"]),
 }
 
@@ -236,6 +272,14 @@ def test_one_bad_date_is_a_note(tmp_path):
     assert "odd.csv:21:v: '2024-02-30' is no date (1 such cell)" in decision.note
 
 
+def test_dates_in_two_orders_are_refused(tmp_path):
+    text = csv(["13/01/2024", "01/14/2024", "15/01/2024", "01/16/2024"])
+    with pytest.raises(DataError, match=r"odd\.csv:3:v: '01/14/2024' and '13/01/2024' have day"):
+        decide(read(tmp_path, text), ["v"])
+    [decision] = decide(read(tmp_path, text, date_order="dmy"), ["v"])
+    assert (decision.kind, "(2 such cells)" in decision.note) == ("date", True)
+
+
 WORDS = {
     "postcodes": ["00501", "90210", "10001"],
     "codes of two digits": ["01", "02", "11"],
@@ -250,7 +294,6 @@ WORDS = {
     "bounds": ["<5", ">10", "<5"],
     "scores": ["3:2", "10:90", "3:2"],
     "hexadecimal": ["0x10", "0x1f", "0x10"],
-    "arabic digits": ["١", "٢", "١"],
     "groups of two": ["1,23,4", "x", "1,23,4"],
     "coordinates": ["48°51'N", "2°21'E", "48°51'N"],
     "words that may be missing": ["None", "some", "-"],
@@ -294,7 +337,18 @@ def test_codes_stay_codes_in_other_dress(tmp_path, dress, odd):
 
 
 def test_booleans_in_any_case(tmp_path):
-    for cells in (["Yes", "no", "YES"], ["TRUE", "False", "true"], ["On", "off", "ON"]):
+    for cells in (
+        ["Ja", "nein", "JA"],
+        ["Oui", "NON", "non"],
+        ["Sí", "no", "SÍ"],
+        ["да", "Нет", "ДА"],
+        ["Não", "sim", "SIM"],
+        ["是", "否", "是"],
+        ["Wahr", "falsch", "WAHR"],
+        ["Yes", "no", "YES"],
+        ["TRUE", "False", "true"],
+        ["On", "off", "ON"],
+    ):
         [decision] = decide(read(tmp_path, csv(cells)), ["v"])
         assert decision.kind == "boolean"
 
@@ -495,6 +549,51 @@ def test_excel(tmp_path):
         read_table(tmp_path / "t.xlsx", Format(sheet="none"))
 
 
+def test_excel_formulas_and_merged_cells(tmp_path):
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    for row in (
+        ["Sales", N, N],
+        ["g", "v", "t"],
+        ["a", 1, timedelta(hours=30)],
+        [N, 2, N],
+        ["b", 3, N],
+    ):
+        book.active.append(row)
+    book.active.merge_cells("A1:C1")
+    book.active.merge_cells("A3:A4")
+    book.save(tmp_path / "t.xlsx")
+    table = read_table(tmp_path / "t.xlsx")
+    assert meaning(table, "g") == ["a", "a", "b"]
+    assert meaning(table, "t") == [108000, N, N]
+    book.active["B4"] = "=B3*2"  # which openpyxl does not compute
+    book.save(tmp_path / "t.xlsx")
+    with pytest.raises(DataError, match=r"t\.xlsx:4:B: the formula has no value"):
+        read_table(tmp_path / "t.xlsx")
+
+
+def test_lengths_of_time_with_a_type(tmp_path):
+    cells = [timedelta(hours=1), timedelta(seconds=-5), N]
+    pa.parquet.write_table(
+        pa.table({"v": pa.array(cells, pa.duration("us"))}), tmp_path / "t.parquet"
+    )
+    assert meaning(read_table(tmp_path / "t.parquet"), "v") == [3600, -5, N]
+    frame = table_of({"v": np.array([3600, -5, "NaT"], "m8[s]")})
+    assert meaning(frame, "v") == [3600, -5, N]
+
+
+def test_lengths_of_time_stay_such_in_other_data(tmp_path):
+    """Those below a day alone would be times of day."""
+    dress = read(tmp_path, csv(["0:45:10", "26:15:00"]))["v"].dress
+    assert meaning(read(tmp_path, csv(["0:45:10"] * 2), dress={"v": dress}), "v") == [2710] * 2
+
+
+def test_a_word_among_numbers_of_json(tmp_path):
+    text = '{"v": 1}\n{"v": "x"}\n{"v": 3}\n'
+    [decision] = decide(read(tmp_path, text, "t.jsonl"), ["v"])
+    assert "t.jsonl:2:v: 'x' is not a number (1 of 3 cells)" in decision.note
+
+
 def test_folders_and_globs(tmp_path):
     for year, cells in (("2023", "1,a"), ("2024", "2,b")):
         folder = tmp_path / "all" / f"year={year}"
@@ -568,6 +667,19 @@ REFUSED = {
     "another separator": (b"v,w\n1,2\n", {"delimiter": ";"}, r"odd\.csv:1: .*add delimiter=','"),
     "a data line for a header": (b"1,5\n3,4\n", {}, r"odd\.csv:1: .*add header=False"),
     "a data line with words": (b"1,a\n3,a\n", {}, r"odd\.csv:1: .*header=True if it is names"),
+    "UTF-32": ("v,w\n1,2\n".encode("utf-32"), {}, r"odd\.csv:1: .*add encoding='utf-32'"),
+    "fixed width, an empty cell": (
+        b"name     age  city\nAnn       34  Rome\nBob           Paris\n",
+        {},
+        r"odd\.csv:1: cells are aligned by spaces, and some are empty or have spaces",
+    ),
+    "fixed width, spaces in cells": (
+        b"name     age  city\nAnn       34  New York\nBob        5  Paris\n",
+        {},
+        "read_fwf",
+    ),
+    "names of rows": (b"v w\nr1 1 2\nr2 3 4\n", {}, "header has 2 names, .* 3 cells"),
+    "a line below the header": (b"| v | w |\n|---|---|\n| 1 | 2 |\n", {}, r"odd\.csv:2: is a line"),
     "two cells more": (b"v,w\n1,2,3,4\n5,6\n7,8\n", {}, r"odd\.csv:2: found 4 cells, expected 2"),
 }
 
@@ -716,8 +828,6 @@ LOOK_ALIKE = {
     "underscore": ["1_000", "2_000", "3_500", "4_000"],
     "magn": ["1.5M", "2K", "3.25B", "4K"],
     "mixsep": ["1,234.5", "2.345,6", "3,456.7", "4,567.8"],
-    "arabic": ["١٢", "١٣", "١٤", "١٥"],
-    "fullwidth": ["１２", "１３", "１４", "１５"],
     "leadzero": ["00501", "10001", "02139", "94103"],
     "phone": ["+1 555 0100", "+1 555 0101", "+1 555 0102", "+1 555 0103"],
     "time": ["12:30", "13:45", "00:15", "23:59"],

@@ -6,8 +6,8 @@ In this order, the first that fits (``RULES`` is the same in one sentence each, 
 2. the same cells as an earlier column: **dropped** as its duplicate;
 3. all present cells are numbers: **number**; unless whole numbers that count the rows (0 or 1
    upwards by one), or all different under a name such as ``id``: **dropped** as an identifier;
-4. all present cells are true/false, yes/no, t/f, y/n or off/on in any case, and both occur:
-   **boolean**;
+4. all present cells are true/false, yes/no, t/f, y/n, off/on or the like in another language
+   (``BOOLEANS``), in any case, and both occur: **boolean**;
 5. the present cells are dates or times (``dates``), but for one or a few, and numbers such as
    20240131 too: **date**;
 6. text whose cells all differ: **dropped** as an identifier; with more than 20 different cells
@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError
-from chainrule.tabular.dates import read_dates
+from chainrule.tabular.dates import Dates, read_dates
 from chainrule.tabular.table import Column, Table, cells_key, large
 from chainrule.tabular.words import SOFT, mend, quoted, several, shown
 
@@ -45,7 +45,14 @@ __all__ = [
     "same_cells",
 ]
 
-BOOLEANS = (("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on"))
+BOOLEANS = (
+    *(("false", "true"), ("no", "yes"), ("f", "t"), ("n", "y"), ("off", "on")),
+    *(("nein", "ja"), ("nee", "ja"), ("nej", "ja"), ("non", "oui"), ("no", "sí"), ("no", "si")),
+    *(("no", "sì"), ("não", "sim"), ("nao", "sim"), ("nie", "tak"), ("ne", "ano"), ("нет", "да")),
+    *(("nem", "igen"), ("hayır", "evet"), ("否", "是"), ("いいえ", "はい"), ("아니오", "예")),
+    *(("falsch", "wahr"), ("faux", "vrai"), ("falso", "vero"), ("falso", "verdadero")),
+    *(("falso", "verdadeiro"), ("ложь", "истина")),
+)
 """Pairs of words, in lower case, that make a boolean column: (false, true)."""
 
 FEW = 20
@@ -200,7 +207,10 @@ def _dates(table: Table, column: Column) -> Decision | None:
     bad = int(counts[wrong].sum())
     good = int(sum(counts[i] for i, moment in enumerate(dates.moments) if moment is not None))
     if bad and good < (3 if bad == 1 else 10 * bad):
-        return None
+        if not set(wrong) <= set(dates.other):
+            return None
+        if not column.order:
+            raise DataError(_two_orders(table, column, dates, wrong[0]))
     if dates.doubt:
         raise DataError(
             f"{table.where(int(np.argmax(codes == dates.at)), column.name)}: {dates.doubt}, or "
@@ -214,6 +224,17 @@ def _dates(table: Table, column: Column) -> Decision | None:
         "date",
         note=f"{table.where(row, column.name)}: {column.shown(row)} is no date "
         f"({several(bad, 'such cell')}) and counts as missing",
+    )
+
+
+def _two_orders(table: Table, column: Column, dates: Dates, wrong: int) -> str:
+    """What to tell of dates of which no order of day and month reads all."""
+    right = next(i for i, moment in enumerate(dates.moments) if moment is not None)
+    one, other = (int(np.argmax(column.codes[0] == i)) for i in (right, wrong))
+    return (
+        f"{table.where(other, column.name)}: {column.shown(other)} and {column.shown(one)} have "
+        f"day and month in different orders; write all in one, add date_order={dates.order!r} if "
+        f"cells such as the first are to count as missing, or leave the column out"
     )
 
 

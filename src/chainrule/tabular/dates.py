@@ -13,11 +13,12 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chainrule.tabular.numerals import plain_digits
 from chainrule.tabular.words import shown
 
 __all__ = ["FEATURES", "ORDERS", "Dates", "date_features", "read_dates"]
@@ -38,6 +39,12 @@ ORDERS = ("dmy", "mdy", "ymd")
 
 EPOCH = datetime(1970, 1, 1)
 
+ZONES = dict(
+    zip(["EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "CET", "CEST"],
+        ["-05", "-04", "-06", "-05", "-07", "-06", "-08", "-07", "+01", "+02"], strict=True)
+)  # fmt: skip
+"""Zones by name: those of RFC 822, and Central Europe's."""
+
 PIVOT = 69
 """Years of two digits from this one on are of the 20th century, as POSIX has it."""
 
@@ -45,8 +52,9 @@ _CLOCK = (
     r"(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"(?:\s?(?P<half>[AaPp])\.?[Mm]\.?)?"
 )
-_ZONE = r"(?:\s?(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2}))?"
-_AFTER = rf"(?:(?:T|,?\s+){_CLOCK}{_ZONE})?"
+_HALF = r"(?P<hour>\d{1,2})(?:\.(?P<minute>\d{2}))?\s?(?P<half>[AaPp])\.?[Mm]\.?"
+_ZONE = r"(?:\s?(?P<zone>[Zz]|UTC|GMT|[ECMP][SD]T|CES?T|[+-]\d{2}(?::?\d{2})?)(?:\[[\w/+-]+\])?)?"
+_AFTER = rf"(?:(?:[Tt]|,?\s+){_CLOCK}{_ZONE})?"
 _MONTH = r"(?P<word>[^\W\d_]{3,10})\.?"
 _WEEKDAY = r"(?:[^\W\d_]{2,10}\.?,?\s+)?"
 _OF = r"(?:[-\s/]{1,2}|\s(?:of|de|di|del)\s)"
@@ -62,6 +70,7 @@ _M, _D = r"(?P<month>\d{1,2})", r"(?P<day>\d{1,2})"
 FORMS = (
     _form(rf"{_FULL}(?P<mark>[-/.]){_M}(?P=mark){_D}"),
     _form(rf"{_FULL}-{_M}"),
+    _form(rf"{_FULL}-?W(?P<week>\d{{2}})(?:-?(?P<weekday>[1-7]))?"),
     _form(rf"{_D}\.\s?{_M}\.\s?{_SHORT}"),  # with points the day stands first, everywhere
     _form(rf"{_D}(?P<mark>[-/]){_M}(?P=mark){_SHORT}", "dmy"),
     _form(rf"{_M}(?P<mark>[-/]){_D}(?P=mark){_SHORT}", "mdy"),
@@ -82,6 +91,7 @@ FORMS = (
     ),
     _form(rf"{_FULL}(?P<month>\d{{2}})(?P<day>\d{{2}})"),
     ("", re.compile(_CLOCK, re.ASCII)),
+    ("", re.compile(_HALF, re.ASCII)),
 )
 """(order, pattern) of every form; "" where nothing can change places."""
 
@@ -118,12 +128,14 @@ class Dates:
         order: the order that was found, "" where nothing could change places.
         doubt: why day and month cannot be told apart, with what decides; "" if they can. at: by
             which word.
+        other: which words are dates by another order only.
     """
 
     moments: tuple[datetime | None, ...]
     order: str
     doubt: str = ""
     at: int = 0
+    other: tuple[int, ...] = ()
 
 
 def read_dates(words: Sequence[str], order: str | None = None) -> Dates:
@@ -152,7 +164,8 @@ def read_dates(words: Sequence[str], order: str | None = None) -> Dates:
             f"{shown(words[at])} may be {' or '.join(read)}, and no date of the column tells "
             f"which; add the one that is meant"
         )
-    return Dates(found[best], best, doubt, at)
+    other = tuple(i for i, m in enumerate(found[best]) if m is None and parsed[i])
+    return Dates(found[best], best, doubt, at, other)
 
 
 def _day(moment: datetime | None) -> str:
@@ -163,6 +176,7 @@ def _readings(word: str) -> dict[str, datetime]:
     """The moments that a word may be, by order; under "" where there is only one."""
     if len(word) > 60 or not any(c.isdigit() for c in word):
         return {}
+    word = word if word.isascii() else plain_digits(word)
     found: dict[str, datetime] = {}
     for order, pattern in FORMS:
         match = pattern.fullmatch(word)
@@ -188,17 +202,19 @@ def _moment(match: re.Match[str]) -> datetime | None:
         if not 1 <= hour <= 12:
             return None
         hour = hour % 12 + 12 * (part["half"] in "pP")
+    minute, second = int(part.get("minute", 0)), int(part.get("second", 0))
+    over = timedelta(0)
+    if second == 60:  # a leap second, which datetime does not have
+        second, over = 59, timedelta(seconds=1)
+    if (hour, minute, second) == (24, 0, 0):  # the end of the day, as ISO 8601 has it
+        hour, over = 0, timedelta(days=1)
     try:
-        moment = datetime(
-            full,
-            int(month),
-            int(part.get("day", 1)),
-            hour,
-            int(part.get("minute", 0)),
-            int(part.get("second", 0)),
-            int(part["part"].ljust(6, "0")[:6] or 0),
-        )
-        return _utc(moment, part.get("zone", ""))
+        if "week" in part:
+            day = date.fromisocalendar(full, int(part["week"]), int(part.get("weekday", 1)))
+        else:
+            day = date(full, int(month), int(part.get("day", 1)))
+        clock = time(hour, minute, second, int(part["part"].ljust(6, "0")[:6] or 0))
+        return _utc(datetime.combine(day, clock) + over, part.get("zone", ""))
     except (ValueError, OverflowError):  # 30 February; an offset that leaves the calendar
         return None
 
@@ -209,9 +225,10 @@ def _bare(word: str) -> str:
 
 
 def _utc(moment: datetime, zone: str) -> datetime:
+    zone = ZONES.get(zone, zone)
     if zone[:1] not in ("+", "-"):
         return moment
-    minutes = int(zone[1:3]) * 60 + int(zone[-2:])
+    minutes = int(zone[1:3]) * 60 + int(zone[3:].lstrip(":") or 0)
     offset = timedelta(minutes=minutes if zone[0] == "+" else -minutes)
     return moment.replace(tzinfo=timezone(offset)).astimezone(UTC).replace(tzinfo=None)
 

@@ -160,7 +160,10 @@ def lay_out(text: str, source: str, format: Format) -> Layout:
                 f"out"
             )
     at = _header_at(found)
+    if given is None and not spaces and all(len(record.cells) == 1 for record in found):
+        _refuse_aligned(found[at:], source)
     layout = _named(found, at, source, format)
+    _refuse_rule(found[at:], source)
     place = found[at].end if layout.header else found[at].start
     if spaces:  # the same line in the text as it stands
         place = _line_start(body, found[at].line - first + layout.header)
@@ -181,6 +184,44 @@ def lay_out(text: str, source: str, format: Format) -> Layout:
         line=line,
         notes=(*notes, *layout.notes),
     )
+
+
+def _refuse_aligned(found: Sequence[Record], source: str) -> None:
+    """Refuse columns that spaces align, some of whose cells are empty or have spaces; taken as
+    they stand they were one column of long words."""
+    lines = [
+        record.cells[0].strip() for record in found if record.cells[0][0:1] not in ('"', COMMENT)
+    ]
+    words = [line.split() for line in lines]
+    wide = {len(row) for row in words[1:]}
+    gaps = sum(bool(re.search(r"\S {2,}\S", line)) for line in lines)
+    aligned = len(lines) > 1 and re.search(r"\S {2,}\S", lines[0]) and gaps > 0.7 * len(lines)
+    named = len(wide) == 1 and wide == {len(words[0]) + 1} and len(words[0]) > 1
+    named = named and all(_numbers(row) for row in words[1:])
+    if aligned or named:
+        why = (
+            "cells are aligned by spaces, and some are empty or have spaces"
+            if aligned
+            else f"the header has {len(words[0])} names, and the rows have {wide.pop()} cells"
+        )
+        raise DataError(
+            f"{source}:{found[0].line}: {why}, so they cannot be told apart; "
+            + (
+                "write a separator between them, as pandas.read_fwf(file).to_csv(...) does"
+                if aligned
+                else "add a name for the first column"
+            )
+        )
+
+
+def _refuse_rule(found: Sequence[Record], source: str) -> None:
+    """Refuse a line of dashes below the header, which is no row."""
+    if len(found) > 1:
+        cells = [word for word in found[1].words() if word]
+        if len(cells) > 1 and all(re.fullmatch(r":?[-=]{2,}:?", cell) for cell in cells):
+            raise DataError(
+                f"{source}:{found[1].line}: is a line between header and rows, not a row; delete it"
+            )
 
 
 def _line_start(text: str, number: int) -> int:

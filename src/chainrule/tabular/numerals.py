@@ -8,9 +8,11 @@ rest of the file (``evidence``), then the options; if none does, the column is i
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chainrule.tabular.durations import DURATION, durations, seconds_in
 from chainrule.tabular.words import number_text, shown
 
 __all__ = [
@@ -21,6 +23,7 @@ __all__ = [
     "Numerals",
     "evidence",
     "number_in",
+    "plain_digits",
     "undress",
     "unwrapped",
 ]
@@ -34,8 +37,8 @@ CODE = re.compile(r"0[0-9]+", re.ASCII)
 SPACES = "\u00a0\u202f\u2009\u2007\u2008\u2002\u2003\u200a\u3000 "
 MINUS = "\u2212\ufe63\uff0d\u2013-"  # the last one, so that it makes no range of characters
 APOSTROPHES = "'\u2019\u02bc"
-MARKS = str.maketrans("．，％＋￥＄￡（）", ".,%+¥$£()")
-"""Marks of full width, as of Japanese and Chinese keyboards."""
+MARKS = str.maketrans("．，％＋￥＄￡（）٫٬٪", ".,%+¥$£().,%")
+"""Marks of full width, as of Japanese and Chinese keyboards, and Arabic ones, as ASCII's."""
 SYMBOLS = "$€£¥₹₽₩₺₴₫₦₱฿₪₡₲₵₸₼₾₿¢"
 CODES = (
     *("USD", "EUR", "GBP", "JPY", "CNY", "CHF", "CAD", "AUD", "NZD", "INR", "BRL", "RUB"),
@@ -55,7 +58,9 @@ _CELL = re.compile(
     rf"(?:{_GAP}(?P<minus>[\u2212-])|{_GAP}(?P<after>[^\W\d_][^\n]{{0,23}}"
     rf"|[%‰×][^\n]{{0,11}}|°[^\W\d_]?|[\"'′″{re.escape(SYMBOLS)}]))?"
 )
-_UNIT = re.compile(r"(?![xX×*]\s?\d)[^\d,;:!?()\[\]{}=<>|#@&+]*[23]?")
+_UNIT = re.compile(r"(?![xX×*]\s?\d|[aApP]\.?[mM]\.?$)[^\d,;:!?()\[\]{}=<>|#@&+]*[23]?")
+ANY_CASE = ("kg", "km", "cm", "lb", "lbs", "oz", "ft", "hr", "hrs", "min", "sec", "day")
+"""Short units that have one meaning, with capitals or without."""
 _WHOLE = re.compile(r"(?<=[0-9])(?:([.,])[-–—]{1,2}|[:/]-)(?![^\s]*[0-9])")
 """What price lists write for no cents: ``5,-``, ``12.—``, ``100:-`` and ``500/-``."""
 
@@ -75,7 +80,8 @@ class Dress:
     Attributes:
         decimal: the decimal mark, a point or a comma.
         thousands: the mark between thousands, one of ``, . ' `` and a space; "" for none.
-        unit: what stands before or after every number: "$", "%", "kg"; "" for none.
+        unit: what stands before or after every number: "$", "%", "kg"; "" for none; ``DURATION``
+            where each is a length of time, in seconds.
     """
 
     decimal: str = "."
@@ -85,6 +91,8 @@ class Dress:
     def told(self) -> str:
         """The parts that are not plain, for a note."""
         marks = {" ": "spaces", "'": "apostrophes", ",": "commas", ".": "points"}
+        if self.unit == DURATION:
+            return "seconds"
         parts = [f"{shown(self.unit)} left out"] if self.unit else []
         parts += [f"{marks[self.thousands]} between thousands"] if self.thousands else []
         parts += ["a decimal comma"] if self.decimal == "," else []
@@ -140,11 +148,16 @@ class _Parts:
 
 def unwrapped(word: str) -> str:
     """A word without what spreadsheets put around it, a leading apostrophe, ``="..."``; marks of
-    full width as ASCII's, digits as they are."""
-    word = word if word.isascii() else word.translate(MARKS)
+    full width and the digits of other scripts as ASCII's."""
+    word = word if word.isascii() else plain_digits(word.translate(MARKS))
     if word.startswith('="') and word.endswith('"') and len(word) > 3:
         word = word[2:-1]
     return word[1:].lstrip() if word.startswith("'") else word
+
+
+def plain_digits(word: str) -> str:
+    """A word with ASCII's digits in place of other decimal ones, such as Arabic or Devanagari."""
+    return "".join(str(unicodedata.decimal(c, c)) for c in word)
 
 
 def _parts(word: str) -> _Parts | None:
@@ -181,6 +194,8 @@ def _number(parts: _Parts, style: Dress) -> float | None:
 def number_in(word: str, dress: Dress) -> tuple[float | None, bool]:
     """A word of a column whose dress is known, None if it has another; and whether it lacks the
     unit, which other words decide on."""
+    if dress.unit == DURATION:
+        return seconds_in(word), False
     parts = _parts(word)
     if parts is None or _key(parts.unit) not in ("", _key(dress.unit)):
         return None, False
@@ -221,6 +236,11 @@ def undress(
         known: the dress that a model learned for the column.
         hint: the decimal mark that the rest of the file shows, if any.
     """
+    seconds = durations(words) if known is None else None
+    if known is not None and known.unit == DURATION:
+        return Numerals(tuple(seconds_in(word) for word in words), known)
+    if seconds is not None:
+        return Numerals(seconds, Dress(unit=DURATION))
     parts = [_parts(word) for word in words]
     styles = [
         style
@@ -326,5 +346,8 @@ def _one_unit(
 
 
 def _key(unit: str) -> str:
-    """Units are one if they differ in a plural's s only."""
+    """Units are one if they differ in a plural's s only, or in capitals that mean nothing: mW is
+    not MW, but KG is kg."""
+    lowered = unit.lower()
+    unit = lowered if len(unit) > 3 or lowered in ANY_CASE else unit
     return unit[:-1] if len(unit) > 2 and unit.endswith("s") else unit

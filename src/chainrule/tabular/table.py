@@ -246,8 +246,9 @@ def table_of(columns: Any, source: str = "table") -> Table:
         source: what messages call it.
 
     Numbers and booleans are taken as such (nan is missing); ``datetime64`` becomes ISO text
-    (NaT is missing); of other cells, None, nan, pandas' NA and the words in ``MISSING`` are
-    missing, and the rest are numbers if all are, else text. Text is not read as numbers.
+    (NaT is missing), ``timedelta64`` seconds; of other cells, None, nan, pandas' NA and the words
+    in ``MISSING`` are missing, and the rest are numbers if all are, else text. Text is not read
+    as numbers.
 
     Raises:
         UsageError: nothing with columns.
@@ -330,6 +331,8 @@ def _column_of(name: str, given: Any) -> Column:
             words = [str(value) for value in values.tolist()]  # a float does not hold them
             return Column(name, missing, numbers, lambda: encode_texts(words, missing))
         return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
+    if values.dtype.kind == "m":
+        return _column_of(name, values / np.timedelta64(1, "s"))
     if values.dtype.kind == "M":
         return cells_column(name, ["" if np.isnat(v) else str(v) for v in values], MISSING)
     return cells_column(name, values.tolist(), MISSING)
@@ -354,16 +357,19 @@ def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> 
         codes = np.full(len(cells), -1, dtype=np.int32)
         what = f"nested values ({type(nested).__name__})"
         return Column(name, codes < 0, None, lambda: (codes, ()), unsupported=what)
-    if all(
-        isinstance(values[i], Real | Decimal) and not isinstance(values[i], bool) for i in present
-    ):
+    odd = [
+        i
+        for i in present
+        if isinstance(values[i], bool) or not isinstance(values[i], Real | Decimal)
+    ]
+    if not odd:
         numbers = np.array(
             [np.nan if m else float(v) for v, m in zip(values, missing, strict=True)]
         )
         if any(isinstance(values[i], int) and abs(values[i]) >= 2**53 for i in present):
             return Column(name, missing, numbers, lambda: encode_texts(cells, missing))
         return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
-    obstacle = (int(present[0]), len(present))
+    obstacle = (int(odd[0]), len(odd))
     return Column(name, missing, None, lambda: encode_texts(cells, missing), obstacle)
 
 

@@ -84,6 +84,8 @@ def check_encoding(head: bytes, source: str, encoding: str | None) -> None:
     """Refuse an encoding that does not exist, or that the first bytes of a file speak against."""
     wide = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
     if encoding is None:
+        if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+            raise DataError(f"{source}:1: the file is UTF-32, not UTF-8; add encoding='utf-32'")
         if head.startswith(wide):
             raise DataError(f"{source}:1: the file is UTF-16, not UTF-8; add encoding='utf-16'")
         return

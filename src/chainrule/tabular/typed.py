@@ -110,6 +110,9 @@ def typed_column(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
         if kind.scale <= 0 and kind.precision > 15:
             return _words(name, cells.cast(pa.string()), format, as_numbers=True)
         return column_of_numbers(name, _floats(cells), format)
+    if types.is_duration(kind):
+        micro = cells.cast(pa.duration("us"), safe=False).cast(pa.int64())
+        return column_of_numbers(name, _floats(micro) / 1e6, format)
     as_text = _as_text(cells)
     if as_text is not None:
         return _words(name, as_text, format, as_numbers=False)
