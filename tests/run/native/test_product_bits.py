@@ -30,7 +30,7 @@ CUTS = {
     "of this machine": {},
     "without caches": {"caches": (NONE, NONE), "DEPTH": 8},
     "without caches, across": {
-        "caches": (NONE, NONE), "DEPTH": 8, "variant": Variant(across=True, narrow=True)
+        "caches": (NONE, NONE), "DEPTH": 8, "variant": Variant(across=True, three=True)
     },
     "for small caches": {"caches": (SMALL, Cache(2**14, 4, 64)), "DEPTH": 32},
     "for endless caches": {
@@ -38,7 +38,7 @@ CUTS = {
     },
     "copied whole": {"caches": (NONE, SMALL), "DEPTH": 10**6, "OFTEN": 1},
     "in vectors of 16 bytes": {
-        "vector_bytes": 16, "DEPTH": 24, "PANEL": 0, "variant": Variant(narrow=True)
+        "vector_bytes": 16, "DEPTH": 24, "PANEL": 0, "variant": Variant(three=True)
     },
     "in vectors of 32 bytes": {
         "vector_bytes": 32, "caches": (NONE, SMALL), "DEPTH": 24, "OFTEN": 1
@@ -146,9 +146,7 @@ def test_bits_do_not_depend_on_how_a_product_is_cut(
 
 def test_the_cuts_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the test above compares: with and without copies of either, sums that wait, blocks."""
-    seen: dict[str, set[bool]] = {
-        x: set() for x in ("a", "b", "depth", "block", "across", "narrow")
-    }
+    seen: dict[str, set[bool]] = {x: set() for x in ("a", "b", "depth", "block", "across", "three")}
     for cut in CUTS.values():
         with monkeypatch.context() as patch:
             cut_as(patch, cut)
@@ -161,7 +159,7 @@ def test_the_cuts_differ(monkeypatch: pytest.MonkeyPatch) -> None:
                         seen["depth"].add(found.depth < found.k)
                         seen["block"].add(found.block < found.tiles)
                         seen["across"].add(found.across)
-                        seen["narrow"].add(found.narrow and found.vectors == 3)
+                        seen["three"].add(found.three and found.vectors == 3)
     assert all(values == {True, False} for values in seen.values()), seen
 
 

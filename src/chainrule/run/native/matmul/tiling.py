@@ -33,19 +33,19 @@ class Variant:
     Attributes:
         finer: so many times fewer columns of A are multiplied at a time. copies: whether parts that
             are read often are copied, though they would stay where they lie. across: whether a
-            tile of rows meets all panels before the next one. narrow: whether tiles have fewer rows
-            and more vectors.
+            tile of rows meets all panels before the next one. three: whether tiles are three
+            vectors wide.
     """
 
     finer: int = 1
     copies: bool = False
     across: bool = False
-    narrow: bool = False
+    three: bool = False
 
 
 USUAL = Variant()
 VARIANTS = (
-    USUAL, Variant(finer=4), Variant(copies=True), Variant(across=True), Variant(narrow=True),
+    USUAL, Variant(finer=4), Variant(copies=True), Variant(across=True), Variant(three=True),
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ class Tiling:
             and panels of B are copied first. depth: so many columns of A are multiplied at a time.
         block: so many tiles of rows meet a panel of B. together: so many panels of B are copied at
             a time. threads: that share the product, at most; shared: rows of C, panels of its
-            columns, or "" with one thread. across, narrow: as ``Variant`` says.
+            columns, or "" with one thread. across, three: as ``Variant`` says.
     """
 
     m: int
@@ -76,7 +76,7 @@ class Tiling:
     threads: int = 1
     shared: str = ""
     across: bool = False
-    narrow: bool = False
+    three: bool = False
 
     @property
     def size(self) -> int:
@@ -92,7 +92,7 @@ class Tiling:
         needed = -(-self.n // self.lanes)
         few = 4 if machine.vector_registers() >= 32 else 2
         # Of one or two rows, longer pieces: B is then read once, and comes faster so.
-        usual = (few + few // 2,) if self.narrow else (4, 3, 2) if few == 4 else (2,)
+        usual = (3,) if self.three else (4, 3, 2) if few == 4 else (2,)
         liked = (3 * few, 2 * few) if self.m <= FEW else usual
         return next((v for v in liked if needed % v == 0), min(needed, liked[0]))
 
@@ -101,7 +101,7 @@ class Tiling:
         """How many rows: as many as there are registers for, or a few less if the last tile then
         repeats fewer rows. Beside its rows, a tile costs about half a row."""
         many = machine.vector_registers() >= 32
-        most = {1: 8, 2: 8, 3: 8, 4: 6, 6: 4} if many else {1: 8, 2: 6, 3: 4}
+        most = {1: 8, 2: 8, 3: 9, 4: 6} if many else {1: 8, 2: 6, 3: 4}
         most = most.get(self.vectors, 2)
         rows = max(1, fewest(self.m, self.threads)) if self.shared == "rows" else self.m
         low = min(rows, most)
@@ -188,7 +188,7 @@ def tiling_of(
     """
     m, n, k = size
     few = m <= FEW
-    cut = Tiling(m, n, k, type, threads=threads, narrow=variant.narrow and not few)
+    cut = Tiling(m, n, k, type, threads=threads, three=variant.three and not few)
     _, second = machine.caches()
     by_rows = a[1] == 1 or k == 1
     most = max(DEPTH, int(PANEL * second.size) // (cut.width * cut.size)) // variant.finer
