@@ -16,12 +16,22 @@ import pytest
 from pyarrow import csv, ipc, parquet
 
 from chainrule.errors import DataError, UsageError
-from chainrule.tabular import Format, Options, Stream, blocks, prepare, read_table, stream_csv
+from chainrule.tabular import (
+    Format,
+    Options,
+    Stream,
+    blocks,
+    prepare,
+    read_table,
+    stream_csv,
+    streaming,
+)
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
 from chainrule.tabular.kept import Coded, Kept, spill_folder
 from chainrule.tabular.rules import Dropped
-from chainrule.tabular.streaming import PARTS, StreamedPlan, _kept
+from chainrule.tabular.scanning import scan
+from chainrule.tabular.streaming import PARTS, Coder, StreamedPlan, _kept
 from chainrule.tabular.summary import KEPT, Summary
 from chainrule.tabular.table import table_of
 from tests.helpers.streams import same_in_pieces
@@ -95,6 +105,7 @@ def plan_of(path: Path, target: str, kept: Any = Kept, **options: Any) -> Stream
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blocks, "BLOCK", 2**14)
+    monkeypatch.setattr(Coder, "block", 60)
 
 
 def trained(plan: StreamedPlan, path: Path, **running: Any) -> bytes:
@@ -157,11 +168,30 @@ def test_rows_in_the_file_take_no_memory(tmp_path: Path) -> None:
     tracemalloc.start()
     for place in range(8):
         x, part = np.zeros((rows, 16), np.float32), np.zeros(rows, np.int8)
-        kept.add((0, place), Coded(x, x[:, 0], None, part, part.astype(np.int64)))
-        del x, part
+        one = Coded(x, x[:, 0], None, part, part.astype(np.int64))
+        kept.keep((0, place), [kept.written(one)])
+        del x, part, one
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert held < 4 * rows * 16, f"{held} bytes are held of pieces of {4 * rows * 16}"
+
+
+def test_words_that_make_many_inputs_thin_the_sample(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is of so many numbers, not cells; the rows that stay are of the whole table."""
+    found: list[Any] = []
+    monkeypatch.setattr(streaming, "scan", lambda *given: found.append(scan(*given)) or found[0])
+    plan = plan_of(folder, "y")
+    whole = np.concatenate([one.x for one in plan.parts.values()])
+    monkeypatch.setattr(streaming, "FEWEST", 10)
+    monkeypatch.setattr(streaming, "NUMBERS", 500 * len(plan.coding.inputs()))
+    parts, folds = streaming._sampled(plan.coder, found[0])
+    some = np.concatenate([one.x for one in parts.values()])
+    assert len(some) == 500 < len(whole)
+    assert len(folds) == len(parts["train"].x)
+    assert {row.tobytes() for row in some} <= {row.tobytes() for row in whole}
+    np.testing.assert_allclose(some.mean(axis=0), whole.mean(axis=0), atol=0.15)
 
 
 @pytest.mark.parametrize(("kind", "weight"), [("folder", None), ("folder", "w"), ("text", "w")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -28,7 +29,7 @@ class Arrays:
         self.fingerprint = "f"
         self.asked: list[tuple[int, int]] = []
 
-    def read(self, places: Iterable[tuple[int, int]]) -> Iterator[Batch]:
+    def read(self, places: Iterable[tuple[int, int]]) -> Iterator[list[Batch]]:
         sizes = [n for group in self.groups for n in group]
         ends = np.cumsum(sizes)
         first = np.cumsum([0, *map(len, self.groups)])
@@ -37,7 +38,11 @@ class Arrays:
             end, n = ends[first[g] + p], self.groups[g][p]
             if self.slow and len(self.asked) % 3 == 0:
                 time.sleep(0.002)
-            yield Batch(*[None if a is None else a[end - n : end] for a in self.batch])  # type: ignore[arg-type]
+            cuts = [end - n, end - n // 3, end]  # in two batches
+            yield [
+                Batch(*[None if a is None else a[i:j] for a in self.batch])  # type: ignore[arg-type]
+                for i, j in itertools.pairwise(cuts)
+            ]
 
 
 def made(weights: bool = True) -> Batch:
@@ -159,19 +164,25 @@ def test_what_goes_wrong_while_reading_is_raised_where_training_waits() -> None:
     rows = made()
 
     class Changed(Arrays):
-        def read(self, places: Any) -> Iterator[Batch]:
-            for k, batch in enumerate(super().read(places)):
+        def __init__(self, batch: Batch, by: int) -> None:
+            super().__init__(batch)
+            self.by = by
+
+        def read(self, places: Any) -> Iterator[list[Batch]]:
+            for k, (first, *more) in enumerate(super().read(places)):
                 if k == 5:
-                    yield Batch(batch.x[:-1], batch.targets[:-1], None)
-                yield batch
+                    x, targets = first.x[: self.by], first.targets[: self.by]
+                    first = Batch(np.r_[x, x], np.r_[targets, targets], None)
+                yield [first, *more]
 
     class Broken(Arrays):
-        def read(self, places: Any) -> Iterator[Batch]:
+        def read(self, places: Any) -> Iterator[list[Batch]]:
             yield from [x for _, x in zip(range(3), super().read(places), strict=False)]
             raise DataError("part.parquet: row group 3 is damaged")
 
-    with pytest.raises(DataError, match="changed while they were trained on"):
-        train.fit(MODEL, Streamed(Changed(rows), 16, 7, 48), **SETTINGS)
+    for by, word in ((1, "fewer"), (-1, "more")):
+        with pytest.raises(DataError, match=f"{word} rows than .* changed while they were trained"):
+            train.fit(MODEL, Streamed(Changed(rows, by), 16, 7, 48), **SETTINGS)
     with pytest.raises(DataError, match="row group 3 is damaged"):
         train.fit(MODEL, Streamed(Broken(rows), 16, 7, 48), **SETTINGS)
     with pytest.raises(UsageError, match="a minibatch of all 331 rows is not streamed"):
@@ -214,6 +225,13 @@ if {closed}:
 sys.exit(3)"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, "no more is read\n", "")
+
+
+def test_nothing_is_read_for_an_epoch_that_will_not_be() -> None:
+    pieces = Arrays(made())
+    data = Streamed(pieces, 16, 7, 48, epochs=2)
+    train.fit(MODEL, data, **SETTINGS | {"epochs": 2})
+    assert sum(GROUPS[g][p] for g, p in pieces.asked) == 2 * data.rows
 
 
 def test_many_networks_each_on_its_own_stream() -> None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class Kept:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.file, self.room, self.end = folder, None, 0, 0
         self.lock = threading.Lock()
-        self.known: dict[Place, Any] = {}
+        self.known: dict[Place, list[Any]] = {}
 
     def __contains__(self, place: Place) -> bool:
         return place in self.known
@@ -57,23 +58,20 @@ class Kept:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)
 
-    def add(self, place: Place, one: Coded) -> None:
-        """Keep a piece, if there is room."""
+    def written(self, one: Coded) -> Any:
+        """A block of rows of a piece as it is kept; None if there is no room."""
         if np.any(one.part[1:] < one.part[:-1]):
             one = one.take(np.argsort(one.part, kind="stable"))
         if self.folder is None:
-            self.known[place] = one
-            return
+            return one
         with self.lock:
-            if place in self.known:
-                return
             if self.file is None:
                 self.file = tempfile.TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115
                 weakref.finalize(self, self.file.close)
                 self.room = shutil.disk_usage(self.folder).free // 2
             arrays = [None if a is None else np.ascontiguousarray(a) for a in one]
             if self.end + sum(a.nbytes for a in arrays if a is not None) > self.room:
-                return
+                return None
             layout: list[Any] = []
             try:
                 for array in arrays:
@@ -85,13 +83,20 @@ class Kept:
                     self.end += _write(self.file.fileno(), array, self.end)
             except OSError:  # no room after all
                 self.room = 0
-                return
+                return None
             ends = np.searchsorted(one.part, np.arange(int(one.part[-1]) + 2)) if len(one.x) else []
-            self.known[place] = layout, tuple(map(int, ends))
+            return layout, tuple(map(int, ends))
 
-    def part(self, place: Place, part: int) -> Coded:
-        """The rows of a part of a piece."""
-        found = self.known[place]
+    def keep(self, place: Place, blocks: list[Any]) -> None:
+        """A piece, of whose blocks each was ``written``; not if there was no room for one."""
+        if all(block is not None for block in blocks):
+            self.known[place] = blocks
+
+    def part(self, place: Place, part: int) -> Iterator[Coded]:
+        """The rows of a part of a piece, block by block."""
+        return (self._part(block, part) for block in self.known[place])
+
+    def _part(self, found: Any, part: int) -> Coded:
         if isinstance(found, Coded):
             first, end = np.searchsorted(found.part, (part, part + 1)).tolist()
             return found.take(slice(first, end))

@@ -48,6 +48,9 @@ __all__ = ["StreamedPlan", "prepare_streamed"]
 PROCESS = 400 * 2**20
 """Bytes of Python, its libraries and compiled code."""
 
+FEWEST = 4096
+"""Rows that the sample keeps, if it has them, however many inputs a row has."""
+
 
 @dataclass(frozen=True, eq=False)
 class Coder:
@@ -73,10 +76,16 @@ class Coder:
         used |= {self.target.name, self.options.weight or self.target.name}
         return [name for name in self.stream.names if name in used]
 
+    @cached_property
+    def block(self) -> int:
+        """Rows that are coded at a time: words make many inputs of a column."""
+        return max(256, NUMBERS // 4 // max(1, len(self.coding.inputs())))
+
     def read(
         self, places: Iterable[Place], part: int, fold: int | None, only: bool
-    ) -> Iterator[Coded]:
-        """The rows of these pieces that are of a part, and of a fold or of all others, coded."""
+    ) -> Iterator[Iterator[Coded]]:
+        """For each of these pieces, to be read in turn, its rows that are of a part, and of a fold
+        or of all others, coded block by block."""
         kept, places = self.kept, list(places)
         left = {place for place in places if kept is None or place not in kept}
         tables = self.stream.tables([place for place in places if place in left], self.names)
@@ -84,21 +93,33 @@ class Coder:
             if kept is not None and place not in left:
                 if place[1] == 0:
                     self.stream.check(place[0])
-                one = kept.part(place, part)
-                yield one if fold is None else one.take((one.fold == fold) == only)
-                continue
-            table = next(tables)
-            parts, folds, _ = self.uses.of(place, table.rows)
-            wanted = parts == part
-            if fold is not None:
-                wanted &= (folds == fold) == only
-            has = ~table[self.target.name].missing
-            rows = np.flatnonzero(has & (wanted if kept is None else parts < TEST))
+                blocks = kept.part(place, part)
+                yield (
+                    one if fold is None else one.take((one.fold == fold) == only) for one in blocks
+                )
+            else:
+                yield self._coded(place, next(tables), part, fold, only)
+
+    def _coded(
+        self, place: Place, table: Table, part: int, fold: int | None, only: bool
+    ) -> Iterator[Coded]:
+        """A piece that is not kept yet. Blocks are of rows of the piece, whatever these are for, so
+        that what is summed by blocks has the same bits whether rows are kept or not."""
+        kept, blocks = self.kept, list[Any]()
+        parts, folds, _ = self.uses.of(place, table.rows)
+        wanted = parts == part
+        if fold is not None:
+            wanted &= (folds == fold) == only
+        has = ~table[self.target.name].missing & (wanted if kept is None else parts < TEST)
+        for at in range(0, table.rows, self.block):
+            rows = at + np.flatnonzero(has[at : at + self.block])
             one = self.code(table, rows, parts[rows], folds[rows])
             if kept is not None:
-                kept.add(place, one)
+                blocks.append(kept.written(one))
                 one = one.take(wanted[rows])
             yield one
+        if kept is not None:
+            kept.keep(place, blocks)
 
     def code(
         self, table: Table, rows: NDArray[np.intp], part: Any, fold: Any, dtype: Any = None
@@ -132,20 +153,25 @@ class Rows:
     first: training.Batch
     fingerprint: str
 
-    def read(self, places: Iterable[Place]) -> Iterator[training.Batch]:
+    def read(self, places: Iterable[Place]) -> Iterator[Iterator[training.Batch]]:
         """The rows of these pieces."""
-
         places = list(places)
         found = self.coder.read(places, self.part, self.fold, self.only)
-        for (g, p), one in zip(places, found, strict=True):
-            rows = self.groups[g][p]
+        for (g, p), blocks in zip(places, found, strict=True):
+            yield self._prepared(blocks, self.groups[g][p])
+
+    def _prepared(self, blocks: Iterable[Coded], left: int) -> Iterator[training.Batch]:
+        """At most so many rows."""
+        for one in blocks:
+            rows = min(left, len(one.x))
+            left -= rows
             weights = None if one.weights is None else one.weights[:rows]
             yield self.prepare(one.x[:rows], one.truth[:rows], weights)
 
     def all(self) -> Iterator[training.Batch]:
         """All rows in the order of the files."""
         places = [(g, p) for g, group in enumerate(self.groups) for p in range(len(group))]
-        return (batch for batch in self.read(places) if len(batch.x))
+        return (batch for blocks in self.read(places) for batch in blocks if len(batch.x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +262,7 @@ class StreamedPlan(Plan):
         streams = [
             Streamed(
                 rows(0, k, False, count), batch, options.seed + place,
-                left_out=None if k is None else held(rows(0, k, True)),
+                left_out=None if k is None else held(rows(0, k, True)), epochs=settings["epochs"],
             )
             for place, k in enumerate(self._networks if self.folded else
                                       [None] * (options.ensemble or 1))
@@ -272,11 +298,16 @@ def _robust(coding: Coding, table: Table, found: Scan, columns: Any, options: Op
 
 
 def _sampled(coder: Coder, found: Scan) -> tuple[dict[str, Part], NDArray[np.int64]]:
-    """The sample by parts, and the folds of its training rows."""
-    pieces = [
-        coder.code(table, np.arange(table.rows), part, fold, np.float64)
-        for table, part, fold in found.kept
-    ]
+    """The sample by parts, and the folds of its training rows: of all its rows, or evenly of some
+    where words make so many inputs that they would fill the memory."""
+    count = sum(table.rows for table, _, _ in found.kept)
+    most = min(count, max(FEWEST, NUMBERS // max(1, len(coder.coding.inputs()))))
+    pieces, start = list[Coded](), 0
+    for table, part, fold in found.kept:
+        at = np.arange(start, start + table.rows)
+        start += table.rows
+        rows = np.flatnonzero((at + 1) * most // count > at * most // count)
+        pieces.append(coder.code(table, rows, part[rows], fold[rows], np.float64))
     parts = {}
     part = np.concatenate([one.part for one in pieces])
     for at, name in enumerate(PARTS):

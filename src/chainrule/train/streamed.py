@@ -58,8 +58,8 @@ class Pieces(Protocol):
         """Of the contents."""
         ...
 
-    def read(self, places: Iterable[Place]) -> Iterator[Batch]:
-        """The rows of these pieces, one after the other."""
+    def read(self, places: Iterable[Place]) -> Iterator[Iterable[Batch]]:
+        """The rows of these pieces, one after the other, each in one or several batches."""
         ...
 
 
@@ -126,6 +126,7 @@ class Streamed:
         batch_size: rows per minibatch; seed: of the order.
         window: the fewest rows of a window, by default as many as hold ``NUMBERS`` inputs.
         left_out: what decides on the best epoch of a network that is one of several.
+        epochs: after which nothing is read ahead.
     """
 
     def __init__(
@@ -135,8 +136,9 @@ class Streamed:
         seed: int,
         window: int | None = None,
         left_out: StreamedRows | None = None,
+        epochs: int | None = None,
     ) -> None:
-        self.left_out = left_out
+        self.left_out, self.epochs = left_out, epochs
         self.pieces, self.batch_size, self.seed = pieces, batch_size, seed
         self.first, self.fingerprint = pieces.first, pieces.fingerprint
         wanted = window or NUMBERS // max(1, pieces.first.x.shape[1])
@@ -203,9 +205,10 @@ class Streamed:
 
     def _filled(self, epoch: int, number: int) -> Iterator[Window]:
         """All windows from this one on."""
-        while True:
-            yield from self._epoch(epoch, number)
-            epoch, number = epoch + 1, 0
+        yield from self._epoch(epoch, number)
+        while epoch != self.epochs:
+            epoch += 1
+            yield from self._epoch(epoch, 0)
 
     def _epoch(self, epoch: int, number: int) -> Iterator[Window]:
         size = self.each * self.batch_size
@@ -217,22 +220,28 @@ class Streamed:
             skip -= self.pieces.groups[g][p]
         made, filled = self._room(), 0
         expected, places = itertools.tee(places)
-        for (g, p), piece in zip(expected, self.pieces.read(places), strict=True):
-            if len(piece.x) != self.pieces.groups[g][p]:
+        for (g, p), batches in zip(expected, self.pieces.read(places), strict=True):
+            left = self.pieces.groups[g][p]
+            for piece in batches:
+                left -= len(piece.x)
+                if left < 0:
+                    break
+                start = min(skip, len(piece.x))
+                skip -= start
+                while start < len(piece.x):
+                    count = min(len(piece.x) - start, self.window_rows - filled)
+                    for into, some in zip(made, piece, strict=True):
+                        if into is not None and some is not None:
+                            into[filled : filled + count] = some[start : start + count]
+                    start, filled = start + count, filled + count
+                    if filled == self.window_rows:
+                        yield self._made(made, epoch, number, filled)
+                        made, filled, number = self._room(), 0, number + 1
+            if left:
                 raise DataError(
-                    f"group {g}, piece {p} has {len(piece.x)} rows, and had "
+                    f"group {g}, piece {p} has {'fewer' if left > 0 else 'more'} rows than "
                     f"{self.pieces.groups[g][p]}: the data changed while they were trained on"
                 )
-            start, skip = skip, 0
-            while start < len(piece.x):
-                count = min(len(piece.x) - start, self.window_rows - filled)
-                for into, rows in zip(made, piece, strict=True):
-                    if into is not None and rows is not None:
-                        into[filled : filled + count] = rows[start : start + count]
-                start, filled = start + count, filled + count
-                if filled == self.window_rows:
-                    yield self._made(made, epoch, number, filled)
-                    made, filled, number = self._room(), 0, number + 1
         if filled:
             yield self._made(made, epoch, number, filled)
 
