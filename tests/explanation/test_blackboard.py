@@ -468,3 +468,22 @@ def test_sigma_is_a_number_where_it_is_not_called() -> None:
     assert parse("σ(z) + 1").names == ("z",)
     assert parse("(x - mu)/sigma").names == ("x", "mu", "sigma")
     assert parse("lam x + eps", ("λ", "ε")).names == ("λ", "x", "ε")
+
+
+@pytest.mark.parametrize(
+    ("typed", "plain"),
+    [("σ'(2x)", "sigma(2*x)*(1 - sigma(2*x))"), ("tanh′(x) y", "y/cosh(x)**2"),
+     (r"\log'(x)^2", "1/x**2"), ("sin'(x)", "cos(x)"), ("relu'(b)", "0*b")],
+)  # fmt: skip
+def test_primes_behind_functions_are_their_slopes(typed: str, plain: str) -> None:
+    assert value(typed) == pytest.approx(value(plain), rel=1e-14)
+
+
+def test_a_line_that_goes_on_and_an_index_ell() -> None:
+    assert value("= 2x") == 2 * POINT["x"]
+    e = explain.expression(
+        r"= \sum_\ell \delta_\ell^{[i+1]} W_{k\ell}",
+        **{"delta^[i+1]": [0.5, 2.0], "W_k": [1.0, 3.0]},
+    )
+    assert e.value == 6.5
+    assert e.formula.latex() == r"\sum_{\ell } \delta_{\ell }^{[i+1]}\,W_{k\ell }"

@@ -129,9 +129,9 @@ class _Reader(Operands):
                 break
             end += 1
         left = self.tokens[self.at_token : end]
-        if not left:
-            self.fail("something is assigned before =: t = x**2", self.now)
         start, self.at_token = self.at_token, end + 1
+        if not left:  # a line that goes on from the one above: = 2x
+            return None
         if len(left) == 1 and left[0].kind == "name":
             if "∂" in left[0].text:
                 return None

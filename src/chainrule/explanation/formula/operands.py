@@ -20,7 +20,7 @@ from chainrule.explanation.formula.cursor import (
 )
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.node import COMPARED, Node, binary, call, walk
-from chainrule.explanation.formula.spelling import OVER
+from chainrule.explanation.formula.spelling import OVER, SLOPE
 from chainrule.explanation.formula.tokens import ONES, Token, fail
 
 _LAST_INDEX = re.compile(r"(.*[^_])_(?P<index>\w+)((?:\^[\[(].*[\])])?)")
@@ -291,6 +291,9 @@ class Operands(Commands):
             sign = self.take()
             assert sign is not None
             raised = (self.exponent(), sign)
+        if self.at("'") and self.after.text == "(" and name + SLOPE in self.functions:  # σ'(x)
+            self.take()
+            name += SLOPE
         if opened := self.take("("):
             args = self.arguments(opened)
             args = [replace(args[0], bracket="f(")] if len(args) == 1 else args
@@ -428,7 +431,7 @@ class Operands(Commands):
         if len(name.partition("_")[0]) != 1 and canonical(name) not in self.known:
             self.take()
             self.arguments(opened)  # what they say comes first
-            there = sorted(word for word in self.functions if " " not in word)
+            there = sorted(word for word in self.functions if word.isidentifier())
             near = get_close_matches(name, there, 3)
             said = f"is {' or '.join(near)} meant?" if near else f"there are {', '.join(there)}"
             why = f"no function is called {name}; {said}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.parsing import Expression
+from chainrule.explanation.formula.spelling import SLOPE
 from chainrule.explanation.formula.tokens import ONES
 
 DIGITS = 50
@@ -58,7 +59,16 @@ def _value(item: Node, known: Mapping[str, Number]) -> Number:
         return _value(first if _value(condition, known) else second, known)
     if item.op == "Subscript":
         raise NotPrecise("what is not of numbers")
-    return _real(_functions().get(item.op), *(_value(a, known) for a in item.args))
+    return _real(_operation(item.op), *(_value(a, known) for a in item.args))
+
+
+def _operation(word: str) -> Callable[..., Any] | None:
+    found = _functions().get(word.removesuffix(SLOPE))
+    if found is None or not word.endswith(SLOPE):
+        return found
+    from mpmath import diff
+
+    return lambda x: diff(found, x)
 
 
 def _real(operation: Callable[..., Any] | None, *args: Number) -> Number:

@@ -17,6 +17,8 @@ from chainrule.render import escape
 LOW, SUM, PRODUCT, APPLY, POWER, ATOM = range(6)
 Out = tuple[str, int]
 
+SLOPE = "′"
+"""Behind a function's name: its slope, σ′(x)."""
 OVER = "over axis"
 """What is said behind a reduction along axes, and read back."""
 

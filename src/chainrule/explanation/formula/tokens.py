@@ -56,7 +56,9 @@ _VULGAR: Mapping[str, str] = {
 }  # fmt: skip
 _LETTER = r"[^\W\d_]"
 _MARKS = "\u0302\u0303\u0304"
-_SUBSCRIPT = rf"_\{{(?:[^{{}}\\]|\\ell\b)*\}}|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
+_SUBSCRIPT = (
+    rf"_\{{(?:[^{{}}\\]|\\ell\b)*\}}|_\\ell(?![A-Za-z])|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
+)
 _NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
 _SHIFTED = "".join([*_RAISED, *_LOWERED])
 _NAME = re.compile(

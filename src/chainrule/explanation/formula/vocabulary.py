@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.api import stop_gradient
+from chainrule.api import jvp, stop_gradient
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.spelling import OVER
+from chainrule.explanation.formula.spelling import OVER, SLOPE
 from chainrule.explanation.formula.tokens import ONES
 from chainrule.ops import special, stable
 
@@ -40,6 +40,11 @@ def _one_over(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x: 1.0 / f(x)
 
 
+def slope(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The derivative of a function of one number, of each entry."""
+    return lambda x: jvp(f, (x,), (np.ones(np.shape(x)),))[1]
+
+
 def _over(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, axis: f(x, axis=int(axis))
 
@@ -67,7 +72,7 @@ def _inverse(x: Any) -> Any:
     return np.linalg.inv(x) if np.ndim(x) == 2 else np.power(x, -1.0)
 
 
-FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
+FUNCTIONS: dict[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     **{name: (getattr(np, name), 1) for name in _OF_ONE},
     **{name: (getattr(np, name), 2) for name in _OF_TWO},
     "asin": (np.arcsin, 1),
@@ -104,6 +109,16 @@ FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int | tuple[int, int]]] = {
     **dict.fromkeys(("sigma", "sigmoid", "logistic", "σ"), (special.logistic, 1)),
 }
 """Name -> (function, number of arguments)."""
+
+FUNCTIONS.update(
+    {
+        name + SLOPE: (slope(FUNCTIONS[name][0]), 1)
+        for name in (
+            *_OF_ONE[: _OF_ONE.index("sign")], *RECIPROCALS, "asin", "acos", "atan", "ln",
+            "abs", "relu", "softplus", "erf", "sigma", "sigmoid", "logistic", "σ",
+        )
+    }
+)  # fmt: skip
 
 CONSTANTS: Mapping[str, float] = {"pi": float(np.pi), "π": float(np.pi), "e": float(np.e),
                                    "NaN": float("nan"), "∞": float("inf"), ONES: 1.0}  # fmt: skip

@@ -25,13 +25,13 @@ from chainrule.explanation.formula.parsing import (
     Expression,
     parse,
 )
+from chainrule.explanation.formula.spelling import SLOPE
+from chainrule.explanation.formula.vocabulary import slope
 from chainrule.explanation.matrix.text import typed_text
 
 __all__ = ["Slip", "built", "overall_slips", "replaced", "scalar_slips", "slope_and_value", "split"]
 
 MOST_OTHERS, MOST_TERMS = 4, 20
-SLOPE = "′"
-"""Behind a function's name: its slope."""
 RULES = {
     "+": ("du", "+", "dv"),
     "-": ("du", "-", "dv"),
@@ -237,8 +237,7 @@ class _Values:
             return self.names[node.data]
         inside = [self.of(a) for a in node.args]
         if node.op.endswith(SLOPE):
-            f = FUNCTIONS[node.op.removesuffix(SLOPE)][0]
-            return jvp(f, tuple(inside), (np.ones(self.size),))[1]
+            return slope(FUNCTIONS[node.op.removesuffix(SLOPE)][0])(*inside)
         return (OPERATORS.get(node.op) or FUNCTIONS[node.op][0])(*inside)
 
 
