@@ -226,10 +226,13 @@ def test_the_first_network_of_an_ensemble_is_reviewed() -> None:
     assert found.evidence.usual == 0.04
     page = report_page(prepared, found)
     assert "About the first of 2 networks." in page
-    unseen = "no statistics of its layers are taken: dead-units, saturated, vanishing-gradient"
+    unseen = "they are for plain networks: initial-scale"
     assert unseen in page  # the layers are no plain ones
     assert unseen in str(found.findings)
-    assert "dead-units" not in found.findings.passed
+    assert "initial-scale" not in found.findings.passed
+    assert "dead-units" in found.findings.passed
+    assert [one.epoch for one in found.monitor.history][:2] == [0, 1]
+    assert "<h2>Layers</h2>" in page
     error = re.search(r"but for ([\d.e-]+) of the outputs", page)
     assert error is not None
     assert float(error[1]) < 0.1

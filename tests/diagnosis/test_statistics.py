@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import chainrule as cr
 from chainrule import nn, train
 from chainrule.core.tree import flatten
 from chainrule.diagnosis import Monitor, statistics
+from chainrule.diagnosis.statistics import Statistics
 
 RNG = np.random.default_rng(0)
 # As bright as handwritten digits are: a fifth of the pixels is not 0.
@@ -115,3 +117,64 @@ def test_a_monitor_watches_a_training_and_changes_nothing() -> None:
     first = monitor.history[1].layers[0].moved
     assert first is not None
     assert 1e-4 < first < 1e-1
+
+
+def test_layers_one_after_another_are_looked_at_as_those_of_a_plain_network() -> None:
+    """The same network as an MLP, as a Sequential, and with products scaled by 1/sqrt(inputs)."""
+    plain = nn.MLP((4, 8, 8, 3), "tanh")
+    params, state = plain.init(0)
+    x, t = RNG.normal(size=(50, 4)), RNG.integers(0, 3, 50)
+    loss = nn.CategoricalCrossEntropy()
+    wanted = statistics(plain, params, state, x, t, loss)
+
+    sizes = list(zip((4, 8, 8), (8, 8, 3), strict=True))
+    for ntk in (False, True):
+        one, two, three = (nn.Dense(n, m, ntk=ntk) for n, m in sizes)
+        second = nn.Parametric(8, "tanh")  # as it is while every alpha is 1
+        model = nn.Sequential(one, "tanh", nn.Dropout(0.2), two, second, three)
+        fresh, own = model.init(0)
+        layers = list(fresh["layers"])
+        for i, layer in zip((0, 3, 5), params["layers"], strict=True):
+            w = layer["weights"]
+            scaled = w * np.sqrt(len(w)) if ntk else w
+            layers[i] = {"weights": scaled, "bias": layer["bias"]}
+        found = statistics(model, {"layers": tuple(layers)}, own, x, t, loss)
+        assert found.loss == pytest.approx(wanted.loss)
+        for a, b in zip(found.layers, wanted.layers, strict=True):
+            assert (a.name, a.activation, a.units) == (b.name, b.activation, b.units)
+            for name in ("std", "delta", "signal", "gradient", "weights", "weight_factor",
+                         "slope_factor"):  # fmt: skip
+                mine, other = getattr(a, name), getattr(b, name)
+                assert mine == (other if other is None else pytest.approx(other, rel=1e-9)), name
+
+
+def test_layers_of_other_kinds_are_refused() -> None:
+    skips = nn.MLP((4, 4, 4, 1), residual=True)
+    with pytest.raises(cr.errors.UsageError, match="layers of an MLP without skips"):
+        statistics(skips, *skips.init(0), X4, X4[:, :1], nn.SquaredError())
+    monitor = Monitor(skips, "squared_error", X4, X4[:, :1])
+    monitor.look(*skips.init(0), 0)
+    assert monitor.history == []
+
+
+def test_looks_take_three_percent_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock of our own: each epoch takes 10, each look 1."""
+    now = [0.0]
+    monkeypatch.setattr(time, "thread_time", lambda: now[0])
+
+    model = nn.MLP((4, 4, 1))
+    monitor = Monitor(model, "squared_error", X4, X4[:, :1])
+    params, state = model.init(0)
+
+    def look(params: Any, state: Any, epoch: int, moved: Any = None) -> Statistics:
+        now[0] += 1
+        return Statistics(epoch, 0.0, ())
+
+    monitor._looking = look  # type: ignore[assignment]
+    for epoch in range(1, 1001):
+        now[0] += 10
+        monitor(train.EpochEnd(epoch, 1000, {}, None, params, state))
+    assert 250 <= len(monitor.history) <= 0.03 * now[0] + 1
+
+
+X4 = RNG.normal(size=(20, 4))

@@ -81,7 +81,7 @@ class Findings(Sequence[Finding]):
     def not_seen(self) -> str:
         """What was not looked at, and why."""
         names = ", ".join(self.unseen)
-        return f"not looked at, since no statistics of its layers are taken: {names}"
+        return f"not looked at, since they are for plain networks: {names}"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

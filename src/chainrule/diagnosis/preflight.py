@@ -21,6 +21,7 @@ from chainrule.core.tree import flatten, map_tree
 from chainrule.diagnosis.evidence import chance
 from chainrule.diagnosis.facts import say
 from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.layers import parts_of
 from chainrule.diagnosis.rules_data import FEW, ON_ROWS, Rows
 from chainrule.diagnosis.statistics import Statistics, statistics
 from chainrule.errors import NonFiniteError, UsageError
@@ -38,7 +39,9 @@ class Before(Rows):
     @cached_property
     def start(self) -> tuple[Any, Any]:
         """Fresh parameters and state, float64."""
-        return self.model.init(self.seed, np.float64)
+        follows = getattr(self.model, "data_dependent", False)
+        rows = {"rows": self.x.astype(float)} if follows else {}
+        return self.model.init(self.seed, np.float64, **rows)
 
     def prepared(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Some rows, evenly spread, as the loss takes them."""
@@ -57,8 +60,8 @@ class Before(Rows):
 
     @cached_property
     def layers(self) -> Statistics | None:
-        """What the layers do at the start; None of a network that is no MLP."""
-        if not isinstance(self.model, nn.MLP):
+        """What the layers do at the start; None of a network whose layers are of other kinds."""
+        if parts_of(self.model) is None:
             return None
         x, targets = self.prepared(256)
         return statistics(self.model, *self.start, x, targets, self.loss)

@@ -30,7 +30,8 @@ def review_evidence(evidence: Evidence) -> Findings:
                     one.where, one.weight,
                 )
             )  # fmt: skip
-    unseen = () if evidence.statistics else OF_LAYERS
+    of_others = () if evidence.sizes else OF_LAYERS[-1:]
+    unseen = of_others if evidence.statistics else OF_LAYERS
     ranked = Findings.ranked(found, [name for name in RULES if name not in unseen])
     return replace(ranked, unseen=unseen)
 
@@ -122,4 +123,4 @@ RULES: dict[str, Callable[[Evidence], Iterator[Finding]]] = {
 """The rules by name. Changing one means drawing the seeded programs of the second set anew."""
 OF_LAYERS = ("dead-units", "saturated", "vanishing-gradient", "exploding-gradient",
              "equal-weights", "initial-scale")  # fmt: skip
-"""Those that need statistics of the layers, which are taken of an ``nn.MLP`` alone."""
+"""Those that need statistics of the layers; the last also a plain network's usual start."""

@@ -65,8 +65,8 @@ def _chain(e: Evidence, low: bool) -> Iterator[Finding]:
     n = len(factors)
     weights = _geometric([layer.weight_factor or 0.0 for layer in factors])
     slopes = _geometric([layer.slope_factor or 0.0 for layer in factors])
-    if low and all(layer.same > 0.9 for layer in layers[:1]):
-        return  # constant weights are a finding of their own
+    if low and (last.largest == 0 or all(layer.same > 0.9 for layer in layers[:1])):
+        return  # outputs that start at 0 pass nothing on; equal weights are a finding of their own
     blame_weights = abs(math.log(max(weights, 1e-300))) > abs(math.log(max(slopes, 1e-300)))
     word = "vanish" if low else "explode"
     if blame_weights:

@@ -82,7 +82,10 @@ def rate_too_high(e: Evidence) -> Iterator[Finding]:
 
 
 def first_step(e: Evidence) -> float:
-    """The largest relative step of a layer's weights in the first epoch that was looked at."""
+    """The largest relative step of a layer's weights in the first epoch that was looked at; 0 of
+    networks other than plain ones, whose healthy steps depend on how they are parametrised."""
+    if not e.sizes:
+        return 0.0
     for one in e.statistics[1:]:
         found = [layer.moved for layer in one.layers if layer.moved is not None]
         return max(found, default=0.0)

@@ -8,6 +8,7 @@ that of the product the slope factor. Vanishing gradients are products of factor
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import numpy as np
 from chainrule import nn
 from chainrule.api import grad, value_and_grad
 from chainrule.core.tree import flatten
+from chainrule.diagnosis.layers import Parts, parts_of
+from chainrule.errors import UsageError
 from chainrule.run import compile
 from chainrule.train import EpochEnd
 
@@ -80,27 +83,37 @@ class Statistics:
 
 
 def statistics(
-    model: nn.MLP, params: Tree, state: Tree, x: Any, targets: Any, loss: Any, epoch: int = 0
+    model: Any, params: Tree, state: Tree, x: Any, targets: Any, loss: Any, epoch: int = 0
 ) -> Statistics:
     """What happens in each layer of a network for these rows.
 
     Args:
-        model: an ``nn.MLP``. params, state: its trees. x: (n, inputs). targets: as ``loss`` takes
+        model: an ``nn.MLP`` without skips, or an ``nn.Sequential`` of dense layers, normalisations
+            and activations. params, state: its trees. x: (n, inputs). targets: as ``loss`` takes
             them; loss: of one example, as ``fit`` takes it.
         epoch: for the record.
+
+    Raises:
+        UsageError: another network.
     """
+    parts = parts_of(model)
+    if parts is None:
+        raise UsageError(
+            f"statistics looks at the layers of an MLP without skips, or of a Sequential of Dense "
+            f"layers and activations; {type(model).__name__} has others"
+        )
     dtype = flatten(params)[0][0].dtype
     x = np.asarray(x, dtype)
-    targets = loss.prepare(targets, model.sizes[-1], dtype)
-    return _Looking(model, loss, x, targets)(params, state, epoch)
+    targets = loss.prepare(targets, parts.outputs, dtype)
+    return _Looking(parts, loss, x, targets)(params, state, epoch)
 
 
 class _Looking:
     """The recorded pass through a network that the statistics are read from."""
 
-    def __init__(self, model: nn.MLP, loss: Any, x: np.ndarray, targets: np.ndarray) -> None:
-        self.model, self.loss, self.x, self.targets = model, loss, x, targets
-        shapes = [(len(x), n) for n in model.sizes[1:]]
+    def __init__(self, parts: Parts, loss: Any, x: np.ndarray, targets: np.ndarray) -> None:
+        self.parts, self.loss, self.x, self.targets = parts, loss, x, targets
+        shapes = [(len(x), part.dense.outputs) for part in parts.layers]
         self.zeros = tuple(np.zeros(shape, x.dtype) for shape in shapes)
         self.run: Callable[..., Any] | None = None
 
@@ -114,10 +127,9 @@ class _Looking:
         deltas, arrived, weights = gradients
         layers = []
         last = len(self.zeros) - 1
-        for i, block in enumerate(self.model.blocks):
-            w = params["layers"][i]["weights"]
+        for i, part in enumerate(self.parts.layers):
+            w, name = part.weights(params) * part.dense.factor, part.name
             delta, back = deltas[i], arrived[i]
-            name = "" if block.activation is None else block.activation.name
             size = np.abs(slopes[i])
             top = max(float(size.max(initial=0.0)), _TOP.get(name, 1.0)) if name else 1.0
             nxt = _rms(deltas[i + 1]) if i < last else 0.0
@@ -132,7 +144,7 @@ class _Looking:
                     float(np.mean(size < SATURATED * top)) if name in _TOP else 0.0,
                     float(np.linalg.norm(np.sum(delta, axis=0))),
                     _rms(delta),
-                    float(np.linalg.norm(weights["layers"][i]["weights"])),
+                    float(np.linalg.norm(part.weights(weights))) / part.dense.factor,
                     float(np.linalg.norm(w)),
                     float(np.max(np.abs(w))),
                     _ratio(_rms(back), nxt) if i < last else None,
@@ -150,18 +162,12 @@ class _Looking:
         those of what they are added to."""
 
         def loss(before: Any, after: Any, params: Tree) -> Any:
-            h, outputs, slopes = x, [], []
-            for i, block in enumerate(self.model.blocks):
-                one, own = params["layers"][i], state["layers"][i]
-                z, _ = block.linear(one, {}, h)
-                if block.batch_norm is not None:
-                    z, _ = block.batch_norm(one["batch_norm"], own["batch_norm"], z, train=True)
-                if block.layer_norm is not None:
-                    z, _ = block.layer_norm(one["layer_norm"], {}, z)
-                z = z + before[i]
-                act = block.activation
-                h = (z if act is None else act(z)) + after[i]
-                slope = np.ones_like(z) if act is None else _slope(act, z)
+            h, outputs, slopes = self.parts.front(params, state, x), [], []
+            for i, part in enumerate(self.parts.layers):
+                z = part.linear(params, state, h) + before[i]
+                bend = None if part.bend is None else functools.partial(part.bend, params)
+                h = (z if bend is None else bend(z)) + after[i]
+                slope = np.ones_like(z) if bend is None else _slope(bend, z)
                 outputs.append(h)
                 slopes.append(slope)
             return np.mean(self.loss(h, targets)), (tuple(outputs), tuple(slopes))
@@ -214,7 +220,7 @@ class Monitor:
     """
 
     def __init__(self, model: Any, loss: Any, x: Any, targets: Any, rows: int = ROWS) -> None:
-        self.model, self.loss = model, nn.loss(loss)
+        self.model, self.loss, self.parts = model, nn.loss(loss), parts_of(model)
         chosen = np.unique(np.linspace(0, len(x) - 1, min(rows, len(x))).astype(int))
         self.x, self.targets = np.asarray(x)[chosen], np.asarray(targets)[chosen]
         self.steps = 1
@@ -237,15 +243,15 @@ class Monitor:
 
     def look(self, params: Tree, state: Tree, epoch: int) -> None:
         """Add the statistics of this network to the history."""
-        if not isinstance(self.model, nn.MLP) or (self.history and self.history[-1].epoch == epoch):
-            return
+        if self.parts is None or (self.history and self.history[-1].epoch >= epoch):
+            return  # of several networks the first is looked at
         begun = time.thread_time()
         if self._looking is None:
             dtype = flatten(params)[0][0].dtype
             x = self.x.astype(dtype)
-            targets = self.loss.prepare(self.targets, self.model.sizes[-1], dtype)
-            self._looking = _Looking(self.model, self.loss, x, targets)
-        now = [layer["weights"] for layer in params["layers"]]
+            targets = self.loss.prepare(self.targets, self.parts.outputs, dtype)
+            self._looking = _Looking(self.parts, self.loss, x, targets)
+        now = [part.weights(params) for part in self.parts.layers]
         moved = None
         if self._before is not None:
             apart = max(epoch - self.history[-1].epoch, 1) * self.steps

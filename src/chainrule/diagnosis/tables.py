@@ -118,7 +118,9 @@ def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running
     monitor = Monitor(network, loss, part.x, plan.coded(part))
     batch = plan.options.batch_size or len(part.x)
     dtype = np.float64 if plan.options.optimizer == "lbfgs" else np.float32
-    monitor.start(*network.init(plan.options.seed, dtype), steps=math.ceil(len(part.x) / batch))
+    follows = {"rows": part.x} if getattr(network, "data_dependent", False) else {}
+    start = network.init(plan.options.seed, dtype, **follows)
+    monitor.start(*start, steps=math.ceil(len(part.x) / batch))
 
     def watch(event: Any) -> Any:
         monitor(event)

@@ -102,8 +102,11 @@ def _values(s: ast.stmt) -> list[tuple[Any, Any, ast.expr]]:
     value = getattr(s, "value", None)
     if not isinstance(value, ast.expr) or isinstance(s, ast.Expr):
         return []
-    several = {ast.Tuple: "elts", ast.Dict: "values"}.get(type(value))
-    parts: list[ast.expr] = getattr(value, several) if several else []
+    parts: list[ast.expr] = []
+    if isinstance(value, ast.Tuple):
+        parts = value.elts
+    elif isinstance(value, ast.Dict):
+        parts = value.values
     return [(s, "value", value), *((parts, i, part) for i, part in enumerate(parts))]
 
 
