@@ -634,3 +634,48 @@ def test_what_is_no_number_as_typed_is_not_cancelled(name: str) -> None:
 )
 def test_factors_on_either_side_hide_no_difference(f: Any, args: Any, value: float) -> None:
     assert cr.jit(f)(*args) == pytest.approx(value, rel=1e-14)
+
+
+def _numbers(x: Any) -> Any:
+    return mpmath if isinstance(x, mpmath.mpf) else np
+
+
+SATURATING = {
+    "x/(1+x)": lambda x: x / (1 + x),
+    "its exponential": lambda x: _numbers(x).exp(x / (1 + x)),
+    "its square off": lambda x: (1 - 7 * x / (2 + x)) ** 2,
+    "its cube": lambda x: (x / (1 + x / 3)) ** 3,
+    "its square": lambda x: (x / (3 + x)) ** 2,
+    "half a loss": lambda x: 0.5 * (3 * x / (1 + 3 * x) - 0.2) ** 2,
+    "by a root": lambda x: x / _numbers(x).sqrt(1 + x * x),
+}
+
+
+@pytest.mark.parametrize("name", SATURATING)
+@pytest.mark.parametrize("x", [1e-3, 30.0, 1e6, 1e9])
+def test_slopes_of_what_saturates_do_not_cancel(name: str, x: float) -> None:
+    """1/z - u/z² with z = k + u is k/z², whatever meets it from outside."""
+    f = SATURATING[name]
+    with mpmath.workdps(80):
+        exact = float(mpmath.diff(f, mpmath.mpf(x)))
+    assert cr.jit(cr.grad(f))(x) == pytest.approx(exact, rel=2e-15, abs=0)
+
+
+EXTREMES = {
+    "root of a product with exp": (
+        lambda x: 3 / np.sqrt(x * np.exp(x)), 700.0, -5.63759081427121165e-154),
+    "root of a product with exp2": (
+        lambda x: 3 / np.sqrt(x * np.exp2(x)), 1010.0, -3.12772190175656758e-154),
+    "where exp overflows": (
+        lambda x: 1 / np.sqrt(x * np.exp(x)), 720.0, -8.41187943101750284e-159),
+    "a scale far from 1": (
+        lambda x: np.sqrt(x) / (1e-300 * x), 1.3e260, -3.37330007425780495e-91),
+}  # fmt: skip
+"""A formula, a point, and its slope there by mpmath."""
+
+
+@pytest.mark.parametrize("name", EXTREMES)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_slopes_meet_their_factors_in_range(name: str) -> None:
+    f, x, slope = EXTREMES[name]
+    assert cr.jit(cr.grad(f))(x) == pytest.approx(slope, rel=1e-13, abs=0)

@@ -16,6 +16,7 @@ from chainrule.compile.stability import series
 from chainrule.compile.stability.identities import IDENTITIES, WHERE, close, less_one, pair_of
 from chainrule.compile.stability.roots import conjugate, total_over
 from chainrule.compile.stability.terms import (
+    ONE,
     Part,
     Terms,
     added,
@@ -25,7 +26,9 @@ from chainrule.compile.stability.terms import (
     difference,
     flat,
     in_range,
+    joined,
     meaning,
+    meaning_of,
     monomial,
     multiplied,
     over,
@@ -140,13 +143,18 @@ def _quotients(parts: list[Part], like: Traced) -> Traced | None:
     below = {node: e for node, e in below.items() if e}
     if not below:
         return None
+    above = [joined(powers, below) for _, powers in parts]
+    common = {n: min(powers.get(n, 0) for powers in above) for n in above[0]}
+    common = {node: e for node, e in common.items() if e}
+    above = [joined(powers, common, -1) for powers in above]
+    if not any(_is_sum(node, like) for powers in above for node in powers):
+        return None
     numerators: list[Terms] = []
-    for c, powers in parts:
+    for (c, _), powers in zip(parts, above, strict=True):
         found: Terms | None = {(): c}
-        for node in {**powers, **below}:
-            e = powers.get(node, 0) + below.get(node, 0)
-            factor = power(polynomial(Traced(node, like.recording)), e)
-            found = multiplied(found, factor) if found is not None and factor is not None else None
+        for node, e in powers.items():
+            for factor in _multiplied_out(Traced(node, like.recording), e):
+                found = None if found is None or factor is None else multiplied(found, factor)
         if found is None:
             return None
         numerators.append(found)
@@ -156,7 +164,28 @@ def _quotients(parts: list[Part], like: Traced) -> Traced | None:
     seen = {powers for one in numerators for powers in one}
     if not whole or seen <= whole.keys():
         return None
-    return over(total(whole, like), {node: -e for node, e in below.items()})
+    y = total(whole, like)
+    powers = joined(common, below, -1)
+    if any(e > 0 for e in powers.values()):
+        y = y * product(ONE, {n: e for n, e in powers.items() if e > 0}, like)
+    return over(y, powers)
+
+
+def _is_sum(node: Node, like: Traced) -> bool:
+    """Whether a factor, or what is under it as a root, may be multiplied out."""
+    name, inputs, _ = meaning_of(node, like.recording)
+    return name in SUMS or (name == "sqrt" and meaning_of(inputs[0], like.recording)[0] in SUMS)
+
+
+SUMS = frozenset({"add", "subtract"})
+
+
+def _multiplied_out(x: Traced, n: int) -> tuple[Terms | None, ...]:
+    """Factors of xⁿ; of a root with an even power what is under it."""
+    name, inputs, _ = meaning(x)
+    if name == "sqrt" and n > 1:
+        return power(polynomial(inputs[0]), n // 2), power(polynomial(x), n % 2)
+    return (power(polynomial(x), n),)
 
 
 def _exponentials(parts: list[Part], like: Traced) -> Traced | None:
@@ -232,10 +261,16 @@ def _leading(x: Traced) -> float:
         if name != "multiply":
             break
         first, second = node.inputs
+        if second.primitive.name in _SLOPES and rec.is_deriving:
+            return 0.0
         value, last = number(Traced(first, rec)), number(Traced(second, rec))
         c, node = (c * (last or 1), first) if value is None else (c * value, second)
     value = number(Traced(node, rec))
     return c if value is None else c * value
+
+
+_SLOPES = frozenset({"divide", "quotient_or_zero"})
+"""Slopes of quotients and lengths, which a cotangent is multiplied by."""
 
 
 def _opposite(sides: tuple[list[Part], list[Part]], both_signs: bool) -> bool:

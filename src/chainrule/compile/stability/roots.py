@@ -164,10 +164,20 @@ def _root_of_size(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
     found = apply("sqrt", constant(abs(c), like))
     for node, e in powers.items():
         size = abs(Traced(node, like.recording))
-        factors = [size] * (abs(e) // 2) + [apply("sqrt", size)] * (abs(e) % 2)
+        factors = [size] * (abs(e) // 2) + [_root_of_factor(node, size)] * (abs(e) % 2)
         for factor in factors:
             found = found * factor if e > 0 else found / factor
     return found
+
+
+def _root_of_factor(node: Node, size: Traced) -> Traced:
+    """√|v|. That of an exponential is one of half the exponent: by way of exp(t) itself, slopes
+    of 1/√(x·exp(t)) would be less than the smallest number before they meet exp(t)."""
+    v = node.inputs[2] if node.primitive.name == "select" else node
+    name, inputs, _ = meaning_of(v, size.recording)
+    if name not in ("exp", "exp2"):
+        return apply("sqrt", size)
+    return apply(name, 0.5 * Traced(inputs[0], size.recording))
 
 
 def sign_of(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:

@@ -94,7 +94,10 @@ _GROWING = frozenset({*EXPONENTIALS, "power_constant"})
 def _as_typed_in_range(a: Traced, b: Traced, y: Traced) -> Traced:
     """a · b where neither has lost anything at the ends of the range, else y."""
     typed = a * b
-    kept = apply("logical_and", in_range(abs(a), abs(b)), apply("isfinite", typed))
+    sizes = [abs(x) for x in (a, b) if not x.node.is_constant]  # which has lost nothing
+    if not sizes:
+        return typed
+    kept = apply("logical_and", in_range(*sizes), apply("isfinite", typed))
     return choose(apply("likely", kept), typed, y)
 
 

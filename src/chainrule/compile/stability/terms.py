@@ -19,6 +19,7 @@ from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced
 
 MOST_TERMS = 12
+ONE = Fraction(1)
 DEPTH = 4
 
 Powers = tuple[tuple[Node, int], ...]
@@ -75,29 +76,72 @@ def whole(exponent: float, most: int) -> int | None:
     return int(exponent) if abs(exponent) <= most and exponent == int(exponent) else None
 
 
-def monomial(x: Traced, depth: int = DEPTH) -> tuple[Fraction, dict[Node, int]]:
-    """x as a number times powers of factors that are no products themselves."""
+def monomial(x: Traced, depth: int | None = None) -> tuple[Fraction, dict[Node, int]]:
+    """x as a number times powers of factors that are no products themselves. What a sum of
+    derivatives has in common lies deeper than what is typed."""
+    if depth is None:
+        depth = 2 * DEPTH if x.recording.is_deriving else DEPTH
+    found = _read(x, depth)
+    return _read_stepwise(x, depth) if found is None else found
+
+
+def _read(x: Traced, depth: int) -> tuple[Fraction, dict[Node, int]] | None:
+    """The same all at once; None where something cancels or 0 is divided by, which decide about
+    what is a factor."""
+    rec, c = x.recording, ONE
+    powers: dict[Node, int] = {}
+    stack = [(x.node, 1, depth)]
+    while stack:
+        node, e, left = stack.pop()
+        value = exact(Traced(node, rec)) if node.is_constant else None
+        if value is not None:
+            if not value and e < 0:
+                return None
+            c = value**e if c is ONE else c * value**e
+            continue
+        name, inputs, attrs = meaning_of(node, rec) if left else ("", (), NO_ATTRS)
+        if name in PRODUCTS:
+            stack.append((inputs[1], e if name == "multiply" else -e, left - 1))
+            stack.append((inputs[0], e, left - 1))
+        elif name == "negative":
+            c = -c if e % 2 else c
+            stack.append((inputs[0], e, left - 1))
+        elif name in _RAISED and (n := _RAISED[name] or whole(attrs["exponent"], DEPTH)):
+            stack.append((inputs[0], e * n, left - 1))
+        else:
+            before = powers.get(node, 0)
+            if before * e < 0 and not rec.is_deriving:
+                return None
+            powers[node] = before + e
+    return c, {node: e for node, e in powers.items() if e}
+
+
+def _read_stepwise(x: Traced, depth: int) -> tuple[Fraction, dict[Node, int]]:
     value = exact(x)
     if value is not None:
         return value, {}
     name, inputs, attrs = meaning(x)
     if depth:
         if name == "negative":
-            c, powers = monomial(inputs[0], depth - 1)
+            c, powers = _read_stepwise(inputs[0], depth - 1)
             return -c, powers
-        if name in ("multiply", "divide"):
-            c, powers = monomial(inputs[0], depth - 1)
-            d, others = monomial(inputs[1], depth - 1)
+        if name in PRODUCTS:
+            c, powers = _read_stepwise(inputs[0], depth - 1)
+            d, others = _read_stepwise(inputs[1], depth - 1)
             sign = 1 if name == "multiply" else -1
             if (sign > 0 or d) and not _cancel(powers, others, sign, x.recording):
                 return c * d**sign, joined(powers, others, sign)
-        if name in ("square", "reciprocal", "power_constant"):
-            n = {"square": 2, "reciprocal": -1}.get(name) or whole(attrs["exponent"], DEPTH)
+        if name in _RAISED:
+            n = _RAISED[name] or whole(attrs["exponent"], DEPTH)
             if n:
-                c, powers = monomial(inputs[0], depth - 1)
+                c, powers = _read_stepwise(inputs[0], depth - 1)
                 if c or n > 0:
                     return c**n, {node: e * n for node, e in powers.items()}
-    return Fraction(1), {x.node: 1}
+    return ONE, {x.node: 1}
+
+
+PRODUCTS = frozenset({"multiply", "divide", "quotient_or_zero"})
+_RAISED = {"square": 2, "reciprocal": -1, "power_constant": 0}
 
 
 def _cancel(a: dict[Node, int], b: dict[Node, int], sign: int, recording: Recording) -> bool:
@@ -134,7 +178,7 @@ def summands(x: Traced, depth: int = 2, sign: int = 1) -> list[tuple[Fraction, d
 
 def polynomial(x: Traced, depth: int = DEPTH) -> Terms:
     """x multiplied out, as far as it is made by sums, products and small powers."""
-    itself: Terms = {key({x.node: 1}): Fraction(1)}
+    itself: Terms = {((x.node, 1),): ONE}
     value = exact(x)
     if value is not None:
         return {(): value} if value else {}
@@ -178,12 +222,14 @@ def multiplied(a: Terms, b: Terms) -> Terms | None:
     found: Terms = {}
     for p, c in a.items():
         for q, d in b.items():
-            found = added(found, {key(joined(dict(p), dict(q))): c * d})
-    return found
+            powers = key(joined(dict(p), dict(q))) if p and q else p or q
+            one = c if d is ONE else d if c is ONE else c * d
+            found[powers] = found[powers] + one if powers in found else one
+    return {powers: c for powers, c in found.items() if c}
 
 
 def power(a: Terms | None, n: int) -> Terms | None:
-    found: Terms | None = {(): Fraction(1)}
+    found: Terms | None = {(): ONE}
     for _ in range(n):
         found = None if found is None or a is None else multiplied(found, a)
     return found
