@@ -2,6 +2,7 @@
 
     python -m benchmarks.products [--rounds 15] [--threads 1 2] [--quick]
     python -m benchmarks.products --stand-in   # for other processors: what they would lose
+    python -m benchmarks.products --kept       # what the kept tables say, each of its processor
 
 Operands lie by rows: ``A @ B`` is a forward product of a network, ``A @ B.T`` the gradient of its
 inputs, ``A.T @ B`` of its weights. The limit is a loop of multiply-adds that stay in registers.
@@ -15,9 +16,11 @@ that: its share of the limit of such vectors, cut in the usual way and tuned.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
@@ -148,7 +151,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--layouts", nargs="+", default=LAYOUTS, choices=LAYOUTS)
     parser.add_argument("--quick", action="store_true", help="few sizes; nothing is written")
     parser.add_argument("--stand-in", action="store_true", help="smaller caches, narrower vectors")
+    parser.add_argument("--kept", action="store_true", help="what kept tables say; runs nothing")
     options = parser.parse_args(arguments)
+    if options.kept:
+        kept()
+        return
     order, results = random.Random(0), []
     if options.stand_in:
         found = stand_ins(options, order)
@@ -181,6 +188,21 @@ def main(arguments: list[str] | None = None) -> None:
                 results += cells
     if not options.quick:
         measure.save("products", results, measure.RESULTS / f"products-{kind()}.json")
+
+
+def kept(folder: Path = measure.RESULTS) -> None:
+    """Print what each kept table comes to, by dtype and threads, with its processor."""
+    files = sorted(folder.glob("products-*.json"))
+    if not files:
+        print(f"no table is kept in {folder}: python -m benchmarks.products writes one")
+    for path in files:
+        found = json.loads(path.read_text())
+        print(f"\n{found['machine']['processor']} ({path.name}, load {found['load']})")
+        for dtype, threads in sorted({(x["dtype"], x["threads"]) for x in found["results"]}):
+            cells = [x for x in found["results"] if (x["dtype"], x["threads"]) == (dtype, threads)]
+            print(f"  {dtype}, {threads} thread{'s' * (threads > 1)}, {len(cells)} cells")
+            for what, value in summary(cells).items():
+                print(f"    {what}: {value:.3f}")
 
 
 def kind() -> str:

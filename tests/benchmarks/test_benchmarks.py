@@ -303,6 +303,22 @@ def test_stand_ins_are_compared_with_the_limit_of_their_vectors(
     assert all(list(x) == ["usual", "tuned"] for x in found["shares"].values())
 
 
+def test_kept_tables_of_products_name_their_processor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    products.kept(tmp_path)
+    assert "no table is kept" in capsys.readouterr().out
+    cell = {"size": [256, 256, 256], "dtype": "float32", "threads": 1,
+            "shares": {"chainrule": 0.8, "MKL": 0.84}}  # fmt: skip
+    about = {"machine": {"processor": "A Processor"}, "load": [1.5], "results": [cell]}
+    (tmp_path / "products-some.json").write_text(json.dumps(about))
+    products.kept(tmp_path)
+    said = capsys.readouterr().out
+    assert "A Processor (products-some.json, load [1.5])" in said
+    assert "of the limit, large sizes, median: 0.800" in said
+    assert "of the fastest, least: 0.952" in said
+
+
 @pytest.mark.parametrize("layout", products.LAYOUTS)
 def test_products_of_all_layouts_are_the_same_product(layout: str) -> None:
     chosen = [one for one in products.contestants(1) if one.name in ("chainrule", "OpenBLAS")]
