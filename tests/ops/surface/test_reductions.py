@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 
+import chainrule as cr
 from tests.helpers.expressions.reductions import PIECEWISE, SMOOTH
 from tests.helpers.surface import check_gradient, check_value, lines
 
@@ -122,3 +127,25 @@ def test_first_and_second_derivative(text: str) -> None:
 @pytest.mark.parametrize("text", PIECEWISE)
 def test_derivative(text: str) -> None:
     check_gradient(text)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.sum, np.prod, np.mean, np.var, np.std, np.max, np.min, np.argmax, np.argmin, np.cumsum,
+        np.cumprod, np.sort, np.argsort, np.median, np.any, np.all, np.nansum, np.flip, np.squeeze,
+        lambda x, axis: np.take(x, [0], axis=axis), lambda x, axis: np.concatenate([x, x], axis),
+    ],
+)  # fmt: skip
+def test_axes_are_taken_and_refused_as_by_numpy(f: Callable[..., Any]) -> None:
+    """``np.max(x[0], 0.0)`` is no larger of two, nor an axis."""
+    for x in (np.float64(1.5), np.array([1.0, 3.0, 2.0]), np.array([[1.0, 3.0], [2.0, 5.0]])):
+        for axis in (0.0, np.float64(0), np.array(0.0), 1.5, "a", True, False, (0,), 0, 1, -1):
+            try:
+                expected = np.shape(f(x, axis=axis))
+            except (TypeError, ValueError):
+                with pytest.raises(cr.ChainruleError):
+                    cr.grad(lambda x, axis=axis: np.sum(f(x, axis=axis) * x.sum()))(x)
+                continue
+            if np.ndim(x):  # of a single number some are refused that NumPy takes
+                assert cr.jit(lambda x, axis=axis: f(x, axis=axis))(x).shape == expected

@@ -57,3 +57,12 @@ def check_cast(found: Any, wanted: Any, casting: str) -> None:
             f"dtype={np.dtype(wanted)} would cast {found}, which is not {casting}: cast with "
             "x.astype(...) first"
         )
+
+
+def plain_axis(axis: Any) -> Any:
+    """``axis``, which reductions and the like do not take as a truth value or a list of several."""
+    if isinstance(axis, (bool, np.bool_)):
+        raise DtypeError(f"an axis is an integer, not {axis}")
+    if isinstance(axis, list):
+        raise DtypeError(f"several axes are a tuple, not the list {axis}")
+    return axis

@@ -17,7 +17,7 @@ from chainrule.errors import ChainruleError, DtypeError, IndexingError, ShapeErr
 from chainrule.ops import reduce as rd
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_dtype, lift, plain, recording_of
-from chainrule.ops.surface.arguments import constant, known_if_any, refuse, require
+from chainrule.ops.surface.arguments import constant, known_if_any, plain_axis, refuse, require
 
 
 def getitem(x: Traced, index: Any) -> Any:
@@ -197,7 +197,7 @@ def take(a: Any, indices: Any, axis: Any = None, out: Any = None, mode: str = "r
     a = lift(a, recording_of((a, indices)))
     if axis is None:
         a, axis = np.ravel(a), 0
-    axis = normalize_axis(axis, a.ndim)
+    axis = normalize_axis(plain_axis(axis), a.ndim)
     n = a.shape[axis]
     if hasattr(indices, "dtype") and indices.dtype.kind == "b":
         indices = np.astype(indices, np.int64)

@@ -16,7 +16,7 @@ from chainrule.core.types import normalize_axis
 from chainrule.errors import ChainruleError, ShapeError
 from chainrule.ops import structure
 from chainrule.ops.coerce import common_dtype, holds_traced, lift, plain, recording_of, strong
-from chainrule.ops.surface.arguments import check_cast
+from chainrule.ops.surface.arguments import check_cast, plain_axis
 from chainrule.ops.surface.shaping import atleast_1d, atleast_2d, atleast_3d
 
 # building --------------------------------------------------------------------------------
@@ -87,7 +87,7 @@ def concatenate(
         found, axis = [np.ravel(x) for x in found], 0
     if any(x.ndim == 0 for x in found):
         raise ShapeError("zero-dimensional arrays cannot be concatenated; use np.stack")
-    axis = normalize_axis(axis, found[0].ndim)
+    axis = normalize_axis(plain_axis(axis), found[0].ndim)
     if any(x.ndim != found[0].ndim for x in found):
         listed = ", ".join(str(x.type) for x in found)
         raise ShapeError(f"cannot concatenate {listed}: different numbers of dimensions")

@@ -9,12 +9,19 @@ import numpy as np
 from chainrule.core.dispatch import implements
 from chainrule.core.traced import Traced
 from chainrule.core.types import normalize_axes, normalize_axis, size_of
-from chainrule.errors import DtypeError, ShapeError, UnsupportedError, UsageError
+from chainrule.errors import ShapeError, UnsupportedError, UsageError
 from chainrule.ops import reduce as rd
 from chainrule.ops.analytic import length, root
 from chainrule.ops.coerce import float_of, lift, recording_of
 from chainrule.ops.structure import concatenate
-from chainrule.ops.surface.arguments import NOT_GIVEN, given, refuse, require, selects
+from chainrule.ops.surface.arguments import (
+    NOT_GIVEN,
+    given,
+    plain_axis,
+    refuse,
+    require,
+    selects,
+)
 
 Axes = tuple[int, ...]
 
@@ -55,11 +62,10 @@ def _fold(
 
 def reduced_axes(axis: Any, ndim: int) -> Axes:
     """The axes that are reduced; a single number may be summed over its axis 0, or -1."""
-    if ndim == 0 and type(axis) is not tuple and axis in (0, -1):
+    if ndim == 0 and axis is not None and type(axis) is not tuple:
+        normalize_axis(plain_axis(axis), 1)
         return ()
-    if isinstance(axis, list):
-        raise DtypeError(f"several axes are a tuple, not the list {axis}")
-    return normalize_axes(axis, ndim)
+    return normalize_axes(plain_axis(axis), ndim)
 
 
 def in_dtype(value: Any, a: Any) -> Any:
@@ -132,7 +138,7 @@ def mean(
 ) -> Any:
     refuse("np.mean", out=out)
     a = a.astype(dtype) if dtype is not None else float_of(a)
-    axes = normalize_axes(axis, a.ndim)
+    axes = normalize_axes(plain_axis(axis), a.ndim)
     total = sum_(a, axes, dtype=dtype, keepdims=keepdims, where=where)  # integers wrap, as NumPy's
     return total / _count(a, axes, where, keepdims)
 
@@ -154,7 +160,7 @@ def var(
     if given(correction) and ddof != 0:
         raise UsageError("ddof= and correction= say the same; give one of them")
     a = _deviating(a, dtype)
-    axes = normalize_axes(axis, a.ndim)
+    axes = normalize_axes(plain_axis(axis), a.ndim)
     d = a - (mean if given(mean) else np.mean(a, axis=axes, keepdims=True, where=where))
     count = _count(a, axes, where, keepdims) - (correction if given(correction) else ddof)
     count = np.maximum(count, 0) if selects(where) else max(count, 0)
@@ -182,7 +188,7 @@ def std(
 
     if given(mean):
         return root(spread(a))
-    a, axes = _deviating(a, dtype), normalize_axes(axis, a.ndim)
+    a, axes = _deviating(a, dtype), normalize_axes(plain_axis(axis), a.ndim)
     alone = not selects(where) and _count(a, axes, where, keepdims) == 1
     if alone and not (ddof or given(correction)):
         return sum_(a - a, axes, keepdims=keepdims)  # 0 wherever it is, to every order
@@ -275,10 +281,10 @@ def _position(name: str, primitive: Any) -> Any:
         if axis is None:
             found = primitive(np.ravel(a), axis=0)
             return keep(found, a.shape, tuple(range(a.ndim)), keepdims)
-        if not a.ndim and axis in (0, -1):
-            a = np.reshape(a, (1,))
-            return np.reshape(primitive(a, axis=0), ())
-        axis = normalize_axis(axis, a.ndim)
+        if not a.ndim:
+            normalize_axis(plain_axis(axis), 1)
+            return np.reshape(primitive(np.reshape(a, (1,)), axis=0), ())
+        axis = normalize_axis(plain_axis(axis), a.ndim)
         return keep(primitive(a, axis=axis), a.shape, (axis,), keepdims)
 
     return function
@@ -320,7 +326,7 @@ def _running(name: str, primitive: Any) -> Any:
             a, axis = np.ravel(a), 0
         elif a.ndim == 0:
             a = np.reshape(a, (1,))
-        return primitive(a, axis=normalize_axis(axis, a.ndim))
+        return primitive(a, axis=normalize_axis(plain_axis(axis), a.ndim))
 
     return function
 
@@ -366,7 +372,7 @@ def argsort(
     refuse("np.argsort", order=order)
     if axis is None:
         a, axis = np.ravel(a), 0
-    return rd.argsort(a, axis=normalize_axis(axis, a.ndim))
+    return rd.argsort(a, axis=normalize_axis(plain_axis(axis), a.ndim))
 
 
 @implements(np.sort, checks=True)
@@ -374,6 +380,7 @@ def sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable:
     refuse("np.sort", order=order)
     if axis is None:
         a, axis = np.ravel(a), 0
+    axis = normalize_axis(axis, a.ndim)
     return np.take_along_axis(a, argsort(a, axis), axis)
 
 
@@ -391,4 +398,4 @@ def argpartition(
     a: Any, kth: Any, axis: Any = -1, kind: str = "introselect", order: Any = None
 ) -> Any:
     refuse("np.argpartition", order=order)
-    return argsort(a, axis)
+    return argsort(a, normalize_axis(axis, a.ndim))
