@@ -98,6 +98,14 @@ def test_it_stops_on_time():
     assert none.trials == 0
     assert none.verdict.startswith("the time was over before the network as given was judged")
     assert "settings that were tried" not in none.verdict
+    assert "no settings were tried, since judging the others took" in none.verdict
+
+
+def test_what_was_found_is_as_many_networks_as_it_has_to_beat():
+    options = Options(hidden=(4,), epochs=1, learning_rate=1e-6, preset="sklearn", ensemble=2)
+    found = search(LINEAR, "y", options, trials=3, **QUICK)
+    assert found.settings["ensemble"] == 2
+    assert len(found.model.members) == 2
 
 
 def test_time_or_trials():

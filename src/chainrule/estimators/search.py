@@ -154,6 +154,8 @@ def search(
     took = time.time() - started
     end = min(started + SHARE * (deadline - started), deadline - RESERVE * took)
     settings, tried = _halved(replace(data, deadline=end), parts, trials, n_jobs)
+    if settings and options.members > 1:  # one network each was tried
+        settings["ensemble"] = options.members
     last = took / (len(parts) + 1)  # to train the best one
     data = replace(data, deadline=deadline - last)
     more: list[tuple[str, _Network]] = []
@@ -167,7 +169,14 @@ def search(
         _contender(name, [own for other, own in losses if other == name], len(parts))
         for name in names
     ]
-    return _result(data, held, settings, contenders, tried)
+    result = _result(data, held, settings, contenders, tried)
+    if tried:
+        return result
+    short = (
+        f"no settings were tried, since judging the others took {took:.0f} of "
+        f"{60 * float(minutes or 0):.0f} seconds: give more minutes"
+    )
+    return replace(result, verdict=f"{result.verdict}; {short}")
 
 
 @dataclass(frozen=True)
@@ -234,6 +243,7 @@ class _Network(BaseEstimator):
     dropout: float | None = None
     batch_size: int | None = None
     schedule: str | None = None
+    ensemble: int | None = None
     seed: int = 0
 
     def options(self) -> Options:
@@ -242,7 +252,7 @@ class _Network(BaseEstimator):
         data, seed = given.pop("data"), given.pop("seed")
         own = {name: value for name, value in given.items() if value is not None}
         plain: dict[str, Any] = {"preset": "sklearn", "ensemble": 1, "tabm": 0} if own else {}
-        return replace(data.options, **plain, **own, seed=seed)
+        return replace(data.options, **plain | own, seed=seed)
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> _Network:
         self.model_: TabularModel | None = None

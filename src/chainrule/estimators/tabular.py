@@ -263,7 +263,9 @@ class TabularClassifier(ClassifierMixin, _Tabular):
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(f"y has one class, {self.classes_[0]!r}: there is nothing to learn")
+            raise ValueError(
+                f"y has one class, {str(self.classes_[0])!r}: there is nothing to learn"
+            )
         if isinstance(self.class_weight, dict):
             of_class = compute_sample_weight(self.class_weight, y)
             factors = of_class if factors is None else of_class * factors
