@@ -304,6 +304,9 @@ def test_moodles_format(topic: str) -> None:
         assert len(re.findall(FIELD, text)) == fields
     for item in questions:  # docs.moodle.org, Moodle XML format: both are required of each
         assert item.find("name/text") is not None
+        assert "\n" in (item.findtext("generalfeedback/text") or "")
+        assert "\\n" not in ElementTree.tostring(item, "unicode"), "lines of the solution"
+        assert not re.search("commas|as in|your own", item.findtext("questiontext/text") or "")
         assert item.find("questiontext[@format='html']") is not None
         assert {part.tag for part in item} <= {
             "name", "questiontext", "generalfeedback", "graderinfo", "defaultgrade"

@@ -33,7 +33,8 @@ def fitted(
     """Shapes, and the tree with a blackboard's products and powers settled by them.
 
     Where the sizes do not fit as NumPy means them, or signs of matrixcalculus.org stand in the
-    text, * is read as a matrix product and norm2 as the norm, and a note says so.
+    text, * is read as a matrix product and norm2 as the norm, and a note says so. Its ``tr`` and
+    ``^`` are others' too, so there NumPy's meaning comes second.
     """
     theirs = other_dialect(tree)
     numpy = any(sign in source for sign in ("@", "**", ".T"))
@@ -44,6 +45,8 @@ def fitted(
         if not numpy:
             # not NumPy's own: rather their product than other kinds of names
             readings = [(tree, 1), (theirs, 1), (tree, None), (theirs, None)]
+            if "tr(" in source or "^" in source:
+                readings = [(theirs, 1), (tree, 1), (theirs, None), (tree, None)]
     first: ExpressionError | None = None
     for reading, most in readings:
         try:

@@ -255,6 +255,13 @@ def summary_page(said: Summary) -> str:
     return _page("Summary", body)
 
 
+_HOW_TO_WRITE = re.compile(
+    r", in this order, separated by commas| Write each with its name, as in .*?; .*?\.(?= |$)"
+    r"| A part is right if it follows from your own earlier ones\."
+)
+"""What a sheet says of one line of answers: Moodle has a field for each, and marks them alone."""
+
+
 def moodle(quiz: Quiz, category: str = "chainrule") -> str:
     """The quiz as Moodle XML: numbers and parts as numerical fields, formulas as essays with the
     key for the marker."""
@@ -269,14 +276,16 @@ def moodle(quiz: Quiz, category: str = "chainrule") -> str:
         ET.SubElement(
             ET.SubElement(item, "name"), "text"
         ).text = f"{quiz.topic} {quiz.seed} question {i}"
-        said = f"<p>{escape.html(q.prompt)}</p>"
+        prompt = _HOW_TO_WRITE.sub("", q.prompt) if numeric else q.prompt
+        said = f"<p>{escape.html(prompt)}</p>"
         if numeric:
             said += "".join(f"<p>{escape.html(a)} = {_field(t, q.tolerance)}</p>"
                             for a, t in zip(q.asked, asking.truths(q), strict=True))  # fmt: skip
         text = ET.SubElement(item, "questiontext", format="html")
         ET.SubElement(text, "text").text = said
         feedback = ET.SubElement(item, "generalfeedback", format="html")
-        ET.SubElement(feedback, "text").text = f"<pre>{escape.html(q.solution)}</pre>"
+        lines = "\n".join(map(escape.html, q.solution.splitlines()))
+        ET.SubElement(feedback, "text").text = f"<pre>{lines}</pre>"
         if not numeric:
             info = ET.SubElement(item, "graderinfo", format="html")
             ET.SubElement(info, "text").text = f"<p>{escape.html(q.answer)}</p>"
