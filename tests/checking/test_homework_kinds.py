@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import re
+
 import pytest
 
 from chainrule.checking.handwritten.search import checked
@@ -209,3 +212,22 @@ def test_a_gradient_that_is_left_out_is_missing(gone: str) -> None:
     student = Student(loader(apart, "homework.py"))
     weighed = checked(student, apart, "homework.py", weights={"W": 2.0})
     assert (weighed.points, sum(p.of for p in weighed.parameters)) == (1.0, 3.0)
+
+
+def test_no_hypothesis_multiplies_a_shape() -> None:
+    from chainrule.checking.handwritten.drafts import Facts
+    from chainrule.checking.handwritten.edits import drafts
+
+    source = """def backward(self, d):
+    grid = np.indices(self.where.shape)
+    shape = self.where.shape
+    dx = np.zeros(shape)
+    dx[grid[0], self.where] = d
+    return dx"""
+    atoms = {"d": (6, 4), "self.where": (6, 4), "dx": (6, 4), "shape": (), "n": ()}
+    (function,) = ast.parse(source).body
+    assert isinstance(function, ast.FunctionDef)
+    made = [d.source() for d in drafts("backward", function, Facts(atoms, [6], {"W": (6, 4)}))]
+    assert len(made) > 20
+    assert not [text for text in made if re.search(r"(indices|zeros)\([^)]*(\*|/)", text)]
+    assert not [text for text in made if re.search(r"\.shape \*", text)]

@@ -34,6 +34,9 @@ SLOPES = (
 """Slopes of relu, logistic (whole, and the half that is forgotten), tanh, then softplus, swish,
 elu, leaky relu; v is the unit's input or output. How rare each is, and how a program says that it
 uses it."""
+SIZED = re.compile(r"\b(zeros|ones|empty|full|indices|arange|range|eye|linspace|ndindex)$")
+"""Functions whose arguments are sizes: six times a shape is one of six times as many axes, and as
+an array more than any memory holds."""
 ROOTS = re.compile(r"/ (?:float\()?((?:np|math)\.sqrt\([^()]+\))")
 """What a program divides by."""
 TARGETS = re.compile(r"t|y|Y|T|labels?|targets?|y_?true|one_?hot|[xX]|inputs?|data")
@@ -117,14 +120,16 @@ class Missing(Statement):
                         if isinstance(n, ast.BinOp):
                             deeper += [n.left, n.right]
                         elif isinstance(n, ast.Call) and n.args:
-                            deeper += n.args
+                            deeper += [] if SIZED.search(ast.unparse(n.func)) else n.args
                         elif isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute):
                             deeper.append(n.func.value)
                         elif isinstance(n, (ast.List, ast.Tuple)):  # parts that are put together
                             deeper += n.elts
                     found += deeper
                     inner = deeper
-        return list({id(n): n for n in found if not isinstance(n, ast.Constant)}.values())
+        found = [n for n in found if not isinstance(n, ast.Constant)
+                 and not (isinstance(n, ast.Attribute) and n.attr == "shape")]  # fmt: skip
+        return list({id(n): n for n in found}.values())
 
     def _scaled(self, node: ast.expr) -> Iterator[Draft]:
         """A number, a sign or a sum over the batch that is missing."""
