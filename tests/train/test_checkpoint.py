@@ -266,6 +266,28 @@ def test_a_folder_that_cannot_be_is_said_before_training(tmp_path: Path) -> None
         fit(MLP, (X, T), checkpoint=tmp_path / "file" / "kept", **PLAIN)
 
 
+def test_networks_go_on_from_a_result_each() -> None:
+    ones = {name: value for name, value in PLAIN.items() if name != "seed"}
+    first = fit_many(MLP, (X, T), seeds=[0, 1], **ones)
+    again = fit_many(MLP, (X, T), seeds=[0, 1], **ones | {"epochs": 6}, resume=list(first))
+    whole = fit_many(MLP, (X, T), seeds=[0, 1], **ones | {"epochs": 6})
+    assert [bits(one) for one in again] == [bits(one) for one in whole]
+    assert all(one.steps == 6 * 3 for one in again)
+    with pytest.raises(UsageError, match="or the 2 FitResults to go on from"):
+        fit_many(MLP, (X, T), seeds=[0, 1], **ones, resume=first[0])
+
+
+@pytest.mark.parametrize("resume", ["yes", 1, 0.0, None, [True], Path("kept")])
+def test_what_cannot_be_resumed_is_said(tmp_path: Path, resume: Any) -> None:
+    """It began anew, over the checkpoints of a training that was at its end."""
+    ones = {name: value for name, value in PLAIN.items() if name != "seed"}
+    with pytest.raises(UsageError, match="give True, False, or the FitResult to go on from"):
+        fit(MLP, (X, T), **PLAIN, checkpoint=tmp_path / "k", resume=resume)
+    with pytest.raises(UsageError, match="give True, False, or the 1 FitResults to go on from"):
+        fit_many(MLP, (X, T), seeds=[0], **ones, checkpoint=tmp_path / "k", resume=resume)
+    assert not (tmp_path / "k" / "checkpoint-000001.safetensors").exists()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="folders have no locks there")
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
     words: list[str] = []

@@ -28,7 +28,7 @@ from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_input
 from chainrule.train.descent import Steps, descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
 from chainrule.train.failing import failing_step
-from chainrule.train.keeping import Keeper, Kept, go_on, owned, same_as_then
+from chainrule.train.keeping import Keeper, Kept, from_files, go_on, owned, same_as_then
 from chainrule.train.metrics import Metric, metrics_of
 from chainrule.train.monitor import (
     EarlyStopping,
@@ -202,6 +202,7 @@ def fitting(
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
+    going_on = from_files(resume, checkpoint)
     team, shards = workers_of(workers, shards, len(each_device(executor)))
     if searching and shards > 1:
         raise UsageError("L-BFGS looks at the whole batch: leave out shards and workers")
@@ -242,15 +243,13 @@ def fitting(
     training = TrainingState.start(params, state, {} if searching else optimizer.init(params))
     del params, state  # not to be kept in memory beside those that replace them
     if checkpoint is not None:
-        kept = Keeper(checkpoint, resume is True, team=team).networks[0]
+        kept = Keeper(checkpoint, going_on, team=team).networks[0]
     ended = None
     if isinstance(resume, Moment):
         training.go_on(resume)
         monitor.go_on(resume.judged)
     elif isinstance(resume, FitResult):
         go_on(training, monitor, resume, searching)
-    elif resume is True and kept is None:
-        raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
     if kept is not None:
         training.log = () if searching else None
         same = same_as_then(step, optimizer, source, rows, monitor, seed, dtype, runner)

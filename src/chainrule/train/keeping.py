@@ -36,7 +36,7 @@ from chainrule.train.checkpoint import (
 )
 from chainrule.train.data import ArrayData
 from chainrule.train.evaluation import HeldOut
-from chainrule.train.monitor import EpochMonitor, TrainingState, all_finite
+from chainrule.train.monitor import EpochMonitor, Moment, TrainingState, all_finite
 from chainrule.train.result import FitResult
 from chainrule.train.steps import Step
 
@@ -77,6 +77,24 @@ def owned(checkpoint: Any, workers: Any = None) -> Iterator[None]:
         yield
     finally:
         os.close(own)
+
+
+def from_files(resume: Any, checkpoint: Any, networks: int | None = None) -> bool:
+    """Whether a training goes on from its checkpoints, as ``resume=`` says; of several networks,
+    it may list what each goes on from.
+
+    Raises:
+        UsageError: there are none, or it is neither a truth value nor what one goes on from.
+    """
+    if isinstance(resume, (bool, np.bool_)):
+        if resume and checkpoint is None:
+            raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
+        return bool(resume)
+    each = [resume] if networks is None else resume if isinstance(resume, (list, tuple)) else []
+    if len(each) != (networks or 1) or not all(isinstance(x, (Moment, FitResult)) for x in each):
+        what = "the FitResult" if networks is None else f"the {networks} FitResults"
+        raise UsageError(f"resume={described(resume)}: give True, False, or {what} to go on from")
+    return False
 
 
 class Kept:

@@ -19,7 +19,7 @@ from chainrule.train.data import ArrayData
 from chainrule.train.descent import Steps
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import Fitting, fit, fitting
-from chainrule.train.keeping import Keeper, owned
+from chainrule.train.keeping import Keeper, from_files, owned
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.streamed import Streamed
 from chainrule.train.together import Member, grouped
@@ -55,7 +55,7 @@ def fit_many(
         options: all other arguments of ``fit`` but ``params`` and ``state``; ``callbacks`` hear of
             every epoch of every network. A list as ``loss``, ``optimizer``, ``l1``, ``l2``,
             ``epochs``, ``batch_size`` or ``early_stopping`` has one for each network:
-            ``optimizer=[adam(r) for r in rates]``.
+            ``optimizer=[adam(r) for r in rates]``; as ``resume`` the result each goes on from.
 
     Returns:
         One ``FitResult`` for each network, in order. One whose loss was not finite says
@@ -86,10 +86,9 @@ def _fitted(
     team, given["shards"] = workers_of(given.pop("workers"), given["shards"], devices)
     given["workers"] = team
     places: Sequence[Any] = [None] * len(each)
+    going_on = from_files(resume, checkpoint, len(each))
     if checkpoint is not None:
-        places = Keeper(checkpoint, resume is True, len(each), team).networks
-    elif resume is True:
-        raise UsageError("resume=True: say where the checkpoints are, checkpoint=FOLDER")
+        places = Keeper(checkpoint, going_on, len(each), team).networks
     predictors = Predictors(runner)
     trainings: list[Fitting] = []
     trained: list[np.ndarray | None] = []
@@ -108,6 +107,7 @@ def _fitted(
         own |= {
             "sample_weight": None,
             "kept": places[k],
+            "resume": resume[k] if isinstance(resume, (list, tuple)) else False,
             "predictor": predictors(own["model"], own["loss"]),
         }
         trainings.append(fitting(own.pop("model"), part, **own))
