@@ -210,6 +210,8 @@ def test_a_killed_writer_leaves_a_whole_file(tmp_path):
         command = [sys.executable, "-c", WRITER, path]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as writer:
             writer.stdout.readline()
+            while not path.exists():  # on a machine that has other things to do
+                time.sleep(0.01)
             time.sleep(0.05 + pause)
             writer.kill()
         content = path.read_bytes()
