@@ -91,17 +91,20 @@ class Chunks:
     def ahead(self, epoch: int, last: int, length: int) -> int:
         """So many whole epochs may be done as one chunk of about ``length`` steps, up to the
         ``last``; 1 if this one has been begun, or ends with a smaller minibatch."""
-        data, training = self.data, self.training
-        if (
+        if self.training.position.step or not self.joins(epoch, last):
+            return 1
+        return max(1, min(last - epoch + 1, length // self.full))
+
+    def joins(self, epoch: int, last: int) -> bool:
+        """Whether this epoch may be done in one call with those after it."""
+        data = self.data
+        return not (
             last == epoch
             or self.careful
-            or training.position.step
             or not isinstance(data, ArrayData)
             or callable(data.shuffle)
             or data.rows % data.batch_size
-        ):
-            return 1
-        return max(1, min(last - epoch + 1, length // self.full))
+        )
 
     def epoch(self, epoch: int, last: int) -> None:
         """Do all full minibatches of an epoch that are left, or none; or those of whole epochs from
@@ -130,10 +133,11 @@ class Chunks:
             self.arrays = window[:3]
             if not self.tried:
                 self.tried, self.run = True, self._compiled()
+                if self.run is not None:  # once: with another number it is compiled anew
+                    epochs = last - epoch + 1 if self.joins(epoch, last) else 1
+                    self.run.most = min(full * epochs, MOST)
             if self.run is None:
                 return
-            alone = self.careful or last == epoch or not isinstance(data, ArrayData)
-            self.run.most = min(full if alone else full * (last - epoch + 1), MOST)
             end = min(full, window.first + len(window.order) // data.batch_size)
             rows = (end - window.first) * data.batch_size
             order = window.order[:rows].reshape(-1, data.batch_size)

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ import chainrule as cr
 from chainrule import nn, optim, train
 from chainrule.core.tree import leaves
 from chainrule.errors import IndexingError, UsageError
+from chainrule.run.xla import program
+from chainrule.run.xla.backend import Target
+from chainrule.run.xla.program import Code
 from chainrule.train import fit
 
 
@@ -63,6 +67,60 @@ def test_what_the_device_cannot_raise_is_raised_of_the_users_line() -> None:
         run(np.array([1, 7, 2]))
 
 
+MATRICES = {
+    "nan": np.full((2, 2), np.nan), "a nan": np.array([[1, 2], [np.nan, 3]]),
+    "inf": np.full((2, 2), np.inf), "an inf": np.array([[1, 2], [np.inf, 3]]),
+    "one of two": np.stack([np.eye(2), np.full((2, 2), np.nan)]),
+    "large": np.full((2, 2), 1e200), "singular": np.ones((2, 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("rows", [40, 37])
+def test_epochs_after_the_first_compile_nothing(rows: int, monkeypatch: Any) -> None:
+    """Each had a program of its own, for as many steps as were left to the last."""
+    made, compiled = list[Any](), program.compiled
+
+    def counted(*given: Any) -> Any:
+        made.append(given)
+        return compiled(*given)
+
+    monkeypatch.setattr(program, "compiled", counted)
+    x = np.random.default_rng(0).normal(size=(rows, 2))
+    counts = []
+    for epochs in (2, 5):
+        made.clear()
+        fit(nn.MLP((2, 1)), (x, x[:, :1]), loss="squared_error", optimizer=optim.sgd(0.1),
+            batch_size=8, epochs=epochs, evaluate_train=False, executor="xla")  # fmt: skip
+        counts.append(len(made))
+    assert counts == ([1, 1] if rows == 40 else [2, 2])
+
+
+@pytest.mark.parametrize(
+    "function",
+    [np.linalg.svdvals, np.linalg.pinv, np.linalg.matrix_rank, np.linalg.slogdet,
+     np.linalg.cholesky, np.linalg.inv, np.linalg.eigvalsh],
+)  # fmt: skip
+def test_matrices_are_refused_as_by_the_interpreter(function: Any) -> None:
+    """Also those with NaN: the rank of such a matrix was 0."""
+
+    def found(executor: str, a: Any) -> Any:
+        try:
+            return cr.jit(lambda a: function(a), executor=executor)(a)
+        except np.linalg.LinAlgError as error:
+            return str(error)
+
+    for name, a in MATRICES.items():
+        if name == "inf" and function is np.linalg.cholesky:
+            continue  # infinities less infinities: what comes of them depends on the BLAS
+        wanted, got = found("numpy", a), found("xla", a)
+        assert isinstance(got, str) == isinstance(wanted, str), (name, wanted, got)
+        if isinstance(wanted, str):
+            assert got == wanted, name
+            continue
+        for x, y in zip(leaves(wanted), leaves(got), strict=True):
+            np.testing.assert_allclose(y, x, rtol=1e-12, atol=1e-12, err_msg=name)
+
+
 def test_nothing_times_nan_is_nan() -> None:
     mask = np.array([True, False])
     found = cr.jit(lambda x, m: x * m.astype(x.dtype), executor="xla")(np.full(2, np.nan), mask)
@@ -76,6 +134,16 @@ def test_what_no_memory_holds_is_refused_before_it_runs() -> None:
     with pytest.raises(UsageError, match=r"has not the memory .* takes 137329124 MiB: .*cr.remat"):
         cr.jit(product, executor="xla")(np.ones(3_000_000))
     assert cr.jit(lambda x: np.sum(np.outer(x, x)[:2]), executor="xla")(np.ones(3_000)) == 6_000
+
+
+def test_memory_that_a_library_of_xlas_takes_is_named() -> None:
+    """XLA's report of a program leaves it out: "which takes 31 MiB" was said of 30 TB."""
+    code: Any = SimpleNamespace(
+        largest=2**60, graph=SimpleNamespace(name="f"), target=Target.of(cr.Executor("xla"))
+    )
+    run = SimpleNamespace(memory_analysis=lambda: None)
+    said = Code._said(code, RuntimeError("INTERNAL: YNNPACK operation failed: error"), run)
+    assert "which takes 1099511627776 MiB" in str(said)
 
 
 class Lent:

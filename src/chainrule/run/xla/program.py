@@ -101,7 +101,9 @@ class Code:
         if not large and "RESOURCE_EXHAUSTED" not in text and "ut of memory" not in text:
             return UsageError(f"{self.graph.name}: XLA on {self.target.device}: {text}")
         elsewhere = "" if self.target.device.platform == "cpu" else ', or run on device="cpu"'
-        needs = "" if run is None else f", which takes {bytes_of(run) / 2**20:.0f} MiB"
+        # What the libraries that XLA calls take for themselves it does not count.
+        most = 0 if run is None else max(bytes_of(run), large * self.largest)
+        needs = f", which takes {most / 2**20:.0f} MiB" if most else ""
         return UsageError(
             f"{self.graph.name}: {self.target.device} has not the memory for this program{needs}: "
             f"take smaller batches, or recompute with cr.remat{elsewhere}"

@@ -173,9 +173,15 @@ def _eigh(a: Any, uplo: str) -> Any:
     return jnp.concatenate([w[..., None, :], v], axis=-2)
 
 
-def _svd(a: Any) -> Any:
-    u, s, vh = jnp.linalg.svd(a, full_matrices=False)
-    return jnp.concatenate([u, s[..., None, :], jnp.swapaxes(vh, -1, -2)], axis=-2)
+def _slogdet(a: Any) -> Any:
+    """From the pivots, as LAPACK: JAX multiplies 2x2 matrices out, which overflows."""
+    lu, pivots, _ = lax.linalg.lu(a)
+    diagonal = jnp.diagonal(lu, axis1=-2, axis2=-1)
+    turned = (pivots != np.arange(a.shape[-1])) ^ (diagonal < 0)
+    singular = jnp.any(diagonal == 0, -1)
+    sign = jnp.where(singular, 0, 1 - 2 * (jnp.sum(turned, -1) % 2)).astype(a.dtype)
+    size = jnp.where(singular, -jnp.inf, jnp.sum(jnp.log(jnp.abs(diagonal)), -1))
+    return jnp.stack([sign, size], axis=-1)
 
 
 def _huber(delta: Any, r: Any) -> Any:
@@ -188,15 +194,6 @@ def _pseudo_huber(delta: Any, r: Any) -> Any:
     ratio = r / jnp.where(delta == 0, 1, delta)
     found = delta * delta * jnp.expm1(jnp.log1p(ratio * ratio) / 2)
     return jnp.where(delta < 0, jnp.inf, jnp.where((delta == 0) | (r == 0), 0, found))
-
-
-def _cofactor(a: Any) -> Any:
-    """As the interpreter, from singular values and their products: exact where A is singular."""
-    u, s, vh = jnp.linalg.svd(a)
-    own = np.eye(a.shape[-1], dtype=bool)
-    others = jnp.prod(jnp.where(own, 1, s[..., None, :]), -1)
-    sign = jnp.linalg.det(u) * jnp.linalg.det(vh)
-    return sign[..., None, None] * ((u * others[..., None, :]) @ vh)
 
 
 def _erfi(x: Any) -> Any:
@@ -236,7 +233,6 @@ def _gamma(f: Row) -> Row:
 IN_DOUBLE: dict[str, Row] = {
     "betainc": lambda x, order: jsp.special.betainc(order[0], order[1], x),
     "betaincc": lambda x, order: jsp.special.betainc(order[1], order[0], 1 - x),
-    "cofactor": _cofactor,
     "dawsn": jsp.special.dawsn,
     "erfcinv": lambda x: -jsp.special.ndtri(x / 2) / np.sqrt(2.0),
     "erfi": _erfi,
@@ -246,7 +242,6 @@ IN_DOUBLE: dict[str, Row] = {
     "gammaincc": _gamma(jsp.special.gammaincc),
     "huber": _huber,
     "mills": _mills,
-    "pinv": lambda a, rcond: jnp.linalg.pinv(a, rtol=rcond),
     "pseudo_huber": _pseudo_huber,
     "rgamma": _rgamma,
 }
@@ -319,8 +314,7 @@ ROWS: dict[str, Row] = {
     "det": jnp.linalg.det,
     "eigh": _eigh,
     "qr": lambda a: jnp.concatenate(jnp.linalg.qr(a), axis=-2),
-    "slogdet": lambda a: jnp.stack(jnp.linalg.slogdet(a), axis=-1),
-    "svd": _svd,
+    "slogdet": _slogdet,
     # others
     "random_uniform": random_uniform,
 }  # fmt: skip
@@ -367,10 +361,41 @@ def _require(faults: Faults, node: Node, x: Any, holds: Any, *, message: str) ->
 
 def _cholesky(faults: Faults, node: Node, a: Any) -> Any:
     y = jnp.linalg.cholesky(a, symmetrize_input=False)
-    known = jnp.all(jnp.isfinite(a))
+    known = ~jnp.any(jnp.isnan(a))
     error = np.linalg.LinAlgError("Matrix is not positive definite")
     faults.demand(node, error, jnp.all(jnp.isfinite(y)) | ~known)
     return y
+
+
+def _singular_values(faults: Faults, node: Node, a: Any, **how: Any) -> Any:
+    """U, S, Vᵀ of a matrix without NaN, which LAPACK refuses."""
+    u, s, vh = jnp.linalg.svd(a, **how)
+    ended = ~jnp.any(jnp.isnan(s)) | jnp.any(jnp.isinf(a))
+    error = np.linalg.LinAlgError("SVD did not converge")
+    faults.demand(node, error, ended & ~jnp.any(jnp.isnan(a)))
+    return u, s, vh
+
+
+def _svd(faults: Faults, node: Node, a: Any) -> Any:
+    u, s, vh = _singular_values(faults, node, a, full_matrices=False)
+    return jnp.concatenate([u, s[..., None, :], jnp.swapaxes(vh, -1, -2)], axis=-2)
+
+
+def _cofactor(faults: Faults, node: Node, a: Any) -> Any:
+    """As the interpreter, from singular values and their products: exact where A is singular."""
+    u, s, vh = _singular_values(faults, node, a.astype(np.float64))
+    own = np.eye(a.shape[-1], dtype=bool)
+    others = jnp.prod(jnp.where(own, 1, s[..., None, :]), -1)
+    sign = jnp.linalg.det(u) * jnp.linalg.det(vh)
+    return sign[..., None, None] * ((u * others[..., None, :]) @ vh)
+
+
+def _pinv(faults: Faults, node: Node, a: Any, rcond: float) -> Any:
+    a = a.astype(np.float64)
+    u, s, vh = _singular_values(faults, node, a, full_matrices=False)
+    kept = s > rcond * jnp.max(s, -1, keepdims=True, initial=0)
+    s = jnp.where(kept, 1 / jnp.where(kept, s, 1), 0)
+    return jnp.swapaxes((u * s[..., None, :]) @ vh, -1, -2)
 
 
 def _solve(faults: Faults, node: Node, a: Any, b: Any) -> Any:
@@ -395,12 +420,15 @@ def _bundle(faults: Faults, node: Node, *gs: Any, places: Any, types: Any) -> tu
 CHECKED: dict[str, Row] = {
     "bundle": _bundle,
     "cholesky": _cholesky,
+    "cofactor": _cofactor,
     "gather": _gather,
     "inv": _inv,
+    "pinv": _pinv,
     "put": _put,
     "require": _require,
     "scatter_add": _scatter_add,
     "solve": _solve,
+    "svd": _svd,
 }
 """Rows of what the interpreter may refuse to compute, or whose type says more than its inputs:
 they take ``(faults, node, *values)``."""
