@@ -122,6 +122,19 @@ def test_arithmetic_has_numpys_semantics_at_its_edges() -> None:
             np.testing.assert_array_equal(np.signbit(y[known]), np.signbit(x[known]), name)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_special_functions_hold_where_samples_do_not_reach(dtype: str) -> None:
+    """XLA's ``erfcx`` is 0 about 26.6 (float32: 9.3), where its ``erfc`` ends; its logarithm of the
+    normal distribution function has 10 digits at -20 and none at 8."""
+    tails = np.array([-1e5, -40, -20.5, -5, -1, -0.0, 0, 1e-5, 2, 5, 8, 9, np.inf, -np.inf, np.nan])
+    ends = np.array([-37.56, -13.1, 9.2, 9.3, 26.0, 26.55, 26.6, 30, 1e5, 1e20])
+    x = np.concatenate([tails, ends]).astype(dtype)
+    cases = [(graph_of(PRIMITIVES[name], Sample((x,))), (x,))
+             for name in ("erfcx", "mills", "log_ndtr", "digamma")]  # fmt: skip
+    for x, y in zip(*together(cases), strict=True):
+        np.testing.assert_allclose(y, x, rtol=1e-12 if dtype == "float64" else 2e-6)
+
+
 def test_random_numbers_have_numpys_bits() -> None:
     keys = [
         key_of(3),

@@ -15,6 +15,7 @@ from chainrule.core.node import Node
 from chainrule.core.types import Shape
 from chainrule.errors import UsageError
 from chainrule.ops.structure.reading import region_index
+from chainrule.run.xla import special
 from chainrule.run.xla.backend import jax, jnp, jsp, lax
 from chainrule.run.xla.faults import Faults
 from chainrule.run.xla.philox import random_uniform
@@ -34,8 +35,8 @@ SAME = (
 """Primitives that JAX's NumPy has under the same name with the same meaning."""
 
 SPECIAL = (
-    "beta", "betaln", "boxcox", "boxcox1p", "digamma", "entr", "erf", "erfc", "erfcx", "exp1",
-    "expi", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "log_ndtr", "logit", "ndtr", "ndtri",
+    "beta", "betaln", "boxcox", "boxcox1p", "entr", "erf", "erfc", "exp1",
+    "expi", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "logit", "ndtr", "ndtri",
     "rel_entr", "spence", "xlog1py", "xlogy",
 )  # fmt: skip
 """The same of ``scipy.special``, where JAX's form has its precision."""
@@ -196,36 +197,6 @@ def _pseudo_huber(delta: Any, r: Any) -> Any:
     return jnp.where(delta < 0, jnp.inf, jnp.where((delta == 0) | (r == 0), 0, found))
 
 
-def _erfi(x: Any) -> Any:
-    found = 2 / np.sqrt(np.pi) * jnp.exp(x * x) * jsp.special.dawsn(x)
-    return jnp.where(jnp.isinf(x), x, found)
-
-
-def _erfinv(x: Any) -> Any:
-    """One step of Newton's, by what is left to 1 in the tails: XLA's own has 12 digits there."""
-    y = jsp.special.erfinv(x)
-    size = jnp.abs(y)
-    over = jnp.where(
-        jnp.abs(x) < 0.5,
-        jsp.special.erf(size) - jnp.abs(x),
-        1 - jnp.abs(x) - jsp.special.erfc(size),
-    )
-    mended = size - over * (np.sqrt(np.pi) / 2) * jnp.exp(size * size)
-    return jnp.where(jnp.abs(x) < 1, jnp.copysign(mended, x), y)
-
-
-def _mills(x: Any) -> Any:
-    """φ/Φ: far below 0 by erfcx, whose factor does not vanish."""
-    scale = np.sqrt(2 * np.pi)
-    above = jnp.exp(-x * x / 2) / scale / jsp.special.ndtr(jnp.maximum(x, 0))
-    return jnp.where(x < 0, 2 / scale / jsp.special.erfcx(-jnp.minimum(x, 0) / 2**0.5), above)
-
-
-def _rgamma(x: Any) -> Any:
-    pole = (x <= 0) & (x == jnp.floor(x))
-    return jnp.where(pole, jnp.where(x == 0, x, 0), 1 / jsp.special.gamma(x))
-
-
 def _gamma(f: Row) -> Row:
     return lambda x, order: f(jnp.asarray(order, x.dtype), x)
 
@@ -235,15 +206,17 @@ IN_DOUBLE: dict[str, Row] = {
     "betaincc": lambda x, order: jsp.special.betainc(order[1], order[0], 1 - x),
     "dawsn": jsp.special.dawsn,
     "erfcinv": lambda x: -jsp.special.ndtri(x / 2) / np.sqrt(2.0),
-    "erfi": _erfi,
-    "erfinv": _erfinv,
+    "erfcx": special.erfcx,
+    "erfi": special.erfi,
+    "erfinv": special.erfinv,
     "expm": lambda a: jsp.linalg.expm(a, max_squarings=64),
     "gammainc": _gamma(jsp.special.gammainc),
     "gammaincc": _gamma(jsp.special.gammaincc),
     "huber": _huber,
-    "mills": _mills,
+    "log_ndtr": special.log_ndtr,
+    "mills": special.mills,
     "pseudo_huber": _pseudo_huber,
-    "rgamma": _rgamma,
+    "rgamma": special.rgamma,
 }
 """Rows that compute in float64, as SciPy does: in float32 theirs have not its precision."""
 
@@ -260,6 +233,7 @@ ROWS: dict[str, Row] = {
     "abs": jnp.abs,
     "cast": _cast,
     "floor_divide": _floor_divide,
+    "digamma": special.digamma,
     "exp10": lambda x: jnp.power(jnp.asarray(10.0, x.dtype), x),
     "gamma": jsp.special.gamma,
     "kinked": jnp.multiply,
