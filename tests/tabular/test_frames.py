@@ -10,8 +10,9 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from chainrule.errors import DtypeError, NonFiniteError, ShapeError, UsageError
+from chainrule.errors import DataError, DtypeError, NonFiniteError, ShapeError, UsageError
 from chainrule.tabular import Options, TabularModel, table_of, train
+from chainrule.tabular.columns import decide
 
 N = 60
 RNG = np.random.default_rng(2)
@@ -219,3 +220,20 @@ def test_a_fingerprint_makes_no_words_of_numbers():
     assert whole.fingerprint != broken.fingerprint
     assert whole.fingerprint != table_of({"z": [1, 2, 3]}).fingerprint
     assert "codes" not in vars(same["x"])
+
+
+def test_two_columns_of_one_name_are_refused():
+    pandas = pytest.importorskip("pandas")
+    estimators = pytest.importorskip("chainrule.estimators")
+    frame = pandas.DataFrame(np.ones((4, 3)), columns=["a", "b", "a"])
+    with pytest.raises(UsageError, match="several columns are called 'a'; rename all but one"):
+        table_of(frame)
+    with pytest.raises(UsageError, match="several columns are called 'a'"):
+        estimators.TabularRegressor().fit(frame, np.arange(4.0))
+
+
+def test_a_column_of_infinities_is_refused_as_one_infinity_is():
+    for cells in ([np.inf] * 4, [np.inf, 1.0, 2.0, 3.0]):
+        table = table_of({"a": cells, "b": [1.0, 2.0, 3.0, 5.0]})
+        with pytest.raises(DataError, match="'inf' is not a finite number"):
+            decide(table, ["a", "b"])

@@ -21,6 +21,7 @@ from sklearn.utils.validation import (
 from chainrule.errors import UsageError
 from chainrule.tabular import Options, Table, TabularModel, table_of, train
 from chainrule.tabular.attribution import column_gradients
+from chainrule.tabular.table import names_of
 from chainrule.train.evaluation import TILE
 
 __all__ = ["TabularClassifier", "TabularRegressor"]
@@ -111,6 +112,7 @@ class _Tabular(BaseEstimator):
 
     def _input(self, X: Any, reset: bool) -> Any:
         if _is_frame(X):
+            names_of(X)  # a clear error where two have one name
             validate_data(self, X, skip_check_array=True, reset=reset)
             return X
         return validate_data(self, X, dtype=None, ensure_all_finite="allow-nan", reset=reset)
@@ -174,9 +176,7 @@ def _columns(X: Any) -> tuple[dict[str, Any], bool]:
     """The columns of a frame or an array by name, and whether they have names of their own."""
     if not _is_frame(X):
         return {f"x{i}": X[:, i] for i in range(X.shape[1])}, False
-    names = getattr(X, "column_names", None)
-    names = list(X.columns) if names is None else names
-    return {str(name): X[name] for name in names}, True
+    return {str(name): X[name] for name in names_of(X) or ()}, True
 
 
 SHARED = """hidden : tuple of ints, default=None

@@ -136,8 +136,8 @@ def _empty_or_constant(column: Column) -> Decision | None:
         return Decision(column.name, "dropped", "every cell is missing")
     if column.missing.any():
         return None
-    numbers = column.numbers
-    same = numbers is None or bool(np.all(numbers == numbers[0]))
+    numbers = column.numbers  # infinities are refused, all alike too
+    same = numbers is None or bool(np.isfinite(numbers[0]) and np.all(numbers == numbers[0]))
     same = same and len(column.codes[1]) == 1
     return Decision(column.name, "dropped", f"every cell is {column.shown(0)}") if same else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -304,16 +305,31 @@ def _close(name: str, names: list[str]) -> str:
 
 def _columns(data: Any) -> list[tuple[str, Any]]:
     """Names and columns of whatever has them."""
-    names = getattr(data, "column_names", None)
-    names = getattr(data, "columns", None) if names is None else names
-    if isinstance(data, Mapping):
-        names = list(data)
+    names = list(data) if isinstance(data, Mapping) else names_of(data)
     if names is None or isinstance(data, type) or not hasattr(data, "__getitem__"):
         raise UsageError(
             f"a table is a mapping of columns, such as {{'x': [1.0, 2.0], 'y': ['a', 'b']}}, a "
             f"data frame, or what read_table(path) returns, not a {type(data).__name__}"
         )
     return [(str(name), data[name]) for name in names]
+
+
+def names_of(frame: Any) -> list[Any] | None:
+    """The names of a data frame's columns; None of what has none.
+
+    Raises:
+        UsageError: two columns have one name, which pandas allows.
+    """
+    names = getattr(frame, "column_names", None)
+    names = getattr(frame, "columns", None) if names is None else names
+    if names is None or isinstance(frame, type):
+        return None
+    several = sorted(str(name) for name, n in Counter(names).items() if n > 1)
+    if several:
+        raise UsageError(
+            f"several columns are called {', '.join(map(repr, several))}; rename all but one"
+        )
+    return list(names)
 
 
 def _column_of(name: str, given: Any) -> Column:

@@ -126,16 +126,16 @@ class ArrayData:
         draw_orders([self], epoch, count)
         return [self._orders[e] for e in range(epoch, epoch + count)]
 
-    def keep_orders(self, epoch: int, orders: Iterable[np.ndarray]) -> None:
+    def _keep_orders(self, epoch: int, orders: Iterable[np.ndarray]) -> None:
         """The permutations from ``epoch`` on are these; any other can be drawn again."""
         self._orders.clear()
         self._orders.update(enumerate(orders, epoch))
 
-    def has_orders(self, epoch: int, count: int) -> bool:
+    def _has_orders(self, epoch: int, count: int) -> bool:
         """Whether the permutations of these epochs are at hand."""
         return all(e in self._orders for e in range(epoch, epoch + count))
 
-    def given_order(self, epoch: int) -> np.ndarray:
+    def _given_order(self, epoch: int) -> np.ndarray:
         rows = len(self.x)
         if callable(self.shuffle):
             order = np.asarray(self.shuffle(epoch))
@@ -154,9 +154,9 @@ def draw_orders(data: Sequence[ArrayData], epoch: int, count: int) -> None:
     epochs = range(epoch, epoch + count)
     drawn = list[ArrayData]()
     for one in data:
-        if one.given and not one.has_orders(epoch, count):
-            one.keep_orders(epoch, [one.given_order(e) for e in epochs])
-        elif not one.has_orders(epoch, count):
+        if one.given and not one._has_orders(epoch, count):
+            one._keep_orders(epoch, [one._given_order(e) for e in epochs])
+        elif not one._has_orders(epoch, count):
             drawn.append(one)
     if not drawn:
         return
@@ -170,7 +170,7 @@ def draw_orders(data: Sequence[ArrayData], epoch: int, count: int) -> None:
             start["state"]["key"] = key
             philox.state = start  # in a sixth of the time of a new generator
             orders.append(rng.permutation(len(one.x)))
-        one.keep_orders(epoch, orders)
+        one._keep_orders(epoch, orders)
 
 
 def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:
