@@ -123,19 +123,44 @@ class ArrayData:
 
     def orders(self, epoch: int, count: int) -> list[np.ndarray]:
         """The permutations (n,) in ``count`` epochs from ``epoch`` on."""
-        draw_orders([self], epoch, count)
+        self.draw([self], epoch, count)
         return [self._orders[e] for e in range(epoch, epoch + count)]
 
-    def _keep_orders(self, epoch: int, orders: Iterable[np.ndarray]) -> None:
+    @staticmethod
+    def draw(data: Sequence[ArrayData], epoch: int, count: int) -> None:
+        """Draw the permutations of ``count`` epochs from ``epoch`` on for all of ``data``.
+
+        Their keys are made together: for a little table each takes as long as its permutation.
+        """
+        epochs = range(epoch, epoch + count)
+        drawn = list[ArrayData]()
+        for one in data:
+            if all(e in one._orders for e in epochs):
+                continue
+            if one.given:
+                one._keep(epoch, [one._given(e) for e in epochs])
+            else:
+                drawn.append(one)
+        if not drawn:
+            return
+        seeds = np.repeat([one.seed for one in drawn], count)
+        keys = keys_of(seeds, ORDER, np.tile(epochs, len(drawn))).reshape(len(drawn), count, 2)
+        philox = np.random.Philox(key=keys[0, 0])
+        rng, start = np.random.Generator(philox), philox.state
+        for one, own in zip(drawn, keys, strict=True):
+            orders = list[np.ndarray]()
+            for key in own:
+                start["state"]["key"] = key
+                philox.state = start  # in a sixth of the time of a new generator
+                orders.append(rng.permutation(len(one.x)))
+            one._keep(epoch, orders)
+
+    def _keep(self, epoch: int, orders: Iterable[np.ndarray]) -> None:
         """The permutations from ``epoch`` on are these; any other can be drawn again."""
         self._orders.clear()
         self._orders.update(enumerate(orders, epoch))
 
-    def _has_orders(self, epoch: int, count: int) -> bool:
-        """Whether the permutations of these epochs are at hand."""
-        return all(e in self._orders for e in range(epoch, epoch + count))
-
-    def _given_order(self, epoch: int) -> np.ndarray:
+    def _given(self, epoch: int) -> np.ndarray:
         rows = len(self.x)
         if callable(self.shuffle):
             order = np.asarray(self.shuffle(epoch))
@@ -145,32 +170,6 @@ class ArrayData:
                 )
             return order.astype(np.int64)
         return np.arange(rows)
-
-
-def draw_orders(data: Sequence[ArrayData], epoch: int, count: int) -> None:
-    """Have the permutations of ``count`` epochs from ``epoch`` on at hand in all of ``data``.
-
-    The keys are made together: for a little table each takes as long as its permutation."""
-    epochs = range(epoch, epoch + count)
-    drawn = list[ArrayData]()
-    for one in data:
-        if one.given and not one._has_orders(epoch, count):
-            one._keep_orders(epoch, [one._given_order(e) for e in epochs])
-        elif not one._has_orders(epoch, count):
-            drawn.append(one)
-    if not drawn:
-        return
-    seeds = np.repeat([one.seed for one in drawn], count)
-    keys = keys_of(seeds, ORDER, np.tile(epochs, len(drawn))).reshape(len(drawn), count, 2)
-    philox = np.random.Philox(key=keys[0, 0])
-    rng, start = np.random.Generator(philox), philox.state
-    for one, own in zip(drawn, keys, strict=True):
-        orders = list[np.ndarray]()
-        for key in own:
-            start["state"]["key"] = key
-            philox.state = start  # in a sixth of the time of a new generator
-            orders.append(rng.permutation(len(one.x)))
-        one._keep_orders(epoch, orders)
 
 
 def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:

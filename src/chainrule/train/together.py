@@ -16,7 +16,7 @@ from chainrule.core.types import ArrayType
 from chainrule.run import Runner, executor_named, on_host
 from chainrule.train.alike import Family, Numbers, families
 from chainrule.train.chunks import MOST, Chunks, Done, Leaves, ends, longer, mask_keys
-from chainrule.train.data import Batch, draw_orders
+from chainrule.train.data import ArrayData, Batch
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import NonFiniteLossError, all_finite
 
@@ -248,7 +248,7 @@ class Group:
         """Steps ``start`` to ``stop``; returns the members whose losses were finite. None if there
         are several epochs of them and not all is finite: then nothing was done."""
         slots = [*members, *[members[0]] * (size - len(members))]
-        draw_orders([m.data for m in members], epoch, -(-stop // self.first.full))
+        ArrayData.draw([m.data for m in members], epoch, -(-stop // self.first.full))
         own_rows = {m: m.rows_of(epoch, start, stop) for m in members}
         rows = [own_rows[m] if m.rows is None else m.rows[own_rows[m]] for m in slots]
         numbers = [np.stack(x) for x in zip(*[self.numbers[m] for m in slots], strict=True)]

@@ -291,6 +291,35 @@ def test_platforms_that_are_not_here_are_named(asked: str) -> None:
     assert f"UsageError: JAX finds no device with JAX_PLATFORMS={asked}: " in done.stderr
 
 
+FORKED = """
+import os, warnings
+import numpy as np, chainrule as cr
+warnings.simplefilter("ignore")
+run = cr.jit(np.sin, executor="xla")
+run(1.0)
+for f in (run, cr.jit(np.cos, executor="xla"), cr.jit(np.cos)):
+    if (child := os.fork()) == 0:
+        try:
+            print(f(0.0), flush=True)
+        except cr.ChainruleError as error:
+            print(error, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+print(run(0.0))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_is_told_that_jax_is_not_in_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60
+    )
+    compiled, anew, native, here = done.stdout.splitlines()
+    for said in (compiled, anew):
+        assert "forked from one in which JAX had run" in said
+    assert (native, here) == ("1.0", "0.0")
+
+
 def test_without_jax_the_error_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['jax'] = None\n"

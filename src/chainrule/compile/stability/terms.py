@@ -99,7 +99,7 @@ def _read(x: Traced, depth: int) -> tuple[Fraction, dict[Node, int]] | None:
                 return None
             c = value**e if c is ONE else c * value**e
             continue
-        name, inputs, attrs = meaning_of(node, rec) if left else ("", (), NO_ATTRS)
+        name, inputs, attrs = meaning_of(node, rec) if left else ("", node.inputs, NO_ATTRS)
         if name in PRODUCTS:
             stack.append((inputs[1], e if name == "multiply" else -e, left - 1))
             stack.append((inputs[0], e, left - 1))

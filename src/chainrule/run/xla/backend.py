@@ -30,6 +30,7 @@ __all__ = [
     "abstract",
     "all_finite",
     "called_back",
+    "check_alive",
     "compiled",
     "described",
     "devices_named",
@@ -139,6 +140,30 @@ def compiled(lowered: Any, device: Any) -> Any:
         return lowered.compile()
 
 
+class _Process:
+    """Whether JAX has threads in this process, or had them where it was forked."""
+
+    used = lost = False
+
+    @classmethod
+    def forked(cls) -> None:
+        cls.lost = cls.used
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_Process.forked)
+
+
+def check_alive() -> None:
+    """Raise UsageError in a process forked from one that had used JAX: it would wait for ever."""
+    if _Process.lost:
+        raise UsageError(
+            "this process was forked from one in which JAX had run, and JAX's threads are not in "
+            'it: start processes with multiprocessing\'s "spawn" or "forkserver", or take '
+            'executor="native" in them'
+        )
+
+
 @cache
 def _processor() -> str:
     """What code for the CPU is made for."""
@@ -195,6 +220,8 @@ def _all_devices() -> list[Any]:
     Raises:
         UsageError: JAX_PLATFORMS names what is not here.
     """
+    check_alive()
+    _Process.used = True
     try:
         found = list(jax.devices())
     except (RuntimeError, AssertionError) as error:  # of a name that it knows it says nothing

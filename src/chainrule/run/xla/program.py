@@ -12,7 +12,7 @@ import numpy as np
 from chainrule.core.graph import Graph
 from chainrule.errors import UsageError
 from chainrule.run.interpreter import check_captures
-from chainrule.run.xla.backend import Target, compiled, jax, jnp, lax
+from chainrule.run.xla.backend import Target, check_alive, compiled, jax, jnp, lax
 from chainrule.run.xla.faults import Faults
 from chainrule.run.xla.lowering import is_called_out, lower, types_of
 
@@ -74,6 +74,7 @@ class Code:
 
         NumPy's arrays go in as they are: XLA takes them there faster than ``put`` would.
         """
+        check_alive()
         with self.target.settings():
             try:
                 return run(*arguments)

@@ -140,7 +140,10 @@ def _contract_rounded(x: Any, y: Any, spec: str) -> Any:
         return _contract(x, y, spec)
     # XLA's CPU has not all products of bfloat16, whose numbers are float32's too.
     return lax.platform_dependent(
-        x, y, cpu=lambda x, y: _contract(*(lax.reduce_precision(a, 8, 7) for a in (x, y)), spec),
+        x, y,
+        cpu=lambda x, y: _contract(
+            lax.reduce_precision(x, 8, 7), lax.reduce_precision(y, 8, 7), spec
+        ),
         default=lambda x, y: jnp.einsum(
             spec, x.astype(jnp.bfloat16), y.astype(jnp.bfloat16), preferred_element_type=np.float32
         ),
