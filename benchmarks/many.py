@@ -19,7 +19,7 @@ from benchmarks.peers import ours
 from benchmarks.work import Network
 from chainrule import nn, train
 from chainrule.core.tree import flatten
-from chainrule.train.data import ArrayData, draw_orders
+from chainrule.train.data import ArrayData
 
 NETWORKS = (Network((4, 16, 3), 32, 16), Network((64, 64, 10), 64, 32))
 TOGETHER, ALONE, JAX = "fit_many", "fit, one by one", "JAX, vmap of scan"
@@ -52,7 +52,7 @@ def started(network: Network, count: int, epochs: int) -> tuple[Any, np.ndarray]
         for i in range(len(start[0]))
     ]
     data = [ArrayData(x, t, None, network.batch, k) for k in range(count)]
-    draw_orders(data, 1, epochs)
+    ArrayData.draw(data, 1, epochs)
     orders = [np.concatenate(one.orders(1, epochs)) for one in data]
     return layers, np.stack(orders).reshape(count, -1, network.batch)
 
