@@ -20,8 +20,8 @@ from sklearn.utils.validation import (
 
 from chainrule.errors import UsageError
 from chainrule.tabular import Options, Table, TabularModel, table_of, train
+from chainrule.tabular.arrays import names_of
 from chainrule.tabular.attribution import column_gradients
-from chainrule.tabular.table import names_of
 from chainrule.train.evaluation import TILE
 
 __all__ = ["TabularClassifier", "TabularRegressor"]

@@ -1,14 +1,17 @@
-"""Cells as codes and words, and arrays of pyarrow as NumPy's without importing pyarrow."""
+"""Names of frames, cells as codes and words, and pyarrow's arrays, without importing these libraries."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["encoded_text", "merged", "numbers_of"]
+from chainrule.errors import UsageError
+
+__all__ = ["encoded_text", "merged", "names_of", "numbers_of"]
 
 
 def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
@@ -63,3 +66,21 @@ UNSEEN = "\ufeff\u2060" + "".join(
 
 def _strip(word: str) -> str:
     return word.strip().strip(UNSEEN).strip()
+
+
+def names_of(frame: Any) -> list[Any] | None:
+    """The names of a data frame's columns; None of what has none.
+
+    Raises:
+        UsageError: two columns have one name, which pandas allows.
+    """
+    names = getattr(frame, "column_names", None)
+    names = getattr(frame, "columns", None) if names is None else names
+    if names is None or isinstance(frame, type):
+        return None
+    several = sorted(str(name) for name, n in Counter(names).items() if n > 1)
+    if several:
+        raise UsageError(
+            f"several columns are called {', '.join(map(repr, several))}; rename all but one"
+        )
+    return list(names)

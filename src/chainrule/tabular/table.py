@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, ShapeError, UsageError
-from chainrule.tabular.arrays import encoded_text, merged
+from chainrule.tabular.arrays import encoded_text, merged, names_of
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import PLAIN, Dress
 from chainrule.tabular.words import MISSING, cut, number_text, quoted, shown
@@ -312,24 +311,6 @@ def _columns(data: Any) -> list[tuple[str, Any]]:
             f"data frame, or what read_table(path) returns, not a {type(data).__name__}"
         )
     return [(str(name), data[name]) for name in names]
-
-
-def names_of(frame: Any) -> list[Any] | None:
-    """The names of a data frame's columns; None of what has none.
-
-    Raises:
-        UsageError: two columns have one name, which pandas allows.
-    """
-    names = getattr(frame, "column_names", None)
-    names = getattr(frame, "columns", None) if names is None else names
-    if names is None or isinstance(frame, type):
-        return None
-    several = sorted(str(name) for name, n in Counter(names).items() if n > 1)
-    if several:
-        raise UsageError(
-            f"several columns are called {', '.join(map(repr, several))}; rename all but one"
-        )
-    return list(names)
 
 
 def _column_of(name: str, given: Any) -> Column:
