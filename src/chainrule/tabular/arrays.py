@@ -1,4 +1,4 @@
-"""Names of frames, cells as codes and words, and pyarrow's arrays, without importing these libraries."""
+"""Frames' names, cells as codes and words, pyarrow's arrays: without importing these libraries."""
 
 from __future__ import annotations
 
