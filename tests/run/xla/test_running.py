@@ -291,6 +291,21 @@ def test_platforms_that_are_not_here_are_named(asked: str) -> None:
     assert f"UsageError: JAX finds no device with JAX_PLATFORMS={asked}: " in done.stderr
 
 
+def test_where_jax_leaves_the_cpu_out_its_own_device_is_taken(monkeypatch: Any) -> None:
+    """As with JAX_PLATFORMS=cuda on a machine that has one."""
+    from chainrule.run.xla import backend
+
+    def devices(kind: str | None = None) -> Any:
+        if kind is not None:
+            raise RuntimeError(f"Unknown backend {kind}")
+        return [SimpleNamespace(platform="gpu", id=0, device_kind="a card")]
+
+    monkeypatch.setattr(backend.jax, "devices", devices)
+    assert backend.devices_named(None)[None].platform == "gpu"
+    with pytest.raises(UsageError, match=r"no device 'tpu' here; it has: gpu:0 \(a card\)"):
+        backend.devices_named("tpu")
+
+
 FORKED = """
 import os, warnings
 import numpy as np, chainrule as cr

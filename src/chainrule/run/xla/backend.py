@@ -6,7 +6,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -189,7 +189,7 @@ def devices_named(name: str | None) -> dict[str | None, Any]:
     """Devices by their names: of ``"cpu"``, ``"gpu"``, ``"tpu"``, ``"cuda"`` the first; of
     ``"gpu:1"`` one of several, of ``"gpu:0,2"`` some, of ``"gpu:*"`` all; of None JAX's own choice.
     """
-    every = _all_devices()
+    every = _devices()
     if name is None:
         return {None: every[0]}
     kind, _, numbers = name.partition(":")
@@ -200,6 +200,9 @@ def devices_named(name: str | None) -> dict[str | None, Any]:
     listed = [*map(str, range(len(found)))] if numbers == "*" else (numbers or "0").split(",")
     if found and {*listed} <= {*map(str, range(len(found)))}:
         return {f"{kind}:{number}": found[int(number)] for number in listed}
+    if not any(device.platform == "cpu" for device in every):
+        with suppress(RuntimeError):  # JAX_PLATFORMS leaves it out
+            every += jax.devices("cpu")
     here = ", ".join(map(described, every))
     raise UsageError(
         f"JAX has no device {name!r} here; it has: {here}. GPUs and TPUs need its plugin: "
@@ -214,8 +217,8 @@ def described(device: Any) -> str:
     return f"{device.platform}:{device.id}{what}"
 
 
-def _all_devices() -> list[Any]:
-    """JAX's devices, its own choice first, and the CPU.
+def _devices() -> list[Any]:
+    """JAX's devices of its own choice.
 
     Raises:
         UsageError: JAX_PLATFORMS names what is not here.
@@ -223,13 +226,12 @@ def _all_devices() -> list[Any]:
     check_alive()
     _Process.used = True
     try:
-        found = list(jax.devices())
+        return list(jax.devices())
     except (RuntimeError, AssertionError) as error:  # of a name that it knows it says nothing
         asked = os.environ.get("JAX_PLATFORMS")
         raise UsageError(
             f"JAX finds no device with JAX_PLATFORMS={asked}: {error or 'its plugin is not here'}"
         ) from None
-    return found if any(d.platform == "cpu" for d in found) else [*found, *jax.devices("cpu")]
 
 
 def abstract(type: Any) -> Any:
