@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-__all__ = ["Finding", "Findings"]
+__all__ = ["Finding", "Findings", "found_by"]
 
 LEVELS = ("error", "warning", "note")
 
@@ -43,6 +43,13 @@ class Finding:
             name: getattr(self, name)
             for name in ("rule", "level", "text", "evidence", "change", "settings", "where")
         }
+
+
+def found_by(
+    rules: Mapping[str, Callable[[Any], Iterable[Finding]]], looked_at: Any
+) -> list[Finding]:
+    """What the rules find, each finding with the name of its rule."""
+    return [replace(one, rule=name) for name, rule in rules.items() for one in rule(looked_at)]
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from chainrule.core.graph import ancestors
 from chainrule.core.node import CONSTANT, INPUT, Node
 from chainrule.core.record import function_name, parameter_names
 from chainrule.core.tree import flatten
-from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.findings import Finding, Findings, found_by
 from chainrule.diagnosis.rerun import Rerun, rerun
 from chainrule.errors import UsageError
 
@@ -79,16 +79,11 @@ def lint(f: Callable[..., Any], *args: Any, **keywords: Any) -> Findings:
     floats = [i for i, x in enumerate(args) if _is_parameter(x)]
     if not floats:
         raise UsageError("lint needs a floating positional argument, the parameters of the loss")
-    found: list[Finding] = []
     with rerun(value_and_grad(f, argnums=floats), args, keywords) as run:
         gradients = [node for path, node in run.leaves if path.startswith("gradient")]
         given = [x for x, label in run.inputs.items() if _position(f, label, floats, args)]
         looked = Looked(f, run, dict(zip(given, gradients, strict=True)))
-        for rule, check in LINTS.items():
-            for one in check(looked):
-                found.append(
-                    Finding(rule, one.level, one.text, one.evidence, one.change, {}, one.where)
-                )
+        found = found_by(LINTS, looked)
     return Findings.ranked(found, list(LINTS))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,7 +20,7 @@ from chainrule.core.recording import quiet
 from chainrule.core.tree import flatten, map_tree
 from chainrule.diagnosis.evidence import chance
 from chainrule.diagnosis.facts import say
-from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.findings import Finding, Findings, found_by
 from chainrule.diagnosis.layers import parts_of
 from chainrule.diagnosis.rules_data import FEW, ON_ROWS, Rows
 from chainrule.diagnosis.statistics import Statistics, statistics
@@ -99,7 +99,7 @@ def preflight(
         x=x, targets=targets, loss=nn.loss(loss), held=held, names=tuple(names), classes=classes,
         model=model, seed=seed,
     )  # fmt: skip
-    found = [replace(one, rule=rule) for rule, check in CHECKS.items() for one in check(before)]
+    found = found_by(CHECKS, before)
     return Findings.ranked(found, list(CHECKS))
 
 

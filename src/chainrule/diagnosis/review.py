@@ -14,22 +14,14 @@ from dataclasses import replace
 from chainrule.diagnosis import rules_network as network
 from chainrule.diagnosis import rules_training as training
 from chainrule.diagnosis.facts import Evidence, say
-from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.findings import Finding, Findings, found_by
 
 __all__ = ["RULES", "review_evidence"]
 
 
 def review_evidence(evidence: Evidence) -> Findings:
     """The findings of all rules, ranked."""
-    found: list[Finding] = []
-    for name, rule in RULES.items():
-        for one in rule(evidence):
-            found.append(
-                Finding(
-                    name, one.level, one.text, one.evidence, one.change, one.settings,
-                    one.where, one.weight,
-                )
-            )  # fmt: skip
+    found = found_by(RULES, evidence)
     of_others = () if evidence.sizes else OF_LAYERS[-1:]
     unseen = of_others if evidence.statistics else OF_LAYERS
     ranked = Findings.ranked(found, [name for name in RULES if name not in unseen])

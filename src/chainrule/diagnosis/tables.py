@@ -13,7 +13,7 @@ import numpy as np
 from chainrule import optim
 from chainrule.diagnosis.evidence import evidence_of
 from chainrule.diagnosis.facts import Evidence
-from chainrule.diagnosis.findings import Finding, Findings
+from chainrule.diagnosis.findings import Finding, Findings, found_by
 from chainrule.diagnosis.preflight import preflight
 from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.rules_data import ON_ROWS, Rows
@@ -139,9 +139,8 @@ def _with_rows(findings: Findings, plan: Plan, loss: Any) -> Findings:
         x=part.x, targets=plan.coded(part), loss=loss, names=plan.coding.inputs(),
         held=None if held.name == "train" else held.part.x, classes=len(plan.target.classes),
     )  # fmt: skip
-    found = [dataclasses.replace(one, rule=name) for name, rule in ON_ROWS.items()
-             for one in rule(rows)]  # fmt: skip
-    ranked = Findings.ranked([*findings.found, *found], [*findings.passed, *ON_ROWS])
+    found = [*findings.found, *found_by(ON_ROWS, rows)]
+    ranked = Findings.ranked(found, [*findings.passed, *ON_ROWS])
     return dataclasses.replace(ranked, unseen=findings.unseen)
 
 
