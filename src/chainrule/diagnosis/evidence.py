@@ -16,6 +16,7 @@ from chainrule.diagnosis.findings import Findings
 from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import UsageError
+from chainrule.nn.sequential import fresh
 from chainrule.optim.rules import OPTIMIZERS
 from chainrule.train import FitResult
 from chainrule.train.data import batch_rows
@@ -70,10 +71,10 @@ def evidence_of(
         raise UsageError("a verdict needs rows that were not trained on: held=(x, targets)")
     optimizer = optim.optimizer(settings.get("optimizer") or "adam")
     model, loss = result.model, result.loss
-    fresh, fresh_state = model.init(settings.get("seed", 0))
+    start = fresh(model, settings.get("seed", 0), np.float64, x)
     if monitor is None:
         monitor = Monitor(model, loss, x, targets)
-        monitor.start(fresh, fresh_state)
+        monitor.start(*start)
     monitor.look(result.params, result.state, max(len(result.history), 1))
     spread = np.std(x, axis=0)
     moving = spread[spread > 0]
@@ -100,7 +101,7 @@ def evidence_of(
         kept=result.best_epoch or len(result.history),
         statistics=tuple(monitor.history),
         chance=chance(loss, targets),
-        start=_loss(result, fresh, fresh_state, x, targets),
+        start=_loss(result, *start, x, targets),
         score=score,
         train_score=_score(result, x, labels, classes),
         rivals=known,

@@ -117,11 +117,6 @@ class Evidence:
         return self.short > 2.5 and not best - self.score <= 0.03
 
     @property
-    def unfitted(self) -> bool:
-        """Whether even the training rows are far from fitted."""
-        return self.left > 0.5
-
-    @property
     def left(self) -> float:
         """The share of the loss of a constant answer that is left on the training rows."""
         if not len(self.losses) or not self.chance > 0:

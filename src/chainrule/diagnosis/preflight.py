@@ -25,6 +25,7 @@ from chainrule.diagnosis.layers import parts_of
 from chainrule.diagnosis.rules_data import FEW, ON_ROWS, Rows
 from chainrule.diagnosis.statistics import Statistics, statistics
 from chainrule.errors import NonFiniteError, UsageError
+from chainrule.nn.sequential import fresh
 
 __all__ = ["CHECKS", "preflight"]
 
@@ -39,9 +40,7 @@ class Before(Rows):
     @cached_property
     def start(self) -> tuple[Any, Any]:
         """Fresh parameters and state, float64."""
-        follows = getattr(self.model, "data_dependent", False)
-        rows = {"rows": self.x.astype(float)} if follows else {}
-        return self.model.init(self.seed, np.float64, **rows)
+        return fresh(self.model, self.seed, np.float64, self.x.astype(float))
 
     def prepared(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Some rows, evenly spread, as the loss takes them."""

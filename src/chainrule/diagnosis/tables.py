@@ -19,6 +19,7 @@ from chainrule.diagnosis.review import review_evidence
 from chainrule.diagnosis.rules_data import ON_ROWS, Rows
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import ChainruleError, NonFiniteError
+from chainrule.nn.sequential import fresh
 from chainrule.tabular import Plan, TabularModel, prepare
 from chainrule.tabular.network import loss_of
 from chainrule.tabular.options import ARCHITECTURE, Options
@@ -118,8 +119,7 @@ def reviewed(plan: Plan, on_epoch: Callable[[Any], Any] | None = None, **running
     monitor = Monitor(network, loss, part.x, plan.coded(part))
     batch = plan.options.batch_size or len(part.x)
     dtype = np.float64 if plan.options.optimizer == "lbfgs" else np.float32
-    follows = {"rows": part.x} if getattr(network, "data_dependent", False) else {}
-    start = network.init(plan.options.seed, dtype, **follows)
+    start = fresh(network, plan.options.seed, dtype, part.x)
     monitor.start(*start, steps=math.ceil(len(part.x) / batch))
 
     def watch(event: Any) -> Any:

@@ -71,12 +71,7 @@ class Sequential:
         pairs = []
         for i, layer in enumerate(self.layers):
             own = int(generator(seed, i).integers(2**62))
-            if not _is_layer(layer):
-                pairs.append(({}, {}))
-            elif rows is not None and getattr(layer, "data_dependent", False):
-                pairs.append(layer.init(own, dtype, rows=rows))
-            else:
-                pairs.append(layer.init(own, dtype))
+            pairs.append(fresh(layer, own, dtype, rows) if _is_layer(layer) else ({}, {}))
             if rows is not None:
                 rows = layer(*pairs[-1], rows)[0] if _is_layer(layer) else layer(rows)
         params, state = zip(*pairs, strict=True)
@@ -103,6 +98,13 @@ class Sequential:
                         x = layer(x)
             states.append(new)
         return x, {"layers": tuple(states)}
+
+
+def fresh(layer: Any, seed: int, dtype: Any, rows: Any) -> tuple[Tree, Tree]:
+    """Fresh ``(params, state)`` of a layer or network, by the rows where its start follows them."""
+    if rows is not None and getattr(layer, "data_dependent", False):
+        return layer.init(seed, dtype, rows=rows)
+    return layer.init(seed, dtype)
 
 
 def fresh_state(layer: Any, dtype: Any) -> Tree:

@@ -18,7 +18,7 @@ from chainrule.forks import load
 from chainrule.nn import Loss, Penalty
 from chainrule.nn import loss as loss_of
 from chainrule.nn.penalties import Strength
-from chainrule.nn.sequential import fresh_state
+from chainrule.nn.sequential import fresh, fresh_state
 from chainrule.optim import Lbfgs, Optimizer
 from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner, each_device
@@ -40,7 +40,7 @@ from chainrule.train.monitor import (
 from chainrule.train.result import Callback, DivergedError, FitResult
 from chainrule.train.steps import Step
 from chainrule.train.streamed import Streamed, StreamedRows
-from chainrule.train.workers import ShardedSteps, on_dask, workers_of
+from chainrule.train.workers import ShardedSteps, Workers, on_dask, workers_of
 
 Tree = Any
 
@@ -206,22 +206,18 @@ def fitting(
     team, shards = workers_of(workers, shards, len(each_device(executor)))
     if searching and shards > 1:
         raise UsageError("L-BFGS looks at the whole batch: leave out shards and workers")
-    source, rows = _source(data, sample_weight), []
+    source = _source(data, sample_weight)
     x, targets, weights = _parts("data", data, sample_weight) if source is None else source.first
     dtype = _dtype(dtype, params, x)
     x = check_inputs(x, dtype) if source is None else x
     params, state = _start(model, seed, dtype, params, state, x)
-    outputs = _outputs(model, params, state, x)
+    outputs, rows = _outputs(model, params, state, x), []
     if source is None:
         held = HeldOut.of("train", x, targets, weights, loss, outputs, dtype)
         rows = [held] if evaluate_train else []
         size = batch_rows("full" if searching else batch_size, len(held.x))
+        _check_shards(model, size, shards)
         source = ArrayData(held.x, held.targets, held.weights, size, seed, shuffle)
-        if getattr(model, "batch_norm", False) and shards > 1 and size < 2 * shards:
-            raise UsageError(
-                f"batch normalisation needs more than one row per shard: batch_size={size} has "
-                f"{shards} shards"
-            )
     for name, more in (("validation", validation), ("test", test)):
         if hasattr(more, "score"):
             rows.append(more)
@@ -244,17 +240,36 @@ def fitting(
     del params, state  # not to be kept in memory beside those that replace them
     if checkpoint is not None:
         kept = Keeper(checkpoint, going_on, team=team).networks[0]
-    ended = None
     if isinstance(resume, Moment):
         training.go_on(resume)
         monitor.go_on(resume.judged)
     elif isinstance(resume, FitResult):
         go_on(training, monitor, resume, searching)
+    ended = None
     if kept is not None:
         training.log = () if searching else None
         same = same_as_then(step, optimizer, source, rows, monitor, seed, dtype, runner)
         more = {"shuffle": described(shuffle), "shards": str(shards)}
         ended = kept.begin(training, monitor, same | more)
+    return (yield from _run(
+        step, optimizer, source, training, monitor, runner, seed, team, shards, kept, ended
+    ))  # fmt: skip
+
+
+def _run(
+    step: Step,
+    optimizer: Optimizer | Lbfgs,
+    source: Any,
+    training: TrainingState,
+    monitor: EpochMonitor,
+    runner: Runner,
+    seed: int,
+    team: Workers,
+    shards: int,
+    kept: Kept | None,
+    ended: str | None,
+) -> Fitting:
+    """The steps themselves, and the result; ``ended``: how they ended before, by a checkpoint."""
     try:
         if ended is not None:
             stopped = ended
@@ -274,19 +289,17 @@ def fitting(
         if kept is not None:
             kept.end(None)
         training.back()
-        result = _result(model, loss, training, monitor, "non_finite")
+        result = _result(step, training, monitor, "non_finite")
         raise DivergedError(_diverged(found), found.epoch, found.step, result, failing) from None
     finally:
         getattr(source, "close", lambda: None)()
     training.read()
     if kept is not None and ended is None:
         kept.end(None if stopped == "interrupted" else stopped)
-    return _result(model, loss, training, monitor, stopped)
+    return _result(step, training, monitor, stopped)
 
 
-def _result(
-    model: Any, loss: Loss, training: TrainingState, monitor: EpochMonitor, stopped: str
-) -> FitResult:
+def _result(step: Step, training: TrainingState, monitor: EpochMonitor, stopped: str) -> FitResult:
     params, state, slots = training.carry
     if monitor.early_stopping is not None and monitor.best is not None and stopped != "non_finite":
         params, state = monitor.best
@@ -298,8 +311,8 @@ def _result(
         stopped,
         training.steps,
         slots,
-        model,
-        loss,
+        step.model,
+        step.loss,
         monitor.predictor,
         monitor.memory,
         training.moment if stopped != "non_finite" else None,
@@ -350,6 +363,14 @@ def _check_usage(
         raise UsageError("batch normalisation needs more than one row per minibatch")
 
 
+def _check_shards(model: Any, size: int, shards: int) -> None:
+    if getattr(model, "batch_norm", False) and shards > 1 and size < 2 * shards:
+        raise UsageError(
+            f"batch normalisation needs more than one row per shard: batch_size={size} has "
+            f"{shards} shards"
+        )
+
+
 def _dtype(dtype: Any, params: Tree, x: Any) -> np.dtype[Any]:
     if dtype is None and params is not None:
         dtype = dtype_of(params)
@@ -367,9 +388,8 @@ def _start(
 ) -> tuple[Tree, Tree]:
     """Where to start, in this dtype; copies, so that the caller's arrays stay theirs."""
     if params is None:
-        follows = getattr(model, "data_dependent", False)
-        params, fresh = model.init(seed, dtype, **({"rows": x} if follows else {}))
-        state = fresh if state is None else state
+        params, its = fresh(model, seed, dtype, x)
+        state = its if state is None else state
     elif state is None:
         state = fresh_state(model, dtype)
     for path, leaf in flatten_with_paths((params, state))[0]:
