@@ -24,7 +24,7 @@ from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner, each_device
 from chainrule.run.settings import ExecutorLike
 from chainrule.train.checkpoint import Checkpoint, described
-from chainrule.train.data import ArrayData, Batch, Data, batch_rows, check_inputs
+from chainrule.train.data import ArrayData, CheckedData, Data, batch_rows, check_inputs
 from chainrule.train.descent import Steps, descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
 from chainrule.train.failing import failing_step
@@ -401,42 +401,13 @@ def _start(
     return params, state
 
 
-class _Source:
-    """A data object, asked for each minibatch once, whose arrays are what they seem."""
-
-    def __init__(self, data: Data) -> None:
-        self.data = data
-        self.first = self._checked(1, 0)
-        self.waiting = True  # nobody has taken it yet
-
-    @property
-    def rows(self) -> int:
-        return self.data.rows
-
-    @property
-    def steps(self) -> int:
-        return self.data.steps
-
-    def take(self, epoch: int, step: int) -> Batch:
-        if (epoch, step) == (1, 0) and self.waiting:
-            self.waiting = False
-            return self.first
-        return self._checked(epoch, step)
-
-    def _checked(self, epoch: int, step: int) -> Batch:
-        batch = Batch(*self.data.take(epoch, step))
-        for name, array in zip(batch._fields, batch, strict=True):
-            refuse_subclass(array, f"{name} of minibatch {step} of epoch {epoch}")
-        return batch
-
-
 def _source(data: Any, sample_weight: Any) -> Any:
     """The data object, if it is one."""
     if not (hasattr(data, "take") and hasattr(data, "steps")):
         return None
     if sample_weight is not None:
         raise UsageError("sample_weight goes with arrays; a data object yields weights itself")
-    return data if isinstance(data, Streamed) else _Source(data)
+    return data if isinstance(data, Streamed) else CheckedData(data)
 
 
 def _outputs(model: Any, params: Tree, state: Tree, x: np.ndarray) -> int:
