@@ -33,12 +33,18 @@ MOST = 2**12
 
 
 def ends(
-    run: Any, carry: Leaves, xs: Leaves, constants: Leaves, seen: Callable[..., None] | None = None
+    run: Any,
+    carry: Leaves,
+    xs: Leaves,
+    constants: Leaves,
+    seen: Callable[..., None] | None = None,
+    spent: bool = False,
 ) -> Done:
     """Steps of an executor's loop, in one call where it can tell the carry before the last of them,
-    else in two, after the first of which losses are ``seen``."""
+    else in two, after the first of which losses are ``seen``. A carry that came out of the loop and
+    that nobody reads any more is ``spent``: a device may write there."""
     if hasattr(run, "ends"):
-        (losses,), before, after = run.ends(carry, xs, constants)
+        (losses,), before, after = run.ends(carry, xs, constants, spent)
         return losses, before, after
     (losses,), before = run(carry, [x[:-1] for x in xs], constants)
     if seen is not None:

@@ -259,9 +259,10 @@ class Group:
             xs.append(mask_keys(seeds, self.first.full, epoch, start, stop - start))
         xs.append(np.arange(start, stop)[:, None] + np.array([begun[m] for m in slots]))
         now, (then, stacked) = [m.training.now for m in slots], self.left
-        if [*map(id, now)] != [*map(id, then)]:
+        spent, self.left = [*map(id, now)] == [*map(id, then)], ((), ())
+        if not spent:
             stacked = [np.stack(x) for x in zip(*now, strict=True)]
-        losses, before, there = ends(self._loop(size), stacked, xs, constants)
+        losses, before, there = ends(self._loop(size), stacked, xs, constants, spent=spent)
         before, after = on_host(before), on_host(there)
         each = [
             (losses[:, k], [x[k, ...] for x in before], [x[k, ...] for x in after])

@@ -498,3 +498,52 @@ def test_a_loop_looks_at_all_entries_before_its_first_step() -> None:
             bad[at] = -4 if at else 3
             with pytest.raises(IndexingError, match=r"test_running.py.*out of bounds for length 3"):
                 loop.ends([np.float64(0)], [bad], [data])
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_carry_that_nobody_keeps_gives_its_memory(counts: bool, monkeypatch: Any) -> None:
+    """One that is kept stays what it was: of the caller's, and the one before the last step."""
+    from chainrule import run
+
+    monkeypatch.setattr(program.Target, "counts", counts)
+    start, steps = [np.ones(1000), np.float64(0)], np.arange(20.0)
+    loop = run.repeat(lambda c, x, _: (x, (c[0] + x, c[1] + 1)), tuple(start), steps[0], (),
+                      executor="xla")  # fmt: skip
+    wanted = [1.0 + np.sum(steps), 20]
+
+    def most(arrays: Any) -> list[float]:
+        return [float(np.max(np.asarray(x))) for x in arrays]
+
+    _, first = loop(start, [steps])
+    kept = [np.array(x) for x in first]
+    for spent in (False, False, True):
+        _, before, after = loop.ends(first, [steps], spent=spent)
+        assert most(after) == [wanted[0] + 190, 40]
+        assert most(before) == [wanted[0] + 190 - 19, 39]
+        if not spent:
+            assert all(np.array_equal(x, y) for x, y in zip(first, kept, strict=True))
+    assert most(kept) == wanted
+    assert all(x.is_deleted() for x in first)
+    for made in loop.made.values():
+        plan = made.memory_analysis()
+        assert plan.alias_size_in_bytes >= 8008
+        assert program.bytes_of(made) < plan.argument_size_in_bytes + plan.output_size_in_bytes
+    assert start[0][0] == 1.0
+
+
+def test_many_networks_hand_their_carry_on(monkeypatch: Any) -> None:
+    told, ends = list[bool](), program.Loop.ends
+
+    def spied(self: Any, *given: Any) -> Any:
+        told.append(given[-1])
+        return ends(self, *given)
+
+    monkeypatch.setattr(program.Loop, "ends", spied)
+    x = np.random.default_rng(0).normal(size=(40, 2))
+    given: dict[str, Any] = {
+        "loss": "squared_error", "optimizer": "adam", "epochs": 4, "batch_size": 8,
+        "validation": (x, x[:, :1]), "executor": "xla",
+    }  # fmt: skip
+    train.fit_many(nn.MLP((2, 1)), (x, x[:, :1]), seeds=range(3), **given)
+    assert told[0] is False
+    assert told.count(True) == len(told) - 1 >= 3

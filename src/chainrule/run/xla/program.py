@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -47,23 +48,23 @@ class Code:
 
     def put(self, array: Any) -> Any:
         """The array on the device."""
-        with self.target.settings():
-            try:
-                return self.target.put(array)
-            except jax.errors.JaxRuntimeError as error:
-                raise self._said(error) from None
+        with self.target.settings(), self._telling():
+            return self.target.put(array)
 
-    def compiled(self, function: Any, *types: Any) -> Any:
-        """Machine code of a function of arrays of these types, on the device."""
+    def copied(self, arrays: Sequence[Any]) -> list[Any]:
+        """Arrays on the device that are nobody else's."""
+        with self.target.settings(), self._telling():
+            return jax.device_put(list(arrays), self.target.device, may_alias=False)
+
+    def compiled(self, function: Any, *types: Any, donated: tuple[int, ...] = ()) -> Any:
+        """Machine code of a function of arrays of these types, on the device; results may take the
+        memory of the arguments that are ``donated``."""
         placed = self.target.sharding
-        with self.target.settings():
-            try:
-                made = jax.jit(function, in_shardings=placed, out_shardings=placed)
-                lowered = made.lower(*types)
-                run = (lowered.compile() if self.called_out
-                       else compiled(lowered, self.target.device))  # fmt: skip
-            except jax.errors.JaxRuntimeError as error:
-                raise self._said(error) from None
+        with self.target.settings(), self._telling():
+            made = jax.jit(function, in_shardings=placed, out_shardings=placed,
+                           donate_argnums=donated)  # fmt: skip
+            lowered = made.lower(*types)
+            run = lowered.compile() if self.called_out else compiled(lowered, self.target.device)
         # XLA's threads on the CPU do not come back from a product that has no memory.
         if self.largest > self.target.memory / 8 and bytes_of(run) > self.target.memory:
             raise self._said(MemoryError("out of memory"), run)
@@ -75,22 +76,25 @@ class Code:
         NumPy's arrays go in as they are: XLA takes them there faster than ``put`` would.
         """
         check_alive()
-        with self.target.settings():
-            try:
-                return run(*arguments)
-            except jax.errors.JaxRuntimeError as error:
-                raise self._said(error, run) from None
+        with self.target.settings(), self._telling(run):
+            return run(*arguments)
 
     def read(
         self, run: Any, number: Any, results: Sequence[Any] = (), wait: Sequence[Any] = ()
     ) -> list[np.ndarray]:
         """Results of a call as NumPy's, when those to ``wait`` for are there too; raises what went
         wrong in it, if anything can."""
-        try:
+        with self._telling(run):
             jax.block_until_ready(wait)
             if self.faults.errors or self.called_out:
                 self.faults.check(np.asarray(number))
             return [np.asarray(y) for y in results]
+
+    @contextmanager
+    def _telling(self, run: Any = None) -> Iterator[None]:
+        """XLA's errors in our words."""
+        try:
+            yield
         except jax.errors.JaxRuntimeError as error:
             raise self._said(error, run) from None
 
@@ -112,12 +116,13 @@ class Code:
 
 
 def bytes_of(run: Any) -> int:
-    """Bytes of a program's arguments, results and what it computes on the way."""
+    """Bytes of a program's arguments, results and what it computes on the way; of memory that an
+    argument and a result have one after the other, once."""
     found = run.memory_analysis()
     if found is None:
         return 0
     sizes = found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes
-    return sum(sizes)
+    return sum(sizes) - found.alias_size_in_bytes
 
 
 class Program:
@@ -154,7 +159,7 @@ class Program:
         return *self.code.call(self.run, given, self.code.captures), given
 
 
-class Lasting(list[tuple[int, int, Sequence[Any]]]):
+class Lasting(list[tuple[int, int, int, Sequence[Any]]]):
     """What a loop is given in each of many calls, cut into pieces that lie on the device."""
 
 
@@ -164,8 +169,10 @@ class Loop:
     Each step takes the next entry of each of ``xs`` and leaves an entry of each of ``ys``. The
     carry that comes out lies on the device; constants are copied there once.
 
-    A call costs a copy of the constants on the device, because XLA's loops may not share memory
-    with what is given to them: training does ``seconds`` of steps at once.
+    The carry that comes out takes the memory of the one that goes in, of which a copy is made
+    unless the caller says that it is ``spent``: that nobody reads it any more. A call costs a copy
+    of the constants on the device, because XLA's loops may not share memory with what is given to
+    them: training does ``seconds`` of steps at once.
     """
 
     seconds = 0.5
@@ -184,17 +191,24 @@ class Loop:
     def __call__(
         self, carry: Sequence[Any], xs: Sequence[Any], constants: Sequence[Any] = ()
     ) -> tuple[list[np.ndarray], Sequence[Any]]:
-        ys, _, carry = self._run(carry, xs, constants, False)
+        ys, _, carry = self._run(carry, xs, constants, False, False)
         return ys, carry
 
-    def ends(self, carry: Sequence[Any], xs: Sequence[Any], constants: Sequence[Any] = ()) -> Any:
+    def ends(
+        self,
+        carry: Sequence[Any],
+        xs: Sequence[Any],
+        constants: Sequence[Any] = (),
+        spent: bool = False,
+    ) -> Any:
         """The same with the carry before the last step, too: ``(ys, before, carry)``."""
-        return self._run(carry, xs, constants, True)
+        return self._run(carry, xs, constants, True, spent)
 
-    def _run(self, carry: Any, xs: Any, constants: Any, ends: bool) -> Any:
+    def _run(self, carry: Any, xs: Any, constants: Any, ends: bool, spent: bool) -> Any:
         """All steps, piece by piece; what one left is read while the next is computed."""
-        code = self.code
-        before = state = code.given(carry)
+        code, counts = self.code, self.code.target.counts
+        state = carry if spent else code.copied(carry)
+        before: Any = None
         fixed, begun, parts = self._fixed(constants), list[Any](), list[list[np.ndarray]]()
 
         def read(run: Any, room: int, count: int, rows: Any, number: Any, ys: Any) -> None:
@@ -202,11 +216,14 @@ class Loop:
             if count < room:
                 self.spare.setdefault(room, []).append(rows)
 
-        for count, room, rows in xs if isinstance(xs, Lasting) else self._pieces(xs, ends):
+        pieces = xs if isinstance(xs, Lasting) else self._pieces(xs, ends)
+        for left, count, room, rows in pieces:
             run = self._program(room)
+            if ends and not left and not counts:
+                before, state = state, code.copied(state)
             found = code.call(run, state, rows, fixed, code.captures, np.uint64(count))
-            number, ys, last, after = found
-            before, state = last or state, after
+            number, ys, last, state = found
+            before = last or before
             begun.append((run, room, count, rows, number, ys))
             if len(begun) > 1:
                 read(*begun.pop(0))
@@ -226,23 +243,24 @@ class Loop:
         if target.counts or sum(x.nbytes for x in xs) > target.memory / SHARE:
             return xs
         return Lasting(
-            (count, room, [self.code.put(x) for x in rows])
-            for count, room, rows in self._pieces(xs, False)
+            (left, count, room, [self.code.put(x) for x in rows])
+            for left, count, room, rows in self._pieces(xs, False)
         )
 
     def _pieces(
         self, xs: Sequence[np.ndarray], ends: bool
-    ) -> Iterator[tuple[int, int, Sequence[np.ndarray]]]:
-        """The entries of all steps, cut as programs take them, and for how many one has room; the
-        last one by itself where the carry before it is wanted."""
+    ) -> Iterator[tuple[int, int, int, Sequence[np.ndarray]]]:
+        """The entries of all steps, cut as programs take them: how many are left after these, how
+        many they are, and for how many a program has room; the last one by itself where the carry
+        before it is wanted."""
         steps, done = len(xs[0]), 0
         while done < steps:
             left = steps - done
             count, room = self._piece(left - (ends and left > 1 and not self.code.target.counts))
             rows = [x[done : done + count] for x in xs]
             self.code.faults.look_at(rows)
-            yield count, room, self._entries(rows, room)
             done += count
+            yield steps - done, count, room, self._entries(rows, room)
 
     def _piece(self, steps: int) -> tuple[int, int]:
         """How many of so many steps a program does at once, and for how many it has room."""
@@ -292,7 +310,7 @@ class Loop:
             function = self._counting if self.code.target.counts else self._running
             self.made[room] = run = self.code.compiled(
                 function, types[: self.carry], entries, types[last:free], types[free:],
-                jax.ShapeDtypeStruct((), np.uint64),
+                jax.ShapeDtypeStruct((), np.uint64), donated=(0,),
             )  # fmt: skip
             # Once: to ask takes as long as a thousand steps of a small network.
             temporary = getattr(run.memory_analysis(), "temp_size_in_bytes", 0)
