@@ -154,6 +154,53 @@ def test_numbers_that_are_measured_are_no_codes_and_have_no_few(values: np.ndarr
     assert not {"codes-as-numbers", "few-rows-decide"} & {*found}
 
 
+XOR = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]), np.array([0, 1, 1, 0])
+
+
+@pytest.mark.parametrize(
+    ("rule", "sizes", "more"),
+    [
+        ("linear-layers", (2, 1), {"optimizer": optim.adam(0.05), "epochs": 300}),
+        ("at-chance", (2, 8, 1), {"optimizer": optim.sgd(0.01), "epochs": 100}),
+        (None, (2, 8, 1), {"optimizer": optim.adam(0.05), "epochs": 300}),
+    ],
+)
+def test_exclusive_or(rule: str | None, sizes: tuple[int, ...], more: Any) -> None:
+    """The four rows of most first questions on networks, too few to say that nothing tells."""
+    model = nn.MLP(sizes, "tanh")
+    result = train.fit(model, XOR, loss="binary_cross_entropy", batch_size=4, **more)
+    found = [f.rule for f in review(result, XOR, XOR, classes=2, batch_size=4, **more)]
+    assert found[:1] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+@pytest.mark.parametrize("columns", [1, 3])
+def test_classes_taken_for_numbers(loss: str, columns: int) -> None:
+    x = np.random.default_rng(3).normal(size=(240, 4))
+    labels = (x[:, 0] > 0.6).astype(int) + (x[:, 1] > 0.6) * (columns - 1)
+    targets = np.eye(columns)[labels % columns] if columns > 1 else labels.astype(float)
+    more: Any = {"optimizer": optim.sgd(0.001), "epochs": 10}
+    result = train.fit(nn.MLP((4, 8, columns)), (x[:160], targets[:160]), loss=loss, **more)
+    found = review(result, (x[:160], targets[:160]), (x[160:], targets[160:]), **more)
+    assert "wrong-loss" in [f.rule for f in found][:2], found
+
+
+def test_a_column_that_is_nearly_always_0_has_no_other_scale() -> None:
+    """Pixels at the border move in few rows; their unit is that of the others."""
+    x = np.random.default_rng(4).uniform(size=(600, 6))
+    x[:, 5] = 0.0
+    x[7, 5] = 0.04
+    targets = x[:, 0] * 9 - x[:, 1]
+    more: Any = {"optimizer": optim.sgd(1e-6), "epochs": 5}
+    for unit, named in ((1.0, False), (1e-4, True)):
+        x[:, 4] *= unit
+        result = train.fit(
+            nn.MLP((6, 8, 1)), (x[:400], targets[:400]), loss="squared_error", **more
+        )
+        found = review(result, (x[:400], targets[:400]), (x[400:], targets[400:]), **more)
+        assert ("input-scales" in [f.rule for f in found]) == named, found
+
+
 def test_targets_that_nothing_can_tell() -> None:
     drawn = np.random.default_rng(1).integers(0, 3, 300)
     found = verdict(t=drawn, epochs=20, validation=(X[200:], drawn[200:]))

@@ -11,9 +11,10 @@ import numpy as np
 
 from chainrule import nn, optim
 from chainrule.core.recording import quiet
-from chainrule.diagnosis.facts import Evidence
+from chainrule.diagnosis.facts import LINEAR, Evidence
 from chainrule.diagnosis.findings import Findings
 from chainrule.diagnosis.review import review_evidence
+from chainrule.diagnosis.rules_data import ranges
 from chainrule.diagnosis.statistics import Monitor
 from chainrule.errors import UsageError
 from chainrule.nn.sequential import fresh
@@ -76,8 +77,8 @@ def evidence_of(
         monitor = Monitor(model, loss, x, targets)
         monitor.start(*start)
     monitor.look(result.params, result.state, max(len(result.history), 1))
-    spread = np.std(x, axis=0)
-    moving = spread[spread > 0]
+    reach = ranges(x)
+    moving = reach[reach > 0]
     name, rate, usual = _rate(optimizer)
     labels, label_held = _labels(targets, classes), _labels(th, classes)
     known = rivals(x, labels, xh, label_held, classes)
@@ -107,8 +108,9 @@ def evidence_of(
         rivals=known,
         error=_error(score, known, len(xh), classes),
         constant=_constant(labels, label_held, classes),
-        spread=(float(moving.max()), float(moving.min())) if moving.size else (1.0, 1.0),
+        ranges=(float(moving.min()), float(moving.max())) if moving.size else (1.0, 1.0),
         furthest=float(np.max(np.abs(x), initial=0.0)),
+        labels="" if classes else _coded(labels),
         shares=tuple(np.bincount(labels) / len(labels)) if classes else (),
     )
 
@@ -156,6 +158,15 @@ def _labels(targets: np.ndarray, classes: int) -> np.ndarray:
         return (targets.argmax(axis=1) if targets.ndim > 1 and targets.shape[1] > 1 else
                 targets.reshape(len(targets)).astype(int))  # fmt: skip
     return targets.reshape(len(targets), -1).astype(float)
+
+
+def _coded(numbers: np.ndarray) -> str:
+    """How numbers (n, k) hold classes, if they do."""
+    if not np.all((numbers == 0) | (numbers == 1)) or np.all(numbers == numbers[:1]):
+        return ""
+    if numbers.shape[1] == 1:
+        return "0 and 1"
+    return "one-hot" if np.all(numbers.sum(axis=1) == 1) else ""
 
 
 def chance(loss: Any, targets: np.ndarray) -> float:
@@ -261,7 +272,7 @@ def rivals(
     weights = np.linalg.solve(gram, wide.T @ targets)
     answers = {
         f"the mean of {k} nearest neighbours": targets[near].mean(axis=1),
-        "a linear model": np.column_stack([b, np.ones(len(b))]) @ weights,
+        LINEAR: np.column_stack([b, np.ones(len(b))]) @ weights,
     }
     if classes:
         return {n: float(np.mean(y.argmax(axis=1) == truth)) for n, y in answers.items()}

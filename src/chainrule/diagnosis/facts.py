@@ -37,8 +37,9 @@ class Evidence:
         rivals: scores of models that take no training on the same held-out rows, by name.
         error: the standard error of ``score`` for so many held-out rows.
         constant: the score of the best constant answer.
-        spread: the largest and the smallest standard deviation of an input.
+        ranges: the smallest and the largest range of an input, of those that move.
         furthest: the largest absolute input. shares: of the classes, in the training rows.
+        labels: how targets that are numbers hold classes: "0 and 1", "one-hot", or "".
     """
 
     sizes: tuple[int, ...] = ()
@@ -68,7 +69,8 @@ class Evidence:
     rivals: dict[str, float] = field(default_factory=dict[str, float])
     error: float = 0.0
     constant: float = math.nan
-    spread: tuple[float, float] = (1.0, 1.0)
+    ranges: tuple[float, float] = (1.0, 1.0)
+    labels: str = ""
     furthest: float = 1.0
     shares: tuple[float, ...] = ()
 
@@ -132,6 +134,10 @@ class Evidence:
     def hidden(self, which: int) -> Sequence[LayerStatistics]:
         """The hidden layers at the start (0) or the end (-1)."""
         return self.statistics[which].layers[:-1] if self.statistics else ()
+
+
+LINEAR = "a linear model"
+"""A rival's name."""
 
 
 def say(

@@ -22,7 +22,7 @@ from chainrule.diagnosis.evidence import chance
 from chainrule.diagnosis.facts import say
 from chainrule.diagnosis.findings import Finding, Findings, found_by
 from chainrule.diagnosis.layers import parts_of
-from chainrule.diagnosis.rules_data import FEW, ON_ROWS, Rows
+from chainrule.diagnosis.rules_data import FEW, ON_ROWS, Rows, ranges
 from chainrule.diagnosis.statistics import Statistics, statistics
 from chainrule.errors import NonFiniteError, UsageError
 from chainrule.nn.sequential import fresh
@@ -269,18 +269,18 @@ def _signals(b: Before) -> Iterator[Finding]:
 
 
 def _scales(b: Before) -> Iterator[Finding]:
-    spread = b.x.astype(float).std(axis=0)
-    moving = np.flatnonzero(spread > 0)
+    reach = ranges(b.x)
+    moving = np.flatnonzero(reach > 0)
     if moving.size < 1:
         return
-    large, small = (int(moving[f(spread[moving])]) for f in (np.argmax, np.argmin))
+    large, small = (int(moving[f(reach[moving])]) for f in (np.argmax, np.argmin))
     furthest = float(np.abs(b.x).max())
-    if spread[large] > 100 * spread[small] or furthest > 100:
+    if reach[large] > 100 * reach[small] or furthest > 100:
         yield say(
             "warning",
             "the inputs have very different scales",
-            f"standard deviations from {spread[small]:.2g} ({b.name(small)}) to "
-            f"{spread[large]:.2g} ({b.name(large)}); the largest input is {furthest:.3g}",
+            f"ranges from {reach[small]:.2g} ({b.name(small)}) to {reach[large]:.2g} "
+            f"({b.name(large)}); the largest input is {furthest:.3g}",
             "standardise them: (x - mean) / standard deviation",
             weight=4,
         )

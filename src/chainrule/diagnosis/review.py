@@ -15,6 +15,7 @@ from chainrule.diagnosis import rules_network as network
 from chainrule.diagnosis import rules_training as training
 from chainrule.diagnosis.facts import Evidence, say
 from chainrule.diagnosis.findings import Finding, Findings, found_by
+from chainrule.diagnosis.rules_data import FEW
 
 __all__ = ["RULES", "review_evidence"]
 
@@ -43,7 +44,11 @@ def _below_constant(e: Evidence) -> Iterator[Finding]:
 
 
 def _at_chance(e: Evidence) -> Iterator[Finding]:
-    if e.left > 0.97 and len(e.losses) and e.best_rival[1] > e.constant + 3 * e.error + 0.02:
+    if (
+        e.left > 0.97
+        and len(e.losses)
+        and (e.rows < FEW or e.best_rival[1] > e.constant + 3 * e.error + 0.02)
+    ):
         yield say(
             "error",
             "the loss has stayed at that of a constant answer: nothing was learned",
@@ -69,6 +74,8 @@ def _no_signal(e: Evidence) -> Iterator[Finding]:
     """Nothing that was tried does better than a constant: neither the network, by score and by
     loss, nor the models that take no training."""
     best, most = e.best_rival[1], e.constant + 2 * e.error
+    if e.rows < FEW:  # which tell little
+        return
     if not (math.isfinite(e.constant) and math.isfinite(e.score) and max(best, e.score) <= most):
         return
     seen = e.held if len(e.held) else e.losses

@@ -37,6 +37,12 @@ class Rows:
         return self.names[i] if i < len(self.names) else f"column {i}"
 
 
+def ranges(x: np.ndarray) -> np.ndarray:
+    """How far the values of each column reach, (columns,). Not deviations: a column that is nearly
+    always 0, as pixels at the border are, has a small one in any unit."""
+    return np.ptp(np.asarray(x, float), axis=0)
+
+
 def constant(b: Rows) -> Iterator[Finding]:
     for i in np.flatnonzero(np.all(b.x == b.x[:1], axis=0))[:3]:
         yield say("note", "the column is constant", f"{b.x[0, i]:g} in every row", "drop it",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from chainrule.diagnosis.facts import Evidence, say
+from chainrule.diagnosis.facts import LINEAR, Evidence, say
 from chainrule.diagnosis.findings import Finding
+from chainrule.diagnosis.rules_data import FEW
 from chainrule.diagnosis.rules_training import first_step, lower_rate
 
 
@@ -129,6 +130,16 @@ def large_weights(e: Evidence) -> Iterator[Finding]:
 
 
 def linear_layers(e: Evidence) -> Iterator[Finding]:
+    curved = e.best_rival[1] - e.rivals.get(LINEAR, math.inf) > max(2.5 * e.error, 0.03)
+    if len(e.sizes) == 2 and (e.left > 0.9 if e.rows < FEW else e.poor and curved):
+        yield say(
+            "error",
+            "without a hidden layer the network is linear, and that does not fit these rows",
+            f"layers {'-'.join(map(str, e.sizes))}; {e.left:.0%} of the loss of a constant is left",
+            "hidden 32",
+            {"hidden": (32,)},
+            weight=7,
+        )
     if len(e.sizes) > 2 and e.activation in ("identity", "linear"):
         grave = e.poor or e.left > 0.3
         yield say(
@@ -210,13 +221,12 @@ def deep(e: Evidence) -> Iterator[Finding]:
 
 
 def scales(e: Evidence) -> Iterator[Finding]:
-    large, small = e.spread
-    if (large > 100 * max(small, 1e-12) or e.furthest > 50) and (e.poor or e.left > 0.3):
+    small, large = e.ranges
+    if (large > 100 * small or e.furthest > 50) and (e.poor or e.left > 0.3):
         yield say(
             "error",
             "the inputs have very different scales",
-            f"standard deviations from {small:.2g} to {large:.2g}; the largest input is "
-            f"{e.furthest:.3g}",
+            f"ranges from {small:.2g} to {large:.2g}; the largest input is {e.furthest:.3g}",
             "standardise them: (x - mean) / standard deviation",
             weight=5.6,
         )

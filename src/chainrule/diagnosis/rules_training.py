@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule.diagnosis.facts import Evidence, say
 from chainrule.diagnosis.findings import Finding
+from chainrule.diagnosis.rules_data import FEW
 
 
 def wrong_loss(e: Evidence) -> Iterator[Finding]:
@@ -31,6 +32,16 @@ def wrong_loss(e: Evidence) -> Iterator[Finding]:
             "use squared_error",
             {"loss": "squared_error"},
             weight=9,
+        )
+    elif e.labels and (e.poor or e.left > 0.3):
+        right = "binary_cross_entropy" if e.labels == "0 and 1" else "categorical_cross_entropy"
+        yield say(
+            "error",
+            f"the targets are {e.labels}: classes, which the loss {e.loss} takes for numbers",
+            f"{e.left:.0%} of the loss of a constant is left",
+            f"use {right}",
+            {"loss": right},
+            weight=7.5,
         )
 
 
@@ -175,6 +186,7 @@ def stopped_early(e: Evidence) -> Iterator[Finding]:
 def few_updates(e: Evidence) -> Iterator[Finding]:
     total = e.updates * len(e.history)
     few = total < 100 or (total < 200 and (e.poor or e.left > 0.3))
+    few = few and e.rows >= FEW  # of fewer rows, smaller minibatches make few updates more
     if e.rate is not None and e.updates <= 4 and few and len(e.history) > 4:
         small = 32 if e.rows > 64 else max(e.rows // 4, 1)
         yield say(
