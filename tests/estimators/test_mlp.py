@@ -138,3 +138,32 @@ def test_a_second_fit_compiles_nothing(monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         MLPClassifier(**BASE).fit(DIGITS, DIGIT)
+
+
+@pytest.mark.parametrize("rows", [230, 192, 249, 70])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_epochs_done_in_one_call_end_where_scikit_learns_do(rows, weighted, monkeypatch):
+    """Whole epochs run before their losses are looked at: too many are undone, to the last bit of
+    the network and of what draws the order."""
+    monkeypatch.setattr("chainrule.train.chunks.SECONDS", 10.0)  # all that are left, in one call
+    x, y = DIGITS[:rows], DIGIT[:rows]
+    weights = {"sample_weight": np.linspace(0, 2, rows)} if weighted else {}
+    given = {**BASE, "max_iter": 60, "tol": 0.3, "n_iter_no_change": 3}
+    ended = []
+    for kind, more in ((MLPClassifier, {}), (MLPClassifier, {"max_seconds": 1e6})):
+        random = np.random.RandomState(5)
+        model = kind(**{**given, "random_state": random, **more}).fit(x, y, **weights)
+        ended.append((model, random.randint(2**31)))
+    (model, drawn), (alone, same) = ended  # with a budget of time each epoch is looked at
+    assert 5 < model.n_iter_ == alone.n_iter_ < 50
+    assert drawn == same
+    for a, b in zip(model.coefs_, alone.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    if (
+        weighted
+    ):  # scikit-learn's curve has each minibatch's loss by its rows, ours by their weights
+        return
+    random = np.random.RandomState(5)
+    other = theirs.MLPClassifier(**{**given, "random_state": random}).fit(x, y)
+    assert random.randint(2**31) == drawn
+    _same(model, other, 1e-6)

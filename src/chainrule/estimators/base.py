@@ -29,7 +29,7 @@ from chainrule.estimators.network import (
     trees_of,
 )
 from chainrule.estimators.parameters import CONSTRAINTS
-from chainrule.estimators.rows import Rows, SparseRows, by_tiles, split
+from chainrule.estimators.rows import Order, Rows, SparseRows, by_tiles, split
 from chainrule.run import Runner
 from chainrule.train import Checkpoint, DivergedError, FitResult
 from chainrule.train.checkpoint import described
@@ -268,15 +268,18 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = solver_of(self.get_params(deep=False))
-        batch, order = self._batch_rows(len(rows)), self._order(len(rows))
+        batch, order = (
+            self._batch_rows(len(rows)),
+            Order(len(rows), self._random_state, self.shuffle),
+        )
         options = self._options(model, rows, held, epochs)
         data: Any = rows.parts
         if rows.sparse:
             targets = options["loss"].prepare(rows.targets, self.n_outputs_, rows.x.dtype)
-            data = SparseRows(rows.x.tocsr(), targets, rows.weights, batch, order)
+            data = SparseRows(rows.x.tocsr(), targets, rows.weights, batch, order.of)
         else:
             data = rows.parts()
-            options |= {"batch_size": batch, "shuffle": order}
+            options |= {"batch_size": batch, "shuffle": order.of, "pad": True}
         try:
             result = descend(self._optimizer, model, data, seed=self._seed(), **options, **kept)
         except DivergedError as error:
@@ -285,6 +288,7 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
             self.validation_scores_.append(float("nan"))
             self._warn(f"training ended before its time: {error}")
             result = error.result
+        order.back(len(result.history))
         params, state = result.params, result.state
         if not self.early_stopping:
             self._take(model, params, state)
@@ -359,20 +363,6 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
         """Of dropout's masks; drawn only where there are any, as scikit-learn draws nothing."""
         drops = np.any(np.asarray(self.dropout, float) > 0)
         return int(self._random_state.randint(2**31 - 1)) if drops else 0
-
-    def _order(self, rows: int) -> Any:
-        """The rows in each epoch's order, as scikit-learn draws it: a shuffle of the one before."""
-        random, order, at = self._random_state, np.arange(rows), 0
-
-        def shuffled(epoch: int) -> np.ndarray:
-            nonlocal order, at
-            while self.shuffle and epoch > at:
-                drawn = np.arange(rows)
-                random.shuffle(drawn)
-                order, at = order[drawn], at + 1
-            return order
-
-        return shuffled
 
     def _batch_rows(self, rows: int) -> int:
         if self.batch_size == "auto":

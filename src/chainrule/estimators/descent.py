@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -136,7 +136,6 @@ def descend(
     try:
         while True:
             before, steps = steps, next(training)
-            steps.last = steps.training.position.epoch  # before the next it may get another rate
             if before is None:
                 _go_on(solver, steps, made)
             if rate != solver.learning_rate:
@@ -200,13 +199,11 @@ def _shapes(steps: Steps) -> Any:
     data = steps.data
     arrays = [getattr(data, name, None) for name in ("x", "targets", "weights")]
     shapes = tuple(None if a is None else (a.shape, a.dtype) for a in arrays)
-    return (shapes, getattr(data, "batch_size", None), steps.keyed)
+    size, padded = (getattr(data, name, None) for name in ("batch_size", "padded"))
+    return (shapes, size, padded, steps.keyed)
 
 
 def _set_rate(steps: Steps, rate: float) -> None:
     training = steps.training
     params, state, slots = training.carry
     training.now = flatten((params, state, {**slots, "rate": np.asarray(rate)}))[0]
-
-
-Shuffle = Callable[[int], np.ndarray]

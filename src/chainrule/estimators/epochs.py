@@ -36,6 +36,15 @@ class Epochs:
         self._begin()
         self.started = time.perf_counter()
 
+    @property
+    def losses_only(self) -> bool:
+        """Whether nothing here looks at the network or the clock, or changes the learning rate:
+        some epochs may then be done before they are told of."""
+        e = self.estimator
+        steady = e.solver == "adam" or e.learning_rate == "constant"
+        looks = e.early_stopping or e.max_seconds is not None or getattr(e, "_skl_callbacks", None)
+        return bool(steady and not looks)
+
     def _begin(self) -> None:
         """Tell callbacks that an epoch begins."""
         e = self.estimator

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from chainrule.errors import UsageError
 from chainrule.train import Batch
 
-__all__ = ["Rows", "SparseRows", "by_tiles", "split"]
+__all__ = ["Order", "Rows", "SparseRows", "by_tiles", "split"]
 
 TILE = 4096
 """Rows of a sparse matrix that are made dense at a time."""
@@ -80,6 +80,39 @@ def split(
             "dataset."
         )
     return rows.take(np.asarray(kept)), rows.take(np.asarray(held))
+
+
+class Order:
+    """The rows (n,) in the order of each epoch, 1, 2, ...; as scikit-learn draws it, a shuffle of
+    the one before, or as they stand.
+
+    Args:
+        rows: how many. random: what draws. shuffle: whether it does.
+    """
+
+    def __init__(self, rows: int, random: np.random.RandomState, shuffle: bool) -> None:
+        self.random, self.shuffle = random, shuffle
+        self.drawn = 0  # epochs
+        self.now = np.arange(rows)
+        self.start = random.get_state() if shuffle else None
+
+    def of(self, epoch: int) -> np.ndarray:
+        """That of an epoch which is not before the last one asked for."""
+        while self.shuffle and epoch > self.drawn:
+            self.now, self.drawn = self.now[self._draw()], self.drawn + 1
+        return self.now
+
+    def back(self, epochs: int) -> None:
+        """Leave the random state as it is after so many epochs: more may have been drawn."""
+        if self.drawn > epochs:
+            self.random.set_state(self.start)
+            for _ in range(epochs):
+                self._draw()
+
+    def _draw(self) -> np.ndarray:
+        drawn = np.arange(len(self.now))
+        self.random.shuffle(drawn)
+        return drawn
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from chainrule.core.tree import flatten
 from chainrule.core.types import ArrayType
 from chainrule.ops.random import keys_of
 from chainrule.run import Runner, on_host
-from chainrule.train.data import MASKS, ArrayData, Batch
+from chainrule.train.data import MASKS, ArrayData, Batch, counted
 from chainrule.train.monitor import NonFiniteLossError, Position, TrainingState, all_finite
 
 Leaves = list[np.ndarray]
@@ -90,9 +90,17 @@ class Chunks:
 
     @property
     def full(self) -> int:
-        """How many full minibatches an epoch has; 0 where one has all rows."""
+        """How many full minibatches an epoch has, padded ones among them; 0 where one has all
+        rows."""
         data = self.data
-        return 0 if data.batch_size >= data.rows else data.rows // data.batch_size
+        if data.batch_size >= data.rows:
+            return 0
+        return data.steps if self.padded else data.rows // data.batch_size
+
+    @property
+    def padded(self) -> bool:
+        """Whether a minibatch may have rows that do not count."""
+        return getattr(self.data, "padded", False)
 
     def ahead(self, epoch: int, last: int, length: int) -> int:
         """So many whole epochs may be done as one chunk of about ``length`` steps, up to the
@@ -108,8 +116,7 @@ class Chunks:
             last == epoch
             or self.careful
             or not isinstance(data, ArrayData)
-            or callable(data.shuffle)
-            or data.rows % data.batch_size
+            or (data.rows % data.batch_size and not data.padded)
         )
 
     def epoch(self, epoch: int, last: int) -> None:
@@ -174,11 +181,12 @@ class Chunks:
     def count(self, losses: np.ndarray, rows: np.ndarray) -> None:
         """Minibatches of these rows are done: of one epoch, or all of several."""
         training, of_rows, full = self.training, self.arrays[2], self.full
-        weights = (
-            np.full(len(rows), float(self.data.batch_size))
-            if of_rows is None
-            else of_rows[rows].sum(axis=1).astype(np.float64)
-        )
+        weights = np.full(len(rows), float(self.data.batch_size))
+        if self.padded:
+            weights = self._counts(training.position.step, len(rows))
+        if of_rows is not None:
+            there = np.arange(rows.shape[1]) < weights[:, None]
+            weights = np.where(there, of_rows[rows], 0).sum(axis=1).astype(np.float64)
         if len(losses) <= full:
             pairs = zip(losses.tolist(), weights.tolist(), strict=True)
             training.position, self.means = training.position.after(pairs), []
@@ -200,16 +208,23 @@ class Chunks:
         rows = ArrayType((data.batch_size,), np.dtype(np.int64))
         key = ArrayType((2,), np.dtype(np.uint64)) if self.keyed else None
         count = ArrayType((), np.dtype(np.int64))
+        there = count if self.padded else None
 
         def step(carry: Any, x: Any, constants: Any) -> Any:
-            rows, key, count = x
+            rows, key, count, there = x
             inputs, targets, weights = constants
-            batch = Batch(inputs[rows], targets[rows], None if weights is None else weights[rows])
-            return self.step(carry, batch, key, count)
+            weights = None if weights is None else weights[rows]
+            if there is not None:
+                weights = counted(weights, there, data.batch_size, inputs.dtype)
+            return self.step(carry, Batch(inputs[rows], targets[rows], weights), key, count)
 
         return self.runner.repeat(
-            step, on_host(self.training.carry), (rows, key, count), self.arrays, flush=True
+            step, on_host(self.training.carry), (rows, key, count, there), self.arrays, flush=True
         )
+
+    def _counts(self, first: int, n: int) -> np.ndarray:
+        """How many rows count of each of n minibatches, the first being number ``first``."""
+        return self.data.counts[np.arange(first, first + n) % self.full]
 
     def _chunk(self, epoch: int, order: np.ndarray, base: int, start: int, stop: int) -> np.ndarray:
         """Steps ``start`` to ``stop`` of the epoch, whose step ``base`` has the first rows of
@@ -252,6 +267,8 @@ class Chunks:
         xs = [rows, np.arange(count, count + n)]
         if self.keyed:
             xs.insert(1, self.keys(epoch, first, n))
+        if self.padded:
+            xs.append(self._counts(first, n))
 
         def seen(losses: np.ndarray) -> None:
             if leaves is self.training.now and np.isfinite(losses[:1]).all():

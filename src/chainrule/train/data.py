@@ -68,7 +68,8 @@ class ArrayData:
 
     The order is ``Generator(Philox(key=key_of(seed, 1, epoch))).permutation(rows)``; minibatch
     i holds rows i * size .. (i + 1) * size - 1 of it. The last one has what is left, and its
-    loss is the mean over its own rows. A full batch keeps the order of the rows.
+    loss is the mean over its own rows; ``padded``, it is as long as the others, by rows of weight
+    0, so that one program does all. A full batch keeps the order of the rows.
 
     Attributes:
         x, targets, weights: as a ``Batch`` has them, of all n rows, checked before.
@@ -83,6 +84,7 @@ class ArrayData:
     batch_size: int
     seed: int
     shuffle: bool | Callable[[int], Any] = True
+    padded: bool = False
     _orders: dict[int, np.ndarray] = field(
         default_factory=dict[int, np.ndarray], repr=False, compare=False
     )
@@ -102,11 +104,17 @@ class ArrayData:
         if self.batch_size >= len(self.x):
             return Batch(self.x, self.targets, self.weights)
         rows = self.order(epoch)[step * self.batch_size : (step + 1) * self.batch_size]
-        return Batch(
-            np.take(self.x, rows, axis=0),
-            np.take(self.targets, rows, axis=0),
-            None if self.weights is None else np.take(self.weights, rows),
-        )
+        weights = None if self.weights is None else np.take(self.weights, rows)
+        if self.padded:
+            weights = counted(weights, self.counts[step], self.batch_size, self.x.dtype)
+        return Batch(np.take(self.x, rows, axis=0), np.take(self.targets, rows, axis=0), weights)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How many rows of each minibatch (steps,) are its own."""
+        sizes = np.full(self.steps, self.batch_size)
+        sizes[-1] = self.rows - self.batch_size * (self.steps - 1)
+        return sizes
 
     @property
     def given(self) -> bool:
@@ -118,7 +126,8 @@ class ArrayData:
         yield Window(self.x, self.targets, self.weights, self.order(epoch), 0)
 
     def order(self, epoch: int) -> np.ndarray:
-        """The permutation of the rows (n,) in this epoch."""
+        """The permutation of the rows (n,) in this epoch; ``padded``, rows of the last minibatch
+        come again (steps * batch_size,)."""
         return self.orders(epoch, 1)[0]
 
     def orders(self, epoch: int, count: int) -> list[np.ndarray]:
@@ -158,18 +167,38 @@ class ArrayData:
     def _keep(self, epoch: int, orders: Iterable[np.ndarray]) -> None:
         """The permutations from ``epoch`` on are these; any other can be drawn again."""
         self._orders.clear()
+        if self.padded and (more := -self.rows % self.batch_size):
+            last = self.rows // self.batch_size * self.batch_size
+            orders = [np.append(order, np.resize(order[last:], more)) for order in orders]
         self._orders.update(enumerate(orders, epoch))
 
     def _given(self, epoch: int) -> np.ndarray:
         rows = len(self.x)
         if callable(self.shuffle):
             order = np.asarray(self.shuffle(epoch))
-            if order.dtype.kind not in "iu" or not np.array_equal(np.sort(order), np.arange(rows)):
+            if not _permutes(order, rows):
                 raise DataError(
                     f"shuffle({epoch}) must be the row numbers 0 .. {rows - 1}, once each"
                 )
             return order.astype(np.int64)
         return np.arange(rows)
+
+
+def counted(weights: Any, rows: Any, size: int, dtype: Any) -> Any:
+    """The weights (size,) of a minibatch of which only the first ``rows`` count; recorded, too."""
+    there = np.arange(size) < rows
+    if weights is None:
+        return there.astype(dtype)
+    return np.where(there, weights, np.zeros((), dtype))
+
+
+def _permutes(order: np.ndarray, rows: int) -> bool:
+    """Whether these are the numbers 0 .. rows - 1, once each."""
+    if order.dtype.kind not in "iu" or order.shape != (rows,):
+        return False
+    if order.min() < 0 or order.max() >= rows:
+        return False
+    return bool(np.bincount(order.astype(np.int64, copy=False)).max() == 1)
 
 
 def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> int:
@@ -181,6 +210,13 @@ def batch_rows(batch_size: int | str | None, rows: int, default: int = 32) -> in
     if isinstance(batch_size, str):
         raise UsageError(f'batch_size is an integer or "full", not {batch_size!r}')
     return min(whole("batch_size", batch_size), rows)
+
+
+def fills(model: Any, rows: int, size: int) -> bool:
+    """Whether to fill up the last of an epoch's minibatches: where that adds few rows, and each
+    row's output is its own."""
+    alone = not getattr(model, "batch_norm", False) and not getattr(model, "needs_key", True)
+    return alone and size < rows and 0 < -rows % size <= rows // 8
 
 
 def check_inputs(x: Any, dtype: Any, name: str = "x") -> np.ndarray:

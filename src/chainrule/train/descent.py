@@ -44,6 +44,9 @@ def descend(
     while (epoch := training.position.epoch) <= monitor.epochs:
         steps.last, stop = epoch if alone else monitor.epochs, None
         yield steps
+        begun: Any = None
+        if monitor.callbacks and not alone:
+            begun = training.now, training.safe, training.steps, training.position
         means = steps.epoch(epoch)
         if "arena" not in monitor.memory:
             monitor.memory |= steps.memory()
@@ -52,6 +55,11 @@ def descend(
             updates = training.steps - (left - 1) * steps.data.steps
             now = None if rate is None else float(rate(updates - 1))
             stop = monitor.after_epoch(epoch + i, training, running, now, left)
+            if stop is not None:
+                means = means[: i + 1]
+                if left > 1:
+                    steps.again(begun, epoch + i)
+                break
         training.position, training.judged = Position(epoch + len(means)), monitor.judged()
         training.mark()
         if stop is not None:
@@ -104,6 +112,16 @@ class Steps:
             if rest := range(training.position.step, self.data.steps):
                 self.runner.loop(advance, training.now, rest)
         return [*self.chunks.means, training.position.mean]
+
+    def again(self, begun: tuple[Any, ...], last: int) -> None:
+        """Do the epochs since ``begun`` once more, but none after the ``last``: one of those that
+        were done in one call was to be the last."""
+        training, self.last = self.training, last
+        training.now, training.safe, training.steps, training.position = begun
+        while (epoch := training.position.epoch) <= last:
+            self.epoch(epoch)
+            training.position = Position(training.position.epoch + 1)
+        training.checked = training.looked = training.now
 
     def once(self, leaves: list[np.ndarray], epoch: int, i: int) -> tuple[float, float, Any]:
         """Step ``i`` of an epoch: mean loss before it, weight, leaves after it."""

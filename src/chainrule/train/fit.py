@@ -24,7 +24,7 @@ from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner, each_device
 from chainrule.run.settings import ExecutorLike
 from chainrule.train.checkpoint import Checkpoint, described
-from chainrule.train.data import ArrayData, CheckedData, Data, batch_rows, check_inputs
+from chainrule.train.data import ArrayData, CheckedData, Data, batch_rows, check_inputs, fills
 from chainrule.train.descent import Steps, descend, search
 from chainrule.train.evaluation import HeldOut, Predictor, dtype_of
 from chainrule.train.failing import failing_step
@@ -194,11 +194,13 @@ def fitting(
     predictor: Predictor | None = None,
     kept: Kept | None = None,
     judge: Callable[[Any], Any] | None = None,
+    pad: bool = False,
 ) -> Fitting:
     """What ``fit`` does, with a halt before each epoch of minibatches, at which it yields its steps
     (``descent.py``): whoever trains many networks at once does them for all. ``predictor``: one
     that several share, so that it is compiled once; ``kept``: its place in their checkpoints;
-    ``judge``: from an epoch's row to what is lowest in the best one, the validation loss."""
+    ``judge``: from an epoch's row to what is lowest in the best one, the validation loss;
+    ``pad``: whether the last minibatch of an epoch may be filled with rows of weight 0."""
     loss, optimizer, runner = loss_of(loss), optimizer_of(optimizer), Runner(executor, threads)
     _check_usage(model, optimizer, epochs, early_stopping, validation, batch_size, seed)
     searching = isinstance(optimizer, Lbfgs)
@@ -217,7 +219,8 @@ def fitting(
         rows = [held] if evaluate_train else []
         size = batch_rows("full" if searching else batch_size, len(held.x))
         _check_shards(model, size, shards)
-        source = ArrayData(held.x, held.targets, held.weights, size, seed, shuffle)
+        padded = pad and shards == 1 and fills(model, len(held.x), size)
+        source = ArrayData(held.x, held.targets, held.weights, size, seed, shuffle, padded)
     for name, more in (("validation", validation), ("test", test)):
         if hasattr(more, "score"):
             rows.append(more)

@@ -221,8 +221,10 @@ class EpochMonitor:
 
     @property
     def asks(self) -> bool:
-        """Whether anybody looks at the network after each epoch."""
-        return bool(self.rows or self.callbacks or self.penalty)
+        """Whether anybody looks at the network after each epoch; a callback whose ``losses_only``
+        is true does not, and gets None for the network of epochs done in one call with others."""
+        looking = [c for c in self.callbacks if not getattr(c, "losses_only", False)]
+        return bool(self.rows or looking or self.penalty)
 
     def after_epoch(
         self,
@@ -242,7 +244,8 @@ class EpochMonitor:
             raise NonFiniteLossError("a parameter", math.nan, epoch, None)
         training.looked = training.now
         row: Row = {"epoch": epoch, "train_loss": running, "running_loss": running}
-        params, state, _ = training.carry if self.asks else (None, None, None)
+        seen = self.asks or (self.callbacks and left == 1)
+        params, state, _ = training.carry if seen else (None, None, None)
         for rows in self.rows:
             row |= rows.score(self.predictor, params, state, self.metrics)
             loss = row[f"{rows.name}_loss"]
