@@ -1,12 +1,16 @@
 """``fit_many`` against ``fit`` of each network: the same bits, whenever each of them stops."""
 
+import gc
+import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.train import together
+from chainrule import run
+from chainrule.train import alike, together
+from chainrule.train.programs import likeness
 
 RNG = np.random.Generator(np.random.Philox(11))
 N = 71
@@ -200,3 +204,88 @@ def test_networks_that_count_their_steps_and_are_heard():
     )  # fmt: skip
     assert [float(r.state["layers"][2]["steps"]) for r in results] == [8.0] * 3
     assert sorted(heard) == [1, 1, 1, 2, 2, 2]
+
+
+def count_recordings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each function that is recorded from here on."""
+    found: list[str] = []
+    for module in (alike, run):
+        record = module.record
+
+        def counted(f: Any, *args: Any, record: Any = record, **keywords: Any) -> Any:
+            found.append(getattr(f, "__name__", str(f)))
+            return record(f, *args, **keywords)
+
+        monkeypatch.setattr(module, "record", counted)
+    return found
+
+
+def test_a_second_call_records_and_compiles_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = COMMON | {"epochs": 2, "validation": HELD, "batch_size": 8}
+    first = cr.train.fit_many(DROPOUT, (X, T), seeds=[3, 4], **options)
+    recorded = count_recordings(monkeypatch)
+    again = cr.train.fit_many(cr.nn.MLP((4, 6, 3), dropout=0.3), (X, T), seeds=[3, 4], **options)
+    assert not recorded
+    for got, expected in zip(again, first, strict=True):
+        assert_same(got, expected)
+    cr.train.fit_many(DROPOUT, (X, T), seeds=[3, 4], **options | {"l2": 0.5})
+    assert recorded
+
+
+SETTINGS: list[Any] = [
+    *[cr.optim.optimizer(x) for x in ("adam", "adamw", "rmsprop", "momentum", "nesterov")],
+    cr.optim.chain(cr.optim.clip_by_norm(1.0), adam(0.01)),
+    cr.optim.chain(cr.optim.clip_by_norm(2.0), adam(0.01)),
+    cr.optim.groups({"*weights": adam(0.1), "*bias": sgd(0.2)}),
+    sgd(cr.optim.schedules.cosine(0.1, steps=9)),
+    sgd(cr.optim.schedules.cosine(0.1, steps=8)),
+    *[cr.nn.MLP((4, 5, 3), name) for name in cr.nn.ACTIVATIONS],
+    *[cr.nn.loss(name) for name in cr.nn.LOSSES],
+    cr.nn.Huber(0.3), DROPOUT, NORMED, PLAIN, 0.0, -0.0, 1, 1.0, True,
+]  # fmt: skip
+
+
+def test_settings_of_the_library_are_like_those_made_alike_and_no_others() -> None:
+    others: list[Any] = []
+    keys = [likeness(value, others) for value in SETTINGS]
+    assert not others
+    assert len({*keys}) == len(keys)
+    again = cr.optim.chain(cr.optim.clip_by_norm(2.0), adam(0.01))
+    assert likeness(again, others) == keys[6]
+    assert likeness(cr.nn.MLP([4, 6, 3]), others) in keys
+
+
+def test_what_is_kept_takes_other_data_and_holds_none() -> None:
+    options = COMMON | {"validation": HELD}
+    cr.train.fit_many(DROPOUT, (X, T), seeds=[1, 2], **options)
+    x, t = 2 * X[::-1].copy(), T.copy()
+    held = weakref.ref(x)
+    (got,) = cr.train.fit_many(DROPOUT, (x, t), seeds=[1], **options)
+    assert_same(got, cr.train.fit(DROPOUT, (x, t), seed=1, **options))
+    del x
+    gc.collect()
+    assert held() is None
+
+
+def mine(factor: float) -> cr.optim.Optimizer:
+    """A rule of a user's, of whose settings its name says nothing."""
+    return cr.optim.Optimizer(
+        "mine",
+        lambda params: {},
+        lambda g, slots, params, step: (cr.tree.map(lambda a: factor * a, g), slots),
+        sgd(0.1).learning_rate,
+    )
+
+
+def test_what_users_write_is_like_itself_alone() -> None:
+    factor, rules = [1.0], [mine(0.01), mine(0.02)]
+
+    def loss(outputs: Any, targets: Any) -> Any:
+        return factor[0] * np.sum((outputs - targets) ** 2, axis=-1)
+
+    options = COMMON | {"optimizer": rules, "loss": loss}
+    for value in (1.0, 0.2):  # it reads something that changes between calls
+        factor[0] = value
+        many = cr.train.fit_many(PLAIN, EVEN, seeds=[0], **options)
+        for got, rule in zip(many, rules, strict=True):
+            assert_same(got, cr.train.fit(PLAIN, EVEN, seed=0, **options | {"optimizer": rule}))

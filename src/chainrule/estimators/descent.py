@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -15,9 +13,10 @@ from chainrule import optim
 from chainrule.core.tree import flatten, map_tree
 from chainrule.optim.optimizer import Optimizer, as_dtype
 from chainrule.run import Runner
-from chainrule.train import FitResult, Predictor
+from chainrule.train import FitResult
 from chainrule.train.descent import Steps
 from chainrule.train.fit import fit, fitting
+from chainrule.train.programs import Programs, programs
 
 Tree = Any
 
@@ -80,35 +79,6 @@ def _adjusted(
     return (moves if before else scaled(moves)), {"rate": rate, "rule": own}
 
 
-@dataclass
-class _Programs:
-    """Compiled functions that fits of one kind share, so that a second one compiles nothing."""
-
-    predictor: Predictor
-    steps: dict[Any, Any] = field(default_factory=dict)
-    loops: dict[Any, Any] = field(default_factory=dict)
-
-
-KEPT = 8
-"""So many kinds of fit keep their programs, in each thread."""
-_local = threading.local()
-
-
-def programs(model: Any, loss: Any, runner: Runner, *more: Any) -> _Programs:
-    """The programs for this network, loss and executor, and whatever else a step depends on."""
-    known: OrderedDict[Any, _Programs] = _local.__dict__.setdefault("known", OrderedDict())
-    fresh = _Programs(Predictor(model, loss, runner))
-    key = (model, loss, runner, *more)
-    try:
-        found = known.setdefault(key, fresh)
-    except TypeError:  # a function or value that cannot be hashed
-        return fresh
-    known.move_to_end(key)
-    while len(known) > KEPT:
-        known.popitem(last=False)
-    return found
-
-
 def descend(
     solver: Solver,
     model: Any,
@@ -125,8 +95,7 @@ def descend(
     ``options`` are as ``fit`` takes them. What the solver knows after the last epoch is kept in
     it. Raises as ``fit`` does.
     """
-    settings = (repr(solver.rule.describe()), alpha, l2)
-    made = programs(model, loss, runner, *settings)
+    made = programs(model, loss, runner, solver.rule, alpha, l2, own=True)
     given = {"executor": runner.executor, "threads": runner.threads, "alpha": alpha, "l2": l2}
     training = _fitting(
         model, data, loss=loss, optimizer=solver.rule, predictor=made.predictor, **given, **options
@@ -146,7 +115,11 @@ def descend(
     finally:
         if steps is not None:
             solver.slots, solver.steps = steps.training.carry[2], steps.training.steps
-            made.loops[_shapes(steps)] = (steps.chunks.run, steps.chunks.tried)
+            run = steps.chunks.run
+            if steps.chunks.tried:
+                made.loops.made(_shapes(steps), lambda: (run, True))
+            if run is not None:
+                run.forget()
 
 
 def search(
@@ -159,7 +132,7 @@ def search(
     **options: Any,
 ) -> FitResult:
     """``train.fit`` by L-BFGS; raises as it does."""
-    made = programs(model, loss, runner)
+    made = programs(model, loss, runner, own=True)
     training = _fitting(
         model,
         data,
@@ -182,7 +155,7 @@ def _fitting(model: Any, data: Any, **options: Any) -> Generator[Any, None, FitR
     return fitting(model, data, **{**known, **options})
 
 
-def _go_on(solver: Solver, steps: Steps, made: _Programs) -> None:
+def _go_on(solver: Solver, steps: Steps, made: Programs) -> None:
     """Take up what the solver knew, and the programs that are made already."""
     training = steps.training
     steps.made = made.steps

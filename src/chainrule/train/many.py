@@ -20,9 +20,10 @@ from chainrule.train.descent import Steps
 from chainrule.train.evaluation import Predictor
 from chainrule.train.fit import Fitting, fit, fitting
 from chainrule.train.keeping import Keeper, from_files, owned
+from chainrule.train.programs import likeness, programs
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.streamed import Streamed
-from chainrule.train.together import Member, grouped
+from chainrule.train.together import Group, Member, grouped
 from chainrule.train.workers import ShardedSteps, on_dask, workers_of
 
 EACH = ("loss", "optimizer", "l1", "l2", "epochs", "batch_size", "early_stopping")
@@ -89,7 +90,7 @@ def _fitted(
     going_on = from_files(resume, checkpoint, len(each))
     if checkpoint is not None:
         places = Keeper(checkpoint, going_on, len(each), team).networks
-    predictors = Predictors(runner)
+    predictors: dict[Any, Predictor] = {}  # one for equal models and losses
     trainings: list[Fitting] = []
     trained: list[np.ndarray | None] = []
     for k, one in enumerate(each):
@@ -104,11 +105,14 @@ def _fitted(
                 own["validation"] = tuple(array[left] for array in part)
             part = tuple(array[rows] for array in part)
         trained.append(rows if rows is None else rows % len(x))
+        kind = likeness((own["model"], own["loss"]), [])
+        if kind not in predictors:
+            predictors[kind] = programs(own["model"], own["loss"], runner).predictor
         own |= {
             "sample_weight": None,
             "kept": places[k],
             "resume": resume[k] if isinstance(resume, (list, tuple)) else False,
-            "predictor": predictors(own["model"], own["loss"]),
+            "predictor": predictors[kind],
         }
         trainings.append(fitting(own.pop("model"), part, **own))
     return _together(trainings, trained, runner)
@@ -185,26 +189,13 @@ def _rows(fold: Any, count: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return rows, np.setdiff1d(np.arange(count), rows % count)
 
 
-class Predictors:
-    """Predictors of networks, one for equal models and losses, so that each is compiled once."""
-
-    def __init__(self, runner: Runner) -> None:
-        self.runner, self.made = runner, list[Predictor]()
-
-    def __call__(self, model: Any, loss: Any) -> Predictor:
-        for one in self.made:
-            if one.model == model and one.loss == loss:
-                return one
-        self.made.append(Predictor(model, loss, self.runner))
-        return self.made[-1]
-
-
 def _together(
     trainings: Sequence[Fitting], rows: Sequence[np.ndarray | None], runner: Runner
 ) -> tuple[FitResult, ...]:
     """Run trainings side by side: what each yields before an epoch is done for all."""
     results: dict[int, FitResult] = {}
     live: dict[int, Steps] = {}
+    groups = list[Group]()
 
     def go_on(k: int, how: Any) -> None:
         try:
@@ -237,4 +228,7 @@ def _together(
     except KeyboardInterrupt:
         for k in [k for k in range(len(trainings)) if k not in results]:
             go_on(k, lambda k=k: trainings[k].throw(KeyboardInterrupt()))
+    finally:
+        for group in groups:
+            group.forget()
     return tuple(results[k] for k in range(len(trainings)))

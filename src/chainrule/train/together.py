@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from chainrule.train.chunks import MOST, Chunks, Done, Leaves, ends, longer, mas
 from chainrule.train.data import ArrayData, Batch
 from chainrule.train.descent import Steps
 from chainrule.train.monitor import NonFiniteLossError, all_finite
+from chainrule.train.programs import likeness, programs
 
 
 def grouped(members: Sequence[Member], runner: Runner) -> list[Group]:
@@ -32,7 +33,7 @@ def grouped(members: Sequence[Member], runner: Runner) -> list[Group]:
         for m in some:
             m.alone.compiled = functools.partial(settings.compiled, m)
         if some[0].full:
-            found += [Group(*part, runner) for part in settings.parts(some).items()]
+            found += [Group(*x, settings) for x in settings.parts(some).items()]
     return found
 
 
@@ -41,25 +42,22 @@ class Settings:
     once for all whose settings are other numbers in the same operations."""
 
     def __init__(self, members: Sequence[Member], runner: Runner) -> None:
-        self.runner = runner
-        self.distinct: list[Any] = []
-        self.functions: list[Callable[..., Any]] = []
+        distinct: dict[Any, Steps] = {}
         self.which: dict[Member, int] = {}
         for m in members:
-            own = m.alone.settings
-            if own not in self.distinct:
-                self.distinct.append(own)
-                self.functions.append(m.alone.function)
-            self.which[m] = self.distinct.index(own)
-        self.known: dict[Any, list[Family]] = {}
-        self.made: dict[Any, Any] = {}
+            key = likeness(m.alone.settings, [])
+            distinct.setdefault(key, m.alone)
+            self.which[m] = [*distinct].index(key)
+        self.functions = [steps.function for steps in distinct.values()]
+        step, *more = [steps.settings for steps in distinct.values()]
+        self.runner = runner
+        self.made = programs(step[0].model, step[0].loss, runner, step, more)
 
     def families(self, *arguments: Any) -> list[Family]:
         """What the steps are on arguments of these types."""
-        types = tuple([(x.shape, x.dtype) for x in flatten(arguments)[0]])
-        if types not in self.known:
-            self.known[types] = families(self.functions, *arguments)
-        return self.known[types]
+        leaves, tree = flatten(arguments)
+        types = tuple([(x.shape, x.dtype) for x in leaves]), tree
+        return self.made.steps.made(types, lambda: families(self.functions, *arguments))
 
     def of(self, member: Member, known: Sequence[Family]) -> tuple[Family, Numbers]:
         """Which of these families a member's step is in, and its numbers there."""
@@ -79,9 +77,7 @@ class Settings:
     def compiled(self, member: Member, arguments: tuple[Any, ...]) -> tuple[Any, Any]:
         """One step of one network: what it returns, and a function of flat lists for more."""
         family, numbers = self.of(member, self.families(*arguments))
-        if family not in self.made:
-            self.made[family] = self.runner.compile(family, numbers, *arguments)
-        run = self.made[family]
+        run = self.made.steps.made(family, lambda: self.runner.compile(family, numbers, *arguments))
         return run(numbers, *arguments), lambda given: run.flat([*numbers, *given])
 
 
@@ -149,9 +145,9 @@ class Group:
     loops that fit.
     """
 
-    def __init__(self, step: Family, numbers: dict[Member, Numbers], runner: Runner) -> None:
-        members = [*numbers]
-        self.first, self.runner = members[0], runner
+    def __init__(self, step: Family, numbers: dict[Member, Numbers], settings: Settings) -> None:
+        members, runner = [*numbers], settings.runner
+        self.first, self.runner, self.kept = members[0], runner, settings.made.loops
         most = getattr(executor_named(runner.executor), "block", None) or BLOCK
         self.most, self.length = min(most, len(members)), 2
         self.given = _all_data(members)
@@ -170,10 +166,25 @@ class Group:
     def _loop(self, size: int) -> Any:
         """The loop for a block of this size, None where the executor has none."""
         if size not in self.loops:
-            started = time.perf_counter()
-            self.loops[size] = self._compiled(size)
-            self.making, self.idle = time.perf_counter() - started, 0.0
+            given = [None if x is None else (x.shape, x.dtype) for x in self.given]
+            key = self.step, size, self.first.types, self.first.data.batch_size, *given
+            self.loops[size], self.making = self.kept.made(key, lambda: self._timed(size))
+            self.idle, most = 0.0, min(self.first.full * self.first.alone.last, MOST)
+            loop = self.loops[size]
+            if loop is not None:
+                loop.most = max(getattr(loop, "most", 0), most)
         return self.loops[size]
+
+    def forget(self) -> None:
+        """Training is over: loops are kept, and the data not."""
+        for loop in self.loops.values():
+            if loop is not None:
+                loop.forget()
+
+    def _timed(self, size: int) -> tuple[Any, float]:
+        """A new loop, and the seconds that it took."""
+        started = time.perf_counter()
+        return self._compiled(size), time.perf_counter() - started
 
     def _compiled(self, size: int) -> Any:
         first, keyed, whole_numbers = self.first, self.first.keyed, np.dtype(np.int64)
@@ -196,10 +207,7 @@ class Group:
             axes = (0, 0, 0 if keyed else None, 0, 0 if numbers else None)
             return vmap(one, axes)(carry, *x, numbers)
 
-        loop = self.runner.repeat(step, carry, xs, (self.given, numbers), flush=True)
-        if loop is not None:
-            loop.most = min(first.full * first.alone.last, MOST)
-        return loop
+        return self.runner.repeat(step, carry, xs, (self.given, numbers), flush=True)
 
     def _blocks(self, members: Sequence[Member]) -> Iterator[tuple[int, Sequence[Member]]]:
         """The members in blocks, each with the size of its loop."""

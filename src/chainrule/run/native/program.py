@@ -34,6 +34,9 @@ Fixed = tuple[Sequence[np.ndarray], list[int]]
 STAGED = 4096
 """Arrays up to this many bytes are copied into the memory: cheaper than asking for an address."""
 
+LARGE = 2**20
+"""So many bytes are not kept for a call that may never come."""
+
 
 class CallOuts:
     """The nodes of a program that the interpreter computes, called back from machine code."""
@@ -396,6 +399,12 @@ class Loop:
         if all(map(operator.is_, arrays, constants)):
             self.known = arrays, places  # not of copies: what they were made of may change
         return arrays, places
+
+    def forget(self) -> None:
+        """Let go of what the last call was given, and of much memory."""
+        self.known = None
+        if self.arena > LARGE:
+            self.memories.clear()
 
     def room(self, steps: int) -> Room:
         """Places for a few steps, for quick calls."""

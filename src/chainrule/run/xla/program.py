@@ -194,6 +194,11 @@ class Loop:
         ys, _, carry = self._run(carry, xs, constants, False, False)
         return ys, carry
 
+    def forget(self) -> None:
+        """Let go of what the last call was given."""
+        self.known.clear()
+        self.spare.clear()
+
     def ends(
         self,
         carry: Sequence[Any],
