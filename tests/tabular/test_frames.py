@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import datetime
 import pickle
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -237,3 +238,25 @@ def test_a_column_of_infinities_is_refused_as_one_infinity_is():
         table = table_of({"a": cells, "b": [1.0, 2.0, 3.0, 5.0]})
         with pytest.raises(DataError, match="'inf' is not a finite number"):
             decide(table, ["a", "b"])
+
+
+def test_rows_are_coded_by_threads_as_by_one(monkeypatch):
+    """Each thread codes its own rows, to the last bit; the first error is told."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=9_000)
+    table = {"x": x, "w": rng.choice(["a", "b", ""], 9_000), "y": x + rng.normal(size=9_000)}
+    for preset in ("sklearn", "realmlp-td-s"):
+        model = train(table, "y", Options(preset=preset, epochs=1, ensemble=1, seed=0))
+        alone, _ = model.inputs(table)
+        monkeypatch.setattr("chainrule.tabular.coding.MANY", 1000)
+        monkeypatch.setattr("chainrule.tabular.coding.available", lambda: 3)
+        np.testing.assert_array_equal(model.inputs(table)[0], alone)
+        far = {**table, "x": np.where(np.arange(9_000) == 8_765, 1e308, x)}
+        far["x"][4321] = -1e308
+        if preset == "sklearn":
+            model = replace(model, coding=replace(model.coding, rules=tuple(
+                replace(r, scale=1e-5) if r.name == "x" else r for r in model.coding.rules
+            )))  # fmt: skip
+            with pytest.raises(DataError, match="row 4322:x: '-1e\\+308' is too large"):
+                model.inputs(far)
+        monkeypatch.undo()

@@ -282,7 +282,9 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     def predict(self, X: Any) -> Any:
         """The most probable class of each row of X, (n_samples,)."""
         found = self.predict_proba(X)
-        return self.classes_[found.argmax(axis=1)]
+        second = found.shape[1] == 2  # a comparison takes a fifth of the time of argmax
+        best = (found[:, 1] > found[:, 0]).astype(int) if second else found.argmax(axis=1)
+        return self.classes_[best]
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chainrule.errors import DataError
+from chainrule.run.native.runtime.team import available
 from chainrule.tabular.columns import Decision
 from chainrule.tabular.robust import BLOCK, Robust
 from chainrule.tabular.rules import KINDS, Date, Dropped, Number, Rows, Rule, Weights
@@ -20,6 +23,8 @@ __all__ = ["Coding", "learn_coding"]
 
 ROWS = 64
 """Rows that are turned from columns into rows at a time."""
+MANY = 2**16
+"""So many rows repay a thread of their own."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,6 @@ class Coding:
         notes: list[str] = []
         count = table.rows if rows is None else len(rows)
         x, end = np.empty((count, sum(len(rule.inputs()) for rule in used)), dtype), 0
-        columns = np.empty((x.shape[1], min(count, BLOCK) + 8))  # no power of two of bytes apart
         fills = []
         for rule in used:
             column = table[rule.name]
@@ -82,20 +86,17 @@ class Coding:
             start, end = end, end + len(rule.inputs())
             fills.append((slice(start, end), column, fill, isinstance(rule, (Number, Date))))
             notes += said
-        for start in range(0, count, BLOCK):
-            end = min(start + BLOCK, count)
-            part, some = columns[:, : end - start], slice(start, end)
-            some: Any = some if rows is None else rows[some]
+
+        def code(start: int, stop: int) -> None:
+            size = min(stop - start, BLOCK) + 8  # no power of two of bytes apart
+            columns = None if self.robust is None else np.empty((x.shape[1], size))
             with np.errstate(all="ignore"):
-                for places, column, fill, unbounded in fills:
-                    block = part[places]
-                    block[:] = fill(some).T
-                    if unbounded and not np.isfinite(np.add.reduce(block, axis=None)):
-                        _refuse_far(table, column, block, some)
-                if self.robust is not None:
-                    self.robust.apply(part)
-                for at in range(0, end - start, ROWS):
-                    x[start + at : min(start + at + ROWS, end)] = part[:, at : at + ROWS].T
+                for at in range(start, stop, BLOCK):
+                    own = slice(at, min(at + BLOCK, stop))
+                    some: Any = own if rows is None else rows[own]
+                    _code(table, fills, some, x[own], self.robust, columns)
+
+        _threaded(code, count)
         filled = sum(int(np.count_nonzero(table[rule.name].missing)) for rule in used)
         if filled:
             notes.append(
@@ -123,13 +124,51 @@ class Coding:
         return cls(tuple(rules), None if robust is None else Robust.from_json(robust))
 
 
+def _code(
+    table: Table,
+    fills: list[Any],
+    rows: Any,
+    x: NDArray[Any],
+    robust: Robust | None,
+    columns: NDArray[np.float64] | None,
+) -> None:
+    """Fill the inputs ``x`` (rows, inputs) of some rows; DataError as ``Coding.encode``.
+
+    ``columns`` is room for (inputs, rows) and more, where there is a second stage ``robust``.
+    """
+    columns = None if columns is None else columns[:, : len(x)]
+    for places, column, fill, unbounded in fills:
+        block = fill(rows)
+        if unbounded and not np.isfinite(np.add.reduce(block, axis=None)):
+            _refuse_far(table, column, block, rows)
+        if columns is None:
+            x[:, places] = block
+        else:
+            columns[places] = block.T
+    if robust is not None and columns is not None:
+        robust.apply(columns)
+        for at in range(0, len(x), ROWS):
+            x[at : at + ROWS] = columns[:, at : at + ROWS].T
+
+
+def _threaded(work: Callable[[int, int], None], count: int) -> None:
+    """``work(start, stop)`` for all of so many rows, by several threads if these are many."""
+    parts = max(1, min(available(), count // MANY))
+    ends = [count * i // parts for i in range(parts + 1)]
+    with ThreadPoolExecutor(parts) as pool:  # which starts threads when it gets work
+        others = [pool.submit(work, *pair) for pair in pairwise(ends[1:])]
+        work(*ends[:2])
+        for other in others:
+            other.result()
+
+
 def _listed(record: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in record.items()}
 
 
 def _refuse_far(table: Table, column: Column, block: NDArray[np.float64], rows: Any) -> None:
     """Numbers so far from the training rows' that standardising them overflows."""
-    far = ~np.all(np.isfinite(block), axis=0)
+    far = ~np.all(np.isfinite(block), axis=1)
     if far.any():
         row = int(np.arange(table.rows)[rows][np.argmax(far)])
         raise DataError(

@@ -19,7 +19,7 @@ __all__ = ["Blocks", "Robust"]
 LIMIT = 3.0
 FAR = 1e100
 """Inputs beyond it are at the limit, to the last bit; their squares would overflow."""
-BLOCK = 2**13
+BLOCK = 2**12
 """Rows that are turned into inputs at a time, so that they stay in the processor's cache."""
 
 

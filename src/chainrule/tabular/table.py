@@ -322,7 +322,8 @@ def _column_of(name: str, given: Any) -> Column:
     if values.ndim != 1:
         raise ShapeError(f"column {name!r} has shape {values.shape}; expected one dimension")
     if values.dtype.kind in "iuf":
-        numbers = values.astype(np.float64)
+        own = hasattr(given, "chunks")  # a chunked array of pyarrow is never written to
+        numbers = values.astype(np.float64, copy=not own)
         missing = np.isnan(numbers)
         if values.dtype.kind != "f" and np.any(np.abs(numbers) >= 2**53):
             words = [str(value) for value in values.tolist()]  # a float does not hold them
