@@ -28,7 +28,7 @@ from chainrule.core.record import record
 from chainrule.core.tree import flatten
 from chainrule.core.types import Shape
 from chainrule.ops.random import key_of
-from chainrule.run import native
+from chainrule.run import Runner, native
 from chainrule.run.native import plan
 from chainrule.run.native.emit import module, products
 from chainrule.run.native.plan import Group, Plan, Product, Repeat, Step, Uniform, phases, placing
@@ -39,6 +39,7 @@ from chainrule.run.native.plan.sites import Load, Sites
 from chainrule.run.native.program import ENTRY, Code
 from chainrule.run.native.runtime import machine, team
 from chainrule.train.data import Batch
+from chainrule.train.evaluation import Predictor
 from chainrule.train.steps import Step as TrainingStep
 
 GRAPHS = int(os.environ.get("CHAINRULE_PARITY_GRAPHS", "60"))
@@ -103,6 +104,33 @@ def test_random_loops_have_the_same_bits_with_any_number_of_threads(start: int) 
             for x, y in zip(more(carry, [steps]), one(carry, [steps]), strict=True):
                 same_bits(x, y, f"seed {seed}, {threads} threads, {len(steps)} steps")
             draw(more.code)
+
+
+def test_memory_of_tiles_is_used_again_whichever_way_threads_took_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows left over may be drawn, and whole tiles are not: what the first call left behind made
+    one thread compute half of each tile of the next, and leave what stood in the other half."""
+    rng, taken = np.random.default_rng(5), set[team.Way]()
+
+    def anyhow(self: team.AdaptiveThreads) -> team.Way:
+        way = self.ways[rng.integers(len(self.ways))]
+        taken.add(way)
+        return way
+
+    monkeypatch.setattr(team.AdaptiveThreads, "_best", anyhow)
+    monkeypatch.setattr(team.AdaptiveThreads, "_choose", lambda self: (anyhow(self), anyhow(self)))
+    model, loss = nn.MLP((40, 64, 64, 3)), nn.loss("categorical_cross_entropy")
+    networks = [model.init(seed) for seed in range(3)]
+    one, two = (Predictor(model, loss, Runner(threads=threads)) for threads in (1, 2))
+    x = rng.normal(size=(17 * 256 + 100, 40))
+    for k in range(24):
+        rows = x[: rng.choice([1, 100, 300, 9 * 256, len(x)])]
+        found, wanted = (p.outputs(*networks[k % 3], rows) for p in (two, one))
+        same_bits([found], [wanted], f"call {k}, {len(rows)} rows")
+    tiles = two._outputs._loop(two._outputs.tile, networks[0], [x])
+    assert tiles.spread is not None
+    assert taken == {team.Way(2), team.Way(2, True)}
 
 
 SUMS = """def f(x: float32[40, 50], y: float32[50, 40], z: float32[8, 40, 50]):

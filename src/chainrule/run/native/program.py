@@ -6,6 +6,7 @@ import ctypes
 import operator
 import time
 from collections.abc import Sequence
+from functools import partial
 from itertools import count, pairwise
 from typing import Any, NoReturn
 
@@ -156,6 +157,7 @@ class Code:
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
         written = module.write(self.plan, clocked)
         self.threads = AdaptiveThreads(self.plan.threads, threads is not None, written.draws)
+        self.arrived = module.LINE // 8 * self.plan.threads  # a count behind their flags
         self.texts = written.texts
         code = [machine.object_code(text) for text in self.texts]
         self.library = machine.Library(code, ("run", "call"), written.imports)
@@ -176,18 +178,21 @@ class Code:
         if self.plan.threads == 1:
             with running_threads(1):
                 return bool(self.entry(*given, 0, steps, 0, 1)) or bool(control[0])
-        line = module.LINE // control.itemsize
-        arrived = line * self.plan.threads  # behind their flags; then what was drawn, if any is
 
         def share(
             thread: int, threads: int, start: int, stop: int, held: Any = (held, control)
         ) -> int:
             return self.entry(*given, start, stop, thread, threads)
 
-        def begin(count: int, drawn: bool) -> None:
-            control[arrived], control[arrived + line], control[arrived + line + 1] = count, 0, drawn
+        begin = partial(self.begin, control)
+        flags = control[: self.arrived]
+        return bool(self.threads(share, begin, steps)) or bool(flags.any())
 
-        return bool(self.threads(share, begin, steps)) or bool(control[:arrived].any())
+    def begin(self, control: np.ndarray, count: int, drawn: bool) -> None:
+        """Before threads start: how many came to barriers, that no rows are drawn yet, and whether
+        any are to be. Memory is used again, and may be as a call left it that drew."""
+        line, arrived = module.LINE // 8, self.arrived
+        control[arrived], control[arrived + line], control[arrived + line + 1] = count, 0, drawn
 
     def fail(self) -> NoReturn:
         """Raise what went wrong in a call."""
@@ -367,6 +372,8 @@ class Loop:
         done, in a memory of its own."""
         entry, memories = self.code.entry, [self._memory() for _ in range(spread.most)]
         turns = count()
+        for memory in memories:
+            self.code.begin(memory.control, 0, False)
 
         def begin(first: int, _: bool) -> None:
             nonlocal turns
