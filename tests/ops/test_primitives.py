@@ -36,6 +36,7 @@ CUSTOM = {
     "expm",
     "inv",
     "pinv",
+    "polar",
     "qr",
     "recurrence",
     "reduce_max",

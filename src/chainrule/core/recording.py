@@ -59,6 +59,7 @@ class Recording:
     closed = False
     refused: ChainruleError | None = None  # what the last float(x) or the like raised
     body: Any = None  # the function that is recorded for many turns or rows, if one is
+    kinks = False  # whether signs or sizes were recorded, see ``ops/kinks.py``
     branched = False  # whether Python was told a value, and may have branched on it
     masks: dict[Node, Any] | None = None  # see ``masks.py``
     watch: Any = None  # sees every visit of reverse mode, see ``autodiff/reverse.py``

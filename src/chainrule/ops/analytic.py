@@ -14,6 +14,7 @@ from chainrule.core.traced import Traced
 from chainrule.ops import structure
 from chainrule.ops.coerce import for_scipy, scalar_like
 from chainrule.ops.elementwise import elementwise, likely, zero_where
+from chainrule.ops.kinks import note
 from chainrule.ops.ranges import SAFE, SCALES
 from chainrule.ops.roots import as_length
 from chainrule.ops.samples import both, case, points
@@ -113,6 +114,7 @@ _root = Primitive(
     forward=lambda x, degree: np.sqrt(x) if degree == 2 else np.asarray(x ** (1 / degree)),
     infer=float_type,
     rule=Elementwise((_root_partial,)),
+    instead=note,
     text="{}^(1/{degree})",
     latex=r"{}^{{1/{degree}}}",
     analytic=True,
@@ -338,7 +340,7 @@ def _hypot_forward(x: Any, z: Any) -> Any:
 hypot = elementwise(
     "hypot", _hypot_forward,
     lambda y, x, z: quotient_or_zero(x, y), lambda y, x, z: quotient_or_zero(z, y),
-    text="√({}² + {}²)", latex=r"\sqrt{{{}^{{2}} + {}^{{2}}}}", ufunc=np.hypot,
+    text="√({}² + {}²)", latex=r"\sqrt{{{}^{{2}} + {}^{{2}}}}", ufunc=np.hypot, instead=note,
     samples=points((3.0, 4.0), (-1.0, 0.5), (0.3, 2.0), kinks=((0.0, 0.0),)),
     analytic=True,
     teaches="A side changes the hypotenuse by its share of it, the cosine of the angle.",

@@ -20,7 +20,8 @@ from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
 from chainrule.errors import DtypeError, GraphError, ShapeError
 from chainrule.ops.coerce import for_ufunc, scalar_like
-from chainrule.ops.roots import product_without_root, without_root, without_sign
+from chainrule.ops.kinks import note, product, size, without_sign
+from chainrule.ops.roots import without_root
 from chainrule.ops.samples import Make, both, case, points
 from chainrule.ops.structure import select
 
@@ -186,7 +187,7 @@ multiply = elementwise(
     text="{} · {}", latex=r"{} \cdot {}", kinds=ANY, samples=PAIRS, ufunc=np.multiply,
     analytic=True,
     teaches="A product switches: each factor's gradient is scaled by the other factor.",
-    instead=product_without_root,
+    instead=product,
 )  # fmt: skip
 divide = elementwise(
     "divide", _arithmetic(np.true_divide, operator.truediv),
@@ -234,21 +235,23 @@ absolute = elementwise(
     "abs", _abs_forward, lambda y, x: np.sign(x),
     text="|{}|", latex=r"\left|{}\right|", kinds=ANY, ufunc=(np.absolute, np.fabs),
     samples=points(-2.0, 3.0, kinks=(0.0,)),
-    teaches="The slope of |x| is the sign of x, taken as 0 at 0.", kinked=True,
+    teaches="The slope of |x| is the sign of x, taken as 0 at 0.", kinked=True, instead=size,
 )  # fmt: skip
 
 # steps: zero derivative wherever there is one ---------------------------------------------
 
 
-def _step(name: str, ufunc: Any, text: str, latex: str, kinds: str = "f") -> Primitive:
+def _step(
+    name: str, ufunc: Any, text: str, latex: str, kinds: str = "f", instead: Any = None
+) -> Primitive:
     return elementwise(
         name, ufunc, text=text, latex=latex, kinds=kinds, ufunc=ufunc,
-        samples=points(-1.7, 0.3, 2.6, kinks=(0.0, 1.0)),
+        samples=points(-1.7, 0.3, 2.6, kinks=(0.0, 1.0)), instead=instead,
         teaches="Flat between its jumps: the derivative is 0.",
     )  # fmt: skip
 
 
-sign = _step("sign", np.sign, "sign({})", r"\operatorname{{sign}}\left({}\right)", REAL)
+sign = _step("sign", np.sign, "sign({})", r"\operatorname{{sign}}\left({}\right)", REAL, note)
 floor = _step("floor", np.floor, "⌊{}⌋", r"\left\lfloor {} \right\rfloor", ANY)
 ceil = _step("ceil", np.ceil, "⌈{}⌉", r"\left\lceil {} \right\rceil", ANY)
 trunc = _step("trunc", np.trunc, "trunc({})", r"\operatorname{{trunc}}\left({}\right)", ANY)

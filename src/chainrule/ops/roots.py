@@ -15,7 +15,6 @@ import numpy as np
 from chainrule.core.node import PRIMITIVES, Node
 from chainrule.core.traced import Traced
 from chainrule.ops.ranges import of_any, of_squares
-from chainrule.ops.structure.choosing import is_zero
 
 DEPTH = 4
 """How many views, factors and signs are looked through to find a root."""
@@ -62,17 +61,12 @@ def without_root(x: Traced, exponent: float = 2) -> Any:
     return inside if inside is None or exponent == degree else inside ** (exponent / degree)
 
 
-def product_without_root(x: Traced, z: Traced) -> Any:
+def product_of_lengths(x: Traced, z: Traced) -> Any:
     """``x * z`` without the roots in them where both are lengths of the same or of proportional
-    vectors; ``sign(x) * x`` with the derivatives of ``abs(x)``; else None."""
+    vectors; else None."""
     a, b = x.node, z.node
     if a is b:
         return without_root(x)
-    if a.primitive.name == "sign" or b.primitive.name == "sign":
-        for sign, of in ((x, z), (z, x)):
-            if _is_sign(sign.node, of.node):
-                typed = PRIMITIVES["kinked"](of, sign)  # −0 for −0, which abs is not
-                return PRIMITIVES["value_of"](typed, PRIMITIVES["abs"](of))
     if a.primitive.name not in MAY_HOLD or b.primitive.name not in MAY_HOLD:  # as most are
         return None
     if not (_holds(a, DEPTH) and _holds(b, DEPTH)) or not a.type.is_float:
@@ -105,7 +99,7 @@ def contraction_without_root(x: Traced, z: Traced, *, spec: str) -> Any:
     right, _, out = rest.partition("->")
     if left != right or len(set(left)) != len(left):
         return None
-    product = product_without_root(x, z)
+    product = product_of_lengths(x, z)
     return None if product is None else np.einsum(f"{left}->{out}", product)
 
 
@@ -113,10 +107,10 @@ def as_length(x: Traced) -> Any:
     """The root of a sum of squares as the length that it is, with slope 0 at 0; else None.
 
     That of the square of what is never negative is that itself, in its derivatives."""
-    if not x.node.type.is_float or not _never_negative(x.node, x, squares=True):
+    if not x.node.type.is_float or not never_negative(x.node, x, squares=True):
         return of_any(x)
-    base, exponent = _even_power(x.node)
-    if base is not None and _never_negative(base, x):
+    base, exponent = even_power(x.node)
+    if base is not None and never_negative(base, x):
         inside = Traced(base, x.recording)
         inside = inside if exponent == 2 else inside ** (exponent / 2)
         return PRIMITIVES["value_of"](PRIMITIVES["root"](x, degree=2.0), inside)
@@ -132,40 +126,7 @@ def as_length(x: Traced) -> Any:
     return found
 
 
-def without_sign(g: Traced, x: Traced, depth: int = DEPTH) -> Any:
-    """``g * sign(x)`` as a product without the sign, where g has a power of x or of its size as a
-    factor: of ``3 * x**2`` it is ``3 * (x * abs(x))``, which has a slope at 0. Else None."""
-    node = g.node
-    name, inputs = node.primitive.name, node.inputs
-    if node is x.node or is_zero(node):
-        return abs(x) if node is x.node else g
-    if name == "abs" and inputs[0] is x.node:
-        return x
-    base, exponent = _even_power(node)
-    if base is not None and _is_size(base, x.node):
-        return x * abs(x) if exponent == 2 else x * abs(x) ** (exponent - 1)
-    if name == "power_constant" and _is_size(inputs[0], x.node) and node.attrs["exponent"] > 1:
-        exponent = node.attrs["exponent"]
-        return abs(x) ** exponent if inputs[0] is x.node else x * abs(x) ** (exponent - 1)
-    parts = _inputs(g)
-    if name in ("add", "subtract", "select") and depth:
-        parts[-2:] = [without_sign(part, x, depth - (name != "select")) for part in parts[-2:]]
-        return None if any(part is None for part in parts) else node.primitive(*parts)
-    if name in ("multiply", "divide", "negative") and depth:
-        for i, part in enumerate(parts[:1] if name == "divide" else parts):
-            found = without_sign(part, x, depth - 1)
-            if found is not None:
-                parts[i] = found
-                return node.primitive(*parts)
-    return None
-
-
-def _is_size(node: Node, x: Node) -> bool:
-    """Whether it is x or its absolute value."""
-    return node is x or (node.primitive.name == "abs" and node.inputs[0] is x)
-
-
-def _even_power(node: Node) -> tuple[Node | None, float]:
+def even_power(node: Node) -> tuple[Node | None, float]:
     """The base and the positive even exponent of an even power."""
     name, inputs = node.primitive.name, node.inputs
     if name == "square" or (name == "multiply" and inputs[0] is inputs[1]):
@@ -213,8 +174,8 @@ def _length(x: Traced, depth: int) -> tuple[Traced, list[Step]] | None:
     if name in LENGTHS:
         return x, []
     if name == "sqrt" or (name == "power_constant" and node.attrs["exponent"] == 0.5):
-        return (x, []) if _never_negative(node.inputs[0], x) else None
-    if name in EXTREMA and _opposites(*node.inputs):
+        return (x, []) if never_negative(node.inputs[0], x) else None
+    if name in EXTREMA and opposites(*node.inputs):
         size = PRIMITIVES["abs"](_inputs(x)[0])
         return size, [((-size).node, 0)] if name == "minimum" else []
     if not depth or name not in STEPS:
@@ -266,15 +227,11 @@ def _is_factor(node: Node) -> bool:
     return node.primitive.name in FACTORS
 
 
-def _opposites(a: Node, b: Node) -> bool:
+def opposites(a: Node, b: Node) -> bool:
     return any(p.primitive.name == "negative" and p.inputs[0] is q for p, q in ((a, b), (b, a)))
 
 
-def _is_sign(node: Node, x: Node) -> bool:
-    return node.primitive.name == "sign" and node.inputs[0] is x and x.type.is_float
-
-
-def _never_negative(node: Node, x: Traced, squares: bool = False) -> bool:
+def never_negative(node: Node, x: Traced, squares: bool = False) -> bool:
     """Whether ``node``, of the recording of ``x``, is by its form never negative; with ``squares``,
     whether it is a sum of squares, which is flat where it is 0."""
     stack, seen = [(node, squares)], {(node, squares)}
@@ -317,7 +274,7 @@ def _ratio(one: Traced, other: Traced) -> float | None:
     if one.node is other.node:
         return 1.0
     if names <= {"root", "sqrt", "power_constant"}:
-        shapes = [_shape(x.node.inputs[0], x) for x in (one, other)]
+        shapes = [shape_of(x.node.inputs[0], x) for x in (one, other)]
         power = 0.5
     elif len(names) == 1:
         power = 1.0
@@ -330,45 +287,45 @@ def _ratio(one: Traced, other: Traced) -> float | None:
     return abs(rescaled / scale) ** power
 
 
-def _shape(node: Node, x: Traced, depth: int = 12) -> tuple[Any, float]:
+def shape_of(node: Node, x: Traced, depth: int = 12) -> tuple[Any, float]:
     """``node`` as a number times what is left of it, so that 2v and −3v leave the same."""
     name, inputs, attrs = node.primitive.name, node.inputs, node.attrs
     if depth and not node.is_constant:
         if name == "negative":
-            key, scale = _shape(inputs[0], x, depth - 1)
+            key, scale = shape_of(inputs[0], x, depth - 1)
             return key, -scale
         if name in FACTORS:
             if inputs[0] is inputs[1]:
-                return _powered(*_shape(inputs[0], x, depth - 1), 2)
+                return _powered(*shape_of(inputs[0], x, depth - 1), 2)
             for i, part in enumerate(inputs):
                 value = x.recording.value(part) if part.is_constant else None
                 if value is not None and value.size and np.all(value == value.flat[0]):
                     if name == "divide" and i == 0:
                         break
                     factor = float(value.flat[0])
-                    key, scale = _shape(inputs[1 - i], x, depth - 1)
+                    key, scale = shape_of(inputs[1 - i], x, depth - 1)
                     return key, scale * factor if name == "multiply" else scale / (factor or np.nan)
         elif name == "square" or name == "power_constant":
             exponent = attrs.get("exponent", 2)
-            key, scale = _shape(inputs[0], x, depth - 1)
+            key, scale = shape_of(inputs[0], x, depth - 1)
             return _powered(key, scale, exponent)
         elif name == "abs":
-            key, scale = _shape(inputs[0], x, depth - 1)
+            key, scale = shape_of(inputs[0], x, depth - 1)
             return ("abs", key), abs(scale)
         elif name == "contract" and inputs[0] is inputs[1] and attrs["spec"].endswith("->"):
             left, _, right = attrs["spec"][:-2].partition(",")
             if left == right:  # the same as a sum of squares
-                key, scale = _powered(*_shape(inputs[0], x, depth - 1), 2)
+                key, scale = _powered(*shape_of(inputs[0], x, depth - 1), 2)
                 axes = tuple(range(len(left)))
                 return ("reduce_sum", (("axes", axes),), ((key, 1.0),)), scale
         elif name in ("add", "subtract", "reduce_sum", "concatenate", *VIEWS):
-            key, scale = _joined([_shape(part, x, depth - 1) for part in inputs])
+            key, scale = _joined([shape_of(part, x, depth - 1) for part in inputs])
             return (name, tuple(sorted(attrs.items())), key), scale
     return node, 1.0
 
 
 def _sizeless(node: Node, x: Traced) -> tuple[Any, float]:
-    key, scale = _shape(node, x)
+    key, scale = shape_of(node, x)
     return key, abs(scale)
 
 

@@ -72,6 +72,15 @@ def inverse_gaps(w: Traced) -> Traced:
     return select(eye_mask(w, gap.shape), scalar_like(gap, 0), off)
 
 
+def sums_row(g: Traced) -> bool:
+    """Whether the cotangent of packed factors is that of a sum of the values in one row, or of
+    nothing else in it: one number, repeated."""
+    (row, *others), shape = g.node.inputs, g.node.attrs["shape"]
+    last = len(row.type.shape) - 1
+    spread = row.primitive.name == "broadcast" and last not in row.attrs["axes"]
+    return spread and not others and row.type.shape[-1] == shape[-1]
+
+
 def reaches_beyond(g: Traced, row: int) -> bool:
     """Whether the cotangent of packed factors is of more than the values in one row: of values that
     coincide alone, there is a derivative of their sum."""

@@ -11,6 +11,7 @@ from chainrule.core.node import Primitive
 from chainrule.core.rules import Custom
 from chainrule.core.traced import Traced
 from chainrule.core.types import ArrayType, array_type
+from chainrule.ops.analytic import value_of
 from chainrule.ops.coerce import refuse_complex, scalar_like
 from chainrule.ops.linalg.matrices import (
     check_matrix,
@@ -18,6 +19,7 @@ from chainrule.ops.linalg.matrices import (
     inverse_gaps,
     mt,
     reaches_beyond,
+    sums_row,
 )
 from chainrule.ops.samples import arrays, both, case
 from chainrule.ops.structure import select
@@ -41,11 +43,43 @@ def svd_parts(packed: Any, a: Traced) -> tuple[Any, Any, Any]:
     return packed[..., :m, :], packed[..., m, :], mt(packed[..., m + 1 :, :])
 
 
+def _polar_forward(a: Any) -> Any:
+    refuse_complex("polar", a)
+    u, _, vh = np.linalg.svd(a, full_matrices=False)
+    return u @ vh
+
+
+def _polar_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
+    u, s, vh = svd_parts(svd(a), a)
+    inner = mt(u) @ g @ mt(vh)
+    back = u @ ((inner - mt(inner)) / (s[..., :, None] + s[..., None, :])) @ vh
+    if a.shape[-2] > a.shape[-1]:
+        back = back + (g - y @ (mt(y) @ g)) @ mt(vh) @ (vh / s[..., :, None])
+    elif a.shape[-2] < a.shape[-1]:
+        back = back + (u / s[..., None, :]) @ mt(u) @ (g - (g @ mt(y)) @ y)
+    return [back]
+
+
+polar = Primitive(
+    "polar",
+    forward=_polar_forward,
+    infer=lambda a: check_matrix("polar", a, square=False),
+    rule=Custom(_polar_vjp, why="a factor that moves smoothly where singular values coincide"),
+    text="polar {}",
+    latex=r"\operatorname{{polar}}\left({}\right)",
+    teaches="The slope of the sum of all singular values is u vᵀ, whatever u and v are chosen.",
+    samples=both(lambda: [case(*arrays((3, 3))), case(*arrays((4, 2))),
+                          case(*arrays((2, 4))), case(*arrays((2, 3, 3)))]),
+    batch=leading,
+)  # fmt: skip
+
+
 def _svd_vjp(g: Traced, y: Traced, a: Traced) -> list[Any]:
     u, s, vh = svd_parts(y, a)
     gu, gs, gvh = svd_parts(g, a)
     if not reaches_beyond(g, a.shape[-2]):
-        return [u @ diagonal_matrix(gs) @ vh]
+        found = u @ diagonal_matrix(gs) @ vh
+        return [value_of(found, gs[..., :1, None] * polar(a)) if sums_row(g) else found]
     v, gv = mt(vh), mt(gvh)
     k = s.shape[-1]
     f = inverse_gaps(s * s)

@@ -358,6 +358,11 @@ def _svd(faults: Faults, node: Node, a: Any) -> Any:
     return jnp.concatenate([u, s[..., None, :], jnp.swapaxes(vh, -1, -2)], axis=-2)
 
 
+def _polar(faults: Faults, node: Node, a: Any) -> Any:
+    u, _, vh = _singular_values(faults, node, a, full_matrices=False)
+    return u @ vh
+
+
 def _cofactor(faults: Faults, node: Node, a: Any) -> Any:
     """As the interpreter, from singular values and their products: exact where A is singular."""
     u, s, vh = _singular_values(faults, node, a.astype(np.float64))
@@ -403,6 +408,7 @@ CHECKED: dict[str, Row] = {
     "pinv": _pinv,
     "put": _put,
     "require": _require,
+    "polar": _polar,
     "scatter_add": _scatter_add,
     "solve": _solve,
     "svd": _svd,
