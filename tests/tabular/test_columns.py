@@ -12,7 +12,11 @@ from chainrule.tabular import Coding, table_of
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
 from chainrule.tabular.dates import FEATURES, date_features, read_dates
+from chainrule.tabular.layout import Format
 from chainrule.tabular.rules import MOST, enough
+from chainrule.tabular.table import Table
+from chainrule.tabular.typed import typed_column
+from chainrule.tabular.words import number_text
 
 N = 60
 RNG = np.random.default_rng(0)
@@ -301,3 +305,44 @@ def test_coding_survives_json_and_knows_no_neighbours(cells, seed):
     some = rng.permutation(len(cells))[: len(cells) // 2]
     part, _ = coding.encode(table_of({"x": array[some]}))
     assert np.array_equal(part, z[some])
+
+
+@pytest.mark.parametrize("chosen", [None, "slice", "some"])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_columns_that_are_computed_together_have_the_bits_of_each_alone(kind, chosen):
+    """Arrow's arrays, of which runs without a missing cell are computed in one call, in blocks."""
+    pa = pytest.importorskip("pyarrow")
+    rng, rows = np.random.default_rng(3), 3000
+    cells = {f"x{k}": (10.0 ** rng.integers(-9, 9) * rng.standard_normal(rows)) for k in range(260)}
+    cells = {name: x.astype(kind) for name, x in cells.items()}
+    cells["x3"][rng.random(rows) < 0.1] = np.nan
+    arrays = {name: pa.chunked_array([pa.array(x, from_pandas=True)]) for name, x in cells.items()}
+    arrays |= {"w": pa.chunked_array([np.array(["a", "b", "c"])[rng.integers(0, 3, rows)]])}
+    names = ["x0", "w", *list(arrays)[1:-1]]
+    table = Table(
+        "t", rows, tuple(typed_column(name, arrays[name], Format()) for name in names), lambda: ""
+    )
+    coding = learn_coding(table, decide(table, table.names()), np.arange(rows))
+    at = {None: None, "slice": np.arange(40, 2950), "some": rng.integers(0, rows, 2000)}[chosen]
+    got, _ = coding.encode(table, at, np.float32)
+    each = [rule.encode(table, table[rule.name])[0] for rule in coding.rules]
+    every = np.concatenate([fill(np.arange(rows) if at is None else at) for fill in each], axis=1)
+    np.testing.assert_array_equal(got, every.astype(np.float32))
+    assert "missing" in " ".join(coding.inputs())
+    own = cells["x7"].astype(float)
+    np.testing.assert_array_equal(
+        got[:, coding.places()["x7"][0]],
+        ((own - coding.rules[names.index("x7")].center) / coding.rules[names.index("x7")].scale)[
+            slice(None) if at is None else at
+        ].astype(np.float32),
+    )
+    assert table["x7"].text(5) == number_text(float(cells["x7"][5]))
+
+
+def test_one_far_cell_among_columns_that_are_computed_together_is_named():
+    x = np.random.default_rng(0).standard_normal((20, 3)) * 1e-300
+    table = table_of({f"x{k}": c for k, c in enumerate(x.T)})
+    coding = learn_coding(table, decide(table, table.names()), np.arange(20))
+    x[17, 1] = 1e300
+    with pytest.raises(DataError, match=r"row 18:x1: .*too large to compute with"):
+        coding.encode(table_of({f"x{k}": c for k, c in enumerate(x.T)}))

@@ -11,7 +11,31 @@ from numpy.typing import NDArray
 
 from chainrule.errors import UsageError
 
-__all__ = ["encoded_text", "merged", "names_of", "numbers_of"]
+__all__ = ["encoded", "encoded_text", "merged", "names_of", "numbers_of"]
+
+
+def encoded(column: Any) -> tuple[NDArray[np.int32], Sequence[str]] | None:
+    """Index of each row's word (-1 for none), and the words, of a frame's column of text, without
+    a Python object a cell; None for other columns."""
+    if getattr(getattr(column, "dtype", None), "kind", "") == "O" and hasattr(column, "factorize"):
+        try:
+            codes, words = column.factorize()  # pandas
+        except TypeError:  # lists and the like
+            return None
+        if all(type(word) is str for word in words):
+            return codes.astype(np.int32), list(words)
+        return None
+    try:
+        cells = column.to_arrow() if hasattr(column, "to_arrow") else column  # polars
+    except ModuleNotFoundError:  # it needs pyarrow for that
+        return None
+    kind = getattr(cells, "type", None)
+    kind = getattr(kind, "value_type", kind) if hasattr(kind, "index_type") else kind
+    return encoded_text(cells) if str(kind) in TEXT and hasattr(cells, "cast") else None
+
+
+TEXT = ("string", "large_string", "string_view")
+"""Types of text in Arrow."""
 
 
 def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
@@ -28,11 +52,15 @@ def encoded_text(cells: Any) -> tuple[NDArray[np.int32], Sequence[str]]:
 
 def numbers_of(cells: Any, dtype: Any, missing: Any) -> NDArray[Any]:
     """The numbers of an array of pyarrow whose type is ``dtype``, with ``missing`` where there is
-    none. By its buffers: what else gives NumPy's arrays imports pandas where that is installed."""
+    none; a view of it, where it can be. By its buffers: what else gives NumPy's arrays imports
+    pandas where that is installed."""
+    parts = [part for part in getattr(cells, "chunks", [cells]) if len(part)]
+    if len(parts) == 1 and not parts[0].null_count:
+        part = parts[0]
+        end = part.offset + len(part)
+        return np.frombuffer(part.buffers()[1], dtype, end)[part.offset :]
     found, start = np.empty(len(cells), dtype), 0
-    for part in cells.chunks if hasattr(cells, "chunks") else [cells]:
-        if not len(part):
-            continue
+    for part in parts:
         (valid, data), end = part.buffers(), part.offset + len(part)
         own = found[start : start + len(part)]
         own[:] = np.frombuffer(data, dtype, end)[part.offset :]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +39,17 @@ TRIED = 200
 """So many words show whether it is worth trying to read a column as numbers."""
 
 
-def column_of_numbers(name: str, numbers: NDArray[np.float64], format: Format) -> Column:
-    """A column of plain numbers, nan where missing."""
+def column_of_numbers(name: str, numbers: NDArray[Any], format: Format) -> Column:
+    """A column of plain numbers, float64 or float32, nan where missing."""
     for word in format.missing:
         if _PLAIN.match(word):
-            numbers = np.where(numbers == float(word), np.nan, numbers)
+            numbers = np.where(numbers == np.float64(word), np.nan, numbers)
+    none = np.broadcast_to(np.False_, numbers.shape)  # no byte a row
+    column = Column(name, none, numbers, lambda: encode_numbers(numbers, none))
+    if column.finite:  # one look, while the numbers are in the processor's cache
+        return column
     missing = np.isnan(numbers)
-    if not missing.any():
-        missing = np.broadcast_to(np.False_, missing.shape)  # no byte a row
+    missing = missing if missing.any() else none
     return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
 
 
@@ -98,7 +102,7 @@ def column_of_words(
     commas = hint == "," and any("." in word for word in words)
     if not commas and all(_PLAIN.match(word) for word in words):
         numbers = _of_words([float(word) for word in words], codes)
-        return replace(plain, numbers=numbers, obstacle=None)
+        return replace(plain, stored=numbers, obstacle=None)
     return _dressed(plain, codes, words, counts, soft, format, hint)
 
 
@@ -110,14 +114,14 @@ def column_like(
     codes, words = merged(codes, words, frozenset(format.missing_words()))
     if like.codes_only:
         codes, words = merged(codes, [unwrapped(word) for word in words], frozenset())
-    made = replace(like, numbers=None, whole=None, note="", obstacle=None)
+    made = replace(like, stored=None, whole=None, note="", obstacle=None)
     read: list[tuple[float | None, bool]] = []
     if like.numbers is not None:
         read = [_as_known(word, like, format) for word in words]
         values = [value for value, _ in read]
         soft = [-1 if v is None or np.isnan(v) else i for i, v in enumerate(values)]
         codes = np.array([*soft, -1], np.int32)[codes]
-        made = replace(made, numbers=_of_words(values, codes))
+        made = replace(made, stored=_of_words(values, codes))
     elif len(words):
         made = replace(made, obstacle=(_first(codes, 0), int(np.count_nonzero(codes >= 0))))
     odd = {w for w, (value, bare) in zip(words, read, strict=False) if value is None or bare}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chainrule.errors import DataError
 from chainrule.run.native.runtime.team import available
 from chainrule.tabular.columns import Decision
-from chainrule.tabular.robust import BLOCK, Robust
+from chainrule.tabular.robust import Robust
 from chainrule.tabular.rules import KINDS, Date, Dropped, Number, Rows, Rule, Weights
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
@@ -25,6 +25,12 @@ ROWS = 64
 """Rows that are turned from columns into rows at a time."""
 MANY = 2**16
 """So many rows repay a thread of their own."""
+
+BLOCK = 2**16
+"""Inputs that are coded at a time, about, so that they stay in the processor's cache."""
+
+FEWEST = 2**9
+"""Rows that are coded at a time at least: each column costs some calls."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,10 @@ class Coding:
             )
         notes: list[str] = []
         count = table.rows if rows is None else len(rows)
+        first = 0 if rows is None or not count else int(rows[0])
+        together = rows is None or bool(np.all(rows[1:] == rows[:-1] + 1))
         x, end = np.empty((count, sum(len(rule.inputs()) for rule in used)), dtype), 0
-        fills = []
+        fills, plain = [], _Plain(table)
         for rule in used:
             column = table[rule.name]
             if column.unsupported:
@@ -84,20 +92,31 @@ class Coding:
             with np.errstate(all="ignore"):
                 fill, said = rule.encode(table, column)
             start, end = end, end + len(rule.inputs())
-            fills.append((slice(start, end), column, fill, isinstance(rule, (Number, Date))))
             notes += said
+            if isinstance(rule, Number) and column.finite and end - start > rule.indicator:
+                plain.add(start, column, rule)
+                start += 1
+            if end > start:
+                fills.append((slice(start, end), column, fill, isinstance(rule, (Number, Date))))
 
         def code(start: int, stop: int) -> None:
-            size = min(stop - start, BLOCK) + 8  # no power of two of bytes apart
-            columns = None if self.robust is None else np.empty((x.shape[1], size))
+            block = min(stop - start, max(FEWEST, BLOCK // max(1, x.shape[1])))
+            room = np.empty((x.shape[1], block + 8))  # no power of two of bytes apart
             with np.errstate(all="ignore"):
-                for at in range(start, stop, BLOCK):
-                    own = slice(at, min(at + BLOCK, stop))
-                    some: Any = own if rows is None else rows[own]
-                    _code(table, fills, some, x[own], self.robust, columns)
+                for at in range(start, stop, max(1, block)):
+                    end = min(at + block, stop)
+                    some: Any = slice(first + at, first + end)
+                    some = some if together else rows[at:end]  # type: ignore[index]
+                    part = room[:, : end - at]
+                    _code(table, plain, fills, some, part)
+                    if self.robust is not None:
+                        self.robust.apply(part)
+                    for few in range(0, end - at, ROWS):
+                        x[at + few : min(at + few + ROWS, end)] = part[:, few : few + ROWS].T
 
         _threaded(code, count)
-        filled = sum(int(np.count_nonzero(table[rule.name].missing)) for rule in used)
+        known = [table[rule.name] for rule in used if not table[rule.name].finite]
+        filled = sum(int(np.count_nonzero(column.missing)) for column in known)
         if filled:
             notes.append(
                 f"{table.source}: missing: {several(filled, 'cell')}, filled by the model's rules "
@@ -125,30 +144,15 @@ class Coding:
 
 
 def _code(
-    table: Table,
-    fills: list[Any],
-    rows: Any,
-    x: NDArray[Any],
-    robust: Robust | None,
-    columns: NDArray[np.float64] | None,
+    table: Table, plain: _Plain, fills: list[Any], rows: Any, part: NDArray[np.float64]
 ) -> None:
-    """Fill the inputs ``x`` (rows, inputs) of some rows; DataError as ``Coding.encode``.
-
-    ``columns`` is room for (inputs, rows) and more, where there is a second stage ``robust``.
-    """
-    columns = None if columns is None else columns[:, : len(x)]
+    """Fill the inputs ``part`` (inputs, rows) of some rows; DataError as ``Coding.encode``."""
+    plain.fill(part, rows)
     for places, column, fill, unbounded in fills:
-        block = fill(rows)
-        if unbounded and not np.isfinite(np.add.reduce(block, axis=None)):
-            _refuse_far(table, column, block, rows)
-        if columns is None:
-            x[:, places] = block
-        else:
-            columns[places] = block.T
-    if robust is not None and columns is not None:
-        robust.apply(columns)
-        for at in range(0, len(x), ROWS):
-            x[at : at + ROWS] = columns[:, at : at + ROWS].T
+        own = part[places]
+        own[:] = fill(rows).T[-len(own) :]
+        if unbounded and not np.isfinite(np.add.reduce(own, axis=None)):
+            _refuse_far(table, column, own, rows)
 
 
 def _threaded(work: Callable[[int, int], None], count: int) -> None:
@@ -162,13 +166,42 @@ def _threaded(work: Callable[[int, int], None], count: int) -> None:
             other.result()
 
 
+class _Plain:
+    """Number columns without a missing cell, as runs of inputs that stand side by side: all
+    inputs of a run are computed in one call."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.runs: list[tuple[int, list[Column], list[tuple[float, float]]]] = []
+
+    def add(self, place: int, column: Column, rule: Number) -> None:
+        """The input at ``place`` is (cell - center) / scale of this column."""
+        if not self.runs or place != self.runs[-1][0] + len(self.runs[-1][1]):
+            self.runs.append((place, [], []))
+        self.runs[-1][1].append(column)
+        self.runs[-1][2].append((rule.center, rule.scale))
+
+    def fill(self, part: NDArray[np.float64], rows: Any) -> None:
+        """Write these rows' inputs into ``part`` (inputs, rows)."""
+        for start, columns, statistics in self.runs:
+            block = part[start : start + len(columns)]
+            for place, column in enumerate(columns):
+                block[place] = column.stored[rows]  # type: ignore[index]
+            center, scale = np.array(statistics).T[:, :, None]
+            block -= center
+            block /= scale
+            if not np.isfinite(np.add.reduce(block, axis=None)):
+                for place, column in enumerate(columns):
+                    _refuse_far(self.table, column, block[place, None], rows)
+
+
 def _listed(record: dict[str, Any]) -> dict[str, Any]:
     return {k: list(v) if isinstance(v, tuple) else v for k, v in record.items()}
 
 
 def _refuse_far(table: Table, column: Column, block: NDArray[np.float64], rows: Any) -> None:
     """Numbers so far from the training rows' that standardising them overflows."""
-    far = ~np.all(np.isfinite(block), axis=1)
+    far = ~np.all(np.isfinite(block), axis=0)
     if far.any():
         row = int(np.arange(table.rows)[rows][np.argmax(far)])
         raise DataError(

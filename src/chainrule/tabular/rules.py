@@ -127,16 +127,17 @@ class Number:
         return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
 
     def encode(self, table: Table, column: Column) -> Encoded:
-        numbers, missing = column.numbers, column.missing
-        if numbers is None:
+        missing = column.missing
+        if column.stored is None:
             row = column.obstacle[0] if column.obstacle else 0
             raise type_changed(table, column, row, "is not a number", "as numbers")
-        with np.errstate(all="ignore"):
-            clean = bool(np.isfinite(np.add.reduce(numbers)))  # then none is missing
+        clean = column.finite
         if not clean:
             refuse_infinite(table, column)
 
         def fill(rows: Any) -> NDArray[np.float64]:
+            numbers = column.numbers
+            assert numbers is not None
             gone, x = missing[rows], numbers[rows]
             z = (x if clean else np.where(gone, self.fill, x)) - self.center
             if self.scale > 0:

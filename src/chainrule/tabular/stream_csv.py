@@ -171,7 +171,7 @@ class CsvGroups:
         for name in names:
             cells, like = found[name], self.likes[name]
             if like is not None and name in self.as_words:
-                like = replace(like, numbers=None)
+                like = replace(like, stored=None)
             odd = len(cells) != rows or (like is None) != isinstance(cells, np.ndarray)
             if not odd and like is None:
                 made.append(column_of_numbers(name, cells, self.format))

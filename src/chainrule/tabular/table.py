@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from chainrule.core.types import refuse_subclass
 from chainrule.errors import DataError, ShapeError, UsageError
-from chainrule.tabular.arrays import encoded_text, merged, names_of
+from chainrule.tabular.arrays import encoded, merged, names_of
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import PLAIN, Dress
 from chainrule.tabular.words import MISSING, cut, number_text, quoted, shown
@@ -66,8 +66,9 @@ class Column:
     Attributes:
         name: the column's.
         missing: (rows,), whether a cell is missing.
-        numbers: (rows,), nan where missing, maybe with infinities (the rules refuse them where
-            they matter); None if some present cell is not a number.
+        stored: (rows,), its numbers, of float64 or float32, nan where missing, maybe with
+            infinities (the rules refuse them where they matter); None if some present cell is not
+            a number.
         encode: makes ``codes``, when they are first asked for.
         obstacle: where a cell is not a number, the first such row and how many there are.
         unsupported: why a column has neither numbers nor words; "" if it has.
@@ -82,7 +83,7 @@ class Column:
 
     name: str
     missing: NDArray[np.bool_]
-    numbers: NDArray[np.float64] | None
+    stored: NDArray[np.floating[Any]] | None
     encode: Callable[[], Codes] = field(repr=False)
     obstacle: tuple[int, int] | None = None
     unsupported: str = ""
@@ -110,6 +111,23 @@ class Column:
         present = np.flatnonzero(codes >= 0)
         return tallied(codes[present], self.counts(present), len(words))
 
+    @property
+    def numbers(self) -> NDArray[np.float64] | None:
+        """Its numbers, see ``stored``. float32 is turned into float64 when first asked for, and
+        not kept twice."""
+        if self.stored is not None and self.stored.dtype != np.float64:
+            object.__setattr__(self, "stored", self.stored.astype(np.float64))
+        return self.stored
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether all cells are numbers, none missing and none infinite; False if their sum
+        overflows."""
+        if self.stored is None:
+            return False
+        with np.errstate(all="ignore"):
+            return bool(np.isfinite(np.add.reduce(self.stored)))
+
     @cached_property
     def codes(self) -> Codes:
         """The column as words: see ``Codes``."""
@@ -135,7 +153,7 @@ class Column:
         return replace(
             self,
             missing=self.missing[rows],
-            numbers=None if self.numbers is None else self.numbers[rows],
+            stored=None if self.stored is None else self.stored[rows],
             encode=encode,
             obstacle=None if self.obstacle is None else (0, len(rows)),
         )
@@ -315,9 +333,9 @@ def _columns(data: Any) -> list[tuple[str, Any]]:
 
 def _column_of(name: str, given: Any) -> Column:
     refuse_subclass(given, f"column {name!r}")
-    encoded = _encoded(given)
-    if encoded is not None:
-        return _text_column(name, *merged(*encoded, frozenset(MISSING)))
+    text = encoded(given)
+    if text is not None:
+        return _text_column(name, *merged(*text, frozenset(MISSING)))
     values = np.asarray(given)
     if values.ndim != 1:
         raise ShapeError(f"column {name!r} has shape {values.shape}; expected one dimension")
@@ -378,30 +396,6 @@ def _text_column(name: str, codes: NDArray[np.int32], words: tuple[str, ...]) ->
         return Column(name, codes < 0, np.full(len(codes), np.nan), lambda: (codes, words))
     obstacle = (int(present[0]), len(present))
     return Column(name, codes < 0, None, lambda: (codes, words), obstacle)
-
-
-def _encoded(column: Any) -> tuple[NDArray[np.int32], Sequence[str]] | None:
-    """Index of each row's word (-1 for none), and the words, of a frame's column of text, without
-    a Python object a cell; None for other columns."""
-    if getattr(getattr(column, "dtype", None), "kind", "") == "O" and hasattr(column, "factorize"):
-        try:
-            codes, words = column.factorize()  # pandas
-        except TypeError:  # lists and the like
-            return None
-        if all(type(word) is str for word in words):
-            return codes.astype(np.int32), list(words)
-        return None
-    try:
-        cells = column.to_arrow() if hasattr(column, "to_arrow") else column  # polars
-    except ModuleNotFoundError:  # it needs pyarrow for that
-        return None
-    kind = getattr(cells, "type", None)
-    kind = getattr(kind, "value_type", kind) if hasattr(kind, "index_type") else kind
-    return encoded_text(cells) if str(kind) in TEXT and hasattr(cells, "cast") else None
-
-
-TEXT = ("string", "large_string", "string_view")
-"""Types of text in Arrow."""
 
 
 def _cell_text(value: Any) -> str:

@@ -121,8 +121,9 @@ def typed_column(name: str, cells: pa.ChunkedArray, format: Format) -> Column:
 
 
 def _floats(cells: pa.ChunkedArray) -> np.ndarray:
+    """Of float32 as they stand, else of float64."""
     if cells.type == pa.float32():
-        return numbers_of(cells, np.float32, np.nan).astype(np.float64)
+        return numbers_of(cells, np.float32, np.nan)
     return numbers_of(cells.cast(pa.float64(), safe=False), np.float64, np.nan)
 
 
