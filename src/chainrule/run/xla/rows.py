@@ -23,20 +23,20 @@ from chainrule.run.xla.philox import random_uniform
 Row = Callable[..., Any]
 
 SAME = (
-    "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "bitwise_and",
-    "bitwise_or", "bitwise_xor", "cbrt", "ceil", "cos", "cosh", "divide", "equal", "exp", "exp2",
+    "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "bitwise_and",
+    "bitwise_or", "bitwise_xor", "cbrt", "ceil", "cos", "divide", "equal", "exp", "exp2",
     "expm1", "floor", "fmod", "greater", "greater_equal", "hypot", "invert",
     "isfinite", "isinf", "isnan", "left_shift", "less", "less_equal", "log", "log10", "log1p",
     "log2", "logaddexp", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum",
     "minimum", "multiply", "negative", "not_equal", "power",
-    "right_shift", "signbit", "sin", "sinh", "sqrt", "square", "subtract", "tan", "tanh",
+    "right_shift", "signbit", "sin", "sqrt", "square", "subtract", "tan", "tanh",
     "trunc",
 )  # fmt: skip
 """Primitives that JAX's NumPy has under the same name with the same meaning."""
 
 SPECIAL = (
     "beta", "betaln", "boxcox", "boxcox1p", "entr", "erf", "erfc", "exp1",
-    "expi", "gammaln", "i0", "i0e", "i1", "i1e", "kl_div", "logit", "ndtr", "ndtri",
+    "expi", "i0", "i0e", "i1", "i1e", "kl_div", "logit", "ndtr", "ndtri",
     "rel_entr", "spence", "xlog1py", "xlogy",
 )  # fmt: skip
 """The same of ``scipy.special``, where JAX's form has its precision."""
@@ -58,7 +58,7 @@ def _log_ratio(x: Any, z: Any) -> Any:
     ratio = x / z
     kept = (ratio >= np.finfo(x.dtype).tiny) & jnp.isfinite(ratio)
     apart = jnp.where(kept, jnp.log(ratio), jnp.log(x) - jnp.log(z))
-    return jnp.where(jnp.abs(ratio - 1) < 0.5, jnp.log1p((x - z) / z), apart)
+    return jnp.where(jnp.abs(ratio - 1) < 0.5, special.log1p((x - z) / z), apart)
 
 
 def _sign(x: Any) -> Any:
@@ -196,7 +196,7 @@ def _huber(delta: Any, r: Any) -> Any:
 
 def _pseudo_huber(delta: Any, r: Any) -> Any:
     ratio = r / jnp.where(delta == 0, 1, delta)
-    found = delta * delta * jnp.expm1(jnp.log1p(ratio * ratio) / 2)
+    found = delta * delta * jnp.expm1(special.log1p(ratio * ratio) / 2)
     return jnp.where(delta < 0, jnp.inf, jnp.where((delta == 0) | (r == 0), 0, found))
 
 
@@ -215,11 +215,14 @@ IN_DOUBLE: dict[str, Row] = {
     "expm": lambda a: jsp.linalg.expm(a, max_squarings=64),
     "gammainc": _gamma(jsp.special.gammainc),
     "gammaincc": _gamma(jsp.special.gammaincc),
+    "gammaln": special.gammaln,
     "huber": _huber,
     "log_ndtr": special.log_ndtr,
     "mills": special.mills,
+    "polygamma": special.polygamma,
     "pseudo_huber": _pseudo_huber,
     "rgamma": special.rgamma,
+    "zeta": special.zeta,
 }
 """Rows that compute in float64, as SciPy does: in float32 theirs have not its precision."""
 
@@ -234,13 +237,17 @@ ROWS: dict[str, Row] = {
     **{name: getattr(jsp.special, name) for name in SPECIAL},
     # elementwise
     "abs": jnp.abs,
+    "arctanh": special.arctanh,
     "cast": _cast,
+    "cosh": special.cosh,
     "floor_divide": _floor_divide,
     "digamma": special.digamma,
     "exp10": lambda x: jnp.power(jnp.asarray(10.0, x.dtype), x),
+    "exp2": lambda x: jnp.power(jnp.asarray(2.0, x.dtype), x),
     "gamma": jsp.special.gamma,
     "kinked": jnp.multiply,
     "log_logistic": jax.nn.log_sigmoid,
+    "log1p": special.log1p,
     "log_ratio": _log_ratio,
     "logistic": jax.nn.sigmoid,
     "logistic_slope": lambda y, x: _bell(x, 1),
@@ -249,6 +256,7 @@ ROWS: dict[str, Row] = {
     "reciprocal": _reciprocal,
     "remainder": _remainder,
     "sign": _sign,
+    "sinh": special.sinh,
     "quotient_or_zero": lambda x, z: jnp.where(z != 0, x / jnp.where(z != 0, z, 1), 0),
     "root": lambda x, degree: jnp.sqrt(x) if degree == 2 else x ** (1 / degree),
     "round": jnp.rint,
