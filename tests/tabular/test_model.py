@@ -167,7 +167,7 @@ def test_altered_metadata_is_refused(tmp_path):
 
     cases = [
         (altered("format", value="other"), "it is no tabular model"),
-        (altered("version", value=5), "format version 5, and this chainrule reads version 4"),
+        (altered("version", value=6), "format version 6, and this chainrule reads version 5"),
         (altered("target", "aliases", value=[["a", "b", "c"]]), "not pairs"),
         (altered("scores", value=None), "lacks 'scores'"),
         (altered("more", value=1), "unknown 'more'"),

@@ -10,7 +10,7 @@ import pytest
 from chainrule import nn
 from chainrule.core import tree
 from chainrule.errors import UsageError
-from chainrule.tabular import Options, TabularModel, prepare, table_of, train
+from chainrule.tabular import Options, Stream, TabularModel, prepare, table_of, train
 from chainrule.tabular.network import joint
 from chainrule.tabular.options import PRESETS
 from chainrule.tabular.presets import RECIPES
@@ -204,3 +204,52 @@ def test_what_is_meant_by_default():
         Options(optimizer="lbfgs", ensemble=2)
     with pytest.raises(UsageError, match="preset='realmlp'"):
         Options(preset="realmlp")
+
+
+def test_frequent_values_of_a_number_that_hardly_varies_have_inputs(tmp_path):
+    """As Adult's gains of 0, 5013 and 7688: one input each from 20 training rows on."""
+    rng = np.random.default_rng(0)
+    gain = rng.choice([0.0, 5013.0, 7688.0, 2.5, 1e-3], 1000, p=[0.8, 0.09, 0.08, 0.028, 0.002])
+    gain[rng.random(1000) < 0.05] = np.nan
+    even, two = rng.choice([1.0, 2.0, 3.0], 1000), rng.choice([0.0, 1.0], 1000, p=[0.9, 0.1])
+    rows = {"gain": gain, "even": even, "two": two, "x": rng.normal(size=1000)}
+    rows["y"] = np.where(gain == 5013, "a", np.where(rng.random(1000) < 0.5, "a", "b"))
+    options = Options(test=0.0, validation=0.0, epochs=1, ensemble=1)
+    plan = prepare(rows, "y", options)
+    kept = [0.0, 2.5, 5013.0, 7688.0]
+    assert np.sum(gain == 2.5) >= 20 > np.sum(gain == 1e-3)
+    assert {r.name: list(getattr(r, "spikes", ())) for r in plan.coding.rules} == {
+        "gain": kept, "even": [], "two": [], "x": []
+    }  # fmt: skip
+    names = plan.coding.inputs()
+    assert [n for n in names if n.startswith("gain")] == [
+        "gain", "gain missing", "gain = 0", "gain = 2.5", "gain = 5013", "gain = 7688"
+    ]  # fmt: skip
+    asked = {**{k: np.zeros(4) for k in rows}, "gain": np.array([5013.0, 5012.0, np.nan, 0.0])}
+    x = plan.coding.encode(table_of(asked))[0]
+    places = [names.index(f"gain = {v:g}") for v in kept]
+    none = plan.coding.encode(table_of({**asked, "gain": np.full(4, 99.0)}))[0]
+    np.testing.assert_array_equal(
+        x[:, places] > none[:, places],
+        np.array([[0, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]], bool),
+    )
+    model = plan.fit()
+    model.save(tmp_path / "m.safetensors")
+    again = TabularModel.load(tmp_path / "m.safetensors")
+    assert again.coding == model.coding
+    np.testing.assert_array_equal(
+        again.predict(rows).probabilities, model.predict(rows).probabilities
+    )
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pa = pytest.importorskip("pyarrow")
+    parquet.write_table(pa.table(rows), tmp_path / "r.parquet", row_group_size=130)
+    streamed = prepare(Stream(tmp_path / "r.parquet"), "y", options)
+    assert [getattr(r, "spikes", ()) for r in streamed.coding.rules] == [
+        getattr(r, "spikes", ()) for r in plan.coding.rules
+    ]
+    pixels = {f"p{i}": rng.choice([0.0, *range(1, 16)], 3000, p=[0.8, *[0.2 / 15] * 15])
+              for i in range(40)}  # fmt: skip
+    plan = prepare({**pixels, "y": np.tile(rows["y"], 3)}, "y", Options(epochs=1, ensemble=1))
+    assert len(plan.coding.inputs()) == 40
+    named = prepare(rows, "y", Options(preset="realmlp-td", epochs=1))
+    assert not any(getattr(r, "spikes", ()) for r in named.coding.rules)

@@ -15,7 +15,7 @@ from chainrule.errors import DataError
 from chainrule.run.native.runtime.team import available
 from chainrule.tabular.columns import Decision
 from chainrule.tabular.robust import Robust
-from chainrule.tabular.rules import KINDS, Date, Dropped, Number, Rows, Rule, Weights
+from chainrule.tabular.rules import KINDS, Date, Dropped, Number, Rows, Rule, Weights, with_spikes
 from chainrule.tabular.table import Column, Table
 from chainrule.tabular.words import quoted, several
 
@@ -93,7 +93,7 @@ class Coding:
                 fill, said = rule.encode(table, column)
             start, end = end, end + len(rule.inputs())
             notes += said
-            if isinstance(rule, Number) and column.finite and end - start > rule.indicator:
+            if isinstance(rule, Number) and column.finite and rule.scale > 0:
                 plain.add(start, column, rule)
                 start += 1
             if end > start:
@@ -210,9 +210,14 @@ def _refuse_far(table: Table, column: Column, block: NDArray[np.float64], rows: 
 
 
 def learn_coding(
-    table: Table, decisions: Sequence[Decision], rows: Rows, weights: Weights = None
+    table: Table,
+    decisions: Sequence[Decision],
+    rows: Rows,
+    weights: Weights = None,
+    spikes: bool = False,
 ) -> Coding:
-    """The rules for columns of decided kinds, learned from the given (training) rows.
+    """The rules for columns of decided kinds, learned from the given (training) rows; ``spikes``:
+    whether frequent numbers get inputs of their own (``with_spikes``).
 
     ``weights`` of these rows count in means and deviations; a row of weight 0 counts nowhere.
     """
@@ -224,4 +229,4 @@ def learn_coding(
             rules.append(Dropped(decision.name, decision.why))
         else:
             rules.append(KINDS[decision.kind].learn(table[decision.name], rows, weights))
-    return Coding(tuple(rules))
+    return Coding(with_spikes(rules, lambda name: (table[name], rows)) if spikes else tuple(rules))

@@ -275,6 +275,13 @@ class Options:
 
         return self.ensemble or (1 if self.chosen == "sklearn" else RECIPES[self.chosen].members)
 
+    @property
+    def spikes(self) -> bool:
+        """Whether frequent values of a number that hardly varies get inputs of their own."""
+        from chainrule.tabular.presets import RECIPES
+
+        return self.chosen != "sklearn" and RECIPES[self.chosen].spikes
+
     def resolved(self, rows: int, task: str) -> Options:
         """The same with all that is meant by None, for networks trained on so many rows."""
         if self.chosen != "sklearn":

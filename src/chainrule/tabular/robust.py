@@ -70,9 +70,15 @@ class Robust:
             own = list(range(place, place + len(rule.inputs())))
             place += len(own)
             if isinstance(rule, (Number, Date)):
-                flag = rule.indicator
-                numbers += own[: len(own) - flag]
-                plain += own[len(own) - flag :]
+                spikes = len(rule.spikes) if isinstance(rule, Number) else 0
+                end = len(own) - rule.indicator - spikes
+                numbers += own[:end]
+                plain += own[end : len(own) - spikes]
+                words = own[len(own) - spikes :]
+                if embed_above is not None and spikes > embed_above:
+                    embedded.append(words)
+                else:
+                    plain += words
             elif isinstance(rule, Category) and embed_above is not None and len(own) > embed_above:
                 embedded.append(own)
             else:

@@ -9,8 +9,8 @@ would be learned by heart.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -34,6 +34,13 @@ def enough(rows: int) -> int:
 
 MOST = 100
 """The most inputs one column's categories get; the rarest of the rest share one."""
+SPIKE = 20
+"""So many training rows with the same number of a column that has hardly another give that an
+input of its own."""
+SPIKES = 256
+"""So many such inputs a table may have: pixels, which are nearly always 0, need none."""
+FEW = 2**12
+"""So many different numbers are none that come again."""
 
 Rows = NDArray[np.intp]
 Weights = NDArray[np.float64] | None
@@ -93,7 +100,8 @@ def _by_word(column: Column, values: NDArray[np.float64]) -> Callable[[Any], NDA
 class Number:
     """(cell - center) / scale; missing cells are ``fill``, flagged if ``indicator``.
 
-    ``scale`` 0 means one value in all training rows: then there is no input but the flag.
+    ``scale`` 0 means one value in all training rows: then there is no input but the flag. Each of
+    ``spikes`` has an input, 1 where the cell is that number.
     """
 
     kind: ClassVar[str] = "number"
@@ -104,6 +112,7 @@ class Number:
     low: float
     high: float
     indicator: bool
+    spikes: tuple[float, ...] = ()
 
     @classmethod
     def learn(cls, column: Column, rows: Rows, weights: Weights = None) -> Number | Dropped:
@@ -123,8 +132,25 @@ class Number:
         )
         return cls(column.name, center, scale, fill, low, high, gone >= least)
 
+    def spiked(self, column: Column, rows: Rows) -> Number:
+        """The same with the ``spikes`` of a column whose quartiles are one number: what gains of
+        0, 5013 and 7688 have in common with one another is not what lies between them."""
+        assert column.numbers is not None
+        x = column.numbers[rows]
+        present = ~np.isnan(x)
+        x, counts = x[present], column.counts(rows[present])
+        values, inverse = np.unique(x, return_inverse=True)
+        low, high = quantiles(x, (0.25, 0.75), counts)
+        if low != high or not 2 < len(values) < FEW:  # of two, one input tells all
+            return self
+        tally = np.bincount(inverse, counts)
+        frequent = np.argsort(-tally, kind="stable")[:MOST]
+        spikes = np.sort(values[frequent[tally[frequent] >= SPIKE]])
+        return replace(self, spikes=tuple(spikes.tolist()))
+
     def inputs(self) -> list[str]:
-        return [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
+        own = [self.name] * (self.scale > 0) + [f"{self.name} missing"] * self.indicator
+        return own + [f"{self.name} = {number_text(value)}" for value in self.spikes]
 
     def encode(self, table: Table, column: Column) -> Encoded:
         missing = column.missing
@@ -143,13 +169,15 @@ class Number:
             if self.scale > 0:
                 z /= self.scale
             z = z[:, None] if self.scale > 0 else np.empty((len(z), 0))
-            return _with_indicator(z, gone, self.indicator)
+            z = _with_indicator(z, gone, self.indicator)
+            return z if not self.spikes else np.hstack([z, x[:, None] == np.array(self.spikes)])
 
         return fill, []
 
     def statistics(self) -> str:
         mean, deviation, fill = (f"{v:.6g}" for v in (self.center, self.scale, self.fill))
-        return f"mean {mean}, deviation {deviation}, median {fill}"
+        more = f"; an input each for {len(self.spikes)} frequent values" if self.spikes else ""
+        return f"mean {mean}, deviation {deviation}, median {fill}{more}"
 
 
 @dataclass(frozen=True)
@@ -372,6 +400,18 @@ class Dropped:
 
 
 Rule = Number | Boolean | Category | Date | Dropped
+
+
+def with_spikes(
+    rules: Sequence[Rule], known: Callable[[str], tuple[Column, Rows]]
+) -> tuple[Rule, ...]:
+    """The rules with the spikes of numbers (``Number.spiked``), if these are not too many;
+    ``known`` are a column and its training rows by the column's name."""
+    new = [r.spiked(*known(r.name)) if isinstance(r, Number) else r for r in rules]
+    many = sum(len(r.spikes) for r in new if isinstance(r, Number)) > SPIKES
+    return tuple(rules if many else new)
+
+
 KINDS: dict[str, type[Any]] = {cls.kind: cls for cls in (Number, Boolean, Category, Date, Dropped)}
 
 

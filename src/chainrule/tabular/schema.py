@@ -30,7 +30,7 @@ from chainrule.tabular.options import ORDERS as OPTIONS_ORDERS
 __all__ = ["FORMAT", "SCHEMA", "STOPPED", "VERSION", "check_metadata"]
 
 FORMAT = "chainrule.tabular"
-VERSION = 4
+VERSION = 5
 
 STOPPED = ("epochs", "early_stopping", "interrupted", "callback", "converged")
 """Why a training run ended."""
@@ -61,6 +61,7 @@ COLUMN = Tagged(
                 "low": NUMBER,
                 "high": NUMBER,
                 "indicator": Boolean(),
+                "spikes": ListOf(NUMBER),
             }
         ),
         "boolean": Record(
@@ -235,7 +236,7 @@ def check_metadata(metadata: dict[str, Any], source: str) -> None:
             f"{metadata.get('format')!r}); give a model saved by `chainrule train`"
         )
     version = metadata.get("version")
-    if version in (1, 2, 3):
+    if version in (1, 2, 3, 4):
         _fill(metadata)
         version = VERSION
     if version != VERSION:
@@ -283,14 +284,15 @@ def _fill(metadata: dict[str, Any]) -> None:
             metadata[part] = {**values, **metadata[part]}
     columns: Any = metadata.get("columns")
     if isinstance(columns, list):
-        metadata["columns"] = list(map(_dated, cast(list[Any], columns)))
+        metadata["columns"] = list(map(_filled, cast(list[Any], columns)))
 
 
-def _dated(column: Any) -> Any:
+def _filled(column: Any) -> Any:
     if not isinstance(column, dict):
         return column
     record = cast(dict[str, Any], column)
-    return {"order": "", **record} if record.get("kind") == "date" else record
+    new: dict[str, dict[str, Any]] = {"date": {"order": ""}, "number": {"spikes": []}}
+    return {**new.get(str(record.get("kind")), {}), **record}
 
 
 def _faults(metadata: dict[str, Any]) -> list[str]:
@@ -362,6 +364,8 @@ def _column_faults(column: dict[str, Any]) -> list[str]:
         return ["counts: not one per category"]
     if column["kind"] == "category" and len({*column["categories"]}) != len(column["categories"]):
         return ["categories: one occurs twice"]
+    if column["kind"] == "number" and len({*column["spikes"]}) != len(column["spikes"]):
+        return ["spikes: one occurs twice"]
     if column["kind"] == "date":
         lengths = {len(column[key]) for key in ("features", "centers", "scales")}
         if len(lengths) != 1 or not set(column["features"]) <= set(FEATURES):

@@ -27,7 +27,7 @@ from chainrule.tabular.options import Options
 from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype, weighted
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
-from chainrule.tabular.rules import KINDS, Dropped, Rule, quantiles
+from chainrule.tabular.rules import KINDS, Dropped, Rule, quantiles, with_spikes
 from chainrule.tabular.scanning import PARTS, SAMPLE, TEST, Scan, Uses, scan
 from chainrule.tabular.stream import Stream
 from chainrule.tabular.table import Column, Table
@@ -377,15 +377,19 @@ def prepare_streamed(stream: Stream, target: str, options: Options) -> StreamedP
         trained.whole.moments if trained.whole else None,
     )
 
+    def known(name: str) -> Any:
+        return found.summaries[name].trained(columns[name])
+
     def learn(decisions: list[Decision]) -> Coding:
         rules: list[Rule] = []
         for one in decisions:
             if one.kind == "dropped":
                 rules.append(Dropped(one.name, one.why))
                 continue
-            known = found.summaries[one.name].trained(columns[one.name])
-            rules.append(KINDS[one.kind].learn(*known))
-        return Coding(tuple(rules))
+            rules.append(KINDS[one.kind].learn(*known(one.name)))
+        if not options.spikes:
+            return Coding(tuple(rules))
+        return Coding(with_spikes(rules, lambda name: known(name)[:2]))
 
     coding, typing_notes = learn_columns(table, target, options, learn)
     if options.chosen != "sklearn":

@@ -99,7 +99,10 @@ def prepare(
     first = chosen["train"]
     own = {name: _weights(weights, at, name) for name, at in chosen.items()}
     coding, typing_notes = learn_columns(
-        table, target, options, lambda d: learn_coding(table, d, rows[first], own["train"])
+        table,
+        target,
+        options,
+        lambda d: learn_coding(table, d, rows[first], own["train"], options.spikes),
     )
     order = rows[np.concatenate(list(chosen.values()))]
     x, _ = coding.encode(table, order, _kept(table, coding, options))
