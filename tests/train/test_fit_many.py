@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import run
-from chainrule.train import alike, together
+from chainrule.train import alike, evaluation, together
 from chainrule.train.programs import likeness
 
 RNG = np.random.Generator(np.random.Philox(11))
@@ -289,3 +289,25 @@ def test_what_users_write_is_like_itself_alone() -> None:
         many = cr.train.fit_many(PLAIN, EVEN, seeds=[0], **options)
         for got, rule in zip(many, rules, strict=True):
             assert_same(got, cr.train.fit(PLAIN, EVEN, seed=0, **options | {"optimizer": rule}))
+
+
+def test_networks_are_evaluated_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    x, t = rng.normal(size=(900, 4)), np.eye(3)[rng.integers(0, 3, 900)]
+    folds = [rng.permutation(900)[:k] for k in (900 - 5, 900 - 256, 900 - 300, 600)]
+    options = COMMON | {"epochs": 3, "metrics": "accuracy", "early_stopping": 1}
+    alone, outputs = 0, evaluation.Tiles.__call__
+
+    def counted(tiles: Any, constants: Any, *arrays: Any, **more: Any) -> Any:
+        nonlocal alone
+        alone += bool(cr.tree.leaves(constants))
+        return outputs(tiles, constants, *arrays, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation.Tiles, "__call__", counted)
+        many = cr.train.fit_many(NORMED, (x, t), seeds=[7], folds=folds, **options)
+    assert alone == 0
+    for got, rows in zip(many, folds, strict=True):
+        rest = np.setdiff1d(np.arange(900), rows)
+        own = {"seed": 7, "validation": (x[rest], t[rest])}
+        assert_same(got, cr.train.fit(NORMED, (x[rows], t[rows]), **own, **options))

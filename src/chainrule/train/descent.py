@@ -29,9 +29,10 @@ from chainrule.train.steps import Step
 
 def descend(
     steps: Steps, optimizer: Optimizer, training: TrainingState, monitor: EpochMonitor
-) -> Generator[Steps, None, str]:
+) -> Generator[Steps | EpochMonitor, None, str]:
     """Update after every minibatch; returns why it ended. Says in ``monitor.memory`` what it takes.
-    Before each epoch it yields its steps, whose chunks another may have done.
+    Before each epoch it yields its steps, whose chunks another may have done; if they are one of
+    many (``together``), the monitor before it evaluates, so that another may do that too.
 
     Raises:
         NonFiniteLossError: a minibatch's loss is not finite.
@@ -48,6 +49,8 @@ def descend(
         if monitor.callbacks and not alone:
             begun = training.now, training.safe, training.steps, training.position
         means = steps.epoch(epoch)
+        if steps.together and monitor.rows:
+            yield monitor
         if "arena" not in monitor.memory:
             monitor.memory |= steps.memory()
         for i, running in enumerate(means):
@@ -85,6 +88,7 @@ class Steps:
         self.settings = step, optimizer
         self.function = step.whole(optimizer)
         self.data = data
+        self.together = False
         self.last = 0  # the epoch up to which nobody asks anything between epochs
         self.training = training
         self.seed = seed

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.recording import quiet
-from chainrule.core.tree import leaves, map_tree
+from chainrule.core.tree import TreeDef, leaves, map_tree
 from chainrule.core.types import ArrayType, plain_array
 from chainrule.errors import DataError, UsageError
 from chainrule.nn import Loss
@@ -32,6 +32,8 @@ CHUNK = 2**17
 """Rows of another dtype that are converted at a time, a multiple of the tile."""
 FEW = 8
 """So many rows take small tiles, in machine code."""
+TOGETHER = 2**24
+"""Up to so many bytes of parameters are laid side by side for an evaluation of many networks."""
 SMALL = 2
 """Rows of a small tile: one alone would be a vector, whose products add up in another order."""
 
@@ -121,6 +123,32 @@ class Tiles:
         result = found[:rows].copy()
         rooms.append((room, places, found))
         return result
+
+    def each(
+        self, flat: Sequence[Sequence[np.ndarray]], tree: TreeDef, tiles: Sequence[np.ndarray]
+    ) -> np.ndarray | None:
+        """For each tree of constants, by its leaves, the function of its own tiles (m, tile, ...),
+        one after the other, (sum of m, tile, ...); None where that is no call of machine code."""
+        first = tiles[0]
+
+        def step(carry: Any, x: Any, constants: Any) -> Any:
+            return self.function(*x), carry
+
+        def make() -> Any:
+            own = tree.unflatten([ArrayType(x.shape, x.dtype) for x in flat[0]])
+            rows = ArrayType(first.shape[1:], first.dtype)
+            return self.runner.repeat(step, (), (own, rows), ())
+
+        size = sum(leaf.nbytes for leaf in flat[0]) * sum(map(len, tiles))
+        if not hasattr(executor_named(self.runner.executor), "Loop") or size > TOGETHER:
+            return None
+        loop = self._known(("each", first.shape[1:], first.dtype), make)
+        own = [
+            np.stack([x for x, tile in zip(leaf, tiles, strict=True) for _ in tile])
+            for leaf in zip(*flat, strict=True)
+        ]
+        ((found,), _) = loop([], [*own, np.concatenate(tiles)])
+        return found
 
     def _loop(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> Any:
         """The executor's own loop over tiles, if it has one."""
@@ -236,6 +264,8 @@ class HeldOut:
     given: np.ndarray
     weights: np.ndarray | None
     lasting: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+    ready: list[Any] = field(default_factory=list, compare=False, repr=False)
+    """Outputs and losses that were computed for the next ``score``."""
 
     @staticmethod
     def of(
@@ -256,6 +286,12 @@ class HeldOut:
             check_weights(weights, rows, dtype, label),
         )
 
+    def tiles(self, tile: int) -> np.ndarray:
+        """x as tiles (m, tile, columns), the last one filled up."""
+        if tile not in self.lasting:
+            self.lasting[tile] = _filled(self.x, tile).reshape(-1, tile, *self.x.shape[1:])
+        return self.lasting[tile]
+
     def score(
         self, predictor: Predictor, params: Tree, state: Tree, metrics: Mapping[str, Scorer]
     ) -> dict[str, float]:
@@ -264,10 +300,14 @@ class HeldOut:
         The loss is without the penalty, and added up in float64.
         """
         with quiet():
-            outputs = predictor._outputs(  # x was checked above
-                (params, state), self.x, lasting=self.lasting
-            )
-            losses = predictor.losses(outputs, self.targets).astype(np.float64)
+            if self.ready:
+                outputs, losses = self.ready.pop()
+            else:
+                outputs = predictor._outputs(  # x was checked above
+                    (params, state), self.x, lasting=self.lasting
+                )
+                losses = predictor.losses(outputs, self.targets)
+            losses = losses.astype(np.float64)
         weights = None if self.weights is None else self.weights.astype(np.float64)
         scores = {f"{self.name}_loss": float(np.average(losses, weights=weights))}
         if metrics:
@@ -285,6 +325,29 @@ class HeldOut:
                     )
                 scores[f"{self.name}_{name}"] = float(value.item())
         return scores
+
+
+def evaluate_together(
+    predictor: Predictor, each: Sequence[tuple[HeldOut, Sequence[np.ndarray]]], tree: TreeDef
+) -> None:
+    """Make the next ``score`` of each of these rows ready, for its network ``(params, state)``, by
+    two calls for all. Networks are given by their leaves."""
+    with quiet():
+        tiles = predictor._outputs
+        filled = [rows.tiles(tiles.tile) for rows, _ in each]
+        found = tiles.each([network for _, network in each], tree, filled)
+        if found is None:
+            return
+        found, start, outputs = found.reshape(-1, *found.shape[2:]), 0, list[np.ndarray]()
+        for (rows, _), own in zip(each, filled, strict=True):
+            outputs.append(found[start : start + len(rows.x)])
+            start += len(own) * tiles.tile
+        targets = np.concatenate([rows.targets for rows, _ in each])
+        losses = predictor.losses(np.concatenate(outputs), targets)
+        ends = np.cumsum([len(rows.x) for rows, _ in each])
+        losses = np.split(losses, ends[:-1])
+    for (rows, _), own, loss in zip(each, outputs, losses, strict=True):
+        rows.ready[:] = [(own, loss)]
 
 
 def dtype_of(params: Tree) -> np.dtype[Any]:

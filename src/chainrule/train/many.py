@@ -16,10 +16,10 @@ from chainrule.optim import Lbfgs
 from chainrule.optim import optimizer as optimizer_of
 from chainrule.run import Runner, each_device
 from chainrule.train.data import ArrayData
-from chainrule.train.descent import Steps
-from chainrule.train.evaluation import Predictor
+from chainrule.train.evaluation import HeldOut, Predictor, evaluate_together
 from chainrule.train.fit import Fitting, fit, fitting
 from chainrule.train.keeping import Keeper, from_files, owned
+from chainrule.train.monitor import EpochMonitor, TrainingState
 from chainrule.train.programs import likeness, programs
 from chainrule.train.result import DivergedError, FitResult
 from chainrule.train.streamed import Streamed
@@ -194,7 +194,7 @@ def _together(
 ) -> tuple[FitResult, ...]:
     """Run trainings side by side: what each yields before an epoch is done for all."""
     results: dict[int, FitResult] = {}
-    live: dict[int, Steps] = {}
+    live: dict[int, Any] = {}  # steps, or the monitor of those that are to be evaluated
     groups = list[Group]()
 
     def go_on(k: int, how: Any) -> None:
@@ -223,7 +223,12 @@ def _together(
             for group in groups:
                 mine = [members[k] for k in now if k in members and members[k].group is group]
                 group.epoch(epoch, mine)
+            steps = {k: live[k] for k in now}
             for k in now:
+                go_on(k, trainings[k].__next__)
+            judged = {k: live[k] for k in now if isinstance(live.get(k), EpochMonitor)}
+            _evaluate([(monitor, steps[k].training) for k, monitor in judged.items()])
+            for k in judged:
                 go_on(k, trainings[k].__next__)
     except KeyboardInterrupt:
         for k in [k for k in range(len(trainings)) if k not in results]:
@@ -232,3 +237,18 @@ def _together(
         for group in groups:
             group.forget()
     return tuple(results[k] for k in range(len(trainings)))
+
+
+def _evaluate(judged: Sequence[tuple[EpochMonitor, TrainingState]]) -> None:
+    """Evaluate networks side by side where predictor, columns and targets are alike."""
+    alike: dict[Any, list[tuple[HeldOut, TrainingState]]] = {}
+    for monitor, training in judged:
+        for i, rows in enumerate(monitor.rows):
+            if isinstance(rows, HeldOut):
+                shapes = [(a.shape[1:], a.dtype) for a in (rows.x, rows.targets)]
+                alike.setdefault((monitor.predictor, i, *shapes), []).append((rows, training))
+    for (predictor, *_), each in alike.items():
+        if len(each) > 1:
+            tree, count = each[0][1].network
+            known = [(rows, training.now[:count]) for rows, training in each]
+            evaluate_together(predictor, known, tree)

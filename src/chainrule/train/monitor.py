@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,6 +143,12 @@ class TrainingState:
     def carry(self) -> tuple[Tree, Tree, Tree]:
         """``now`` as (params, state, slots)."""
         return self.treedef.unflatten(self.now)
+
+    @cached_property
+    def network(self) -> tuple[TreeDef, int]:
+        """The tree (params, state), and how many leaves it has, the first of ``now``."""
+        tree = self.treedef._replace(children=self.treedef.children[:2])
+        return tree, tree.count
 
     def move(self, leaves: list[np.ndarray]) -> None:
         """One more update is done; the loss before it was finite."""
@@ -280,7 +287,8 @@ class EpochMonitor:
             # Copies: an executor may use the arrays of a finished step again.
             best = map_tree(np.array, (params, state))
             self.best_loss, self.best_epoch, self.best = loss, epoch, best
-            self.memory["best"] = bytes_of(best)
+            if "best" not in self.memory:
+                self.memory["best"] = bytes_of(best)
         if self.early_stopping is None:
             return None
         if loss < self.reference - self.early_stopping.min_delta:

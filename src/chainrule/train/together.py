@@ -88,7 +88,7 @@ class Member(Chunks):
         super().__init__(
             steps.function, steps.data, steps.training, steps.seed, steps.keyed, steps.runner
         )
-        steps.chunks = self
+        steps.chunks, steps.together = self, True
         self.alone = steps
         self.rows = rows  # those of all the data that it is trained on
         self.error: NonFiniteLossError | None = None
@@ -153,7 +153,8 @@ class Group:
         self.given = _all_data(members)
         self.step, self.numbers = step, numbers
         self.loops: dict[int, Any] = {}
-        self.left: tuple[Any, Any] = (), ()  # carries after the last chunk; stacked, on the device
+        # By block: carries after its last chunk; stacked, on the device.
+        self.left: dict[Any, Any] = {}
         self.making = self.idle = 0.0  # seconds: for the last loop, and of what nobody reads
         if self._loop(self.most) is not None:
             for member in members:
@@ -173,6 +174,7 @@ class Group:
             loop = self.loops[size]
             if loop is not None:
                 loop.most = max(getattr(loop, "most", 0), most)
+                self.length = max(self.length, getattr(loop, "length", 0))
         return self.loops[size]
 
     def forget(self) -> None:
@@ -247,7 +249,8 @@ class Group:
                 continue
             block, took = going, time.perf_counter() - started
             self.idle += took * (size - len(block)) / size
-            self.length = longer(self.length, self._loop(size), took, stop - done)
+            loop = self._loop(size)
+            loop.length = self.length = longer(self.length, loop, took, stop - done)
             done = stop
 
     def _chunk(
@@ -266,8 +269,8 @@ class Group:
             seeds = [m.seed for m in slots]
             xs.append(mask_keys(seeds, self.first.full, epoch, start, stop - start))
         xs.append(np.arange(start, stop)[:, None] + np.array([begun[m] for m in slots]))
-        now, (then, stacked) = [m.training.now for m in slots], self.left
-        spent, self.left = [*map(id, now)] == [*map(id, then)], ((), ())
+        now, (then, stacked) = [m.training.now for m in slots], self.left.pop((*slots,), ((), ()))
+        spent = [*map(id, now)] == [*map(id, then)]
         if not spent:
             stacked = [np.stack(x) for x in zip(*now, strict=True)]
         losses, before, there = ends(self._loop(size), stacked, xs, constants, spent=spent)
@@ -294,7 +297,9 @@ class Group:
                 m.training.looked = m.training.now
             m.count(settled, own_rows[m])
             going.append(m)
-        self.left = [m.training.now for m in slots], there
+        # Other blocks have what they left, but those that had one of these members.
+        self.left = {k: left for k, left in self.left.items() if slots[0] not in k}
+        self.left[(*slots,)] = [m.training.now for m in slots], there
         return going
 
 
