@@ -253,6 +253,9 @@ def test_settings_of_the_library_are_like_those_made_alike_and_no_others() -> No
     again = cr.optim.chain(cr.optim.clip_by_norm(2.0), adam(0.01))
     assert likeness(again, others) == keys[6]
     assert likeness(cr.nn.MLP([4, 6, 3]), others) in keys
+    exec("def f(x): return x", nowhere := {})
+    assert likeness(nowhere["f"], others) == likeness(nowhere["f"], others)
+    assert len(others) == 2
 
 
 def test_what_is_kept_takes_other_data_and_holds_none() -> None:

@@ -116,4 +116,5 @@ def likeness(value: Any, others: list[Any]) -> Hashable:
 
 
 def _ours(value: Any) -> bool:
-    return value.__module__.partition(".")[0] == "chainrule"
+    module = value.__module__  # None, where code ran without a module
+    return module is not None and module.partition(".")[0] == "chainrule"
