@@ -144,6 +144,23 @@ def test_predict_to_a_file_and_as_json(home, tmp_path):
     assert "19 cells" in result["notes"][0]
 
 
+def test_predictions_as_parquet_whole_and_piece_by_piece(home, tmp_path):
+    """By the name of the file, which held CSV before."""
+    arguments = ("predict", home / "penguins.safetensors", PENGUINS, "--proba")
+    tables = []
+    for name, more in (("whole", ()), ("pieces", ("--memory", "400MB"))):
+        ok(*arguments, "--out", tmp_path / f"{name}.parquet", *more)
+        tables.append(pyarrow.parquet.read_table(tmp_path / f"{name}.parquet").to_pydict())
+    assert tables[0] == tables[1]
+    texts = [[f"{x:.10g}" if isinstance(x, float) else x for x in row]
+             for row in zip(*tables[0].values(), strict=True)]  # fmt: skip
+    assert [[*tables[0]], *texts] == list(csv.reader(io.StringIO(ok(*arguments).stdout)))
+    for name in ("p.xlsx", "p.csv.gz", "p.feather", "p.json"):
+        refused = inside(*arguments, "--out", tmp_path / name)
+        assert refused.returncode == 2
+        assert "Parquet to a name that ends in .parquet" in refused.stderr
+
+
 def test_evaluate_and_inspect(home):
     text = ok("evaluate", "penguins.safetensors", "penguins.csv", cwd=home).stdout
     assert text.splitlines()[0].split(maxsplit=1) == ["data", 'always "Adelie"']

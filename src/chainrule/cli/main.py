@@ -143,6 +143,8 @@ MEANT = {
     "--alpha": "--l2",
     "--label": "--target",
     "--output": "--out",
+    "--coverage": "--interval",
+    "--confidence": "--interval",
     "--sep": "--delimiter",
     "--separator": "--delimiter",
     "--na-values": "--missing",

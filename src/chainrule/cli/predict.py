@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from chainrule.cli import shared
+from chainrule.forks import load
 
 if TYPE_CHECKING:
     from chainrule.tabular import Prediction
@@ -35,7 +37,11 @@ Examples:
     metavar="SHARE",
     help="Also low and high, between which this share of new numbers falls, as 0.9.",
 )
-@click.option("--out", metavar="FILE", help="Write CSV to a file (default: standard output).")
+@click.option(
+    "--out",
+    metavar="FILE",
+    help="Write CSV, or Parquet to a name that ends so, to a file (default: standard output).",
+)
 @click.option("--force", is_flag=True, help="Replace --out if it exists.")
 @shared.memory_option
 @shared.reading_options
@@ -66,57 +72,103 @@ def command(
     path = None if out in (None, "-") else Path(str(out))
     if path is not None:
         shared.check_output(path, "--out", [model, Path(data)], force=force)
+        if not as_json and path.suffix.lower() in OTHERS:
+            raise UsageError(
+                f"--out {path}: predictions are written as CSV, as Parquet to a name that ends in "
+                ".parquet, or as JSON with --json"
+            )
     loaded = TabularModel.load(model)
     if proba and not loaded.target.classes:
         raise UsageError("--proba: the model predicts numbers, which have no probabilities")
     format = shared.reading(options, loaded)
-    if memory is not None:
-        if as_json:
-            raise UsageError("--memory: goes with CSV, whose rows are written as they come")
-        pieces = Stream(data, format, memory=memory).every(loaded.used)
-        texts = _texts((loaded.predict(piece, coverage=interval) for piece in pieces), proba, quiet)
-        shared.write_texts(texts, path, force=force)
-        return
-    table = read_table(data, format)
-    predicted = loaded.predict(table, coverage=interval)
-    if as_json:
-        text = _json(predicted, proba, str(model), data, loaded.target.name)
+    if memory is None:
+        table = read_table(data, format)
+        each = iter([loaded.predict(table, coverage=interval)])
+    elif as_json:
+        raise UsageError("--memory: goes with CSV and Parquet, whose rows are written as they come")
     else:
-        text = _csv(predicted, proba)
-        shared.print_notes(predicted.notes, quiet=quiet)
-    shared.write_text(text, path, force=force)
+        pieces = Stream(data, format, memory=memory).every(loaded.used)
+        each = (loaded.predict(piece, coverage=interval) for piece in pieces)
+    if as_json:
+        text = _json(next(each), proba, str(model), data, loaded.target.name)
+        shared.write_text(text, path, force=force)
+    elif path is not None and path.suffix.lower() == ".parquet":
+        shared.write_file(path, _parquet(_noted(each, quiet), proba), force=force)
+    else:
+        texts = (_csv(one, proba, header=not i) for i, one in enumerate(_noted(each, quiet)))
+        shared.write_texts(texts, path, force=force)
 
 
-def _texts(each: Iterator[Prediction], proba: bool, quiet: bool) -> Iterator[str]:
-    """The lines of several, the header once, and their first notes."""
+OTHERS = {".feather", ".arrow", ".ipc", ".xlsx", ".xls", ".json", ".jsonl", ".gz", ".zst", ".bz2"}
+"""Names that say what is not written."""
+
+
+def _noted(each: Iterator[Prediction], quiet: bool) -> Iterator[Prediction]:
+    """The predictions of each piece, and their first notes."""
     told: list[str] = []
-    for number, predicted in enumerate(each):
-        yield _csv(predicted, proba, header=not number)
+    for predicted in each:
         new = [note for note in predicted.notes if note not in told][: 20 - len(told)]
         shared.print_notes(new, quiet=quiet)
         told += new
+        yield predicted
 
 
-def _csv(predicted: Prediction, proba: bool, *, header: bool = True) -> str:
+def _columns(predicted: Prediction, proba: bool) -> dict[str, Any]:
+    columns: dict[str, Any] = {"prediction": predicted.values}
+    if predicted.interval is not None:
+        columns |= zip(("low", "high"), predicted.interval.T, strict=True)
+    if proba and predicted.probabilities is not None:
+        names = (f"probability {name}" for name in predicted.classes)
+        columns |= zip(names, predicted.probabilities.T, strict=True)
+    return columns
+
+
+def _csv(predicted: Prediction, proba: bool, *, header: bool) -> str:
     """One line per row; numbers with ten significant digits."""
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    numbers = predicted.probabilities
-    if numbers is None:
-        columns = [predicted.values]
-        columns += [] if predicted.interval is None else list(predicted.interval.T)
-        names = ["prediction", "low", "high"][: len(columns)]
-        writer.writerows([names][:header])
-        writer.writerows([f"{value:.10g}" for value in row] for row in zip(*columns, strict=True))
-    elif not proba:
-        writer.writerows([["prediction"]][:header])
-        writer.writerows([name] for name in predicted.values)
-    else:
-        names = ["prediction", *(f"probability {name}" for name in predicted.classes)]
-        writer.writerows([names][:header])
-        for name, row in zip(predicted.values, numbers, strict=True):
-            writer.writerow([name, *(f"{value:.10g}" for value in row)])
+    columns = _columns(predicted, proba)
+    writer.writerows([columns][:header])
+    cells = [x if x.dtype == object else map("{:.10g}".format, x) for x in columns.values()]
+    writer.writerows(zip(*cells, strict=True))
     return lines.getvalue()
+
+
+def _parquet(each: Iterator[Prediction], proba: bool) -> Iterator[bytes]:
+    """A Parquet file, piece by piece, numbers as they are."""
+    pa, pq = load("pyarrow"), load("pyarrow.parquet")
+    written = _Written()
+    tables = (pa.table(_columns(one, proba)) for one in each)
+    first = next(tables)
+    with pq.ParquetWriter(written, first.schema) as writer:
+        for table in itertools.chain([first], tables):
+            writer.write_table(table)
+            yield written.taken()
+    yield written.taken()
+
+
+class _Written(io.RawIOBase):
+    """Bytes on their way to a file, which somebody else writes."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.count = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        self.parts.append(bytes(data))
+        self.count += len(self.parts[-1])
+        return len(self.parts[-1])
+
+    def tell(self) -> int:
+        return self.count
+
+    def taken(self) -> bytes:
+        """What was written since the last time."""
+        parts, self.parts = self.parts, []
+        return b"".join(parts)
 
 
 def _json(predicted: Prediction, proba: bool, model: str, data: str, target: str) -> str:
