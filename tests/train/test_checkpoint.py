@@ -193,6 +193,7 @@ def test_what_differs_is_named_and_refused(tmp_path: Path) -> None:
         ((X + 1, T), {}, "training data was"),
         ((X, T), {"batch_size": 8}, "batch_size was 16 and is 8; give what was given"),
         ((X, T), {"optimizer": cr.optim.adam(0.5)}, "optimizer was .*0.001.* and is .*0.5"),
+        ((X, T), {"optimizer": cr.optim.adam(epsilon_hat=True)}, "was .*False.* and is .*True"),
         ((X, T), {"seed": 4}, "seed was 3 and is 4"),
         ((X, T), {"validation": HELD}, "validation data was not known and is"),
     ):
@@ -258,6 +259,25 @@ def test_a_full_disk_ends_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     assert bits(found) == undisturbed
     assert [path.name for path in folder.iterdir()] == ["checkpoint-000001.safetensors"]
     assert bits(fit(MLP, (X, T), checkpoint=folder, resume=True, **PLAIN)) == undisturbed
+
+
+def test_a_folder_that_is_removed_meanwhile_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    undisturbed = bits(fit(MLP, (X, T), **PLAIN))
+
+    def remove(event: Any) -> None:
+        if event.what == "written" and event.steps == 2:
+            shutil.rmtree(folder)
+
+    assert bits(fit(MLP, (X, T), checkpoint=Checkpoint(folder, 2, callback=remove), **PLAIN))
+    assert len([*folder.iterdir()]) == 2
+    assert bits(fit(MLP, (X, T), checkpoint=folder, resume=True, **PLAIN)) == undisturbed
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("no")
+    with pytest.raises(UsageError, match="kept: is a file, and checkpoints are kept in a folder"):
+        fit(MLP, (X, T), checkpoint=tmp_path / "kept", **PLAIN)
 
 
 def test_a_folder_that_cannot_be_is_said_before_training(tmp_path: Path) -> None:

@@ -59,9 +59,8 @@ def owned(checkpoint: Any, workers: Any = None) -> Iterator[None]:
         return
     import fcntl
 
-    folder = Path(checkpoint.folder if isinstance(checkpoint, Checkpoint) else checkpoint)
+    folder = _made(checkpoint.folder if isinstance(checkpoint, Checkpoint) else checkpoint)
     with io.naming(folder):
-        folder.mkdir(parents=True, exist_ok=True)
         own = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(own, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -77,6 +76,16 @@ def owned(checkpoint: Any, workers: Any = None) -> Iterator[None]:
         yield
     finally:
         os.close(own)
+
+
+def _made(given: Any) -> Path:
+    """The folder, made if it is not there."""
+    folder = Path(given)
+    if folder.is_file():
+        raise UsageError(f"{folder}: is a file, and checkpoints are kept in a folder; name another")
+    with io.naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def from_files(resume: Any, checkpoint: Any, networks: int | None = None) -> bool:
@@ -166,9 +175,7 @@ class Keeper:
 
     def __init__(self, given: Any, resume: bool, networks: int = 1, team: Any = None) -> None:
         options = given if isinstance(given, Checkpoint) else Checkpoint(given)
-        self.options, self.folder = options, Path(options.folder)
-        with io.naming(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
+        self.options, self.folder = options, _made(options.folder)
         io.sweep(self.folder)
         self.numbers = sorted(
             int(match[1]) for path in self.folder.iterdir() if (match := NAME.fullmatch(path.name))
@@ -237,7 +244,7 @@ class Keeper:
             # Options of a table decide others of its networks, whose names its users don't know.
             named = [name for name in differ if name in self.options.about] or differ
             shown = "; ".join(
-                f"{name} was {_short(then.get(name))} and is {_short(now.get(name))}"
+                "{} was {} and is {}".format(name, *_short(then.get(name), now.get(name)))
                 for name in named
                 if name != "processor"
             )
@@ -303,6 +310,7 @@ class Keeper:
             "networks": networks,
         }
         number = self.numbers[-1] + 1 if self.numbers else 1
+        self.folder.mkdir(parents=True, exist_ok=True)  # it may have been removed meanwhile
         io.save(self._path(number), arrays, document)
         self.numbers.append(number)
         while len(self.numbers) > KEPT:
@@ -391,7 +399,11 @@ def go_on(
     check_epochs(training, monitor.epochs, "resume=result")
 
 
-def _short(text: str | None) -> str:
-    if text is None:
-        return "not known"
-    return text if len(text) <= 200 else f"{text[:190]}..."
+def _short(*texts: str | None) -> Iterator[str]:
+    """Each of two texts; of long ones what stands about their first difference."""
+    known = [text or "not known" for text in texts]
+    same = [a == b for a, b in zip(*known, strict=False)]
+    start = [*same, False].index(False) - 80 if max(map(len, known)) > 200 else 0
+    for text in known:
+        some = text[max(0, start) : max(0, start) + 200]
+        yield "..." * (start > 0) + some + "..." * (not text.endswith(some))
