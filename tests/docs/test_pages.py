@@ -47,3 +47,19 @@ def test_the_code_of_a_page_does_what_it_says(page: str) -> None:
 def test_no_page_with_code_is_left_out() -> None:
     with_code = {path.name for path in (ROOT / "docs").glob("*.md") if blocks(path.name)}
     assert with_code == {*PAGES, *FRAGMENTS, *ELSEWHERE}
+
+
+def test_files_that_pages_name_are_there() -> None:
+    tops = ("src", "tests", "benchmarks", "docs", "examples", ".github")
+    known = {path.name for top in tops for path in (ROOT / top).rglob("*")}
+    known |= {path.name for path in ROOT.iterdir()}
+    missing = []
+    for page in [*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]:
+        for name in re.findall(r"`([\w./-]+\.(?:py|js|toml|svg))`", page.read_text("utf-8")):
+            if name.rpartition("/")[2] not in known and name not in OF_OTHERS:
+                missing.append(f"{page.name}: {name}")
+    assert not missing
+
+
+OF_OTHERS = {"homework.py", "solution.py"}
+"""Names that stand for a reader's own files."""
