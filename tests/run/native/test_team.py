@@ -12,7 +12,15 @@ pytest.importorskip("llvmlite")
 import chainrule as cr
 from chainrule.errors import UsageError
 from chainrule.run.native.runtime import team
-from chainrule.run.native.runtime.team import CALM, PART, PATIENCE, RECENT, AdaptiveThreads
+from chainrule.run.native.runtime.team import (
+    CALM,
+    PART,
+    PATIENCE,
+    RECENT,
+    RUNNING,
+    AdaptiveThreads,
+    Way,
+)
 
 
 class Clock:
@@ -41,14 +49,11 @@ class Work:
         self.used: list[int] = []
         self.drawn = False
 
-    def begin(self, arrived: int, drawn: bool) -> None:
-        self.drawn = drawn
-
-    def share(self, thread: int, threads: int, start: int, stop: int) -> int:
-        if thread == 0:
-            self.used.append(threads)
-            self.parts.append((start, stop))
-            CLOCK.now += self.seconds(threads) * (stop - start)
+    def part(self, way: Way, start: int, stop: int) -> int:
+        self.drawn = way.drawn
+        self.used.append(way.threads)
+        self.parts.append((start, stop))
+        CLOCK.now += self.seconds(way.threads) * (stop - start)
         return 0
 
     def run(self, team: AdaptiveThreads, calls: int, steps: int = 1) -> list[int]:
@@ -56,7 +61,7 @@ class Work:
         self.used.clear()
         self.parts: list[tuple[int, int]] = []
         for _ in range(calls):
-            assert team(self.share, self.begin, steps) == 0
+            assert team(self.part, steps) == 0
         return list(self.used)
 
 
@@ -119,15 +124,15 @@ def test_several_threads_are_given_up_where_they_are_slower() -> None:
 
 
 def test_a_number_of_threads_whose_trials_were_interrupted_does_not_matter() -> None:
-    def interrupted(thread: int, threads: int, start: int, stop: int) -> int:
-        if thread == 0 and threads == 2:
+    def interrupted(way: Way, start: int, stop: int) -> int:
+        if way.threads == 2:
             raise KeyboardInterrupt
         return 0
 
     group = AdaptiveThreads(2)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            group(interrupted, lambda *_: None, 1)
+            group(interrupted, 1)
     assert Work(lambda threads: 0.001).run(group, PATIENCE) == [1] * PATIENCE
 
 
@@ -152,15 +157,31 @@ def test_rows_are_drawn_while_that_is_faster(fixed: bool) -> None:
     assert not drawn[-1]
 
 
+def test_brief_calls_are_tried_several_times_running() -> None:
+    """The first of several threads wakes them, and is slower for it."""
+
+    def seconds(threads: int) -> float:
+        return 0.0001 / threads + (0.0002 if threads > 1 and work.used[-2:] != [2, 2] else 0)
+
+    work, group = Work(seconds), AdaptiveThreads(2)
+    assert work.run(group, 2 * RUNNING + 2) == [2] * (RUNNING + 1) + [1] * RUNNING + [2]
+    work.seconds = lambda threads: 0.0001 * threads
+    assert work.run(group, RECENT + 1)[-1] == 1
+    used = work.run(group, 40 * CALM)
+    assert 2 * RUNNING <= used.count(2) <= len(used) // CALM + RUNNING
+    together = [i for i, threads in enumerate(used) if threads == 2]
+    assert together == [i + k for i in together[::RUNNING] for k in range(RUNNING)]
+
+
 def test_programs_side_by_side_share_the_processors() -> None:
     inside, done = threading.Event(), threading.Event()
 
-    def wait(thread: int, threads: int, start: int, stop: int) -> int:
+    def wait(way: Way, start: int, stop: int) -> int:
         inside.set()
         done.wait()
         return 0
 
-    other = threading.Thread(target=AdaptiveThreads(3, fixed=True), args=(wait, lambda *_: None, 1))
+    other = threading.Thread(target=AdaptiveThreads(3, fixed=True), args=(wait, 1))
     other.start()
     inside.wait()
     try:
@@ -169,35 +190,6 @@ def test_programs_side_by_side_share_the_processors() -> None:
         done.set()
         other.join()
     assert team._running == 0
-
-
-def test_the_others_are_let_go_where_the_first_thread_cannot_start(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    released = threading.Event()
-
-    def share(thread: int, threads: int, start: int, stop: int) -> int:
-        assert thread == 1
-        released.wait()
-        return 0
-
-    def begin(arrived: int, drawn: bool) -> None:
-        if arrived:
-            released.set()
-
-    start, started = threading.Thread.start, []
-
-    def second_fails(thread: threading.Thread) -> None:
-        if started:
-            raise RuntimeError("can't start new thread")
-        started.append(thread)
-        start(thread)
-
-    monkeypatch.setattr(threading.Thread, "start", second_fails)
-    with pytest.raises(RuntimeError, match="start new thread"):
-        AdaptiveThreads(3, fixed=True)(share, begin, 1)
-    assert released.is_set()
-    assert not started[0].is_alive()
 
 
 @pytest.mark.parametrize("threads", [0, -1, 1.5, True, "2"])

@@ -36,7 +36,7 @@ from chainrule.run.native.plan.affine import Affine
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.plan.nests import Nest, prefilled
 from chainrule.run.native.plan.sites import Load, Sites
-from chainrule.run.native.program import ENTRY, Code
+from chainrule.run.native.program import Code
 from chainrule.run.native.runtime import machine, team
 from chainrule.train.data import Batch
 from chainrule.train.evaluation import Predictor
@@ -46,6 +46,10 @@ GRAPHS = int(os.environ.get("CHAINRULE_PARITY_GRAPHS", "60"))
 """How many random graphs run with several threads, and half as many random steps of loops."""
 BATCH = 20
 THREADS = (2, 3, 5)
+ENTRY = ctypes.CFUNCTYPE(
+    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
+    ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
+)  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

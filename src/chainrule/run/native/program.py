@@ -6,8 +6,7 @@ import ctypes
 import operator
 import time
 from collections.abc import Sequence
-from functools import partial
-from itertools import count, pairwise
+from itertools import pairwise
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,13 +21,10 @@ from chainrule.run.native.emit import module
 from chainrule.run.native.plan import CallOut, Plan, Repeat, arena
 from chainrule.run.native.plan.steps import computed_by
 from chainrule.run.native.runtime import machine
-from chainrule.run.native.runtime.team import DRAWS, AdaptiveThreads, available, running_threads
+from chainrule.run.native.runtime.pool import LINE, Works
+from chainrule.run.native.runtime.team import DRAWS, AdaptiveThreads, Way, available
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int64, ctypes.c_void_p)
-ENTRY = ctypes.CFUNCTYPE(
-    ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p,
-    ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64, ctypes.c_int64,
-)  # fmt: skip
 CALL = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)
 Fixed = tuple[Sequence[np.ndarray], list[int]]
 """Constants of a loop, and the addresses of them and of captures."""
@@ -157,42 +153,41 @@ class Code:
         self.plan: Plan = plan.make(graph, repeat, available() if threads is None else threads)
         written = module.write(self.plan, clocked)
         self.threads = AdaptiveThreads(self.plan.threads, threads is not None, written.draws)
-        self.arrived = module.LINE // 8 * self.plan.threads  # a count behind their flags
+        self.arrived = LINE // 8 * self.plan.threads  # a count behind their flags
         self.texts = written.texts
         code = [machine.object_code(text) for text in self.texts]
         self.library = machine.Library(code, ("run", "call"), written.imports)
-        self.entry = ENTRY(self.library.address("run"))
+        self.address = self.library.address("run")
         self.ticks: list[int] = []
         self.calls = CallOuts(written.calls, graph, self.ticks if clocked else None)
         self.free = len(graph.free_inputs)
         captures = (np.require(value, requirements=["C", "A"]) for value in graph.captures)
         self.captured = [(self.free + i, value) for i, value in enumerate(captures)]
 
-    def run(self, given: tuple[Any, ...], held: Any, control: np.ndarray, steps: int = 1) -> bool:
-        """Run the program's steps; returns whether something went wrong.
+    def works(self, given: tuple[Any, ...], held: Any, control: np.ndarray) -> Works:
+        """What threads do in a call.
 
         Args:
             given: addresses of arena, inputs, outputs, control, and call-outs. held: what they
                 point at, which each thread holds on to. control: what they tell one another.
         """
-        if self.plan.threads == 1:
-            with running_threads(1):
-                return bool(self.entry(*given, 0, steps, 0, 1)) or bool(control[0])
+        places = [given] * self.plan.threads
+        return Works(self.address, places, held, lambda: self.begin(control, 2**62))
 
-        def share(
-            thread: int, threads: int, start: int, stop: int, held: Any = (held, control)
-        ) -> int:
-            return self.entry(*given, start, stop, thread, threads)
+    def run(self, works: Works, control: np.ndarray, steps: int = 1) -> bool:
+        """Run the program's steps; returns whether something went wrong."""
 
-        begin = partial(self.begin, control)
-        flags = control[: self.arrived]
-        return bool(self.threads(share, begin, steps)) or bool(flags.any())
+        def part(way: Way, start: int, stop: int) -> int:
+            self.begin(control, 0, way.drawn)
+            return works.run(start, stop, way.threads)
 
-    def begin(self, control: np.ndarray, count: int, drawn: bool) -> None:
+        return bool(self.threads(part, steps))
+
+    def begin(self, control: np.ndarray, arrived: int, drawn: bool = False) -> None:
         """Before threads start: how many came to barriers, that no rows are drawn yet, and whether
         any are to be. Memory is used again, and may be as a call left it that drew."""
-        line, arrived = module.LINE // 8, self.arrived
-        control[arrived], control[arrived + line], control[arrived + line + 1] = count, 0, drawn
+        line, first = LINE // 8, self.arrived
+        control[first], control[first + line], control[first + line + 1] = arrived, 0, drawn
 
     def fail(self) -> NoReturn:
         """Raise what went wrong in a call."""
@@ -235,7 +230,8 @@ class Program:
         if self.alone is not None:
             failed = self.alone(memory.place)
         else:
-            failed = self.code.run(memory.arguments, (memory, held, made), memory.control)
+            works = self.code.works(memory.arguments, (memory, held, made), memory.control)
+            failed = self.code.run(works, memory.control)
         if failed:
             self.code.fail()
         results = [
@@ -291,8 +287,9 @@ class Room:
         table[: len(self.xs)] = [x.ctypes.data for x in self.xs]
         table[outputs:frame] = [y.ctypes.data for y in self.ys]
         first, callback = ctypes.addressof(table), loop.code.calls.pointer or 0
-        self.given = (memory.arena, first, first + 8 * outputs, memory.flags, callback)
-        table[frame:] = (*self.given, 0, steps)
+        given = memory.arena, first, first + 8 * outputs, memory.flags, callback
+        self.works = loop.code.works(given, (memory, table, self.xs, self.ys), memory.control)
+        table[frame:] = (*given, 0, steps)
         self.place = ctypes.c_void_p(first + 8 * frame)
 
     def run(self, steps: int, constants: Sequence[np.ndarray]) -> None:
@@ -306,7 +303,7 @@ class Room:
         if code.plan.threads == 1:
             failed = self.loop.alone(self.place)
         else:
-            failed = code.run(self.given, self, self.memory.control, steps)
+            failed = code.run(self.works, self.memory.control, steps)
         if failed:
             code.fail()
 
@@ -360,7 +357,7 @@ class Loop:
             return ys, new
         memory = self._memory()
         given = (memory.arena, *tables, memory.flags, code.calls.pointer)
-        if code.run(given, (held, memory), memory.control, steps):
+        if code.run(code.works(given, (held, memory), memory.control), memory.control, steps):
             code.fail()
         self.memories.append(memory)
         return ys, new
@@ -370,24 +367,16 @@ class Loop:
     ) -> None:
         """All steps, which need nothing of one another: each thread draws some until all are
         done, in a memory of its own."""
-        entry, memories = self.code.entry, [self._memory() for _ in range(spread.most)]
-        turns = count()
-        for memory in memories:
-            self.code.begin(memory.control, 0, False)
+        memories = [self._memory() for _ in range(spread.most)]
+        given = [(one.arena, *tables, one.flags, None) for one in memories]
+        works = Works(self.code.address, given, (memories, held))
+        for one in memories:
+            self.code.begin(one.control, 0)
 
-        def begin(first: int, _: bool) -> None:
-            nonlocal turns
-            turns = count(first)
+        def part(way: Way, start: int, stop: int) -> int:
+            return works.run(start, stop, way.threads, DRAWS * way.threads)
 
-        def share(thread: int, threads: int, start: int, stop: int, held: Any = held) -> int:
-            memory, parts, whole = memories[thread], DRAWS * threads, stop - start
-            while (turn := next(turns)) < parts:
-                ends = (start + whole * i // parts for i in (turn, turn + 1))
-                if entry(memory.arena, *tables, memory.flags, None, *ends, 0, 1):
-                    return 1
-            return 0
-
-        if spread(share, begin, steps) or any(memory.control[0] for memory in memories):
+        if spread(part, steps):
             self.code.fail()
         self.memories += memories
 

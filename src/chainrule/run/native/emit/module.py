@@ -24,6 +24,7 @@ from chainrule.run.native.numbers.parts import modules
 from chainrule.run.native.plan import CallOut, Group, InnerLoop, Plan, Product, Step, Uniform
 from chainrule.run.native.plan.buffers import Buffer
 from chainrule.run.native.runtime import machine, team
+from chainrule.run.native.runtime.pool import LINE
 
 SIGNATURE = (
     "ptr %arena, ptr %inputs, ptr %outputs, ptr %flag, ptr %callback, i64 %start, i64 %stop, "
@@ -43,8 +44,6 @@ HOT, LITTLE = 64, 128
 MINOR = 1000
 """What takes less than such a part of the program's time is made short code, which takes LLVM a
 third of the time, and may run half as fast. Not where a function serves arrays of any size."""
-LINE = 64
-"""Bytes between what different threads write, so that they do not slow one another down."""
 
 
 def control_bytes(threads: int) -> int:

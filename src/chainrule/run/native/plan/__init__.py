@@ -32,13 +32,17 @@ __all__ = ["CallOut", "Group", "InnerLoop", "Plan", "Product", "Repeat", "Step",
 WORTH_A_THREAD = 500_000
 """Additions, about, that a step of a loop takes for each thread it gets: with less, it costs as
 much to hand numbers from one processor's cache to the other's as is saved."""
-WORTH_STARTING = 4_000_000
-"""Additions, about, of a call that repays the start of threads, half a millisecond's."""
+WORTH_SHARING = 200_000
+"""The same where no step writes what the next one reads."""
+WORTH_STARTING = 500_000
+"""Additions, about, of a call that repays the start of threads, if they sleep: some 50
+microseconds' and as much again, as its parts must be even."""
 
 
 def make(graph: Graph, repeat: Repeat | None = None, threads: int = 1) -> Plan:
     """The plan of a graph, or of a loop of which it is one step."""
-    worth = work(graph) // WORTH_A_THREAD
+    carries = repeat is not None and repeat.carry
+    worth = work(graph) // (WORTH_A_THREAD if carries else min(WORTH_SHARING, WORTH_A_THREAD))
     if any(is_called_out(node) or node.primitive.name in NESTED for node in graph.nodes):
         worth = 1
     plan = group(graph, repeat, max(1, min(threads, worth)), make)

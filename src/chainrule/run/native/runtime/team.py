@@ -1,4 +1,4 @@
-"""The threads that run a program together: how many, and how they start and end."""
+"""How many threads run a program together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 PATIENCE = 6
 """Calls after which another number of threads is tried again; twice as many after each trial that
@@ -17,6 +17,9 @@ CALM = 24
 RECENT = 3
 """A number of threads is judged by the best of so many measurements: what slows down one of them
 passes, what slows down all lasts."""
+BRIEF, RUNNING = 0.001, 8
+"""Calls of fewer seconds are tried so many times running: threads that slept must wake first, and
+what they read is not in their caches yet."""
 PART = 2
 """Only for this part of a call's steps, if it has so many. Not a small one: a processor that was
 idle may take ten milliseconds to wake, in which several threads look slower than they are."""
@@ -85,6 +88,9 @@ class Way(NamedTuple):
     drawn: bool = False
 
 
+Run = Callable[[Way, int, int], int]
+
+
 class AdaptiveThreads:
     """Runs one program with one thread or several, whichever is found to be faster.
 
@@ -107,38 +113,29 @@ class AdaptiveThreads:
         # Of a step: a call that raised measures nothing.
         self.seconds = {way: deque([math.inf], RECENT) for way in self.ways}
         self.untried = [self.ways[0], *self.ways]  # the first time is cold
+        self.again: list[Way] = []
         self.calls = self.trials = self.longest = 0
         self.settled, self.patience = self.ways[0], PATIENCE
 
-    def __call__(
-        self,
-        share: Callable[[int, int, int, int], int],
-        begin: Callable[[int, bool], None],
-        steps: int,
-    ) -> int:
-        """Run ``share(thread, threads, start, stop)`` for all threads at once, for all steps;
-        returns what the first one returns that is not 0.
-
-        ``begin`` sets how many came to barriers: 0 before a start, and a great many to let the
-        others pass, if the first never began; and whether rows are drawn.
-        """
+    def __call__(self, run: Run, steps: int) -> int:
+        """Run all steps by ``run(way, start, stop)``; returns what it returns that is not 0."""
         if len(self.ways) == 1:
-            return _together(share, begin, self.ways[0], 0, steps)
+            return _counted(run, self.ways[0], 0, steps)
         with _lock:
             self.longest = max(self.longest, steps)
-            short = SHORT * steps < self.longest  # starting threads would count too much
+            short = SHORT * steps < self.longest  # what is done once a call would count too much
             first, rest = (self._best(),) * 2 if short else self._choose()
         if short:
-            return _together(share, begin, first, 0, steps)
+            return _counted(run, first, 0, steps)
         stop = steps if first == rest or steps < PART else steps // PART
-        result = self._measured(share, begin, first, 0, stop)
+        result = self._measured(run, first, 0, stop)
         if not result and stop < steps:
-            result = self._measured(share, begin, rest, stop, steps)
+            result = self._measured(run, rest, stop, steps)
         return result
 
-    def _measured(self, share: Any, begin: Any, way: Way, start: int, stop: int) -> int:
+    def _measured(self, run: Run, way: Way, start: int, stop: int) -> int:
         started = time.perf_counter()
-        result = _together(share, begin, way, start, stop)
+        result = _counted(run, way, start, stop)
         self.seconds[way].append((time.perf_counter() - started) / (stop - start))
         return result
 
@@ -146,9 +143,11 @@ class AdaptiveThreads:
         """How to run the first part of a call, and the rest of it."""
         if available() - _running < self.most:  # others are at work: not the time to compare
             return self._best(), self._best()
-        if self.untried:
-            return self.untried.pop(0), self._best()
         best = self._best()
+        if self.again:
+            return self.again.pop(), best
+        if self.untried:
+            return self._tried(self.untried.pop(0)), best
         if best != self.settled:
             self.settled, self.patience, self.calls = best, PATIENCE, 0
         self.calls += 1
@@ -157,7 +156,13 @@ class AdaptiveThreads:
         self.calls, self.trials = 0, self.trials + 1
         self.patience = min(2 * self.patience, CALM)
         others = [way for way in self.ways if way != best]
-        return others[self.trials % len(others)], best
+        return self._tried(others[self.trials % len(others)]), best
+
+    def _tried(self, way: Way) -> Way:
+        if min(map(min, self.seconds.values())) < BRIEF:
+            self.again = [way] * (RUNNING - 1)
+            self.calls = -CALM * len(self.again)  # trials are no more of all calls
+        return way
 
     def _best(self) -> Way:
         """The fastest way for which there are processors."""
@@ -166,33 +171,6 @@ class AdaptiveThreads:
         return min(usable, key=lambda way: min(self.seconds.get(way, (math.inf,))))
 
 
-def _together(
-    share: Callable[[int, int, int, int], int],
-    begin: Callable[[int, bool], None],
-    way: Way,
-    start: int,
-    stop: int,
-) -> int:
-    threads = way.threads
-    begin(0, way.drawn)
-    if threads == 1:
-        with running_threads(1):
-            return share(0, 1, start, stop)
-    helpers = [
-        threading.Thread(target=share, args=(i, threads, start, stop), daemon=True)
-        for i in range(1, threads)
-    ]
-    began = False
-    with running_threads(threads):
-        try:
-            for helper in helpers:
-                helper.start()
-            result = share(0, threads, start, stop)
-            began = True
-        finally:
-            if not began:
-                begin(2**62, False)
-            for helper in helpers:
-                if helper.ident is not None:
-                    helper.join()
-    return result
+def _counted(run: Run, way: Way, start: int, stop: int) -> int:
+    with running_threads(way.threads):
+        return run(way, start, stop)
