@@ -33,6 +33,7 @@ from tests.helpers.homework import (
     single,
 )
 from tests.helpers.homework_operations import SEVENTH
+from tests.helpers.homework_styles import EIGHTH
 from tests.helpers.right_answers import CORRECT, HARD, HEAD
 
 NETWORKS = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -44,7 +45,7 @@ INSIST = {"batchnorm_steps", "conv1d_naive", "convolution", "dataclasses_net", "
 DOUBLE = {"closures", "lists_only"}
 """Those that compute in float64 whatever they are given."""
 FULL = bool(os.environ.get("CHAINRULE_HOMEWORK"))
-CORPUS = (*FIRST, *SECOND, *THIRD, *FOURTH, *FIFTH, *SIXTH, *SEVENTH)
+CORPUS = (*FIRST, *SECOND, *THIRD, *FOURTH, *FIFTH, *SIXTH, *SEVENTH, *EIGHTH)
 QUICK = [
     m
     for m in CORPUS
@@ -53,7 +54,9 @@ QUICK = [
         ("dense_layers", "updates not simultaneous"), ("svm", "sign"),
         ("shared_arrays", "batch factor"), ("nielsen", "sign"),
         ("closures", "missing activation derivative"), ("dataclasses_net", "sum against mean"),
-        ("graph", "L2 term"), ("heads", "softmax treated as element-wise"), ("vae", "wrong layer")}
+        ("graph", "L2 term"), ("heads", "softmax treated as element-wise"), ("vae", "wrong layer"),
+        ("modules", "missing activation derivative,missing factor"),
+        ("script", "pre-activation for activation"), ("ways_back", "missing factor")}
 ]  # fmt: skip
 
 
@@ -156,11 +159,11 @@ def test_a_seeded_mistake_is_named_with_its_line(mistake: Mistake) -> None:
 
 
 def test_the_corpus_is_whole() -> None:
-    """60 mistakes in 12 networks, 189 in others, none twice; 40 right passes and 20 hard ones."""
+    """60 mistakes in 12 networks, 256 in others, none twice; 40 right passes and 20 hard ones."""
     sixty = (*FIRST, *SECOND)
     assert len(sixty) == 60
     assert len({m.network for m in sixty}) == 12
-    assert len(set(CORPUS)) == len(CORPUS) == 249
+    assert len(set(CORPUS)) == len(CORPUS) == 316
     assert all(m.source and m.old != m.new for m in CORPUS)
     assert len(CORRECT) == 40
     assert len(HARD) == 20
@@ -181,6 +184,22 @@ def test_the_whole_corpus() -> None:
     print(f"and of the {len(rows)}: {np.sum(rows, axis=0)}")
     assert np.all(of_sixty >= (58, 54, 45))
     assert np.all(of_all >= (203, 196, 184))
+
+
+def test_the_numbers_name_what_no_change_mends() -> None:
+    """The loop that adds the penalty is gone, and its condition with it."""
+    (mistake,) = [m for m in CORPUS if m.network == "modules" and m.new.strip() == "pass"]
+    found = check(mistake.source)
+    assert [(m.kind, m.is_tried) for m in found.mistakes] == [("L2 term", False)]
+    assert "without 0.01 times the parameter" in text(found)
+    assert "not tried: the numbers would make" in text(found)
+
+
+def test_gradients_kept_beside_the_data_of_modules() -> None:
+    source = (FOLDER / "modules.py").read_text()
+    found = check(source.replace("    return [p.grad for p in model.parameters()]\n", ""))
+    assert found.ok
+    assert len(found.parameters) == 6
 
 
 def test_errors_that_follow_are_told_apart_and_cost_no_points() -> None:

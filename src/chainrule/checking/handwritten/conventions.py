@@ -93,9 +93,16 @@ def is_value(v: Any) -> bool:
     return is_kind and not isinstance(v, bool)
 
 
+def classes(ns: Mapping[str, Any]) -> list[type]:
+    """The classes that a module defines."""
+    return [c for c in ns.values() if inspect.isclass(c) and c.__module__ == ns["__name__"]]
+
+
 def arguments(ns: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments from the module's own variables and what functions such as ``init_params`` make."""
-    env = {k: v for k, v in ns.items() if not k.startswith("_") and is_value(v)}
+    own = classes(ns)
+    env = {k: v for k, v in ns.items()
+           if not k.startswith("_") and (is_value(v) or type(v) in own)}  # fmt: skip
     for name in SETUP:
         f = ns.get(name)
         if not inspect.isfunction(f):

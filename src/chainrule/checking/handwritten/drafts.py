@@ -58,12 +58,12 @@ class Draft:
 
     def made(self) -> Edit:
         """The edit, with the statement before and after."""
-        before = "" if self.is_added else _first_line(self.statement)
+        before = "" if self.is_added else first_line(self.statement)
         old = self._swap(self.new)
         try:
             whole = old is self.statement
             whole = whole and isinstance(self.new, ast.AST)
-            after = _first_line(self.new if whole else self.statement)
+            after = first_line(self.new if whole else self.statement)
             tree = ast.fix_missing_locations(copy.deepcopy(self.root))
         finally:
             self._swap(old)
@@ -71,20 +71,22 @@ class Draft:
         return Edit(self.kind, self.function, self.line, before, after, tree)
 
 
-def _first_line(node: Any) -> str:
+def first_line(node: Any) -> str:
     return "" if isinstance(node, ast.Pass) else ast.unparse(node).split("\n")[0]
 
 
 @dataclass(frozen=True)
 class Facts:
     """What is known of a program besides its text: the shapes of what a function's names hold, what
-    may be the number of rows, which names are parameters, and the text of all functions."""
+    may be the number of rows, which names are parameters, the text of all functions, and the global
+    variables that a function may name as well as its own."""
 
     atoms: Mapping[str, Shape]
     counts: Sequence[int]
     parameters: Mapping[str, Shape]
     is_forward: bool = False
     text: str = ""
+    shared: Sequence[str] = ()
 
     @property
     def rows(self) -> int:

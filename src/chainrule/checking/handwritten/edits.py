@@ -30,6 +30,11 @@ from chainrule.checking.handwritten.statement import (
 )
 from chainrule.checking.slips import UNDONE, Change, changes, orders
 
+SLOPE = re.compile(
+    r"1(\.0)?\s*-|1(\.0)? \+ np\.exp\(-|sigmoid|tanh|prime|deriv|slope|grad_|"
+    r"\bd_?(relu|act)"
+)
+"""What statements have that multiply by an activation's slope."""
 RANKS = {"transpose": 1.5, "factor order": 1.5, "wrong power": 2, "kind of product": 2.5}
 """How unlikely a change is; 4 of those that are not here."""
 
@@ -181,8 +186,9 @@ class Swapped(Statement):
         shape = self.atoms.get(text, ())
         forms = [f"len({text})", f"{text}.size", *(f"{text}.shape[{i}]" for i in range(len(shape)))]
         for form in forms:
-            if form != ast.unparse(node):
-                yield self.edit("batch factor", node, expression(form), 0.9)
+            if form != ast.unparse(node):  # with two outputs, a size and 2 * len are the same
+                known = ".size" not in form or re.search(r"\bmean\(|size", self.facts.text)
+                yield self.edit("batch factor", node, expression(form), 0.9 if known else 1.2)
 
     def _of_comparison(self, node: ast.Compare) -> Iterator[Draft]:
         flips: dict[type[ast.cmpop], type[ast.cmpop]] = {
@@ -345,8 +351,10 @@ class Swapped(Statement):
             bases = {t.partition("[")[0] for t in self.atoms if re.search(r"\[-?\d+\]$", t)}
             own = ast.unparse(node.value)
             for other in sorted(bases - {own}) if own in bases else ():
-                new = ast.Subscript(expression(other), node.slice, ast.Load())
-                yield self.edit(self._swap_kind(own, other, compared), node, new, 1.9)
+                kind = self._swap_kind(own, other, compared)
+                for by in (0, 1, -1):  # a list with the inputs in front is one behind
+                    text = f"{other}[{ast.unparse(node.slice)} {by:+}]".replace(" +0", "")
+                    yield self.edit(kind, node, expression(text), 1.9 + 0.2 * bool(by))
         if text in ("np", "torch", "self") or shape is None:
             return
         if shape == UNKNOWN:  # a part of an array: another array as a whole
@@ -362,7 +370,8 @@ class Swapped(Statement):
             kind = self._swap_kind(text, other, compared)
             new = expression(other)
             rank = 2 + 0.5 * (kind == "wrong variable")
-            rank += 0.8 * bool(TARGETS.fullmatch(bare(text)) or TARGETS.fullmatch(bare(other)))
+            if kind != "pre-activation for activation" or other not in self.made():
+                rank += 0.8 * any(TARGETS.fullmatch(bare(name)) for name in (text, other))
             yield self.edit(kind, node, new, rank)
             count = sum(ast.unparse(n) == text for r in self.roots() for n in ast.walk(r)
                         if isinstance(n, ast.expr))  # fmt: skip
@@ -400,7 +409,7 @@ class Swapped(Statement):
         if re.sub(r"\d+|\[.*", "", plain) == re.sub(r"\d+|\[.*", "", wanted) and plain != wanted:
             return "wrong layer"
         shown = ast.unparse(self.statement)
-        slope = re.search(r"1(\.0)?\s*-|sigmoid|tanh|prime|deriv|grad_|\bd_?(relu|act)", shown)
+        slope = SLOPE.search(shown)
         if slope and not any(re.match(r"d|grad|g_|delta", n) for n in (plain, wanted)):
             return "pre-activation for activation"
         return "wrong variable"

@@ -6,6 +6,7 @@ import ast
 import copy
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from chainrule.checking.handwritten.drafts import Draft
@@ -73,14 +74,24 @@ class Lines(Statement):
         text = ast.unparse(s)
         kind = "L2 term" if self.is_penalty(s.value) else "forgotten branch"
         numbers = set(re.findall(r"(?<=[A-Za-z_])\d(?!\d)", " ".join(self.atoms)))
-        lines = [(kind, re.sub(r"(?<=[A-Za-z_])\d(?!\d)", n, text), 1.4) for n in sorted(numbers)]
+        lines = [
+            (kind, re.sub(r"(?<=[A-Za-z_])\d(?!\d)", n, text), 1.25, n) for n in sorted(numbers)
+        ]
         if isinstance(s.target, ast.Subscript):
-            lines += [("forgotten branch", line, 3.0) for line in self._elsewhere(s, s.target)]
+            lines += [("forgotten branch", line, 3.0, "") for line in self._elsewhere(s, s.target)]
         whole = ast.unparse(self.function)
-        for kind, line, rank in lines:
+        block, at = self.places[id(s)]
+        own = re.search(r"(?<=[A-Za-z_])\d(?!\d)", text)
+        alone = at and _makes(block[at - 1], self.target())  # the line belongs behind its gradient
+        for kind, line, rank, n in lines:
             if line not in whole:
-                made = [n for n in statements(self.function) if _makes(n, line.split(" ")[0])]
-                yield self._behind(made[-1] if made else s, kind, line, rank)
+                made = [x for x in statements(self.function) if _makes(x, line.split(" ")[0])]
+                if n and own and made and not alone:  # it stands with the others
+                    apart = int(n) - int(own[0])
+                    near = rank + 0.01 * abs(apart)
+                    yield replace(self._beside(s, kind, line, near, apart < 0), statement=made[-1])
+                else:
+                    yield self._beside(made[-1] if made else s, kind, line, rank + 0.15 * bool(n))
 
     def _elsewhere(self, s: ast.AugAssign, target: ast.Subscript) -> Iterator[str]:
         """The line at the function's other indices, added and taken away."""
@@ -128,14 +139,17 @@ class Lines(Statement):
             ("factor 2", f"{name} = 2 * {name}", 2.5),
             ("factor 2", f"{name} = {name} / 2", 2.5),
         ):
-            yield self._behind(behind, kind, line, rank)
+            yield self._beside(behind, kind, line, rank)
 
-    def _behind(self, s: ast.stmt, kind: str, line: str, rank: float) -> Draft:
-        """A new line behind a statement; its place is where it belongs."""
+    def _beside(
+        self, s: ast.stmt, kind: str, line: str, rank: float, before: bool = False
+    ) -> Draft:
+        """A new line behind a statement, or before it; its place is where it belongs."""
         block, i = self.places[id(s)]
         owner, field = self.places[id(block)]
-        body = [*block[: i + 1], ast.parse(line).body[0], *block[i + 1 :]]
-        at = (s.end_lineno or s.lineno) + 1
+        i += not before
+        body = [*block[:i], ast.parse(line).body[0], *block[i:]]
+        at = s.lineno if before else (s.end_lineno or s.lineno) + 1
         shown = f"{line}   # behind the loop" if isinstance(s, ast.For) else line
         return Draft(kind, self.name, rank, self.function, s, at, owner, field, body, shown, True)
 
@@ -158,7 +172,7 @@ class Lines(Statement):
             places = [f"{a}[{i}]" for i in indices]
             for place in places if value == "1" else (*places, a, f"{a}[:]"):
                 used = value.lstrip("-") in unused
-                yield self._behind(s, "forgotten branch", f"{place} {op} {value}", 2 - 0.6 * used)
+                yield self._beside(s, "forgotten branch", f"{place} {op} {value}", 2 - 0.6 * used)
 
 
 def moved(name: str, function: ast.FunctionDef) -> Iterator[Draft]:

@@ -29,6 +29,22 @@ def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
     return found
 
 
+def tables_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    """The module's variables that are made of lambdas, such as a table of activations with their
+    slopes: each as a function of all their arguments that holds the assignment."""
+    found = {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        lambdas = [n for n in ast.walk(node) if isinstance(n, ast.Lambda)]
+        if isinstance(target, ast.Name) and lambdas:
+            names = dict.fromkeys(a.arg for n in lambdas for a in n.args.args)
+            made = ast.parse(f"def {target.id}({', '.join(names)}): pass").body[0]
+            assert isinstance(made, ast.FunctionDef)
+            made.body, made.lineno = [node], node.lineno
+            found[target.id] = made
+    return found
+
+
 def loader(source: str, file: str) -> Callable[[], dict[str, Any]]:
     """What makes the module's namespace anew: compiled once, run each time."""
     tree = ast.parse(source, file)
@@ -60,6 +76,11 @@ def edited(ns: dict[str, Any], edits: Sequence[tuple[str, str]]) -> dict[str, An
     ns[PROBE] = moved
     for qualified, source in edits:
         owner, _, name = qualified.rpartition(".")
+        if qualified in ns and qualified not in ns["__functions__"]:  # a table of lambdas
+            (held,) = ast.parse(source).body
+            assert isinstance(held, ast.FunctionDef)
+            exec(compile(ast.Module(held.body, []), ns["__file__"], "exec"), ns)
+            continue
         made: dict[str, Any] = {}
         exec(compile(textwrap.dedent(source), ns["__file__"], "exec"), ns, made)
         f = made[name]

@@ -29,7 +29,6 @@ SLOPES = (
     ("(1 / (1 + np.exp(-v)))", 3, r"log1p|logaddexp|softplus|log\(1"),
     ("(1 + np.exp(-v) * (1 + v)) / (1 + np.exp(-v)) ** 2", 3, r"exp\(|swish|silu"),
     ("np.where(v > 0, 1, np.exp(v))", 3, r"elu|where"),
-    ("np.where(v > 0, 1, 0.01)", 3, r"leaky|where|maximum"),
 )
 """Slopes of relu, logistic (whole, and the half that is forgotten), tanh, then softplus, swish,
 elu, leaky relu; v is the unit's input or output. How rare each is, and how a program says that it
@@ -37,8 +36,14 @@ uses it."""
 SIZED = re.compile(r"\b(zeros|ones|empty|full|indices|arange|range|eye|linspace|ndindex)$")
 """Functions whose arguments are sizes: six times a shape is one of six times as many axes, and as
 an array more than any memory holds."""
+LEAK = re.compile(r"slope|leak|negative|alpha")
+LEAKS = re.compile(r"(?:where|maximum)\([^\n]*?(0?\.\d+) \*|(?:slope|alpha|leak\w*)=(0?\.\d+)")
+"""The slope of a leaky relu below 0: its names, and where a program has it as a number."""
+BEFORE = re.compile(r"(d|g_?|grad_?|delta_?)_?(z|pre|net|in)\w*")
+"""Names of gradients of what goes into an activation: its slope belongs where they are made."""
 ROOTS = re.compile(r"/ (?:float\()?((?:np|math)\.sqrt\([^()]+\))")
 """What a program divides by."""
+MASK = re.compile(r"mask|drop|kept")
 TARGETS = re.compile(r"t|y|Y|T|labels?|targets?|y_?true|one_?hot|[xX]|inputs?|data")
 """Names of what a network is given: nothing has an activation's slope there."""
 
@@ -54,7 +59,10 @@ class Missing(Statement):
         }
         own = [n for n in sorted(names) if re.search(r"prime|deriv|grad|slope|^d_?[a-z]", n)]
         used = [s for s in SLOPES if re.search(s[2], self.facts.text)] or SLOPES
-        self.slopes = (*(s[:2] for s in used), *((f"{name}(v)", 0) for name in own))
+        leaks = [t for t, shape in self.atoms.items() if shape == () and LEAK.search(bare(t))]
+        leaks += [a or b for a, b in LEAKS.findall(self.facts.text)]
+        leaky = [(f"np.where(v > 0, 1, {s})", 1) for s in dict.fromkeys(leaks)]
+        self.slopes = (*(s[:2] for s in used), *((f"{name}(v)", 0) for name in own), *leaky)
         lists = self.lists()
         for whole in self._wholes():
             if ast.unparse(whole) in lists:
@@ -123,6 +131,8 @@ class Missing(Statement):
                             deeper += [] if SIZED.search(ast.unparse(n.func)) else n.args
                         elif isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute):
                             deeper.append(n.func.value)
+                        elif isinstance(n, ast.Lambda):
+                            deeper.append(n.body)
                         elif isinstance(n, (ast.List, ast.Tuple)):  # parts that are put together
                             deeper += n.elts
                     found += deeper
@@ -159,7 +169,7 @@ class Missing(Statement):
 
     def _each_scaled(self, node: ast.expr) -> Iterator[Draft]:
         """The same of each array in a list."""
-        forms = [("batch factor", f"each {op} {n}", 1.1 + 0.9 * (op == "*"))
+        forms = [("batch factor", f"each {op} {n}", 1.2 + 0.9 * (op == "*"))
                  for op in "/*" for n in self.counts()]  # fmt: skip
         for kind, form, rank in (*forms, ("factor 2", "2 * each", 2.1), ("sign", "-each", 2)):
             new = expression(f"[{form} for each in {ast.unparse(node)}]")
@@ -227,8 +237,10 @@ class Missing(Statement):
                 if known and isinstance(node, ast.Name) and is_gradient(node.id):
                     yield from self._with_term(node, text, known)
             elif known is None or fits(shape, known):
+                is_mask = MASK.search(bare(text)) is not None
                 given = TARGETS.fullmatch(bare(text)) and text not in self.made()
-                given = given or is_gradient(text)
+                given = given and not re.fullmatch(r"self\.([xX]|inputs?)", text)  # of a layer
+                given = given or is_gradient(text) or is_mask
                 if not self.updates() and (not given or _slope_parts(node, text)):
                     yield from self._with_slope(node, text, is_root)
                 rank = 1.3 if text in unused else 2.2 if is_gradient(text) else 3.4
@@ -236,7 +248,7 @@ class Missing(Statement):
                 if text in unused or not is_gradient(
                     text
                 ):  # du, an inner slope, is computed and left
-                    rank = 1.3 if text in unused else 2.6
+                    rank = 1.3 if text in unused or is_mask else 2.6
                     times = ast.BinOp(node, ast.Mult(), atom)
                     yield self.edit("missing factor", node, times, rank)
                 yield from self._with_penalty(node, text)
@@ -245,6 +257,7 @@ class Missing(Statement):
 
     def _with_slope(self, node: ast.expr, text: str, is_root: bool) -> Iterator[Draft]:
         likely = 0.2 if isinstance(node, ast.Name) and is_root else 0.0  # dz = da: it belongs here
+        likely += 0.1 * (BEFORE.fullmatch(bare(self.target())) is not None)
         several = factors(node)
         parts = _slope_parts(node, text)
         own = ast.unparse(self.statement) if text not in self.atoms else text

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.checking.handwritten.drafts import Draft, Edit, Facts, counts
+from chainrule.checking.handwritten.drafts import Draft, Edit, Facts, counts, first_line
 from chainrule.checking.handwritten.edits import drafts
+from chainrule.checking.handwritten.loading import functions_of, tables_of
+from chainrule.checking.handwritten.numbers import by_numbers
 from chainrule.checking.handwritten.reach import Reach
 from chainrule.checking.handwritten.statement import bare, target_of
-from chainrule.checking.handwritten.student import functions_of
 from chainrule.checking.handwritten.truth import Program, Truth, truth_at
 from chainrule.checking.slips import SLIPS
 
@@ -27,10 +28,12 @@ MOST_EDITS = 12_000
 
 @dataclass(frozen=True)
 class Mistake:
-    """A change that makes gradients right: where and what, and the parameters it mends."""
+    """A change that makes gradients right: where and what, and the parameters that it mends."""
 
     edit: Edit
     mends: tuple[str, ...]
+    is_tried: bool = True
+    """Whether the change was made and run; else the numbers alone say so."""
 
     @property
     def kind(self) -> str:
@@ -58,7 +61,10 @@ class Search:
     ) -> None:
         self.program, self.about, self.truth, self.values = program, about, truth, values
         self.given = given if "found" in given else {"found": {}, "loss": about["loss"]}
-        self.functions = functions_of(ast.parse(source)) if isinstance(source, str) else source
+        tree = ast.parse(source if isinstance(source, str) else "")
+        self.tables = tables_of(tree)
+        own = functions_of(tree) if isinstance(source, str) else source
+        self.functions = {**own, **self.tables}
         self.counts = [rows] if rows else counts(about)
         self.text = "\n".join(map(ast.unparse, self.functions.values()))
         self.reference = reference
@@ -71,7 +77,8 @@ class Search:
         while left and len(mistakes) < MOST_MISTAKES:
             best = self._best(left)
             if best is None:
-                break
+                said, left = self._by_numbers(left)
+                return [*mistakes, *said], left
             edit, mended = best
             mistakes.append(Mistake(edit, tuple(sorted(mended, key=self._order))))
             self.applied[edit.function] = edit.tree
@@ -80,6 +87,24 @@ class Search:
             if time.monotonic() > self.end:
                 break
         return mistakes, left
+
+    def _by_numbers(self, left: Sequence[str]) -> tuple[list[Mistake], list[str]]:
+        """What factors and multiples say of gradients that no change mends; what is left then."""
+        found: list[Mistake] = []
+        rest = list(left)
+        while said := by_numbers(rest, self.given["found"], self.values, self.truth, self.counts):
+            kind, shown, names = said
+            phases = {n: held["phases"] for n, held in self.about["functions"].items()}
+            makers = [m for m in self.reach.makers(names) if "backward" in phases[m[1]]]
+            if not makers:
+                break
+            s, function = makers[-1 if kind == "L2 term" else 0]  # a term comes last
+            text = first_line(s)
+            tree = self.applied.get(function, self.functions[function])
+            edit = Edit(kind, function, s.lineno, text, f"{text}   # {shown}", tree)
+            found.append(Mistake(edit, tuple(sorted(names, key=self._order)), is_tried=False))
+            rest = [n for n in rest if n not in names]
+        return found, rest
 
     def _order(self, name: str) -> tuple[int, int]:
         """Parameters in the order in which the backward pass comes to them: the last layer first,
@@ -90,21 +115,23 @@ class Search:
 
     def _candidates(self) -> Iterator[Draft]:
         for name, function in self.functions.items():
-            held = self.about["functions"].get(name)
+            seen = self.about["functions"]
+            held = seen.get(name, seen.get("<lambda>") if name in self.tables else None)
             if held is None:
                 continue
             atoms = {t: tuple(s) for t, s in held["atoms"].items()}
             shapes = {n: v.shape for n, v in self.values.items()}
             own = "backward" in held["phases"] or not self.about["backward"]
-            facts = Facts(atoms, self.counts, shapes, not own, self.text)
+            facts = Facts(atoms, self.counts, shapes, not own, self.text, held["shared"])
             yield from drafts(name, self.applied.get(name, function), facts)
 
     def _best(self, left: Sequence[str]) -> tuple[Edit, set[str]] | None:
         """The change that mends most of what is wrong, the likeliest of those that mend as much."""
         seen: set[str] = set()
         every = list(self._candidates())
-        reach = Reach(self.program.gradients, self._variant, every, self.given)
-        likely = [(order, d) for d in every if (order := reach.order(d, set(left))) is not None]
+        self.reach = Reach(self.program.gradients, self._variant, every, self.given)
+        orders = ((self.reach.order(d, set(left)), d) for d in every)
+        likely = [(order, d) for order, d in orders if order is not None]
         pool = [d for _, d in sorted(likely, key=lambda pair: pair[0])][:MOST_EDITS]
         right = [n for n in self.values if n not in left]
         best: tuple[tuple[float, float, bool], Draft, str, set[str]] | None = None

@@ -243,8 +243,10 @@ def _assigned(
     return chosen
 
 
-def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Gradients kept beside their parameters: ``self.dW1``, ``layer.dW``, ``self.grads["W1"]``."""
+def kept_gradients(holder: Any, names: Mapping[str, Any], prefix: str) -> dict[str, np.ndarray]:
+    """Gradients kept beside their parameters: ``self.dW1``, ``layer.dW``, ``self.grads["W1"]``,
+    ``weight.grad`` beside ``weight.data``. The names of what ``holder`` has begin with ``prefix``.
+    """
     found: dict[str, np.ndarray] = {}
 
     def visit(x: Any, prefix: str, depth: int) -> None:
@@ -266,6 +268,9 @@ def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarra
             array = as_array(value)
             inner = _inside(x, prefix, key)
             if array is not None:
+                beside = [n for n in names if n.rpartition(".")[0] == prefix]
+                if text in ("grad", "gradient") and len(beside) == 1:  # of a parameter's data
+                    found[beside[0]] = array
                 for plain in gradient_of(text):
                     full = f"{prefix}.{plain}".strip(".")
                     if full in names and np.shape(names[full]) is not None:
@@ -273,7 +278,7 @@ def kept_gradients(holder: Any, names: Mapping[str, Any]) -> dict[str, np.ndarra
             elif depth < 3:
                 visit(value, inner, depth + 1)
 
-    visit(holder, "", 0)
+    visit(holder, prefix, 0)
     return found
 
 

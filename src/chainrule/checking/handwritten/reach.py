@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -73,6 +73,7 @@ class Reach:
                     self._parts[id(draft.statement)] = id(value)
         answers = ask([variant for _, variant in probes]) if probes else []
         self._known: dict[int, tuple[set[str], bool]] = {}
+        self._statements = [(d.statement, d.function) for d in firsts.values()]
         for (value, _), answer in zip(probes, answers, strict=True):
             if "error" not in answer:
                 found, now = given["found"], answer["found"]
@@ -80,6 +81,16 @@ class Reach:
                 several = isinstance(value, (ast.Tuple, ast.Dict, ast.Call))
                 same_loss = several or _same(given["loss"], answer["loss"])
                 self._known[id(value)] = other, not same_loss
+
+    def makers(self, names: Collection[str]) -> list[tuple[ast.stmt, str]]:
+        """The statements, each with its function, whose values take part in exactly these gradients
+        and not in the loss, else in some of these and in no other."""
+        wanted, exact, some = set(names), [], []
+        for s, function in sorted(self._statements, key=lambda pair: pair[0].lineno):
+            touched, loss = self._known.get(self._parts.get(id(s), 0), (set(), True))
+            if touched and touched <= wanted and not loss:
+                (exact if touched == wanted else some).append((s, function))
+        return exact or some
 
     def order(self, draft: Draft, wrong: set[str]) -> float | None:
         """How likely a draft is, smallest first; None where it cannot mend what is wrong."""

@@ -50,7 +50,8 @@ def _mistake(check: HomeworkCheck, mistake: Mistake, number: int, hints: int) ->
         lines.append(f"where     {check.file}:{edit.line}   {where}")
     if hints >= 3:
         lines.append(f"try       {edit.new or 'leave it out'}")
-        lines.append(f"          (tried: this makes {', '.join(mistake.mends)} right)")
+        tried = "tried: this makes" if mistake.is_tried else "not tried: the numbers would make"
+        lines.append(f"          ({tried} {', '.join(mistake.mends)} right)")
     return lines
 
 

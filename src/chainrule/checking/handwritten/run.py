@@ -52,9 +52,10 @@ class Run:
             self.env.update(given if isinstance(given, dict) else {"model": given})
         else:
             self.env.update(usual.arguments(ns))
-        self.model = self.env.pop("model", None)
-        if self.model is None and not self._is_of_functions():
-            self.model = self._instance()
+        if not self._is_of_functions():
+            model = self.env.get("model")
+            self.model = self._instance() if model is None else model
+            self.env = {k: v for k, v in self.env.items() if v is not self.model}
         self.forward_name = self._function("forward")
         backward = self._function("backward")
         self.backward_name = None if backward == self.forward_name else backward
@@ -84,7 +85,7 @@ class Run:
 
     def _instance(self) -> Any:
         ns = self.namespace
-        own = [c for c in ns.values() if inspect.isclass(c) and c.__module__ == ns["__name__"]]
+        own = usual.classes(ns)
         for value in ns.values():
             if type(value) in own and _methods(type(value), (*usual.FORWARD, *usual.BACKWARD)):
                 return value
@@ -156,7 +157,9 @@ class Run:
             elif as_array(value) is not None and key not in self._made:
                 module = self.namespace if self.namespace.get(key) is value else None
                 found.append(Slot(key, self.env, key, module))
-            elif isinstance(value, (dict, list)) and key not in self._made:
+            elif (isinstance(value, (dict, list)) or hasattr(value, "__dict__")) and (
+                key not in self._made
+            ):
                 found += parameter_slots(value, key)
         if self.model is not None:
             found += parameter_slots(self.model, "")
@@ -177,18 +180,23 @@ class Run:
         return [key for key in known if key in self.env]
 
     def _read(self) -> list[str]:
-        """The global variables that the functions read."""
-        if self.student.read is not None:
-            return self.student.read
+        """The global variables that the functions read or make."""
+        if self.student.read is None:
+            self.student.read = self._read_somewhere()
+        return [name for name in self.student.read if name in self.namespace]
+
+    def _read_somewhere(self) -> list[str]:
         found: dict[str, None] = {}
         for tree in self.namespace["__functions__"].values():
             names = [n for n in ast.walk(tree) if isinstance(n, ast.Name)]
             own = {a.arg for n in ast.walk(tree) if isinstance(n, ast.arguments)
                    for a in (*n.args, *n.kwonlyargs)}  # fmt: skip
             own |= {n.id for n in names if isinstance(n.ctx, ast.Store)}
-            found.update(dict.fromkeys(n.id for n in names if n.id not in own))
-        self.student.read = [name for name in found if name in self.namespace]
-        return self.student.read
+            made = [
+                n for node in ast.walk(tree) if isinstance(node, ast.Global) for n in node.names
+            ]
+            found.update(dict.fromkeys([*(n.id for n in names if n.id not in own), *made]))
+        return list(found)
 
     def _signature(self, name: str) -> list[inspect.Parameter]:
         known = self.student.signatures  # the same however the function is edited
@@ -255,8 +263,10 @@ class Run:
         found = returned_gradients(result, labels, shapes)
         own = {x.name: s.name for s in slots for x in (s, *s.others)}
         arrays = {name: before[first] for name, first in own.items()}
-        for holder in (*([self.model] if self.model is not None else []), *self.env.values()):
-            for key, value in kept_gradients(holder, arrays).items():
+        objects = {k: v for k, v in self.env.items() if hasattr(v, "__dict__")}
+        plain = (v for k, v in self.env.items() if k not in objects)
+        for prefix, holder in [("", self.model), *(("", v) for v in plain), *objects.items()]:
+            for key, value in kept_gradients(holder, arrays, prefix).items():
                 found.setdefault(own.get(key, key), value)
         if not found:
             found = self._updates(before)

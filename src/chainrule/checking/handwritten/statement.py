@@ -39,6 +39,7 @@ class Statement:
         defined = {n.id for n in ast.walk(function) if isinstance(n, ast.Name)} | {
             a.arg for a in (*function.args.args, *function.args.kwonlyargs)
         }
+        defined |= {*facts.shared}
         self.atoms = {
             text: shape
             for text, shape in facts.atoms.items()

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.checking.handwritten.conventions import is_value
 from chainrule.checking.handwritten.floats import Floats
 from chainrule.checking.handwritten.loading import functions_of, loader, said
 from chainrule.checking.handwritten.places import (
@@ -65,6 +66,7 @@ class Student:
         needs_loss: whether a program without a loss is refused.
     """
 
+    @_keeping_random_state
     def __init__(
         self,
         make: Callable[[], dict[str, Any]],
@@ -167,10 +169,13 @@ class Student:
             if event == "return" and self._is_own(code):
                 floats.see_call(frame, returned)
                 name = self._qualified(code)
-                held = seen.setdefault(name, {"phases": [], "atoms": {}, "lengths": []})
+                held = seen.setdefault(name, {"phases": [], "atoms": {}, "lengths": [],
+                                              "shared": []})  # fmt: skip
                 if phase[0] not in held["phases"]:
                     held["phases"].append(phase[0])
-                held["atoms"].update(atoms(frame.f_locals))
+                shared = self._shared(frame)
+                held["shared"] = sorted({*held["shared"], *shared})
+                held["atoms"].update(atoms({**shared, **frame.f_locals}))
                 held["lengths"] += [
                     n for x in frame.f_locals.values() if isinstance(x, list)
                     and (n := len(x)) not in held["lengths"] and len(held["lengths"]) < 3
@@ -204,6 +209,14 @@ class Student:
             "itemsize": floats.itemsize,
             "reference": reference,
         }
+
+    def _shared(self, frame: Any) -> dict[str, Any]:
+        """The global variables that hold numbers, for a function that reads or makes an array among
+        them."""
+        names = set(self.read or ()).difference(frame.f_locals)
+        values = {k: v for k, v in frame.f_globals.items() if k in names and is_value(v)}
+        arrays = {k for k, v in values.items() if not isinstance(v, (int, float))}
+        return values if arrays.intersection(frame.f_code.co_names) else {}
 
     def _without_gradient(self, run: Run, found: Sequence[str]) -> tuple[list[str], list[str]]:
         """What the loss depends on and no gradient was found for, by the names that parameters
