@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.api import vmap
 from chainrule.core.recording import quiet
 from chainrule.core.tree import TreeDef, leaves, map_tree
 from chainrule.core.types import ArrayType, plain_array
@@ -51,6 +52,7 @@ class Tiles:
         self.tile = getattr(executor_named(runner.executor), "tile", None) or TILE
         self.made: dict[Any, Any] = {}
         self.rooms: dict[Any, list[Any]] = {}  # by loop, to be used again
+        self.widest = 1  # so many networks were evaluated side by side
 
     def __call__(
         self,
@@ -128,8 +130,10 @@ class Tiles:
         self, flat: Sequence[Sequence[np.ndarray]], tree: TreeDef, tiles: Sequence[np.ndarray]
     ) -> np.ndarray | None:
         """For each tree of constants, by its leaves, the function of its own tiles (m, tile, ...),
-        one after the other, (sum of m, tile, ...); None where that is no call of machine code."""
-        first = tiles[0]
+        one after the other, (sum of m, tile, ...); None where the executor has no call for it."""
+        executor, first = executor_named(self.runner.executor), tiles[0]
+        if getattr(executor, "batches", False):
+            return self._side_by_side(flat, tree, tiles)
 
         def step(carry: Any, x: Any, constants: Any) -> Any:
             return self.function(*x), carry
@@ -140,7 +144,7 @@ class Tiles:
             return self.runner.repeat(step, (), (own, rows), ())
 
         size = sum(leaf.nbytes for leaf in flat[0]) * sum(map(len, tiles))
-        if not hasattr(executor_named(self.runner.executor), "Loop") or size > TOGETHER:
+        if not hasattr(executor, "Loop") or size > TOGETHER:
             return None
         loop = self._known(("each", first.shape[1:], first.dtype), make)
         own = [
@@ -149,6 +153,30 @@ class Tiles:
         ]
         ((found,), _) = loop([], [*own, np.concatenate(tiles)])
         return found
+
+    def _side_by_side(
+        self, flat: Sequence[Sequence[np.ndarray]], tree: TreeDef, tiles: Sequence[np.ndarray]
+    ) -> np.ndarray | None:
+        """The same as one batched call. Where networks stop it stays as wide, since each width is
+        compiled, until a quarter is left. Rows that all have are there once."""
+        first, count = tiles[0], len(flat)
+        size = count * (first.nbytes + sum(leaf.nbytes for leaf in flat[0]))
+        if size > TOGETHER or len({x.shape for x in tiles}) > 1:
+            return None
+        width = self.widest = max(self.widest, count)
+        while (less := -(-width // 4)) >= count and width > 1:
+            width = less
+        filled = [*range(count), *[0] * (width - count)]
+        each = [np.stack([leaf[k] for k in filled]) for leaf in zip(*flat, strict=True)]
+        own, axis = tree.unflatten(each), None if all(x is first for x in tiles) else 0
+        rows = first if axis is None else np.stack([tiles[k] for k in filled])
+        rows = rows.reshape(*rows.shape[: rows.ndim - first.ndim], -1, *first.shape[2:])
+        run = self._known(
+            ("each", width, rows.shape, rows.dtype),
+            lambda: self.runner.compile(vmap(self.function, (0, axis)), own, rows),
+        )
+        found = run(own, rows)[:count]
+        return found.reshape(-1, first.shape[1], *found.shape[2:])
 
     def _loop(self, tile: int, constants: Tree, arrays: Sequence[np.ndarray]) -> Any:
         """The executor's own loop over tiles, if it has one."""
@@ -334,7 +362,8 @@ def evaluate_together(
     two calls for all. Networks are given by their leaves."""
     with quiet():
         tiles = predictor._outputs
-        filled = [rows.tiles(tiles.tile) for rows, _ in each]
+        known: dict[int, np.ndarray] = {}
+        filled = [known.setdefault(id(rows.x), rows.tiles(tiles.tile)) for rows, _ in each]
         found = tiles.each([network for _, network in each], tree, filled)
         if found is None:
             return

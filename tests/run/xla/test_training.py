@@ -18,6 +18,7 @@ import chainrule as cr
 from chainrule import run, train
 from chainrule.core.tree import leaves
 from chainrule.train import Checkpoint, fit, fit_many
+from chainrule.train.evaluation import HeldOut
 from chainrule.train.monitor import all_finite
 
 RNG = np.random.default_rng(0)
@@ -50,6 +51,35 @@ def test_networks_side_by_side_are_those_that_are_trained_alone(dtype: str) -> N
             assert type(a) is np.ndarray
             assert a.dtype == np.dtype(dtype)
             np.testing.assert_allclose(a, b, rtol=1e-4 if dtype == "float32" else 1e-9, atol=1e-6)
+
+
+@pytest.mark.parametrize("folds", [None, np.arange(40) % 5 != np.arange(5)[:, None]])
+def test_many_networks_are_evaluated_in_one_call(folds: Any, monkeypatch: Any) -> None:
+    """With early stopping, as on the interpreter; few widths are compiled."""
+    made, compiled = list[Any](), run.Runner.compile
+
+    def counted(self: Any, *given: Any) -> Any:
+        made.append(given)
+        return compiled(self, *given)
+
+    given = COMMON | {"dtype": "float64", "epochs": 9, "early_stopping": 1, "folds": folds,
+                      "metrics": ("accuracy",), "evaluate_train": False}  # fmt: skip
+    given |= {} if folds is None else {"validation": None}
+    alone = fit_many(MODEL, (X, T), seeds=range(5), **given | {"executor": "numpy"})
+    monkeypatch.setattr(run.Runner, "compile", counted)
+    ready, score = list[bool](), HeldOut.score
+    monkeypatch.setattr(
+        HeldOut, "score", lambda self, *a: ready.append(bool(self.ready)) or score(self, *a)
+    )
+    many = fit_many(MODEL, (X, T), seeds=range(5), **given)
+    assert all(ready[:10])
+    assert len({len(one.history) for one in many}) > 1
+    for one, other in zip(many, alone, strict=True):
+        assert len(one.history) == len(other.history)
+        for row, wanted in zip(one.history, other.history, strict=True):
+            for name in ("validation_loss", "validation_accuracy"):
+                np.testing.assert_allclose(row[name], wanted[name], rtol=1e-9)
+    assert len(made) <= 3
 
 
 @pytest.mark.parametrize("shards", [1, 4])

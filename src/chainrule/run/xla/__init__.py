@@ -25,6 +25,8 @@ class placed:
     """The executor on a device, in a precision."""
 
     executor: Executor
+    batches = True
+    """Many networks are evaluated as one batch of matrices."""
 
     def __post_init__(self) -> None:
         self.target  # noqa: B018 - a device that is not there is refused now
