@@ -226,7 +226,7 @@ def check_inputs(x: Any, dtype: Any, name: str = "x") -> np.ndarray:
         DataError: not a table of numbers, no rows, or a number that is not finite in ``dtype``;
             the message names row and column.
     """
-    array = plain_array(x, name)
+    array = x if type(x) is np.ndarray else plain_array(x, name)
     if array.dtype.kind not in "fiub":
         raise DataError(f"{name} must be numbers, not {array.dtype}")
     if array.ndim != 2:

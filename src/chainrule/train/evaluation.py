@@ -39,6 +39,34 @@ SMALL = 2
 """Rows of a small tile: one alone would be a vector, whose products add up in another order."""
 
 
+class _Room:
+    """Where a loop reads a few rows and leaves what it makes of them."""
+
+    def __init__(self, loop: Any) -> None:
+        room = loop.room(FEW // SMALL)
+        self.run = room.run
+        self.places = [x.reshape(FEW, *x.shape[2:]) for x in room.xs]
+        (self.found,) = (y.reshape(FEW, *y.shape[2:]) for y in room.ys)
+
+
+def _few(
+    rooms: list[_Room], room: _Room, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+) -> np.ndarray:
+    """A few rows by one room, which then joins the others."""
+    rows = len(arrays[0])
+    steps = -(-rows // SMALL)
+    for place, x in zip(room.places, arrays, strict=True):
+        if rows == 1:
+            place[:SMALL] = x
+        else:
+            place[:rows] = x
+            place[rows : steps * SMALL] = x[-1]
+    room.run(steps, known)
+    result = room.found[:rows].copy()
+    rooms.append(room)
+    return result
+
+
 class Tiles:
     """``function(constants, *rows) -> rows``, compiled for tiles of a fixed number of rows.
 
@@ -51,7 +79,8 @@ class Tiles:
         self.exact = exact
         self.tile = getattr(executor_named(runner.executor), "tile", None) or TILE
         self.made: dict[Any, Any] = {}
-        self.rooms: dict[Any, list[Any]] = {}  # by loop, to be used again
+        self.rooms: dict[Any, list[_Room]] = {}  # by loop, that nobody uses now
+        self.ready: dict[Any, list[_Room]] = {}  # the same by shapes and types
         self.widest = 1  # so many networks were evaluated side by side
 
     def __call__(
@@ -64,7 +93,15 @@ class Tiles:
         """``known``: the leaves of ``constants``, where the caller has them. ``lasting`` keeps what
         the executor has of these arrays from call to call: the caller has one for each of them,
         and nobody writes to them."""
-        rows, known = len(arrays[0]), leaves(constants) if known is None else known
+        known = leaves(constants) if known is None else known
+        try:  # half of what one row takes would go into finding its loop
+            ready = self.ready[tuple([(x.shape, x.dtype) for x in arrays])]
+            room = ready.pop()
+        except (KeyError, IndexError):  # none yet, or all are in use
+            room = None
+        if room is not None:
+            return _few(ready, room, known, arrays)
+        rows = len(arrays[0])
         whole = rows - rows % self.tile
         if not whole:
             return self._rest(constants, known, arrays)
@@ -101,30 +138,11 @@ class Tiles:
         rows = len(arrays[0])
         loop = self._loop(SMALL, constants, arrays) if 0 < rows <= FEW else None
         if hasattr(loop, "room"):
-            return self._few(loop, known, arrays)
+            rooms = self.rooms.setdefault(loop, [])
+            self.ready[tuple([(x.shape, x.dtype) for x in arrays])] = rooms
+            return _few(rooms, _Room(loop), known, arrays)
         filled = [_filled(x, self.tile) for x in arrays]
         return self._tiles(constants, known, filled)[:rows]
-
-    def _few(
-        self, loop: Any, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
-    ) -> np.ndarray:
-        """A few rows, where the code reads them: half of what one takes would go into calls."""
-        rows, rooms = len(arrays[0]), self.rooms.setdefault(loop, [])
-        try:
-            room, places, found = rooms.pop()
-        except IndexError:  # none yet, or all are in use
-            room = loop.room(FEW // SMALL)
-            places = [x.reshape(FEW, *x.shape[2:]) for x in room.xs]
-            (found,) = (y.reshape(FEW, *y.shape[2:]) for y in room.ys)
-        steps = -(-rows // SMALL)
-        for place, x in zip(places, arrays, strict=True):
-            place[:rows] = x
-            if rows < steps * SMALL:
-                place[rows : steps * SMALL] = x[-1]
-        room.run(steps, known)
-        result = found[:rows].copy()
-        rooms.append((room, places, found))
-        return result
 
     def each(
         self, flat: Sequence[Sequence[np.ndarray]], tree: TreeDef, tiles: Sequence[np.ndarray]
