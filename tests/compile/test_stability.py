@@ -368,6 +368,8 @@ EXAMPLES = {
     "exp-product": lambda a: np.exp(a) * np.exp(2 - a),
     "log2-sum-exp": lambda a: np.log2(np.sum(np.exp2(a))),
     "log10-sum-exp": lambda a: np.log10(np.sum(np.exp(a))),
+    "levels-off": lambda a: a**2 / (3 + a**2),
+    "over-root": lambda a: 1 / np.sqrt((1 + a * a) * np.exp(a)),
     "over-power": lambda a: (a + 1) / a**3,
     "log2-of-1-plus": lambda a: np.log2(1 + a * a),
     "log10-of-1-plus": lambda a: np.log10(1 + a * a),
@@ -668,6 +670,10 @@ EXTREMES = {
         lambda x: 3 / np.sqrt(x * np.exp2(x)), 1010.0, -3.12772190175656758e-154),
     "where exp overflows": (
         lambda x: 1 / np.sqrt(x * np.exp(x)), 720.0, -8.41187943101750284e-159),
+    "root of a product with cosh": (
+        lambda x: 3 / np.sqrt(x * np.cosh(x)), 700.0, -7.9727573886523278766e-154),
+    "what levels off": (lambda x: x**2 / (3 + x**2), 1e20, 6e-60),
+    "the root of what levels off": (lambda x: np.sqrt(x / (1 + x)), 1e20, 5e-41),
     "a scale far from 1": (
         lambda x: np.sqrt(x) / (1e-300 * x), 1.3e260, -3.37330007425780495e-91),
 }  # fmt: skip
@@ -678,4 +684,5 @@ EXTREMES = {
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_slopes_meet_their_factors_in_range(name: str) -> None:
     f, x, slope = EXTREMES[name]
-    assert cr.jit(cr.grad(f))(x) == pytest.approx(slope, rel=1e-13, abs=0)
+    for slope_of in (cr.jit(cr.grad(f)), cr.grad(cr.jit(f))):
+        assert slope_of(x) == pytest.approx(slope, rel=1e-13, abs=0)

@@ -132,6 +132,13 @@ def root(x: Traced, degree: float = 2) -> Traced:
     return _root(x, degree=float(degree))
 
 
+share = elementwise(
+    "share", lambda x, z: x / (x + z),
+    lambda y, x, z: z / (x + z) / (x + z), lambda y, x, z: -x / (x + z) / (x + z),
+    text="{0} / ({0} + {1})", latex=r"\frac{{{0}}}{{{0} + {1}}}",
+    samples=both(lambda: [case([1.0, 2.5], [0.5, -9.0])]), analytic=True,
+    teaches="Near 1 a share hardly moves: its slope is what is left over, twice over the whole.",
+)  # fmt: skip
 value_of = elementwise(
     "value_of", lambda x, z: x, None, 1,
     text="{0}", latex="{0}", samples=both(lambda: [case([1.0, 2.5], [1.0, 2.5], smooth=False)]),

@@ -19,6 +19,7 @@ from chainrule.compile.stability import (
     products,
     quotients,
     roots,
+    saturating,
     shifts,
     slopes,
 )
@@ -27,6 +28,7 @@ from chainrule.core.node import Primitive
 from chainrule.core.traced import Traced
 
 REWRITES = (
+    *saturating.REWRITES,
     *logistic.REWRITES,
     *exponentials.REWRITES,
     *shifts.REWRITES,

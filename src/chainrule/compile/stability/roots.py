@@ -14,6 +14,7 @@ from chainrule.compile.patterns import (
     made_by,
     number,
 )
+from chainrule.compile.stability.scaled import GROWING, near, sized
 from chainrule.compile.stability.terms import (
     Part,
     Terms,
@@ -128,18 +129,27 @@ def _norm_written_out(x: Traced) -> Traced | None:
 
 
 def _root_of_product(x: Traced) -> Traced | None:
-    """√(x·y) = √x·√y where the product leaves the range."""
+    """√(x·y) = √x·√y where the product leaves the range, which what levels off does not."""
+    if x.node.primitive.name == "value_of":
+        return None
     c, powers = monomial(x)
-    if not x.type.is_float or sum(map(abs, powers.values())) < 2 or not c:
+    if not x.type.is_float or not c:
+        return None
+    if sum(map(abs, powers.values())) < 2 and not (powers and _grows(x)):
         return None
     with as_written(x.recording):
         even = _root(c, powers, x)
         if even is not None:
             return abs(even)
-        positive = apply("less", constant_like(x, 0.0), sign_of(c, powers, x))
-        safe = apply("logical_or", in_range(abs(x)), apply("logical_not", positive))
+        safe = _safe(x, c, powers)
         y = _root_of_size(c, _elsewhere(safe, powers, 1.0, x), x)
         return choose(safe, apply("sqrt", x), y)
+
+
+def _safe(x: Traced, c: Fraction, powers: dict[Node, int]) -> Traced:
+    """Where a monomial is in range, or has no root."""
+    positive = apply("less", constant_like(x, 0.0), sign_of(c, powers, x))
+    return apply("logical_or", in_range(abs(x)), apply("logical_not", positive))
 
 
 def _elsewhere(
@@ -163,21 +173,34 @@ def _root_of_size(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
     """The root of the absolute value of a monomial, factor by factor."""
     found = apply("sqrt", constant(abs(c), like))
     for node, e in powers.items():
+        v = Traced(node.inputs[2] if node.primitive.name == "select" else node, like.recording)
+        part = sized(v) if e % 2 else None
+        root = apply("sqrt", abs(Traced(node, like.recording)) if part is None else part[2])
         size = abs(Traced(node, like.recording))
-        factors = [size] * (abs(e) // 2) + [_root_of_factor(node, size)] * (abs(e) % 2)
-        for factor in factors:
+        for factor in [size] * (abs(e) // 2) + [root] * (e % 2):
             found = found * factor if e > 0 else found / factor
+        if part is not None:  # e^(t/2): by way of e^t slopes would leave the range before they meet
+            found = found * apply(part[0], (0.5 if e > 0 else -0.5) * part[1])
     return found
 
 
-def _root_of_factor(node: Node, size: Traced) -> Traced:
-    """√|v|. That of an exponential is one of half the exponent: by way of exp(t) itself, slopes
-    of 1/√(x·exp(t)) would be less than the smallest number before they meet exp(t)."""
-    v = node.inputs[2] if node.primitive.name == "select" else node
-    name, inputs, _ = meaning_of(v, size.recording)
-    if name not in ("exp", "exp2"):
-        return apply("sqrt", size)
-    return apply(name, 0.5 * Traced(inputs[0], size.recording))
+def _over_root(x: Traced, z: Traced) -> Traced | None:
+    """x / √(y·exp(a)) as x · exp(-a/2) / √y where the product under the root leaves the range."""
+    name, inputs, _ = meaning(z)
+    if name != "sqrt" or not x.type.is_float or not _grows(inputs[0]):
+        return None
+    c, powers = monomial(inputs[0])
+    if not c or not any(e % 2 and sized(Traced(n, x.recording)) for n, e in powers.items()):
+        return None
+    with as_written(x.recording):
+        v = inputs[0]
+        safe = _safe(v, c, powers)
+        below = {node: -e for node, e in _elsewhere(safe, powers, 1.0, v).items()}
+        return choose(safe, x / z, x * _root_of_size(1 / c, below, v))
+
+
+def _grows(v: Traced) -> bool:
+    return near(v.node, v.recording, names=GROWING)
 
 
 def sign_of(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
@@ -296,5 +319,6 @@ REWRITES = (
     Rewrite("norm", "sqrt", _norm, "sqrt(sum(x * x)), sqrt(x @ x), with squares in range"),
     Rewrite("norm-sum", "sqrt", _norm_written_out, "sqrt(x*x + y*y + z*z), the same"),
     Rewrite("root-of-product", "sqrt", _root_of_product, "sqrt(x * y) -> sqrt(x) * sqrt(y)"),
+    Rewrite("over-root", "divide", _over_root, "c / sqrt(x * exp(a)) -> c * exp(-a/2) / sqrt(x)"),
     Rewrite("hypotenuse", "sqrt", _hypotenuse, "sqrt(x*x + y*y) -> hypot(x, y)"),
 )

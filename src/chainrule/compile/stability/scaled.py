@@ -7,7 +7,7 @@ than the float that holds it: products add the exponents, a sum takes the larges
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
@@ -47,14 +47,19 @@ class Scaled:
 # Reading ----------------------------------------------------------------------------------
 
 
-def near(node: Node, recording: Recording, depth: int = DEPTH) -> bool:
+GROWING = frozenset({*BASES, "cosh", "sinh"})
+
+
+def near(
+    node: Node, recording: Recording, depth: int = DEPTH, names: Container[str] = BASES
+) -> bool:
     """Whether an exponential is among what sums, products and views made this of."""
     name, nodes, _ = meaning_of(node, recording)
-    if name in BASES:
+    if name in names:
         return True
     if not depth or name not in FAMILY:
         return False
-    return any(near(x, recording, depth - 1) for x in nodes)
+    return any(near(x, recording, depth - 1, names) for x in nodes)
 
 
 def shifted(a: Traced) -> bool:
@@ -90,6 +95,26 @@ def read(x: Traced, base: str, depth: int = DEPTH) -> Scaled | None:
         found = read(inputs[0], base, depth - 1)
         return None if found is None else replace(found, m=_negated(found, x), weight=None)
     return _multiplied(name, inputs, base, depth)
+
+
+def sized(v: Traced) -> tuple[str, Traced, Traced] | None:
+    """b, t and m ≥ 0 with |v| = m·bᵗ, of what is made of exponentials, cosh and sinh included."""
+    name, inputs, _ = meaning(v)
+    if name not in ("cosh", "sinh"):
+        base = base_of(v.node, v.recording)
+        found = read(v, base) if base else None
+        if base is None or found is None or found.t is None:
+            return None
+        return base, found.t, constant_like(v, 1.0) if found.m is None else abs(found.m)
+    (a,) = inputs
+    top = apply("stop_gradient", abs(a))
+    if name == "cosh":
+        return "exp", top, 0.5 * (apply("exp", a - top) + apply("exp", -a - top))
+    near_0 = apply("less", top, constant_like(a, 1.0))
+    inside = choose(near_0, a, constant_like(a, 1.0))
+    small = apply("sinh", inside) * apply("exp", -apply("stop_gradient", abs(inside)))
+    large = 0.5 * (apply("exp", a - top) - apply("exp", -a - top))
+    return "exp", top, abs(choose(near_0, small, large))
 
 
 def _negated(found: Scaled, like: Traced) -> Traced:

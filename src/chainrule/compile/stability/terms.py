@@ -30,10 +30,14 @@ Terms = dict[Powers, Fraction]
 """A sum: monomials with their coefficients, none of them 0."""
 
 
+def _nothing(*operation: object) -> None:
+    """The rewrite that rewrites nothing: what acts eagerly alone, without one, stays away."""
+
+
 @contextmanager
 def as_written(recording: Recording) -> Iterator[None]:
     """Record what a rewrite builds without rewriting that again."""
-    outer, recording.rewrite = recording.rewrite, None
+    outer, recording.rewrite = recording.rewrite, _nothing
     try:
         yield
     finally:

@@ -258,6 +258,7 @@ ROWS: dict[str, Row] = {
     "sign": _sign,
     "sinh": special.sinh,
     "quotient_or_zero": lambda x, z: jnp.where(z != 0, x / jnp.where(z != 0, z, 1), 0),
+    "share": lambda x, z: x / (x + z),
     "root": lambda x, degree: jnp.sqrt(x) if degree == 2 else x ** (1 / degree),
     "round": jnp.rint,
     "select": jnp.where,
