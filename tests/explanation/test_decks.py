@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from chainrule import explain
+from chainrule.errors import UsageError
 from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.steps.typed import explain_typed
 
@@ -180,6 +181,198 @@ def test_the_decks_formulas(where: str, deck: str, values: dict[str, Any]) -> No
     assert spelled(e.formula.latex()) == spelled(re.sub(r"^[^=]* = |^H=", "", deck))
 
 
+# lines with several sides, names that are functions, layers on brackets, sums of quotients
+LINES: list[tuple[str, str, dict[str, Any]]] = [
+    ("L0.1", r"z_c = \left(\sum_{j=1}^n w_{jc} x_j \right) + b_c = \mathbf{w}_c \cdot "
+     r"\mathbf{x} + b_c",
+     {"w_c": V, "x": U, "b_c": 0.3}),
+    ("L0.1", r"\text{softmax}(z_c) = \frac{e^{z_c}}{\sum_{k=1}^K e^{z_k}} = P(y = c | "
+     r"\mathbf{x}) = \hat{y}_c",
+     {"z_c": 0.5, "z": V}),
+    ("L0.4", r"(\nabla L)^{[2]} = \frac{1}{m} \left((\mathbf{a}^{[1]})^T \cdot "
+     r"(\hat{\mathbf{y}} - \mathbf{y}) \right)",
+     {"m": 2.0, "a^[1]": A, "yhat": A, "y": A.T}),
+    ("L0.4", r"\frac{\partial L}{\partial a_k^{[i]}} = \sum_{\ell} \frac{\partial "
+     r"L}{\partial z_\ell^{[i+1]}} \frac{\partial z_\ell^{[i+1]}}{\partial a_k^{[i]}}",
+     {"∂L/∂z^[i+1]": V, "∂z^[i+1]/∂a_k^[i]": U}),
+    ("L0.4", r"\frac{\partial L}{\partial W_{jk}^{[i]}} = \left(\sum_{\ell} \frac{\partial "
+     r"L}{\partial z_{\ell}^{[i+1]}} \frac{\partial z_{\ell}^{[i+1]}}{\partial a_k^{[i]}} "
+     r"\right) g'(z_k^{[i]}) a_j^{[i-1]}",
+     {"∂L/∂z^[i+1]": V, "∂z^[i+1]/∂a_k^[i]": U, "g'(z_k^[i])": 0.2, "a_j^[i-1]": 0.4}),
+    ("L0.4", r"\frac{\partial L}{\partial W_{jk}^{[i]}} = \left(\sum_{\ell} \frac{\partial "
+     r"L}{\partial z_{\ell}^{[i+1]}} W_{k\ell}^{[i+1]} \right) g'(z_k^{[i]}) a_j^{[i-1]}",
+     {"∂L/∂z^[i+1]": V, "W_k^[i+1]": U, "g'(z_k^[i])": 0.2, "a_j^[i-1]": 0.4}),
+    ("L0.4", r"\frac{\partial L}{\partial W_{jk}^{[i]}} = \left(\sum_{\ell} "
+     r"\delta_{\ell}^{[i+1]} W_{k\ell}^{[i+1]} \right) g'(z_k^{[i]}) a_j^{[i-1]}",
+     {"delta^[i+1]": V, "W_k^[i+1]": U, "g'(z_k^[i])": 0.2, "a_j^[i-1]": 0.4}),
+    ("L0.4", r"\frac{\partial L}{\partial W_{k\ell}^{[\mathcal{L}]}} = \frac{\partial "
+     r"L}{\partial a_\ell^{[\mathcal{L}]}} \frac{\partial a_\ell^{[\mathcal{L}]}}{\partial "
+     r"z_\ell^{[\mathcal{L}]}}  a_k^{[\mathcal{L}-1]}",
+     {"∂L/∂a_ℓ^[L]": 0.2, "∂a_ℓ^[L]/∂z_ℓ^[L]": 0.5, "a_k^[L-1]": 0.3}),
+    ("L0.4", r"\delta_\ell^{[i+1]} = \frac{\partial L}{\partial z_\ell^{[i+1]}} = "
+     r"\frac{\partial L}{\partial a_\ell^{[i+1]}} \frac{\partial a_\ell^{[i+1]}}{\partial "
+     r"z_\ell^{[i+1]}}",
+     {"∂L/∂a_ℓ^[i+1]": 0.2, "∂a_ℓ^[i+1]/∂z_ℓ^[i+1]": 0.4}),
+    ("L0.4", r"(\nabla L)^{[i]} = \frac{1}{m} \left((\mathbf{a}^{[i-1]})^T \cdot "
+     r"\delta^{[i]} \right)",
+     {"m": 2.0, "a^[i-1]": A, "δ^[i]": A}),
+    ("L0.4", r"\delta^{[\mathcal{L}]} = \hat{\mathbf{y}} - \mathbf{y}",
+     {"yhat": V, "y": T}),
+    ("L0.4", r"\delta^{[i]} = (\delta^{[i+1]} \cdot (\mathbf{W}^{[i+1]})^T) \odot "
+     r"g'(\mathbf{z}^{[i]})",
+     {"δ^[i+1]": V, "W^[i+1]": A, "g'(z^[i])": U}),
+    ("L0.5", r"\Theta_{t+1}^{[i]} = \Theta_t^{[i]} - \eta(\nabla L)^{[i]}",
+     {"Θ_t^[i]": 0.4, "η": 0.1, "(∇L)^[i]": 0.3}),
+    ("L1.1", r"\theta_j^{(n)} = \theta_j^{(n-1)} - \alpha^{(n-1)} \cdot \nabla_{\theta_j} "
+     r"\mathcal{L}(y, f(x))",
+     {"θ_j^(n-1)": 0.4, "α^(n-1)": 0.1, "∇L(y, f(x))": 0.3}),
+    ("L1.2", r"\frac{\partial z}{\partial x_i} = \sum_j \frac{\partial z}{\partial y_j} "
+     r"\frac{\partial y_j}{\partial x_i}",
+     {"∂z/∂y": V, "∂y/∂x_i": U}),
+    ("L1.2", r"\frac{dz}{dx} = \frac{dz}{dy}\frac{dy}{dx}",
+     {"dz/dy": 0.3, "dy/dx": 2.0}),
+    ("L1.2", r"\nabla_{x} z = \left(\frac{\partial y}{\partial x}\right)^{T} \nabla_{y} z",
+     {"∂y/∂x": A, "∇z": V}),
+    ("L1.3", r"\frac{\partial f}{\partial x} = \frac{\partial f}{\partial q} \frac{\partial "
+     r"q}{\partial x} = -4 \cdot 1 = -4",
+     {"∂f/∂q": -4.0, "∂q/∂x": 1.0}),
+    ("L1.3", r"\frac{\partial f}{\partial z} = q = 3",
+     {"q": 3.0}),
+    ("L1.3", r"\frac{d\sigma(x)}{x} = \frac{e^{-x}}{(1 + e^{-x})^2} = \left(\frac{1 + e^{-x} "
+     r"- 1}{(1 + e^{-x})}\right) \left(\frac{1}{(1 + e^{-x})}\right)",
+     {"x": 0.3}),
+    ("L1.3", r"f(x, W) = \|W \cdot x\|^2 = \sum_{i=1}^{n} (W \cdot x)_i^2 = \sum_{i=1}^{n} (q)_i^2",
+     {"W": A, "x": V}),
+    ("L1.5", r"\delta_{\scriptscriptstyle K} = \frac{\partial L}{\partial "
+     r"h_{\scriptscriptstyle K}} \bullet g'(a_{\scriptscriptstyle K})",
+     {"∂L/∂h_K": V, "g'(a_K)": U}),
+    ("L1.5", r"\boldsymbol{h}_{k+1} = g(\boldsymbol{W}_k \boldsymbol{h}_k + "
+     r"\boldsymbol{b}_k) = g(\boldsymbol{a}_{k+1})",
+     {"g(a_k+1)": V}),
+    ("L1.5", r"p(c_k = 1|\mathbf{x}) = \frac{\exp(a_k)}{\sum_{c} \exp(a_c)}",
+     {"a_k": 0.5, "a": V}),
+    ("L1.5", r"\delta_k = W_k^T \frac{\partial L}{\partial a_{k+1}} \bullet g'(a_k)",
+     {"W_k": A, "∂L/∂a_k+1": V, "g'(a_k)": U}),
+    ("L2.1", r"E(\mathbf{W}) = \sum_{n=1}^{N} E_n(\mathbf{W}) = -\sum_{n=1}^{N} \{t_n \log "
+     r"y(\mathbf{x}_n) + (1 - t_n) \log(1 - y(\mathbf{x}_n))\}",
+     {"t": T, "y(x_n)": 0.3}),
+    ("L2.3", r"\frac{\partial E}{\partial w_{ij}^{[l]}} = \frac{\partial E}{\partial "
+     r"a_i^{[l]}} \cdot \frac{\partial a_i^{[l]}}{\partial w_{ij}^{[l]}} = \delta_i^{[l]} "
+     r"\cdot z_j^{[l-1]}",
+     {"δ_i^[l]": 0.3, "z_j^[l-1]": 0.4}),
+    ("L2.3", r"\delta_i^{[l]} = \frac{\partial E}{\partial z_i^{[l]}} \cdot \frac{\partial "
+     r"z_i^{[l]}}{\partial a_i^{[l]}} = \frac{\partial E}{\partial z_i^{[l]}} \cdot "
+     r"f'(a_i^{[l]})",
+     {"∂E/∂z_i^[l]": 0.3, "f'(a_i^[l])": 0.2}),
+    ("L2.3", r"\delta_i^{[l]} = \frac{\partial E}{\partial a_i^{[l]}} = \sum_k "
+     r"\frac{\partial E}{\partial a_k^{[l+1]}} \frac{\partial a_k^{[l+1]}}{\partial a_i^{[l]}}",
+     {"∂E/∂a^[l+1]": V, "∂a^[l+1]/∂a_i^[l]": U}),
+    ("L2.3", r"= \sum_k \delta_k^{[l+1]} \frac{\partial a_k^{[l+1]}}{\partial z_i^{[l]}} "
+     r"\frac{\partial z_i^{[l]}}{\partial a_i^{[l]}}",
+     {"δ^[l+1]": V, "∂a^[l+1]/∂z_i^[l]": U, "∂z_i^[l]/∂a_i^[l]": 0.2}),
+    ("L2.3", r"= f'(a_i^{[l]}) \sum_k \delta_k^{[l+1]} W_{ki}^{[l+1]}",
+     {"f'(a_i^[l])": 0.2, "δ^[l+1]": V, "W_i^[l+1]": U}),
+    ("L2.3", r"\delta^{[l]} = f'(\alpha^{[l]})^T W^{[l+1]T} \delta^{[l+1]}",
+     {"f'(α^[l])": A, "W^[l+1]": A, "δ^[l+1]": V}),
+    ("L2.4", r"y(\mathbf{x}) = z^{[L]} = \sigma(a^{[L]})",
+     {"a^[L]": 0.3}),
+    ("L2.4", r"y_k(\mathbf{x}) = z_k^{[L]} = s\left(a_k^{[L]}\right) = "
+     r"\frac{\exp\left(a_k^{[L]}\right)}{\sum_j \exp\left(a_j^{[L]}\right)}",
+     {"a_k^[L]": 0.5, "a^[L]": V}),
+    ("L2.4", r"E(W,b) = -\sum_{n=1}^{N} \sum_{k=1}^{K} t_{nk} \log y_{nk}",
+     {"t": np.eye(2), "y": np.array([[0.3, 0.7], [0.6, 0.4]])}),
+    ("L2.5", r"ReLU(a) = \begin{cases} 0 & \text{if } a \le 0 \\ a & \text{if } a > 0 "
+     r"\end{cases} = \max\{0, a\}",
+     {"a": 0.3}),
+    ("L2.5", r"\sigma'(a) = \sigma(a)(1 - \sigma(a)) = 0.25",
+     {"a": 0.0}),
+    ("L2.2", r"\frac{\partial z}{\partial z} = \sigma'(z) = \frac{\partial}{\partial z} "
+     r"\left(\frac{1}{1+e^{-z}} \right) = \frac{1}{(1+e^{-z})^2} \cdot e^{-z}",
+     {"z": 0.3}),
+    ("L2.2", r"= \frac{1}{1+e^{-z}} \cdot \frac{e^{-z}}{1+e^{-z}} = \sigma(z) \cdot "
+     r"(1-\sigma(z)) = z^{[3]} \cdot (1-z^{[3]})",
+     {"z": 0.3}),
+    ("L3.1", r"J = L(\hat{\mathbf{y}}, \mathbf{y}) + \lambda \Omega(\theta)",
+     {"L(yhat, y)": 0.3, "λ": 0.1, "Ω(θ)": 0.4}),
+    ("L3.2", r"\mathbf{g} \leftarrow \nabla_{\mathbf{a}^{(k)}} J = \mathbf{g} \odot "
+     r"f'(\mathbf{a}^{(k)})",
+     {"g": V, "f'(a^(k))": U}),
+    ("L3.2", r"\nabla_{\mathbf{b}^{(k)}} J = \mathbf{g} + \lambda \nabla_{\mathbf{b}^{(k)}} "
+     r"\Omega(\theta)",
+     {"g": V, "λ": 0.1, "∇Ω(θ)": U}),
+    ("L3.2", r"\nabla_{\mathbf{W}^{(k)}} J = \mathbf{g} \mathbf{h}^{(k-1)\top} + \lambda "
+     r"\nabla_{\mathbf{W}^{(k)}} \Omega(\theta)",
+     {"g": V, "h^(k-1)": U, "λ": 0.1, "∇Ω(θ)": A}),
+    ("L3.2", r"\mathbf{g} \leftarrow \nabla_{\mathbf{h}^{(k-1)}} J = \mathbf{W}^{(k)\top} "
+     r"\mathbf{g}",
+     {"W^(k)": A, "g": V}),
+    ("L3.3", r"h_{\Theta}(x) = g(\Theta^{(2)} a)",
+     {"g(Θ^(2) a)": 0.3}),
+    ("L4.4", r"\frac{dJ}{dy} = \frac{y^*}{y} + \frac{(1-y^*)}{y-1}",
+     {"ystar": 1.0, "y": 0.3}),
+    ("L4.4", r"\frac{dJ}{da} = \frac{dJ}{dy}\frac{dy}{da}",
+     {"dJ/dy": 0.3, "dy/da": 0.2}),
+    ("L4.4", r"\frac{dJ}{dx_i} = \sum_{j=0}^D \frac{dJ}{da_j} \frac{da_j}{dx_i}",
+     {"dJ/da": V, "da/dx_i": U}),
+    ("L4.4", r"a_j = \sum_{i=0}^M \alpha_{ji} x_i",
+     {"α_j": V, "x": U}),
+    ("L4.7", r"\frac{ds}{db} = \frac{\exp(-b)}{(\exp(-b)+1)^2} = "
+     r"\frac{\exp(-b)+1-1}{(\exp(-b)+1+1-1)^2} = \frac{\exp(-b)+1-1}{(\exp(-b)+1)^2} = "
+     r"\frac{\exp(-b)+1}{(\exp(-b)+1)^2} - \frac{1}{(\exp(-b)+1)^2}",
+     {"b": 0.3}),
+    ("L4.8", r"\frac{dy}{dv_j} = \sum_{i=1}^M \frac{dy}{du_i} \frac{du_i}{dv_j}",
+     {"dy/du": V, "du/dv_j": U}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "deck", "values"), LINES, ids=[f"{d[0]} {d[1]}" for d in LINES])
+def test_the_decks_lines(where: str, deck: str, values: dict[str, Any]) -> None:
+    e = explain.expression(deck, **values)
+    assert np.all(np.isfinite(e.value))
+    if e.formula is None:  # one name alone
+        return
+    spellings = [e.formula.latex(), f"<math>{e.formula.mathml()}</math>", e.formula.text()]
+    for shown in spellings[: 2 if "ystar" in values else 3]:
+        np.testing.assert_allclose(explain_typed(shown, values).value, e.value, rtol=1e-12)
+    printed = re.sub(
+        r"\\nabla_(\{[^{}]*(\{[^{}]*\}[^{}]*)*\})", r"\\nabla", deck
+    )  # by what is passed
+    printed = re.sub(r"\\(mathcal|scriptscriptstyle)(?![a-z])", "", printed)
+    assert spelled(e.formula.latex()) in spelled(printed).replace(r"\bullet", r"\odot")
+
+
+def test_sides_that_differ_are_refused() -> None:
+    given = {"∂f/∂q": -4.0, "∂q/∂x": 1.0}
+    line = r"\frac{\partial f}{\partial x} = \frac{\partial f}{\partial q}"
+    line += r" \frac{\partial q}{\partial x} = "
+    assert explain_typed(line + "-4 \\cdot 1 = -4", given).value == -4.0
+    with pytest.raises(UsageError, match="sides of the equation differ here"):
+        explain_typed(line + "-5", given)
+    rounded = explain_typed(r"y = \sigma(x) = 0.73", {"x": 1.0})  # to its digits
+    assert rounded.notes[0] == "sides with the same value: 0.73"
+    with pytest.raises(UsageError, match="differ"):
+        explain_typed(r"y = \sigma(x) = 0.74", {"x": 1.0})
+
+
+def test_sums_in_sums() -> None:
+    given = {"w": V, "x": U, "A": A}
+    for typed, value in {
+        "Σ_i Σ_j w_i A_ij x_j": V @ A @ U,
+        "Σ_j Σ_i w_i A_ij x_j": V @ A @ U,
+        "Σ_i Σ_j A_ji w_i x_j": U @ A @ V,
+        "Σ_i w_i (Σ_j A_ij x_j)^2": V @ (A @ U) ** 2,
+        "Σ_i w_i Σ_j x_j + Σ_i Σ_j A_ij": V.sum() * U.sum() + A.sum(),
+    }.items():
+        here = {name: given[name] for name in parse(typed, given).names}
+        e = explain_typed(typed, here)
+        np.testing.assert_allclose(e.value, value, rtol=1e-12)
+        assert all(result.check.agrees for result in e.results)
+        assert e.formula is not None
+        np.testing.assert_allclose(explain_typed(e.formula.latex(), here).value, value, rtol=1e-12)
+    with pytest.raises(UsageError, match="no number"):
+        explain_typed("Σ_i Σ_j A_i x_j", {"A": A, "x": U})
+
+
 def test_there_are_at_least_sixty() -> None:
     assert len({deck for _, deck, _ in DECKS}) >= 60
     assert {where.partition(".")[0] for where, *_ in DECKS} == {"L0", "L1", "L2", "L3", "L4"}
@@ -190,7 +383,7 @@ SUMS = {
     "c/m Σ_{i=1}^n (x_i - w_i)^2": "(c/m) · Σ_{i=1}^n (xᵢ − wᵢ)²",
     "Σ_i tanh(c x_i)": "Σ_i tanh(cxᵢ)",
     "Σ_i w_i (W x)_i": "Σ_i wᵢ · (W x)_i",
-    "Σ_i relu(x_i) w_i": "Σ_i (relu(x))_i · wᵢ",
+    "Σ_i relu(x_i) w_i": "Σ_i relu(xᵢ) · wᵢ",
     "Σ_c w_c x_c": "Σ_c w_c · x_c",
     "Σ_α w_α x_α": "Σ_α w_α · x_α",
     "Σ_i w_i + Σ_j x_j": "Σ_i wᵢ + Σ_j xⱼ",

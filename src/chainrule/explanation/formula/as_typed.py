@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from chainrule.explanation.formula.expressions import ONE, coefficient, factors_of
-from chainrule.explanation.formula.greek import spell
+from chainrule.explanation.formula.greek import QUOTIENT, spell
 from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.spelling import APPLY, ATOM, POWER, PRODUCT, Out
+from chainrule.explanation.formula.tokens import COMMANDS
 
 
 def quotient(w: Any, e: Node) -> Out:
@@ -30,8 +32,17 @@ def indexed(w: Any, e: Node) -> Out:
 
 
 def group(w: Any, e: Node) -> Out:
-    inner = w.write(e.args[0])
-    return w.spelled.braces.format(inner) if e.data[0][1] == "{" else w.bracket(inner), ATOM
+    inner, bracket = w.write(e.args[0]), e.data[0][1]
+    if bracket == "[":
+        return w.bracket(inner, "[]"), ATOM
+    return w.spelled.braces.format(inner) if bracket == "{" else w.bracket(inner), ATOM
+
+
+def slope(w: Any, e: Node) -> Out:
+    """σ′(z), as it was typed."""
+    (_, word), *_ = e.data
+    shown = w.spelled.word.format(word) if word in COMMANDS else w.name(spell(word))
+    return w.join([shown + w.spelled.prime, w.bracket(w.write(e.args[0]))]), ATOM
 
 
 def typed_product(w: Any, e: Node) -> Out:
@@ -56,13 +67,27 @@ def _last(e: Node) -> Node:
     return e
 
 
-def slope(w: Any, e: Node) -> str:
-    """∂L/∂z where it is a name that has a value, as a fraction; else nothing."""
-    above, _, below = e.data.letter.partition("/∂")
-    if not (below and above.startswith("∂")):
+_BRACKETED = re.compile(r"\(([^()]+)\)\^([\[(].*)")
+_APPLIED = re.compile(r"([^'(]+)('*)(?:\((.*)\))?(_\w+)?", re.DOTALL)
+
+
+def quoted(w: Any, e: Node) -> str:
+    """∂L/∂z, as a fraction, and g'(z), h(x, y) where they are names that have a value; else
+    nothing."""
+    if slope := QUOTIENT.fullmatch(e.data.letter):
+        names = {"of": w.name(spell(slope[2])), "by": w.name(spell(slope[3]))}
+        return w.spelled.derivative.format(d=w.spelled.d[slope[1] == "∂"], **names)
+    if layered := _BRACKETED.fullmatch(e.data.letter):  # (∇L)^[i]
+        inside = w.bracket(w.name(spell(layered[1])))
+        return w.spelled.raised.format(inside, w.spelled.layer.format(layered[2]))
+    found = _APPLIED.fullmatch(e.data.letter)
+    if found is None or not (found[2] or found[3]):
         return ""
-    names = {"of": w.name(spell(above[1:])), "by": w.name(spell(below))}
-    return w.spelled.derivative.format(d=w.spelled.d[1], **names)
+    said = w.name(spell(found[1])) + w.spelled.prime * len(found[2])
+    if found[4]:
+        said = w.spelled.indexed.format(said, w.index(found[4][1:]))
+    parts = [w.name(spell(part.strip())) for part in (found[3] or "").split(",")]
+    return said + (w.bracket(w.literal(", ").join(parts)) if found[3] else "")
 
 
 TYPED_LAYOUTS = {
@@ -70,5 +95,6 @@ TYPED_LAYOUTS = {
     "entry": indexed,
     "indexed sum": indexed,
     "group": group,
+    "typed slope": slope,
     "beside": typed_product,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from chainrule.explanation.formula.cursor import Cursor
+from chainrule.explanation.formula.cursor import Cursor, canonical
 from chainrule.explanation.formula.node import COMPARED, Node, binary
 from chainrule.explanation.formula.tokens import Token
 
@@ -51,13 +51,26 @@ class Commands(Cursor):
         return self.grouped("}", opened)
 
     def slope(self) -> Node | None:
-        r"""``\frac{\partial J}{\partial x}`` as one name."""
-        ahead = [t.text for t in self.tokens[self.at_token : self.at_token + 8]]
-        if len(ahead) == 8 and ahead[0:2] == ["{", "∂"] and ahead[3:6] == ["}", "{", "∂"]:
-            token = self.now
-            self.at_token += 8
-            return self.leaf("name", f"∂{ahead[2]}/∂{ahead[6]}", token)
-        return None
+        r"""``\frac{\partial J}{\partial x}`` as one name; ``\partial a^L_j`` where that is given
+        or a name."""
+        at, parts = self.at_token, []
+        for _ in range(2):
+            ahead = [t.text for t in self.tokens[at : at + 12]]
+            if ahead[0] != "{" or "}" not in ahead or ahead[1][0] not in "d∂":
+                return None
+            end = max(i for i, text in enumerate(ahead) if text == "}" and _closes(ahead[: i + 1]))
+            sign, *more = "".join(text for text in ahead[1:end] if text not in "{}")
+            parts.append("".join(more))
+            at += end + 1
+            single = end == 3 and sign == "∂"
+        said = f"{sign}{parts[0]}/{sign}{parts[1]}"
+        if not (
+            single or canonical(said) in self.known or (self.sums and self.without_index(said))
+        ):
+            return None
+        token = replace(self.now, kind="name", text=said)
+        self.tokens[self.at_token : at] = [token]
+        return self.name()
 
     def cases(self, token: Token) -> Node:
         r"""``\begin{cases} a & (c) \\ b & \text{otherwise} \end{cases}`` as where(c, a, b)."""
@@ -117,6 +130,12 @@ class Commands(Cursor):
             if sides == others and op == _OPPOSITE[first.op]:
                 return
         self.fail("the second condition is to be the opposite of the first", token)
+
+
+def _closes(texts: list[str]) -> bool:
+    return texts.count("{") == texts.count("}") and all(
+        texts[:i].count("{") > texts[:i].count("}") for i in range(1, len(texts))
+    )
 
 
 _OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+from chainrule.errors import UsageError
 from chainrule.explanation.formula.greek import GREEK, SHORT_GREEK
 from chainrule.explanation.formula.node import Node, is_binary
 from chainrule.explanation.formula.tokens import COMMANDS, ONES, Token, fail, tokens
@@ -20,6 +22,10 @@ SIDE = (" ", "·")
 ENTRYWISE = {" ": "*", "·": "*", "^": "**"}
 """What these are of entries. ``⊙`` is a product of entries where * may be one of matrices."""
 _SHORT = re.compile(rf"({'|'.join(SHORT_GREEK)})(?![a-z])")
+_LAYERED = re.compile(r"([^\W_]+)(?:_(\w+))?\^([^\W_](?:[^\W_]|[+-])*)(?:_([^\W_]+))?\Z")
+"""A name with a layer above it that has no brackets: a^L, a^L_j, a_j^L."""
+_BRACES = str.maketrans("", "", "{}")
+_INDEXED = re.compile(r"(.*[^_])_(?P<index>[\w,]+)((?:\^.*)?)")
 WHOLE = "whole"
 BARE = COMMANDS - {"max", "min", "det", "tr"}
 """Functions of which a number may stand close: ln2, cos2x."""
@@ -27,12 +33,17 @@ BARE = COMMANDS - {"max", "min", "det", "tr"}
 
 def canonical(name: str) -> str:
     """What spellings of one name share: w₀, w_0 and w0; α and alpha; ŷ and yhat."""
-    spread = unicodedata.normalize("NFD", name)
-    shown = "".join(_ACCENTS.get(c) or GREEK.get(c, c) for c in spread)
+    shown = "".join(GREEK.get(c, c) for c in unaccented(name).translate(_BRACES))
+    shown = _LAYERED.sub(lambda m: f"{m[1]}_{m[2] or m[4]}^{m[3]}" if m[2] or m[4] else m[0], shown)
     base, _, index = shown.rpartition("_")
     shown = base + index if base and index.isdigit() else shown
     short = _SHORT.match(shown)
     return f"{SHORT_GREEK[short[1]]}{shown[short.end() :]}" if short else shown
+
+
+def unaccented(name: str) -> str:
+    """ŷ as yhat."""
+    return "".join(_ACCENTS.get(c, c) for c in unicodedata.normalize("NFD", name))
 
 
 class Cursor:
@@ -46,15 +57,15 @@ class Cursor:
         loose: bool = False,
     ) -> None:
         self.text = text
-        self.tokens = tokens(text)
+        self.tokens = _whole_names(tokens(text), given)
         self.at_token = 0
         self.functions = functions
         self.spelled = {canonical(name): name for name in given}
         self.known = frozenset(self.spelled)
         self.closing: list[str] = []
         self.nested = 0
-        self.index = ""  # of the sum that is being read
-        self.indexed = False
+        self.sums: list[str] = []  # the indexes of the sums that are being read
+        self.used: set[str] = set()  # those of them that something has
         self.in_sums: set[str] = set()
         self.whole: set[str] = set()  # names in brackets that have the index of a sum
         self.loose = loose
@@ -151,6 +162,29 @@ class Cursor:
         self.want(close, opened)
         return value
 
+    def without_index(self, text: str) -> tuple[str, list[str]] | None:
+        """A name in sums over i and j without those indexes, and these: z for z_i and z^(i), W for
+        W_ij, W_k for W_ki, z^[1] for z_i^[1], ∂z/∂y for ∂z/∂y_i; None where it has none."""
+        above, sign, below = text.partition("/")
+        if sign:
+            parts = [self.without_index(part) or (part, []) for part in (above, below)]
+            whole, indexes = sign.join(p[0] for p in parts), [i for p in parts for i in p[1]]
+            return (whole, indexes) if indexes else None
+        for index in self.sums:
+            if text.endswith(f"({index})"):
+                return text.removesuffix(f"({index})").removesuffix("^"), [index]
+        found = _INDEXED.fullmatch(text)
+        if found is None:
+            return None
+        letters = sorted(self.sums, key=len, reverse=True)
+        parts = re.findall("|".join([*map(re.escape, letters), r"[^\W_]"]), found["index"])
+        indexes = [part for part in parts if part in self.sums]
+        rest = "".join(part for part in parts if part not in self.sums)
+        whole = f"{found[1]}{'_' if rest else ''}{rest}{found[3]}"
+        if not indexes or (rest and canonical(whole) not in self.known):
+            return None
+        return whole, indexes
+
     def expression(self) -> Node: ...
 
     def power(self) -> Node: ...
@@ -158,6 +192,8 @@ class Cursor:
     def operand(self) -> Node: ...
 
     def number(self, token: Token) -> Node: ...
+
+    def name(self) -> Node: ...
 
     def product(self) -> Node: ...
 
@@ -204,6 +240,74 @@ PYTHON = {
     ),
 }
 """Words of Python that no formula has, and what to write."""
+
+
+def _whole_names(found: list[Token], given: Collection[str]) -> list[Token]:
+    """What was given a value as a whole, a^L, g'(z), R(W), as one name."""
+    forms: dict[str, list[tuple[list[str], str]]] = {}
+    quotients = {tuple(map(_stem, name.split("/"))) for name in given if name.count("/") == 1}
+    for name in sorted(given, key=len, reverse=True):
+        layered = _LAYERED.fullmatch(name.translate(_BRACES))
+        if name[0] == "Δ" and len(name) > 1:  # \\Delta v_1 is two tokens
+            forms.setdefault("Delta", []).append(([canonical(name[1:])], name))
+        elif layered or any(c in name for c in "^'(+"):
+            with suppress(UsageError):
+                braced = re.sub(r"\^([\[(][^\])]*[\])])", r"^{\1}", name)
+                text = f"{layered[1]}^{layered[3]}" if layered else braced
+                first, *rest = [canonical(t.text) for t in tokens(text)[:-1] if t.text not in "{}"]
+                if rest:
+                    forms.setdefault(first, []).append((rest, "" if layered else name))
+    made: list[Token] = []
+    at = 0
+    while (forms or quotients) and at < len(found):
+        token = found[at]
+        ahead = [t.text for t in found[at : at + 3]]
+        if ahead[1:2] == ["/"] and (_stem(ahead[0]), _stem(ahead[2])) in quotients:
+            token, at = replace(token, text="".join(ahead)), at + 2
+        for rest, name in (
+            *forms.get(_stem(token.text), ()),
+            *forms.get(canonical(token.text), ()),
+        ):
+            shown, end = _matched(found, at, rest, name)
+            if end:
+                token, at = replace(token, kind="name", text=shown), end - 1
+                break
+        made.append(token)
+        at += 1
+    return made or found
+
+
+def _stem(text: str) -> str:
+    """A name without its index."""
+    return canonical(text.partition("_")[0])
+
+
+def _matched(found: Sequence[Token], start: int, rest: Sequence[str], name: str) -> tuple[str, int]:
+    """The name whose tokens but the first are ``rest`` and where it ends, or 0: braces do not
+    count. A layer, without a ``name``, may have its index before or behind: a_j^L, a^{L}_{j}."""
+    base, _, index = found[start].text.partition("_")
+    at, opened = start + 1, 0
+    wanted, said = "".join(rest), ""
+    while len(said) < len(wanted) and found[at].kind != "end":
+        text = found[at].text
+        opened += (text == "{") - (text == "}")
+        at += 1
+        if text in ("{", "}"):
+            continue
+        said += canonical(text)
+        if not (name or index) and len(said) > len(wanted):
+            text, _, index = text.partition("_")
+            said = said[: -len(canonical(f"{text}_{index}"))] + canonical(text)
+    while opened > 0 and found[at].text == "}":
+        opened, at = opened - 1, at + 1
+    if said != wanted or opened:
+        return "", 0
+    if not name and not index and found[at].text == "_":
+        texts = [t.text for t in found[at + 1 : at + 4]]
+        if texts[0] != "{" or texts[2:] == ["}"]:
+            index = texts[texts[0] == "{"]
+            at += 4 if texts[0] == "{" else 2
+    return name or f"{base}{'_' if index else ''}{index}^{''.join(rest[1:])}", at
 
 
 def is_minus_one(node: Node) -> bool:

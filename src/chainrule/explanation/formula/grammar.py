@@ -22,7 +22,7 @@ from chainrule.explanation.formula.cursor import (
 )
 from chainrule.explanation.formula.node import COMPARED, Node, bare, binary, call, walk
 from chainrule.explanation.formula.operands import IsName, Operands
-from chainrule.explanation.formula.tokens import ONES, Token
+from chainrule.explanation.formula.tokens import ONES, Token, tokens
 
 
 class Statement(NamedTuple):
@@ -56,6 +56,38 @@ def read(
         return reader.statements(), reader.notes, reader.in_sums
     except IsName as name:
         return read(text, functions, [*given, str(name)], loose=loose)
+
+
+def sides(text: str) -> list[str]:
+    """Of an equation with several sides, ``f = a = b``, the texts ``f = a`` and ``f = b``;
+    else nothing."""
+    found = tokens(text)
+    depth, at, equals = 0, 0, []
+    while found[at].kind != "end":
+        token = found[at]
+        depth += (token.text in _OPENED) - (token.text in _CLOSED)
+        if depth == 0 and token.text in (";", "\n"):
+            equals = []
+        elif token.text in ("with", "where", "and") and found[at + 1 : at + 2][0].kind == "name":
+            if found[min(at + 2, len(found) - 1)].text == "=":
+                break
+        elif depth == 0 and token.kind == "operator" and token.text == "=":
+            equals.append(token.place)
+        at += 1
+    if len(equals) < 2:
+        return []
+    end = found[at].place
+    head, rest = text[: equals[0]], text[end:]
+    made = []
+    for start, stop in zip(equals, [*equals[1:], end], strict=True):
+        behind = text[start:stop].lstrip("=←≈≡≔")
+        behind = _COMMAND.sub("", behind, count=1) if behind[:1] == "\\" else behind
+        made.append(f"{head}= {behind}{rest}")
+    return made
+
+
+_OPENED, _CLOSED = ("(", "[", "{", "begin"), (")", "]", "}", "end")
+_COMMAND = re.compile(r"\\(?:leftarrow|gets|approx|equiv|triangleq|coloneqq)(?![A-Za-z])")
 
 
 class _Reader(Operands):
@@ -125,7 +157,7 @@ class _Reader(Operands):
             if depth == 0 and self.defines(end):
                 return None
             depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
-            if depth == 0 and token.text == "=" and token.kind == "operator":
+            if depth == 0 and token.text in ("=", ":=") and token.kind == "operator":
                 break
             end += 1
         left = self.tokens[self.at_token : end]
@@ -138,9 +170,14 @@ class _Reader(Operands):
             return self.spelled.setdefault(canonical(left[0].text), left[0].text)
         kinds = "".join("n" if t.kind == "name" else t.text for t in left)
         shown = "".join(t.text for t in left)
-        if left[0].text in ("grad", "Grad") and len(left) == 2:
+        words = sum(t.kind == "name" for t in left)
+        if left[0].text in ("grad", "Grad", "Δ") and len(left) == 2:
             return None
-        if kinds.startswith(("n'", "n(")) or (shown[0] in "d∂" and "/" in kinds) or "frac" in kinds:
+        if kinds.startswith(("n'", "n(", "nn(")) or (shown[0] in "d∂" and "/" in kinds):
+            return None
+        if "frac" in kinds or (
+            kinds.startswith(("n^", "(n)^")) and words < 4
+        ):  # θ^{n+1}, (∇L)^{[i]}
             return None
         self.at_token = start
         return self.fail("only names are assigned: t = x**2", left[0])

@@ -31,9 +31,10 @@ _BY_NAME: Mapping[str, str] = {
 _ACCENTS = ("hat", "bar", "tilde", "star", "prime")
 _NUMBERED = re.compile(r"(.*?[^\d_/\],])_?(\d+(?:,\d+)*)", re.DOTALL)
 _NEIGHBOUR = re.compile(r"([^\W\d_]+)_([a-z0-9][+-][a-z0-9])")  # k+1
-_LAYER = re.compile(r"(.+)\^([\[(][\w+-]+[\])])")
+QUOTIENT = re.compile(r"([d∂])(.+)/\1(.+)", re.DOTALL)
+_LAYER = re.compile(r"(.+?)\^((?:[\[(][\w+-]+[\])])+|[^\W_](?:[^\W_]|[+-])*)(?:_(\w+))?")
 _MARKED = re.compile(r"((?:[^\W\d_]|[a-z]{2,7}?)_?(?:hat|bar|tilde|star))_(\w+)")
-_LOWERED = re.compile(r"([^\W\d_]+)_([A-Za-z]\w*)")
+_LOWERED = re.compile(r"([^\W\d_]+)_([^\W\d_][\w,]*)")
 
 
 def spell(word: str, shape: Shape = (), key: str = "") -> Node:
@@ -43,10 +44,10 @@ def spell(word: str, shape: Shape = (), key: str = "") -> Node:
     from others where the identifier does not.
     """
     key, index, accent, upper = key or word, "", "", ""
-    if word.startswith("∂") and "/∂" in word:
+    if QUOTIENT.fullmatch(word) or "'" in word or "(" in word.partition("^")[0]:
         return named(key, word, shape=shape)
-    if layer := _LAYER.fullmatch(word):
-        word, upper = layer[1], layer[2]
+    if layer := _LAYER.fullmatch(word.replace("{", "").replace("}", "")):
+        word, upper = layer[1] + (f"_{layer[3]}" if layer[3] else ""), layer[2]
     if lowered := _MARKED.fullmatch(word):
         word, index = lowered[1], lowered[2]
     if found := _NEIGHBOUR.fullmatch(word) or _NUMBERED.fullmatch(word):

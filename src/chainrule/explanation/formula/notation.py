@@ -130,6 +130,8 @@ class Writer(Pieces):
         left, right = inside(left), inside(right)
         if left.shape and right.shape:
             return self.operator("⊙")
+        if right.op == "number" and right.data == math.pi and left.op == "number":
+            return ""
         if right.op == "number":
             return self.thin() if right.data in LOGARITHMS else self.operator("·")
         if left.op == "number" and (_is_letters(right) or self.is_bare(right)):

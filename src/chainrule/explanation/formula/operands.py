@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from difflib import get_close_matches
 
@@ -23,7 +22,7 @@ from chainrule.explanation.formula.node import COMPARED, Node, binary, call, wal
 from chainrule.explanation.formula.spelling import OVER, SLOPE
 from chainrule.explanation.formula.tokens import ONES, Token, fail
 
-_LAST_INDEX = re.compile(r"(.*[^_])_(?P<index>\w+)((?:\^[\[(].*[\])])?)")
+MOST_SUMS = 4
 
 
 class IsName(Exception):
@@ -105,7 +104,7 @@ class Operands(Commands):
             return self.call("indicator", items, token)
         whole = at == 0 and self.now.kind == "end"
         if len(items) == 1 and not (whole or listed or items[0].op == "list"):
-            return replace(items[0], bracket="(")
+            return replace(items[0], bracket="[")
         return self.call("list", items, token)
 
     def between_bars(self, token: Token) -> Node:
@@ -182,26 +181,31 @@ class Operands(Commands):
         if found.kind != "name":
             self.fail("a sum is over an index: sum_i w_i x_i", found)
         if opened:
-            if sign := self.take("="):
+            if sign := self.take("∈"):  # a set, over which the entries are
+                start = f"∈{self.take().text}"  # type: ignore[union-attr]
+            elif sign := self.take("="):
                 start = f"={self.take().text}"  # type: ignore[union-attr]
                 if start not in ("=0", "=1"):
                     self.fail("a sum is over all entries; other bounds are not read", sign)
+            if self.at("!=", "<", ">", "<=", ">="):
+                self.fail("a sum is over all entries; other bounds are not read", self.now)
             self.want("}", opened)
         return found.text, start
 
     def over_index(
         self, name: str, index: str, token: Token, bounds: tuple[str, str] = ("", "")
     ) -> Node:
-        if self.index:
-            self.fail("a sum in a sum is written with products of matrices: u.T @ X @ v", token)
-        self.index, self.indexed = index, False
+        if index in self.sums or len(self.sums) == MOST_SUMS:
+            most = f"at most {MOST_SUMS} sums stand in each other, each with an index of its own"
+            self.fail(most, token)
+        self.sums.append(index)
         first = self.at_token
         value = by_entries(self.shallow(self.product()))
         names = {t.text for t in self.tokens[first : self.at_token] if t.kind == "name"}
         self.in_sums |= names - self.whole
-        if not self.indexed:
+        if index not in self.used:
             self.fail(f"nothing in this sum has the index {index}, as in x_{index}", token)
-        self.index = ""
+        self.used.discard(self.sums.pop())
         return replace(self.call(name, [value], token), data=(index, *bounds))
 
     def name(self) -> Node:
@@ -223,26 +227,18 @@ class Operands(Commands):
             return self.applied(low, token)  # Cos x, as telephones spell it
         if word == "log" and index and index not in self.spelled:
             return self.logarithm(index, token)
-        if self.index and (whole := self.without_index(token.text)):
+        if self.sums and (found := self.without_index(token.text)):
+            whole, indexes = found
             if "_" not in whole and canonical(whole) not in self.known and self.split(token):
                 return self.name()  # c x_i, written close
-            self.indexed = True
-            return self.named(whole, token)
+            self.used.update(indexes)
+            places = tuple(self.sums.index(index) for index in indexes)
+            said = (token.text, places, len(self.sums))
+            return replace(self.call("indexed", [self.named(whole, token)], token), data=said)
         if index and canonical(word) in self.known and index.replace(",", "").isdigit():
             self.notes.append(f"{token.text} is read as the entry {word}[{index}], counted from 0")
             return self.entry(self.named(word, token), index, token)
         return self.name() if self.split(token) else self.named(token.text, token)
-
-    def without_index(self, text: str) -> str:
-        """A name in a sum over i without that index: z for z_i, W_k for W_ki, z^[1] for z_i^[1],
-        ∂z/∂y for ∂z/∂y_i; empty where it has no such index."""
-        found = _LAST_INDEX.fullmatch(text)
-        if found is None or not found["index"].endswith(self.index):
-            return ""
-        rest = found["index"].removesuffix(self.index)
-        if rest and canonical(f"{found[1]}_{rest}{found[3]}") not in self.known:
-            return ""
-        return f"{found[1]}{'_' if rest else ''}{rest}{found[3]}"
 
     def named(self, name: str, token: Token) -> Node:
         return self.leaf("name", self.spelled.setdefault(canonical(name), name), token)
@@ -253,7 +249,7 @@ class Operands(Commands):
 
     def split(self, token: Token) -> bool:
         """``xy`` as x and y, where both are given and xy is not: tokens of their own."""
-        word, _, index = token.text.partition("_") if self.index else (token.text, "", "")
+        word, _, index = token.text.partition("_") if self.sums else (token.text, "", "")
         parts = pieces(word, self.known, self.functions)
         if parts and index:
             parts[-1] += f"_{index}"
@@ -404,9 +400,9 @@ class Operands(Commands):
                 opened = self.take("{")
                 assert opened is not None
                 value = self.call("indicator", [self.grouped("}", opened)], token)
-            elif token.text == "_" and self.index and (length := self.has_index()):
+            elif token.text == "_" and self.sums and (length := self.has_index()):
                 self.at_token += length  # (W x)_i, in a sum over i
-                self.indexed = True
+                self.used.add(self.sums[-1])
                 self.whole |= {n.data for n in walk(value) if n.op == "name"}
                 if value.args:
                     value = replace(value, data=WHOLE)
@@ -421,9 +417,9 @@ class Operands(Commands):
     def has_index(self) -> int:
         """How many signs an index is long, ``_i`` or ``_{i}``, if it is that of the sum."""
         ahead = [t.text for t in self.tokens[self.at_token + 1 : self.at_token + 4]]
-        if ahead[:1] == [self.index]:
+        if ahead[:1] == self.sums[-1:]:
             return 2
-        return 4 if ahead == ["{", self.index, "}"] else 0
+        return 4 if ahead == ["{", self.sums[-1], "}"] else 0
 
     def called(self, value: Node, opened: Token) -> None:
         """``x(x + 1)`` is a product where x is one letter; else a function that is not known."""

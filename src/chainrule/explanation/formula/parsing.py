@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy as np
 from chainrule.core.recording import quiet
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.cursor import (
+    INSTEAD,
     SIDE,
     SIDE_BY_SIDE,
     by_entries,
@@ -27,7 +29,7 @@ from chainrule.explanation.formula.cursor import (
     is_row,
     is_whole,
 )
-from chainrule.explanation.formula.grammar import Statement, read
+from chainrule.explanation.formula.grammar import Statement, read, sides
 from chainrule.explanation.formula.mathml import from_mathml
 from chainrule.explanation.formula.node import Node
 from chainrule.explanation.formula.tokens import ExpressionError
@@ -71,6 +73,8 @@ class Expression:
     quantities: dict[str, Any] = field(default_factory=dict, repr=False)
     readings: dict[str, None] = field(default_factory=dict, repr=False)
     values: dict[int, Any] = field(default_factory=dict, repr=False)
+    same: tuple[Expression, ...] = field(default=(), repr=False)
+    """Other sides of its equation, which are to have the same value."""
 
     @property
     def __name__(self) -> str:
@@ -95,14 +99,10 @@ class Expression:
     def _check_sums(self, known: Mapping[str, Any]) -> None:
         """In a sum over i an array has the index, and one axis."""
         for name in self.in_sums:
-            word, _, index = name.partition("_")
+            word = name.partition("_")[0]
             if name in known and np.ndim(known[name]):
                 why = f"{name} is an array and has no index in the sum: {name}_i"
-            elif name not in known and index and np.ndim(known.get(word, 0.0)) > 1:
-                why = f"{word} has two axes, so {name} is no number: write a product of matrices"
-            else:
-                continue
-            raise ExpressionError(why, self.text, max(self.text.find(word), 0))
+                raise ExpressionError(why, self.text, max(self.text.find(word), 0))
 
 
 def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> Expression:
@@ -117,6 +117,8 @@ def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> E
         ExpressionError: what is not understood, with a caret under the place.
     """
     source = from_mathml(text) if text.lstrip().startswith("<") else text
+    if len(several := sides(source)) > 1:
+        return _one_side(source, several, given, numbers)
     statements, notes, in_sums = read(source, FUNCTIONS, given)
     if not statements:
         raise ExpressionError("the expression is empty", text)
@@ -125,6 +127,52 @@ def parse(text: str, given: Collection[str] = (), *, numbers: bool = False) -> E
     return Expression(
         text, tuple(check.free), checked[-1][0], checked, tuple(notes), frozenset(in_sums)
     )
+
+
+def _one_side(
+    text: str, several: Sequence[str], given: Collection[str], numbers: bool
+) -> Expression:
+    """The first side whose names all have values; others are compared with it."""
+    found: list[Expression] = []
+    failed: list[ExpressionError] = []
+    for side in several:
+        try:
+            found.append(parse(side, given, numbers=numbers))
+        except ExpressionError as error:
+            failed.append(error)
+    have = {canonical(name) for name in given}
+    ready = [e for e in found if have.issuperset(map(canonical, e.names))]
+    if not found:
+        raise failed[0]
+    if all(e.statements[-1][1].op in ("number", "name") for e in found) and not (ready and have):
+        raise ExpressionError(INSTEAD["="], text, text.find("=", text.find("=") + 1))
+    named = [e for e in ready if e.names] or [e for e in found if e.names] or found
+    chosen = max(named, key=lambda e: e.statements[-1][1].op not in ("number", "name"))
+    same = tuple(e for e in ready if e is not chosen)
+    shown = [e.text.rpartition("= ")[2].strip() for e in same]
+    note = f"sides with the same value: {', '.join(shown)}" if same else ""
+    left = len(several) - 1 - len(same)
+    more = f"{left} other side{'s' * (left > 1)} of the equation not compared" if left else ""
+    return replace(chosen, same=same, notes=(*chosen.notes, *filter(None, (note, more))))
+
+
+def compare_sides(expression: Expression, given: Mapping[str, Any]) -> None:
+    """Refuse sides of an equation that differ at the values given; a number may be rounded.
+
+    Raises:
+        UsageError: the two sides with their values.
+    """
+    if not expression.same:
+        return
+    value = np.asarray(expression(*arguments(expression, given)))
+    for other in expression.same:
+        found = np.asarray(other(*arguments(replace(other, same=(expression,)), given)))
+        digits = re.search(r"=\s*[-−]?\d*\.?(\d*)\s*\Z", other.text)
+        bound = 0.5001 * 10.0 ** -len(digits[1]) if digits else 0.0
+        if value.shape == found.shape and np.allclose(value, found, rtol=1e-9, atol=bound):
+            continue
+        raise UsageError(f"the sides of the equation differ here: {expression.text} is "
+                         f"{value.tolist()}, {other.text} is {found.tolist()}")  # fmt: skip
 
 
 def fail(why: str, text: str, node: Node) -> NoReturn:
@@ -181,6 +229,8 @@ class _Check:
             index_of(self.text, item)
             return None
         values = [self.of(part) for part in item.args]
+        if item.op == "indexed":
+            return None
         if item.op in FUNCTIONS:
             self.count(item)
         elif item.op not in OPERATORS:
@@ -250,9 +300,28 @@ class _Walk:
         args = [self.of(part) for part in item.args]
         if item.op == "where" and item.data is not None:
             self.of(item.data)  # the opposite condition, to be written
+        if item.op == "indexed":
+            return self.indexed(item, *args)
+        if item.op in ("sum", "prod") and item.data and np.ndim(args[0]):
+            return (np.sum if item.op == "sum" else np.prod)(args[0], axis=-1)
         if item.op in SIDE or item.op == "@":
             return self.product(item, *args)
         return self.computed(item, *args)
+
+    def indexed(self, item: Node, value: Any) -> Any:
+        """The entries of an array, its axes in the order of the sums around it."""
+        typed, places, depth = item.data
+        if np.ndim(value) == 0:
+            return value
+        if np.ndim(value) != len(places):
+            axes = "two axes" if np.ndim(value) == 2 else f"{np.ndim(value)} axes"
+            word = item.args[0].data
+            fail(f"{word} has {axes}, so {typed} is no number: write a product of matrices, or a "
+                 "sum over each index", self.text, item)  # fmt: skip
+        if depth == 1:
+            return value
+        turned = np.transpose(value, np.argsort(places).tolist())
+        return turned[tuple(slice(None) if i in places else None for i in range(depth))]
 
     def product(self, item: Node, left: Any, right: Any) -> Any:
         """Of vectors x yᵀ is the outer product, xᵀ y and x · y the inner one; with 𝟏 a sum."""
@@ -325,7 +394,7 @@ def arguments(expression: Expression, given: Mapping[str, Any]) -> tuple[Any, ..
             if index.isalpha() and canonical(word) in same:
                 hint = f"; a sum over {index} is written Σ_{index}"
             raise UsageError(f"{name} has no value: add {name}=1 (or another number){hint}")
-    known = set(map(canonical, expression.names))
+    known = {canonical(name) for e in (expression, *expression.same) for name in e.names}
     for name in given:
         if canonical(name) not in known:
             listed = ", ".join(expression.names) or "none"

@@ -122,6 +122,8 @@ class Spelling:
     summed: tuple[str, str]
     """Before what is added: from a lower bound, and to an upper one."""
     braces: str = "{{{}}}"
+    prime: str = "'"
+    layer: str = "{}"
     ones: str = "\U0001d7cf"
     zeros: str = "0"
     """Of rows and columns, as is the identity."""
@@ -173,7 +175,7 @@ MATHML = Spelling(
             "<munderover><mo>∑</mo><mi>{}</mi><mi>{}</mi></munderover>"),
     ones="<mn>\U0001d7cf</mn>", zeros="<mn>0</mn>", eye="<mi>I</mi>",
     chain="<mo>\u2062</mo>", times="<mo>\u2062</mo>",
-    braces="<mrow><mo>{{</mo>{}<mo>}}</mo></mrow>",
+    braces="<mrow><mo>{{</mo>{}<mo>}}</mo></mrow>", prime="<mo>′</mo>", layer="<mi>{}</mi>",
 )  # fmt: skip
 CODE = Spelling(
     linear=True, number=str, escape=str, operator=" {} ", negative="-{}", bracket="({})",
@@ -215,8 +217,9 @@ class Pieces:
     def negative(self, inner: str) -> str:
         return self.spelled.negative.format(inner)
 
-    def bracket(self, inner: str) -> str:
-        return self.spelled.bracket.format(inner)
+    def bracket(self, inner: str, pair: str = "()") -> str:
+        opened, close = self.spelled.bracket.split("{}")
+        return f"{opened.replace('(', pair[0])}{inner}{close.replace(')', pair[1])}"
 
     def root(self, base: Any) -> str:
         return self.spelled.root.format(self.write(base, ATOM if self.spelled.linear else LOW))

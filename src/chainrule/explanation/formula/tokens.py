@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NoReturn
 
 from chainrule.errors import UsageError
@@ -56,20 +56,24 @@ _VULGAR: Mapping[str, str] = {
 }  # fmt: skip
 _LETTER = r"[^\W\d_]"
 _MARKS = "\u0302\u0303\u0304"
-_SUBSCRIPT = (
-    rf"_\{{(?:[^{{}}\\]|\\ell\b)*\}}|_\\ell(?![A-Za-z])|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
-)
+_BRACED = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
+_SUBSCRIPT = rf"_{_BRACED}|_\\[A-Za-z]+|_(?:{_LETTER}|\d)+|[{''.join(_LOWERED)}]+"
 _NUMBER = re.compile(r"(?:\d+(?:\.(?![*/^'])\d*)?|\.\d+)(?:[eE][-+−]?\d+)?")
 _SHIFTED = "".join([*_RAISED, *_LOWERED])
 _NAME = re.compile(
-    rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_\{{|[{_SHIFTED}{''.join(_VULGAR)}])[{_MARKS}\w])*"
+    rf"_{{0,2}}(?![{_SHIFTED}ΣΠ]){_LETTER}(?:(?!_[{{\\]|[{_SHIFTED}{''.join(_VULGAR)}])[{_MARKS}\w])*"
 )
 _INDEX = re.compile(rf"(?:{_SUBSCRIPT})+")
+_LAYERS = r"(?:(?:\\left)?[\[(](?:[\w+− -]|\\math[a-z]+ ?\{\w+\}|\\ell\b)+(?:\\right)?[\])])+"
 _UPPER = re.compile(
-    r"\^\{\s*(?:\\left)?([\[(])\s*([\w+−-]+)\s*(?:\\right)?[\])]\s*(?P<turned>T|\\top|⊤)?\s*\}"
+    rf"\^\{{\s*(?P<braced>{_LAYERS})\s*(?P<turned>T|\\top|⊤)?\s*\}}"
     r"|\^\[(?P<bare>[\w+-]+)\]|⁽(?P<raised>[⁰¹²³⁴-⁹ⁱ⁺⁻ⁿ]+)⁾"
 )
-"""A layer in brackets above a name: a^{[1]}, h^{(k-1)}, W^{[2]T}, a^[1], h⁽¹⁾."""
+"""A layer in brackets above a name: a^{[1]}, h^{(k-1)}, W^{[2]T}, a^{[2](i)}, a^[1], h⁽¹⁾."""
+_SETTING = re.compile(
+    r"\\(?:left|right|[a-z]*style|math[a-z]+|text[a-z]*|operatorname)(?![A-Za-z])|[{}\s]"
+)
+"""What only sets an index: W_{\\text{out}}."""
 _STAR = re.compile(r"\^\s*(?:\*(?!\*)|\\ast\b|\\star\b)|\^\s*\{\s*(?:\*|\\ast|\\star)\s*\}")
 _OF_SLOPE = rf"∂({_LETTER}\w*(?:\^[\[(][\w+-]+[\])])?)"
 _DERIVATIVE = re.compile(rf"{_OF_SLOPE}\s*/\s*{_OF_SLOPE}")
@@ -78,14 +82,14 @@ _COMMAND = re.compile(r"\\(?:[A-Za-z]+|.)", re.DOTALL)
 _SAME: Mapping[str, str] = {
     "−": "-", "–": "-", "⋅": "·", "∙": "·", "∗": "*", "✕": "×", "∕": "/", "≤": "<=", "≥": ">=",
     "≠": "!=", "″": "''", "′": "'", "’": "'", "∥": "‖", "∑": "Σ", "∏": "Π", "⊤": "T", "＝": "=",
-    "\u2062": "", "\u2061": "", "\u200b": "",
+    "\u2062": "", "\u2061": "", "\u200b": "", "←": "=", "≈": "=", "≡": "=", "≔": "=",
 }  # fmt: skip
 """Characters that are read as others; the invisible ones of MathML as nothing."""
 
 _OPERATORS = sorted(
     [
         *("**", "//", ".*", "./", ".^", "<=", ">=", "==", "!=", ":=", "->", "<<", ">>"),
-        *"+-*/@%^=<>()[]{},;:.'|‖·×÷⊙⊘⊗√∛∘&Σ!?_\n~Π⌊⌋⌈⌉",
+        *"∈+-*/@%^=<>()[]{},;:.'|‖·×÷⊙⊘⊗√∛∘&Σ!?_\n~Π⌊⌋⌈⌉",
     ],
     key=len,
     reverse=True,
@@ -100,7 +104,8 @@ _SIGNS: Mapping[str, str] = {
     "lt": "<", "gt": ">", "lVert": "‖", "rVert": "‖", "Vert": "‖", "|": "‖", "lvert": "|",
     "rvert": "|", "vert": "|", "lfloor": "⌊", "rfloor": "⌋", "lceil": "⌈", "rceil": "⌉",
     "sum": "Σ", "prod": "Π", "lbrack": "[", "rbrack": "]", "prime": "'", "bmod": "%", "top": "T",
-    "bullet": "⊙",
+    "bullet": "⊙", "leftarrow": "=", "gets": "=", "approx": "=", "equiv": "=", "triangleq": "=",
+    "coloneqq": "=", "mid": "|", "in": "∈",
 }  # fmt: skip
 """LaTeX's commands for signs."""
 
@@ -130,7 +135,6 @@ _WORDS: Mapping[str, str] = {
     "infty": "∞", "lambda": "λ",
 }  # fmt: skip
 _LETTERS: Mapping[str, str] = {name: letter for letter, name in GREEK.items()} | {"varepsilon": "ε"}
-_BRACES = str.maketrans("", "", "{} ")
 _HINTS: Mapping[str, str] = {
     **dict.fromkeys("→↦", ": write the formula alone, x^2 for x ↦ x^2"),
     "°": ": angles are in radians, 45 pi/180",
@@ -227,15 +231,15 @@ class _Lexer:
         """A name with its index: ``w_0``, ``w₀`` and ``w_{0}`` are spelled w_0."""
         index = _INDEX.match(self.text, self.place + length)
         if index is not None:
-            lowered = "".join(_LOWERED.get(c, c) for c in index[0].replace(r"\ell", "ℓ"))
-            word += "_" + lowered.translate(_BRACES).strip("_")
+            lowered = "".join(_LOWERED.get(c, c) for c in self.plain(index[0]))
+            word += "_" + lowered.strip("_")
             length += len(index[0])
         if star := _STAR.match(self.text, self.place + length):
             base, _, index_ = word.partition("_")
             word = f"{base}star" + (f"_{index_}" if index_ else "")
             length += len(star[0])
         elif (upper := _UPPER.match(self.text, self.place + length)) and (
-            word != "e" or upper[1] != "("  # e^{(x)} is a power
+            word != "e" or (upper["braced"] or "")[:1] != "("  # e^{(x)} is a power
         ):
             length += len(upper[0])
             word += self.layer(upper)
@@ -251,6 +255,10 @@ class _Lexer:
         while self.text[self.place : self.place + 1].isspace():
             self.place += 1
         found = _NAME.match(self.text, self.place)
+        if found is None and self.text[self.place : self.place + 1] == "\\":  # \\nabla \\Omega
+            for token in self.command():
+                yield replace(token, text=f"∇{token.text}")
+            return
         if found is None:
             fail("∇ has a name after it: ∇L", self.text, self.place)
         yield self.word("∇" + found[0], len(found[0]))
@@ -261,8 +269,15 @@ class _Lexer:
             return "^(" + "".join(_RAISED.get(c, c) for c in found["raised"]) + ")"
         if found["bare"]:
             return f"^[{found['bare']}]"
-        close = "]" if found[1] == "[" else ")"
-        return f"^{found[1]}{found[2].replace('−', '-')}{close}"
+        return "^" + self.plain(found["braced"]).replace("−", "-")
+
+    def plain(self, said: str) -> str:
+        """An index or a layer without what only sets it, its Greek letters as such."""
+        shown = re.sub(r"\\([A-Za-z]+)", lambda m: _LETTERS.get(m[1], m[0]), said)
+        shown = _SETTING.sub("", shown)
+        if "\\" in shown:
+            fail(f"an index has letters and digits, not {shown}", self.text, self.place)
+        return shown
 
     def shifted(self, c: str) -> Iterator[Token]:
         """x² as x^{2}, and a lowered index that follows no name, Σᵢ, as Σ_{i}."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.core.node import PRIMITIVES
-from chainrule.explanation.formula.as_typed import slope
+from chainrule.explanation.formula.as_typed import quoted
 from chainrule.explanation.formula.expressions import is_call
 from chainrule.explanation.formula.greek import GREEK
 from chainrule.explanation.formula.idioms import IDIOM_NOTATION
@@ -39,13 +39,16 @@ class TextWriter(Writer):
         letter = unicodedata.normalize("NFC", letter)
         upper = name.upper.translate(_SUPER)
         if re.search("[^⁰-⁾²³¹ⁿˣʸᶻᵖ]", upper):
-            upper = f"^{name.upper}" if name.upper.startswith("[") else f"^{{{name.upper}}}"
+            plain = (
+                name.upper.startswith("[") and name.upper.count("[") + name.upper.count("(") == 1
+            )
+            upper = f"^{name.upper}" if plain else f"^{{{name.upper}}}"
         if not name.index:
             return letter + upper
         lowered = _LOWERABLE.fullmatch(name.index)
         shifted = (
             f"_{{{name.index}}}"
-            if _SHIFTED.fullmatch(name.index)
+            if _SHIFTED.fullmatch(name.index) or "," in name.index
             else "_" + escape.clean(name.index)
         )
         index = name.index.translate(_SUB) if lowered else shifted
@@ -87,11 +90,11 @@ class LatexWriter(Writer):
     spelled = LATEX
 
     def name(self, e: Node) -> str:
-        if quotient := slope(self, e):
-            return quotient
+        if shown := quoted(self, e):
+            return shown
         name: Name = e.data
-        nabla = name.letter.startswith("∇")
-        letter = rf"\nabla {latex_letter(name.letter[1:])}" if nabla else self.letter(e)
+        sign = {"∇": r"\nabla", "Δ": r"\Delta"}.get(name.letter[0]) if name.letter[1:] else None
+        letter = f"{sign} {latex_letter(name.letter[1:])}" if sign else self.letter(e)
         if name.accent in _ABOVE:
             letter = rf"\{name.accent}{{{letter}}}"
         raised = {"star": "^{*}", "prime": "'"}.get(name.accent, "")
@@ -103,6 +106,10 @@ class LatexWriter(Writer):
 
     def index(self, text: str) -> str:
         simple = text.isascii() and (text.isdigit() or (len(text) < 3 and text.isalpha()))
+        if nested := _NESTED.fullmatch(text):  # s_{y_{i}}
+            return f"{nested[1]}_{{{self.index(nested[2])}}}"
+        if "," in text and text.replace(",", "").isalnum():
+            return ",".join(map(self.index, text.split(",")))
         if simple or not text or text in ("=0", "=1") or _SHIFTED.fullmatch(text) is not None:
             return text
         if "ℓ" in text:
@@ -174,8 +181,8 @@ class MathmlWriter(Writer):
     spelled = MATHML
 
     def name(self, e: Node) -> str:
-        if quotient := slope(self, e):
-            return quotient
+        if shown := quoted(self, e):
+            return shown
         name: Name = e.data
         letter = f"<mi>{escape.html(name.letter)}</mi>"
         if name.accent in _ABOVE:
@@ -183,8 +190,12 @@ class MathmlWriter(Writer):
             letter = f'<mover accent="true">{letter}<mo>{mark}</mo></mover>'
         raised = f"<mo>{_AFTER[name.accent]}</mo>" if name.accent in _AFTER else ""
         if name.upper:
-            left, inside, right = name.upper[0], escape.html(name.upper[1:-1]), name.upper[-1]
-            raised = f"<mrow><mo>{left}</mo><mi>{inside}</mi><mo>{right}</mo></mrow>"
+            parts = (
+                p if p in "[]()" else f"<mi>{escape.html(p)}</mi>"
+                for p in _PARTS.findall(name.upper)
+            )
+            raised = "".join(f"<mo>{p}</mo>" if len(p) == 1 else p for p in parts)
+            raised = f"<mrow>{raised}</mrow>"
         if name.index:
             tag = "mn" if name.index.isdigit() else "mi"
             index = f"<{tag}>{escape.html(name.index)}</{tag}>"
@@ -204,6 +215,8 @@ class MathmlWriter(Writer):
         return TextWriter.template_of(self, operation)  # type: ignore[arg-type]
 
 
+_NESTED = re.compile(r"([A-Za-z])_([A-Za-z]|\d+)")
+_PARTS = re.compile(r"[\[\]()]|[^\[\]()]+")
 _TOKENS = re.compile(r"[^\W\d_][\w₀-₉]*|\d+(?:\.\d+)?|[=<>!]=|\S")
 _RELATIONS: Mapping[str, str] = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥"}
 

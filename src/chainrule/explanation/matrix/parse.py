@@ -52,20 +52,24 @@ def read_noted(source: str, given: Collection[str] = ()) -> tuple[str, Node, lis
     if len(said) > 1 or said[0].name is not None:
         fail("one expression alone is read here", source, replace(said[-1][1], place=said[-1][2]))
     _check(source, said[0].value)
-    return source, _with_constants(said[0].value), notes
+    return source, _with_constants(source, said[0].value), notes
 
 
 ONES = {"vector": "onesv", "matrix": "onesm", "eye": "I"}
 """How names of constants begin: vectors and matrices of ones, of the size that fits; identities."""
 
 
-def _with_constants(tree: Node) -> Node:
+def _with_constants(source: str, tree: Node) -> Node:
     """vector(c), matrix(c) and eye as constants with a name each; means as sums over counts."""
     numbers = itertools.count(1)
 
     def change(node: Node) -> Node:
         if is_ones(node):
             return replace(node, data=f"onesv{next(numbers)}")
+        if node.op == "indexed":  # over all entries
+            if node.data[2] > 1:
+                fail("a sum in a sum is written with products: u.T @ X @ v", source, node)
+            return node.args[0]
         if node.op == "adj" and len(node.args) == 1:  # det(X) X⁻¹
             return binary(replace(node, op="det"), "⊙", replace(node, op="inv"))
         if node.op == "max" and len(node.args) == 2:

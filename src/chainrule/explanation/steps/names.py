@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.core.node import Node
 from chainrule.errors import UsageError
-from chainrule.explanation.formula.greek import spell
+from chainrule.explanation.formula.greek import QUOTIENT, spell
 from chainrule.explanation.formula.node import Node as Formula
 
 SCHEMES = ("lecture", "v")
@@ -65,7 +65,9 @@ def assign(
             if node in given:
                 take(node, given[node])
         _lecture(rest, inputs, edges, take, names, taken)
-    short = _short({name for name in names.values() if "/" in name and name[0] != "∂"}, taken)
+    short = _short(
+        {name for name in names.values() if "/" in name and not QUOTIENT.fullmatch(name)}, taken
+    )
     return {
         node: spell(short.get(name, name), node.type.shape, name) for node, name in names.items()
     }

@@ -15,7 +15,7 @@ from chainrule.core.traced import Traced
 from chainrule.errors import UsageError
 from chainrule.explanation.formula.algebra import WRITTEN, negated
 from chainrule.explanation.formula.building import apply, number
-from chainrule.explanation.formula.cursor import WHOLE, is_inner, is_ones, is_row
+from chainrule.explanation.formula.cursor import WHOLE, is_inner, is_ones, is_row, unaccented
 from chainrule.explanation.formula.expressions import (
     ONE,
     added,
@@ -29,9 +29,17 @@ from chainrule.explanation.formula.expressions import (
     rebuilt,
     terms_of,
 )
+from chainrule.explanation.formula.greek import spell
 from chainrule.explanation.formula.idioms import IDIOM_FORWARDS
 from chainrule.explanation.formula.node import Node
-from chainrule.explanation.formula.parsing import Expression, arguments, parse, places
+from chainrule.explanation.formula.parsing import (
+    Expression,
+    arguments,
+    compare_sides,
+    parse,
+    places,
+)
+from chainrule.explanation.formula.spelling import SLOPE
 from chainrule.explanation.steps.data import Explanation
 from chainrule.explanation.steps.explaining import explain
 from chainrule.explanation.steps.recorded import Recorded
@@ -74,6 +82,7 @@ def explain_typed(
     """``explain_expression`` with the values in a mapping, whatever their names."""
     expression = parse(text, given)
     points = arguments(expression, given)
+    compare_sides(expression, given)
     argnums = places(expression, wrt)
     explained = explain(
         expression,
@@ -103,6 +112,8 @@ class _AsTyped:
         self.values, self.names = expression.values, r.names
         self.builder = r.builder(WRITTEN, {})
         self.assigned = dict(expression.statements)
+        self.last = expression.statements[-1][1]
+        """Its own name, in x = x + 1, is what came before."""
         self.known: dict[str, Node] = {}
 
     def of(self, item: Node) -> Node:
@@ -114,6 +125,10 @@ class _AsTyped:
     def bare(self, item: Node) -> Node:
         if item.op in ("number", "name"):
             return self.leaf(item)
+        if item.op == "indexed":
+            whole = self.leaf(item.args[0])
+            said = replace(spell(unaccented(item.data[0])).data, key=whole.key)
+            return replace(whole, data=said, shape=()) if whole.op == "name" else whole
         parts = [self.of(part) for part in item.args[: 1 if item.op == "Subscript" else None]]
         shape, ranks = np.shape(self.value(item)), [np.ndim(self.value(x)) for x in item.args]
         match item.op:
@@ -150,7 +165,7 @@ class _AsTyped:
             return constant(item.data)
         if item.data not in self.known:
             tree, value = self.assigned.get(item.data), self.value(item)
-            if tree is not None:
+            if tree is not None and tree is not self.last:
                 self.known[item.data] = self.bare(tree)
             else:
                 traced = isinstance(value, Traced)
@@ -178,6 +193,9 @@ class _AsTyped:
         if not isinstance(value, Traced):
             known = item.op in PRIMITIVES and len(parts) == 1
             return apply(item.op, tuple(parts), {}, (), WRITTEN) if known else number(value)
+        if item.op.endswith(SLOPE):
+            said = (("word", item.op.removesuffix(SLOPE)),)
+            return call_of("typed slope", (inside(parts[0]),), said, np.shape(value))
         found = ((self.value(x), e) for x, e in zip(item.args, parts, strict=False))
         self.builder.known = {x.node: e for x, e in found if isinstance(x, Traced)}
         made = self.builder.of(value.node)
@@ -203,8 +221,6 @@ def _entry(e: Node, index: str) -> Node:
     """The entry of a vector, which what is done entry by entry passes on."""
     if not e.shape:
         return e
-    if e.op == "name":
-        return replace(e, data=replace(e.data, index=e.data.index + index), shape=())
     parts = tuple(_entry(part, index) for part in e.args)
     if e.op in ("sum", "product", "power"):
         return rebuilt(e, parts)
@@ -219,7 +235,7 @@ def _by_entries(e: Node) -> bool:
     if e.op == "beside":
         return e.data[1][1]
     known = e.op in PRIMITIVES and isinstance(PRIMITIVES[e.op].rule, Elementwise)
-    return known or e.op in ("fraction", "exp()")
+    return known or e.op in ("fraction", "exp()", "relu", "softplus", "indicator")
 
 
 def _value(name: str, value: Any) -> Any:
