@@ -311,6 +311,17 @@ def test_faults_of_files_are_named(
         plan_of(tmp_path, "y")
 
 
+@pytest.mark.filterwarnings("error")
+def test_an_infinity_is_named_by_file_and_row_unless_its_column_is_left_out(tmp_path: Path) -> None:
+    for k in range(2):
+        table = cells(600, k)
+        table["x"][500] = np.inf if k else 0.0
+        parquet.write_table(pa.table(table), tmp_path / f"{k}.parquet", row_group_size=300)
+    with pytest.raises(DataError, match=r"1\.parquet:row 501:x: 'inf' is .* among 300 rows\)"):
+        plan_of(tmp_path, "y")
+    assert plan_of(tmp_path, "y", drop=("x",)).coding.places()
+
+
 def test_files_that_change_or_go_between_epochs(folder: Path, tmp_path: Path) -> None:
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())

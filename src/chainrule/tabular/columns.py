@@ -244,16 +244,18 @@ def boolean_words(words: tuple[str, ...]) -> tuple[str, str] | None:
     return next((pair for pair in BOOLEANS if lowered == set(pair)), None)
 
 
-def refuse_infinite(table: Table, column: Column) -> None:
-    """Raise DataError at the first infinity of a number column."""
+def refuse_infinite(table: Table, column: Column, among: str = "") -> None:
+    """Raise DataError at the first infinity of a number column; ``among`` says which rows these
+    are, if not all."""
     assert column.numbers is not None
     infinite = np.isinf(column.numbers)
     if infinite.any():
         row = int(np.argmax(infinite))
         raise DataError(
             f"{table.where(row, column.name)}: {column.shown(row)} is not a finite number "
-            f"({several(int(infinite.sum()), 'such cell')}); mend it, or leave the cell empty if "
-            f"the value is not known, or leave the column out with drop=({column.name!r},)"
+            f"({several(int(infinite.sum()), 'such cell')}{among}); mend it, or "
+            f"leave the cell empty if the value is not known, or leave the column out with "
+            f"drop=({column.name!r},)"
         )
 
 

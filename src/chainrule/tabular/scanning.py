@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from chainrule.errors import DataError
 from chainrule.ops.random import key_of
+from chainrule.tabular.columns import refuse_infinite
 from chainrule.tabular.options import Options
 from chainrule.tabular.stream import Stream
 from chainrule.tabular.summary import MixedError, Summary
@@ -75,11 +76,15 @@ def scan(stream: Stream, target: str, options: Options, uses: Uses) -> Scan:
     """One pass over all pieces."""
     counts: dict[Place, NDArray[np.int64]] = {}
     kept: list[tuple[Table, Any, Any]] = []
+    passed = {*options.drop, *options.category}
     places = [(g, p) for g, group in enumerate(stream.groups) for p in range(len(group))]
 
     def summaries() -> Iterator[_Sum]:
         for place, table in zip(places, stream.tables(places), strict=True):
             part, fold, chosen = uses.of(place, table.rows)
+            for column in table.columns:  # here, where rows are known by file and number
+                if column.numbers is not None and column.name not in passed and not column.finite:
+                    refuse_infinite(table, column, f" among {table.rows} rows")
             has = ~table[target].missing
             weights = (
                 None if options.weight is None else row_weights(table, options.weight, some=False)
@@ -92,9 +97,11 @@ def scan(stream: Stream, target: str, options: Options, uses: Uses) -> Scan:
             rows = np.flatnonzero(chosen & has)
             if len(rows):
                 kept.append((_some(table, rows), part[rows], fold[rows]))
-            yield _Sum(
-                {c.name: Summary.of(c, own, weights, c.name == target) for c in table.columns}
-            )
+            with np.errstate(invalid="ignore"):  # infinities in columns that are left out
+                each = {
+                    c.name: Summary.of(c, own, weights, c.name == target) for c in table.columns
+                }
+            yield _Sum(each)
 
     reading = summaries()
     total: Any = added((0, len(places)), cast(Any, _Leaves(reading)))
