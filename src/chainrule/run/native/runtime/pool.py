@@ -1,8 +1,8 @@
 """Threads that stay: each waits for work in machine code, and sleeps where none comes for long.
 
 To start a thread takes longer than many a program runs. So those that helped once look at their
-place in memory for some ten microseconds more, without Python's lock, and find the next work
-there; later they sleep at a lock of Python's, which wakes them. A crew serves one call at a time.
+place in memory for a while, without Python's lock, and find the next work there; later they sleep
+at a lock of Python's, which wakes them. A crew serves one call at a time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ from typing import Any
 
 from chainrule.run.native.runtime import machine
 
-SPINS = 4000
-"""How often a thread looks for work before it sleeps, some 0.05 to 0.2 ms: to wake takes as long;
-and for the others' end, before it lets other programs run."""
+LOOKS, SPINS = 16_000, 4000
+"""How often a thread looks for work before it sleeps: some 0.15 ms, or 0.7 on processors that take
+longer pauses. To be woken takes 0.05 and makes the caches of Python's part cold, so with fewer
+looks a thread that slept once sleeps before each call. And how often the first thread looks
+whether the others are done before it lets other programs run."""
 TURN, ASLEEP, WORK, DONE, RESULT, WORDS = 0, 1, 8, 16, 17, 24
 """Where a place says how often there was work, whether its thread sleeps, where to read what is to
 do, how often it was done and with what result; its length. Who writes at once has its own lines."""
@@ -97,7 +99,7 @@ finished:
 wait:
   {{pause}}
   %more = add i64 %spin, 1
-  %long = icmp ugt i64 %more, {SPINS}
+  %long = icmp ugt i64 %more, {LOOKS}
   br i1 %long, label %tired, label %look
 tired:
   store atomic i64 1, ptr %asleep seq_cst, align 8
