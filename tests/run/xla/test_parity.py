@@ -135,6 +135,15 @@ def test_special_functions_hold_where_samples_do_not_reach(dtype: str) -> None:
         np.testing.assert_allclose(y, x, rtol=1e-12 if dtype == "float64" else 2e-6)
 
 
+def test_convolutions_of_integers_are_exact() -> None:
+    """XLA's own goes by floats."""
+    pairs = [np.array([2**63 - 1, 5, -7]), np.array([3, 2**50])]
+    cases = [(graph_of(PRIMITIVES["convolve"], Sample(tuple(given))), given)
+             for given in (pairs, [np.stack([x, x[::-1]]) for x in pairs])]  # fmt: skip
+    for x, y in zip(*together(cases), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
 def test_random_numbers_have_numpys_bits() -> None:
     keys = [
         key_of(3),

@@ -108,6 +108,57 @@ def gammaln(x: Any) -> Any:
     return jnp.where(near, found, jsp.special.gammaln(x))
 
 
+def betaln(x: Any, z: Any) -> Any:
+    return _beta(x, z)[1]
+
+
+def beta(x: Any, z: Any) -> Any:
+    sign, log = _beta(x, z)
+    return sign * jnp.exp(log)
+
+
+def _beta(x: Any, z: Any) -> tuple[Any, Any]:
+    """The sign and log |B|. At whole numbers below 0 as SciPy, by reflection where that is finite;
+    XLA's own has eight digits where one argument is large."""
+    at_x, at_z = _pole(x), _pole(z)
+    p, q = jnp.where(at_x, x, z), jnp.where(at_x, z, x)
+    turned = (at_x ^ at_z) & (q == jnp.floor(q)) & (p + q < 1) & jnp.isfinite(p)
+    poles = (at_x | at_z) & ~turned
+    odd = (jnp.fmod(q, 2) != 0) & jnp.isfinite(p + q) & (turned | (at_x & at_z))
+    a, b = jnp.where(turned, 1 - p - q, x), jnp.where(turned, q, z)
+    a, b = jnp.maximum(a, b), jnp.minimum(a, b)
+    sign = _gamma_sign(a) * _gamma_sign(b) * _gamma_sign(a + b)
+    log = jnp.where(a + jnp.minimum(b, 0) >= 10, _log_beta(a, b),
+                    gammaln(a) + gammaln(b) - gammaln(a + b))  # fmt: skip
+    log = jnp.where(jnp.isinf(a) & jnp.isfinite(b), -jnp.sign(b) * jnp.inf, log)
+    return jnp.where(poles | turned, jnp.where(odd, -1, 1), sign), jnp.where(poles, jnp.inf, log)
+
+
+STIRLING = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360360, 1 / 156, -3617 / 122400)
+
+
+def _log_beta(a: Any, b: Any) -> Any:
+    """log |B| for a large argument, in which Stirling's leading terms have been cancelled."""
+
+    def rest(x: Any) -> Any:
+        return jnp.polyval(np.array(STIRLING[::-1]), 1 / (x * x)) / x
+
+    both = b >= 10
+    large = jnp.where(both, b, 10)
+    other = rest(large) - large * log1p(a / large) + jnp.log(2 * np.pi / large) / 2
+    small = jnp.where(both, 1, b)
+    one = gammaln(small) + small - small * jnp.log(a + small)
+    return jnp.where(both, other, one) - (a - 0.5) * log1p(b / a) + rest(a) - rest(a + b)
+
+
+def _gamma_sign(x: Any) -> Any:
+    return jnp.where((x > 0) | (jnp.fmod(jnp.floor(x), 2) == 0), 1, -1)
+
+
+def _pole(x: Any) -> Any:
+    return (x <= 0) & (x == jnp.floor(x))
+
+
 def zeta(x: Any, order: float) -> Any:
     """Hurwitz's, XLA's own above 0; below it, for whole orders, terms are added up to there."""
     if order <= 1:
@@ -126,12 +177,15 @@ def zeta(x: Any, order: float) -> Any:
     far = jnp.maximum(q, 1e8)
     series = (1 / (order - 1) + 1 / (2 * far)) * far ** (1 - order)
     found = jnp.where(q > 1e8, series, jsp.special.zeta(order, jnp.minimum(q, 1e8))) + total
-    pole = (x <= 0) & (x == jnp.floor(x))
-    return jnp.where(pole, jnp.inf, jnp.where(below | (x > 0), found, jnp.nan))
+    return jnp.where(_pole(x), jnp.inf, jnp.where(below | (x > 0), found, jnp.nan))
 
 
 def polygamma(x: Any, order: int) -> Any:
     return (-1) ** (order + 1) * float(math.factorial(order)) * zeta(x, order + 1)
+
+
+def expi(x: Any) -> Any:
+    return jnp.where(x == 0, -jnp.inf, jsp.special.expi(x))
 
 
 def digamma(x: Any) -> Any:
@@ -139,5 +193,34 @@ def digamma(x: Any) -> Any:
 
 
 def rgamma(x: Any) -> Any:
-    pole = (x <= 0) & (x == jnp.floor(x))
-    return jnp.where(pole, jnp.where(x == 0, x, 0), 1 / jsp.special.gamma(x))
+    return jnp.where(_pole(x), jnp.where(x == 0, x, 0), 1 / jsp.special.gamma(x))
+
+
+def log_ratio(x: Any, z: Any) -> Any:
+    ratio = x / z
+    kept = (ratio >= np.finfo(x.dtype).tiny) & jnp.isfinite(ratio)
+    apart = jnp.where(kept, jnp.log(ratio), jnp.log(x) - jnp.log(z))
+    return jnp.where(jnp.abs(ratio - 1) < 0.5, log1p((x - z) / z), apart)
+
+
+def rel_entr(x: Any, z: Any, rest: Any = 0.0, at_zero: Any = 0.0) -> Any:
+    inside, unknown = (x > 0) & (z > 0), jnp.isnan(x) | jnp.isnan(z)
+    found = x * log_ratio(jnp.where(inside, x, 1), jnp.where(inside, z, 1)) + rest
+    outside = jnp.where((x == 0) & (z >= 0), at_zero, jnp.inf)
+    return jnp.where(unknown, jnp.nan, jnp.where(inside, found, outside))
+
+
+def kl_div(x: Any, z: Any) -> Any:
+    return rel_entr(x, z, z - x, z)
+
+
+def huber(delta: Any, r: Any) -> Any:
+    size = jnp.abs(r)
+    inside = jnp.where(size <= delta, r * r / 2, delta * (size - delta / 2))
+    return jnp.where(delta < 0, jnp.inf, inside)
+
+
+def pseudo_huber(delta: Any, r: Any) -> Any:
+    ratio = r / jnp.where(delta == 0, 1, delta)
+    found = delta * delta * jnp.expm1(log1p(ratio * ratio) / 2)
+    return jnp.where(delta < 0, jnp.inf, jnp.where((delta == 0) | (r == 0), 0, found))
