@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from chainrule.checking.verdicts import Tolerance, judged
 from chainrule.core.node import PRIMITIVES
 from chainrule.core.recording import quiet
 from tests.helpers.oracles import float_positions, in_dtype, ridders
-from tests.helpers.slopes import Case, cases
+from tests.helpers.slopes import Case, Exact, cases
 
 COUNT = int(os.environ.get("CHAINRULE_SLOPES", "1000"))
 """The full form has 10,000 (``nox -s full``)."""
@@ -55,6 +56,33 @@ def test_the_interval_holds_the_true_slope(way: Callable[[Case], Slope | None]) 
     assert len(widths) > 0.9 * COUNT
     assert len(outside) <= COUNT / 1000, outside
     assert np.median(widths) < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("source", "x"),
+    [
+        ("m.log(x**2 + 1) + 0.04 * x", -1.0858392191516764e-06),
+        ("m.log(x**2 + 1)", -9.59676481732727e-06),
+        ("x**3 - m.tanh(m.log(x**2 + 1))", -1.6509717845027188e-06),
+        ("m.log(m.sin(x)**2 * x**16 + 1)", 0.044889343281867056),
+        ("x - m.sin(x)", 2.9136996163439234e-06),
+        ("m.exp(0.761 / (m.sqrt(x**4 + 0.1)**4))", 0.00016496994272854545),
+    ],
+)
+def test_rounding_that_values_hide_widens_the_interval(source: str, x: float) -> None:
+    """What x**2 loses in x**2 + 1 does not move the values at the smallest steps."""
+    slope = mpmath.diff(lambda t: eval(source, {"m": Exact, "x": t}), mpmath.mpf(x), h=1e-20)
+    found = by_differences(Case(source, x, slope))
+    assert found.kind == "smooth"
+    assert abs(found.value - slope) <= found.error
+
+
+def test_roundings_that_cancel_do_not_narrow_the_interval() -> None:
+    """exp(x) rounds the same way at x - d and x + d."""
+    x = -0.00013833372546722344
+    found = by_complex_step(Case("x - m.exp(x)", x, 0.0))
+    assert found is not None
+    assert abs(found.value - (1 - mpmath.exp(mpmath.mpf(x)))) <= found.error
 
 
 def test_too_narrow_an_interval_is_seen() -> None:

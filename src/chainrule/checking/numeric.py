@@ -28,6 +28,10 @@ FLOOR = 64 * EPS
 """Every interval is at least as wide as this part of the slope: constants in the function are
 rounded too, and no number of steps shows that."""
 
+HIDDEN = 512
+"""Rounding inside a function that its values do not show is looked for up to so many times their
+own."""
+
 BELOW = 1e-6
 """A jump is seen from this size, relative to the function's values: below it a rounding to
 float32 looks the same."""
@@ -75,12 +79,14 @@ def complex_step(
     here = abs(complex(at(complex(0.0, 1e-150))).real)
     value, other = slope(0.0), slope(0.0, 1.7e-100)
     near = [(size or 1.0) * 2.0**-k for k in (() if quick else (49, 42, 35, 29, 22))]
-    pairs = [(slope(-d), slope(d)) for d in near]
-    if not all(map(math.isfinite, [value, other, *[x for pair in pairs for x in pair]])):
+    found = [(slope(-d), slope(d), slope(2 * d)) for d in near]
+    if not all(map(math.isfinite, [value, other, *[x for three in found for x in three]])):
         return None
-    scatter = max((abs((a + b) / 2 - value) for a, b in pairs), default=abs(value - other))
+    scatter = max((abs((a + b) / 2 - value) for a, b, _ in found), default=abs(value - other))
     if abs(value - other) > 1e-6 * max(abs(value), abs(other)) or scatter > 1e-3 * abs(value):
         return None
+    # at -d and d the same roundings may cancel, at -d and 2 d they do not
+    scatter = max([scatter, *(abs((2 * a + c) / 3 - value) for a, _, c in found)])
     beside = 1e-3 * EPS * here / max(size, 1.0)  # what lies so far below the values is lost in them
     error = 6 * scatter + FLOOR * abs(value) + beside
     return Slope(value, error, "complex step")
@@ -193,8 +199,22 @@ class _Sweep:
             scattered = 0.0  # flat on one side: what moves on the other begins at a kink
         if eps > EPS:  # so few steps are left that a kink cannot be told from noise by its pattern
             scattered = min(scattered, 8 * stated)
-        coarse = self._granularity()
-        return max(stated, scattered, coarse, 1e-300)
+        return max(stated, scattered, self._granularity(), self._hidden(eps), 1e-300)
+
+    def _hidden(self, eps: float) -> float:
+        """Rounding inside the function that its values do not show where steps are smallest: what
+        ``x**2`` loses in ``x**2 + 1`` moves ``log(x**2 + 1)`` at larger steps only.
+
+        There differences stay apart by as much from step to step, where a smooth function's come
+        nearer by ``shrink**3``; a kink that small and that near is not told from it.
+        """
+        if eps > EPS:
+            return 0.0
+        moved = np.abs(np.diff(self.central)) * self.steps[1:]
+        stays = moved[1:] > moved[:-1] / self.shrink**2
+        known = moved[1:][stays & (moved[1:] <= HIDDEN * eps * max(self.size, 1.0))]
+        most = float(known.max(initial=0.0))
+        return most if moved[-1] < most / 8 else 0.0
 
     def _is_bent(self) -> bool:
         gap = np.abs(self.right - self.left)[-4:]
@@ -209,9 +229,12 @@ class _Sweep:
         if not flat[-3:].all() or flat.all():
             return 0.0
         k = len(flat) - 1 - int(np.argmin(flat[::-1]))  # the smallest step that moves anything
+        first = float(max(abs(self.ahead[k] - self.here), abs(self.back[k] - self.here)))
+        if first <= 8 * EPS * max(self.size, 1.0):  # no kink beside a constant is as small
+            return first
         if k < 1 or not (self.right[: k + 1] != 0).all() or not (self.left[: k + 1] != 0).all():
             return 0.0
-        return float(max(abs(self.ahead[k] - self.here), abs(self.back[k] - self.here)))
+        return first
 
     def slope(self) -> Slope:
         found = self._jump() or self._kink()
