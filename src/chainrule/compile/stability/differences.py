@@ -27,6 +27,7 @@ from chainrule.compile.stability.terms import (
     flat,
     in_range,
     joined,
+    leaves_of,
     meaning,
     meaning_of,
     monomial,
@@ -149,6 +150,8 @@ def _quotients(parts: list[Part], like: Traced) -> Traced | None:
     above = [joined(powers, common, -1) for powers in above]
     if not any(_is_sum(node, like) for powers in above for node in powers):
         return None
+    if not _may_cancel(above, like):
+        return None
     numerators: list[Terms] = []
     for (c, _), powers in zip(parts, above, strict=True):
         found: Terms | None = {(): c}
@@ -169,6 +172,17 @@ def _quotients(parts: list[Part], like: Traced) -> Traced | None:
     if any(e > 0 for e in powers.values()):
         y = y * product(ONE, {n: e for n, e in powers.items() if e > 0}, like)
     return over(y, powers)
+
+
+def _may_cancel(above: list[dict[Node, int]], like: Traced) -> bool:
+    """Whether two of these products, multiplied out, may have a term in common: a factor without a
+    number among its terms gives that term something, which must be in the other product, too."""
+    rec = like.recording
+    for one, other in itertools.combinations([[leaves_of(n, rec) for n in p] for p in above], 2):
+        met = set().union(*one) & set().union(*other)
+        if all(None in leaves or not leaves.isdisjoint(met) for leaves in (*one, *other)):
+            return True
+    return False
 
 
 def _is_sum(node: Node, like: Traced) -> bool:

@@ -13,6 +13,7 @@ from chainrule.compile.stability.terms import (
     as_written,
     exact,
     flat,
+    leaves_of,
     meaning,
     polynomial,
     scaled,
@@ -31,6 +32,8 @@ def _quotient(x: Traced, z: Traced) -> Traced | None:
     if not x.type.is_float or x.recording.is_deriving or exact(x) is not None:
         return None
     if (x.node, z.node) in _inside or meaning(z)[0] not in ("add", "subtract"):
+        return None
+    if leaves_of(x.node, x.recording).isdisjoint(leaves_of(z.node, z.recording) - {None}):
         return None
     if exponentials_near(z) or exponentials_near(x):
         return None

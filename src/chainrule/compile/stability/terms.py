@@ -208,6 +208,29 @@ def polynomial(x: Traced, depth: int = DEPTH) -> Terms:
     return itself
 
 
+def leaves_of(node: Node, rec: Recording) -> set[Node | None]:
+    """What a factor is made of by sums, products and powers, and None if numbers are."""
+    found: set[Node | None] = {node}
+    stack = [(node, DEPTH + 1)]
+    while stack:
+        node, depth = stack.pop()
+        name, inputs, _ = meaning_of(node, rec)
+        if name == "divide" and not inputs[1].is_constant:
+            continue
+        if depth and name in _MADE_UP:
+            for part in inputs:
+                if part.is_constant:
+                    found.add(None)
+                elif part not in found:
+                    found.add(part)
+                    stack.append((part, depth - 1))
+    return found
+
+
+_MADE_UP = frozenset({"add", "subtract", "negative", "multiply", "divide", "square", "sqrt",
+                      "power_constant"})  # fmt: skip
+
+
 def added(a: Terms, b: Terms, factor: int | Fraction = 1) -> Terms:
     found = dict(a)
     for powers, c in b.items():
