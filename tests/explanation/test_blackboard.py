@@ -331,11 +331,25 @@ def test_hostile_text_is_refused_or_read_and_nothing_else() -> None:
     tried += ["(" * 5000 + ")" * 5000, "x^" * 4000 + "x", "√" * 9000, "sin " * 4000 + "x"]
     tried += ["-" * 15000 + "x", "{" * 300 + "}" * 300, "x" * 19_999, r"\frac{" * 2000]
     tried += ["|x" * 4000, "[x>" * 900, "1/" * 5000 + "1", "<math>" * 2000]
+    tried += [
+        "Δ" * 19_000,
+        "x" + "_{a}" * 4000,
+        "x" + "= x " * 4000,
+        r"\sum_i x_{" + "i" * 9000 + "}",
+    ]
+    tried += [
+        "x^{" + "[a]" * 6000,
+        "x_{a{b{c" * 2000,
+        "g'(" * 5000,
+        "a^L_j " * 3000,
+        "dz/dy" * 3000,
+    ]
+    tried += [r"\frac{\partial x}{\partial " + "a^" * 6000 + "}", r"\nabla " * 2000, "Σ_{i∈" * 3000]
     tried += ["".join(r.choice(pieces) for _ in range(r.randrange(1, 40))) for _ in range(260)]
     read = 0
     for text in tried:
         try:
-            parse(text, POINT)
+            parse(text, [*POINT, "g'(z)", "a^L", "dz/dy", "Δv"])
             read += 1
         except UsageError:
             pass

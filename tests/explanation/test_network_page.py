@@ -197,3 +197,8 @@ def test_other_networks_and_hostile_names(opened: Any, settings: dict[str, Any])
     assert js(b, "return window.pwned === undefined && location.protocol === 'file:'")
     assert count(b, "script") == 2
     assert count(b, "img, iframe, form, base, a, object, embed") == 0
+    assert js(b, r"""return [...document.querySelectorAll('.neuron text')].filter((t) => {
+      const card = t.parentNode.querySelector('rect').getBoundingClientRect();
+      return t.getBoundingClientRect().right > card.right + 0.5
+        || /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/.test(t.textContent);
+    }).map((t) => t.textContent)""") == []  # fmt: skip

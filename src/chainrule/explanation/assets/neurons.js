@@ -9,10 +9,12 @@
 "use strict";
 
 const MOST_UNITS = 10, MOST_TERMS = 6;
-const CARD = { width: 116, height: 62, gap: 10, top: 34 }, SPACE = [44, 110];
+const CARD = { width: 116, height: 62, gap: 10, top: 34 }, SPACE = [34, 110];
 const SUB = "₀₁₂₃₄₅₆₇₈₉";
 const sub = (n) => [...String(n)].map((d) => SUB[d]).join("");
 const cut = (text, most) => (text.length <= most ? text : `${text.slice(0, most - 1)}…`);
+// Marks that turn the direction of a text are shown, not obeyed.
+const shown = (text) => text.replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 const signed = (x, digits) => (x < 0 ? `(${short(x, digits)})` : short(x, digits));
 
 // What a network calls its things: layers from 1, without an index where there is only one.
@@ -112,7 +114,21 @@ function neurons(host, panel, live, fill = null) {
       make("title", {}), make("rect", { class: "gate", x, y, width: CARD.width, height: CARD.height, rx: 10 }), ...parts, ...(fill && layer > 0 && layer < names.depth ? [map] : []));
     node.addEventListener("click", () => choose({ layer, unit: k }));
     cards.append(node);
-    return { layer, k, node, map, text: (kind, value) => { const found = node.querySelector(`.${kind}`); if (found) found.textContent = value; } };
+    return { layer, k, node, map, text: (kind, value) => { const found = node.querySelector(`.${kind}`); if (found) fit(found, value, kind === "name"); } };
+  }
+
+  // A name that is too wide for its card is cut, a number set closer.
+  function fit(found, value, name) {
+    const room = CARD.width - 6 - (fill && !name && found.parentNode.querySelector("image") ? 38 : 8);
+    if (found.said === value) return;
+    found.said = found.textContent = value;
+    found.removeAttribute("textLength");
+    if (value.length < 11) return;  // measuring takes time
+    if (!(found.getComputedTextLength() > room)) return;
+    if (!name) { found.setAttribute("textLength", room); found.setAttribute("lengthAdjust", "spacingAndGlyphs"); return; }
+    value = value.replace(/^.* = /, "= ");  // of a category what tells it from others
+    found.textContent = value;
+    for (let k = Math.min(value.length - 1, 30); k > 1 && found.getComputedTextLength() > room; k--) found.textContent = `${value.slice(0, k)}…`;
   }
 
   const key = () => JSON.stringify([space(), net.sizes, all, net.inputs, net.outputs, net.activations, net.unit]);
@@ -145,7 +161,7 @@ function neurons(host, panel, live, fill = null) {
     const own = layer ? pass.layers[layer - 1] : null, name = names.unit(layer, k), last = layer === names.depth;
     const value = !own ? pass.x[k] : last ? pass.prediction[k] : own.a[k];
     const forward = sees.forward(layer), back = own && sees.back(layer);
-    text("name", cut(name, 15));
+    text("name", name);
     text("z", forward && own ? `z ${short(own.z[k], 3)}` : "z");
     text("a", forward ? `${own ? (last ? "ŷ " : "a ") : "x "}${short(value, 3)}` : last ? "ŷ" : "a");
     text("d", back ? `δ ${short(own.delta[k], 3)}` : "δ");
@@ -279,7 +295,7 @@ function neurons(host, panel, live, fill = null) {
   addEventListener("resize", () => { if (net) paint(); });
 
   return {
-    update(network, numbers) { net = network; pass = numbers; if (position !== null) position = Math.min(position, stepsOf(net)); paint(); live.textContent = sentence(); },
+    update(network, numbers) { net = { ...network, inputs: network.inputs.map(shown), outputs: network.outputs.map(shown) }; pass = numbers; if (position !== null) position = Math.min(position, stepsOf(net)); paint(); live.textContent = sentence(); },
     maps(url) { for (const unit of drawn.units) if (unit.layer > 0 && unit.layer < names.depth) unit.map.setAttribute("href", url(unit.layer, unit.k)); },
     go, choose,
     next: () => go(position === null ? 0 : position === stepsOf(net) ? null : position + 1),

@@ -16,6 +16,7 @@ from chainrule.explanation.formula.tokens import COMMANDS, ONES, Token, fail, to
 
 MOST_NESTED = 40
 MOST_DEPTH = 100
+MOST_LETTERS = 200
 _ACCENTS = {"\u0302": "hat", "\u0304": "bar", "\u0303": "tilde"}
 SIDE = (" ", "·")
 """Signs of a product without a sign, or with ·: of numbers, a number and an array, two arrays."""
@@ -34,7 +35,9 @@ BARE = COMMANDS - {"max", "min", "det", "tr"}
 def canonical(name: str) -> str:
     """What spellings of one name share: w₀, w_0 and w0; α and alpha; ŷ and yhat."""
     shown = "".join(GREEK.get(c, c) for c in unaccented(name).translate(_BRACES))
-    shown = _LAYERED.sub(lambda m: f"{m[1]}_{m[2] or m[4]}^{m[3]}" if m[2] or m[4] else m[0], shown)
+    layered = _LAYERED.fullmatch(shown) if "^" in shown else None
+    if layered and (layered[2] or layered[4]):
+        shown = f"{layered[1]}_{layered[2] or layered[4]}^{layered[3]}"
     base, _, index = shown.rpartition("_")
     shown = base + index if base and index.isdigit() else shown
     short = _SHORT.match(shown)
@@ -165,6 +168,8 @@ class Cursor:
     def without_index(self, text: str) -> tuple[str, list[str]] | None:
         """A name in sums over i and j without those indexes, and these: z for z_i and z^(i), W for
         W_ij, W_k for W_ki, z^[1] for z_i^[1], ∂z/∂y for ∂z/∂y_i; None where it has none."""
+        if len(text) > MOST_LETTERS:
+            return None
         above, sign, below = text.partition("/")
         if sign:
             parts = [self.without_index(part) or (part, []) for part in (above, below)]

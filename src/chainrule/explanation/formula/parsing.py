@@ -36,6 +36,7 @@ from chainrule.explanation.formula.tokens import ExpressionError
 from chainrule.explanation.formula.vocabulary import CONSTANTS, FUNCTIONS, OPERATORS
 
 MOST_NAMES = 50
+MOST_SIDES = 20
 ENTRYWISE = frozenset({"abs", "exp", "log", "ln", "sqrt"})
 """Functions that a matrix has of its own, too."""
 SIGMA = ("sigma", "σ")
@@ -133,6 +134,8 @@ def _one_side(
     text: str, several: Sequence[str], given: Collection[str], numbers: bool
 ) -> Expression:
     """The first side whose names all have values; others are compared with it."""
+    if len(several) > MOST_SIDES:
+        raise UsageError(f"an equation has at most {MOST_SIDES} sides, not {len(several)}")
     found: list[Expression] = []
     failed: list[ExpressionError] = []
     for side in several:
