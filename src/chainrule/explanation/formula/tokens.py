@@ -255,8 +255,9 @@ class _Lexer:
         while self.text[self.place : self.place + 1].isspace():
             self.place += 1
         found = _NAME.match(self.text, self.place)
-        if found is None and self.text[self.place : self.place + 1] == "\\":  # \\nabla \\Omega
-            for token in self.command():
+        named = self.text[self.place : self.place + 1] == "\\"
+        if found is None and named and not self.text.startswith(r"\nabla", self.place):
+            for token in self.command():  # \nabla \Omega
                 yield replace(token, text=f"∇{token.text}")
             return
         if found is None:
