@@ -79,7 +79,8 @@ class Coding:
         notes: list[str] = []
         count = table.rows if rows is None else len(rows)
         first = 0 if rows is None or not count else int(rows[0])
-        together = rows is None or bool(np.all(rows[1:] == rows[:-1] + 1))
+        together = rows is None or not count or int(rows[-1]) - first == count - 1
+        together = together and (rows is None or bool(np.all(rows[1:] == rows[:-1] + 1)))
         x, end = np.empty((count, sum(len(rule.inputs()) for rule in used)), dtype), 0
         fills, plain = [], _Plain(table)
         for rule in used:

@@ -104,8 +104,10 @@ def prepare(
         options,
         lambda d: learn_coding(table, d, rows[first], own["train"], options.spikes),
     )
-    order = rows[np.concatenate(list(chosen.values()))]
+    order = np.concatenate(list(chosen.values()))
+    order = order if len(rows) == table.rows else rows[order]  # an index is a tenth of a table
     x, _ = coding.encode(table, order, _kept(table, coding, options))
+    del order
     if options.chosen != "sklearn":
         known = x[: len(first)]
         five = lambda places: quantiles(known[:, places], FIVE)  # noqa: E731

@@ -55,7 +55,7 @@ def split(
     for_validation = _portion(counts, n_validation, spare=np.maximum(counts - for_test - 1, 0))
     place = np.empty(n, dtype=np.intp)  # the position of each row within its stratum
     for label in range(len(counts)):
-        members = order[labels[order] == label]
+        members = order if strata is None else order[labels[order] == label]
         place[members] = np.arange(len(members))
     in_test = place < for_test[labels]
     in_validation = ~in_test & (place < (for_test + for_validation)[labels])
