@@ -12,9 +12,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 
-from chainrule.errors import UsageError
+from chainrule.errors import DataError, UsageError
 from chainrule.estimators import TabularClassifier, TabularRegressor
-from chainrule.tabular import TabularModel
+from chainrule.tabular import Format, TabularModel
 from chainrule.train import Checkpoint
 
 RNG = np.random.default_rng(0)
@@ -131,3 +131,68 @@ def test_a_fit_that_was_cut_short_goes_on(tmp_path):
     assert again.fit(x, y).predict(x).tobytes() == right.tobytes()
     with pytest.raises(UsageError, match="random_state"):
         again.set_params(random_state=None).fit(x, y)
+
+
+def _written(rng, n=150):
+    """Numbers, and the same as text that people write, with columns of words."""
+    price = np.round(rng.uniform(1000, 9999, n), 2)
+    share = rng.integers(1, 99, n).astype(float)
+    loss = np.round(rng.normal(size=n), 3)
+    day, month = rng.integers(13, 29, n), rng.integers(1, 13, n)
+    text = {
+        "price": [f"${v:,.2f}" for v in price],
+        "share": [f"{v:.0f} %" for v in share],
+        "loss": [None if i == 7 else f"({-v:.3f})" if v < 0 else f"{v:.3f}"
+                 for i, v in enumerate(loss)],
+        "day": [f"{d}/{m}/2024" for d, m in zip(day, month, strict=True)],
+        "zip": [f"0{v}" for v in rng.integers(1000, 1020, n)],
+        "word": rng.choice(["a", "b2"], n).tolist(),
+    }  # fmt: skip
+    loss[7] = np.nan
+    return {"price": price, "share": share, "loss": loss}, text
+
+
+@pytest.mark.parametrize("frame", [pandas.DataFrame, polars.DataFrame, pyarrow.table])
+def test_numbers_as_text_in_frames_are_read_as_in_files(frame, tmp_path):
+    numbers, text = _written(np.random.default_rng(3))
+    y = numbers["price"] / 1000
+    given = {"hidden": (6,), "epochs": 3, "random_state": 0}
+    with pytest.warns(UserWarning, match=r"'\$[\d,.]+' is read as [\d.]+ \('\$' left out"):
+        model = TabularRegressor(**given).fit(frame(text), y)
+    kinds = {rule.name: rule.kind for rule in model.model_.coding.rules}
+    assert kinds == {"price": "number", "share": "number", "loss": "number", "day": "date",
+                     "zip": "category", "word": "category"}  # fmt: skip
+    with pytest.warns(UserWarning, match="codes, not numbers"):
+        plain = TabularRegressor(**given).fit(frame({**text, **numbers}), y)
+    np.testing.assert_array_equal(model.predict(frame(text)), plain.predict(frame(text)))
+    first = {name: cells[:1] for name, cells in text.items()}
+    np.testing.assert_array_equal(model.predict(frame(first)), model.predict(frame(text))[:1])
+    model.model_.save(tmp_path / "m.safetensors")
+    again = TabularModel.load(tmp_path / "m.safetensors")
+    for asked in (frame(first), first):
+        np.testing.assert_array_equal(again.predict(asked).values, model.predict(frame(first)))
+    euros = frame({**first, "price": ["€1,212.50"]})
+    with pytest.raises(DataError, match="price"):
+        model.predict(euros)
+
+
+def test_text_of_two_readings_is_refused_with_both_and_declared_words_stay():
+    two = pandas.DataFrame({"v": [f"{k},{100 + k}" for k in range(1, 9)] * 5, "c": ["1", "2"] * 20})
+    y = np.arange(40.0)
+    given = {"hidden": (4,), "epochs": 1, "random_state": 0}
+    with (
+        pytest.warns(UserWarning, match="'1' is text"),
+        pytest.raises(DataError, match=r"1101 \(decimal='\.'\) or 1\.101 .*format=tabular\.Format"),
+    ):
+        TabularRegressor(**given).fit(two, y)
+    with pytest.warns(UserWarning, match="a decimal comma"):
+        comma = TabularRegressor(format=Format(decimal=","), **given).fit(two, y)
+    assert comma.model_.coding.rules[0].high == 8.108
+    assert comma.predict(two.iloc[:1]) == comma.predict(two)[0]
+    told = two.astype({"c": "category"}).assign(v=1.0 * np.arange(40) ** 2)
+    kinds = [r.kind for r in TabularRegressor(**given).fit(told, y).model_.coding.rules]
+    assert kinds == ["number", "category"]
+    with pytest.warns(UserWarning, match="a decimal comma"):
+        named = TabularRegressor(format=Format(decimal=","), category=("c",), **given).fit(two, y)
+    assert [r.kind for r in named.model_.coding.rules] == ["number", "category"]
+    assert comma.get_params()["format"] == Format(decimal=",")

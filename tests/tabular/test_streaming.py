@@ -28,12 +28,12 @@ from chainrule.tabular import (
 )
 from chainrule.tabular.coding import learn_coding
 from chainrule.tabular.columns import decide
+from chainrule.tabular.frames import table_of
 from chainrule.tabular.kept import Coded, Kept, spill_folder
 from chainrule.tabular.rules import Dropped
 from chainrule.tabular.scanning import scan
 from chainrule.tabular.streaming import PARTS, Coder, StreamedPlan, _kept
 from chainrule.tabular.summary import KEPT, Summary
-from chainrule.tabular.table import table_of
 from tests.helpers.streams import same_in_pieces
 
 FILES, ROWS, GROUP = 3, 700, 150

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +20,8 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from chainrule.errors import UsageError
-from chainrule.tabular import Options, Table, TabularModel, table_of, train
+from chainrule.errors import DataError, UsageError
+from chainrule.tabular import Format, Options, Table, TabularModel, table_of, train
 from chainrule.tabular.arrays import names_of
 from chainrule.tabular.attribution import column_gradients
 from chainrule.train.evaluation import TILE
@@ -57,6 +59,8 @@ class _Tabular(BaseEstimator):
     weight: str | None = None
     drop: Any = ()
     keep: Any = ()
+    category: Any = ()
+    format: Any = None
     random_state: Any = None
     threads: int | None = None
     checkpoint: Any = None
@@ -73,7 +77,7 @@ class _Tabular(BaseEstimator):
         """
         given = self.get_params(deep=False)
         running = {name: given.pop(name) for name in ("threads", "checkpoint", "resume")}
-        random_state = given.pop("random_state")
+        random_state, format = given.pop("random_state"), given.pop("format")
         if running["resume"] and not isinstance(random_state, (int, np.integer)):
             raise UsageError("resume=True needs the random_state of then, a whole number")
         seed = int(check_random_state(random_state).randint(2**31 - 1))
@@ -88,8 +92,17 @@ class _Tabular(BaseEstimator):
         if isinstance(given.get("class_weight"), dict):  # they are among the factors
             given["class_weight"] = None
         options = Options(task=task, test=0.0, seed=seed, **given)
-        table = table_of(columns, "X")
-        self.model_: TabularModel = train(table, TARGET, options, **running)
+        table = table_of(columns, "X", format or Format(), given["category"])
+        told = [f"column {c.name!r}: {c.note}" for c in table.columns if c.note]
+        if told:
+            advice = "name columns that are to stay words in category"
+            warnings.warn(f"{'; '.join(told)}; {advice}", UserWarning, stacklevel=3)
+        try:
+            self.model_: TabularModel = train(table, TARGET, options, **running)
+        except DataError as error:
+            if not re.search(r"\b(decimal|thousands|date_order)=", str(error)):
+                raise
+            raise DataError(f"{error} (options of format=tabular.Format(...))") from None
         self.history_ = list(self.model_.history)
         self.n_iter_ = len(self.history_)
         return self
@@ -119,7 +132,7 @@ class _Tabular(BaseEstimator):
 
     def _table(self, X: Any) -> Table:
         check_is_fitted(self)
-        return table_of(_columns(self._input(X, reset=False))[0], "X")
+        return self.model_.read(_columns(self._input(X, reset=False))[0], "X")
 
     def integrated_gradients(self, X: Any, output: Any = None, *, steps: int = 64) -> np.ndarray:
         """What each column of X adds to the linear output, against an average row; (n, columns).
@@ -216,6 +229,10 @@ SHARED = """hidden : tuple of ints, default=None
     drop, keep : tuple of str, default=()
         Columns left out; columns that no rule may drop (identifiers, constants). Of an array, whose
         columns are called x0, x1, ..., all are kept.
+    category : tuple of str, default=()
+        Columns that are categories whatever their cells.
+    format : tabular.Format, default=None
+        How text such as "1,5" or "03/04/2024" is read, where it can be read in two ways.
     random_state : int, RandomState or None, default=None
         Fixes split, initial weights and the order of rows.
     threads : int, default=None

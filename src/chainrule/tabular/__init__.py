@@ -16,12 +16,13 @@ from chainrule.forks import load
 
 if TYPE_CHECKING:
     from chainrule.tabular.coding import Coding
+    from chainrule.tabular.frames import table_of
     from chainrule.tabular.model import Prediction, TabularModel
     from chainrule.tabular.options import Options
     from chainrule.tabular.reading import Format, read_table
     from chainrule.tabular.scoring import Scores
     from chainrule.tabular.stream import Stream
-    from chainrule.tabular.table import Column, Table, table_of
+    from chainrule.tabular.table import Column, Table
     from chainrule.tabular.target import Target
     from chainrule.tabular.training import Plan, prepare, train
 
@@ -57,7 +58,7 @@ _HOMES = {
     "Target": "target",
     "prepare": "training",
     "read_table": "reading",
-    "table_of": "table",
+    "table_of": "frames",
     "train": "training",
 }
 

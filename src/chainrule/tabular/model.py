@@ -18,6 +18,7 @@ from chainrule.errors import DataError, UsageError
 from chainrule.run import Runner
 from chainrule.tabular.calibration import Calibration, intervals
 from chainrule.tabular.coding import Coding
+from chainrule.tabular.frames import table_of
 from chainrule.tabular.layout import Format
 from chainrule.tabular.network import LOSSES, Network, joint, loss_of
 from chainrule.tabular.options import EXPONENTIAL, Options
@@ -25,7 +26,7 @@ from chainrule.tabular.rules import Dropped
 from chainrule.tabular.schema import FORMAT, VERSION, check_metadata
 from chainrule.tabular.scoring import Judged, Running, Scores, score_table
 from chainrule.tabular.stored import RESIDUALS, named, restored, taken_residuals, unsound
-from chainrule.tabular.table import Fingerprint, Table, table_of
+from chainrule.tabular.table import Fingerprint, Table
 from chainrule.tabular.target import Target
 from chainrule.tabular.weights import row_weights
 from chainrule.train import Predictor
@@ -144,7 +145,7 @@ class TabularModel:
         """
         if coverage is not None:
             self._check_intervals()
-        table = table_of(table)
+        table = self.read(table)
         x, notes = self.inputs(table)
         outputs, predicted = self.compute(x)
         _refuse_infinite(table, outputs)
@@ -188,7 +189,7 @@ class TabularModel:
             DataError: as ``predict``; no target, or classes that the model does not know.
         """
         if not hasattr(table, "groups"):
-            judged, notes = self._evaluated(table_of(table))
+            judged, notes = self._evaluated(self.read(table))
             return score_table(self.target, {"data": judged}), notes
         running, notes, any_target = Running(self.target), list[str](), False
         for piece in table.every(self.used):
@@ -235,7 +236,7 @@ class TabularModel:
 
     def inputs(self, table: Any) -> tuple[NDArray[np.float64], list[str]]:
         """The network's inputs for every row of a table, shape (rows, inputs), and notes."""
-        table = table_of(table)
+        table = self.read(table)
         self._check_places(table)
         x, notes = self.coding.encode(table)
         notes = [*self.notes, *table.notes, *notes]
@@ -243,6 +244,15 @@ class TabularModel:
         if extra:
             notes.insert(0, f"{table.source}: columns not known to the model, ignored: {extra}")
         return x, notes
+
+    def read(self, columns: Any, source: str = "table") -> Table:
+        """What ``table_of`` makes of ``columns``, their text read as in training.
+
+        ``source`` is what messages call it. Raises as ``table_of``.
+        """
+        words = [rule.name for rule in self.coding.rules if rule.kind in ("category", "boolean")]
+        words += [self.target.name] * bool(self.target.classes)
+        return table_of(columns, source, self.reading, words)
 
     def _check_places(self, table: Table) -> None:
         """Without a header columns are known by place only, so their number must be right."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.errors import DataError
-from chainrule.tabular.arrays import numbers_of
+from chainrule.tabular.arrays import merged, numbers_of
 from chainrule.tabular.blocks import (
     FRACTIONS,
     UNREAD,
@@ -32,7 +32,7 @@ from chainrule.tabular.numerals import number_in
 from chainrule.tabular.reading import csv_files, csv_notes
 from chainrule.tabular.sources import Source
 from chainrule.tabular.summary import WORDS as MOST
-from chainrule.tabular.table import Column, Whole, merged
+from chainrule.tabular.table import Column, Whole
 from chainrule.tabular.text import line_of
 from chainrule.tabular.words import SOFT
 

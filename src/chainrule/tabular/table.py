@@ -1,31 +1,26 @@
 """A table as it stands in a file: named columns of cells, before any rule is applied.
 
-Nothing here knows pyarrow: ``reading`` makes tables from files, ``table_of`` from arrays.
+Nothing here knows pyarrow: ``reading`` makes tables from files, ``frames`` from arrays.
 """
 
 from __future__ import annotations
 
 import difflib
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import cached_property
-from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chainrule.core.types import refuse_subclass
-from chainrule.errors import DataError, ShapeError, UsageError
-from chainrule.tabular.arrays import encoded, merged, names_of
+from chainrule.errors import DataError, UsageError
 from chainrule.tabular.layout import Format
 from chainrule.tabular.numerals import PLAIN, Dress
-from chainrule.tabular.words import MISSING, cut, number_text, quoted, shown
+from chainrule.tabular.words import cut, number_text, quoted, shown
 
-__all__ = ["Codes", "Column", "Fingerprint", "Table", "cells_column", "table_of"]
+__all__ = ["Codes", "Column", "Fingerprint", "Table"]
 
 Codes = tuple[NDArray[np.int32], tuple[str, ...]]
 """Words of a column in order of first appearance, and each row's index (-1 where missing)."""
@@ -254,48 +249,12 @@ class Table:
         )
 
 
-def table_of(columns: Any, source: str = "table") -> Table:
-    """A table from columns of equal length; a ``Table`` stays as it is.
-
-    Parameters:
-        columns: a mapping from names to arrays (n,), or a data frame: anything with the names
-            as ``columns`` or ``column_names`` that gives a column by its name (pandas, polars,
-            pyarrow).
-        source: what messages call it.
-
-    Numbers and booleans are taken as such (nan is missing); ``datetime64`` becomes ISO text
-    (NaT is missing), ``timedelta64`` seconds; of other cells, None, nan, pandas' NA and the words
-    in ``MISSING`` are missing, and the rest are numbers if all are, else text. Text is not read
-    as numbers.
-
-    Raises:
-        UsageError: nothing with columns.
-        ShapeError: columns of unequal length, or one that is no vector.
-        DtypeError: a masked array or an ``np.matrix``.
-    """
-    if isinstance(columns, Table):
-        return columns
-    made = [_column_of(name, values) for name, values in _columns(columns)]
-    lengths = {column.name: len(column.missing) for column in made}
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(f"columns of different lengths: {lengths}")
-    rows = next(iter(lengths.values()), 0)
-    return Table(source, rows, tuple(made), lambda: _digest(made))
-
-
 def tallied(
     places: NDArray[Any], counts: NDArray[np.int64] | None, length: int
 ) -> NDArray[np.intp]:
     """``np.bincount`` of places each of which counts so many times."""
     found = np.bincount(places, counts, minlength=length)
     return found if counts is None else np.rint(found).astype(np.intp)
-
-
-def _digest(columns: list[Column]) -> str:
-    digest = hashlib.sha256()
-    for column in columns:
-        digest.update(json.dumps(column.name).encode() + cells_key(column))
-    return digest.hexdigest()
 
 
 def cells_key(column: Column) -> bytes:
@@ -318,95 +277,6 @@ def large(numbers: NDArray[np.float64]) -> bool:
 def _close(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, 1)
     return f"; did you mean {quoted(close)}" if close else ""
-
-
-def _columns(data: Any) -> list[tuple[str, Any]]:
-    """Names and columns of whatever has them."""
-    names = list(data) if isinstance(data, Mapping) else names_of(data)
-    if names is None or isinstance(data, type) or not hasattr(data, "__getitem__"):
-        raise UsageError(
-            f"a table is a mapping of columns, such as {{'x': [1.0, 2.0], 'y': ['a', 'b']}}, a "
-            f"data frame, or what read_table(path) returns, not a {type(data).__name__}"
-        )
-    return [(str(name), data[name]) for name in names]
-
-
-def _column_of(name: str, given: Any) -> Column:
-    refuse_subclass(given, f"column {name!r}")
-    text = encoded(given)
-    if text is not None:
-        return _text_column(name, *merged(*text, frozenset(MISSING)))
-    values = np.asarray(given)
-    if values.ndim != 1:
-        raise ShapeError(f"column {name!r} has shape {values.shape}; expected one dimension")
-    if values.dtype.kind in "iuf":
-        own = hasattr(given, "chunks")  # a chunked array of pyarrow is never written to
-        numbers = values.astype(np.float64, copy=not own)
-        missing = np.isnan(numbers)
-        if values.dtype.kind != "f" and np.any(np.abs(numbers) >= 2**53):
-            words = [str(value) for value in values.tolist()]  # a float does not hold them
-            return Column(name, missing, numbers, lambda: encode_texts(words, missing))
-        return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
-    if values.dtype.kind == "m":
-        return _column_of(name, values / np.timedelta64(1, "s"))
-    if values.dtype.kind == "M":
-        return cells_column(name, ["" if np.isnat(v) else str(v) for v in values], MISSING)
-    return cells_column(name, values.tolist(), MISSING)
-
-
-def cells_column(name: str, values: list[Any], missing_words: Sequence[str]) -> Column:
-    """A column of Python values: numbers if all are that are not missing, else text.
-
-    None, nan, pandas' NA and the words given are missing.
-    """
-    gone = frozenset(missing_words)
-    if set(map(type, values)) <= {str, type(None)}:
-        seen = {word: i for i, word in enumerate(dict.fromkeys(values))}
-        codes = np.fromiter(map(seen.__getitem__, values), np.int32, len(values))
-        words = ["" if word is None else word for word in seen]
-        return _text_column(name, *merged(codes, words, gone))
-    cells = ["" if _is_missing(v) else _cell_text(v) for v in values]
-    missing = np.array([cell in gone for cell in cells], dtype=bool)
-    present = np.flatnonzero(~missing)
-    nested = next((v for v in values if isinstance(v, dict | list)), None)
-    if nested is not None:
-        codes = np.full(len(cells), -1, dtype=np.int32)
-        what = f"nested values ({type(nested).__name__})"
-        return Column(name, codes < 0, None, lambda: (codes, ()), unsupported=what)
-    odd = [
-        i
-        for i in present
-        if isinstance(values[i], bool) or not isinstance(values[i], Real | Decimal)
-    ]
-    if not odd:
-        numbers = np.array(
-            [np.nan if m else float(v) for v, m in zip(values, missing, strict=True)]
-        )
-        if any(isinstance(values[i], int) and abs(values[i]) >= 2**53 for i in present):
-            return Column(name, missing, numbers, lambda: encode_texts(cells, missing))
-        return Column(name, missing, numbers, lambda: encode_numbers(numbers, missing))
-    obstacle = (int(odd[0]), len(odd))
-    return Column(name, missing, None, lambda: encode_texts(cells, missing), obstacle)
-
-
-def _text_column(name: str, codes: NDArray[np.int32], words: tuple[str, ...]) -> Column:
-    """A column of words, which are not read as numbers; of nothing but missing cells, numbers."""
-    present = np.flatnonzero(codes >= 0)
-    if not len(present):
-        return Column(name, codes < 0, np.full(len(codes), np.nan), lambda: (codes, words))
-    obstacle = (int(present[0]), len(present))
-    return Column(name, codes < 0, None, lambda: (codes, words), obstacle)
-
-
-def _cell_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).strip()
-
-
-def _is_missing(value: Any) -> bool:
-    try:
-        return value is None or bool(value != value)
-    except TypeError:  # pandas' NA is neither equal nor unequal to itself
-        return True
 
 
 def encode_texts(cells: list[str], missing: NDArray[np.bool_]) -> Codes:

@@ -13,6 +13,7 @@ from chainrule.errors import DataError, UsageError
 from chainrule.forks import load
 from chainrule.tabular.coding import Coding, learn_coding
 from chainrule.tabular.columns import Decision, decide, same_cells
+from chainrule.tabular.frames import table_of
 from chainrule.tabular.model import File, TabularModel
 from chainrule.tabular.network import Network
 from chainrule.tabular.options import DEFAULTS, LOSSES, Options
@@ -20,7 +21,7 @@ from chainrule.tabular.plan import OnEpoch, Part, Plan, trained_dtype
 from chainrule.tabular.presets import RECIPES
 from chainrule.tabular.robust import Robust
 from chainrule.tabular.rules import Dropped, quantiles
-from chainrule.tabular.table import Table, table_of
+from chainrule.tabular.table import Table
 from chainrule.tabular.target import Target, learn_target, with_statistics
 from chainrule.tabular.weights import row_weights
 from chainrule.tabular.words import quoted
@@ -110,7 +111,8 @@ def prepare(
     del order
     if options.chosen != "sklearn":
         known = x[: len(first)]
-        five = lambda places: quantiles(known[:, places], FIVE)  # noqa: E731
+        each = lambda places: [quantiles(known[:, i], FIVE) for i in places]  # noqa: E731
+        five = lambda places: np.array(each(places)).reshape(-1, 5).T  # noqa: E731
         robust = Robust.learn(coding.rules, five, RECIPES[options.chosen].embed_above)
         coding = dataclasses.replace(coding, robust=robust)
         robust.apply(x.T)

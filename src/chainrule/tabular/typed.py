@@ -15,9 +15,10 @@ from pyarrow import ipc, parquet
 from chainrule.errors import DataError
 from chainrule.tabular.arrays import encoded_text, numbers_of
 from chainrule.tabular.cells import column_of_numbers, column_of_words
+from chainrule.tabular.frames import cells_column
 from chainrule.tabular.layout import Format, check_distinct
 from chainrule.tabular.sources import Source
-from chainrule.tabular.table import Column, cells_column
+from chainrule.tabular.table import Column
 from chainrule.tabular.words import quoted, shown
 
 __all__ = ["KINDS", "read_typed", "typed_column"]
