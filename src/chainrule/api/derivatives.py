@@ -79,6 +79,7 @@ def _value_and_grad(f: Function, argnums: Argnums, has_aux: bool, argnames: Argn
             one = rec.constant(1.0, y.dtype)
             total = y.reshape(()) if y.shape else y
             found = _filled(pullback([total], [one], inputs.traced), inputs, rec)
+            inputs.done()
             keep = not outermost
             plain = is_plain(inputs.leaves)
             gradient = [
@@ -221,6 +222,7 @@ class _Called:
                 self.y, self.aux = with_aux(self.y, f)
             leaves, self.tree = flatten(self.y)
             self.outputs = [lift_output(leaf, rec) for leaf in leaves]
+            self.inputs.done()
         self._mark, self._lock = rec.serial, Lock()
 
     @contextmanager
@@ -313,6 +315,7 @@ def jvp(
             t if t is not None else rec.zeros(x.type)
             for t, x in zip(pushforward(outputs, inputs.traced, ts), outputs, strict=True)
         ]
+        inputs.done()
         plain, keep = is_plain(inputs.leaves), not outermost
         results = [treedef.unflatten(returned_tree(tree, keep, plain)) for tree in (outputs, found)]
         return (*results, returned_tree(aux, keep, plain)) if has_aux else tuple(results)

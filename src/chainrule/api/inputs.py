@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule.core.containers import is_static
+from chainrule.core.points import settled
 from chainrule.core.record import leaf_type, lift_output, parameter_names
 from chainrule.core.recording import Recording
 from chainrule.core.traced import Traced, is_weak
@@ -177,6 +178,11 @@ class Inputs:
         pairs = zip(self.places, self.tree.children, strict=True)
         return [label for place, shape in pairs for label in shape.paths(self._name(place))]
 
+    def done(self) -> None:
+        """Nothing is differentiated by these any more."""
+        if self.traced:
+            self.traced[0].recording.running.difference_update([x.node for x in self.traced])
+
     def result(self, found: Sequence[Any]) -> Any:
         """Derivatives in the shape of the arguments: one tree, or a tuple of trees."""
         trees = self._trees(found)
@@ -233,7 +239,7 @@ def _fresh(leaf: Any, rec: Recording, outermost: bool) -> Traced:
         x = rec.input(type_of(value), value)
         x.is_array = isinstance(leaf, np.ndarray)
         return x
-    return rec.fresh(lift(leaf, rec)).standing_for(leaf)
+    return rec.point(lift(leaf, rec)).standing_for(leaf)
 
 
 def scalar_output(y: Any, f: Function, rec: Recording) -> Traced:
@@ -279,7 +285,7 @@ def returned(x: Any, keep: bool, like: Any = None) -> Any:
     """A result as the caller sees it: traced while nested, else an array or a number."""
     if not isinstance(x, Traced):
         return x
-    if keep and not x.node.is_constant:
+    if keep and not settled(x.recording, x.node):
         return x.like(like)
     if is_weak(like):
         return x.recording.value(x.node).item()  # type: ignore[union-attr]

@@ -72,6 +72,7 @@ def jacobian(
             fewer = "forward" if columns < rows else "reverse"
             build = _by_columns if (mode or fewer) == "forward" else _by_rows
             blocks = build(outputs, inputs.traced, rec)
+            inputs.done()
             keep = not outermost
             plain = is_plain(inputs.leaves)
             found = treedef.unflatten(

@@ -24,6 +24,7 @@ from chainrule.core.graph import Graph, Origins, Place, ancestors
 from chainrule.core.held import constant_of, content_of, frozen_copy, is_frozen, number_of
 from chainrule.core.node import CONSTANT, INPUT, NO_ATTRS, Attrs, Node, Primitive, make_node
 from chainrule.core.numeric_warnings import calling, quiet
+from chainrule.core.points import settled, value_of
 from chainrule.core.retelling import retold
 from chainrule.core.scopes import SCOPE, scope
 from chainrule.core.told import Called
@@ -91,6 +92,8 @@ class Recording:
         self.ones: set[Node] = set()  # the scalar constants 1
         self._captured: dict[int, tuple[np.ndarray, Node]] = {}
         self.spent: set[Node] = set()  # inputs of bodies that are done: nothing may read them
+        self.points: set[Node] = set()  # inputs of transformations whose values are known
+        self.running: set[Node] = set()  # those of them whose transformation has not ended
         self.rows: set[Node] = set()  # stand-ins for one row of a batch: they have no value
         self.roll = roll
         self._provenance = provenance
@@ -104,8 +107,7 @@ class Recording:
     def new_node(self, primitive: Primitive, inputs: tuple[Traced, ...], type: ArrayType) -> Traced:
         """A node that is shared with no other, even of the same inputs."""
         nodes = tuple(x.node for x in inputs)
-        constant = all(x.is_constant for x in nodes)
-        node = self._node(primitive, nodes, NO_ATTRS, type, constant)
+        node = self._node(primitive, nodes, NO_ATTRS, type, False)
         if self.eager and all(x in self.values for x in nodes):
             self.values[node] = primitive.forward(*[self.values[x] for x in nodes])
         return Traced(node, self)
@@ -120,8 +122,17 @@ class Recording:
         return Traced(node, self)
 
     def fresh(self, x: Traced) -> Traced:
-        """A new name for ``x``: the input of an inner transformation, never shared."""
+        """A new name for ``x``: the input of an inner transformation, never shared nor constant."""
         return FUNCTIONS["fresh"](x)
+
+    def point(self, x: Traced) -> Traced:
+        """``x`` as the input of an inner transformation that begins. Its value may be known here;
+        what is computed from it is a mere number only when that has ended (``running``)."""
+        y = self.fresh(x)
+        if settled(self, x.node):
+            self.points.add(y.node)
+            self.running.add(y.node)
+        return y
 
     def zeros(self, type: ArrayType) -> Traced:
         """Zeros of this type, as one constant seen through a broadcast."""
@@ -286,21 +297,11 @@ class Recording:
 
     def value(self, node: Node) -> np.ndarray | None:
         """The value of a node, where it is known: always in an eager recording, and in an
-        abstract one for what depends on constants and captured arrays only."""
+        abstract one for what depends on constants, captured arrays and points only."""
         found = self.values.get(node)
-        if found is not None or not node.is_constant:
+        if found is not None or not (node.is_constant or self.points):
             return found
-        unknown: dict[Node, None] = {}
-        stack = [node]
-        while stack:
-            x = stack.pop()
-            if x not in self.values and x not in unknown:
-                unknown[x] = None
-                stack.extend(x.inputs)
-        for x in sorted(unknown, key=attrgetter("serial")):
-            arguments = [self.values[i] for i in x.inputs]
-            self.values[x] = x.primitive.forward(*arguments, **x.attrs)
-        return self.values[node]
+        return value_of(self, node)
 
     def graph(self, inputs: Sequence[Traced], outputs: Sequence[Traced], name: str) -> Graph:
         """The graph from ``inputs`` to ``outputs``, captured arrays as hidden inputs."""
