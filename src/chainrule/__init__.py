@@ -10,12 +10,13 @@ print(cr.trace(J)(1.0)) # the graph
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from chainrule.forks import load
 from chainrule.version import __version__
 
+TYPE_CHECKING = False  # as typing has it, whose import takes longer than all the rest
+
 if TYPE_CHECKING:
+    from typing import Any
+
     from chainrule import diagnosis, errors, estimators, io, nn, optim, tabular, train
     from chainrule.api import (
         custom_gradient,
@@ -161,6 +162,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Find a public name where it lives, on first use, so that importing costs little."""
+    from chainrule.forks import load
+
     if name in _MODULES:
         return load(f"chainrule.{_MODULES[name]}")
     home = _HOMES.get(name)

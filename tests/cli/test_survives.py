@@ -149,3 +149,23 @@ def test_what_goes_together_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(command(tmp_path, "m.safetensors", *again)) == 2
     assert "epochs was 3 and is 4; --force goes on" in capsys.readouterr().err
     assert main(command(tmp_path, "m.safetensors", *again, "--force")) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent otherwise")
+@pytest.mark.parametrize("module", ["signal", "chainrule.cli.ranks", "dataclasses", "click"])
+def test_interrupted_within_the_first_imports_it_says_so(tmp_path: Path, module: str) -> None:
+    (tmp_path / "starts.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            exec('os.kill(os.getpid(), signal.SIGINT)')\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"sys.modules.pop({module!r}, None)\n"
+        "from chainrule.cli.entry import main\n"
+        "sys.exit(main())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "starts"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (130, "chainrule: interrupted\n")
