@@ -35,7 +35,7 @@ SAME = (
 """Primitives that JAX's NumPy has under the same name with the same meaning."""
 
 SPECIAL = (
-    "boxcox", "boxcox1p", "entr", "erf", "erfc", "i0", "i0e", "i1", "i1e", "logit", "ndtr", "ndtri",
+    "boxcox", "boxcox1p", "entr", "erf", "erfc", "i0", "i0e", "logit", "ndtr", "ndtri",
     "spence", "xlog1py", "xlogy",
 )  # fmt: skip
 """The same of ``scipy.special``, where JAX's form has its precision."""
@@ -236,6 +236,8 @@ ROWS: dict[str, Row] = {
     "exp10": lambda x: jnp.power(jnp.asarray(10.0, x.dtype), x),
     "exp2": lambda x: jnp.power(jnp.asarray(2.0, x.dtype), x),
     "gamma": jsp.special.gamma,
+    "i1": lambda x: jnp.where(x == 0, x, jsp.special.i1(x)),
+    "i1e": lambda x: jnp.where(x == 0, x, jsp.special.i1e(x)),
     "kinked": jnp.multiply,
     "log_logistic": jax.nn.log_sigmoid,
     "log1p": special.log1p,
