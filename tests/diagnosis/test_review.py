@@ -201,6 +201,26 @@ def test_a_column_that_is_nearly_always_0_has_no_other_scale() -> None:
         assert ("input-scales" in [f.rule for f in found]) == named, found
 
 
+def test_epochs_too_few_for_a_curve() -> None:
+    """Inside and outside of a sphere, as neighbours tell: four epochs learn nothing of it yet."""
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(500, 4))
+    t = (np.sum(x**2, axis=1) > 3.4).astype(int)
+    parts = (x[:375], t[:375]), (x[375:], t[375:])
+    for epochs, named in ((3, True), (60, False)):
+        more: Any = {
+            "optimizer": optim.rmsprop(2e-3),
+            "epochs": epochs,
+            "batch_size": 32,
+            "seed": 0,
+        }
+        result = train.fit(
+            nn.MLP((4, 56, 1), "tanh"), parts[0], loss="binary_cross_entropy", **more
+        )
+        found = review(result, *parts, classes=2, **more)
+        assert (("stopped-too-early", "error") in [(f.rule, f.level) for f in found]) == named
+
+
 def test_targets_that_nothing_can_tell() -> None:
     drawn = np.random.default_rng(1).integers(0, 3, 300)
     found = verdict(t=drawn, epochs=20, validation=(X[200:], drawn[200:]))

@@ -170,6 +170,17 @@ def stopped_early(e: Evidence) -> Iterator[Finding]:
     drop = 1 - ((1 + longer) / (1 + n)) ** -max(power, 0.0)
     best = max(e.score, e.train_score)
     lacking = 1 - best if math.isfinite(best) else 1.0
+    behind = e.best_rival[1] - e.score > 0.03
+    if n < SHORT and n * e.updates < 500 and e.left > 0.5 and behind and not drop > 0.1:
+        yield say(
+            "error",
+            "training was stopped too early",
+            f"after {n * e.updates} updates {e.left:.0%} of a constant answer's loss are left, and "
+            f"the curve of {n} epochs is too short to say more",
+            f"train for {longer} epochs",
+            {"epochs": longer},
+            weight=4,  # behind a rate or a start that is to blame
+        )
     if drop > 0.1 and e.left > 0.02 and drop * lacking > 1e-3:
         grave = drop * lacking > max(e.error, 0.01)
         yield say(

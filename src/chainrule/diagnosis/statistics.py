@@ -28,7 +28,7 @@ __all__ = ["LayerStatistics", "Monitor", "Statistics", "statistics"]
 
 ROWS = 128
 """How many rows are looked at: so few cost little, and shares of them are known to some percent."""
-AFFORDED = 0.03
+AFFORDED = 0.02
 """The share of the time of training that looking at it may take."""
 SATURATED = 0.05
 """Below this share of its largest slope an activation counts as saturated."""
@@ -214,7 +214,7 @@ class Monitor:
         rows: how many instead.
 
     ``history`` has a ``Statistics`` of the start, of the first epoch, and of as many more as take
-    no more than 3 % of the time of training; one costs a forward and a backward pass of those rows.
+    no more than 2 % of the time of training; one costs a forward and a backward pass of those rows.
     Time is that of the thread which trains: on a busy machine training waits oftener than a short
     look, so by the clock on the wall looks would seem cheaper than they are.
     """
