@@ -11,7 +11,10 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from chainrule import nn, optim, train
+from chainrule.errors import DataError
+from chainrule.run import Runner
 from chainrule.run.native import plan
+from chainrule.train import Predictor
 
 NETWORKS: dict[str, Any] = {
     "tiny": {"sizes": (4, 16, 3)},
@@ -123,3 +126,27 @@ def test_threads_predict_few_rows_at_once() -> None:
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(some, range(12)))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("executor", ["native", "numpy"])
+def test_what_is_not_finite_is_named_wherever_it_stands(executor: str, threads: int) -> None:
+    """Machine code adds up rows on its way and looks at numbers only where a sum is not finite."""
+    model, loss = nn.MLP((6, 40, 3)), nn.CategoricalCrossEntropy()
+    params, state = model.init(0, "float32")
+    predictor = Predictor(model, loss, Runner(executor, threads))
+    rows = np.random.default_rng(0).normal(size=(12 * 256 + 300, 6)).astype(np.float32)
+    for count in (1, 2, 5, 200, 256, 700, len(rows)):
+        wanted = predictor.outputs(params, state, rows[:count])
+        for row in {0, count // 2, count - 1}:
+            for value in (np.nan, np.inf, -np.inf):
+                wrong = rows[:count].copy()
+                wrong[row, 3] = value
+                for x in (wrong, wrong.astype(float), wrong.tolist()):
+                    with pytest.raises(DataError, match=rf"x\[{row}, 3\] is {value}"):
+                        predictor.outputs(params, state, x)
+        large = rows[:count].copy()
+        large[-1] = 1.5e38  # its sum is beyond the range, no number is
+        found = predictor.outputs(params, state, large)
+        np.testing.assert_array_equal(found[:-1], wanted[:-1])
+        np.testing.assert_array_equal(predictor.outputs(params, state, rows[:count]), wanted)

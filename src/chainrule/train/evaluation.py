@@ -9,6 +9,7 @@ that a few rows need no large one. NumPy's BLAS need not round all rows of a pro
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -28,6 +29,7 @@ from chainrule.train.metrics import Scorer
 from chainrule.train.ordered import Ordered
 
 Tree = Any
+Check = Callable[[], object]
 TILE = 256
 CHUNK = 2**17
 """Rows of another dtype that are converted at a time, a multiple of the tile."""
@@ -46,11 +48,15 @@ class _Room:
         room = loop.room(FEW // SMALL)
         self.run = room.run
         self.places = [x.reshape(FEW, *x.shape[2:]) for x in room.xs]
-        (self.found,) = (y.reshape(FEW, *y.shape[2:]) for y in room.ys)
+        self.found, *self.sums = (y.reshape(FEW, *y.shape[2:]) for y in room.ys)
 
 
 def _few(
-    rooms: list[_Room], room: _Room, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+    rooms: list[_Room],
+    room: _Room,
+    known: Sequence[np.ndarray],
+    arrays: Sequence[np.ndarray],
+    check: Check,
 ) -> np.ndarray:
     """A few rows by one room, which then joins the others."""
     rows = len(arrays[0])
@@ -63,7 +69,10 @@ def _few(
             place[rows : steps * SMALL] = x[-1]
     room.run(steps, known)
     result = room.found[:rows].copy()
+    finite = not room.sums or math.isfinite(sum(room.sums[0][:rows].tolist()))
     rooms.append(room)
+    if not finite:
+        check()
     return result
 
 
@@ -71,13 +80,23 @@ class Tiles:
     """``function(constants, *rows) -> rows``, compiled for tiles of a fixed number of rows.
 
     Called with a tree of arrays and with arrays of n rows each, it returns an array of n rows.
+    With ``sums`` machine code adds up each row of the first array (n, columns) on the way, while it
+    is in the cache: where a sum is not finite, a call's ``check`` looks at the numbers.
     """
 
-    def __init__(self, function: Callable[..., Any], runner: Runner, exact: bool = False) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        runner: Runner,
+        exact: bool = False,
+        sums: bool = False,
+    ) -> None:
         self.function = function
         self.runner = runner
         self.exact = exact
-        self.tile = getattr(executor_named(runner.executor), "tile", None) or TILE
+        executor = executor_named(runner.executor)
+        self.sums = sums and hasattr(executor, "Loop")
+        self.tile = getattr(executor, "tile", None) or TILE
         self.made: dict[Any, Any] = {}
         self.rooms: dict[Any, list[_Room]] = {}  # by loop, that nobody uses now
         self.ready: dict[Any, list[_Room]] = {}  # the same by shapes and types
@@ -89,6 +108,7 @@ class Tiles:
         *arrays: np.ndarray,
         known: Sequence[np.ndarray] | None = None,
         lasting: dict[Any, Any] | None = None,
+        check: Check = lambda: None,
     ) -> np.ndarray:
         """``known``: the leaves of ``constants``, where the caller has them. ``lasting`` keeps what
         the executor has of these arrays from call to call: the caller has one for each of them,
@@ -100,14 +120,14 @@ class Tiles:
         except (KeyError, IndexError):  # none yet, or all are in use
             room = None
         if room is not None:
-            return _few(ready, room, known, arrays)
+            return _few(ready, room, known, arrays, check)
         rows = len(arrays[0])
         whole = rows - rows % self.tile
         if not whole:
-            return self._rest(constants, known, arrays)
-        parts = [self._tiles(constants, known, [x[:whole] for x in arrays], lasting)]
+            return self._rest(constants, known, arrays, check)
+        parts = [self._tiles(constants, known, [x[:whole] for x in arrays], lasting, check)]
         if whole < rows:
-            parts.append(self._rest(constants, known, [x[whole:] for x in arrays]))
+            parts.append(self._rest(constants, known, [x[whole:] for x in arrays], check))
         return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
     def _tiles(
@@ -116,6 +136,7 @@ class Tiles:
         known: Sequence[np.ndarray],
         arrays: Sequence[np.ndarray],
         lasting: dict[Any, Any] | None = None,
+        check: Check = lambda: None,
     ) -> np.ndarray:
         """All tiles of arrays that are whole ones."""
         tiles: Any = [x.reshape(-1, self.tile, *x.shape[1:]) for x in arrays]
@@ -125,14 +146,21 @@ class Tiles:
                 lasting[loop] = loop.lasting(tiles)
             tiles = lasting[loop]
         if loop:
-            ((found,), _) = loop([], tiles, known)
+            ((found, *sums), _) = loop([], tiles, known)
+            if sums and not math.isfinite(np.vdot(sums[0], np.ones_like(sums[0]))):
+                check()
         else:
+            check()
             run = self._compiled(constants, [x[0] for x in tiles])
             found = np.array([run(constants, *rows) for rows in zip(*tiles, strict=True)])
         return found.reshape(-1, *found.shape[2:])
 
     def _rest(
-        self, constants: Tree, known: Sequence[np.ndarray], arrays: Sequence[np.ndarray]
+        self,
+        constants: Tree,
+        known: Sequence[np.ndarray],
+        arrays: Sequence[np.ndarray],
+        check: Check,
     ) -> np.ndarray:
         """Fewer rows than a tile has: some small tiles of them, or a tile that is filled up."""
         rows = len(arrays[0])
@@ -140,9 +168,9 @@ class Tiles:
         if hasattr(loop, "room"):
             rooms = self.rooms.setdefault(loop, [])
             self.ready[tuple([(x.shape, x.dtype) for x in arrays])] = rooms
-            return _few(rooms, _Room(loop), known, arrays)
+            return _few(rooms, _Room(loop), known, arrays, check)
         filled = [_filled(x, self.tile) for x in arrays]
-        return self._tiles(constants, known, filled)[:rows]
+        return self._tiles(constants, known, filled, check=check)[:rows]
 
     def each(
         self, flat: Sequence[Sequence[np.ndarray]], tree: TreeDef, tiles: Sequence[np.ndarray]
@@ -200,7 +228,8 @@ class Tiles:
         """The executor's own loop over tiles, if it has one."""
 
         def step(carry: Any, rows: Any, constants: Tree) -> Any:
-            return self.function(constants, *rows), carry
+            found = self.function(constants, *rows)
+            return (found, np.sum(rows[0], axis=1)) if self.sums else found, carry
 
         def make() -> Any:
             rows = tuple(ArrayType((tile, *x.shape[1:]), x.dtype) for x in arrays)
@@ -251,7 +280,7 @@ class Predictor:
             params, state = network
             return self.model(params, state, x, train=False)[0]
 
-        return Tiles(outputs, self.runner, self.exact)
+        return Tiles(outputs, self.runner, self.exact, sums=True)
 
     @cached_property
     def _predictions(self) -> Tiles:
@@ -259,7 +288,7 @@ class Predictor:
             params, state = network
             return self.loss.predict(self.model(params, state, x, train=False)[0])
 
-        return Tiles(predictions, self.runner, self.exact)
+        return Tiles(predictions, self.runner, self.exact, sums=True)
 
     @cached_property
     def _unit(self) -> Tiles:
@@ -280,6 +309,12 @@ class Predictor:
     def _of(self, tiles: Tiles, network: Tree, x: Any) -> np.ndarray:
         known = leaves(network)
         dtype = np.asarray(known[0]).dtype
+        if tiles.sums and type(x) is np.ndarray and x.dtype == dtype and x.ndim == 2 and len(x):
+            try:
+                return tiles(network, x, known=known, check=lambda: check_inputs(x, dtype))
+            except Exception:
+                check_inputs(x, dtype)  # what is not finite may be what went wrong
+                raise
         if self.exact and len(x) > CHUNK and getattr(x, "dtype", dtype) != dtype:
             # A row's bits do not depend on the others, and not all rows are there twice.
             starts = range(0, len(x), CHUNK)
