@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import lzma
+import re
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -77,6 +78,10 @@ NUMBERS = {
     "negative dollars": (["-$5.25", "$-6", "($7)"], [-5.25, -6, -7]),
     "percent": (["12.5%", "7%", "-0.1%"], [12.5, 7, -0.1]),
     "percent with a space": (["12 %", "7 %", "0 %"], [12, 7, 0]),
+    "a minus before the unit": (["1 234,50- €", "7,25 €", "8,00- €"], [-1234.5, 7.25, -8]),
+    "accounts' zero": (["$1,234.50", "$ -", "$(99.00)"], [1234.5, 0, -99]),
+    "accounts' zero after": (["12,50 €", "- €", "7,00 €"], [12.5, 0, 7]),
+    "basis points": (["25 bps", "50 bps", "100 bps"], [25, 50, 100]),
     "percent, comma": (["12,5 %", "7,25%", "0%"], [12.5, 7.25, 0]),
     "per mille": (["5‰", "6‰", "7.5‰"], [5, 6, 7.5]),
     "commas between thousands": (["1,234,567", "12,345.5", "7"], [1234567, 12345.5, 7]),
@@ -193,6 +198,11 @@ DATES = {
     "words, month first": (["Jan 5, 2024", "December 31, 2024"], ["2024-01-05", "2024-12-31"]),
     "words, year first": (["2024-Jan-05", "2024 Dec 31"], ["2024-01-05", "2024-12-31"]),
     "words, dashes": (["05-Jan-24", "31-DEC-2024"], ["2024-01-05", "2024-12-31"]),
+    "without marks": (["05JAN2024", "31DEC24"], ["2024-01-05", "2024-12-31"]),
+    "SAS, with times": (
+        ["05JAN2024:07:30", "31DEC2024:23:59:59"],
+        ["2024-01-05T07:30", "2024-12-31T23:59:59"],
+    ),
     "ordinals": (["5th January 2024", "31st December 2024"], ["2024-01-05", "2024-12-31"]),
     "weekdays": (["Fri, 05 Jan 2024", "Tuesday 31 Dec 2024"], ["2024-01-05", "2024-12-31"]),
     "with times": (
@@ -420,6 +430,26 @@ def test_two_readings_are_asked(tmp_path, cells, one, meant, other, meant_too):
         assert f"{name}={value!r}" in str(refused.value)
         expected = [datetime.fromisoformat(v) if isinstance(v, str) else v for v in expected]
         assert meaning(read(tmp_path, content, **option), "v") == expected
+
+
+@pytest.mark.parametrize(
+    ("cells", "one", "other"),
+    [
+        (["1,234.5", "1.234,5"], "1.234,5", "1,234.5"),
+        (["1.5", "2,25", "3.5"], "2,25", "1.5"),
+        (["$1,234.50", "$1.234,50", "$7"], "$1.234,50", "$1,234.50"),
+        (["1 234,5", "1 234.5"], "1 234,5", "1 234.5"),
+    ],
+)
+def test_numbers_that_no_one_reading_fits_are_refused(tmp_path, cells, one, other):
+    """They were words, or, of two cells, an AssertionError."""
+    table = read(tmp_path, csv(cells))
+    place = cells.index(one) + 2
+    message = f"odd.csv:{place}:v: '{one}' and '{other}' are numbers with different marks"
+    with pytest.raises(DataError, match=re.escape(message)):
+        meaning(table, "v")
+    words = ["1.5", "2,25", "two"]
+    assert meaning(read(tmp_path, csv(words)), "v") == words
 
 
 def test_the_rest_of_the_file_decides(tmp_path):

@@ -77,6 +77,7 @@ FORMS = (
     _form(rf"(?P<year>\d{{2}})(?P<mark>[-/.]){_M}(?P=mark){_D}", "ymd"),
     _form(rf"{_WEEKDAY}{_D}(?:st|nd|rd|th|er|\.)?{_OF}{_MONTH}(?:,\s?|{_OF}){_SHORT}"),
     _form(rf"{_WEEKDAY}{_MONTH}\s{_D}(?:st|nd|rd|th)?,?\s{_FULL}"),
+    ("", re.compile(rf"{_D}(?P<word>[^\W\d_]{{3}}){_SHORT}(?::{_CLOCK})?")),  # as SAS writes them
     _form(rf"{_FULL}[-\s/]{_MONTH}[-\s/]{_D}"),
     _form(rf"{_MONTH}(?:[-\s]|\sde\s){_FULL}"),
     _form(rf"{_FULL}\s?[年년]\s?{_M}\s?[月월]\s?{_D}\s?[日일]"),

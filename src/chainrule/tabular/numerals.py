@@ -55,7 +55,7 @@ _CELL = re.compile(
     rf"(?P<sign>[+{MINUS}]?){_GAP}(?P<before>{_CURRENCY})?{_GAP}(?P<sign2>[+{MINUS}]?){_GAP}"
     rf"(?P<digits>[0-9](?:[0-9.,{APOSTROPHES}{SPACES}]*[0-9.,])?|[.,][0-9]+)"
     rf"(?P<power>[eE][+-]?[0-9]+)?"
-    rf"(?:{_GAP}(?P<minus>[\u2212-])|{_GAP}(?P<after>[^\W\d_][^\n]{{0,23}}"
+    rf"(?:{_GAP}(?P<minus>[\u2212-])(?={_GAP}(?:{_CURRENCY}|%)?$))?(?:{_GAP}(?P<after>[^\W\d_][^\n]{{0,23}}"
     rf"|[%‰×][^\n]{{0,11}}|°[^\W\d_]?|[\"'′″{re.escape(SYMBOLS)}]))?"
 )
 _UNIT = re.compile(r"(?![xX×*]\s?\d|[aApP]\.?[mM]\.?$)[^\d,;:!?()\[\]{}=<>|#@&+]*[23]?")
@@ -63,6 +63,8 @@ ANY_CASE = ("kg", "km", "cm", "lb", "lbs", "oz", "ft", "hr", "hrs", "min", "sec"
 """Short units that have one meaning, with capitals or without."""
 _WHOLE = re.compile(r"(?<=[0-9])(?:([.,])[-–—]{1,2}|[:/]-)(?![^\s]*[0-9])")
 """What price lists write for no cents: ``5,-``, ``12.—``, ``100:-`` and ``500/-``."""
+_ZERO = re.compile(rf"(?:(?P<before>{_CURRENCY}){_GAP}[-–—]|[-–—]{_GAP}(?P<after>{_CURRENCY}))")
+"""What accounts write for 0: ``$ -`` and ``- €``."""
 
 _GROUPS = {
     "": r"[0-9]+",
@@ -162,6 +164,8 @@ def plain_digits(word: str) -> str:
 
 def _parts(word: str) -> _Parts | None:
     word = _WHOLE.sub(lambda mark: f"{mark[1]}0" if mark[1] else "", unwrapped(word))
+    if zero := _ZERO.fullmatch(word):
+        return _Parts(False, "0", "", zero["before"] or zero["after"])
     negative = False
     enclosed = re.fullmatch(rf"({_CURRENCY})?{_GAP}\((.*)\){_GAP}(.*)", word)
     if enclosed:
@@ -275,6 +279,8 @@ def undress(
         else:
             style = agreeing[0]
     values = read[style]
+    if not doubt:
+        doubt, at, values = _two_styles(words, read, values)
     unit, values, unsure, bare = _one_unit(words, counts, parts, values, known)
     dress = Dress(style.decimal, style.thousands, unit)
     return Numerals(tuple(values), dress, doubt or unsure, at if doubt else bare)
@@ -285,13 +291,29 @@ def _two_readings(
 ) -> tuple[str, int]:
     at = next(i for i in range(len(words)) if read[one][i] != read[other][i])
     first, second = read[one][at], read[other][at]
-    assert first is not None
-    assert second is not None
+    if first is None or second is None:  # each fits other words, and neither fits all
+        return "", at
     return (
         f"{shown(words[at])} may be {number_text(first)} ({_option(one)}) or "
         f"{number_text(second)} ({_option(other)}), and nothing in the file tells which; add "
         f"the one that is meant"
     ), at
+
+
+def _two_styles(
+    words: Sequence[str], read: dict[Dress, list[float | None]], values: list[float | None]
+) -> tuple[str, int, list[float | None]]:
+    """What is in doubt where no style reads all words, but each word is a number in one; at which
+    of them; and a number for each."""
+    each = [
+        next((v for v in own if v is not None), None) for own in zip(*read.values(), strict=True)
+    ]
+    if None not in values or None in each:
+        return "", 0, values
+    one = values.index(None)
+    other = next((i for i, value in enumerate(values) if value is not None), one)
+    told = f"{shown(words[one])} and {shown(words[other])} are numbers with different marks"
+    return f"{told}, and no reading fits both; write all cells in one way", one, each
 
 
 def _option(style: Dress) -> str:
