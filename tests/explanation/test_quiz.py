@@ -562,3 +562,15 @@ def test_a_matrix_answer_that_differs_little_or_far_away_is_wrong(wrong: str) ->
 def test_a_branch_far_away_is_found() -> None:
     made = quizzes.make("chain-rule", n=1, seed=7)
     assert not quizzes.mark(made, {1: f"({made.questions[0].answer}) + [x<-30]"}).marks[0].right
+
+
+@pytest.mark.parametrize("topic", ["gates", "network", "backprop"])
+def test_a_prompt_has_one_notation_for_each_name(topic: str) -> None:
+    """w₀ everywhere, not w0 beside it; names of matrices, W1, are those that are typed."""
+    for question in quizzes.make(topic, 30, 1).questions:
+        numbered = set(re.findall(r"\b[a-z]\d", question.prompt))
+        lowered = set(re.findall(r"[a-zA-Z][₀-₉]", question.prompt))
+        assert question.kind == "matrix" or not numbered
+        assert (
+            not {w.translate(str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")) for w in lowered} & numbered
+        )

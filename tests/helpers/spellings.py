@@ -129,4 +129,56 @@ SPELLINGS: list[tuple[str, str, list[str]]] = [
     ("x*exp(-x/tau)", "x", [
         "(1 − x/τ)e^{−x/τ}", r"\left(1-\frac{x}{\tau}\right)e^{-x/\tau}",
         "e^(-x/tau) - x/tau e^(-x/tau)", "exp(-x/tau)(tau - x)/tau", "e^{-x/τ}(τ−x)/τ"]),
+    ("x**2*log(x)", "x", ["2x ln x + x", "x(2 ln x + 1)", r"x\left(1+2\ln x\right)"]),
+    ("exp(2*x)/(1+x)", "x", [
+        "(2x+1)e^{2x}/(1+x)²", "e^(2x)(2/(1+x) − 1/(1+x)^2)", r"\frac{(1+2x)e^{2x}}{(1+x)^{2}}"]),
+    ("sin(2*x+1)**3", "x", [
+        "6 sin²(2x+1) cos(2x+1)", "6 cos(2x+1) sin(2x+1)^2", r"6\sin^2(2x+1)\cos(2x+1)"]),
+    ("log(3*x**2+1)", "x", ["6x/(3x²+1)", "6x (1+3x^2)^-1", r"\frac{6x}{3x^2+1}"]),
+    ("x*arctan(x)", "x", [
+        "arctan x + x/(1+x²)", "tan⁻¹(x) + x/(x^2+1)", r"\arctan x+\frac{x}{1+x^2}"]),
+    ("sqrt(2*x-1)", "x", ["1/√(2x−1)", "(2x-1)^{-1/2}", r"\frac{1}{\sqrt{2x-1}}"]),
+    ("tan(x)", "x", ["1/cos²x", "1 + tan²x", r"\sec^2 x"]),
+    ("(1-x)/(1+x)", "x", ["−2/(1+x)²", "-2(1+x)^-2", r"\frac{-2}{(1+x)^2}"]),
+    ("exp(-(x-m)**2)", "m", ["2(x−m)e^{−(x−m)²}", "2(x-m) exp(-(x-m)^2)", "2(x-m)e^{-(x-m)^2}"]),
+    ("x**3*y**2+x*y", "y", ["2x³y + x", "x(2x²y+1)", "2x^{3}y+x"]),
+    ("x*exp(y/x)", "y", ["e^{y/x}", "exp(y/x)", r"e^{\frac{y}{x}}"]),
+    ("x*exp(y/x)", "x", [
+        "e^{y/x}(1 − y/x)", "exp(y/x) - (y/x) exp(y/x)", r"e^{y/x}\left(1-\frac{y}{x}\right)"]),
+    ("log(x**2+y**2)/2", "x", ["x/(x²+y²)", "x (x^2+y^2)^(-1)", r"\frac{x}{x^2+y^2}"]),
+    ("arctan(y/x)", "y", ["x/(x²+y²)", "1/(x(1+y²/x²))", r"\frac{x}{x^2+y^2}"]),
+    ("sin(x*y)*exp(z)", "x", ["y cos(xy) e^z", "y e^z cos(x y)", r"ye^{z}\cos(xy)"]),
+    ("(a*x+b)/(c*x+d)", "x", [
+        "(ad − bc)/(cx+d)²", "(a d - b c)/(c x + d)^2", r"\frac{ad-bc}{(cx+d)^2}"]),
+    ("w1*x1+w2*x2+b", "w2", ["x₂", "x_2", "x2"]),
+    ("(sigma(w*x)-y)**2", "w", [
+        "2(σ(wx)−y)σ(wx)(1−σ(wx))x", "2x(σ(wx)-y)σ(wx)(1-σ(wx))",
+        r"2x\left(\sigma(wx)-y\right)\sigma(wx)\left(1-\sigma(wx)\right)"]),
+    ("tanh(x)**2", "x", [
+        "2 tanh x (1 − tanh² x)", "2tanh(x) - 2tanh(x)^3", r"2\tanh x\,(1-\tanh^2 x)"]),
+    ("y*log(1+exp(-x))+(1-y)*x", "x", [
+        "−y/(1+e^x) + 1 − y", "1 - y - y σ(-x)", r"1-y-\frac{y}{1+e^{x}}"]),
+    ("max(x,2*x)", "x", ["where(x>0, 2, 1)", "2[x > 0] + [x < 0]"]),
+    ("max(0,x)**2", "x", ["2 max(0,x)", "2x [x>0]", "2 relu(x)"]),
+    ("abs(3*x-1)", "x", ["3 sign(3x−1)", "3(3x-1)/|3x-1|", r"\frac{3(3x-1)}{|3x-1|}"]),
+    ("1/(1+x**2)**2", "x", ["−4x/(1+x²)³", "-4x(1+x^2)^{-3}", r"-\frac{4x}{(1+x^2)^3}"]),
+    ("x**(1/3)*(x-1)", "x", [
+        "(4x−1)/(3x^(2/3))", "(x-1)/(3 x^(2/3)) + x^(1/3)", r"\frac{4x-1}{3x^{2/3}}"]),
+    ("3**(2*x)", "x", ["2 ln 3 · 3^{2x}", "ln(9) 9^x", r"2\ln(3)\,3^{2x}"]),
+    ("log(sigma(x))", "x", ["1 − σ(x)", "σ(−x)", r"1-\sigma(x)"]),
+    ("x/sqrt(x**2+1)", "x", ["(x²+1)^{−3/2}", "1/(x^2+1)^1.5", r"\frac{1}{(x^2+1)^{3/2}}"]),
+    ("cosh(2*x)", "x", ["2 sinh 2x", "e^{2x} − e^{−2x}", r"2\sinh(2x)"]),
+    ("exp(x)*sin(x)", "x", [
+        "e^x (sin x + cos x)", "e^x sin x + e^x cos x", r"e^{x}\left(\sin x+\cos x\right)"]),
+    ("ln(x)/x**2", "x", ["(1 − 2 ln x)/x³", "x^-3 - 2 x^-3 ln x", r"\frac{1-2\ln x}{x^{3}}"]),
+    ("p*log(p/q)", "p", ["log(p/q) + 1", r"\ln\frac{p}{q}+1"]),
+    ("p*log(p/q)", "q", ["−p/q", "-p q^-1", r"-\frac{p}{q}"]),
+    ("u*v/(u+v)", "u", ["v²/(u+v)²", "(v/(u+v))^2", r"\frac{v^2}{(u+v)^2}"]),
+    ("k*exp(-k*t)", "k", ["e^{−kt}(1 − kt)", "exp(-k t) - k t exp(-k t)", "(1-kt)e^{-kt}"]),
+    ("(x-1)*(x-2)*(x-3)", "x", [
+        "3x² − 12x + 11", "(x-2)(x-3)+(x-1)(x-3)+(x-1)(x-2)", "3x^{2}-12x+11"]),
+    ("sin(cos(x))", "x", ["−sin x cos(cos x)", "-cos(cos(x)) sin(x)", r"-\sin x\cos(\cos x)"]),
+    ("exp(x*y)+x/y", "y", ["x e^{xy} − x/y²", "x(e^(xy) - y^-2)", r"xe^{xy}-\frac{x}{y^2}"]),
+    ("0.5*(y-w*x)**2+0.01*w**2", "w", ["−x(y−wx) + 0.02w", "x(wx-y)+w/50", "-x(y-wx)+0.02w"]),
+    ("log(1-exp(-x))", "x", ["1/(e^x − 1)", "e^-x/(1-e^-x)", r"\frac{1}{e^{x}-1}"]),
 ]  # fmt: skip

@@ -28,7 +28,7 @@ from chainrule.explanation.formula.node import Node, binary, mapped
 from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.matrix.text import typed_text
 from chainrule.explanation.quiz.numbers import brief, labelled, near, number
-from chainrule.explanation.quiz.questions import PartMark, Question
+from chainrule.explanation.quiz.questions import PartMark, Question, spelled
 from chainrule.explanation.quiz.slips import built, replaced, split
 from chainrule.explanation.steps.data import Explanation, Step
 from chainrule.explanation.steps.typed import explain_expression
@@ -77,7 +77,7 @@ def question_of(function: str, at: Mapping[str, float], e: Explanation) -> Quest
         f"{label} = {value:.0f}" if whole else f"{label} = {value:.5g}"
         for label, value in zip(labels, truths, strict=True)
     )
-    where = ", ".join(f"{name} = {value:g}" for name, value in at.items())
+    where = ", ".join(f"{spelled(name)} = {value:g}" for name, value in at.items())
     precise = "" if whole else f" A relative error of {DECIMALS:.1%} is allowed."
     return Question(
         "parts",
@@ -98,7 +98,7 @@ def question_of(function: str, at: Mapping[str, float], e: Explanation) -> Quest
 def shown_steps(function: str) -> str:
     """The statements as they are printed: q = x + y; f = q · z."""
     return "; ".join(
-        f"{name} = {typed_text(item, {})}" for name, item in parse(function).statements
+        f"{spelled(name)} = {typed_text(item, {})}" for name, item in parse(function).statements
     )
 
 

@@ -8,7 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from chainrule.explanation.formula.greek import spell
+
 __all__ = ["TOPICS", "Mark", "PartMark", "Question", "Quiz", "Report"]
+
+
+def spelled(name: str | None) -> str:
+    """A name as formulas print it: w₀ for w0."""
+    return spell(name or "").text()
+
 
 TOPICS = ("chain-rule", "gates", "matrix", "network", "backprop")
 

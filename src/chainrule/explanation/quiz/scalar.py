@@ -10,7 +10,7 @@ from chainrule.api import grad
 from chainrule.explanation.formula.parsing import parse
 from chainrule.explanation.matrix.explaining import matrix
 from chainrule.explanation.matrix.text import typed_text
-from chainrule.explanation.quiz.questions import Question
+from chainrule.explanation.quiz.questions import Question, spelled
 from chainrule.explanation.steps.typed import explain_expression
 
 __all__ = ["chain_rule_question", "gates_question", "neuron_question"]
@@ -86,7 +86,7 @@ def _shown(function: str) -> str:
     parsed = parse(function)
     (*given, (_, last)) = parsed.statements
     shown = typed_text(last, {})
-    where = ", ".join(f"{name} = {typed_text(item, {})}" for name, item in given)
+    where = ", ".join(f"{spelled(name)} = {typed_text(item, {})}" for name, item in given)
     return shown + (f" with {where}" if where else "")
 
 
@@ -138,8 +138,8 @@ def _numbers(function: str, at: Mapping[str, float], asked: tuple[str, ...], nam
     slopes = {n: float(s) + 0.0 for n, s in zip(order, found, strict=True)}  # -0 becomes 0
     whole = all(slopes[n] == round(slopes[n]) for n in asked)
     answer = ", ".join(f"{slopes[n]:.0f}" if whole else f"{slopes[n]:.4g}" for n in asked)
-    where = ", ".join(f"{n} = {at[n]:g}" for n in order)
-    wanted = tuple(f"∂{name}/∂{n}" for n in asked)
+    where = ", ".join(f"{spelled(n)} = {at[n]:g}" for n in order)
+    wanted = tuple(f"∂{name}/∂{spelled(n)}" for n in asked)
     precise = "" if whole else f" A relative error of {DECIMALS:.1%} is allowed."
     values: dict[str, Any] = dict(at)
     explained: Any = explain_expression(function, precision=6, **values)
