@@ -32,8 +32,8 @@ from chainrule.run.native.runtime.externals import SPECIAL
 CALLED_OUT = {
     "argsort", "betainc", "betaincc", "cholesky", "cofactor", "convolve", "dawson", "det", "eigh",
     "erfc_ratio", "expm", "expn", "exprel", "gammainc", "gammaincc", "inv", "iv", "ive", "jv", "kv",
-    "lambertw", "log_ratio", "logrel", "mills", "pinv", "polygamma", "polygamma_rise", "qr",
-    "require", "round_decimal", "searchsorted", "slogdet", "solve", "svd", "yv", "zeta",
+    "lambertw", "log_ratio", "logrel", "mills", "pinv", "polar", "polygamma", "polygamma_rise",
+    "qr", "require", "round_decimal", "searchsorted", "slogdet", "solve", "svd", "yv", "zeta",
 }  # fmt: skip
 """What the interpreter computes inside a native program: whoever lowers one takes it out."""
 PASSED_THROUGH = {"input", "constant", "identity", "stop_gradient", "custom"}

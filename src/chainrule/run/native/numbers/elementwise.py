@@ -117,7 +117,13 @@ def _one_minus_square(b: Builder, node: Node, x: Sequence[str]) -> str:
     return _times(b, node, b.do(f"fsub {t} {one}, {x[0]}"), b.do(f"fadd {t} {one}, {x[0]}"))
 
 
+def _share(b: Builder, node: Node, x: Sequence[str]) -> str:
+    t = type_in(node)
+    return b.do(f"fdiv {t} {x[0]}, {b.do(f'fadd {t} {x[0]}, {x[1]}')}")
+
+
 _register("one_minus_square", "f", _one_minus_square, 3)
+_register("share", "f", _share, 2)
 _register("negative", "fiu", _negative)
 _register("square", "fiu", _square)
 _register("reciprocal", "f", _reciprocal, 4)
