@@ -209,6 +209,16 @@ def test_what_differs_is_named_and_refused(tmp_path: Path) -> None:
     assert bits(found) == bits(fit(MLP, (X, T), **longer))
 
 
+def test_of_long_descriptions_what_differs_is_shown(tmp_path: Path) -> None:
+    def options(last: float) -> dict[str, Any]:
+        rates = [schedules.constant(1.0)] * 9 + [schedules.constant(last)]
+        return {"optimizer": cr.optim.sgd(schedules.product(rates))}
+
+    folder = kept(tmp_path, **options(0.2))
+    with pytest.raises(UsageError, match=r"optimizer was .* 0\.2\D.* and is .* 0\.3\D"):
+        fit(MLP, (X, T), checkpoint=folder, resume=True, **PLAIN | options(0.3))
+
+
 def test_another_version_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = kept(tmp_path)
     monkeypatch.setattr(np, "__version__", "9.9")
