@@ -13,6 +13,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import nn, optim, tabular, train
+from chainrule.cli.main import main
 from chainrule.diagnosis import cured, preflight, preflight_plan, report_page, review, reviewed
 from chainrule.diagnosis.review import RULES
 from tests.helpers.places import ROOT
@@ -311,3 +312,15 @@ def test_a_change_that_does_nothing_is_said_to_do_nothing() -> None:
     finding = Finding("any", "warning", "text", settings={"l2": 1e-9})
     (trial,) = cured(plan(), Findings((finding,)))
     assert trial.verdict == "no difference beyond the noise of seeds"
+
+
+def test_the_report_says_in_words_why_training_ended(tmp_path: Path) -> None:
+    rows = "\n".join(f"{a},{b:.3f},{'yes' if b > 0 else 'no'}" for a, b in enumerate(X[:60, 0]))
+    (tmp_path / "t.csv").write_text(f"n,x,y\n{rows}\n")
+    page = tmp_path / "r.html"
+    settings = ["--target", "y", "--hidden", "4", "--init", "zeros", "--early-stopping", "2"]
+    out = ["--out", str(tmp_path / "m.safetensors"), "--report", str(page), "--quiet"]
+    assert main(["train", str(tmp_path / "t.csv"), *settings, *out]) == 0
+    text = page.read_text()
+    assert "stopped early: no better validation loss for 2 epochs" in text
+    assert "layer 1: all units start the same" in text

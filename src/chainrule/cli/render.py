@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule.cli.text import clean, number, score, table
 from chainrule.tabular.columns import RULES
 from chainrule.tabular.network import layers_text
-from chainrule.tabular.words import quoted, several
+from chainrule.tabular.words import outcome, quoted, several
 
 if TYPE_CHECKING:
     from chainrule.tabular import Plan, Scores, TabularModel, Target
@@ -16,7 +16,6 @@ __all__ = [
     "beaten_lines",
     "calibration_lines",
     "model_lines",
-    "outcome",
     "plan_lines",
     "scores_json",
     "scores_lines",
@@ -119,26 +118,6 @@ def _optimizer_text(options: Any) -> str:
     batch = f"batches of {options.batch_size}" if options.batch_size else "all rows at once"
     schedule = "" if options.schedule == "constant" else f" ({options.schedule})"
     return f"{name} {options.learning_rate:g}{schedule}, {batch}"
-
-
-def outcome(model: TabularModel) -> str:
-    """Why training ended and which weights were kept, in one line."""
-    ran = len(model.history)
-    why = {
-        "epochs": f"all {several(ran, 'epoch')} run",
-        "early_stopping": f"stopped early: no better validation loss for "
-        f"{several(model.options.early_stopping, 'epoch')}",
-        "interrupted": f"interrupted after {several(ran, 'epoch')}",
-        "converged": f"converged after {several(ran, 'epoch')}",
-        "callback": f"stopped after {several(ran, 'epoch')}",
-    }[model.stopped]
-    kept = model.kept_epochs
-    if len(kept) > 1:
-        return (
-            f"{why}; {len(kept)} networks, each with the weights of its best epoch, "
-            f"{min(kept)} to {max(kept)}"
-        )
-    return f"{why}; weights of epoch {model.kept_epoch} kept"
 
 
 def scores_lines(scores: Scores) -> list[str]:

@@ -402,8 +402,9 @@ def _print_plan(plan: Plan) -> None:
 
 
 def _print_result(model: TabularModel, path: Path, replaced: bool) -> None:
-    from chainrule.cli.render import beaten_lines, calibration_lines, outcome, scores_lines
+    from chainrule.cli.render import beaten_lines, calibration_lines, scores_lines
     from chainrule.cli.text import clean
+    from chainrule.tabular.words import outcome
 
     did, name = "replaced" if replaced else "saved", shlex.quote(str(path))
     shared.print_lines(

@@ -15,6 +15,7 @@ from chainrule.render.page import page
 from chainrule.tabular import Plan
 from chainrule.tabular.network import layers_text
 from chainrule.tabular.scoring import Judged
+from chainrule.tabular.words import outcome
 from chainrule.version import __version__
 
 __all__ = ["report_page"]
@@ -149,9 +150,7 @@ def _curves(a: _About) -> Iterator[Markup]:
     yield _section(
         "Curves",
         lines(curves, title="Mean loss after each epoch", x="epoch", y="loss", logarithmic=True),
-        _paragraph(
-            f"Weights of epoch {a.model.kept_epoch} were kept; training ended: {a.model.stopped}."
-        ),
+        _paragraph(f"Training: {outcome(a.model)}."),
     )
 
 

@@ -23,8 +23,7 @@ def dead(e: Evidence) -> Iterator[Finding]:
             )
             yield say(
                 "error",
-                f"{layer.dead:.0%} of the units of layer {layer.name} are dead: 0 on every row, "
-                "and so is their gradient",
+                f"{layer.dead:.0%} of the units are dead: 0 on every row, and so is their gradient",
                 f"{alive} of {layer.units} are left",
                 *change,
                 where=f"layer {layer.name}",
@@ -37,7 +36,7 @@ def saturated(e: Evidence) -> Iterator[Finding]:
         if layer.saturated > 0.6 and (e.poor or e.left > 0.5):
             yield say(
                 "error",
-                f"layer {layer.name} is saturated: {layer.activation} is flat there",
+                f"its units are saturated: {layer.activation} is flat there",
                 f"{layer.saturated:.0%} of its activations have less than a twentieth of the slope",
                 "use smaller initial weights or relu",
                 {"init": "auto", "activation": "relu"},
@@ -98,7 +97,7 @@ def same_weights(e: Evidence) -> Iterator[Finding]:
         if layer.same > 0.5 and layer.units > 1:
             yield say(
                 "error",
-                f"all units of layer {layer.name} start the same, and so stay the same",
+                "all units start the same, and so stay the same",
                 f"weights {'all 0' if layer.largest == 0 else 'equal'} at the start",
                 "initialise at random: init auto",
                 {"init": "auto"},
@@ -118,7 +117,7 @@ def large_weights(e: Evidence) -> Iterator[Finding]:
             sigma = scale / math.sqrt(inputs)
             yield say(
                 "error",
-                f"the initial weights of layer {layer.name} are too {what}",
+                f"the initial weights are too {what}",
                 f"standard deviation {sigma:.2g} for {inputs} inputs; {1 / math.sqrt(inputs):.2g} "
                 "keeps the scale",
                 "initialise for this activation: init auto",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-__all__ = ["MISSING", "SOFT", "cut", "mend", "number_text", "quoted", "several", "shown"]
+if TYPE_CHECKING:
+    from chainrule.tabular.model import TabularModel
+
+__all__ = ["MISSING", "SOFT", "cut", "mend", "number_text", "outcome", "quoted", "several", "shown"]
 
 MISSING = (
     *("", "?", "NA", "N/A", "n/a", "na", "N.A.", "n.a.", "#N/A", "#NA", "#N/A N/A", "<NA>"),
@@ -65,3 +69,23 @@ def mend(word: str) -> str:
 def number_text(value: float) -> str:
     """A number as a word: whole numbers without a point, others in the shortest exact form."""
     return str(int(value)) if value == int(value) and abs(value) < 2**53 else repr(float(value))
+
+
+def outcome(model: TabularModel) -> str:
+    """Why training ended and which weights were kept, in one line."""
+    ran = len(model.history)
+    why = {
+        "epochs": f"all {several(ran, 'epoch')} run",
+        "early_stopping": f"stopped early: no better validation loss for "
+        f"{several(model.options.early_stopping, 'epoch')}",
+        "interrupted": f"interrupted after {several(ran, 'epoch')}",
+        "converged": f"converged after {several(ran, 'epoch')}",
+        "callback": f"stopped after {several(ran, 'epoch')}",
+    }[model.stopped]
+    kept = model.kept_epochs
+    if len(kept) > 1:
+        return (
+            f"{why}; {len(kept)} networks, each with the weights of its best epoch, "
+            f"{min(kept)} to {max(kept)}"
+        )
+    return f"{why}; weights of epoch {model.kept_epoch} kept"
