@@ -17,7 +17,7 @@ CALM = 24
 RECENT = 3
 """A number of threads is judged by the best of so many measurements: what slows down one of them
 passes, what slows down all lasts."""
-BRIEF, RUNNING = 0.001, 8
+BRIEF, RUNNING = 0.001, 16
 """Calls of fewer seconds are tried so many times running: threads that slept must wake first, and
 what they read is not in their caches yet."""
 PART = 2
