@@ -114,12 +114,12 @@ class Tiles:
         the executor has of these arrays from call to call: the caller has one for each of them,
         and nobody writes to them."""
         known = leaves(constants) if known is None else known
-        try:  # half of what one row takes would go into finding its loop
-            ready = self.ready[tuple([(x.shape, x.dtype) for x in arrays])]
-            room = ready.pop()
-        except (KeyError, IndexError):  # none yet, or all are in use
-            room = None
-        if room is not None:
+        ready = self.ready.get(tuple([(x.shape, x.dtype) for x in arrays]))
+        if ready:  # half of what one row takes would go into finding its loop
+            try:
+                room = ready.pop()
+            except IndexError:  # another thread has the last
+                return self._rest(constants, known, arrays, check)
             return _few(ready, room, known, arrays, check)
         rows = len(arrays[0])
         whole = rows - rows % self.tile
