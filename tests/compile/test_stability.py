@@ -672,6 +672,8 @@ EXTREMES = {
         lambda x: 1 / np.sqrt(x * np.exp(x)), 720.0, -8.41187943101750284e-159),
     "root of a product with cosh": (
         lambda x: 3 / np.sqrt(x * np.cosh(x)), 700.0, -7.9727573886523278766e-154),
+    "root of an exponential that is 0": (
+        lambda x: np.sqrt(np.exp(-x * x) / (3 + x)), 30.0, -1.9300417943342525872e-195),
     "what levels off": (lambda x: x**2 / (3 + x**2), 1e20, 6e-60),
     "the root of what levels off": (lambda x: np.sqrt(x / (1 + x)), 1e20, 5e-41),
     "a scale far from 1": (

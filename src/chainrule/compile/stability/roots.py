@@ -44,6 +44,7 @@ from chainrule.core.traced import Traced
 from chainrule.ops.analytic import scales
 
 MOST_SQUARES = 8
+POSITIVE = frozenset({"exp", "exp2", "cosh"})
 
 
 def _squares(x: Traced) -> bool:
@@ -206,7 +207,7 @@ def _grows(v: Traced) -> bool:
 def sign_of(c: Fraction, powers: dict[Node, int], like: Traced) -> Traced:
     found = constant(Fraction(1 if c > 0 else -1), like)
     for node, e in powers.items():
-        if e % 2:
+        if e % 2 and meaning_of(node, like.recording)[0] not in POSITIVE:  # also where it is 0
             found = found * apply("sign", Traced(node, like.recording))
     return found
 
