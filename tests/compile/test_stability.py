@@ -674,6 +674,8 @@ EXTREMES = {
         lambda x: 3 / np.sqrt(x * np.cosh(x)), 700.0, -7.9727573886523278766e-154),
     "root of an exponential that is 0": (
         lambda x: np.sqrt(np.exp(-x * x) / (3 + x)), 30.0, -1.9300417943342525872e-195),
+    "a square of an exponential less 1": (
+        lambda x: x**2 * np.exp(x) / (np.exp(x) - 1) ** 2, 700.0, -4.8174379592810240406e-299),
     "what levels off": (lambda x: x**2 / (3 + x**2), 1e20, 6e-60),
     "the root of what levels off": (lambda x: np.sqrt(x / (1 + x)), 1e20, 5e-41),
     "a scale far from 1": (

@@ -131,7 +131,10 @@ def shifted(typed: Traced, c: Fraction, powers: dict[Node, int]) -> Traced | Non
             rest = joined(powers, {node: -1, other: 1})
             found = _less_1(Traced(other, rec)) if n < 0 and name == "exp" else None
             if found is not None and found[0].node is a.node:
-                y = product(-c * found[1], rest, typed) / apply("expm1", -a)
+                y = product(c * (-found[1]) ** -n, joined(rest, {other: -n - 1}), typed)
+                for _ in range(-n):
+                    y = y / apply("expm1", -a)
+                y = y if n == -1 else y * apply("exp", (n + 1.0) * a)
                 return choose(apply("less", constant_like(a, 0.0), a), y, typed)
             below, inside, _ = meaning(Traced(other, rec))
             if n < 0 and {name, below} == {"sinh", "cosh"} and inside[0].node is a.node:

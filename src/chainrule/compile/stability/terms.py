@@ -400,4 +400,6 @@ def quick(names: frozenset[str]) -> Callable[[Traced], bool]:
     return found
 
 
-_ARITHMETIC = frozenset({"add", "subtract", "multiply", "divide", "negative", "square"})
+_ARITHMETIC = frozenset(
+    {"add", "subtract", "multiply", "divide", "negative", "square", "power_constant"}
+)
