@@ -94,7 +94,7 @@ class Order:
         self.random, self.shuffle = random, shuffle
         self.drawn = 0  # epochs
         self.now = np.arange(rows)
-        self.start = random.get_state() if shuffle else None
+        self.start: Any = random.get_state() if shuffle else None
 
     def of(self, epoch: int) -> np.ndarray:
         """That of an epoch which is not before the last one asked for."""
