@@ -185,7 +185,7 @@ class Chunks:
         if self.padded:
             weights = self._counts(training.position.step, len(rows))
         if of_rows is not None:
-            there: np.ndarray = np.arange(rows.shape[1]) < weights[:, None]
+            there = np.arange(int(rows.shape[1])) < weights[:, None]
             weights = np.where(there, of_rows[rows], 0).sum(axis=1).astype(np.float64)
         if len(losses) <= full:
             pairs = zip(losses.tolist(), weights.tolist(), strict=True)
