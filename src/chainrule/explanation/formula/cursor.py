@@ -25,6 +25,7 @@ ENTRYWISE = {" ": "*", "·": "*", "^": "**"}
 _SHORT = re.compile(rf"({'|'.join(SHORT_GREEK)})(?![a-z])")
 _LAYERED = re.compile(r"([^\W_]+)(?:_(\w+))?\^([^\W_](?:[^\W_]|[+-])*)(?:_([^\W_]+))?\Z")
 """A name with a layer above it that has no brackets: a^L, a^L_j, a_j^L."""
+_NAMES = re.compile(r"([∂/])")
 _BRACES = str.maketrans("", "", "{}")
 _INDEXED = re.compile(r"(.*[^_])_(?P<index>[\w,]+)((?:\^.*)?)")
 WHOLE = "whole"
@@ -35,13 +36,20 @@ BARE = COMMANDS - {"max", "min", "det", "tr"}
 def canonical(name: str) -> str:
     """What spellings of one name share: w₀, w_0 and w0; α and alpha; ŷ and yhat."""
     shown = "".join(GREEK.get(c, c) for c in unaccented(name).translate(_BRACES))
-    layered = _LAYERED.fullmatch(shown) if "^" in shown else None
-    if layered and (layered[2] or layered[4]):
-        shown = f"{layered[1]}_{layered[2] or layered[4]}^{layered[3]}"
+    if "^" in shown:  # of a slope ∂C/∂a^L_j each name
+        shown = "".join(map(_in_order, _NAMES.split(shown)))
     base, _, index = shown.rpartition("_")
     shown = base + index if base and index.isdigit() else shown
     short = _SHORT.match(shown)
     return f"{SHORT_GREEK[short[1]]}{shown[short.end() :]}" if short else shown
+
+
+def _in_order(name: str) -> str:
+    """The index before the layer: a_j^L for a^L_j."""
+    layered = _LAYERED.fullmatch(name)
+    if layered is None or not (layered[2] or layered[4]):
+        return name
+    return f"{layered[1]}_{layered[2] or layered[4]}^{layered[3]}"
 
 
 def unaccented(name: str) -> str:
