@@ -4,7 +4,7 @@ It imports next to nothing itself, so that as little as possible runs before."""
 
 from __future__ import annotations
 
-import _signal
+import _signal  # pyright: ignore[reportMissingImports]
 import sys
 
 __all__ = ["main"]

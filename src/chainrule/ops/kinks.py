@@ -211,7 +211,7 @@ def _kink(x: Traced) -> tuple[Node, Traced | None] | None:
     if of is None:
         return None
     body = Traced(of, recording)
-    return of, body if of.type.shape == node.type.shape else np.reshape(body, node.type.shape)
+    return of, body if of.type.shape == node.type.shape else body.reshape(node.type.shape)
 
 
 def _squared(node: Node) -> Node | None:

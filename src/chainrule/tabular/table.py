@@ -110,9 +110,11 @@ class Column:
     def numbers(self) -> NDArray[np.float64] | None:
         """Its numbers, see ``stored``. float32 is turned into float64 when first asked for, and
         not kept twice."""
-        if self.stored is not None and self.stored.dtype != np.float64:
-            object.__setattr__(self, "stored", self.stored.astype(np.float64))
-        return self.stored
+        if self.stored is None:
+            return None
+        numbers = self.stored.astype(np.float64, copy=False)
+        object.__setattr__(self, "stored", numbers)
+        return numbers
 
     @cached_property
     def finite(self) -> bool:

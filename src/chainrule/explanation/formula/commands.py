@@ -53,7 +53,8 @@ class Commands(Cursor):
     def slope(self) -> Node | None:
         r"""``\frac{\partial J}{\partial x}`` as one name; ``\partial a^L_j`` where that is given
         or a name."""
-        at, parts = self.at_token, []
+        at, parts = self.at_token, list[str]()
+        sign, single = "", False
         for _ in range(2):
             ahead = [t.text for t in self.tokens[at : at + 12]]
             if ahead[0] != "{" or "}" not in ahead or ahead[1][0] not in "d∂":
