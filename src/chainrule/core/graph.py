@@ -115,6 +115,15 @@ def ancestors(outputs: Iterable[Node], inputs: Iterable[Node] = ()) -> list[Node
     return sorted(found, key=attrgetter("serial"))
 
 
+def with_bodies(graph: Graph) -> Iterator[Node]:
+    """The nodes of a graph and of the bodies of its loops."""
+    for node in graph.nodes:
+        yield node
+        for value in node.attrs.values():
+            if isinstance(value, Graph):
+                yield from with_bodies(value)
+
+
 def verify(graph: Graph) -> None:
     """Check that a graph is well formed and that every node has the type its rule infers.
 

@@ -240,5 +240,31 @@ def abstract(type: Any) -> Any:
 
 
 def called_back(function: Any, type: Any, *arrays: Any) -> Any:
-    """What a NumPy function makes of arrays, as one of this type, in the middle of a program."""
-    return jax.pure_callback(function, abstract(type), *arrays)
+    """What a NumPy function makes of arrays, as one of this type, in the middle of a program.
+
+    Numbers of 64 bits go there and back as pairs of 32: XLA calls from a thread of its own, where
+    the user's JAX, which has no such numbers unless told, would round them.
+    """
+    types = [x.dtype for x in arrays]
+
+    def called(*given: Any) -> Any:
+        whole = [_whole(np.asarray(x), t) for x, t in zip(given, types, strict=True)]
+        found = np.asarray(function(*whole), type.dtype)
+        return found if found.itemsize < 8 else _halves(found)
+
+    parts = [x if t.itemsize < 8 else lax.bitcast_convert_type(x, np.uint32)
+             for x, t in zip(arrays, types, strict=True)]  # fmt: skip
+    if np.dtype(type.dtype).itemsize < 8:
+        return jax.pure_callback(called, abstract(type), *parts)
+    halves = jax.ShapeDtypeStruct((*type.shape, 2), np.uint32)
+    return lax.bitcast_convert_type(jax.pure_callback(called, halves, *parts), type.dtype)
+
+
+def _halves(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x).reshape(*x.shape, 1).view(np.uint32)
+
+
+def _whole(x: np.ndarray, dtype: Any) -> np.ndarray:
+    if np.dtype(dtype).itemsize < 8:
+        return x
+    return np.ascontiguousarray(x).view(dtype).reshape(x.shape[:-1])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.core.graph import Graph
+from chainrule.core.graph import Graph, with_bodies
 from chainrule.errors import UsageError
 from chainrule.run.interpreter import check_captures
 from chainrule.run.xla.backend import Target, check_alive, compiled, jax, jnp, lax
@@ -36,9 +36,10 @@ class Code:
         self.graph, self.target = graph, target
         self.faults = Faults(graph)
         self.body = lower(graph, self.faults, target.precision)
-        self.called_out = sorted({n.primitive.name for n in graph.nodes if is_called_out(n)})
+        every = list(with_bodies(graph))
+        self.called_out = sorted({n.primitive.name for n in every if is_called_out(n)})
         self.captures = [self.put(value) for value in graph.captures]
-        self.largest = max((getattr(n.type, "nbytes", 0) for n in graph.nodes), default=0)
+        self.largest = max((getattr(n.type, "nbytes", 0) for n in every), default=0)
 
     def given(self, arrays: Sequence[Any]) -> list[Any]:
         """Arrays as ``call`` takes them: those of another device are brought to this one."""

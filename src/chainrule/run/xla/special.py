@@ -105,7 +105,7 @@ def gammaln(x: Any) -> Any:
     t = jnp.where(near, x - jnp.where(low, 1, 2), 0)
     found = jnp.polyval(np.array([*LOG_GAMMA[::-1], 0.42278433509846714, 0]), t)
     found = jnp.where(low, found - log1p(t), found)
-    return jnp.where(near, found, jsp.special.gammaln(x))
+    return jnp.where(near, found, jnp.where(x == -jnp.inf, x, jsp.special.gammaln(x)))
 
 
 def betaln(x: Any, z: Any) -> Any:
