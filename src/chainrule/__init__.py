@@ -10,6 +10,7 @@ print(cr.trace(J)(1.0)) # the graph
 
 from __future__ import annotations
 
+from chainrule.forks import load  # before any thread may import: a fork waits for what it loads
 from chainrule.version import __version__
 
 TYPE_CHECKING = False  # as typing has it, whose import takes longer than all the rest
@@ -162,8 +163,6 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Find a public name where it lives, on first use, so that importing costs little."""
-    from chainrule.forks import load
-
     if name in _MODULES:
         return load(f"chainrule.{_MODULES[name]}")
     home = _HOMES.get(name)

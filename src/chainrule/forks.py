@@ -6,15 +6,17 @@ for ever: a module being imported, LLVM while it compiles. So a fork waits for t
 
 from __future__ import annotations
 
-import importlib
 import os
-import threading
-from types import ModuleType
-from typing import Any
+from _thread import RLock
+
+TYPE_CHECKING = False  # as typing has it; this is imported before Ctrl-C is provided for
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
 
 __all__ = ["load", "wait_for"]
 
-_imports = threading.RLock()
+_imports = RLock()
 _locks: list[Any] = []
 _held: list[Any] = []
 
@@ -22,6 +24,8 @@ _held: list[Any] = []
 def load(name: str) -> ModuleType:
     """The module of this name, for imports on first use, which any thread may do."""
     with _imports:
+        import importlib
+
         return importlib.import_module(name)
 
 
