@@ -268,10 +268,8 @@ class MultilayerPerceptron(Attributions, CallbackSupportMixin, BaseEstimator):
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = solver_of(self.get_params(deep=False))
-        batch, order = (
-            self._batch_rows(len(rows)),
-            Order(len(rows), self._random_state, self.shuffle),
-        )
+        batch = self._batch_rows(len(rows))
+        order = Order(len(rows), self._random_state, self.shuffle)
         options = self._options(model, rows, held, epochs)
         data: Any = rows.parts
         if rows.sparse:

@@ -122,7 +122,7 @@ class _Writer:
             self.main.effect("ret i32 0")
         kernels, imports = definitions(self.needs)
         if self.plan.threads > 1:
-            kernels.append(barrier(machine.pause()))
+            kernels.append(barrier())
             imports = (*imports, "cr_yield")
         written = {
             effort: [f"define internal void @{name}{text}" for text, name in functions.items()]

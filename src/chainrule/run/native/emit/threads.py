@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from chainrule.run.native.numbers.ir import Builder
-from chainrule.run.native.runtime import team
+from chainrule.run.native.runtime import machine, team
 
 SHARED = """  %arrived = getelementptr i8, ptr %flag, i64 {}
   %drawn = getelementptr i8, ptr %flag, i64 {}
@@ -22,8 +22,6 @@ SHARED = """  %arrived = getelementptr i8, ptr %flag, i64 {}
   %drawing = icmp ne i64 %draw.word, 0"""
 """Behind the threads' flags: how many came to barriers, and how many parts of steps were drawn,
 with whether any are."""
-SPINS = 4000
-"""How often a barrier looks before it lets other programs run."""
 
 
 def share(b: Builder, n: int, threads: int) -> tuple[str, str]:
@@ -77,7 +75,7 @@ def drawing(
     b.effect(f"store i64 {b.do(f'add i64 {more}, %threads')}, ptr {place}")
 
 
-def barrier(pause: str) -> str:
+def barrier() -> str:
     """The function that waits until all threads have called it equally often.
 
     ``%arrived`` counts up for ever, ``%mine`` is how far it must have come; both start at 0.
@@ -97,18 +95,7 @@ look:
   %now = load atomic i64, ptr %arrived acquire, align 8
   %there = icmp uge i64 %now, %goal
   br i1 %there, label %done, label %wait
-wait:
-  %more = add i64 %spin, 1
-  %long = icmp ugt i64 %spin, {SPINS}
-  br i1 %long, label %yield, label %pause
-yield:
-  %ignored = call i32 @cr_yield()
-  br label %rest
-pause:
-  {pause}
-  br label %rest
-rest:
-  br label %look
+{machine.waiting()}
 done:
   ret void
 }}"""

@@ -144,6 +144,27 @@ def pause() -> str:
     return ""
 
 
+SPINS = 4000
+"""How often a thread looks whether others are there before it lets other programs run."""
+
+
+def waiting() -> str:
+    """LLVM's blocks from ``wait`` to ``rest`` of a loop in which a thread has looked, in the block
+    ``look``, ``%spin`` times; ``%more`` is one more. They call ``cr_yield``."""
+    return f"""wait:
+  %more = add i64 %spin, 1
+  %long = icmp ugt i64 %spin, {SPINS}
+  br i1 %long, label %yield, label %pause
+yield:
+  %ignored = call i32 @cr_yield()
+  br label %rest
+pause:
+  {pause()}
+  br label %rest
+rest:
+  br label %look"""
+
+
 class _Linker:
     """One of LLVM's linkers, and how many libraries it has in memory. It keeps some kB of each
     that it ever linked, so after ``LINKED`` another takes its place, and it goes with the last."""

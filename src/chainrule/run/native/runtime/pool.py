@@ -17,11 +17,10 @@ from typing import Any
 
 from chainrule.run.native.runtime import machine
 
-LOOKS, SPINS = 16_000, 4000
+LOOKS = 16_000
 """How often a thread looks for work before it sleeps: some 0.15 ms, or 0.7 on processors that take
 longer pauses. To be woken takes 0.05 and makes the caches of Python's part cold, so with fewer
-looks a thread that slept once sleeps before each call. And how often the first thread looks
-whether the others are done before it lets other programs run."""
+looks a thread that slept once sleeps before each call."""
 TURN, ASLEEP, WORK, DONE, RESULT, WORDS = 0, 1, 8, 16, 17, 24
 """Where a place says how often there was work, whether its thread sleeps, where to read what is to
 do, how often it was done and with what result; its length. Who writes at once has its own lines."""
@@ -178,18 +177,7 @@ look:
   %now = load atomic i64, ptr %done acquire, align 8
   %there = icmp eq i64 %now, %turn
   br i1 %there, label %past, label %wait
-wait:
-  %more = add i64 %spin, 1
-  %long = icmp ugt i64 %spin, {SPINS}
-  br i1 %long, label %yield, label %pause
-yield:
-  %ignored = call i32 @cr_yield()
-  br label %rest
-pause:
-  {{pause}}
-  br label %rest
-rest:
-  br label %look
+{{waiting}}
 past:
   %result.at = getelementptr i64, ptr %place, i64 {RESULT}
   %new = load i64, ptr %result.at
@@ -215,6 +203,7 @@ class _Code:
             for i, type in enumerate(_TYPES)
         )
         text = CODE.replace("{words}", words).replace("{pause}", machine.pause())
+        text = text.replace("{waiting}", machine.waiting())
         self.library = machine.Library([machine.object_code(text)], names, ("cr_yield",))
         pointer, count = ctypes.c_void_p, ctypes.c_int64
         made = [self.library.address(name) for name in names]
